@@ -1,0 +1,248 @@
+// Glob matching. Without alternatives one pass with a single restart point decides (the last `*` seen is the
+// only one that can still give way). With `{a,b}` the pattern becomes a small automaton whose states are all
+// followed at once (Thompson, "Regular expression search algorithm", CACM 1968), so nothing is tried twice.
+#include "base/glob.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ktap {
+namespace {
+
+/// The end of the set that opens at `at` (its `]`), or npos when it never closes.
+size_t set_end(std::string_view pattern, size_t at) {
+  size_t i = at + 1;
+  if (i < pattern.size() && pattern[i] == '!') ++i;
+  for (size_t first = i; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\' && i + 1 < pattern.size()) {
+      ++i;
+    } else if (pattern[i] == ']' && i != first) {
+      return i;
+    }
+  }
+  return std::string_view::npos;
+}
+
+/// Is `byte` matched by the set pattern[begin, end), the text between `[` and `]`?
+bool set_has(std::string_view set, unsigned char byte) {
+  size_t i = 0;
+  bool inverted = false;
+  if (!set.empty() && set[0] == '!') {
+    inverted = true;
+    ++i;
+  }
+  auto member = [&set, &i] {
+    if (set[i] == '\\' && i + 1 < set.size()) ++i;
+    return static_cast<unsigned char>(set[i++]);
+  };
+  bool found = false;
+  while (i < set.size()) {
+    unsigned char low = member();
+    unsigned char high = low;
+    if (i + 1 < set.size() && set[i] == '-') {
+      ++i;
+      high = member();
+    }
+    if (low <= byte && byte <= high) found = true;
+  }
+  return found != inverted;
+}
+
+/// One element of a pattern that takes a byte: how long it is, and whether it takes `byte`.
+struct Element {
+  size_t length;
+  bool takes;
+};
+
+Element element_at(std::string_view pattern, size_t at, unsigned char byte) {
+  char c = pattern[at];
+  if (c == '?') return {1, true};
+  if (c == '\\' && at + 1 < pattern.size()) {
+    return {2, static_cast<unsigned char>(pattern[at + 1]) == byte};
+  }
+  if (c == '[') {
+    size_t end = set_end(pattern, at);
+    if (end != std::string_view::npos) {
+      return {end - at + 1, set_has(pattern.substr(at + 1, end - at - 1), byte)};
+    }
+  }
+  return {1, static_cast<unsigned char>(c) == byte};
+}
+
+bool match_simple(std::string_view pattern, std::string_view text) {
+  constexpr size_t kNone = std::string_view::npos;
+  size_t p = 0;
+  size_t t = 0;
+  size_t star = kNone;  // pattern position behind the last `*`
+  size_t resume = 0;    // text position where that `*` ends at present
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = ++p;
+      resume = t;
+      continue;
+    }
+    if (p < pattern.size()) {
+      Element element = element_at(pattern, p, static_cast<unsigned char>(text[t]));
+      if (element.takes) {
+        p += element.length;
+        ++t;
+        continue;
+      }
+    }
+    if (star == kNone) return false;
+    p = star;
+    t = ++resume;
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+/// A pattern with alternatives, as an automaton. State i goes on to i + 1 unless it says otherwise.
+class Automaton {
+ public:
+  explicit Automaton(std::string_view pattern) : pattern_(pattern) {
+    find_braces();
+    for (size_t at = 0; at < pattern.size();) at = compile(at);
+    states_.push_back({Kind::Accept, 0, {}});
+    seen_.assign(states_.size(), 0);
+  }
+
+  bool match(std::string_view text) {
+    std::vector<uint32_t> now;
+    std::vector<uint32_t> next;
+    begin_step();
+    follow(0, now);
+    for (char c : text) {
+      next.clear();
+      begin_step();
+      for (uint32_t s : now) step(s, static_cast<unsigned char>(c), next);
+      now.swap(next);
+      if (now.empty()) return false;
+    }
+    for (uint32_t s : now) {
+      if (states_[s].kind == Kind::Accept) return true;
+    }
+    return false;
+  }
+
+ private:
+  enum class Kind : uint8_t { Byte, Star, Split, Jump, Accept };
+  struct State {
+    Kind kind;
+    size_t at;                      // Byte: position of its element in the pattern
+    std::vector<uint32_t> targets;  // Split: the alternatives; Jump: where to
+  };
+
+  /// Pairs each `{` with its `}` and notes the commas between; one that does not close is an ordinary byte.
+  void find_braces() {
+    closing_.assign(pattern_.size(), 0);
+    std::vector<size_t> open;
+    for (size_t i = 0; i < pattern_.size(); ++i) {
+      char c = pattern_[i];
+      if (c == '\\') {
+        ++i;
+      } else if (c == '[') {
+        size_t end = set_end(pattern_, i);
+        if (end != std::string_view::npos) i = end;
+      } else if (c == '{') {
+        open.push_back(i);
+      } else if (c == '}' && !open.empty()) {
+        closing_[open.back()] = i;
+        open.pop_back();
+      }
+    }
+  }
+
+  uint32_t here() const { return static_cast<uint32_t>(states_.size()); }
+
+  /// Adds the states of the element at `at`; gives the position behind it. Groups that are open are kept on a
+  /// list, so a deep nest needs no deep recursion.
+  size_t compile(size_t at) {
+    char c = pattern_[at];
+    if (c == '*') {
+      states_.push_back({Kind::Star, at, {}});
+      return at + 1;
+    }
+    if (c == '{' && closing_[at] != 0) {
+      states_.push_back({Kind::Split, at, {here() + 1}});
+      groups_.push_back({here() - 1, closing_[at], {}});
+      return at + 1;
+    }
+    if (!groups_.empty() && c == ',') {
+      end_alternative();
+      states_[groups_.back().split].targets.push_back(here());
+      return at + 1;
+    }
+    if (!groups_.empty() && at == groups_.back().closing) {
+      end_alternative();
+      for (uint32_t jump : groups_.back().jumps) states_[jump].targets.push_back(here());
+      groups_.pop_back();
+      return at + 1;
+    }
+    states_.push_back({Kind::Byte, at, {}});
+    return at + element_at(pattern_, at, 0).length;
+  }
+
+  void end_alternative() {
+    groups_.back().jumps.push_back(here());
+    states_.push_back({Kind::Jump, 0, {}});
+  }
+
+  void begin_step() { ++step_; }
+
+  /// Adds `state` and all that is reached from it without a byte.
+  void follow(uint32_t state, std::vector<uint32_t>& into) {
+    pending_.push_back(state);
+    while (!pending_.empty()) {
+      uint32_t s = pending_.back();
+      pending_.pop_back();
+      if (seen_[s] == step_) continue;
+      seen_[s] = step_;
+      const State& it = states_[s];
+      if (it.kind == Kind::Split || it.kind == Kind::Jump) {
+        for (uint32_t target : it.targets) pending_.push_back(target);
+        continue;
+      }
+      if (it.kind == Kind::Star) pending_.push_back(s + 1);
+      into.push_back(s);
+    }
+  }
+
+  void step(uint32_t s, unsigned char byte, std::vector<uint32_t>& next) {
+    const State& it = states_[s];
+    if (it.kind == Kind::Star) {
+      follow(s, next);
+    } else if (it.kind == Kind::Byte && element_at(pattern_, it.at, byte).takes) {
+      follow(s + 1, next);
+    }
+  }
+
+  struct Group {
+    uint32_t split;
+    size_t closing;
+    std::vector<uint32_t> jumps;
+  };
+
+  std::string_view pattern_;
+  std::vector<size_t> closing_;  // by position of `{`; 0 when it does not close
+  std::vector<Group> groups_;
+  std::vector<State> states_;
+  std::vector<uint64_t> seen_;
+  std::vector<uint32_t> pending_;
+  uint64_t step_ = 0;
+};
+
+}  // namespace
+
+bool glob_match(std::string_view pattern, std::string_view text) {
+  if (pattern.find('{') == std::string_view::npos) return match_simple(pattern, text);
+  return Automaton(pattern).match(text);
+}
+
+bool has_glob(std::string_view text) {
+  return text.find_first_of("*?[{\\") != std::string_view::npos;
+}
+
+}  // namespace ktap
