@@ -1,0 +1,42 @@
+# The thin front door: each target first sees to it that the Debian packages are there, then calls CMake.
+# The real build is CMakeLists.txt with CMakePresets.json.
+
+PREFIX ?= /usr/local
+CMAKE_BUILD = cmake --build
+
+all: configure
+	@$(CMAKE_BUILD) build --target ktap
+
+setup:
+	@tools/setup
+
+setup-test:
+	@tools/setup test
+
+configure: setup
+	@cmake --preset release --log-level=WARNING > /dev/null
+
+# Every system call of the machine, counted by name for five seconds.
+run: all
+	@tools/run_demo
+
+# Everything, then everything again under ASan and UBSan. The last line is `N passed, 0 failed`.
+test: setup-test configure
+	@cmake --preset asan --log-level=WARNING > /dev/null
+	@$(CMAKE_BUILD) build -- --quiet
+	@$(CMAKE_BUILD) build-asan -- --quiet
+	@tools/run_tests.py build build-asan
+
+bench:
+	@tools/setup bench
+	@$(MAKE) --no-print-directory all
+	@bench/start.py build/ktap
+
+install: all
+	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
+
+clean:
+	rm -rf build build-*
+
+.NOTPARALLEL:
+.PHONY: all setup setup-test configure run test bench install clean

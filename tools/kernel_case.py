@@ -1,0 +1,437 @@
+#!/usr/bin/env python3
+"""Kernel cases: a script, the load to put on it, and what must come out, to the event (format: tests/README.md).
+
+The load is tests/kernel/load.c, which makes exact numbers of system calls; ktap traces that process alone, so
+other programs of the machine neither disturb nor are looked at. Needs root and eBPF; else every case is skipped.
+
+Usage: kernel_case.py --ktap KTAP --load LOAD [--name NAME] [--only PART] FOLDER; kernel_case.py --self-test
+"""
+import argparse
+import ctypes
+import errno
+import os
+import platform
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from report import Report
+
+BANNER = "Tracing..."
+SCRIPT = "case.kp"
+HEAD = {"name", "options", "args", "load", "how", "exit", "signal", "timeout", "stderr", "both"}
+COMPARE = {"=": int.__eq__, ">=": int.__ge__, "<=": int.__le__}
+
+
+class CaseError(Exception):
+    """The case file itself is wrong."""
+
+
+@dataclass
+class Case:
+    head: dict = field(default_factory=dict)
+    script: str = ""
+    stdout: list = None          # exact lines, or None when only predicates count
+    expect: list = field(default_factory=list)
+
+
+@dataclass
+class Outcome:
+    stdout: list
+    stderr: list                 # without the banner
+    status: int
+    explain: list
+
+
+def parse_case(text):
+    case, section = Case(), "head"
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith("--- "):
+            section = line[4:].strip()
+            if section not in ("script", "stdout", "expect"):
+                raise CaseError(f"line {number}: no such section: {section}")
+            if section == "stdout":
+                case.stdout = []
+        elif section == "script":
+            case.script += line + "\n"
+        elif section == "stdout":
+            case.stdout.append(line)
+        elif line.strip() == "" or line.startswith("#"):
+            continue
+        elif section == "expect":
+            case.expect.append((number, line.strip()))
+        else:
+            key, colon, value = line.partition(":")
+            if not colon or key not in HEAD or key in case.head:
+                raise CaseError(f"line {number}: unknown or repeated: {line}")
+            case.head[key] = value.strip()
+    if case.stdout and case.stdout[-1] == "":
+        case.stdout.pop()
+    if not case.script.strip() or (case.stdout is None and not case.expect):
+        raise CaseError("a case has a script, and a stdout or an expect section")
+    if case.head.get("how", "child") not in ("child", "pid", "none"):
+        raise CaseError("how: child, pid or none")
+    if case.head.get("both", "equal") not in ("equal", "judged"):
+        raise CaseError("both: equal or judged")
+    return case
+
+
+# ---- predicates: each takes the outcome and its own words, and gives a complaint or "" ----------------------
+
+
+def row_counts(lines, key):
+    """The counts that lines give for a key: a row of print_hist, `key: n`, or `key<TAB>n`."""
+    row = re.compile(r"^(?:\s*" + re.escape(key) + r" \|@*\s*|" + re.escape(key) + r":? *[\t ])(-?\d+)\s*$")
+    return [int(match.group(1)) for match in map(row.match, lines) if match]
+
+
+def compare(what, got, sign, wanted):
+    return "" if COMPARE[sign](got, int(wanted)) else f"{what} is {got}, expected {sign} {wanted}"
+
+
+def matching(lines, pattern):
+    return sum(1 for line in lines if re.search(pattern, line))
+
+
+def lost_total(outcome):
+    return sum(map(int, re.findall(r"^ktap: lost (\d+) ", "\n".join(outcome.stderr), re.M)))
+
+
+def expect_count(outcome, key, or_lost, sign, number):
+    counts = row_counts(outcome.stdout, key)
+    if len(counts) != 1:
+        return f"{len(counts)} rows for '{key}', expected one"
+    total = counts[0] + (lost_total(outcome) if or_lost else 0)
+    return compare(f"count of '{key}'{or_lost or ''}", total, sign, number)
+
+
+def expect_absent(outcome, key):
+    return f"a row for '{key}'" if row_counts(outcome.stdout, key) else ""
+
+
+def expect_line(outcome, text):
+    count = outcome.stdout.count(text)
+    return "" if count == 1 else f"{count} lines '{text}', expected one"
+
+
+def expect_lines(outcome, pattern, sign, number):
+    return compare(f"number of lines with /{pattern}/", matching(outcome.stdout, pattern), sign, number)
+
+
+def expect_stderr(outcome, pattern, sign, number):
+    return compare(f"number of stderr lines with /{pattern}/", matching(outcome.stderr, pattern), sign, number)
+
+
+def expect_printed(outcome, pattern, sign, number):
+    total = matching(outcome.stdout, pattern) + lost_total(outcome)
+    return compare(f"lines with /{pattern}/ plus reported lost", total, sign, number)
+
+
+def expect_lost(outcome, sign, number):
+    return compare("number reported lost", lost_total(outcome), sign, number)
+
+
+def expect_alternate(outcome, first, second):
+    turns = [re.search(first, line) is not None for line in outcome.stdout
+             if re.search(first, line) or re.search(second, line)]
+    if not turns:
+        return "no line of either kind"
+    wrong = [index for index, turn in enumerate(turns) if turn != (index % 2 == 0)]
+    return f"line {wrong[0] + 1} of {len(turns)} is out of turn" if wrong else ""
+
+
+def expect_explain(outcome, pattern):
+    if matching(outcome.explain, pattern):
+        return ""
+    return f"--explain says nothing with /{pattern}/:\n" + "\n".join(outcome.explain)
+
+
+NUMBER = r" (=|>=|<=) (\d+)"
+PREDICATES = [
+    (re.compile(r"count (.+?)( \+ lost)?" + NUMBER), expect_count),
+    (re.compile(r"absent (.+)"), expect_absent),
+    (re.compile(r"line (.*)"), expect_line),
+    (re.compile(r"lines /(.*)/" + NUMBER), expect_lines),
+    (re.compile(r"stderr /(.*)/" + NUMBER), expect_stderr),
+    (re.compile(r"printed /(.*)/ \+ lost" + NUMBER), expect_printed),
+    (re.compile(r"lost" + NUMBER), expect_lost),
+    (re.compile(r"alternate /(.*)/ then /(.*)/"), expect_alternate),
+    (re.compile(r"explain /(.*)/"), expect_explain),
+]
+
+
+def check(case, outcome):
+    """Everything that is wrong with an outcome, one line each."""
+    problems = []
+    wanted = int(case.head.get("exit", "0"))
+    if outcome.status != wanted:
+        problems.append(f"exit status {outcome.status}, expected {wanted}")
+    if case.stdout is not None and case.stdout != outcome.stdout:
+        problems.append("stdout is not as given")
+    for number, text in case.expect:
+        for pattern, predicate in PREDICATES:
+            match = pattern.fullmatch(text)
+            if match:
+                problem = predicate(outcome, *match.groups())
+                if problem:
+                    problems.append(f"line {number}: {problem}")
+                break
+        else:
+            raise CaseError(f"line {number}: no such predicate: {text}")
+    # What ktap says on stderr is expected, or is a problem.
+    asked = any("lost" in text or text.startswith("stderr") for _, text in case.expect)
+    if case.head.get("stderr") != "any" and not asked:
+        problems += [f"on stderr: {line}" for line in outcome.stderr]
+    return problems
+
+
+# ---- running --------------------------------------------------------------------------------------------------
+
+
+class Reader:
+    """Reads a pipe on a thread, so that neither side ever waits for the other; sees the banner go by."""
+
+    def __init__(self, stream):
+        self.data = b""
+        self.armed = threading.Event()
+        self.thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        self.thread.start()
+
+    def _read(self, stream):
+        while chunk := os.read(stream.fileno(), 65536):
+            self.data += chunk
+            if BANNER.encode() in self.data:
+                self.armed.set()
+        self.armed.set()
+
+    def lines(self):
+        self.thread.join(5)
+        text = self.data.decode("utf-8", "replace")
+        return text.removesuffix("\n").split("\n") if text else []
+
+
+def run_case(case, ktap, load, directory):
+    (directory / SCRIPT).write_text(case.script)
+    how = case.head.get("how", "child" if "load" in case.head else "none")
+    load_command = [str(load)] + shlex.split(case.head.get("load", ""))
+    options, args = shlex.split(case.head.get("options", "")), shlex.split(case.head.get("args", ""))
+    timeout_s = float(case.head.get("timeout", "30"))
+    command = [str(ktap), *options, SCRIPT, *args]
+    explain_command = [str(ktap), "--explain", *options, SCRIPT, *args]
+    target = None
+    if how == "child":
+        command += ["--", *load_command]
+    elif how == "pid":
+        # The load waits for a byte before it starts; it gets it once ktap says that it is armed.
+        target = subprocess.Popen([load_command[0], "wait", "1", *load_command[1:]], stdin=subprocess.PIPE,
+                                  stdout=subprocess.DEVNULL)
+        command[1:1] = ["-p", str(target.pid)]
+    try:
+        outcome = run_armed(case, command, target, timeout_s, directory)
+    finally:
+        if target:
+            target.stdin.close()
+            target.kill()
+            target.wait()
+    if any(text.startswith("explain ") for _, text in case.expect):
+        plan = subprocess.run(explain_command, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=timeout_s, check=False)
+        outcome.explain = (plan.stdout + plan.stderr).split("\n")
+    return outcome
+
+
+def run_armed(case, command, target, timeout_s, directory):
+    deadline = time.monotonic() + timeout_s
+    process = subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    stdout, stderr = Reader(process.stdout), Reader(process.stderr)
+    try:
+        if target or "signal" in case.head:
+            stderr.armed.wait(timeout_s)
+        if target:
+            target.stdin.write(b"g")
+            target.stdin.flush()
+        if "signal" in case.head:
+            name, _, delay_ms = case.head["signal"].partition(" ")
+            time.sleep(int(delay_ms or "0") / 1000)
+            process.send_signal(getattr(signal, "SIG" + name))
+        status = process.wait(max(0.1, deadline - time.monotonic()))
+    except (subprocess.TimeoutExpired, BrokenPipeError) as error:
+        process.kill()
+        process.wait()
+        raise CaseError(f"no end within {timeout_s:g} seconds ({type(error).__name__})\n"
+                        + "\n".join(stderr.lines())) from error
+    lines = [line for line in stderr.lines() if not line.startswith(BANNER)]
+    return Outcome(stdout.lines(), lines, status, [])
+
+
+def describe(problems, outcome):
+    text = "\n".join(problems)
+    for name, lines in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
+        shown = lines[:15] + ([f"… {len(lines) - 15} more lines"] if len(lines) > 15 else [])
+        text += "".join(f"\n{name}| {line}" for line in shown)
+    return text
+
+
+def in_user_space(case):
+    """The same case with every handler kept in user space; what --explain says is then another matter."""
+    head = dict(case.head, options=case.head.get("options", "") + " --placement=user")
+    expect = [(number, text) for number, text in case.expect if not text.startswith("explain ")]
+    return Case(head, case.script, case.stdout, expect)
+
+
+def judge(path, ktap, load, report):
+    """One result a case; with `both:` a second one, for the same case in user space."""
+    name = path.stem
+    try:
+        case = parse_case(path.read_text())
+        name = f"{path.stem}: {case.head.get('name', '')}"
+        first = judge_run(name, case, ktap, load, report)
+        if "both" not in case.head:
+            return
+        name += " (in user space)"
+        second = judge_run(name, in_user_space(case), ktap, load, report)
+        if case.head["both"] == "equal" and sorted(first.stdout) != sorted(second.stdout):
+            problem = "the two placements print different things"
+            report.fail(name, describe([problem], first) + "\n" + describe(["in user space:"], second))
+    except CaseError as error:
+        report.fail(name, str(error))
+
+
+def judge_run(name, case, ktap, load, report):
+    with tempfile.TemporaryDirectory(prefix="ktap-kernel-") as directory:
+        outcome = run_case(case, ktap, load, Path(directory))
+    problems = check(case, outcome)
+    if problems:
+        report.fail(name, describe(problems, outcome))
+    else:
+        report.ok(name)
+    return outcome
+
+
+def cannot_trace():
+    """Why kernel cases cannot run here, or None. Asks the kernel for the smallest of maps."""
+    if os.geteuid() != 0:
+        return "needs root"
+    number = {"x86_64": 321, "aarch64": 280, "riscv64": 280}.get(platform.machine())
+    if number is None:
+        return None
+    libc = ctypes.CDLL(None, use_errno=True)
+    attributes = (ctypes.c_uint32 * 32)(2, 4, 8, 1)  # BPF_MAP_CREATE: an array of one 8-byte value
+    fd = libc.syscall(number, 0, ctypes.byref(attributes), ctypes.sizeof(attributes))
+    if fd < 0:
+        return f"needs eBPF: bpf(BPF_MAP_CREATE) gives {errno.errorcode.get(ctypes.get_errno(), 'an error')}"
+    os.close(fd)
+    return None
+
+
+def run_folder(options):
+    report = Report(options.name)
+    reason = cannot_trace()
+    paths = [path for path in sorted(options.folder.glob("*.case")) if options.only in path.name]
+    for path in paths:
+        if reason:
+            report.skip(path.stem, reason)
+        else:
+            judge(path, options.ktap.resolve(), options.load.resolve(), report)
+    if reason:
+        print(f"skipped: {reason}")
+    if not paths:
+        report.fail("(none)", "no case found")
+    return report.finish()
+
+
+# A stand-in for ktap: prints what the script says in `#out` and `#err` lines, ends with `#status`.
+FAKE_KTAP = r'''#!/usr/bin/env python3
+import sys, time
+path = next(word for word in sys.argv if word.endswith("case.kp"))
+status = 0
+print("Tracing... Hit Ctrl-C to end.", file=sys.stderr, flush=True)
+for line in open(path):
+    word, _, rest = line.rstrip("\n").partition(" ")
+    if word == "#out": print(rest)
+    if word == "#placement": print("user" if "--placement=user" in sys.argv else "kernel")
+    if word == "#argv": print(" ".join(sys.argv[1:]).replace(path, "case.kp"))
+    if word == "#err": print(rest, file=sys.stderr)
+    if word == "#status": status = int(rest)
+    if word == "#sleep": time.sleep(float(rest))
+sys.exit(status)
+'''
+ROWS = "#out " + " " * 26 + "read |@@@@  50\n#out write: 7\n#out open\t3\n"
+SELF_TEST_CASES = [
+    (True, "load: a 1\n", ROWS, "count read = 50\ncount write >= 7\ncount open <= 3\nabsent close"),
+    (False, "", ROWS, "count read = 51"),
+    (False, "", ROWS, "count close = 0"),
+    (False, "", ROWS, "absent read"),
+    (True, "", "#out a 1\n#out b 1\n#out a 2\n#out b 2\n", "alternate /^a/ then /^b/\nlines /^a/ = 2\nline a 1"),
+    (False, "", "#out a 1\n#out a 2\n#out b 2\n", "alternate /^a/ then /^b/"),
+    (False, "", "#out c\n", "alternate /^a/ then /^b/"),
+    (True, "", "#out x\n#out x\n#err ktap: lost 3 case.kp:1: ring buffer full\n", "printed /x/ + lost = 5"),
+    (False, "", "#out x\n#out x\n#err ktap: lost 2 case.kp:1: ring buffer full\n", "printed /x/ + lost = 5"),
+    (False, "", "#out x\n#err ktap: lost 2 case.kp:1: ring buffer full\n", "lost = 0"),
+    (False, "", "#out x\n#err something odd\n", "line x"),
+    (True, "stderr: any\n", "#out x\n#err something odd\n", "line x"),
+    (True, "", "#out x\n#err something odd\n", "stderr /odd/ = 1"),
+    (False, "", "#out x\n#out x\n", "line x"),
+    (True, "", "#out x: 4\n#err ktap: lost 3 case.kp:1: ring buffer full\n", "count x + lost = 7"),
+    (True, "", "#out a, 7: 4\n", "count a, 7 = 4\nabsent a, 8"),
+    (True, "both: equal\n", "#out x\n", "line x\nexplain /x/"),
+    (False, "both: equal\n", "#placement\n", "lines /user|kernel/ = 1"),
+    (True, "both: judged\n", "#placement\n", "lines /user|kernel/ = 1"),
+    (False, "both: judged\n", "#placement\n", "line kernel"),
+    (False, "both: perhaps\n", "#out x\n", "line x"),
+    (True, "exit: 3\n", "#out x\n#status 3\n", "line x"),
+    (False, "", "#out x\n#status 3\n", "line x"),
+    (False, "timeout: 0.3\n", "#out x\n#sleep 5\n", "line x"),
+    (True, "signal: TERM\nexit: -15\n", "#out x\n#sleep 5\n", "lost = 0"),
+    (True, "load: a 1\nargs: 7\noptions: -q\n", "#argv\n", "lines /^-q case.kp 7 -- .* a 1$/ = 1"),
+    (False, "", "#out x\n", "surprise = 1"),
+    (False, "colour: red\n", "#out x\n", "line x"),
+    (False, "", "#out x\n", ""),
+    (True, "", "#out explained\n", "explain /^explained$/"),
+    (False, "", "#out x\n", "explain /^explained$/"),
+]
+
+
+def self_test():
+    """Every predicate both ways, against the stand-in."""
+    failures = []
+    with tempfile.TemporaryDirectory() as directory:
+        fake = Path(directory) / "ktap"
+        fake.write_text(FAKE_KTAP)
+        fake.chmod(0o755)
+        for index, (passes, head, script, expect) in enumerate(SELF_TEST_CASES):
+            path = Path(directory) / f"{index}.case"
+            path.write_text(f"{head}--- script\n{script}" + (f"--- expect\n{expect}\n" if expect else ""))
+            report = Report("")
+            with open(os.devnull, "w", encoding="utf-8") as quiet:
+                keep, sys.stdout = sys.stdout, quiet
+                judge(path, fake, Path("/bin/true"), report)
+                sys.stdout = keep
+            if (report.failed == 0) != passes or report.passed + report.failed == 0:
+                failures.append(f"case {index}: {'does not pass' if passes else 'passes'}: {expect}")
+    print("\n".join(failures) or "kernel case self-test: all as it should be")
+    return 1 if failures else 0
+
+
+def main():
+    if sys.argv[1:] == ["--self-test"]:
+        return self_test()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--ktap", type=Path, required=True)
+    parser.add_argument("--load", type=Path, required=True)
+    parser.add_argument("--name", default="kernel")
+    parser.add_argument("--only", default="", help="cases whose file name holds this")
+    parser.add_argument("folder", type=Path)
+    return run_folder(parser.parse_args())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
