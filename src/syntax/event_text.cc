@@ -1,0 +1,177 @@
+// Finds the end of event texts, their filters and their bodies. Works on bytes: `:`, `%`, `*`, paths and fetch
+// arguments make no tokens. What the text means is the event catalog's business.
+#include "syntax/event_text.h"
+
+#include "syntax/chars.h"
+#include "syntax/parser.h"
+#include "syntax/token.h"
+
+namespace ktap::syntax {
+namespace {
+
+/// The offset behind the string that opens at `at`, or 0 when it does not end on its line.
+size_t skip_quoted(std::string_view text, size_t at) {
+  char quote = text[at];
+  for (size_t i = at + 1; i < text.size() && text[i] != '\n'; ++i) {
+    if (text[i] == '\\') {
+      ++i;
+    } else if (text[i] == quote) {
+      return i + 1;
+    }
+  }
+  return 0;
+}
+
+size_t skip_blanks(std::string_view text, size_t at) {
+  while (at < text.size() && is_blank(text[at])) ++at;
+  return at;
+}
+
+/// The end of text[begin, end) without the blanks at its end.
+size_t trim_end(std::string_view text, size_t begin, size_t end) {
+  while (end > begin && is_blank(text[end - 1])) --end;
+  return end;
+}
+
+/// The text goes on in a line that can only be a new statement: the body was forgotten.
+bool begins_statement(std::string_view text, size_t newline, size_t begin) {
+  size_t before = trim_end(text, begin, newline);
+  if (before > begin && text[before - 1] == ',') return false;
+  size_t word = skip_blanks(text, newline);
+  size_t end = word;
+  while (end < text.size() && is_name_part(text[end])) ++end;
+  if (end == word || !is_keyword(text.substr(word, end - word))) return false;
+  return end == text.size() || is_blank(text[end]) || text[end] == '(' || text[end] == '-' || text[end] == '{';
+}
+
+class Scanner {
+ public:
+  Scanner(std::string_view text, uint32_t begin, bool timer) : text_(text), timer_(timer) {
+    at_ = skip_blanks(text, begin);
+    scan_.text_begin = static_cast<uint32_t>(at_);
+  }
+
+  EventTextScan run() {
+    while (at_ < text_.size()) {
+      char c = text_[at_];
+      if (c == '"' || c == '\'') {
+        size_t after = skip_quoted(text_, at_);
+        if (after == 0) return stop_at_line(EventTextProblem::UnterminatedQuote, at_);
+        at_ = after;
+        continue;
+      }
+      if (c == '\n' && begins_statement(text_, at_, scan_.text_begin)) break;
+      if (c == '{' && opens_body()) return finish();
+      if (c == '/' && !scan_.has_filter && after_blank()) {
+        scan_.has_filter = true;
+        scan_.filter_begin = static_cast<uint32_t>(at_ + 1);
+        scan_.text_end = static_cast<uint32_t>(trim_end(text_, scan_.text_begin, at_));
+      }
+      ++at_;
+    }
+    return stop_at_line(EventTextProblem::NoBody, scan_.text_begin);
+  }
+
+ private:
+  bool after_blank() const { return at_ == scan_.text_begin || is_blank(text_[at_ - 1]); }
+
+  bool opens_body() {
+    if (scan_.has_filter) {
+      return after_blank() || (text_[at_ - 1] == '/' && at_ > scan_.filter_begin);
+    }
+    char next = at_ + 1 < text_.size() ? text_[at_ + 1] : ' ';
+    bool glob = !is_blank(next) && next != '}';
+    if (at_ == scan_.text_begin) return !glob;  // `trace { }`: no event at all
+    if (after_blank()) return true;
+    if (glob && !timer_) return false;
+    scan_.problem = EventTextProblem::GluedBody;
+    scan_.problem_at = static_cast<uint32_t>(at_);
+    return true;
+  }
+
+  EventTextScan finish() {
+    scan_.body = static_cast<uint32_t>(at_);
+    size_t end = trim_end(text_, scan_.text_begin, at_);
+    if (!scan_.has_filter) {
+      scan_.text_end = static_cast<uint32_t>(end);
+    } else if (end > scan_.filter_begin && text_[end - 1] == '/') {
+      scan_.filter_end = static_cast<uint32_t>(end - 1);
+    } else {
+      scan_.problem = EventTextProblem::UnclosedFilter;
+      scan_.problem_at = scan_.filter_begin - 1;
+      scan_.filter_end = static_cast<uint32_t>(end);
+    }
+    return scan_;
+  }
+
+  /// There is no body to be found: the text is what stands on its first line, parsing goes on behind.
+  EventTextScan stop_at_line(EventTextProblem problem, size_t where) {
+    size_t line_end = text_.find('\n', where);
+    if (line_end == std::string_view::npos) line_end = text_.size();
+    scan_.problem = problem;
+    scan_.problem_at = static_cast<uint32_t>(where);
+    scan_.text_end = static_cast<uint32_t>(trim_end(text_, scan_.text_begin, line_end));
+    scan_.has_filter = false;
+    scan_.body = static_cast<uint32_t>(line_end);
+    return scan_;
+  }
+
+  std::string_view text_;
+  bool timer_;
+  size_t at_ = 0;
+  EventTextScan scan_;
+};
+
+}  // namespace
+
+EventTextScan scan_event_text(std::string_view text, uint32_t begin, bool timer) {
+  return Scanner(text, begin, timer).run();
+}
+
+EventTextSplit split_event_text(std::string_view text) {
+  EventTextSplit split;
+  size_t begin = skip_blanks(text, 0);
+  size_t end = trim_end(text, begin, text.size());
+  for (size_t i = begin; i < end; ++i) {
+    if (text[i] == '"' || text[i] == '\'') {
+      size_t after = skip_quoted(text, i);
+      if (after != 0) i = after - 1;
+    } else if (text[i] == '/' && (i == begin || is_blank(text[i - 1]))) {
+      split.text = text.substr(begin, trim_end(text, begin, i) - begin);
+      split.filter_begin = static_cast<uint32_t>(i + 1);
+      split.closed = text[end - 1] == '/' && end - 1 > i;
+      split.filter_end = static_cast<uint32_t>(split.closed ? end - 1 : end);
+      return split;
+    }
+  }
+  split.text = text.substr(begin, end - begin);
+  return split;
+}
+
+std::vector<EventPart> event_parts(std::string_view text) {
+  std::vector<EventPart> parts;
+  auto add = [&](size_t begin, size_t end) {
+    size_t first = skip_blanks(text.substr(0, end), begin);
+    parts.push_back({static_cast<uint32_t>(first), static_cast<uint32_t>(trim_end(text, first, end))});
+  };
+  size_t begin = 0;
+  int depth = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c == '"' || c == '\'') {
+      size_t after = skip_quoted(text, i);
+      if (after != 0) i = after - 1;
+    } else if (c == '{' || c == '[' || c == '(') {
+      ++depth;
+    } else if ((c == '}' || c == ']' || c == ')') && depth > 0) {
+      --depth;
+    } else if (c == ',' && depth == 0) {
+      add(begin, i);
+      begin = i + 1;
+    }
+  }
+  add(begin, text.size());
+  return parts;
+}
+
+}  // namespace ktap::syntax

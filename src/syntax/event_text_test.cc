@@ -1,0 +1,111 @@
+// Where event texts, filters and bodies begin and end.
+#include "syntax/event_text.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "syntax/parser.h"
+
+namespace ktap::syntax {
+namespace {
+
+/// "TEXT|FILTER|rest from the body on", "-" for no filter; a problem by its first letter in front.
+std::string scanned(const std::string& text, bool timer = false) {
+  EventTextScan scan = scan_event_text(text, 0, timer);
+  std::string out;
+  switch (scan.problem) {
+    case EventTextProblem::None: break;
+    case EventTextProblem::NoBody: return "no body";
+    case EventTextProblem::GluedBody: out = "glued:"; break;
+    case EventTextProblem::UnclosedFilter: out = "unclosed:"; break;
+    case EventTextProblem::UnterminatedQuote: return "quote";
+  }
+  out += text.substr(scan.text_begin, scan.text_end - scan.text_begin) + "|";
+  out += scan.has_filter ? text.substr(scan.filter_begin, scan.filter_end - scan.filter_begin) : "-";
+  return out + "|" + text.substr(scan.body);
+}
+
+TEST(EventTextTest, BodyIsTheFirstBraceAfterABlank) {
+  EXPECT_EQ(scanned(" a:b { x }"), "a:b|-|{ x }");
+  EXPECT_EQ(scanned("\n a:b,\n c:d\n{ }"), "a:b,\n c:d|-|{ }");
+  EXPECT_EQ(scanned(" a:{b,c} {x}"), "a:{b,c}|-|{x}");
+  EXPECT_EQ(scanned(" {a,b}:c { }"), "{a,b}:c|-|{ }");
+}
+
+TEST(EventTextTest, FilterIsBetweenSlashes) {
+  EXPECT_EQ(scanned(" a:b /x > 1/ { }"), "a:b|x > 1|{ }");
+  EXPECT_EQ(scanned(" a:b /x/{ }"), "a:b|x|{ }");
+  EXPECT_EQ(scanned(" a:b /x / y > 1 / { }"), "a:b|x / y > 1 |{ }");
+  EXPECT_EQ(scanned(" a:b\n/x/\n{ }"), "a:b|x|{ }");
+  EXPECT_EQ(scanned(" a:b // { }"), "a:b||{ }");
+}
+
+TEST(EventTextTest, SlashesOfPathsOpenNoFilter) {
+  EXPECT_EQ(scanned(" probe:/lib/libc.so.6:malloc size=%di { }"), "probe:/lib/libc.so.6:malloc size=%di|-|{ }");
+  EXPECT_EQ(scanned(" probe:/lib/x:f /pid == 1/ { }"), "probe:/lib/x:f|pid == 1|{ }");
+}
+
+TEST(EventTextTest, QuotedStringsAreSkipped) {
+  EXPECT_EQ(scanned(" a:b /comm ~ \"a / {\"/ { }"), "a:b|comm ~ \"a / {\"|{ }");
+  EXPECT_EQ(scanned(" a:b /comm == 'x\\' {'/ { }"), "a:b|comm == 'x\\' {'|{ }");
+  EXPECT_EQ(scanned(" a:b' {\n }"), "quote");
+}
+
+TEST(EventTextTest, BracesInAFilter) { EXPECT_EQ(scanned(" a:b /f({1})/ { }"), "a:b|f({1})|{ }"); }
+
+TEST(EventTextTest, FilterWithoutItsEnd) {
+  EXPECT_EQ(scanned(" a:b /x == 1 { }"), "unclosed:a:b|x == 1|{ }");
+  EXPECT_EQ(scanned(" a:b / { }"), "unclosed:a:b||{ }");
+}
+
+TEST(EventTextTest, NoBody) {
+  EXPECT_EQ(scanned(" a:b"), "no body");
+  EXPECT_EQ(scanned(" a:b /x/"), "no body");
+  EXPECT_EQ(scanned(" a:b\nprint(1)\nif (x) { }"), "no body");
+}
+
+TEST(EventTextTest, ANewLineAfterACommaGoesOn) {
+  EXPECT_EQ(scanned(" tick-1s,\n profile-1s { }"), "tick-1s,\n profile-1s|-|{ }");
+}
+
+TEST(EventTextTest, GluedBody) {
+  EXPECT_EQ(scanned(" a:b{ x }"), "glued:a:b|-|{ x }");
+  EXPECT_EQ(scanned(" a:b{}"), "glued:a:b|-|{}");
+  EXPECT_EQ(scanned("tick-1s{x}", true), "glued:tick-1s|-|{x}");
+}
+
+TEST(EventTextTest, NoEventAtAll) {
+  EXPECT_EQ(scanned(" { x }"), "|-|{ x }");
+  EXPECT_EQ(scanned(" /x/ { }"), "|x|{ }");
+}
+
+std::string split(const std::string& text) {
+  EventTextSplit made = split_event_text(text);
+  std::string out(made.text);
+  if (made.filter_begin != 0) out += "|" + text.substr(made.filter_begin, made.filter_end - made.filter_begin);
+  return out + (made.closed ? "" : "|unclosed");
+}
+
+TEST(SplitEventTextTest, Forms) {
+  EXPECT_EQ(split("a:b"), "a:b");
+  EXPECT_EQ(split("  a:b  "), "a:b");
+  EXPECT_EQ(split("a:b /x > 1/"), "a:b|x > 1");
+  EXPECT_EQ(split("a:b /x / y/  "), "a:b|x / y");
+  EXPECT_EQ(split("probe:/lib/x:f"), "probe:/lib/x:f");
+  EXPECT_EQ(split("a:b /x"), "a:b|x|unclosed");
+  EXPECT_EQ(split("a:b /"), "a:b||unclosed");
+  EXPECT_EQ(split("/x/"), "|x");
+  EXPECT_EQ(split(""), "");
+}
+
+TEST(EventPartsTest, CommasInBracketsDoNotSeparate) {
+  std::string text = "a:{b,c} , d:[,] (1,2),'x,y'";
+  std::vector<std::string> parts;
+  for (EventPart part : event_parts(text)) parts.push_back(text.substr(part.begin, part.end - part.begin));
+  EXPECT_THAT(parts, testing::ElementsAre("a:{b,c}", "d:[,] (1,2)", "'x,y'"));
+}
+
+}  // namespace
+}  // namespace ktap::syntax

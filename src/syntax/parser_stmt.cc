@@ -1,0 +1,323 @@
+// Statements other than control structures and trace statements, and the words of other languages that people
+// write in their place.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "syntax/parser_impl.h"
+
+namespace ktap::syntax {
+
+using diag::Code;
+using diag::Diagnostic;
+
+namespace {
+
+struct ForeignWord {
+  std::string_view word;
+  std::string_view hint;
+};
+
+constexpr ForeignWord kForeignWords[] = {
+    {"let", "variables are declared by `var`"},
+    {"const", "variables are declared by `var`"},
+    {"int", "variables have no types; they are declared by `var`"},
+    {"long", "variables have no types; they are declared by `var`"},
+    {"char", "variables have no types; they are declared by `var`"},
+    {"auto", "variables are declared by `var`"},
+    {"def", "functions are declared by `function f(a, b) { }`"},
+    {"fn", "functions are declared by `function f(a, b) { }`"},
+    {"func", "functions are declared by `function f(a, b) { }`"},
+    {"end", "a body is closed by `}`"},
+    {"then", "a body is opened by `{`"},
+    {"switch", "there is no switch: use if and elseif"},
+    {"goto", "there is no goto"},
+    {"foreach", "a loop over a table is `for (k, v in pairs(t)) { }`"},
+    {"probe", "a handler is `trace probe:NAME { }`"},
+    {"kprobe", "a handler is `trace probe:NAME { }`"},
+    {"kretprobe", "a handler is `trace probe:NAME%return { }`"},
+    {"tracepoint", "a handler is `trace SYS:NAME { }`"},
+    {"interval", "a timer is `tick-1s { }`"},
+    {"END", "a handler for the end is `trace_end { }`"},
+    {"BEGIN", "the script itself runs once at the start: no handler is needed"},
+};
+
+std::string_view foreign_hint(std::string_view word) {
+  for (const ForeignWord& entry : kForeignWords) {
+    if (entry.word == word) return entry.hint;
+  }
+  return {};
+}
+
+/// Keywords that a mistyped word before a block or a name may have meant.
+std::string meant_keyword(std::string_view word) {
+  static const std::vector<std::string> keywords = {
+#define KTAP_KEYWORD(enumerator, spelling) spelling,
+#define KTAP_WORD_ALIAS(enumerator, spelling) spelling,
+#include "syntax/tokens.def"
+  };
+  return diag::did_you_mean(word, keywords);
+}
+
+/// The name that an expression begins with, when it is a name or a call of one.
+std::string_view leading_name(const Expr& expr) {
+  const Expr* head = &expr;
+  if (const auto* call = std::get_if<Call>(&expr.node)) head = call->callee.get();
+  const auto* name = std::get_if<Name>(&head->node);
+  return name == nullptr ? std::string_view() : std::string_view(name->name);
+}
+
+}  // namespace
+
+void Parser::parse_statement(Block& block) {
+  uint32_t begin = tok_.span.begin;
+  lexer_complained_ = tok_.after_error;
+  parse_statement_node(block);
+  if (panic_ && !stopped_) synchronize(begin);
+}
+
+void Parser::parse_statement_node(Block& block) {
+  uint32_t begin = tok_.span.begin;
+  switch (tok_.kind) {
+    case TokenKind::Semicolon: return advance();
+    case TokenKind::Trace: return parse_trace(block);
+    case TokenKind::TraceEnd: return parse_trace_end(block);
+    case TokenKind::Tick:
+    case TokenKind::Profile: return parse_timer(block);
+    case TokenKind::Var: return parse_var(block);
+    case TokenKind::Function: advance(); return parse_function_statement(block, begin, false);
+    case TokenKind::If: return parse_if(block);
+    case TokenKind::While: return parse_while(block);
+    case TokenKind::Repeat: return parse_repeat(block);
+    case TokenKind::For: return parse_for(block);
+    case TokenKind::Do: return parse_do(block);
+    case TokenKind::Break:
+    case TokenKind::Continue: return parse_jump(block);
+    case TokenKind::Return: return parse_return(block);
+    case TokenKind::Else:
+    case TokenKind::Elseif:
+    case TokenKind::Until:
+    case TokenKind::LeftBrace: return parse_stray(block);
+    case TokenKind::Name:
+    case TokenKind::LeftParen: return parse_expression_statement(block);
+    case TokenKind::Int:
+    case TokenKind::Float:
+    case TokenKind::String:
+    case TokenKind::Nil:
+    case TokenKind::True:
+    case TokenKind::False:
+    case TokenKind::Minus:
+    case TokenKind::Bang:
+    case TokenKind::Tilde: {
+      Expr expr = parse_binary(1);
+      return refuse_expression_statement(expr);
+    }
+    default: return parse_bad_statement();
+  }
+}
+
+void Parser::parse_var(Block& block) {
+  uint32_t begin = tok_.span.begin;
+  advance();
+  if (accept(TokenKind::Function)) return parse_function_statement(block, begin, true);
+  VarDecl made;
+  do {
+    Param name;
+    if (!expect_name(name, "a variable's name")) return;
+    made.names.push_back(std::move(name));
+  } while (accept(TokenKind::Comma));
+  if (compound_op(tok_.kind) || at(TokenKind::Equal)) {
+    fail(Code::ExpectedToken, here(), fmt::format("expected '=' after the variable's name, found {}", found()));
+    return;
+  }
+  if (accept(TokenKind::Assign)) made.values = parse_expr_list();
+  add(block, begin, std::move(made));
+}
+
+/// The parser is behind `function`; `begin` is where the statement began.
+void Parser::parse_function_statement(Block& block, uint32_t begin, bool is_local) {
+  FunctionStmt made{is_local, {}, {}, nullptr};
+  if (at(TokenKind::LeftParen)) {
+    Diagnostic& missing = fail(Code::ExpectedToken, tok_.span, "expected a function's name, found '('");
+    missing.hints.emplace_back("var f = function (a, b) { }");
+    return;
+  }
+  if (!expect_name(made.name, "a function's name")) return;
+  std::string full = made.name.name;
+  while (at(TokenKind::Dot) || at(TokenKind::Colon)) {
+    if (at(TokenKind::Colon)) {
+      note(Code::ForeignSyntax, tok_.span, "there are no methods").hints.emplace_back("function t.f(self) { }");
+    } else if (is_local) {
+      note(Code::ExpectedToken, tok_.span, "expected '(' after the name of a local function, found '.'");
+    }
+    advance();
+    if (!tok_.is_word()) {
+      fail(Code::ExpectedToken, here(), fmt::format("expected a name after '.', found {}", found()));
+      return;
+    }
+    made.path.push_back({std::string(tok_.text), tok_.span});
+    full += '.' + made.path.back().name;
+    advance();
+  }
+  made.body = parse_function_rest(std::move(full));
+  add(block, begin, std::move(made));
+}
+
+void Parser::parse_return(Block& block) {
+  uint32_t begin = tok_.span.begin;
+  advance();
+  Return made;
+  bool bare = tok_.newline_before || at(TokenKind::End) || at(TokenKind::RightBrace) || at(TokenKind::Semicolon) ||
+              (at_name("end") && ends_owed_ > 0);
+  if (!bare) made.values = parse_expr_list();
+  add(block, begin, std::move(made));
+}
+
+void Parser::parse_jump(Block& block) {
+  uint32_t begin = tok_.span.begin;
+  bool is_break = at(TokenKind::Break);
+  if (loops_ == 0) note(Code::JumpOutsideLoop, tok_.span, fmt::format("'{}' stands outside a loop", tok_.text));
+  advance();
+  if (is_break) {
+    add(block, begin, Break{});
+  } else {
+    add(block, begin, Continue{});
+  }
+}
+
+void Parser::parse_expression_statement(Block& block) {
+  uint32_t begin = tok_.span.begin;
+  if (at_name("end") && ends_owed_ > 0) {
+    --ends_owed_;
+    return advance();
+  }
+  Expr expr = parse_suffixed();
+  peak_ = std::max(peak_, height_);
+  if (panic_) return;
+  if (at(TokenKind::Assign) || at(TokenKind::Comma)) return parse_assignment(block, std::move(expr));
+  if (std::optional<BinaryOp> op = compound_op(tok_.kind)) return parse_compound(block, std::move(expr), *op);
+  if (at(TokenKind::PlusPlus) || at(TokenKind::MinusMinus)) {
+    BinaryOp op = at(TokenKind::PlusPlus) ? BinaryOp::Add : BinaryOp::Sub;
+    Expr one{tok_.span, IntLit{1}};
+    bool place = check_assignable(expr);
+    advance();
+    if (place) add(block, begin, CompoundAssign{std::move(expr), op, std::move(one)});
+    return;
+  }
+  if (at(TokenKind::Aggregate)) {
+    bool place = check_assignable(expr);
+    advance();
+    Expr sample = parse_expr();
+    if (place) add(block, begin, AggregateAdd{std::move(expr), std::move(sample)});
+    return;
+  }
+  bool call = std::holds_alternative<Call>(expr.node);
+  if (!call || (at(TokenKind::LeftBrace) && !tok_.newline_before)) return refuse_expression_statement(expr);
+  add(block, begin, CallStmt{std::move(expr)});
+}
+
+bool Parser::check_assignable(const Expr& target) {
+  if (std::holds_alternative<Name>(target.node) || std::holds_alternative<Index>(target.node) ||
+      std::holds_alternative<Member>(target.node)) {
+    return true;
+  }
+  const char* what = std::holds_alternative<Call>(target.node) ? "a call" : "an expression in parentheses";
+  note(Code::NotAssignable, target.span, fmt::format("{} is no place to store a value in", what));
+  return false;
+}
+
+void Parser::parse_assignment(Block& block, Expr first) {
+  uint32_t begin = first.span.begin;
+  Assign made;
+  bool places = at(TokenKind::Comma) || check_assignable(first);
+  made.targets.push_back(std::move(first));
+  while (accept(TokenKind::Comma)) {
+    if (!at(TokenKind::Name) && !at(TokenKind::LeftParen)) {
+      fail(Code::ExpectedToken, here(), fmt::format("expected another place to assign to after ',', found {}", found()));
+      return;
+    }
+    made.targets.push_back(parse_suffixed());
+    peak_ = std::max(peak_, height_);
+  }
+  if (made.targets.size() > 1) {
+    if (!expect(TokenKind::Assign, "after a list of places")) return;
+    for (const Expr& target : made.targets) places = check_assignable(target) && places;
+  } else {
+    advance();
+  }
+  made.values = parse_expr_list();
+  if (places) add(block, begin, std::move(made));
+}
+
+void Parser::parse_compound(Block& block, Expr target, BinaryOp op) {
+  uint32_t begin = target.span.begin;
+  bool place = check_assignable(target);
+  advance();
+  Expr value = parse_expr();
+  if (place) add(block, begin, CompoundAssign{std::move(target), op, std::move(value)});
+}
+
+/// `expr` stands where a statement should; what is left of its line, or the block behind it, is skipped.
+void Parser::refuse_expression_statement(const Expr& expr) {
+  if (panic_) return;
+  std::string_view word = leading_name(expr);
+  bool same_line = !tok_.newline_before && !at(TokenKind::End);
+  bool before_block = at(TokenKind::LeftBrace) && same_line;
+  bool compared = at(TokenKind::Equal);
+  Span span = expr.span;
+  if (binary_info(tok_.kind)) span = parse_binary_rest(Expr{expr.span, NilLit{}}, 1).span;
+  if (panic_) return;
+  std::string_view foreign = foreign_hint(word);
+  bool alone = std::holds_alternative<Name>(expr.node) && span.end == expr.span.end;
+  Code code = !foreign.empty() ? Code::ForeignSyntax : before_block ? Code::BadStatement : Code::ExpressionAsStatement;
+  std::string text = !foreign.empty() ? fmt::format("'{}' is no word of the language", word)
+                     : before_block   ? std::string("this cannot stand before a block")
+                     : alone          ? fmt::format("the name '{}' alone is no statement", word)
+                                      : std::string("an expression that is not a call is no statement");
+  Diagnostic& made = note(code, span, std::move(text));
+  std::string meant = same_line && (before_block || word.size() > 3) ? meant_keyword(word) : std::string();
+  if (!foreign.empty()) {
+    made.hints.emplace_back(foreign);
+  } else if (compared) {
+    made.hints.emplace_back("to assign, write `=`");
+  } else if (alone && same_line && at(TokenKind::String)) {
+    made.hints.push_back(fmt::format("a call needs parentheses: {}({})", word, tok_.text));
+  } else if (alone && same_line && at(TokenKind::Colon)) {
+    made.hints.emplace_back("there are no methods: call t.f(x)");
+  } else if (!meant.empty()) {
+    made.hints.push_back(std::move(meant));
+  }
+  if (before_block) {
+    lexer_complained_ = false;
+    parse_block();
+  } else if (same_line && !at(TokenKind::RightBrace) && !at(TokenKind::Semicolon)) {
+    panic_ = true;
+  }
+}
+
+void Parser::parse_stray(Block& block) {
+  if (!at(TokenKind::LeftBrace)) return parse_else_without_if(block);
+  note(Code::BadStatement, tok_.span, "a block alone is no statement").hints.emplace_back("do { }");
+  lexer_complained_ = false;
+  parse_block();
+}
+
+void Parser::parse_bad_statement() {
+  bool closing = at(TokenKind::RightParen) || at(TokenKind::RightBracket);
+  TokenKind before = previous_;
+  bool adjacent = previous_end_ == tok_.span.begin;
+  Diagnostic& made = closing ? fail(Code::StrayClosing, tok_.span, fmt::format("this '{}' closes nothing", tok_.text))
+                             : fail(Code::BadStatement, tok_.span, fmt::format("no statement begins with {}", found()));
+  if (at(TokenKind::MinusMinus) || at(TokenKind::Slash) || (adjacent && before == TokenKind::Slash)) {
+    made.hints.emplace_back("a comment begins with '#'");
+  } else if (at(TokenKind::PlusPlus)) {
+    made.hints.emplace_back("the sign stands behind: x++");
+  } else if (at(TokenKind::Equal)) {
+    made.hints.emplace_back("to assign, write `=`");
+  } else if (at(TokenKind::Colon)) {
+    made.hints.emplace_back("there are no methods: call t.f(x)");
+  }
+}
+
+}  // namespace ktap::syntax
