@@ -1,0 +1,141 @@
+// See library.h. The tables are small; a walk over them is as fast as a map at this size.
+#include "compiler/library.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace ktap::compiler {
+
+namespace {
+
+using bytecode::Builtin;
+
+struct LaterName {
+  std::string_view library;
+  std::string_view name;
+};
+constexpr LaterName kLater[] = {
+#define KTAP_BUILTIN(enumerator, library, name, min_args, max_args)
+#define KTAP_BUILTIN_LATER(enumerator, library, name) {library, name},
+#include "bytecode/builtins.def"
+#undef KTAP_BUILTIN
+};
+
+/// The parts of the language that several names share.
+constexpr std::string_view kAggregateNames[] = {"sum",      "min",  "max", "avg", "stddev",
+                                                "quantile", "hist", "aggr"};
+constexpr std::string_view kStackNames[] = {"stack", "ustack", "backtrace", "print_backtrace",
+                                            "dumpstack"};
+
+template <size_t N>
+bool contains(const std::string_view (&names)[N], std::string_view name) {
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+
+}  // namespace
+
+std::optional<Builtin> find_builtin(std::string_view library, std::string_view name) {
+  if (library == "%") return std::nullopt;
+  for (size_t i = 0; i < bytecode::builtin_count(); ++i) {
+    const auto builtin = static_cast<Builtin>(i);
+    const bytecode::BuiltinInfo& info = bytecode::builtin_info(builtin);
+    if (info.library == library && info.name == name) return builtin;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> not_there_yet(std::string_view library, std::string_view name) {
+  for (const LaterName& later : kLater) {
+    if (later.library != library) continue;
+    if (later.name == "*") return fmt::format("the {} library is not there yet", library);
+    if (later.name != name) continue;
+    if (library.empty() && contains(kAggregateNames, name)) {
+      return fmt::format("aggregates are not there yet ('{}')", name);
+    }
+    if (contains(kStackNames, name)) return fmt::format("stacks are not there yet ('{}')", name);
+    return library.empty() ? fmt::format("'{}' is not there yet", name)
+                           : fmt::format("'{}.{}' is not there yet", library, name);
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> library_names() {
+  std::vector<std::string> names;
+  const auto add = [&names](std::string_view library) {
+    if (library.empty() || library == "%") return;
+    if (std::find(names.begin(), names.end(), library) == names.end()) names.emplace_back(library);
+  };
+  for (size_t i = 0; i < bytecode::builtin_count(); ++i) {
+    add(bytecode::builtin_info(static_cast<Builtin>(i)).library);
+  }
+  for (const LaterName& later : kLater) add(later.library);
+  return names;
+}
+
+bool is_library(std::string_view name) {
+  const std::vector<std::string> names = library_names();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::vector<std::string> members_of(std::string_view library) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < bytecode::builtin_count(); ++i) {
+    const bytecode::BuiltinInfo& info = bytecode::builtin_info(static_cast<Builtin>(i));
+    if (info.library == library) names.emplace_back(info.name);
+  }
+  for (const LaterName& later : kLater) {
+    if (later.library == library && later.name != "*") names.emplace_back(later.name);
+  }
+  return names;
+}
+
+bool gives_one_value(Builtin builtin) {
+  switch (builtin) {
+    case Builtin::Format:
+    case Builtin::Tostring:
+    case Builtin::Tonumber:
+    case Builtin::Type:
+    case Builtin::Len:
+    case Builtin::Ptable:
+    case Builtin::UserString:
+    case Builtin::Stringof:
+    case Builtin::NumCpus:
+    case Builtin::Arch:
+    case Builtin::KernelV:
+    case Builtin::SyscallName:
+    case Builtin::ErrnoName:
+    case Builtin::SignalName:
+    case Builtin::GettimeofdayNs:
+    case Builtin::GettimeofdayUs:
+    case Builtin::GettimeofdayMs:
+    case Builtin::GettimeofdayS:
+    case Builtin::Strftime:
+    case Builtin::TableNew:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool registers_handler(Builtin builtin) {
+  switch (builtin) {
+    case Builtin::KdebugProbe:
+    case Builtin::KdebugProbeEnd:
+    case Builtin::KdebugKprobe:
+    case Builtin::KdebugTracepoint:
+    case Builtin::TimerTick:
+    case Builtin::TimerProfile:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string full_name(Builtin builtin) {
+  const bytecode::BuiltinInfo& info = bytecode::builtin_info(builtin);
+  return info.library.empty() ? std::string(info.name)
+                              : fmt::format("{}.{}", info.library, info.name);
+}
+
+}  // namespace ktap::compiler

@@ -1,0 +1,215 @@
+// Names: the variables of the script first, then what the language and the event define. What is wrong with a name
+// is said here, with the nearest names that would be right.
+#include <fmt/format.h>
+
+#include "compiler/generator.h"
+#include "compiler/library.h"
+
+namespace ktap::compiler {
+
+namespace sx = syntax;
+namespace bc = bytecode;
+using bc::Insn;
+using bc::Op;
+using diag::Code;
+using Kind = Meaning::Kind;
+
+namespace {
+
+const sx::Expr& without_parens(const sx::Expr& expr) {
+  const sx::Expr* inner = &expr;
+  while (const auto* paren = std::get_if<sx::Paren>(&inner->node)) inner = paren->inner.get();
+  return *inner;
+}
+
+bool is_iteration(std::string_view name) {
+  return name == "pairs" || name == "sort_pairs" || name == "sort_keys";
+}
+
+void add_hint(diag::Diagnostic& diagnostic, std::string hint) {
+  if (!hint.empty()) diagnostic.hints.push_back(std::move(hint));
+}
+
+}  // namespace
+
+Meaning Generator::meaning(const std::string& name, diag::Span span, bool is_callee) {
+  Meaning found;
+  if (const Variable* variable = scope_->find(name)) {
+    found.kind = Kind::Local;
+    found.index = variable->reg;
+    found.variable = variable;
+    return found;
+  }
+  if (const int upvalue = scope_->upvalue(name, span); upvalue >= 0) {
+    found.kind = Kind::Upvalue;
+    found.index = upvalue;
+    return found;
+  }
+  if (const int slot = analysis_.find_global(name); slot >= 0) {
+    found.kind = Kind::Global;
+    found.index = slot;
+    return found;
+  }
+  return language_meaning(name, is_callee);
+}
+
+Meaning Generator::language_meaning(const std::string& name, bool is_callee) {
+  Meaning found;
+  if (const auto var = schema::find_builtin_var(name)) {
+    found.kind = Kind::EventVar;
+    found.event_var = *var;
+  } else if (scope_->in_event_filter && !is_callee) {
+    found.kind = Kind::EventField;
+  } else if (const auto builtin = find_builtin("", name)) {
+    found.kind = Kind::Builtin;
+    found.builtin = *builtin;
+  } else if (auto later = not_there_yet("", name)) {
+    found.kind = Kind::Later;
+    found.later = std::move(*later);
+  } else if (is_library(name)) {
+    found.kind = Kind::Library;
+  } else if (name == "args") {
+    found.kind = Kind::Args;
+  } else if (is_iteration(name)) {
+    found.kind = Kind::Iteration;
+  }
+  return found;
+}
+
+Meaning Generator::meaning(const sx::Expr& expr, bool is_callee) {
+  const sx::Expr& inner = without_parens(expr);
+  if (const auto* name = std::get_if<sx::Name>(&inner.node)) {
+    return meaning(name->name, inner.span, is_callee);
+  }
+  const auto* member = std::get_if<sx::Member>(&inner.node);
+  if (member == nullptr || !is_library_name(*member->object)) return {};
+  return member_meaning(std::get<sx::Name>(member->object->node).name, *member);
+}
+
+Meaning Generator::member_meaning(const std::string& library, const sx::Member& member) {
+  Meaning found;
+  if (const auto builtin = find_builtin(library, member.name)) {
+    found.kind = Kind::Builtin;
+    found.builtin = *builtin;
+  } else if (auto later = not_there_yet(library, member.name)) {
+    found.kind = Kind::Later;
+    found.later = std::move(*later);
+  }
+  return found;
+}
+
+bool Generator::is_library_name(const sx::Expr& expr) {
+  const auto* name = std::get_if<sx::Name>(&expr.node);
+  return name != nullptr && meaning(name->name, expr.span, true).kind == Kind::Library;
+}
+
+bool Generator::is_args(const sx::Expr& expr) {
+  const auto* name = std::get_if<sx::Name>(&expr.node);
+  return name != nullptr && meaning(name->name, expr.span, true).kind == Kind::Args;
+}
+
+bool Generator::is_event_object(const sx::Expr& expr) {
+  const Meaning found = meaning(expr, false);
+  if (found.kind == Kind::EventVar) return found.event_var == schema::BuiltinVar::EventObject;
+  return found.kind == Kind::Local && found.variable->is_event;
+}
+
+void Generator::name_to(const sx::Expr& expr, const std::string& name, int dst) {
+  meaning_to(meaning(name, expr.span, false), name, expr.span, dst);
+}
+
+void Generator::meaning_to(const Meaning& found, const std::string& name, diag::Span span, int dst) {
+  const auto a = static_cast<uint8_t>(dst);
+  const auto b = static_cast<uint8_t>(found.index);
+  switch (found.kind) {
+    case Kind::Local:
+      if (found.index != dst) emit(Insn::abc(Op::Move, a, b, 0), span);
+      return;
+    case Kind::Upvalue: return emit(Insn::abc(Op::GetUpval, a, b, 0), span);
+    case Kind::Global: return emit(Insn::ad(Op::GetGlobal, a, b), span);
+    case Kind::EventVar:
+      return emit(Insn::ad(Op::EventVar, a, static_cast<uint16_t>(found.event_var)), span);
+    case Kind::Builtin:
+      return emit(Insn::ad(Op::LoadBuiltin, a, static_cast<uint16_t>(found.builtin)), span);
+    case Kind::EventField: {
+      const int constant = scope_->emitter.constant(name, span);
+      return emit(Insn::ad(Op::EventField, a, static_cast<uint16_t>(constant)), span);
+    }
+    case Kind::Later: sink_.report(Code::NotThereYet, span, found.later); return;
+    case Kind::Library: {
+      auto& diagnostic = sink_.report(Code::NotAValue, span, fmt::format("'{}' is a library, not a value", name));
+      const std::vector<std::string> members = members_of(name);
+      if (!members.empty()) diagnostic.hints.push_back(fmt::format("write {}.{}", name, members.front()));
+      return;
+    }
+    case Kind::Args:
+      sink_.report(Code::NotAValue, span, "'args' is not a value")
+          .hints.emplace_back("write args.NAME for one argument of the event, argstr for all of them");
+      return;
+    case Kind::Iteration:
+      sink_.report(Code::NotAValue, span, fmt::format("'{}' stands only in the head of a for loop", name))
+          .hints.push_back(fmt::format("write for (k, v in {}(t)) {{ … }}", name));
+      return;
+    case Kind::Unknown: return report_undefined(name, span);
+  }
+}
+
+std::vector<std::string> Generator::known_names() const {
+  std::vector<std::string> names;
+  for (const FunctionScope* scope = scope_; scope != nullptr; scope = scope->parent) {
+    for (const Variable& variable : scope->variables) {
+      if (!variable.name.empty()) names.push_back(variable.name);
+    }
+  }
+  const auto add = [&names](const std::vector<std::string>& more) {
+    names.insert(names.end(), more.begin(), more.end());
+  };
+  add(analysis_.globals);
+  add(members_of(""));
+  add(library_names());
+#define KTAP_BUILTIN_VAR(enumerator, spelling) names.emplace_back(spelling);
+#include "schema/builtin_vars.def"
+#undef KTAP_BUILTIN_VAR
+  names.emplace_back("args");
+  return names;
+}
+
+void Generator::report_undefined(const std::string& name, diag::Span span) {
+  if (!reported_.insert(name).second) return;
+  auto& diagnostic = sink_.report(Code::UndefinedName, span,
+                                  fmt::format("'{}' is not defined: nothing assigns it", name));
+  add_hint(diagnostic, diag::did_you_mean(name, known_names()));
+  if (scope_->in_handler && diagnostic.hints.empty()) {
+    diagnostic.hints.push_back(fmt::format("a field of the event is args.{}", name));
+  }
+}
+
+void Generator::report_undeclared(const std::string& name, diag::Span span) {
+  if (!reported_.insert(name).second) return;
+  auto& diagnostic = sink_.report(
+      Code::UndeclaredAssignment, span,
+      fmt::format("'{}' is assigned in a {}, but declared nowhere", name,
+                  scope_->in_handler ? "handler" : "function"));
+  std::vector<std::string> variables = analysis_.globals;
+  for (const FunctionScope* scope = scope_; scope != nullptr; scope = scope->parent) {
+    for (const Variable& variable : scope->variables) {
+      if (!variable.name.empty()) variables.push_back(variable.name);
+    }
+  }
+  add_hint(diagnostic, diag::did_you_mean(name, variables));
+  diagnostic.hints.push_back(fmt::format(
+      "write 'var {0}' here for a local variable, or assign '{0}' in the main chunk for a global one", name));
+}
+
+void Generator::report_no_member(const std::string& library, const sx::Member& member) {
+  auto& diagnostic = sink_.report(Code::NoSuchMember, member.name_span,
+                                  fmt::format("the library '{}' has no '{}'", library, member.name));
+  const std::vector<std::string> members = members_of(library);
+  add_hint(diagnostic, diag::did_you_mean(member.name, members));
+  if (!diagnostic.hints.empty()) return;
+  std::string all;
+  for (const std::string& name : members) all += (all.empty() ? "" : ", ") + name;
+  diagnostic.hints.push_back("it has " + all);
+}
+
+}  // namespace ktap::compiler

@@ -1,0 +1,77 @@
+// The registering statements: event text, filter and handler side by side in three registers, then `Register`.
+// The filter is a function of its own, so that it can run in the kernel where the handler cannot.
+#include "base/check.h"
+#include "compiler/fold.h"
+#include "compiler/generator.h"
+
+namespace ktap::compiler {
+
+namespace sx = syntax;
+namespace bc = bytecode;
+using bc::Insn;
+using bc::Op;
+using diag::Code;
+
+namespace {
+
+bc::HandlerKind handler_kind(sx::TraceKind kind) {
+  switch (kind) {
+    case sx::TraceKind::Event: return bc::HandlerKind::Event;
+    case sx::TraceKind::Tick: return bc::HandlerKind::Tick;
+    case sx::TraceKind::Profile: return bc::HandlerKind::Profile;
+    case sx::TraceKind::End: return bc::HandlerKind::End;
+  }
+  KTAP_UNREACHABLE();
+}
+
+/// What a call trace calls the handler.
+std::string handler_name(const sx::Trace& node) {
+  if (node.kind == sx::TraceKind::End) return "trace_end";
+  if (node.kind != sx::TraceKind::Event) return node.event_text;
+  return node.text_expr ? "trace" : "trace " + node.event_text;
+}
+
+}  // namespace
+
+void Generator::report_nested_handler(diag::Span span) {
+  sink_.report(Code::HandlerInHandler, span, "a handler cannot be registered inside a handler")
+      .hints.emplace_back("all handlers are armed together when the main chunk ends: register it there");
+}
+
+void Generator::statement(const sx::Stmt& stmt, const sx::Trace& node) {
+  const bool has_text = node.event_span.end > node.event_span.begin;
+  const diag::Span head = node.text_expr ? node.text_expr->span
+                          : has_text     ? node.event_span
+                                         : stmt.span;
+  if (scope_->in_handler) report_nested_handler(head);
+  const int base = take(3, head);
+  if (node.text_expr) {
+    expr_to(*node.text_expr, base);
+  } else {
+    scope_->emitter.load(node.event_text, base, head);
+  }
+  filter_to(node, head, base + 1);
+  handler_to(stmt, node, base + 2);
+  emit(Op::Register, base, static_cast<int>(handler_kind(node.kind)), 0, head);
+}
+
+void Generator::filter_to(const sx::Trace& node, diag::Span head, int dst) {
+  if (!node.filter) return scope_->emitter.load({}, dst, head);
+  const sx::Expr& expr = *node.filter;
+  std::unique_ptr<bc::Function> made =
+      filter(expr, node.kind == sx::TraceKind::Event ? Role::EventFilter : Role::Filter);
+  const int child = scope_->emitter.add_child(std::move(made), expr.span);
+  emit(Insn::ad(Op::Closure, static_cast<uint8_t>(dst), static_cast<uint16_t>(child)), expr.span);
+}
+
+void Generator::handler_to(const sx::Stmt& stmt, const sx::Trace& node, int dst) {
+  if (node.body) return function_to(*node.body, handler_name(node), Role::Handler, stmt.span, dst);
+  const KnownType type = known_type(*node.function);
+  if (type != KnownType::Unknown && type != KnownType::Function) {
+    sink_.report(Code::NotAFunction, node.function->span, "the handler of an event is a function")
+        .hints.emplace_back("write { … }, function (e) { … } or the name of a function");
+  }
+  expr_to(*node.function, dst);
+}
+
+}  // namespace ktap::compiler
