@@ -1,0 +1,22 @@
+// printf: renders arguments by the pieces of a format (base/printf_format.h).
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/printf_format.h"
+#include "runtime/value.h"
+
+namespace ktap::runtime {
+
+/// Appends the rendered text. False and `error` set when an argument is missing, too many, or does not fit; then
+/// `out` holds a part.
+bool render_format(const std::vector<FormatPiece>& pieces, const Value* args, size_t count, std::string& out,
+                   std::string* error);
+/// Parses and renders in one go.
+bool render_format(std::string_view format, const Value* args, size_t count, std::string& out,
+                   std::string* error);
+
+}  // namespace ktap::runtime

@@ -1,0 +1,115 @@
+// Values as text. A table is `key: value` lines sorted by key; a nested one stands below its key, indented.
+#include "runtime/text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "runtime/closure.h"
+#include "runtime/string.h"
+#include "runtime/table.h"
+#include "runtime/tuple.h"
+
+namespace ktap::runtime {
+namespace {
+
+void append_integer(std::string& out, int64_t number) {
+  fmt::format_int digits(number);
+  out.append(digits.data(), digits.size());
+}
+
+void append_tuple(std::string& out, const Tuple& tuple) {
+  for (size_t i = 0; i < tuple.size(); ++i) {
+    if (i > 0) out += ", ";
+    if (tuple[i].type == Type::Table) {
+      out += "{...}";  // its lines would break the one that we are on
+    } else {
+      append_text(out, tuple[i]);
+    }
+  }
+}
+
+/// `open`: the tables that are being printed around this one.
+void append_table(std::string& out, Table& table, std::vector<const Table*>& open) {
+  if (table.backing != nullptr) table.backing->before_read(table);
+  auto entries = table.entries();
+  if (entries.empty()) {
+    out += "{}";
+    return;
+  }
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return compare_keys(a.first, b.first) < 0; });
+  size_t indent = open.size() * 2;
+  open.push_back(&table);
+  bool first = true;
+  for (const auto& [key, value] : entries) {
+    if (!first) out += '\n';
+    first = false;
+    out.append(indent, ' ');
+    append_text(out, key);
+    out += ':';
+    if (value.type != Type::Table) {
+      out += ' ';
+      append_text(out, value);
+      continue;
+    }
+    Table& nested = *value.table();
+    if (nested.backing != nullptr) nested.backing->before_read(nested);
+    if (nested.size() == 0) {
+      out += " {}";
+    } else if (open.size() >= static_cast<size_t>(kMaxTextDepth) ||
+               std::find(open.begin(), open.end(), &nested) != open.end()) {
+      out += " {...}";
+    } else {
+      out += '\n';
+      append_table(out, nested, open);
+    }
+  }
+  open.pop_back();
+}
+
+}  // namespace
+
+std::string float_text(double number) {
+  if (std::isnan(number)) return "nan";  // C prints its sign bit too, which means nothing
+  char buffer[40];
+  int length = std::snprintf(buffer, sizeof(buffer), "%.14g", number);
+  std::string text(buffer, static_cast<size_t>(length));
+  if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";
+  return text;
+}
+
+void append_text(std::string& out, Value value) {
+  switch (value.type) {
+    case Type::Nil: out += "nil"; return;
+    case Type::Boolean: out += value.boolean ? "true" : "false"; return;
+    case Type::Integer: append_integer(out, value.integer); return;
+    case Type::Address: fmt::format_to(std::back_inserter(out), "0x{:x}", static_cast<uint64_t>(value.integer)); return;
+    case Type::Float: out += float_text(value.number); return;
+    case Type::Event: out += "event"; return;
+    case Type::Builtin: out += "function"; return;
+    case Type::String: out += value.string()->view(); return;
+    case Type::Tuple: append_tuple(out, *value.tuple()); return;
+    case Type::Table: {
+      std::vector<const Table*> open;
+      append_table(out, *value.table(), open);
+      return;
+    }
+    case Type::Function:
+      out += "function";
+      if (!value.closure()->name.empty()) out.append(" ").append(value.closure()->name);
+      return;
+    case Type::SharedCell:
+    case Type::Iterator: KTAP_UNREACHABLE();
+  }
+}
+
+std::string to_text(Value value) {
+  std::string out;
+  append_text(out, value);
+  return out;
+}
+
+}  // namespace ktap::runtime

@@ -1,0 +1,138 @@
+// Values of the language: 16 bytes, a type tag and a payload. Heap objects belong to one Heap, which collects
+// them by mark and sweep. No system calls, no clock.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/check.h"
+
+namespace ktap::runtime {
+
+enum class Type : uint8_t {
+  Nil,
+  Boolean,
+  Integer,
+  Float,
+  Address,     ///< an integer that prints as a symbol
+  Event,       ///< the event object `e`: no payload, stands for the current event
+  Builtin,     ///< built-in function, by number
+  SharedCell,  ///< never seen by a script: a variable whose value lives in kernel-shared memory
+  // Heap objects from here on.
+  String,
+  Tuple,
+  Table,
+  Function,  ///< closure
+  Iterator,  ///< never seen by a script: the state of a generic for
+};
+
+struct Object;
+class String;
+class Tuple;
+class Table;
+class Closure;
+class Iterator;
+
+/// Plain, copied freely; it does not own. `type` tells which member is alive.
+struct Value {
+  Type type = Type::Nil;
+  union {
+    bool boolean;
+    int64_t integer = 0;
+    double number;
+    uint16_t builtin;
+    int64_t* shared;  ///< SharedCell: read and written with atomic operations
+    Object* object;
+  };
+
+  static Value nil() { return {}; }
+  static Value of(bool b) {
+    Value v;
+    v.type = Type::Boolean;
+    v.integer = 0;
+    v.boolean = b;
+    return v;
+  }
+  static Value of(int64_t i) {
+    Value v;
+    v.type = Type::Integer;
+    v.integer = i;
+    return v;
+  }
+  static Value of(double d) {
+    Value v;
+    v.type = Type::Float;
+    v.number = d;
+    return v;
+  }
+  static Value event() {
+    Value v;
+    v.type = Type::Event;
+    return v;
+  }
+  static Value of_builtin(uint16_t b) {
+    Value v;
+    v.type = Type::Builtin;
+    v.integer = 0;
+    v.builtin = b;
+    return v;
+  }
+  static Value of_shared(int64_t* cell) {
+    Value v;
+    v.type = Type::SharedCell;
+    v.shared = cell;
+    return v;
+  }
+  static Value of_object(Type type, Object* object) {
+    Value v;
+    v.type = type;
+    v.object = object;
+    return v;
+  }
+
+  bool is_nil() const { return type == Type::Nil; }
+  bool truthy() const { return !(type == Type::Nil || (type == Type::Boolean && !boolean)); }
+  bool is_integer() const { return type == Type::Integer || type == Type::Address; }
+  bool is_number() const { return is_integer() || type == Type::Float; }
+  bool is_object() const { return type >= Type::String; }
+  String* string() const {
+    KTAP_CHECK(type == Type::String);
+    return reinterpret_cast<String*>(object);
+  }
+  Tuple* tuple() const {
+    KTAP_CHECK(type == Type::Tuple);
+    return reinterpret_cast<Tuple*>(object);
+  }
+  Table* table() const {
+    KTAP_CHECK(type == Type::Table);
+    return reinterpret_cast<Table*>(object);
+  }
+  Closure* closure() const {
+    KTAP_CHECK(type == Type::Function);
+    return reinterpret_cast<Closure*>(object);
+  }
+  Iterator* iterator() const {
+    KTAP_CHECK(type == Type::Iterator);
+    return reinterpret_cast<Iterator*>(object);
+  }
+};
+
+/// Common head of every heap object.
+struct Object {
+  Object* next = nullptr;  ///< in the heap's list
+  Type type;
+  bool marked = false;
+  explicit Object(Type t) : type(t) {}
+};
+
+/// `==` of the language: across all types, 1 == 1.0, strings by bytes, tuples by parts, others by identity.
+bool equal(Value a, Value b);
+/// "nil", "boolean", "integer", … as type(x) says.
+std::string_view type_name(Type type);
+/// The same with its article, for messages: "a string", "an integer", "nil".
+std::string_view type_phrase(Type type);
+/// The order of keys in printed tables: integers, strings bytewise, booleans, tuples part by part, the rest by
+/// type. Negative, 0 or positive.
+int compare_keys(Value a, Value b);
+
+}  // namespace ktap::runtime

@@ -1,0 +1,59 @@
+// What the VM asks of the world around it: where output goes, what the current event is, what `trace` means, and
+// everything that takes a system call. The session implements it; tests use a fake.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "bytecode/chunk.h"
+#include "runtime/value.h"
+#include "schema/builtin_vars.h"
+
+namespace ktap::vm {
+
+/// The event that a handler runs on. Values may be made on the VM's heap (Vm::heap()).
+class EventContext {
+ public:
+  virtual ~EventContext() = default;
+  /// False and `error` set when this event has no such variable ("retval").
+  virtual bool var(schema::BuiltinVar var, runtime::Value* out, std::string* error) = 0;
+  /// Field by name; false when there is none. Answers sc_nr, sc_is_enter, sc_arg1…6 of system calls too.
+  virtual bool field(std::string_view name, runtime::Value* out) = 0;
+  /// user_string(address): a string captured with the event or read from the process; nil when unreadable.
+  virtual runtime::Value user_string(int64_t address, int64_t limit_bytes) = 0;
+};
+
+enum class Clock : uint8_t {
+  Realtime,   ///< since 1970, for gettimeofday_*
+  Monotonic,  ///< what `ns` counts: the clock of the kernel's bpf_ktime_get_ns
+};
+
+class Host {
+ public:
+  virtual ~Host() = default;
+  /// Output of print and its kin. Whole lines are never split by another handler's.
+  virtual void write(std::string_view text) = 0;
+  /// Null outside handlers of events (main chunk, ticks, trace_end).
+  virtual EventContext* event() = 0;
+  /// `trace`, `tick-`, `profile-`, `trace_end` statements and kdebug.*, timer.*. `filter` is nil or a closure.
+  /// Returns "" or a run-time error text ("cannot register a handler inside a handler").
+  virtual std::string register_handler(bytecode::HandlerKind kind, std::string_view event_text,
+                                       runtime::Value filter, runtime::Value handler,
+                                       const bytecode::Place& place) = 0;
+  /// exit([status]): the VM unwinds after this returns.
+  virtual void request_exit(int64_t status, bool given) = 0;
+
+  virtual int64_t now_ns(Clock clock) = 0;
+  /// strftime(format, t) in the local time zone, of a time since 1970.
+  virtual std::string local_time(std::string_view format, int64_t time_ns) = 0;
+  /// CPUs that are online.
+  virtual int64_t cpu_count() = 0;
+  /// uname: the machine ("x86_64") and the kernel's release ("6.1.0-18-amd64").
+  virtual std::string machine() = 0;
+  virtual std::string kernel_release() = 0;
+  /// "openat"; "" when this kernel has no such number.
+  virtual std::string syscall_name(int64_t number) = 0;
+};
+
+}  // namespace ktap::vm

@@ -1,0 +1,143 @@
+// The generic for: `pairs` walks the table itself, `sort_pairs` and `sort_keys` walk keys that are sorted first.
+// Sorting is a merge sort of our own: a compare function of the script may fail, and may be no order at all.
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "runtime/arith.h"
+#include "runtime/iterator.h"
+#include "runtime/table.h"
+#include "runtime/tuple.h"
+#include "vm/machine.h"
+
+namespace ktap::vm {
+
+using runtime::Type;
+using runtime::Value;
+
+namespace {
+
+using Entry = std::pair<Value, Value>;
+
+/// Is `b` to stand before `a`, though it came behind? False return: failed.
+class EntryOrder {
+ public:
+  /// The stack from `at` on is free for calls of `compare`.
+  EntryOrder(Machine& machine, bytecode::IterKind kind, Value compare, size_t at)
+      : machine_(machine), by_value_(kind == bytecode::IterKind::SortPairs), compare_(compare), at_(at) {}
+
+  bool before(const Entry& a, const Entry& b, bool* result) {
+    if (!compare_.is_nil()) {
+      Value args[4] = {a.first, b.first, Value::nil(), Value::nil()};
+      if (by_value_) {
+        args[0] = a.second;
+        args[1] = b.second;
+        args[2] = a.first;
+        args[3] = b.first;
+      }
+      Value verdict;
+      if (!machine_.call_nested(compare_, args, by_value_ ? 4 : 2, at_, &verdict)) return false;
+      *result = verdict.truthy();
+      return true;
+    }
+    if (!by_value_) {
+      *result = runtime::compare_keys(a.first, b.first) < 0;
+      return true;
+    }
+    bool comparable = (a.second.is_number() && b.second.is_number()) ||
+                      (a.second.type == Type::String && b.second.type == Type::String);
+    if (!comparable) {
+      return machine_.fail(fmt::format("sort_pairs cannot order {} and {}", runtime::type_phrase(a.second.type),
+                                       runtime::type_phrase(b.second.type)));
+    }
+    return runtime::less(a.second, b.second, result, &machine_.error_text());
+  }
+
+ private:
+  Machine& machine_;
+  bool by_value_;
+  Value compare_;
+  size_t at_;
+};
+
+/// Stable; bottom-up. False: comparing failed.
+bool merge_sort(std::vector<Entry>& entries, EntryOrder order) {
+  std::vector<Entry> other(entries.size());
+  for (size_t width = 1; width < entries.size(); width *= 2) {
+    for (size_t begin = 0; begin < entries.size(); begin += 2 * width) {
+      size_t middle = std::min(begin + width, entries.size());
+      size_t end = std::min(begin + 2 * width, entries.size());
+      size_t left = begin;
+      size_t right = middle;
+      for (size_t into = begin; into < end; ++into) {
+        bool take_right = left == middle;
+        if (left < middle && right < end && !order.before(entries[right], entries[left], &take_right)) return false;
+        other[into] = entries[take_right ? right++ : left++];
+      }
+    }
+    entries.swap(other);
+  }
+  return true;
+}
+
+const char* iter_name(bytecode::IterKind kind) {
+  switch (kind) {
+    case bytecode::IterKind::Pairs: return "pairs";
+    case bytecode::IterKind::SortPairs: return "sort_pairs";
+    case bytecode::IterKind::SortKeys: return "sort_keys";
+  }
+  KTAP_UNREACHABLE();
+}
+
+}  // namespace
+
+/// stack_[at] is the table, the next one the compare function.
+bool Machine::iter_prep(bytecode::IterKind kind, size_t at) {
+  if (stack_[at].type != Type::Table) {
+    return fail(fmt::format("{} takes a table, got {}", iter_name(kind), runtime::type_phrase(stack_[at].type)));
+  }
+  runtime::Table* table = stack_[at].table();
+  refresh(*table);
+  if (kind == bytecode::IterKind::Pairs) {
+    stack_[at] = Value::of_object(Type::Iterator, heap_.iterator(table));
+    return true;
+  }
+  std::vector<Entry> entries = table->entries();
+  const Frame& frame = frames_[depth_ - 1];
+  size_t keep = frame.base + frame.closure->function->register_count;
+  // A compare function may remove entries and collect: everything that is being sorted stays on the stack.
+  size_t free_at = keep + 2 * entries.size();
+  Value compare = stack_[at + 1];
+  if (!compare.is_nil()) {
+    if (!reserve_stack(free_at)) return false;
+    for (const Entry& entry : entries) {
+      stack_[keep++] = entry.first;
+      stack_[keep++] = entry.second;
+    }
+  }
+  EntryOrder by_key(*this, bytecode::IterKind::SortKeys, Value::nil(), free_at);
+  if (!merge_sort(entries, by_key)) return false;
+  if (kind == bytecode::IterKind::SortPairs || !compare.is_nil()) {
+    if (!merge_sort(entries, EntryOrder(*this, kind, compare, free_at))) return false;
+  }
+  std::vector<Value> keys;
+  keys.reserve(entries.size());
+  for (const Entry& entry : entries) keys.push_back(entry.first);
+  stack_[at] = Value::of_object(Type::Iterator, heap_.sorted_iterator(table, std::move(keys)));
+  return true;
+}
+
+/// The loop's variables: count - 1 parts of the key, then the value.
+bool Machine::iter_unpack(Value key, Value value, size_t count, Value* into) {
+  size_t parts = key.type == Type::Tuple ? key.tuple()->size() : 1;
+  if (parts != count - 1) {
+    return fail(fmt::format("a key of {} part{} for {} variables", parts, parts == 1 ? "" : "s", count - 1));
+  }
+  for (size_t i = 0; i < parts; ++i) into[i] = (*key.tuple())[i];
+  into[count - 1] = value;
+  return true;
+}
+
+}  // namespace ktap::vm

@@ -1,0 +1,184 @@
+// Library: types and conversions, tables, errors, exit.
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+
+#include <fmt/core.h>
+
+#include "base/limits.h"
+#include "runtime/string.h"
+#include "runtime/table.h"
+#include "runtime/text.h"
+#include "runtime/tuple.h"
+#include "vm/library.h"
+
+namespace ktap::vm {
+
+using runtime::Value;
+
+namespace {
+
+constexpr size_t kMostReserved = 4096;  // table.new(n) makes room for so many at once; the rest grows
+
+std::string_view trimmed(std::string_view text) {
+  constexpr const char* kBlanks = " \t\n\v\f\r";
+  size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return "";
+  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+}
+
+/// The digits of `text` in `base` as an integer; false when they are none or do not fit.
+bool parse_integer(std::string_view text, int base, int64_t* out) {
+  bool negative = !text.empty() && text[0] == '-';
+  if (negative || (!text.empty() && text[0] == '+')) text.remove_prefix(1);
+  if (base == 16 && text.size() > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) text.remove_prefix(2);
+  uint64_t number = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return false;
+  if (base == 10 && number > static_cast<uint64_t>(INT64_MAX) + (negative ? 1 : 0)) return false;
+  *out = static_cast<int64_t>(negative ? 0 - number : number);
+  return true;
+}
+
+/// A number as a script would write it: decimal or hex integer, else a decimal float.
+Value parse_number(std::string_view text) {
+  int64_t integer = 0;
+  std::string_view digits = text;
+  if (!digits.empty() && (digits[0] == '-' || digits[0] == '+')) digits.remove_prefix(1);
+  bool hex = digits.size() > 2 && digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
+  if (parse_integer(text, hex ? 16 : 10, &integer)) return Value::of(integer);
+  if (hex || digits.empty() || digits.find_first_not_of("0123456789.eE+-") != std::string_view::npos) {
+    return Value::nil();
+  }
+  double number = 0;
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error == std::errc::result_out_of_range) {
+    number = std::strtod(std::string(digits).c_str(), nullptr);  // inf or 0, as C has it
+  } else if (error != std::errc()) {
+    return Value::nil();
+  }
+  if (end != digits.data() + digits.size()) return Value::nil();
+  return Value::of(text[0] == '-' ? -number : number);
+}
+
+/// `t[key] += amount`, as the seeds spell it.
+bool add_to_cell(NativeCall& call, Value amount) {
+  return call.machine.update_index(call.arg(0), call.arg(1), bytecode::UpdateOp::Add, amount);
+}
+
+bool new_table(NativeCall& call, std::string_view name) {
+  int64_t sizes[2] = {0, 0};
+  for (size_t i = 0; i < call.count; ++i) {
+    if (!call.integer_arg(name, i, &sizes[i])) return false;
+    if (sizes[i] < 0 || sizes[i] > UINT32_MAX) {
+      return call.machine.fail(fmt::format("argument {} of '{}' is to be 0 to {}, got {}", i + 1, name, UINT32_MAX, sizes[i]));
+    }
+  }
+  runtime::Table* table = call.machine.heap().table();
+  table->capacity_hint = static_cast<uint32_t>(sizes[1]);
+  table->reserve(std::min<size_t>(static_cast<size_t>(sizes[0]), kMostReserved),
+                 std::min<size_t>(static_cast<size_t>(sizes[1]), kMostReserved));
+  return call.give(Value::of_object(runtime::Type::Table, table));
+}
+
+}  // namespace
+
+namespace lib {
+
+bool Tonumber(NativeCall& call) {
+  Value value = call.arg(0);
+  if (call.count == 1 && value.is_number()) return call.give(value);
+  if (call.count == 1 && value.type != runtime::Type::String) return call.give(Value::nil());
+  std::string_view text;
+  if (!call.string_arg("tonumber", 0, &text)) return false;
+  text = trimmed(text);
+  if (call.count == 1) return call.give(parse_number(text));
+  int64_t base = 0;
+  if (!call.integer_arg("tonumber", 1, &base)) return false;
+  if (base < 2 || base > 36) return call.machine.fail(fmt::format("a base is 2 to 36, got {}", base));
+  int64_t number = 0;
+  bool ok = parse_integer(text, static_cast<int>(base), &number);
+  return call.give(ok ? Value::of(number) : Value::nil());
+}
+
+bool Type(NativeCall& call) { return call.give(runtime::type_name(call.arg(0).type)); }
+
+bool Len(NativeCall& call) {
+  Value value = call.arg(0);
+  size_t length = 0;
+  switch (value.type) {
+    case runtime::Type::String: length = value.string()->size(); break;
+    case runtime::Type::Tuple: length = value.tuple()->size(); break;
+    case runtime::Type::Table:
+      Machine::refresh(*value.table());
+      length = value.table()->size();
+      break;
+    default:
+      return call.machine.fail(
+          fmt::format("len takes a string, a table or a multi-key, got {}", runtime::type_phrase(value.type)));
+  }
+  return call.give(Value::of(static_cast<int64_t>(length)));
+}
+
+bool Delete(NativeCall& call) {
+  runtime::Table* table = nullptr;
+  if (!call.table_arg("delete", 0, &table)) return false;
+  if (call.count == 1) return call.machine.clear_table(*table);
+  Value key = call.arg(1);
+  if (call.count > 2 && !call.machine.make_tuple(call.args + 1, call.count - 1, &key)) return false;
+  // Under a key that no table can have there is nothing to remove.
+  if (!runtime::Table::valid_key(key)) return true;
+  return call.machine.set_index(call.arg(0), key, Value::nil());
+}
+
+bool Error(NativeCall& call) {
+  Value message;
+  return call.machine.printable(call.arg(0), &message) && call.machine.fail(runtime::to_text(message));
+}
+
+bool Assert(NativeCall& call) {
+  if (call.arg(0).truthy()) return call.give(call.arg(0));
+  if (call.count < 2) return call.machine.fail("assertion failed");
+  Value message;
+  return call.machine.printable(call.arg(1), &message) && call.machine.fail(runtime::to_text(message));
+}
+
+bool Exit(NativeCall& call) {
+  int64_t status = 0;
+  if (call.count == 1 && !call.integer_arg("exit", 0, &status)) return false;
+  call.machine.request_exit(status, call.count == 1);
+  return false;
+}
+
+bool Count(NativeCall& call) {
+  if (call.count == 2) return add_to_cell(call, Value::of(int64_t{1}));
+  if (call.arg(0).is_nil()) return call.give(Value::of(int64_t{0}));
+  return call.machine.fail(fmt::format("count takes an aggregate, got {}", runtime::type_phrase(call.arg(0).type)));
+}
+
+bool InplaceInc(NativeCall& call) { return add_to_cell(call, Value::of(int64_t{1})); }
+
+bool TableCount(NativeCall& call) {
+  return add_to_cell(call, call.count == 3 ? call.arg(2) : Value::of(int64_t{1}));
+}
+
+bool Ptable(NativeCall& call) { return new_table(call, "ptable"); }
+bool TableNew(NativeCall& call) { return new_table(call, "table.new"); }
+
+bool UserString(NativeCall& call) {
+  int64_t address = 0;
+  int64_t limit = limits::kStringBytes;
+  if (!call.integer_arg("user_string", 0, &address)) return false;
+  if (call.count == 2 && !call.integer_arg("user_string", 1, &limit)) return false;
+  if (limit < 1 || limit > limits::kMaxStringBytes) {
+    return call.machine.fail(
+        fmt::format("argument 2 of 'user_string' is to be 1 to {}, got {}", limits::kMaxStringBytes, limit));
+  }
+  EventContext* event = call.machine.host().event();
+  if (event == nullptr) return call.machine.fail("'user_string' works in handlers of events only");
+  return call.give(event->user_string(address, limit));
+}
+
+}  // namespace lib
+}  // namespace ktap::vm

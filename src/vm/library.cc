@@ -1,0 +1,55 @@
+// From a built-in's number to its function, and what all of them share: checks of arguments.
+#include "vm/library.h"
+
+#include <fmt/core.h>
+
+#include "runtime/string.h"
+
+namespace ktap::vm {
+namespace {
+
+constexpr NativeFunction kFunctions[] = {
+#define KTAP_BUILTIN(enumerator, library, name, min_args, max_args) &lib::enumerator,
+#include "bytecode/builtins.def"
+#undef KTAP_BUILTIN
+};
+
+}  // namespace
+
+NativeFunction builtin_function(bytecode::Builtin builtin) { return kFunctions[static_cast<size_t>(builtin)]; }
+
+std::string argument_count_error(const bytecode::BuiltinInfo& info, size_t got) {
+  std::string name = info.library.empty() || info.library == "%"
+                         ? std::string(info.name)
+                         : fmt::format("{}.{}", info.library, info.name);
+  std::string takes = info.max_args < 0                ? fmt::format("at least {}", info.min_args)
+                      : info.min_args == info.max_args ? fmt::format("{}", info.min_args)
+                                                       : fmt::format("{} to {}", info.min_args, info.max_args);
+  bool one = takes == "1" || takes == "at least 1";
+  return fmt::format("'{}' takes {} argument{}, got {}", name, takes, one ? "" : "s", got);
+}
+
+bool NativeCall::wrong(std::string_view function, size_t i, std::string_view takes) {
+  return machine.fail(
+      fmt::format("argument {} of '{}' is to be {}, got {}", i + 1, function, takes, runtime::type_phrase(arg(i).type)));
+}
+
+bool NativeCall::integer_arg(std::string_view function, size_t i, int64_t* out) {
+  if (!arg(i).is_integer()) return wrong(function, i, "an integer");
+  *out = args[i].integer;
+  return true;
+}
+
+bool NativeCall::string_arg(std::string_view function, size_t i, std::string_view* out) {
+  if (arg(i).type != runtime::Type::String) return wrong(function, i, "a string");
+  *out = args[i].string()->view();
+  return true;
+}
+
+bool NativeCall::table_arg(std::string_view function, size_t i, runtime::Table** out) {
+  if (arg(i).type != runtime::Type::Table) return wrong(function, i, "a table");
+  *out = args[i].table();
+  return true;
+}
+
+}  // namespace ktap::vm

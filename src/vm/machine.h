@@ -1,0 +1,162 @@
+// The state of the interpreter, shared by its parts: interpreter.cc (dispatch), machine.cc (frames, upvalues,
+// errors, roots), access.cc (what indexing, updating and concatenating mean), iterate.cc (generic for), lib_*.cc
+// (the library). Private to this folder.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/printf_format.h"
+#include "bytecode/chunk.h"
+#include "runtime/closure.h"
+#include "runtime/heap.h"
+#include "runtime/table.h"
+#include "runtime/value.h"
+#include "vm/host.h"
+#include "vm/vm.h"
+
+namespace ktap::vm {
+
+/// A function as the machine runs it: its constants as values. Lives as long as the machine.
+struct Proto {
+  const bytecode::Function* function = nullptr;
+  std::vector<runtime::Value> constants;
+  std::vector<const Proto*> children;
+};
+
+/// An active call.
+struct Frame {
+  runtime::Closure* closure;
+  const bytecode::Insn* pc;  ///< saved whenever control may leave the frame
+  size_t base;               ///< of R[0] on the stack; the function itself lies at base - 1
+  int wanted;                ///< results that the caller takes; -1 all
+  bool entry;                ///< the first frame of a run(): its return ends that run
+};
+
+class Machine {
+ public:
+  Machine(const bytecode::Chunk& chunk, Host& host, const std::vector<std::string>& args);
+
+  // ---- runs (machine.cc)
+  std::optional<RuntimeError> run_main();
+  std::optional<RuntimeError> call(runtime::Value function, const runtime::Value* args, size_t count,
+                                   const Budget& budget, runtime::Value* result);
+  /// Calls from within a run (compare functions): the stack from `at` on is free. False: failed, unwind.
+  bool call_nested(runtime::Value function, const runtime::Value* args, size_t count, size_t at,
+                   runtime::Value* result);
+  runtime::Value make_closure(const Proto& proto);
+  const Proto& prepare(const bytecode::Function& function);
+
+  // ---- errors
+  /// Sets the run-time error and gives false, for `return fail(…)`.
+  bool fail(std::string text);
+  std::string& error_text() { return error_text_; }
+
+  // ---- meaning of operations (access.cc); false: error_text_ is set
+  bool get_index(runtime::Value object, runtime::Value key, runtime::Value* result);
+  bool set_index(runtime::Value object, runtime::Value key, runtime::Value value);
+  bool update_index(runtime::Value object, runtime::Value key, bytecode::UpdateOp op, runtime::Value operand);
+  bool update_variable(runtime::Value* slot, bytecode::UpdateOp op, runtime::Value operand);
+  bool store_shared(runtime::Value slot, runtime::Value value);
+  bool concat(const runtime::Value* values, size_t count, runtime::Value* result);
+  bool make_tuple(const runtime::Value* parts, size_t count, runtime::Value* result);
+  bool match(runtime::Value text, runtime::Value pattern, bool* result);
+  bool event_var(schema::BuiltinVar var, runtime::Value* result);
+  bool event_field(std::string_view name, bool or_word, runtime::Value word, runtime::Value* result);
+  bool clear_table(runtime::Table& table);
+  /// Brings a table that has entries in the kernel up to date.
+  static void refresh(runtime::Table& table) {
+    if (table.backing != nullptr) table.backing->before_read(table);
+  }
+
+  // ---- generic for (iterate.cc)
+  bool iter_prep(bytecode::IterKind kind, size_t at);
+  bool iter_unpack(runtime::Value key, runtime::Value value, size_t count, runtime::Value* into);
+
+  // ---- output (lib_output.cc)
+  /// The event object prints as argstr; everything else is as it is.
+  bool printable(runtime::Value value, runtime::Value* result);
+  bool print_text(const runtime::Value* args, size_t count, std::string& out);
+  bool printf_text(const runtime::Value* args, size_t count, std::string& out);
+  bool hist_text(const runtime::Value* args, size_t count, std::string& out);
+
+  // ---- handlers
+  bool register_handler(bytecode::HandlerKind kind, runtime::Value text, runtime::Value filter,
+                        runtime::Value handler);
+  void request_exit(int64_t status, bool given);
+
+  runtime::Heap& heap() { return heap_; }
+  Host& host() { return host_; }
+  runtime::Value string(std::string_view text) { return heap_.string(text); }
+  std::vector<runtime::Value>& globals() { return globals_; }
+  bool exited() const { return exited_; }
+  void interrupt() { interrupt_.store(true, std::memory_order_relaxed); }
+  void add_roots(std::function<void(runtime::Heap&)> roots) { host_roots_.push_back(std::move(roots)); }
+
+ private:
+  // ---- interpreter.cc
+  bool run();
+  bool for_prep(runtime::Value* loop, bool* empty);
+  static bool for_step(runtime::Value* loop);
+
+  // ---- machine.cc
+  bool push_frame(runtime::Closure* closure, size_t base, size_t arg_count, int wanted, bool entry);
+  bool call_builtin(runtime::Value builtin, const runtime::Value* args, size_t count, runtime::Value* result,
+                    bool* has_result);
+  bool reserve_stack(size_t size);
+  runtime::Cell* find_cell(runtime::Value* slot);
+  void close_cells(const runtime::Value* from);
+  runtime::Value new_closure(const runtime::Closure& parent, const Proto& proto, runtime::Value* registers);
+  /// Unwinds the frames of the present run() after a failure.
+  void unwind();
+  void note_failure();
+  bytecode::Place place_of(const Frame& frame) const;
+  RuntimeError take_error();
+  std::optional<RuntimeError> finish(bool ok);
+  void mark_roots();
+  void collect(size_t live_top);
+  /// Called when ticks_ has run out: the interrupt, the budget, the next portion. False: unwind.
+  bool refill_ticks();
+  void begin(const Budget& budget);
+
+  Host& host_;
+  const bytecode::Chunk& chunk_;
+  runtime::Heap heap_;
+  std::vector<std::function<void(runtime::Heap&)>> host_roots_;
+  std::vector<std::unique_ptr<Proto>> protos_;
+  std::vector<runtime::Value> globals_;
+
+  std::vector<runtime::Value> stack_store_;
+  runtime::Value* stack_ = nullptr;  // stack_store_'s memory
+  size_t stack_size_ = 0;
+  size_t open_top_ = 0;  // end of an open list of results or arguments
+  size_t live_top_ = 0;  // roots end here; above it slots are stale
+  std::vector<Frame> frames_;
+  size_t depth_ = 0;     // active frames
+  size_t depth_limit_ = 0;
+  std::vector<runtime::Cell*> open_cells_;  // by slot, ascending
+
+  int64_t ticks_ = 0;           // loop iterations until refill_ticks()
+  int64_t iterations_left_ = 0;  // beyond ticks_; -1: no bound
+  int64_t iterations_allowed_ = 0;
+  int nested_runs_ = 0;
+  std::atomic<bool> interrupt_{false};
+
+  std::string error_text_;
+  RuntimeError error_;
+  bool failure_noted_ = false;
+  bool exiting_ = false;  // this run unwinds because of exit()
+  bool exited_ = false;
+
+  std::string scratch_;
+  std::unordered_map<std::string, std::vector<FormatPiece>> formats_;
+};
+
+}  // namespace ktap::vm
