@@ -1,0 +1,138 @@
+// Making and comparing abstract values; see abstract_value.h.
+#include "lower/abstract_value.h"
+
+#include <utility>
+
+#include "runtime/string.h"
+#include "runtime/tuple.h"
+
+namespace ktap::lower {
+
+AbstractValue AbstractValue::of_kind(Kind kind) {
+  AbstractValue v;
+  v.kind = kind;
+  return v;
+}
+
+AbstractValue AbstractValue::boolean(bool value) {
+  AbstractValue v = of_kind(Kind::Bool);
+  v.integer = value ? 1 : 0;
+  return v;
+}
+
+AbstractValue AbstractValue::of(int64_t value) {
+  AbstractValue v = of_kind(Kind::Int);
+  v.integer = value;
+  return v;
+}
+
+AbstractValue AbstractValue::string(std::string bytes) {
+  AbstractValue v = of_kind(Kind::Str);
+  v.text = std::move(bytes);
+  return v;
+}
+
+AbstractValue AbstractValue::ssa(ssa::ValueId id) {
+  AbstractValue v = of_kind(Kind::Ssa);
+  v.id = id;
+  return v;
+}
+
+AbstractValue AbstractValue::of_world(runtime::Value value, std::string name) {
+  AbstractValue v;
+  switch (value.type) {
+    case runtime::Type::Nil:
+      return nil();
+    case runtime::Type::Boolean:
+      return boolean(value.boolean);
+    case runtime::Type::Integer:
+    case runtime::Type::Address:
+      return of(value.integer);
+    case runtime::Type::Float:
+      v = of_kind(Kind::Float);
+      v.number = value.number;
+      return v;
+    case runtime::Type::Event:
+      return of_kind(Kind::Event);
+    case runtime::Type::Builtin:
+      v = of_kind(Kind::Builtin);
+      v.integer = value.builtin;
+      return v;
+    case runtime::Type::String:
+      return string(std::string(value.string()->view()));
+    case runtime::Type::Tuple:
+      v = of_kind(Kind::Tuple);
+      for (size_t i = 0; i < value.tuple()->size(); ++i) {
+        v.parts.push_back(of_world(value.tuple()->parts()[i], ""));
+      }
+      return v;
+    case runtime::Type::Table:
+      v = of_kind(Kind::Table);
+      v.table = value.table();
+      v.text = std::move(name);
+      return v;
+    case runtime::Type::Function:
+      v = of_kind(Kind::Function);
+      v.closure = value.closure();
+      v.function = v.closure->function;
+      v.cells.assign(v.closure->upvalues.begin(), v.closure->upvalues.end());
+      return v;
+    case runtime::Type::SharedCell:
+    case runtime::Type::Iterator:
+      break;
+  }
+  return v;
+}
+
+bool AbstractValue::is_constant() const {
+  switch (kind) {
+    case Kind::Nil:
+    case Kind::Bool:
+    case Kind::Int:
+    case Kind::Float:
+    case Kind::Str:
+    case Kind::Table:
+    case Kind::Function:
+    case Kind::Builtin:
+    case Kind::Event:
+      return true;
+    case Kind::Tuple:
+      for (const AbstractValue& part : parts) {
+        if (!part.is_constant()) return false;
+      }
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool same(const AbstractValue& a, const AbstractValue& b) {
+  if (a.kind != b.kind) return false;
+  switch (a.kind) {
+    case AbstractValue::Kind::Bool:
+    case AbstractValue::Kind::Int:
+    case AbstractValue::Kind::Builtin:
+      return a.integer == b.integer;
+    case AbstractValue::Kind::Float:
+      return a.number == b.number;
+    case AbstractValue::Kind::Str:
+      return a.text == b.text && a.is_word == b.is_word;
+    case AbstractValue::Kind::Table:
+      return a.table == b.table;
+    case AbstractValue::Kind::Function:
+      return a.closure == b.closure && a.function == b.function && a.cells == b.cells;
+    case AbstractValue::Kind::Ssa:
+    case AbstractValue::Kind::Mixed:
+      return a.id == b.id;
+    case AbstractValue::Kind::Tuple:
+      if (a.parts.size() != b.parts.size()) return false;
+      for (size_t i = 0; i < a.parts.size(); ++i) {
+        if (!same(a.parts[i], b.parts[i])) return false;
+      }
+      return true;
+    default:
+      return true;
+  }
+}
+
+}  // namespace ktap::lower

@@ -1,0 +1,26 @@
+// Control flow of bytecode; see code_walk.h.
+#include "lower/code_walk.h"
+
+namespace ktap::lower {
+
+using bytecode::Op;
+
+std::vector<size_t> successors(const bytecode::Function& function, size_t pc) {
+  const bytecode::Insn insn = function.code[pc];
+  const size_t next = pc + 1;
+  switch (insn.op()) {
+    case Op::Jmp:
+      return {static_cast<size_t>(static_cast<int64_t>(next) + insn.j())};
+    case Op::ForPrep:
+    case Op::ForLoop:
+      return {next, static_cast<size_t>(static_cast<int64_t>(next) + insn.s())};
+    case Op::Return:
+    case Op::TailCall:
+      return {};
+    default:
+      if (bytecode::is_test(insn.op())) return {next, next + 1};
+      return {next};
+  }
+}
+
+}  // namespace ktap::lower

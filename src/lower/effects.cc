@@ -1,0 +1,205 @@
+// A walk over the functions that a handler can reach, with the cells that their upvalues are. The base of
+// each store is traced back to the instruction that loaded it; what cannot be traced could be any table in sight.
+#include "lower/effects.h"
+
+#include <optional>
+
+#include "bytecode/chunk.h"
+
+namespace ktap::lower {
+
+namespace {
+
+using bytecode::Builtin;
+using bytecode::Insn;
+using bytecode::Op;
+using runtime::Table;
+using runtime::Type;
+using runtime::Value;
+
+class Walk {
+ public:
+  Walk(const std::vector<Value>& globals, Effects& effects) : globals_(globals), effects_(effects) {}
+
+  void value(Value v) {
+    if (v.type == Type::Table) {
+      touch(v.table());
+    } else if (v.type == Type::Function) {
+      const runtime::Closure* closure = v.closure();
+      if (!seen_closures_.insert(closure).second) return;
+      function(*closure->function, {closure->upvalues.begin(), closure->upvalues.end()});
+    }
+  }
+
+  /// Every store whose base stayed unknown may have hit anything that was seen.
+  void finish() {
+    if (hidden_write_) effects_.written.insert(effects_.touched.begin(), effects_.touched.end());
+  }
+
+ private:
+  using Cells = std::vector<const runtime::Cell*>;  // null: a variable of a handler's own frame
+
+  void touch(const Table* table) {
+    if (!effects_.touched.insert(table).second) return;
+    for (const auto& [key, entry] : table->entries()) value(entry);
+  }
+
+  void write_all(const Table* table) {
+    if (!effects_.written.insert(table).second) return;
+    for (const auto& [key, entry] : table->entries()) {
+      if (entry.type == Type::Table) write_all(entry.table());
+    }
+  }
+
+  void function(const bytecode::Function& f, const Cells& cells) {
+    for (size_t pc = 0; pc < f.code.size(); ++pc) {
+      const Insn insn = f.code[pc];
+      switch (insn.op()) {
+        case Op::GetUpval:
+          if (const runtime::Cell* cell = cells[insn.b()]) value(*cell->slot);
+          break;
+        case Op::GetGlobal:
+          value(globals_[insn.d()]);
+          break;
+        case Op::Closure:
+          child(f, insn.d(), cells);
+          break;
+        case Op::SetIndex:
+        case Op::SetField:
+        case Op::UpdateIndex:
+        case Op::AggAdd:
+          store(f, pc, insn.a(), cells);
+          break;
+        case Op::Call:
+        case Op::TailCall:
+          if (writes_first_argument(f, pc, insn.a())) store(f, pc, static_cast<uint8_t>(insn.a() + 1), cells);
+          break;
+        default:
+          break;
+      }
+    }
+  }
+
+  void child(const bytecode::Function& parent, uint16_t index, const Cells& cells) {
+    const bytecode::Function& f = *parent.children[index];
+    if (!seen_children_.insert(&f).second) return;
+    Cells captured;
+    for (const bytecode::UpvalueDesc& desc : f.upvalues) {
+      captured.push_back(desc.from_parent_register ? nullptr : cells[desc.index]);
+    }
+    function(f, captured);
+  }
+
+  static bool writes_first_argument(const bytecode::Function& f, size_t pc, uint8_t callee) {
+    const std::optional<size_t> at = definition(f, pc, callee);
+    if (!at || f.code[*at].op() != Op::LoadBuiltin) return false;
+    switch (static_cast<Builtin>(f.code[*at].d())) {
+      case Builtin::Count:
+      case Builtin::InplaceInc:
+      case Builtin::TableCount:
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  void store(const bytecode::Function& f, size_t pc, uint8_t base, const Cells& cells) {
+    bool nested = false;
+    for (int steps = 0; steps < 64; ++steps) {
+      const std::optional<size_t> at = definition(f, pc, base);
+      if (!at) break;
+      const Insn insn = f.code[*at];
+      pc = *at;
+      if (insn.op() == Op::NewTable && !nested) return;
+      if (insn.op() == Op::Move || insn.op() == Op::GetField || insn.op() == Op::GetIndex) {
+        nested = nested || insn.op() != Op::Move;
+        base = insn.b();
+        continue;
+      }
+      const Value* root = nullptr;
+      if (insn.op() == Op::GetGlobal) root = &globals_[insn.d()];
+      if (insn.op() == Op::GetUpval && cells[insn.b()] != nullptr) root = cells[insn.b()]->slot;
+      if (root == nullptr || root->type != Type::Table) break;
+      if (nested) {
+        write_all(root->table());
+      } else {
+        effects_.written.insert(root->table());
+      }
+      return;
+    }
+    hidden_write_ = true;
+  }
+
+  static bool is_jump_target(const bytecode::Function& f, size_t target) {
+    for (size_t pc = 0; pc < f.code.size(); ++pc) {
+      const Insn insn = f.code[pc];
+      int64_t offset = 0;
+      if (insn.op() == Op::Jmp) {
+        offset = insn.j();
+      } else if (insn.op() == Op::ForPrep || insn.op() == Op::ForLoop) {
+        offset = insn.s();
+      } else {
+        continue;
+      }
+      if (static_cast<int64_t>(pc) + 1 + offset == static_cast<int64_t>(target)) return true;
+    }
+    return false;
+  }
+
+  /// The nearest earlier instruction that writes `reg` with no jump or jump target between, by text order.
+  static std::optional<size_t> definition(const bytecode::Function& f, size_t pc, uint8_t reg) {
+    while (pc > 0) {
+      if (is_jump_target(f, pc)) return std::nullopt;
+      const Insn insn = f.code[--pc];
+      switch (insn.op()) {
+        case Op::Jmp:
+        case Op::ForLoop:
+        case Op::ForPrep:
+        case Op::IterNext:
+          return std::nullopt;
+        case Op::Call:
+          if (reg >= insn.a()) return std::nullopt;
+          break;
+        case Op::LoadNil:
+          if (reg >= insn.a() && reg <= insn.a() + insn.b()) return pc;
+          break;
+        case Op::SetGlobal:
+        case Op::SetUpval:
+        case Op::SetIndex:
+        case Op::SetField:
+        case Op::UpdateIndex:
+        case Op::UpdateGlobal:
+        case Op::UpdateUpval:
+        case Op::SetList:
+        case Op::Register:
+        case Op::Close:
+        case Op::AggAdd:
+        case Op::AggAddVar:
+          break;
+        default:
+          if (insn.a() == reg) return pc;
+          break;
+      }
+    }
+    return std::nullopt;
+  }
+
+  const std::vector<Value>& globals_;
+  Effects& effects_;
+  std::set<const runtime::Closure*> seen_closures_;
+  std::set<const bytecode::Function*> seen_children_;
+  bool hidden_write_ = false;
+};
+
+}  // namespace
+
+Effects effects_of(const Handler& handler, const std::vector<Value>& globals) {
+  Effects effects;
+  Walk walk(globals, effects);
+  walk.value(handler.function);
+  walk.value(handler.filter);
+  walk.finish();
+  return effects;
+}
+
+}  // namespace ktap::lower

@@ -1,0 +1,97 @@
+// Names on events; see event_reads.h. The table of special names is the language's section 7.
+#include "lower/event_reads.h"
+
+#include "base/limits.h"
+
+namespace ktap::lower {
+
+namespace {
+
+using schema::BuiltinVar;
+using schema::EventKind;
+using schema::FieldKind;
+
+EventRead at_index(const schema::Event& event, size_t index) {
+  EventRead read;
+  if (index >= event.fields.size()) {
+    read.kind = EventRead::Kind::Nil;
+    return read;
+  }
+  read.kind = event.fields[index].kind == FieldKind::Opaque ? EventRead::Kind::Opaque : EventRead::Kind::Field;
+  read.field = static_cast<uint32_t>(index);
+  return read;
+}
+
+EventRead of(EventRead::Kind kind) {
+  EventRead read;
+  read.kind = kind;
+  return read;
+}
+
+}  // namespace
+
+EventRead read_variable(const schema::Event& event, BuiltinVar var) {
+  switch (var) {
+    case BuiltinVar::Retval:
+      return event.kind == EventKind::SyscallExit ? at_index(event, 1) : of(EventRead::Kind::Missing);
+    case BuiltinVar::Probename:
+      return of(EventRead::Kind::Name);
+    case BuiltinVar::Argstr:
+      return of(EventRead::Kind::Text);
+    case BuiltinVar::EventObject:
+      return of(EventRead::Kind::Object);
+    case BuiltinVar::Arg0: case BuiltinVar::Arg1: case BuiltinVar::Arg2: case BuiltinVar::Arg3:
+    case BuiltinVar::Arg4: case BuiltinVar::Arg5: case BuiltinVar::Arg6: case BuiltinVar::Arg7:
+    case BuiltinVar::Arg8: case BuiltinVar::Arg9:
+      return at_index(event, static_cast<size_t>(var) - static_cast<size_t>(BuiltinVar::Arg0));
+    default: {
+      EventRead read = of(EventRead::Kind::Var);
+      read.var = var;
+      return read;
+    }
+  }
+}
+
+EventRead read_field(const schema::Event& event, const std::string& name) {
+  const int index = event.find_field(name);
+  return index < 0 ? of(EventRead::Kind::Missing) : at_index(event, static_cast<size_t>(index));
+}
+
+EventRead read_member(const schema::Event& event, const std::string& name) {
+  const bool is_syscall = event.kind != EventKind::Tracepoint;
+  if (name == "name") return of(EventRead::Kind::Name);
+  if (name == "tostring") return of(EventRead::Kind::TextFunction);
+  if (name == "retval") return read_variable(event, BuiltinVar::Retval);
+  if (name == "sc_nr") return is_syscall ? at_index(event, 0) : of(EventRead::Kind::Missing);
+  if (name == "sc_is_enter") {
+    if (!is_syscall) return of(EventRead::Kind::Missing);
+    EventRead read = of(EventRead::Kind::Bool);
+    read.boolean = event.kind == EventKind::SyscallEnter;
+    return read;
+  }
+  if (name.size() == 7 && name.compare(0, 6, "sc_arg") == 0 && name[6] >= '1' && name[6] <= '6') {
+    if (!is_syscall) return of(EventRead::Kind::Missing);
+    if (event.kind == EventKind::SyscallExit) return of(EventRead::Kind::Nil);
+    return at_index(event, static_cast<size_t>(name[6] - '0'));
+  }
+  return read_field(event, name);
+}
+
+bool is_string_field(const schema::Field& field) {
+  return field.kind == FieldKind::CharArray || field.kind == FieldKind::DynString ||
+         field.kind == FieldKind::RelString;
+}
+
+uint32_t string_bytes(const schema::Field& field) {
+  if (field.kind != FieldKind::CharArray) return limits::kStringBytes;
+  if (field.size_bytes <= 16) return 16;
+  return field.size_bytes <= 64 ? 64 : limits::kStringBytes;
+}
+
+std::vector<std::string> field_names(const schema::Event& event) {
+  std::vector<std::string> names;
+  for (const schema::Field& field : event.fields) names.push_back(field.name);
+  return names;
+}
+
+}  // namespace ktap::lower

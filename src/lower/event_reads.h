@@ -1,0 +1,48 @@
+// What a name means on the events of one group: args.NAME, arg3, e.sc_nr … → a field, a constant or a mistake.
+// One place for lowering, capture and grouping.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "schema/builtin_vars.h"
+#include "schema/event.h"
+#include "ssa/function.h"
+
+namespace ktap::lower {
+
+/// A value that the event gives.
+struct EventRead {
+  enum class Kind : uint8_t {
+    Var,             ///< pid, execname …: of the moment
+    Field,           ///< index in the event's fields
+    Nil,             ///< argN beyond the fields
+    Bool,            ///< known from the kind of event
+    Name,            ///< probename
+    Text,            ///< argstr
+    TextFunction,    ///< e.tostring
+    Object,          ///< e itself
+    Missing,         ///< no such field or variable
+    Opaque,          ///< there, but no value of the language
+  } kind = Kind::Missing;
+  schema::BuiltinVar var = schema::BuiltinVar::Pid;
+  uint32_t field = 0;
+  bool boolean = false;
+};
+
+EventRead read_variable(const schema::Event& event, schema::BuiltinVar var);
+/// args.NAME and bare names in filters.
+EventRead read_field(const schema::Event& event, const std::string& name);
+/// e.NAME: the special names first.
+EventRead read_member(const schema::Event& event, const std::string& name);
+
+/// Bytes of a string field as a value: 16, 64 or 256.
+uint32_t string_bytes(const schema::Field& field);
+bool is_string_field(const schema::Field& field);
+
+std::vector<std::string> field_names(const schema::Event& event);
+
+}  // namespace ktap::lower

@@ -1,0 +1,49 @@
+// The entrances of `lower`: a handler, or its filter with a capture, on one group. What a refused attempt left in
+// the shared tables is taken back.
+#include "lower/lower.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "lower/attempt.h"
+#include "lower/lowerer.h"
+
+namespace ktap::lower {
+
+std::string function_name(uint32_t handler_index, const ssa::EventGroup& group) {
+  const schema::Event& first = *group.events.front();
+  const std::string more =
+      group.events.size() > 1 ? fmt::format(" and {} more", group.events.size() - 1) : std::string();
+  return fmt::format("handler {} ({}:{}{})", handler_index, first.system, first.name, more);
+}
+
+Lowered lower_handler(const Handler& handler, uint32_t handler_index, const World& world,
+                      const ssa::EventGroup& group, const Options& options, Linkage& linkage) {
+  KTAP_CHECK(!group.events.empty());
+  Attempt attempt(linkage);
+  Lowerer lowerer(world, group, options, handler_index, function_name(handler_index, group), linkage);
+  lowerer.run_filter(handler.filter);
+  lowerer.run_handler(handler.function);
+  lowerer.finish();
+  Lowered result = lowerer.result();
+  if (!std::holds_alternative<ssa::Function>(result)) attempt.take_back();
+  return result;
+}
+
+bool reads_event(const ssa::Function& function, const ssa::Module& module) {
+  for (const ssa::Block& block : function.blocks) {
+    for (ssa::ValueId id : block.insts) {
+      const ssa::Inst& inst = function[id];
+      if (inst.op == ssa::Op::EventField) return true;
+      if (inst.op == ssa::Op::Emit &&
+          module.sites[static_cast<size_t>(inst.imm)].raw == ssa::RawEvent::Record) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+}  // namespace ktap::lower

@@ -1,0 +1,321 @@
+// Calls: functions of the script are inlined, built-ins that have a kernel form are done here, output calls
+// become sites: the kernel sends what it has to compute, user space adds the rest and renders.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/limits.h"
+#include "lower/lowerer.h"
+#include "runtime/format.h"
+#include "runtime/value.h"
+
+namespace ktap::lower {
+
+namespace {
+
+using bytecode::Builtin;
+using runtime::Value;
+
+}  // namespace
+
+std::string Lowerer::match_error_text() const { return "'~' matches a string with a glob, got nil and a string"; }
+
+std::vector<AbstractValue> Lowerer::call(const AbstractValue& callee, std::vector<AbstractValue> args) {
+  if (callee.is(Kind::Function)) return call_function(callee, std::move(args));
+  if (callee.is(Kind::Builtin)) {
+    const AbstractValue result = call_builtin(static_cast<Builtin>(callee.integer), args);
+    return {result.is(Kind::Undefined) ? AbstractValue::nil() : result};
+  }
+  refuse_use("a call", callee);
+  return {};
+}
+
+AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractValue>& args) {
+  const bytecode::BuiltinInfo& info = bytecode::builtin_info(builtin);
+  const int count = static_cast<int>(args.size());
+  if (count < info.min_args || (info.max_args >= 0 && count > info.max_args)) {
+    refuse(fmt::format("{} is called with {} arguments", info.name, count));
+    return {};
+  }
+  switch (builtin) {
+    case Builtin::Print:
+      output(builtin, ssa::SiteKind::Print, args);
+      return AbstractValue::nil();
+    case Builtin::Printf:
+      if (check_format(args)) output(builtin, ssa::SiteKind::Printf, formatted_);
+      return AbstractValue::nil();
+    case Builtin::PrintHist:
+    case Builtin::Histogram:
+      if (!args[0].is(Kind::Table)) {
+        refuse_use("a histogram", args[0]);
+      } else if (count > 1 && type_of(args[1]) != ssa::Type::Int) {
+        refuse_use("a number of rows", args[1]);
+      } else {
+        output(Builtin::PrintHist, ssa::SiteKind::PrintHist, args);
+      }
+      return AbstractValue::nil();
+    case Builtin::Exit:
+      request_exit(args);
+      return AbstractValue::nil();
+    case Builtin::Error:
+      raise(args[0]);
+      return AbstractValue::nil();
+    case Builtin::Delete:
+      if (count == 2) {
+        table_delete(args[0], args[1]);
+      } else if (count == 1) {
+        refuse("a whole table is deleted here");
+      } else {
+        AbstractValue key = AbstractValue::of_kind(Kind::Tuple);
+        key.parts.assign(args.begin() + 1, args.end());
+        table_delete(args[0], key);
+      }
+      return AbstractValue::nil();
+    case Builtin::Count:
+    case Builtin::InplaceInc:
+    case Builtin::TableCount:
+      if (count == 1) {
+        refuse("count() of an aggregate");
+      } else {
+        table_update(args[0], args[1], count > 2 ? args[2] : AbstractValue::of(int64_t{1}),
+                     bytecode::UpdateOp::Add);
+      }
+      return AbstractValue::nil();
+    case Builtin::UserString:
+      return user_string(args);
+    case Builtin::EventTostring:
+      return AbstractValue::of_kind(Kind::EventTextLine);
+    case Builtin::Tostring:
+      if (args[0].is(Kind::Int)) return AbstractValue::string(fmt::format("{}", args[0].integer));
+      if (args[0].is(Kind::EventText) || args[0].is(Kind::EventTextLine) ||
+          type_of(args[0]) == ssa::Type::Str) {
+        return check_word(args[0]) ? args[0] : AbstractValue();
+      }
+      if (args[0].is(Kind::Event)) return AbstractValue::of_kind(Kind::EventText);
+      break;
+    case Builtin::Type:
+      return type_name_of(args[0]);
+    case Builtin::Len:
+      if (args[0].is(Kind::Str) && !args[0].is_word) {
+        return AbstractValue::of(static_cast<int64_t>(args[0].text.size()));
+      }
+      if (args[0].is(Kind::Tuple)) return AbstractValue::of(static_cast<int64_t>(args[0].parts.size()));
+      refuse_use("len()", args[0]);
+      return {};
+    default:
+      break;
+  }
+  refuse(fmt::format("{}() has no kernel form", info.name));
+  return {};
+}
+
+AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
+  switch (value.kind) {
+    case Kind::Nil:
+      return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Nil)));
+    case Kind::Float:
+      return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Float)));
+    case Kind::Table:
+      return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Table)));
+    case Kind::Tuple:
+      return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Tuple)));
+    case Kind::Function:
+    case Kind::Builtin:
+      return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Function)));
+    default:
+      break;
+  }
+  switch (type_of(value)) {
+    case ssa::Type::Int:
+      return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Integer)));
+    case ssa::Type::Bool:
+      return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Boolean)));
+    case ssa::Type::Str:
+      if (!check_word(value)) return {};
+      return AbstractValue::string(std::string(runtime::type_name(runtime::Type::String)));
+    default:
+      refuse_use("type()", value);
+      return {};
+  }
+}
+
+/// user_string(address[, limit]): nil on a bad address.
+AbstractValue Lowerer::user_string(const std::vector<AbstractValue>& args) {
+  int64_t limit = limits::kStringBytes;
+  if (args.size() > 1) {
+    if (!args[1].is(Kind::Int) || args[1].integer < 1 || args[1].integer > limits::kStringBytes) {
+      refuse(fmt::format("user_string() with a limit that is not a known number from 1 to {}",
+                         limits::kStringBytes));
+      return {};
+    }
+    limit = args[1].integer;
+  }
+  if (type_of(args[0]) != ssa::Type::Int) {
+    refuse_use("user_string()", args[0]);
+    return {};
+  }
+  ssa::Inst inst{ssa::Op::UserString, ssa::Type::MaybeStr, ssa::StrKind::Bytes};
+  inst.max_bytes = static_cast<uint32_t>(limit);
+  inst.imm = limit;
+  inst.operands = {to_int(args[0], "user_string()")};
+  return AbstractValue::ssa(emit(std::move(inst)));
+}
+
+void Lowerer::request_exit(const std::vector<AbstractValue>& args) {
+  AbstractValue status = AbstractValue::of(int64_t{0});
+  if (!args.empty() && !args[0].is(Kind::Nil)) status = args[0];
+  if (type_of(status) != ssa::Type::Int) return refuse_use("exit()", status);
+  const ssa::ValueId id = to_int(status, "exit()");
+  ssa::Inst inst{ssa::Op::RequestExit};
+  inst.operands = {id};
+  emit(std::move(inst));
+  emit({ssa::Op::Return});
+  current_ = {};
+}
+
+/// error("text"): a run-time error of the script's own.
+void Lowerer::raise(const AbstractValue& message) {
+  if (!message.is(Kind::Str) || message.is_word) return refuse_use("error()", message);
+  fail_now(message.text);
+}
+
+// ---- output ---------------------------------------------------------------------------------------------------
+
+ssa::SiteArg Lowerer::site_arg(ssa::ValueId id) const {
+  const ssa::Inst& inst = function_[id];
+  return {inst.type, inst.str_kind, inst.max_bytes};
+}
+
+ssa::Site Lowerer::new_site(ssa::SiteKind kind, std::vector<ssa::ValueId>& operands) {
+  ssa::Site site;
+  site.kind = kind;
+  site.handler = handler_;
+  site.span = place_.span;
+  site.line = place_.line;
+  if (options_.timestamps) {
+    operands.push_back(read_var(schema::BuiltinVar::Ns));
+    site.args.push_back(site_arg(operands.back()));
+  }
+  return site;
+}
+
+void Lowerer::emit_site(ssa::Site site, std::vector<ssa::ValueId> operands) {
+  ssa::Inst inst{ssa::Op::Emit};
+  inst.imm = static_cast<int64_t>(linkage_.module.sites.size());
+  inst.operands = std::move(operands);
+  linkage_.module.sites.push_back(std::move(site));
+  emit(std::move(inst));
+}
+
+void Lowerer::output(Builtin builtin, ssa::SiteKind kind, const std::vector<AbstractValue>& args) {
+  std::vector<ssa::ValueId> operands;
+  ssa::Site site = new_site(kind, operands);
+  OutputSite out;
+  out.builtin = builtin;
+  for (const AbstractValue& arg : args) {
+    if (!output_arg(arg, out, site, operands)) return;
+  }
+  site.user_index = static_cast<uint32_t>(linkage_.outputs.size());
+  linkage_.outputs.push_back(std::move(out));
+  emit_site(std::move(site), std::move(operands));
+}
+
+bool Lowerer::output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& site,
+                         std::vector<ssa::ValueId>& operands) {
+  OutputArg result;
+  result.kind = OutputArg::Kind::Constant;
+  switch (arg.kind) {
+    case Kind::Nil:
+      break;
+    case Kind::Bool:
+      result.value = Value::of(arg.integer != 0);
+      break;
+    case Kind::Int:
+      result.value = Value::of(arg.integer);
+      break;
+    case Kind::Float:
+      result.value = Value::of(arg.number);
+      break;
+    case Kind::Str:
+      if (!check_word(arg)) return false;
+      result.value = linkage_.constants->string(arg.text);
+      break;
+    case Kind::Builtin:
+      result.value = Value::of_builtin(static_cast<uint16_t>(arg.integer));
+      break;
+    case Kind::Table:
+      result.kind = OutputArg::Kind::Table;
+      result.value = Value::of_object(runtime::Type::Table, arg.table);
+      break;
+    case Kind::Event:
+    case Kind::EventText:
+    case Kind::EventTextLine:
+      result.kind = arg.is(Kind::EventTextLine) ? OutputArg::Kind::EventTextLine : OutputArg::Kind::EventText;
+      site.raw = ssa::RawEvent::Record;
+      break;
+    case Kind::Ssa:
+      result.kind = OutputArg::Kind::Record;
+      result.index = static_cast<uint32_t>(operands.size());
+      operands.push_back(arg.id);
+      site.args.push_back(site_arg(arg.id));
+      break;
+    case Kind::Undefined:
+    case Kind::Function:
+    case Kind::Tuple:
+    case Kind::Mixed:
+      refuse(fmt::format("{} is printed", describe(arg)));
+      return false;
+  }
+  out.args.push_back(std::move(result));
+  return true;
+}
+
+/// A value that stands for all of this type when a format is tried on it.
+Value Lowerer::sample_of(const AbstractValue& value, bool as_nil) {
+  if (as_nil || value.is(Kind::Nil)) return Value::nil();
+  if (value.is(Kind::Table)) return Value::of_object(runtime::Type::Table, value.table);
+  if (value.is(Kind::Float)) return Value::of(value.number);
+  if (value.is(Kind::Int)) return Value::of(value.integer);
+  if (value.is(Kind::Builtin)) return Value::of_builtin(static_cast<uint16_t>(value.integer));
+  switch (type_of(value)) {
+    case ssa::Type::Int:
+    case ssa::Type::MaybeInt:
+      return Value::of(int64_t{1});
+    case ssa::Type::Bool:
+      return Value::of(true);
+    default:
+      return linkage_.constants->string("x");
+  }
+}
+
+/// Tries the format on values of the arguments' types: a mistake that is known now is left to the VM to report;
+/// what only nil would break is checked in the kernel. formatted_ gets the arguments after that.
+bool Lowerer::check_format(const std::vector<AbstractValue>& args) {
+  formatted_ = args;
+  if (!args[0].is(Kind::Str) || args[0].is_word) {
+    refuse_use("a printf format", args[0]);
+    return false;
+  }
+  std::string text;
+  const auto trial = [&](size_t nil_at) {
+    std::vector<Value> values;
+    for (size_t i = 1; i < formatted_.size(); ++i) values.push_back(sample_of(formatted_[i], i == nil_at));
+    std::string out;
+    text.clear();
+    return runtime::render_format(args[0].text, values.data(), values.size(), out, &text);
+  };
+  if (!trial(0)) {
+    refuse(text);
+    return false;
+  }
+  for (size_t i = 1; i < formatted_.size(); ++i) {
+    if (!is_maybe(formatted_[i]) || trial(i)) continue;
+    const AbstractValue sure = check_not_nil(formatted_[i], text);
+    for (size_t j = formatted_.size(); j-- > i;) {
+      if (same(formatted_[j], formatted_[i])) formatted_[j] = sure;
+    }
+  }
+  return !stopped();
+}
+
+}  // namespace ktap::lower

@@ -1,0 +1,94 @@
+// What the event gives: variables, fields, e.NAME. Names that an event does not have are the script's mistakes.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "lower/lowerer.h"
+
+namespace ktap::lower {
+
+ssa::ValueId Lowerer::read_var(schema::BuiltinVar var) {
+  ssa::Inst inst{ssa::Op::EventVar, ssa::Type::Int};
+  inst.imm = static_cast<int64_t>(var);
+  if (var == schema::BuiltinVar::Execname) {
+    inst.type = ssa::Type::Str;
+    inst.str_kind = ssa::StrKind::Bytes;
+    inst.max_bytes = 16;
+  } else if (var == schema::BuiltinVar::Probename) {
+    inst.type = ssa::Type::Str;
+    inst.str_kind = ssa::StrKind::Id;
+  }
+  return emit(std::move(inst));
+}
+
+ssa::ValueId Lowerer::read_event_field(uint32_t field) {
+  const schema::Field& f = event().fields[field];
+  ssa::Inst inst{ssa::Op::EventField, ssa::Type::Int};
+  inst.imm = field;
+  if (is_string_field(f)) {
+    inst.type = ssa::Type::Str;
+    inst.str_kind = ssa::StrKind::Bytes;
+    inst.max_bytes = string_bytes(f);
+  }
+  return emit(std::move(inst));
+}
+
+AbstractValue Lowerer::event_read(const EventRead& read, const std::string& name) {
+  switch (read.kind) {
+    case EventRead::Kind::Var:
+      return AbstractValue::ssa(read_var(read.var));
+    case EventRead::Kind::Field:
+      return AbstractValue::ssa(read_event_field(read.field));
+    case EventRead::Kind::Nil:
+      return AbstractValue::nil();
+    case EventRead::Kind::Bool:
+      return AbstractValue::boolean(read.boolean);
+    case EventRead::Kind::Name:
+      if (group_.events.size() == 1) return AbstractValue::string(event().name);
+      return AbstractValue::ssa(read_var(schema::BuiltinVar::Probename));
+    case EventRead::Kind::Text:
+      return AbstractValue::of_kind(Kind::EventText);
+    case EventRead::Kind::TextFunction: {
+      AbstractValue v = AbstractValue::of_kind(Kind::Builtin);
+      v.integer = static_cast<int64_t>(bytecode::Builtin::EventTostring);
+      return v;
+    }
+    case EventRead::Kind::Object:
+      return AbstractValue::of_kind(Kind::Event);
+    case EventRead::Kind::Opaque:
+      mistake(fmt::format("field '{}' of {} is '{}', which a script cannot read", name, event().name,
+                          event().fields[read.field].c_type),
+              name, {});
+      return {};
+    case EventRead::Kind::Missing:
+      break;
+  }
+  mistake(fmt::format("{} has no field '{}'", event().name, name), name, field_names(event()));
+  return {};
+}
+
+AbstractValue Lowerer::event_var(schema::BuiltinVar var) {
+  const EventRead read = read_variable(event(), var);
+  const std::string name(schema::builtin_var_name(var));
+  if (read.kind == EventRead::Kind::Missing) {
+    mistake(fmt::format("{} gives no '{}'", event().name, name), name, {});
+    return {};
+  }
+  return event_read(read, name);
+}
+
+AbstractValue Lowerer::event_field(const std::string& name, bool or_word) {
+  const EventRead read = read_field(event(), name);
+  if (or_word && read.kind == EventRead::Kind::Missing) {
+    AbstractValue word = AbstractValue::string(name);
+    word.is_word = true;
+    return word;
+  }
+  return event_read(read, name);
+}
+
+AbstractValue Lowerer::event_member(const std::string& name) {
+  return event_read(read_member(event(), name), name);
+}
+
+}  // namespace ktap::lower

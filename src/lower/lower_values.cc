@@ -1,0 +1,500 @@
+// Arithmetic, comparison and truth on abstract values: folded where both sides are known, checked for nil where
+// they may be, refused where the types cannot be right (the VM then reports the script's mistake). The texts of
+// run-time errors are the runtime's own, found by doing the same operation on values of the same types.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/glob.h"
+#include "lower/lowerer.h"
+#include "runtime/arith.h"
+#include "ssa/fold.h"
+
+namespace ktap::lower {
+
+namespace {
+
+using runtime::ArithOp;
+using runtime::Value;
+
+ArithOp arith_op(ssa::Op op) {
+  switch (op) {
+    case ssa::Op::Add:
+      return ArithOp::Add;
+    case ssa::Op::Sub:
+      return ArithOp::Sub;
+    case ssa::Op::Mul:
+      return ArithOp::Mul;
+    case ssa::Op::DivS:
+      return ArithOp::Div;
+    case ssa::Op::ModS:
+      return ArithOp::Mod;
+    case ssa::Op::And:
+      return ArithOp::BitAnd;
+    case ssa::Op::Or:
+      return ArithOp::BitOr;
+    case ssa::Op::Xor:
+      return ArithOp::BitXor;
+    case ssa::Op::Shl:
+      return ArithOp::Shl;
+    default:
+      return ArithOp::Shr;
+  }
+}
+
+/// An integer, or nil: stands for a value of that type in an operation that is done for its error text.
+Value sample(bool is_nil) { return is_nil ? Value::nil() : Value::of(int64_t{1}); }
+
+}  // namespace
+
+// ---- constants and helpers ------------------------------------------------------------------------------------
+
+ssa::ValueId Lowerer::const_int(int64_t value) {
+  ssa::Inst inst{ssa::Op::ConstInt, ssa::Type::Int};
+  inst.imm = value;
+  return emit(std::move(inst));
+}
+
+ssa::ValueId Lowerer::const_bool(bool value) {
+  ssa::Inst inst{ssa::Op::ConstBool, ssa::Type::Bool};
+  inst.imm = value ? 1 : 0;
+  return emit(std::move(inst));
+}
+
+ssa::ValueId Lowerer::const_str(const std::string& text) {
+  ssa::Inst inst{ssa::Op::ConstStr, ssa::Type::Str, ssa::StrKind::Id};
+  inst.imm = linkage_.module.intern(text);
+  return emit(std::move(inst));
+}
+
+ssa::ValueId Lowerer::op2(ssa::Op op, ssa::Type type, ssa::ValueId a, ssa::ValueId b) {
+  ssa::Inst inst{op, type};
+  inst.operands = {a, b};
+  return emit(std::move(inst));
+}
+
+ssa::ValueId Lowerer::op1(ssa::Op op, ssa::Type type, ssa::ValueId a) {
+  ssa::Inst inst{op, type};
+  inst.operands = {a};
+  return emit(std::move(inst));
+}
+
+ssa::Type Lowerer::type_of(const AbstractValue& value) const {
+  switch (value.kind) {
+    case Kind::Int:
+      return ssa::Type::Int;
+    case Kind::Bool:
+      return ssa::Type::Bool;
+    case Kind::Str:
+      return ssa::Type::Str;
+    case Kind::Ssa:
+      return function_[value.id].type;
+    default:
+      return ssa::Type::None;
+  }
+}
+
+bool Lowerer::is_maybe(const AbstractValue& value) const {
+  const ssa::Type type = type_of(value);
+  return type == ssa::Type::MaybeInt || type == ssa::Type::MaybeStr;
+}
+
+std::string Lowerer::describe(const AbstractValue& value) const {
+  switch (value.kind) {
+    case Kind::Undefined:
+      return "a variable that is not set on every way here";
+    case Kind::Nil:
+      return "nil";
+    case Kind::Bool:
+      return "a boolean";
+    case Kind::Int:
+      return "an integer";
+    case Kind::Float:
+      return "a float";
+    case Kind::Str:
+      return "a string";
+    case Kind::Table:
+      return "a table";
+    case Kind::Function:
+    case Kind::Builtin:
+      return "a function";
+    case Kind::Event:
+      return "the event";
+    case Kind::EventText:
+      return "argstr";
+    case Kind::EventTextLine:
+      return "the event as text";
+    case Kind::Tuple:
+      return "a multi-key";
+    case Kind::Mixed:
+      return value.text;
+    case Kind::Ssa:
+      break;
+  }
+  switch (type_of(value)) {
+    case ssa::Type::Int:
+      return "an integer";
+    case ssa::Type::Bool:
+      return "a boolean";
+    case ssa::Type::Str:
+      return "a string";
+    case ssa::Type::MaybeInt:
+      return "an integer that may be nil";
+    default:
+      return "a string that may be nil";
+  }
+}
+
+/// A bare name of a filter that the event does not have, used as a value: the name is wrong.
+bool Lowerer::check_word(const AbstractValue& value) {
+  if (!value.is_word) return true;
+  mistake(fmt::format("{} has no field '{}'", event().name, value.text), value.text, field_names(event()));
+  return false;
+}
+
+void Lowerer::refuse_use(const std::string& what, const AbstractValue& value) {
+  if (check_word(value)) refuse(fmt::format("{} on {}", what, describe(value)));
+}
+
+// ---- run-time errors ------------------------------------------------------------------------------------------
+
+int64_t Lowerer::failure(const std::string& text) {
+  auto& failures = linkage_.module.failures;
+  for (size_t i = 0; i < failures.size(); ++i) {
+    if (failures[i].text == text && failures[i].line == place_.line &&
+        failures[i].span.begin == place_.span.begin && failures[i].span.end == place_.span.end) {
+      return static_cast<int64_t>(i);
+    }
+  }
+  failures.push_back({text, place_.span, place_.line});
+  return static_cast<int64_t>(failures.size() - 1);
+}
+
+void Lowerer::fail_now(const std::string& text) {
+  if (stopped()) return;
+  ssa::Inst inst{ssa::Op::Fail};
+  inst.imm = failure(text);
+  emit(std::move(inst));
+  current_ = {};
+}
+
+void Lowerer::fail_when(ssa::ValueId condition, const std::string& text) {
+  if (stopped()) return;
+  const ssa::BlockId failed = new_block();
+  const ssa::BlockId next = new_block();
+  branch(condition, failed, next);
+  current_ = failed;
+  fail_now(text);
+  current_ = next;
+}
+
+ssa::ValueId Lowerer::unwrap(const AbstractValue& maybe) {
+  const ssa::Inst& from = function_[maybe.id];
+  ssa::Inst inst{ssa::Op::Unwrap};
+  inst.type = from.type == ssa::Type::MaybeInt ? ssa::Type::Int : ssa::Type::Str;
+  inst.str_kind = from.str_kind;
+  inst.max_bytes = from.max_bytes;
+  inst.operands = {maybe.id};
+  return emit(std::move(inst));
+}
+
+AbstractValue Lowerer::check_not_nil(const AbstractValue& value, const std::string& text) {
+  if (!is_maybe(value)) return value;
+  fail_when(op1(ssa::Op::IsNil, ssa::Type::Bool, value.id), text);
+  return AbstractValue::ssa(unwrap(value));
+}
+
+ssa::ValueId Lowerer::to_int(const AbstractValue& value, const std::string& what) {
+  if (value.is(Kind::Int)) return const_int(value.integer);
+  if (type_of(value) == ssa::Type::Int) return value.id;
+  refuse_use(what, value);
+  return const_int(0);
+}
+
+// ---- arithmetic -----------------------------------------------------------------------------------------------
+
+/// Both operands as sure integers, with the checks for nil that the machine must do. False after a refusal.
+bool Lowerer::sure_operands(AbstractValue& a, AbstractValue& b, const std::string& what,
+                            const std::function<std::string(bool, bool)>& error_text) {
+  for (const AbstractValue* v : {&a, &b}) {
+    const ssa::Type type = type_of(*v);
+    if (type == ssa::Type::Int || type == ssa::Type::MaybeInt) continue;
+    refuse_use(what, *v);
+    return false;
+  }
+  if (is_maybe(a)) {
+    const ssa::BlockId failed = new_block();
+    const ssa::BlockId next = new_block();
+    branch(op1(ssa::Op::IsNil, ssa::Type::Bool, a.id), failed, next);
+    current_ = failed;
+    if (is_maybe(b)) fail_when(op1(ssa::Op::IsNil, ssa::Type::Bool, b.id), error_text(true, true));
+    fail_now(error_text(true, false));
+    current_ = next;
+    const bool is_same = same(a, b);
+    a = AbstractValue::ssa(unwrap(a));
+    if (is_same) b = a;
+  }
+  b = check_not_nil(b, error_text(false, true));
+  return !stopped();
+}
+
+AbstractValue Lowerer::arithmetic(ssa::Op op, const AbstractValue& left, const AbstractValue& right) {
+  if (left.is(Kind::Int) && right.is(Kind::Int)) {
+    return AbstractValue::of(*ssa::fold(op, left.integer, right.integer));
+  }
+  AbstractValue a = left;
+  AbstractValue b = right;
+  const bool sure = sure_operands(a, b, "arithmetic", [op](bool a_nil, bool b_nil) {
+    Value ignored;
+    std::string text;
+    runtime::arith(arith_op(op), sample(a_nil), sample(b_nil), &ignored, &text);
+    return text;
+  });
+  if (!sure) return {};
+  const ssa::ValueId x = to_int(a, "arithmetic");
+  const ssa::ValueId y = to_int(b, "arithmetic");
+  return AbstractValue::ssa(op2(op, ssa::Type::Int, x, y));
+}
+
+AbstractValue Lowerer::unary(bool negation, const AbstractValue& operand) {
+  if (operand.is(Kind::Nil) || is_maybe(operand)) {
+    Value ignored;
+    std::string text;
+    if (negation) {
+      runtime::negate(Value::nil(), &ignored, &text);
+    } else {
+      runtime::bit_not(Value::nil(), &ignored, &text);
+    }
+    if (operand.is(Kind::Nil) || type_of(operand) != ssa::Type::MaybeInt) {
+      refuse_use("arithmetic", operand);
+      return {};
+    }
+    return unary(negation, check_not_nil(operand, text));
+  }
+  return negation ? arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), operand)
+                  : arithmetic(ssa::Op::Xor, operand, AbstractValue::of(int64_t{-1}));
+}
+
+AbstractValue Lowerer::divide(ssa::Op op, const AbstractValue& left, const AbstractValue& right) {
+  AbstractValue a = left;
+  AbstractValue b = right;
+  const bool sure = sure_operands(a, b, "arithmetic", [op](bool a_nil, bool b_nil) {
+    Value ignored;
+    std::string text;
+    runtime::arith(arith_op(op), sample(a_nil), sample(b_nil), &ignored, &text);
+    return text;
+  });
+  if (!sure) return {};
+  const std::string by_zero = "division by zero";
+  if (b.is(Kind::Int)) {
+    if (b.integer == 0) {
+      fail_now(by_zero);
+      return AbstractValue::of(int64_t{0});
+    }
+    if (a.is(Kind::Int)) return AbstractValue::of(*ssa::fold(op, a.integer, b.integer));
+  } else {
+    fail_when(op2(ssa::Op::Eq, ssa::Type::Bool, b.id, const_int(0)), by_zero);
+  }
+  const ssa::ValueId x = to_int(a, "arithmetic");
+  const ssa::ValueId y = to_int(b, "arithmetic");
+  return AbstractValue::ssa(op2(op, ssa::Type::Int, x, y));
+}
+
+// ---- truth and comparison -------------------------------------------------------------------------------------
+
+/// Only nil and false are false. Never ends the block.
+Lowerer::Truth Lowerer::truth(const AbstractValue& value) {
+  if (!check_word(value)) return Truth::of(false);
+  switch (value.kind) {
+    case Kind::Nil:
+      return Truth::of(false);
+    case Kind::Bool:
+      return Truth::of(value.integer != 0);
+    case Kind::Undefined:
+      refuse("a condition on " + describe(value));
+      return Truth::of(false);
+    case Kind::Mixed:
+      if (!value.id.valid()) {
+        refuse("a condition on " + describe(value));
+        return Truth::of(false);
+      }
+      return Truth::of(value.id);
+    case Kind::Ssa:
+      break;
+    default:
+      return Truth::of(true);
+  }
+  if (type_of(value) == ssa::Type::Bool) return Truth::of(value.id);
+  if (!is_maybe(value)) return Truth::of(true);
+  const ssa::ValueId is_nil = op1(ssa::Op::IsNil, ssa::Type::Bool, value.id);
+  return Truth::of(op1(ssa::Op::Not, ssa::Type::Bool, is_nil));
+}
+
+ssa::ValueId Lowerer::truth_id(Truth truth) { return truth.known ? const_bool(truth.value) : truth.id; }
+
+Lowerer::Truth Lowerer::negate(Truth truth) {
+  if (truth.known) return Truth::of(!truth.value);
+  return Truth::of(op1(ssa::Op::Not, ssa::Type::Bool, truth.id));
+}
+
+AbstractValue Lowerer::to_value(Truth truth) {
+  return truth.known ? AbstractValue::boolean(truth.value) : AbstractValue::ssa(truth.id);
+}
+
+Lowerer::Truth Lowerer::equals(const AbstractValue& a, const AbstractValue& b) {
+  for (const auto& [v, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
+    const ssa::Type type = type_of(*other);
+    if (v->is_word && (other->is_word || (type != ssa::Type::Str && type != ssa::Type::MaybeStr))) {
+      check_word(*v);
+      return Truth::of(false);
+    }
+    if (v->is(Kind::Undefined) || v->is(Kind::Mixed) || v->is(Kind::EventText) || v->is(Kind::EventTextLine)) {
+      refuse("a comparison with " + describe(*v));
+      return Truth::of(false);
+    }
+  }
+  if (a.is(Kind::Float) || b.is(Kind::Float)) {
+    const AbstractValue& other = a.is(Kind::Float) ? b : a;
+    if (other.is(Kind::Float)) return Truth::of(a.number == b.number);
+    const bool number = type_of(other) == ssa::Type::Int || type_of(other) == ssa::Type::MaybeInt;
+    if (number) refuse("a comparison with a float");
+    return Truth::of(false);
+  }
+  if (a.is(Kind::Tuple) && b.is(Kind::Tuple)) {
+    refuse("a comparison of multi-keys");
+    return Truth::of(false);
+  }
+  if (a.is_constant() && b.is_constant()) return Truth::of(same(a, b));
+  if (same(a, b)) return Truth::of(true);
+  if (is_maybe(a)) return equals_maybe(a, b);
+  if (is_maybe(b)) return equals_maybe(b, a);
+  const ssa::Type type = type_of(a);
+  if (type != type_of(b) || type == ssa::Type::None) return Truth::of(false);
+  if (type == ssa::Type::Str) return equals_string(a, b);
+  const auto id = [&](const AbstractValue& v) {
+    if (v.is(Kind::Int)) return const_int(v.integer);
+    return v.is(Kind::Bool) ? const_bool(v.integer != 0) : v.id;
+  };
+  const ssa::ValueId x = id(a);
+  const ssa::ValueId y = id(b);
+  return Truth::of(op2(ssa::Op::Eq, ssa::Type::Bool, x, y));
+}
+
+/// `maybe` against nil, or: there, and equal.
+Lowerer::Truth Lowerer::equals_maybe(const AbstractValue& maybe, const AbstractValue& other) {
+  const ssa::ValueId is_nil = op1(ssa::Op::IsNil, ssa::Type::Bool, maybe.id);
+  if (other.is(Kind::Nil)) return Truth::of(is_nil);
+  if (is_maybe(other)) {
+    refuse("a comparison of two values that may both be nil");
+    return Truth::of(false);
+  }
+  const ssa::Type sure = type_of(maybe) == ssa::Type::MaybeInt ? ssa::Type::Int : ssa::Type::Str;
+  if (type_of(other) != sure) return Truth::of(false);
+  const ssa::BlockId absent = new_block();
+  const ssa::BlockId present = new_block();
+  branch(is_nil, absent, present);
+  current_ = present;
+  const Truth equal = equals(AbstractValue::ssa(unwrap(maybe)), other);
+  if (stopped()) return Truth::of(false);
+  std::vector<AbstractValue> result =
+      join({{absent, {AbstractValue::boolean(false)}, 0}, {current_, {to_value(equal)}, 0}});
+  return truth(result[0]);
+}
+
+Lowerer::Truth Lowerer::equals_string(const AbstractValue& a, const AbstractValue& b) {
+  const auto kind = [&](const AbstractValue& v) {
+    return v.is(Kind::Str) ? ssa::StrKind::Id : function_[v.id].str_kind;
+  };
+  if (kind(a) != kind(b) && !a.is(Kind::Str) && !b.is(Kind::Str)) {
+    refuse("a comparison of probename with a string that is read here");
+    return Truth::of(false);
+  }
+  // A literal that is longer than the other side can be.
+  for (const auto& [text, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
+    if (text->is(Kind::Str) && other->is(Kind::Ssa) && function_[other->id].str_kind == ssa::StrKind::Bytes &&
+        text->text.size() > function_[other->id].max_bytes) {
+      return Truth::of(false);
+    }
+  }
+  const ssa::ValueId x = a.is(Kind::Str) ? const_str(a.text) : a.id;
+  const ssa::ValueId y = b.is(Kind::Str) ? const_str(b.text) : b.id;
+  return Truth::of(op2(ssa::Op::StrEq, ssa::Type::Bool, x, y));
+}
+
+Lowerer::Truth Lowerer::less(const AbstractValue& left, const AbstractValue& right, bool or_equal) {
+  if (left.is(Kind::Str) && right.is(Kind::Str) && !left.is_word && !right.is_word) {
+    return Truth::of(or_equal ? left.text <= right.text : left.text < right.text);
+  }
+  const ssa::Op op = or_equal ? ssa::Op::Le : ssa::Op::Lt;
+  if (left.is(Kind::Int) && right.is(Kind::Int)) {
+    return Truth::of(*ssa::fold(op, left.integer, right.integer) != 0);
+  }
+  AbstractValue a = left;
+  AbstractValue b = right;
+  const bool sure = sure_operands(a, b, "a comparison by size", [or_equal](bool a_nil, bool b_nil) {
+    bool ignored;
+    std::string text;
+    if (or_equal) {
+      runtime::less_equal(sample(a_nil), sample(b_nil), &ignored, &text);
+    } else {
+      runtime::less(sample(a_nil), sample(b_nil), &ignored, &text);
+    }
+    return text;
+  });
+  if (!sure) return Truth::of(false);
+  const ssa::ValueId x = to_int(a, "a comparison by size");
+  const ssa::ValueId y = to_int(b, "a comparison by size");
+  return Truth::of(op2(op, ssa::Type::Bool, x, y));
+}
+
+/// A glob against text: known, a bounded compare of bytes, or a name among those of the group.
+Lowerer::Truth Lowerer::match(const AbstractValue& text, const AbstractValue& pattern) {
+  if (!pattern.is(Kind::Str)) {
+    refuse("a glob that is not known before the handlers run");
+    return Truth::of(false);
+  }
+  if (text.is(Kind::Str)) {
+    if (!check_word(text)) return Truth::of(false);
+    return Truth::of(glob_match(pattern.text, text.text));
+  }
+  if (type_of(text) == ssa::Type::MaybeStr) {
+    return match(check_not_nil(text, match_error_text()), pattern);
+  }
+  if (type_of(text) != ssa::Type::Str) {
+    refuse_use("a glob match", text);
+    return Truth::of(false);
+  }
+  if (function_[text.id].str_kind == ssa::StrKind::Id) return match_name(text, pattern.text);
+  std::string middle = pattern.text;
+  while (!middle.empty() && middle.front() == '*') middle.erase(0, 1);
+  const bool open_left = middle.size() != pattern.text.size();
+  const size_t length = middle.size();
+  while (!middle.empty() && middle.back() == '*') middle.pop_back();
+  const bool open_right = middle.size() != length || (middle.empty() && open_left);
+  if (has_glob(middle)) {
+    refuse("a glob that is more than text with a * at its ends");
+    return Truth::of(false);
+  }
+  if (middle.empty() && open_left) return Truth::of(true);
+  const std::string simple = (open_left ? "*" : "") + middle + (open_right ? "*" : "");
+  if (!open_left && !open_right) return equals_string(text, AbstractValue::string(middle));
+  if (middle.size() > function_[text.id].max_bytes) return Truth::of(false);
+  ssa::Inst inst{ssa::Op::StrGlob, ssa::Type::Bool};
+  inst.operands = {text.id};
+  inst.imm = linkage_.module.intern(simple);
+  return Truth::of(emit(std::move(inst)));
+}
+
+/// probename of a group: known when all its names agree.
+Lowerer::Truth Lowerer::match_name(const AbstractValue& text, const std::string& pattern) {
+  if (function_[text.id].op == ssa::Op::EventVar) {
+    const bool first = glob_match(pattern, group_.events.front()->name);
+    bool agree = true;
+    for (const schema::EventPtr& e : group_.events) agree = agree && glob_match(pattern, e->name) == first;
+    if (agree) return Truth::of(first);
+  }
+  refuse("a glob match on probename that differs among the events");
+  return Truth::of(false);
+}
+
+}  // namespace ktap::lower

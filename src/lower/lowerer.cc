@@ -1,0 +1,644 @@
+// Walking the bytecode: instructions in order, since jumps go forward only; where ways meet, registers that differ
+// become phis. See lowerer.h.
+#include "lower/lowerer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "lower/code_walk.h"
+
+namespace ktap::lower {
+
+namespace {
+
+using bytecode::Insn;
+using bytecode::Op;
+
+constexpr size_t kMaxValues = 20000;    // guessed: far over any real handler, quick to compile still
+constexpr size_t kMaxInlineDepth = 20;  // guessed
+
+}  // namespace
+
+Lowerer::Lowerer(const World& world, const ssa::EventGroup& group, const Options& options, uint32_t handler,
+                 std::string name, Linkage& linkage)
+    : world_(world), group_(group), options_(options), handler_(handler), linkage_(linkage) {
+  function_.name = std::move(name);
+  current_ = new_block();
+}
+
+Lowered Lowerer::result() {
+  if (!stop_) return std::move(function_);
+  if (auto* refusal = std::get_if<Refusal>(&*stop_)) return *refusal;
+  return std::get<EventMistake>(*stop_);
+}
+
+void Lowerer::refuse(std::string text) {
+  if (!stop_) stop_ = Refusal{std::move(text), place_.span, place_.line};
+}
+
+void Lowerer::mistake(std::string text, std::string word, std::vector<std::string> choices) {
+  if (!stop_) stop_ = EventMistake{std::move(text), std::move(choices), std::move(word), place_.span, place_.line};
+}
+
+ssa::BlockId Lowerer::new_block() {
+  function_.blocks.emplace_back();
+  return ssa::BlockId(static_cast<uint32_t>(function_.blocks.size() - 1));
+}
+
+ssa::ValueId Lowerer::emit_in(ssa::BlockId block, ssa::Inst inst) {
+  inst.span = place_.span;
+  inst.line = place_.line;
+  return function_.append(block, std::move(inst));
+}
+
+ssa::ValueId Lowerer::emit(ssa::Inst inst) {
+  if (!current_.valid()) current_ = new_block();  // after a refusal: the result is thrown away
+  return emit_in(current_, std::move(inst));
+}
+
+void Lowerer::connect(ssa::BlockId from, ssa::BlockId to) {
+  function_.blocks[from.index].succs.push_back(to);
+  function_.blocks[to.index].preds.push_back(from);
+}
+
+void Lowerer::branch(ssa::ValueId condition, ssa::BlockId yes, ssa::BlockId no) {
+  const ssa::BlockId from = current_;
+  ssa::Inst inst{ssa::Op::Branch};
+  inst.operands = {condition};
+  emit(std::move(inst));
+  connect(from, yes);
+  connect(from, no);
+}
+
+void Lowerer::run_filter(runtime::Value filter) {
+  if (filter.is_nil()) return;
+  std::vector<AbstractValue> results = call(AbstractValue::of_world(filter, "filter"), {});
+  if (stopped() || !reachable()) return;
+  const Truth holds = truth(results.empty() ? AbstractValue::nil() : results[0]);
+  if (stopped()) return;
+  if (holds.known) {
+    if (!holds.value) {
+      emit({ssa::Op::Return});
+      current_ = {};
+    }
+    return;
+  }
+  const ssa::BlockId yes = new_block();
+  const ssa::BlockId no = new_block();
+  branch(holds.id, yes, no);
+  emit_in(no, {ssa::Op::Return});
+  current_ = yes;
+}
+
+void Lowerer::run_handler(runtime::Value function) {
+  if (stopped() || !reachable()) return;
+  call(AbstractValue::of_world(function, "handler"), {AbstractValue::of_kind(Kind::Event)});
+}
+
+void Lowerer::finish() {
+  if (stopped() || !reachable()) return;
+  emit({ssa::Op::Return});
+  current_ = {};
+}
+
+// ---- functions ------------------------------------------------------------------------------------------------
+
+std::vector<AbstractValue> Lowerer::call_function(const AbstractValue& callee, std::vector<AbstractValue> args) {
+  if (std::find(calls_.begin(), calls_.end(), callee.function) != calls_.end()) {
+    refuse("a function that calls itself");
+    return {};
+  }
+  if (calls_.size() >= kMaxInlineDepth) {
+    refuse(fmt::format("calls nested deeper than {}", kMaxInlineDepth));
+    return {};
+  }
+  Frame frame;
+  frame.function = callee.function;
+  frame.cells = callee.cells;
+  frame.registers.resize(std::max<size_t>(callee.function->register_count, callee.function->param_count));
+  for (size_t i = 0; i < callee.function->param_count; ++i) {
+    frame.registers[i] = i < args.size() ? args[i] : AbstractValue::nil();
+  }
+  const bytecode::Place call_place = place_;
+  calls_.push_back(callee.function);
+  interpret(frame);
+  calls_.pop_back();
+  place_ = call_place;
+  if (stopped() || frame.returns.empty()) return {};
+  size_t count = 0;
+  for (const Edge& edge : frame.returns) count = std::max(count, edge.values.size());
+  for (Edge& edge : frame.returns) edge.values.resize(count, AbstractValue::nil());
+  return join(std::move(frame.returns));
+}
+
+void Lowerer::interpret(Frame& frame) {
+  for (size_t pc = 0; pc < frame.function->code.size(); ++pc) {
+    auto pending = frame.pending.find(pc);
+    if (pending != frame.pending.end()) {
+      std::vector<Edge> edges = std::move(pending->second);
+      frame.pending.erase(pending);
+      if (reachable()) edges.push_back({current_, std::move(frame.registers), frame.top});
+      frame.top = edges.front().top;
+      frame.registers = join(std::move(edges));
+    }
+    if (!reachable()) continue;
+    if (function_.values.size() > kMaxValues) refuse("too much code for one handler");
+    if (pc < frame.function->places.size()) place_ = frame.function->places[pc];
+    if (!stopped()) step(frame, pc);
+    if (stopped()) return;
+  }
+}
+
+void Lowerer::go(Frame& frame, size_t pc, size_t target) {
+  if (target <= pc) {
+    refuse("a loop");
+    return;
+  }
+  frame.pending[target].push_back({current_, frame.registers, frame.top});
+  current_ = {};
+}
+
+AbstractValue& Lowerer::reg(Frame& frame, size_t r) {
+  if (r >= frame.registers.size()) frame.registers.resize(r + 1);
+  return frame.registers[r];
+}
+
+const std::string& Lowerer::constant_text(const Frame& frame, size_t k) const {
+  return std::get<std::string>(frame.function->constants[k]);
+}
+
+AbstractValue Lowerer::constant(const Frame& frame, size_t k) const {
+  const bytecode::Constant& c = frame.function->constants[k];
+  if (const bool* b = std::get_if<bool>(&c)) return AbstractValue::boolean(*b);
+  if (const int64_t* i = std::get_if<int64_t>(&c)) return AbstractValue::of(*i);
+  if (const std::string* s = std::get_if<std::string>(&c)) return AbstractValue::string(*s);
+  if (const double* d = std::get_if<double>(&c)) {
+    AbstractValue v = AbstractValue::of_kind(Kind::Float);
+    v.number = *d;
+    return v;
+  }
+  return AbstractValue::nil();
+}
+
+void Lowerer::step(Frame& frame, size_t pc) {
+  const Insn insn = frame.function->code[pc];
+  switch (insn.op()) {
+    case Op::LoadNil: case Op::LoadBool: case Op::LoadInt: case Op::LoadK: case Op::LoadBuiltin: case Op::Move:
+    case Op::GetGlobal: case Op::SetGlobal: case Op::UpdateGlobal: case Op::GetUpval: case Op::SetUpval:
+    case Op::UpdateUpval: case Op::EventVar: case Op::EventField: case Op::EventWord: case Op::Closure:
+      step_move(frame, insn);
+      break;
+    case Op::GetIndex: case Op::GetField: case Op::SetIndex: case Op::SetField: case Op::UpdateIndex:
+    case Op::Tuple:
+      step_table(frame, insn);
+      break;
+    case Op::Jmp:
+      go(frame, pc, static_cast<size_t>(static_cast<int64_t>(pc) + 1 + insn.j()));
+      break;
+    case Op::Test: case Op::TestEq: case Op::TestLt: case Op::TestLe: case Op::TestEqK:
+      step_test(frame, insn, pc);
+      break;
+    case Op::Call:
+    case Op::TailCall:
+    case Op::Return:
+      step_return(frame, insn);
+      break;
+    case Op::Close:
+      break;
+    case Op::NewTable:
+    case Op::SetList:
+      refuse("a table is built here");
+      break;
+    case Op::ForPrep: case Op::ForLoop:
+      refuse("a loop");
+      break;
+    case Op::IterPrep: case Op::IterNext:
+      refuse("a loop over a table");
+      break;
+    case Op::Concat:
+      refuse("strings are joined here");
+      break;
+    case Op::Register:
+      refuse("a handler is registered here");
+      break;
+    case Op::AggAdd: case Op::AggAddVar:
+      refuse("an aggregate");
+      break;
+    default:
+      step_compute(frame, insn);
+      break;
+  }
+}
+
+void Lowerer::step_move(Frame& frame, Insn insn) {
+  const size_t a = insn.a();
+  switch (insn.op()) {
+    case Op::LoadNil:
+      for (size_t r = a; r <= a + insn.b(); ++r) reg(frame, r) = AbstractValue::nil();
+      break;
+    case Op::LoadBool:
+      reg(frame, a) = AbstractValue::boolean(insn.b() != 0);
+      break;
+    case Op::LoadInt:
+      reg(frame, a) = AbstractValue::of(int64_t{insn.s()});
+      break;
+    case Op::LoadK:
+      reg(frame, a) = constant(frame, insn.d());
+      break;
+    case Op::LoadBuiltin: {
+      AbstractValue v = AbstractValue::of_kind(Kind::Builtin);
+      v.integer = insn.d();
+      reg(frame, a) = v;
+      break;
+    }
+    case Op::Move:
+      reg(frame, a) = AbstractValue(reg(frame, insn.b()));
+      break;
+    case Op::GetGlobal:
+      reg(frame, a) = read_global(insn.d());
+      break;
+    case Op::SetGlobal:
+      write_global(insn.d(), reg(frame, a));
+      break;
+    case Op::UpdateGlobal:
+      update_variable(global_id(insn.a()), static_cast<bytecode::UpdateOp>(insn.c()), reg(frame, insn.b()));
+      break;
+    case Op::GetUpval:
+      reg(frame, a) = read_cell(frame.cells[insn.b()], frame.function->upvalues[insn.b()].name);
+      break;
+    case Op::SetUpval:
+      write_cell(frame.cells[insn.b()], frame.function->upvalues[insn.b()].name, reg(frame, a));
+      break;
+    case Op::UpdateUpval:
+      update_variable(cell_id(frame.cells[a], frame.function->upvalues[a].name),
+                      static_cast<bytecode::UpdateOp>(insn.c()), reg(frame, insn.b()));
+      break;
+    case Op::EventVar:
+      reg(frame, a) = event_var(static_cast<schema::BuiltinVar>(insn.d()));
+      break;
+    case Op::EventField:
+    case Op::EventWord:
+      reg(frame, a) = event_field(constant_text(frame, insn.d()), insn.op() == Op::EventWord);
+      break;
+    default: {  // Closure
+      AbstractValue v = AbstractValue::of_kind(Kind::Function);
+      v.function = frame.function->children[insn.d()].get();
+      for (const bytecode::UpvalueDesc& upvalue : v.function->upvalues) {
+        if (upvalue.from_parent_register) {
+          refuse("a function is made here that captures a local variable");
+          return;
+        }
+        v.cells.push_back(frame.cells[upvalue.index]);
+      }
+      reg(frame, a) = v;
+      break;
+    }
+  }
+}
+
+void Lowerer::step_table(Frame& frame, Insn insn) {
+  const AbstractValue a = reg(frame, insn.a());
+  switch (insn.op()) {
+    case Op::GetIndex:
+      reg(frame, insn.a()) = get_index(AbstractValue(reg(frame, insn.b())), AbstractValue(reg(frame, insn.c())));
+      break;
+    case Op::GetField:
+      reg(frame, insn.a()) = get_index(AbstractValue(reg(frame, insn.b())), constant(frame, insn.c()));
+      break;
+    case Op::SetIndex:
+      table_set(a, AbstractValue(reg(frame, insn.b())), AbstractValue(reg(frame, insn.c())));
+      break;
+    case Op::SetField:
+      table_set(a, constant(frame, insn.b()), AbstractValue(reg(frame, insn.c())));
+      break;
+    case Op::UpdateIndex:
+      table_update(a, AbstractValue(reg(frame, insn.b())), AbstractValue(reg(frame, insn.b() + size_t{1})),
+                   static_cast<bytecode::UpdateOp>(insn.c()));
+      break;
+    default: {  // Tuple
+      AbstractValue v = AbstractValue::of_kind(Kind::Tuple);
+      for (size_t i = 0; i < insn.c(); ++i) v.parts.push_back(reg(frame, insn.b() + i));
+      reg(frame, insn.a()) = v;
+      break;
+    }
+  }
+}
+
+void Lowerer::step_compute(Frame& frame, Insn insn) {
+  const AbstractValue b = reg(frame, insn.b());
+  const bool has_constant = insn.op() == Op::AddK || insn.op() == Op::SubK || insn.op() == Op::MulK;
+  const AbstractValue c = has_constant ? constant(frame, insn.c()) : reg(frame, insn.c());
+  AbstractValue value;
+  switch (insn.op()) {
+    case Op::Add: case Op::AddK:
+      value = arithmetic(ssa::Op::Add, b, c);
+      break;
+    case Op::Sub: case Op::SubK:
+      value = arithmetic(ssa::Op::Sub, b, c);
+      break;
+    case Op::Mul: case Op::MulK:
+      value = arithmetic(ssa::Op::Mul, b, c);
+      break;
+    case Op::Div:
+      value = divide(ssa::Op::DivS, b, c);
+      break;
+    case Op::Mod:
+      value = divide(ssa::Op::ModS, b, c);
+      break;
+    case Op::BitAnd:
+      value = arithmetic(ssa::Op::And, b, c);
+      break;
+    case Op::BitOr:
+      value = arithmetic(ssa::Op::Or, b, c);
+      break;
+    case Op::BitXor:
+      value = arithmetic(ssa::Op::Xor, b, c);
+      break;
+    case Op::Shl:
+      value = arithmetic(ssa::Op::Shl, b, c);
+      break;
+    case Op::Shr:
+      value = arithmetic(ssa::Op::Sar, b, c);
+      break;
+    case Op::Neg:
+    case Op::BitNot:
+      value = unary(insn.op() == Op::Neg, b);
+      break;
+    case Op::Not:
+      value = to_value(negate(truth(b)));
+      break;
+    case Op::Match:
+      value = to_value(match(b, c));
+      break;
+    default:
+      refuse("an operation that has no kernel form");
+      break;
+  }
+  reg(frame, insn.a()) = value;
+}
+
+void Lowerer::step_test(Frame& frame, Insn insn, size_t pc) {
+  const AbstractValue a = reg(frame, insn.a());
+  AbstractValue b;
+  Truth condition;
+  switch (insn.op()) {
+    case Op::Test:
+      condition = truth(a);
+      break;
+    case Op::TestEq:
+      b = reg(frame, insn.b());
+      condition = equals(a, b);
+      break;
+    case Op::TestEqK:
+      b = constant(frame, insn.b());
+      condition = equals(a, b);
+      break;
+    default:
+      b = reg(frame, insn.b());
+      condition = less(a, b, insn.op() == Op::TestLe);
+      break;
+  }
+  if (stopped() || !reachable()) return;
+  // The jump behind runs when the condition is C, else it is skipped.
+  const bool wants = insn.c() != 0;
+  if (condition.known) {
+    if (condition.value != wants) go(frame, pc, pc + 2);
+    return;
+  }
+  const ssa::BlockId yes = new_block();
+  const ssa::BlockId no = new_block();
+  branch(condition.id, yes, no);
+  // What each side knows now.
+  std::vector<AbstractValue> when_true = frame.registers;
+  std::vector<AbstractValue> when_false = frame.registers;
+  if (insn.op() == Op::Test || (b.is(Kind::Nil) && insn.op() != Op::TestLt && insn.op() != Op::TestLe)) {
+    const bool nil_test = insn.op() != Op::Test;
+    if (a.is(Kind::Ssa) && is_maybe(a)) {
+      const ssa::BlockId there = nil_test ? no : yes;
+      current_ = there;
+      const AbstractValue sure = AbstractValue::ssa(unwrap(a));
+      replace(nil_test ? when_false : when_true, a, sure);
+      replace(nil_test ? when_true : when_false, a, AbstractValue::nil());
+    } else if (a.is(Kind::Ssa) && type_of(a) == ssa::Type::Bool && !nil_test) {
+      replace(when_true, a, AbstractValue::boolean(true));
+      replace(when_false, a, AbstractValue::boolean(false));
+    }
+  }
+  const ssa::BlockId skip = wants ? no : yes;
+  frame.pending[pc + 2].push_back({skip, wants ? when_false : when_true, frame.top});
+  frame.registers = wants ? std::move(when_true) : std::move(when_false);
+  current_ = wants ? yes : no;
+}
+
+void Lowerer::replace(std::vector<AbstractValue>& registers, const AbstractValue& old, const AbstractValue& now) {
+  for (AbstractValue& r : registers) {
+    if (same(r, old)) r = now;
+  }
+}
+
+void Lowerer::step_return(Frame& frame, Insn insn) {
+  const size_t a = insn.a();
+  std::vector<AbstractValue> values;
+  if (insn.op() == Op::Return) {
+    const size_t end = insn.b() == 0 ? frame.top : a + insn.b() - 1;
+    for (size_t r = a; r < end; ++r) values.push_back(reg(frame, r));
+    frame.returns.push_back({current_, std::move(values), 0});
+    current_ = {};
+    return;
+  }
+  const size_t end = insn.b() == 0 ? frame.top : a + insn.b();
+  for (size_t r = a + 1; r < end; ++r) values.push_back(reg(frame, r));
+  std::vector<AbstractValue> results = call(AbstractValue(reg(frame, a)), std::move(values));
+  if (stopped() || !reachable()) return;
+  if (insn.op() == Op::TailCall) {
+    frame.returns.push_back({current_, std::move(results), 0});
+    current_ = {};
+    return;
+  }
+  const size_t wanted = insn.c() == 0 ? results.size() : insn.c() - size_t{1};
+  for (size_t i = 0; i < wanted; ++i) {
+    reg(frame, a + i) = i < results.size() ? results[i] : AbstractValue::nil();
+  }
+  if (insn.c() == 0) frame.top = a + results.size();
+}
+
+// ---- joins ----------------------------------------------------------------------------------------------------
+
+std::vector<AbstractValue> Lowerer::join(std::vector<Edge> edges) {
+  if (edges.size() == 1) {
+    current_ = edges[0].block;
+    return std::move(edges[0].values);
+  }
+  const ssa::BlockId into = new_block();
+  size_t count = 0;
+  for (const Edge& edge : edges) count = std::max(count, edge.values.size());
+  for (Edge& edge : edges) edge.values.resize(count);
+  std::vector<AbstractValue> joined;
+  for (size_t i = 0; i < count; ++i) joined.push_back(join_values(edges, i, into));
+  for (const Edge& edge : edges) {
+    emit_in(edge.block, {ssa::Op::Jump});
+    connect(edge.block, into);
+  }
+  current_ = into;
+  return joined;
+}
+
+AbstractValue Lowerer::join_values(const std::vector<Edge>& edges, size_t index, ssa::BlockId into) {
+  std::vector<const AbstractValue*> values;
+  for (const Edge& edge : edges) values.push_back(&edge.values[index]);
+  bool all_same = true;
+  for (const AbstractValue* value : values) {
+    if (value->is(Kind::Undefined)) return {};
+    all_same = all_same && same(*value, *values[0]);
+  }
+  if (all_same) return *values[0];
+  if (values[0]->is(Kind::Tuple)) {
+    AbstractValue tuple = *values[0];
+    const bool alike = std::all_of(values.begin(), values.end(), [&](const AbstractValue* v) {
+      return v->is(Kind::Tuple) && v->parts.size() == tuple.parts.size();
+    });
+    if (alike) {
+      std::vector<Edge> parts;
+      for (size_t e = 0; e < edges.size(); ++e) parts.push_back({edges[e].block, values[e]->parts, 0});
+      for (size_t i = 0; i < tuple.parts.size(); ++i) tuple.parts[i] = join_values(parts, i, into);
+      return tuple;
+    }
+  }
+  if (auto joined = join_numbers(values, edges, into)) return *joined;
+  if (auto joined = join_strings(values, edges, into)) return *joined;
+  return join_mixed(values, edges, into);
+}
+
+AbstractValue Lowerer::add_phi(ssa::BlockId into, ssa::Inst phi, std::vector<ssa::ValueId> operands) {
+  const bool all_same = std::all_of(operands.begin(), operands.end(),
+                                    [&](ssa::ValueId id) { return id == operands[0]; });
+  if (all_same) return AbstractValue::ssa(operands[0]);
+  phi.op = ssa::Op::Phi;
+  phi.operands = std::move(operands);
+  return AbstractValue::ssa(emit_in(into, std::move(phi)));
+}
+
+/// Integers, booleans, and integers with nil.
+std::optional<AbstractValue> Lowerer::join_numbers(const std::vector<const AbstractValue*>& values,
+                                                   const std::vector<Edge>& edges, ssa::BlockId into) {
+  bool all_int = true;
+  bool all_bool = true;
+  bool all_maybe = true;
+  for (const AbstractValue* v : values) {
+    const ssa::Type type = type_of(*v);
+    all_int = all_int && type == ssa::Type::Int;
+    all_bool = all_bool && type == ssa::Type::Bool;
+    all_maybe = all_maybe && (type == ssa::Type::Int || type == ssa::Type::MaybeInt || v->is(Kind::Nil));
+  }
+  if (!all_int && !all_bool && !all_maybe) return std::nullopt;
+  ssa::Inst phi{ssa::Op::Phi};
+  phi.type = all_int ? ssa::Type::Int : all_bool ? ssa::Type::Bool : ssa::Type::MaybeInt;
+  std::vector<ssa::ValueId> operands;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const AbstractValue& v = *values[i];
+    ssa::Inst inst{ssa::Op::ConstNil};
+    inst.type = phi.type;
+    ssa::ValueId id = v.id;
+    if (v.is(Kind::Nil)) {
+      inst.op = ssa::Op::ConstNil;
+      id = emit_in(edges[i].block, std::move(inst));
+    } else {
+      if (!v.is(Kind::Ssa)) {
+        ssa::Inst constant{v.is(Kind::Int) ? ssa::Op::ConstInt : ssa::Op::ConstBool, type_of(v)};
+        constant.imm = v.integer;
+        id = emit_in(edges[i].block, std::move(constant));
+      }
+      if (phi.type == ssa::Type::MaybeInt && type_of(v) == ssa::Type::Int) {
+        inst.op = ssa::Op::Wrap;
+        inst.operands = {id};
+        id = emit_in(edges[i].block, std::move(inst));
+      }
+    }
+    operands.push_back(id);
+  }
+  return add_phi(into, std::move(phi), std::move(operands));
+}
+
+/// Strings that are held alike, and those with nil.
+std::optional<AbstractValue> Lowerer::join_strings(const std::vector<const AbstractValue*>& values,
+                                                   const std::vector<Edge>& edges, ssa::BlockId into) {
+  ssa::StrKind kind = ssa::StrKind::None;
+  uint32_t max_bytes = 0;
+  bool maybe = false;
+  for (const AbstractValue* v : values) {
+    ssa::StrKind mine = ssa::StrKind::Id;
+    uint32_t bytes = 0;
+    if (v->is(Kind::Nil)) {
+      maybe = true;
+      continue;
+    }
+    if (v->is_word) return std::nullopt;
+    if (v->is(Kind::Ssa)) {
+      if (function_[v->id].str_kind == ssa::StrKind::None) return std::nullopt;
+      mine = function_[v->id].str_kind;
+      bytes = function_[v->id].max_bytes;
+      maybe = maybe || type_of(*v) == ssa::Type::MaybeStr;
+    } else if (!v->is(Kind::Str)) {
+      return std::nullopt;
+    }
+    if (kind != ssa::StrKind::None && (kind != mine || max_bytes != bytes)) return std::nullopt;
+    kind = mine;
+    max_bytes = bytes;
+  }
+  if (kind == ssa::StrKind::None) return std::nullopt;
+  ssa::Inst shape{ssa::Op::Phi};
+  shape.type = maybe ? ssa::Type::MaybeStr : ssa::Type::Str;
+  shape.str_kind = kind;
+  shape.max_bytes = max_bytes;
+  std::vector<ssa::ValueId> operands;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const AbstractValue& v = *values[i];
+    ssa::ValueId id = v.id;
+    if (v.is(Kind::Nil)) {
+      ssa::Inst nil = shape;
+      nil.op = ssa::Op::ConstNil;
+      id = emit_in(edges[i].block, std::move(nil));
+    } else {
+      if (v.is(Kind::Str)) {
+        ssa::Inst text{ssa::Op::ConstStr, ssa::Type::Str, ssa::StrKind::Id};
+        text.imm = linkage_.module.intern(v.text);
+        id = emit_in(edges[i].block, std::move(text));
+      }
+      if (maybe && function_[id].type == ssa::Type::Str) {
+        ssa::Inst wrap = shape;
+        wrap.op = ssa::Op::Wrap;
+        wrap.operands = {id};
+        id = emit_in(edges[i].block, std::move(wrap));
+      }
+    }
+    operands.push_back(id);
+  }
+  return add_phi(into, std::move(shape), std::move(operands));
+}
+
+/// Nothing but the truth of it: enough for `a && b` as a condition, whatever a and b are.
+AbstractValue Lowerer::join_mixed(const std::vector<const AbstractValue*>& values, const std::vector<Edge>& edges,
+                                  ssa::BlockId into) {
+  AbstractValue mixed = AbstractValue::of_kind(Kind::Mixed);
+  std::vector<ssa::ValueId> operands;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const std::string what = describe(*values[i]);
+    if (mixed.text.find(what) == std::string::npos) {
+      mixed.text += (mixed.text.empty() ? "" : " or ") + what;
+    }
+    if (values[i]->is_word || (values[i]->is(Kind::Mixed) && !values[i]->id.valid())) {
+      mixed.id = {};
+      return mixed;
+    }
+    current_ = edges[i].block;
+    operands.push_back(truth_id(truth(*values[i])));
+  }
+  ssa::Inst phi{ssa::Op::Phi};
+  phi.type = ssa::Type::Bool;
+  mixed.id = add_phi(into, std::move(phi), std::move(operands)).id;
+  return mixed;
+}
+
+}  // namespace ktap::lower

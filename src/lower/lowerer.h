@@ -1,0 +1,206 @@
+// The abstract interpreter behind lower_handler(): one object lowers one handler on one group. Split by matter:
+//   lowerer.cc         functions, jumps, joins, the instruction switch
+//   lower_values.cc    constants, arithmetic, comparisons, truth
+//   lower_tables.cc    tables and shared variables
+//   lower_events.cc    what the event gives
+//   lower_calls.cc     inlining, built-in functions, output
+// Private to `lower`. Nothing is thrown: the first refusal sets stop_, and everything after it does nothing.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "lower/abstract_value.h"
+#include "lower/event_reads.h"
+#include "lower/lower.h"
+#include "ssa/function.h"
+
+namespace ktap::lower {
+
+class Lowerer {
+ public:
+  Lowerer(const World& world, const ssa::EventGroup& group, const Options& options, uint32_t handler,
+          std::string name, Linkage& linkage);
+
+  /// Computes the filter; goes on only where it holds.
+  void run_filter(runtime::Value filter);
+  /// The handler's body, called with the event.
+  void run_handler(runtime::Value function);
+  /// Ends what is still open with Return.
+  void finish();
+  bool stopped() const { return stop_.has_value(); }
+  /// The function, or why there is none.
+  Lowered result();
+
+  // For the capture program, which is built by hand.
+  void at(const bytecode::Place& place) { place_ = place; }
+  ssa::ValueId emit(ssa::Inst inst);
+  ssa::ValueId read_var(schema::BuiltinVar var);
+  ssa::ValueId read_event_field(uint32_t field);
+  ssa::SiteArg site_arg(ssa::ValueId id) const;
+  /// A new site with the argument that -T asks for already in `operands`.
+  ssa::Site new_site(ssa::SiteKind kind, std::vector<ssa::ValueId>& operands);
+  void emit_site(ssa::Site site, std::vector<ssa::ValueId> operands);
+  /// False where nothing runs any more (after exit(), a failure).
+  bool reachable() const { return current_.valid(); }
+
+ private:
+  using Kind = AbstractValue::Kind;
+
+  /// An open block and what its registers hold there.
+  struct Edge {
+    ssa::BlockId block;
+    std::vector<AbstractValue> values;
+    size_t top = 0;
+  };
+  struct Frame {
+    const bytecode::Function* function = nullptr;
+    std::vector<const runtime::Cell*> cells;
+    std::vector<AbstractValue> registers;
+    size_t top = 0;                             ///< the open top of a call with any number of results
+    std::map<size_t, std::vector<Edge>> pending;  ///< by the instruction that they lead to
+    std::vector<Edge> returns;
+  };
+  /// A condition: known now, or a Bool.
+  struct Truth {
+    bool known = false;
+    bool value = false;
+    ssa::ValueId id;
+    static Truth of(bool v) { return {true, v, {}}; }
+    static Truth of(ssa::ValueId v) { return {false, false, v}; }
+  };
+
+  // ---- lowerer.cc
+  std::vector<AbstractValue> call_function(const AbstractValue& callee, std::vector<AbstractValue> args);
+  void interpret(Frame& frame);
+  void step(Frame& frame, size_t pc);
+  void step_move(Frame& frame, bytecode::Insn insn);
+  void step_compute(Frame& frame, bytecode::Insn insn);
+  void step_table(Frame& frame, bytecode::Insn insn);
+  void step_test(Frame& frame, bytecode::Insn insn, size_t pc);
+  void step_return(Frame& frame, bytecode::Insn insn);
+  void go(Frame& frame, size_t pc, size_t target);
+  std::vector<AbstractValue> join(std::vector<Edge> edges);
+  AbstractValue join_values(const std::vector<Edge>& edges, size_t index, ssa::BlockId into);
+  std::optional<AbstractValue> join_numbers(const std::vector<const AbstractValue*>& values,
+                                            const std::vector<Edge>& edges, ssa::BlockId into);
+  std::optional<AbstractValue> join_strings(const std::vector<const AbstractValue*>& values,
+                                            const std::vector<Edge>& edges, ssa::BlockId into);
+  AbstractValue join_mixed(const std::vector<const AbstractValue*>& values, const std::vector<Edge>& edges,
+                           ssa::BlockId into);
+  AbstractValue add_phi(ssa::BlockId into, ssa::Inst phi, std::vector<ssa::ValueId> operands);
+  void replace(std::vector<AbstractValue>& registers, const AbstractValue& old, const AbstractValue& now);
+  AbstractValue& reg(Frame& frame, size_t r);
+  const std::string& constant_text(const Frame& frame, size_t k) const;
+  AbstractValue constant(const Frame& frame, size_t k) const;
+
+  ssa::BlockId new_block();
+  ssa::ValueId emit_in(ssa::BlockId block, ssa::Inst inst);
+  void connect(ssa::BlockId from, ssa::BlockId to);
+  /// Splits here: `yes` where `condition` holds, goes on in `no`, or the other way round.
+  void branch(ssa::ValueId condition, ssa::BlockId yes, ssa::BlockId no);
+
+  void refuse(std::string text);
+  void mistake(std::string text, std::string word, std::vector<std::string> choices);
+  /// Refuses because of what `value` is: "arithmetic" + " on a string".
+  void refuse_use(const std::string& what, const AbstractValue& value);
+  std::string describe(const AbstractValue& value) const;
+  bool check_word(const AbstractValue& value);
+
+  // ---- lower_values.cc
+  ssa::ValueId const_int(int64_t value);
+  ssa::ValueId const_bool(bool value);
+  ssa::ValueId const_str(const std::string& text);
+  ssa::ValueId op2(ssa::Op op, ssa::Type type, ssa::ValueId a, ssa::ValueId b);
+  ssa::ValueId op1(ssa::Op op, ssa::Type type, ssa::ValueId a);
+  ssa::Type type_of(const AbstractValue& value) const;
+  bool is_maybe(const AbstractValue& value) const;
+  /// An Int of the value; fails at run time where it is nil. Refuses the rest.
+  ssa::ValueId to_int(const AbstractValue& value, const std::string& what);
+  ssa::ValueId unwrap(const AbstractValue& maybe);
+  AbstractValue check_not_nil(const AbstractValue& value, const std::string& failure);
+  bool sure_operands(AbstractValue& a, AbstractValue& b, const std::string& what,
+                     const std::function<std::string(bool, bool)>& error_text);
+  AbstractValue unary(bool negation, const AbstractValue& operand);
+  AbstractValue arithmetic(ssa::Op op, const AbstractValue& a, const AbstractValue& b);
+  AbstractValue divide(ssa::Op op, const AbstractValue& a, const AbstractValue& b);
+  Truth truth(const AbstractValue& value);
+  ssa::ValueId truth_id(Truth truth);
+  Truth negate(Truth truth);
+  AbstractValue to_value(Truth truth);
+  Truth equals(const AbstractValue& a, const AbstractValue& b);
+  Truth equals_maybe(const AbstractValue& maybe, const AbstractValue& other);
+  Truth equals_string(const AbstractValue& a, const AbstractValue& b);
+  Truth less(const AbstractValue& a, const AbstractValue& b, bool or_equal);
+  Truth match(const AbstractValue& text, const AbstractValue& pattern);
+  Truth match_name(const AbstractValue& text, const std::string& pattern);
+  std::string match_error_text() const;
+  void fail_when(ssa::ValueId condition, const std::string& text);
+  void fail_now(const std::string& text);
+  int64_t failure(const std::string& text);
+
+  // ---- lower_tables.cc
+  AbstractValue get_index(const AbstractValue& object, const AbstractValue& key);
+  AbstractValue table_get(const AbstractValue& table, const AbstractValue& key);
+  void table_set(const AbstractValue& object, const AbstractValue& key, const AbstractValue& value);
+  void table_add(const AbstractValue& object, const AbstractValue& key, const AbstractValue& value);
+  void table_update(const AbstractValue& object, const AbstractValue& key, const AbstractValue& value,
+                    bytecode::UpdateOp op);
+  void table_delete(const AbstractValue& object, const AbstractValue& key);
+  /// The table's id with the key's parts as operands, when both have a kernel form.
+  std::optional<int64_t> table_access(const AbstractValue& object, const AbstractValue& key,
+                                      std::vector<ssa::ValueId>& operands);
+  std::optional<int64_t> table_id(const AbstractValue& table);
+  bool key_parts(const AbstractValue& key, std::vector<AbstractValue>& parts);
+  bool sure_key(AbstractValue& key);
+  bool unify_key(int64_t table, const std::vector<AbstractValue>& parts);
+  bool fits_present_keys(const AbstractValue& table, int64_t id);
+  AbstractValue read_cell(const runtime::Cell* cell, const std::string& name);
+  AbstractValue read_global(uint32_t slot);
+  void write_variable(std::optional<int64_t> id, const AbstractValue& value);
+  void write_cell(const runtime::Cell* cell, const std::string& name, const AbstractValue& value);
+  void write_global(uint32_t slot, const AbstractValue& value);
+  void update_variable(std::optional<int64_t> id, bytecode::UpdateOp op, const AbstractValue& value);
+  std::optional<int64_t> cell_id(const runtime::Cell* cell, const std::string& name);
+  std::optional<int64_t> global_id(uint32_t slot);
+  std::optional<int64_t> variable_id(const runtime::Cell* cell, int64_t slot, const std::string& name,
+                                     runtime::Value present, bool mixed);
+  std::string global_name(uint32_t slot) const;
+
+  // ---- lower_events.cc
+  const schema::Event& event() const { return *group_.events.front(); }
+  AbstractValue event_var(schema::BuiltinVar var);
+  AbstractValue event_field(const std::string& name, bool or_word);
+  AbstractValue event_member(const std::string& name);
+  AbstractValue event_read(const EventRead& read, const std::string& name);
+
+  // ---- lower_calls.cc
+  std::vector<AbstractValue> call(const AbstractValue& callee, std::vector<AbstractValue> args);
+  AbstractValue call_builtin(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
+  void output(bytecode::Builtin builtin, ssa::SiteKind kind, const std::vector<AbstractValue>& args);
+  bool output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& site, std::vector<ssa::ValueId>& operands);
+  runtime::Value sample_of(const AbstractValue& value, bool as_nil);
+  bool check_format(const std::vector<AbstractValue>& args);
+  AbstractValue type_name_of(const AbstractValue& value);
+  AbstractValue user_string(const std::vector<AbstractValue>& args);
+  void request_exit(const std::vector<AbstractValue>& args);
+  void raise(const AbstractValue& message);
+
+  const World& world_;
+  const ssa::EventGroup& group_;
+  const Options& options_;
+  uint32_t handler_;
+  Linkage& linkage_;
+  ssa::Function function_;
+  ssa::BlockId current_;                  ///< invalid where nothing runs
+  bytecode::Place place_;
+  std::vector<const bytecode::Function*> calls_;  ///< being inlined
+  std::vector<AbstractValue> formatted_;          ///< printf's arguments, checked
+  std::optional<std::variant<Refusal, EventMistake>> stop_;
+};
+
+}  // namespace ktap::lower

@@ -1,0 +1,226 @@
+// Constants and identities. Every rule keeps the value for all operands, wrapping and INT64_MIN included; none
+// removes a way to fail (a zero divisor was checked before, by a branch of its own).
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+#include "ssa/dominators.h"
+#include "ssa/fold.h"
+
+namespace ktap::passes {
+
+namespace {
+
+using ssa::BlockId;
+using ssa::Inst;
+using ssa::Op;
+using ssa::Type;
+using ssa::ValueId;
+
+class Folder {
+ public:
+  explicit Folder(ssa::Function& function) : f_(function), replacements_(function) {}
+
+  bool run() {
+    for (BlockId block : ssa::reverse_postorder(f_)) {
+      for (ValueId id : f_.blocks[block.index].insts) visit(id);
+    }
+    replacements_.apply(f_);
+    settle_phis();
+    for (uint32_t b = 0; b < f_.blocks.size(); ++b) fold_branch(BlockId(b));
+    return changed_ || !replacements_.empty();
+  }
+
+ private:
+  const Inst& operand(const Inst& inst, size_t i) const { return f_[replacements_.find(inst.operands[i])]; }
+  ValueId operand_id(const Inst& inst, size_t i) const { return replacements_.find(inst.operands[i]); }
+
+  static std::optional<int64_t> constant(const Inst& inst) {
+    if (inst.op == Op::ConstInt || inst.op == Op::ConstBool) return inst.imm;
+    return std::nullopt;
+  }
+
+  void become(ValueId id, int64_t value) {
+    Inst& inst = f_[id];
+    inst.op = inst.type == Type::Bool ? Op::ConstBool : Op::ConstInt;
+    inst.imm = value;
+    inst.operands.clear();
+    changed_ = true;
+  }
+
+  void visit(ValueId id) {
+    Inst& inst = f_[id];
+    switch (inst.op) {
+      case Op::Phi:
+        visit_phi(id);
+        return;
+      case Op::Not: {
+        const Inst& of = operand(inst, 0);
+        if (auto value = constant(of)) return become(id, *value == 0);
+        if (of.op == Op::Not) return replacements_.add(id, operand_id(of, 0));
+        return;
+      }
+      case Op::IsNil:
+        if (operand(inst, 0).op == Op::ConstNil) return become(id, 1);
+        if (operand(inst, 0).op == Op::Wrap) return become(id, 0);
+        return;
+      case Op::Unwrap:
+        if (operand(inst, 0).op == Op::Wrap) replacements_.add(id, operand_id(operand(inst, 0), 0));
+        return;
+      case Op::StrEq: {
+        const Inst& a = operand(inst, 0);
+        const Inst& b = operand(inst, 1);
+        if (operand_id(inst, 0) == operand_id(inst, 1)) return become(id, 1);
+        // Interned: equal strings have equal ids.
+        if (a.op == Op::ConstStr && b.op == Op::ConstStr) return become(id, a.imm == b.imm);
+        return;
+      }
+      default:
+        break;
+    }
+    if (inst.operands.size() == 2 && (inst.type == Type::Int || inst.type == Type::Bool)) visit_binary(id);
+  }
+
+  void visit_phi(ValueId id) {
+    const Inst& phi = f_[id];
+    if (phi.operands.empty()) return;
+    const ValueId first = operand_id(phi, 0);
+    if (first == id) return;
+    bool all_same = true;
+    std::optional<int64_t> value = constant(f_[first]);
+    for (size_t i = 1; i < phi.operands.size(); ++i) {
+      all_same = all_same && operand_id(phi, i) == first;
+      if (constant(operand(phi, i)) != value) value = std::nullopt;
+    }
+    if (all_same) return replacements_.add(id, first);
+    if (value) phis_of_constants_.push_back({id, *value});
+  }
+
+  /// A phi of equal constants is that constant; it moves behind the block's phis.
+  void settle_phis() {
+    if (phis_of_constants_.empty()) return;
+    for (const auto& [id, value] : phis_of_constants_) become(id, value);
+    for (ssa::Block& block : f_.blocks) {
+      std::stable_partition(block.insts.begin(), block.insts.end(),
+                            [&](ValueId id) { return f_[id].op == Op::Phi; });
+    }
+  }
+
+  void visit_binary(ValueId id) {
+    const Inst& inst = f_[id];
+    const auto a = constant(operand(inst, 0));
+    const auto b = constant(operand(inst, 1));
+    if (a && b) {
+      if (auto value = ssa::fold(inst.op, *a, *b)) become(id, *value);
+      return;
+    }
+    if (operand_id(inst, 0) == operand_id(inst, 1)) return visit_alike(id);
+    if (a) visit_left_constant(id, *a);
+    if (b) visit_right_constant(id, *b);
+  }
+
+  void visit_alike(ValueId id) {
+    switch (f_[id].op) {
+      case Op::Sub:
+      case Op::Xor:
+      case Op::Ne:
+      case Op::Lt:
+        return become(id, 0);
+      case Op::Eq:
+      case Op::Le:
+        return become(id, 1);
+      case Op::And:
+      case Op::Or:
+        return replacements_.add(id, operand_id(f_[id], 0));
+      default:
+        return;
+    }
+  }
+
+  void visit_left_constant(ValueId id, int64_t a) {
+    const Inst& inst = f_[id];
+    switch (inst.op) {
+      case Op::Add: case Op::Or: case Op::Xor:
+        if (a == 0) replacements_.add(id, operand_id(inst, 1));
+        return;
+      case Op::Mul:
+        if (a == 1) return replacements_.add(id, operand_id(inst, 1));
+        if (a == 0) become(id, 0);
+        return;
+      case Op::And:
+        if (a == -1) return replacements_.add(id, operand_id(inst, 1));
+        if (a == 0) become(id, 0);
+        return;
+      case Op::Eq:
+        if (operand(inst, 1).type == Type::Bool && a == 1) replacements_.add(id, operand_id(inst, 1));
+        return;
+      default:
+        return;
+    }
+  }
+
+  void visit_right_constant(ValueId id, int64_t b) {
+    const Inst& inst = f_[id];
+    switch (inst.op) {
+      case Op::Sub: case Op::Shl: case Op::Sar:
+        if (b == 0) replacements_.add(id, operand_id(inst, 0));
+        return;
+      case Op::DivS:
+        if (b == 1) replacements_.add(id, operand_id(inst, 0));
+        return;
+      case Op::ModS:
+        if (b == 1 || b == -1) become(id, 0);
+        return;
+      case Op::Add: case Op::Or: case Op::Xor:
+        if (b == 0) replacements_.add(id, operand_id(inst, 0));
+        return;
+      case Op::Mul:
+        if (b == 1) return replacements_.add(id, operand_id(inst, 0));
+        if (b == 0) become(id, 0);
+        return;
+      case Op::And:
+        if (b == -1) return replacements_.add(id, operand_id(inst, 0));
+        if (b == 0) become(id, 0);
+        return;
+      case Op::Eq:
+        if (operand(inst, 0).type == Type::Bool && b == 1) replacements_.add(id, operand_id(inst, 0));
+        return;
+      default:
+        return;
+    }
+  }
+
+  /// A branch on a constant goes one way; one on a negation goes the other way round.
+  void fold_branch(BlockId block) {
+    if (f_.blocks[block.index].insts.empty()) return;
+    Inst& inst = control(f_, block);
+    if (inst.op != Op::Branch) return;
+    auto& succs = f_.blocks[block.index].succs;
+    if (succs[0] == succs[1]) return;
+    if (f_[inst.operands[0]].op == Op::Not) {
+      inst.operands[0] = f_[inst.operands[0]].operands[0];
+      std::swap(succs[0], succs[1]);
+      changed_ = true;
+    }
+    const Inst& condition = f_[inst.operands[0]];
+    if (condition.op != Op::ConstBool) return;
+    cut_edge(f_, block, succs[condition.imm != 0 ? 1 : 0]);
+    inst.op = Op::Jump;
+    inst.operands.clear();
+    changed_ = true;
+  }
+
+  ssa::Function& f_;
+  Replacements replacements_;
+  std::vector<std::pair<ValueId, int64_t>> phis_of_constants_;
+  bool changed_ = false;
+};
+
+}  // namespace
+
+bool fold_constants(ssa::Function& function, const ssa::Module&) { return Folder(function).run(); }
+
+}  // namespace ktap::passes

@@ -1,0 +1,47 @@
+// The containers of SSA and the operation table. See function.h; printing and checking have files of their own.
+#include "ssa/function.h"
+
+#include <iterator>
+#include <utility>
+
+#include "ssa/op_info.h"
+
+namespace ktap::ssa {
+
+namespace {
+
+constexpr OpInfo kOps[] = {
+#define KTAP_SSA_OP(name, result, operands, effect, meaning) \
+  {#name, ResultRule::result, operands, Effect::effect},
+#include "ssa/ops.def"
+#undef KTAP_SSA_OP
+};
+
+}  // namespace
+
+const OpInfo& op_info(Op op) {
+  KTAP_CHECK(static_cast<size_t>(op) < std::size(kOps));
+  return kOps[static_cast<size_t>(op)];
+}
+
+std::string_view op_name(Op op) { return op_info(op).name; }
+bool is_control(Op op) { return op_info(op).effect == Effect::Control; }
+bool is_pure(Op op) { return op_info(op).effect == Effect::Pure; }
+
+ValueId Function::append(BlockId block, Inst inst) {
+  KTAP_CHECK(block.index < blocks.size());
+  ValueId id(static_cast<uint32_t>(values.size()));
+  values.push_back(std::move(inst));
+  blocks[block.index].insts.push_back(id);
+  return id;
+}
+
+int64_t Module::intern(std::string_view text) {
+  for (size_t i = 0; i < strings.size(); ++i) {
+    if (strings[i] == text) return static_cast<int64_t>(i);
+  }
+  strings.emplace_back(text);
+  return static_cast<int64_t>(strings.size() - 1);
+}
+
+}  // namespace ktap::ssa

@@ -1,0 +1,152 @@
+// SSA as stable text: blocks b0, b1…, values numbered in the order of their appearance, ids of the module spelled
+// out. Golden tests and --dump=ssa show it; nothing reads it back.
+#include <fmt/format.h>
+
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "schema/builtin_vars.h"
+#include "ssa/function.h"
+#include "ssa/op_info.h"
+
+namespace ktap::ssa {
+
+std::string_view type_name(Type type) {
+  switch (type) {
+    case Type::None:
+      return "-";
+    case Type::Int:
+      return "int";
+    case Type::Bool:
+      return "bool";
+    case Type::Str:
+      return "str";
+    case Type::MaybeInt:
+      return "int?";
+    case Type::MaybeStr:
+      return "str?";
+  }
+  return "-";
+}
+
+namespace {
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+template <class List>
+const typename List::value_type* at(const List& list, int64_t index) {
+  if (index < 0 || static_cast<size_t>(index) >= list.size()) return nullptr;
+  return &list[static_cast<size_t>(index)];
+}
+
+/// What imm stands for, with a blank before it; "" when the operation has none.
+std::string attribute(const Inst& inst, const Module& module) {
+  switch (inst.op) {
+    case Op::ConstInt:
+      return fmt::format(" {}", inst.imm);
+    case Op::ConstBool:
+      return inst.imm != 0 ? " true" : " false";
+    case Op::ConstStr:
+    case Op::StrGlob: {
+      const std::string* text = at(module.strings, inst.imm);
+      return text ? " " + quoted(*text) : fmt::format(" #{}", inst.imm);
+    }
+    case Op::EventVar:
+      return fmt::format(" {}", schema::builtin_var_name(static_cast<schema::BuiltinVar>(inst.imm)));
+    case Op::EventField:
+      return fmt::format(" #{}", inst.imm);
+    case Op::UserString:
+      return fmt::format(" max {}", inst.imm);
+    case Op::TableGet:
+    case Op::TableSet:
+    case Op::TableAdd:
+    case Op::TableDelete: {
+      const TableInfo* table = at(module.tables, inst.imm);
+      return fmt::format(" {}:{}", inst.imm, table ? table->name : "?");
+    }
+    case Op::CellGet:
+    case Op::CellSet:
+    case Op::CellAdd: {
+      const std::string* cell = at(module.cells, inst.imm);
+      return fmt::format(" {}:{}", inst.imm, cell ? *cell : "?");
+    }
+    case Op::Emit:
+      return fmt::format(" site {}", inst.imm);
+    case Op::Fail: {
+      const Failure* failure = at(module.failures, inst.imm);
+      return failure ? " " + quoted(failure->text) : fmt::format(" #{}", inst.imm);
+    }
+    default:
+      return "";
+  }
+}
+
+std::string type_text(const Inst& inst) {
+  if (inst.type == Type::None) return "";
+  std::string text = fmt::format(" : {}", type_name(inst.type));
+  if (inst.str_kind == StrKind::Id) text += " id";
+  if (inst.str_kind == StrKind::Bytes) text += fmt::format(" bytes {}", inst.max_bytes);
+  return text;
+}
+
+std::string block_list(const std::vector<BlockId>& blocks) {
+  std::string out;
+  for (BlockId block : blocks) out += fmt::format("{}b{}", out.empty() ? "" : ", ", block.index);
+  return out;
+}
+
+}  // namespace
+
+std::string print(const Function& function, const Module& module) {
+  // Numbers first: a phi may name a value that appears further down.
+  std::vector<int64_t> number(function.values.size(), -1);
+  int64_t next = 0;
+  for (const Block& block : function.blocks) {
+    for (ValueId id : block.insts) {
+      if (id.index < number.size() && function[id].type != Type::None) number[id.index] = next++;
+    }
+  }
+  std::string out = fmt::format("function {}\n", function.name);
+  for (size_t b = 0; b < function.blocks.size(); ++b) {
+    const Block& block = function.blocks[b];
+    if (block.insts.empty() && block.preds.empty() && b != 0) continue;
+    out += fmt::format("b{}:", b);
+    if (!block.preds.empty()) out += fmt::format("  ; from {}", block_list(block.preds));
+    out += '\n';
+    for (ValueId id : block.insts) {
+      const Inst& inst = function[id];
+      out += "  ";
+      if (inst.type != Type::None) out += fmt::format("v{} = ", number[id.index]);
+      out += op_name(inst.op);
+      out += attribute(inst, module);
+      for (size_t i = 0; i < inst.operands.size(); ++i) {
+        const uint32_t operand = inst.operands[i].index;
+        const int64_t n = operand < number.size() ? number[operand] : -1;
+        out += i == 0 ? " " : ", ";
+        out += n < 0 ? std::string("v?") : fmt::format("v{}", n);
+      }
+      if (is_control(inst.op) && !block.succs.empty()) out += " -> " + block_list(block.succs);
+      out += type_text(inst);
+      out += '\n';
+    }
+  }
+  return out;
+}
+
+}  // namespace ktap::ssa

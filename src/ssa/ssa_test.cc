@@ -1,0 +1,366 @@
+// SSA: printing is stable, every rule of ops.def is enforced, dominators and folding are right.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <string>
+
+#include "schema/builtin_vars.h"
+#include "ssa/builder.h"
+#include "ssa/dominators.h"
+#include "ssa/fold.h"
+#include "ssa/function.h"
+
+namespace ktap::ssa {
+namespace {
+
+int64_t var(schema::BuiltinVar v) { return static_cast<int64_t>(v); }
+
+Module module_with_table(std::vector<KeyPart> key) {
+  Module module;
+  module.tables.push_back({"h", std::move(key), 100});
+  return module;
+}
+
+void expect_breach(const Function& function, const Module& module, const std::string& text) {
+  const std::string wrong = verify(function, module);
+  EXPECT_NE(wrong.find(text), std::string::npos) << "verify says: '" << wrong << "'";
+}
+
+TEST(SsaPrint, ShowsBlocksValuesAndNames) {
+  Module module = module_with_table({{KeyPart::Kind::StrId}});
+  Builder b("handler 0 (syscalls:*)");
+  const BlockId entry = b.block();
+  const BlockId yes = b.block();
+  const BlockId no = b.block();
+  b.at(entry);
+  const ValueId pid = b.op(Op::EventVar, {}, var(schema::BuiltinVar::Pid), Type::Int);
+  b.branch(b.op(Op::Eq, {pid, b.integer(7)}), yes, no);
+  b.at(yes);
+  const ValueId key = b.op(Op::ConstStr, {}, module.intern("sys_\"read\n"));
+  b.op(Op::TableAdd, {key, pid}, 0);
+  b.jump(no);
+  b.at(no).ret();
+  EXPECT_EQ(verify(b.function, module), "");
+  EXPECT_EQ(print(b.function, module),
+            "function handler 0 (syscalls:*)\n"
+            "b0:\n"
+            "  v0 = EventVar pid : int\n"
+            "  v1 = ConstInt 7 : int\n"
+            "  v2 = Eq v0, v1 : bool\n"
+            "  Branch v2 -> b1, b2\n"
+            "b1:  ; from b0\n"
+            "  v3 = ConstStr \"sys_\\\"read\\n\" : str id\n"
+            "  TableAdd 0:h v3, v0\n"
+            "  Jump -> b2\n"
+            "b2:  ; from b0, b1\n"
+            "  Return\n");
+}
+
+TEST(SsaModule, InternsOnce) {
+  Module module;
+  EXPECT_EQ(module.intern("a"), 0);
+  EXPECT_EQ(module.intern("b"), 1);
+  EXPECT_EQ(module.intern("a"), 0);
+  EXPECT_EQ(module.strings.size(), 2u);
+}
+
+TEST(SsaVerify, NoBlocks) { expect_breach(Function{}, Module{}, "no blocks"); }
+
+TEST(SsaVerify, BlockWithoutControl) {
+  Builder b;
+  b.at(b.block()).integer(1);
+  expect_breach(b.function, {}, "does not end with a control operation");
+}
+
+TEST(SsaVerify, EmptyEntry) {
+  Builder b;
+  b.block();
+  expect_breach(b.function, {}, "has no control operation");
+}
+
+TEST(SsaVerify, ControlBeforeTheEnd) {
+  Builder b;
+  b.at(b.block()).ret();
+  b.ret();
+  expect_breach(b.function, {}, "before the block's end");
+}
+
+TEST(SsaVerify, SuccessorWithoutPredecessor) {
+  Builder b;
+  const BlockId entry = b.block();
+  const BlockId next = b.block();
+  b.at(entry).jump(next);
+  b.at(next).ret();
+  b.function.blocks[1].preds.clear();
+  expect_breach(b.function, {}, "does not name it as predecessor");
+}
+
+TEST(SsaVerify, PredecessorThatDoesNotLeadThere) {
+  Builder b;
+  const BlockId entry = b.block();
+  const BlockId next = b.block();
+  b.at(entry).ret();
+  b.at(next).ret();
+  b.function.blocks[1].preds.push_back(entry);
+  expect_breach(b.function, {}, "does not lead to it");
+}
+
+TEST(SsaVerify, EntryWithPredecessor) {
+  Builder b;
+  const BlockId entry = b.block();
+  b.at(entry).jump(entry);
+  expect_breach(b.function, {}, "the entry has predecessors");
+}
+
+TEST(SsaVerify, NumberOfSuccessors) {
+  Builder b;
+  const BlockId entry = b.block();
+  const BlockId next = b.block();
+  b.at(entry).branch(b.boolean(true), next, next);
+  b.at(next).ret();
+  EXPECT_EQ(verify(b.function, {}), "");
+  b.function.blocks[0].succs.pop_back();
+  b.function.blocks[1].preds.pop_back();
+  expect_breach(b.function, {}, "1 successors");
+}
+
+TEST(SsaVerify, OperandCountAndTypes) {
+  Builder b;
+  b.at(b.block());
+  const ValueId n = b.integer(1);
+  b.op(Op::Add, {n});
+  b.ret();
+  expect_breach(b.function, {}, "1 operands, wants 2");
+  b.function[ValueId(1)].operands = {n, ValueId(99)};
+  expect_breach(b.function, {}, "an operand is in no block");
+  b.function[ValueId(1)].operands = {n, ValueId(2)};
+  expect_breach(b.function, {}, "an operand has no value");
+  b.function[ValueId(0)] = {Op::ConstBool, Type::Bool};
+  b.function[ValueId(1)].operands = {n, n};
+  expect_breach(b.function, {}, "operand 0 is bool, wants int");
+}
+
+TEST(SsaVerify, ResultTypes) {
+  Builder b;
+  b.at(b.block());
+  const ValueId n = b.integer(1);
+  b.ret();
+  b.function[n].type = Type::Bool;
+  expect_breach(b.function, {}, "has type bool");
+  b.function[n] = {Op::ConstBool, Type::Bool, StrKind::None, 0, 2};
+  expect_breach(b.function, {}, "neither 0 nor 1");
+  b.function[n] = {Op::ConstNil, Type::Int};
+  expect_breach(b.function, {}, "nil of a sure type");
+  b.function[n] = {Op::ConstNil, Type::None};
+  expect_breach(b.function, {}, "has no type");
+  b.function[n] = {Op::ConstNil, Type::MaybeStr};
+  expect_breach(b.function, {}, "a string without a kind");
+  b.function[n] = {Op::ConstNil, Type::MaybeStr, StrKind::Bytes, 0};
+  expect_breach(b.function, {}, "max_bytes and string kind disagree");
+  b.function[n] = {Op::ConstNil, Type::MaybeInt, StrKind::Id, 0};
+  expect_breach(b.function, {}, "a string kind on a value that is no string");
+  b.function[n] = {Op::ConstStr, Type::Str, StrKind::Id, 0, 3};
+  expect_breach(b.function, {}, "no such string: 3");
+}
+
+TEST(SsaVerify, Phis) {
+  Builder b;
+  const BlockId entry = b.block();
+  const BlockId left = b.block();
+  const BlockId join = b.block();
+  b.at(entry);
+  const ValueId one = b.integer(1);
+  const ValueId flag = b.boolean(true);
+  b.branch(flag, left, join);
+  b.at(left).jump(join);
+  b.at(join);
+  const ValueId phi = b.op(Op::Phi, {one, one}, 0, Type::Int);
+  b.ret();
+  EXPECT_EQ(verify(b.function, {}), "");
+  b.function[phi].operands = {one};
+  expect_breach(b.function, {}, "1 operands, 2 predecessors");
+  b.function[phi].operands = {one, flag};
+  expect_breach(b.function, {}, "operand 1 is bool, wants int");
+  b.function[phi].operands = {one, one};
+  const ValueId late = b.function.append(join, {Op::ConstInt, Type::Int});
+  std::swap(b.function.blocks[2].insts[0], b.function.blocks[2].insts[2]);
+  EXPECT_EQ(b.function.blocks[2].insts[0], late);
+  expect_breach(b.function, {}, "before the block's end");
+  std::swap(b.function.blocks[2].insts[1], b.function.blocks[2].insts[2]);
+  expect_breach(b.function, {}, "a phi after other operations");
+}
+
+TEST(SsaVerify, Dominance) {
+  Builder b;
+  const BlockId entry = b.block();
+  const BlockId left = b.block();
+  const BlockId join = b.block();
+  b.at(entry).branch(b.boolean(true), left, join);
+  b.at(left);
+  const ValueId inner = b.integer(5);
+  b.jump(join);
+  b.at(join);
+  const ValueId sum = b.op(Op::Add, {inner, inner});
+  b.ret();
+  expect_breach(b.function, {}, "is not computed on every way here");
+  b.function[sum] = {Op::Phi, Type::Int, StrKind::None, 0, 0, {inner, inner}};
+  expect_breach(b.function, {}, "operand 0 is not computed on every way here");
+}
+
+TEST(SsaVerify, UseBeforeDefinitionInOneBlock) {
+  Builder b;
+  b.at(b.block());
+  const ValueId n = b.integer(1);
+  b.op(Op::Add, {n, n});
+  b.ret();
+  std::swap(b.function.blocks[0].insts[0], b.function.blocks[0].insts[1]);
+  expect_breach(b.function, {}, "is not computed on every way here");
+}
+
+TEST(SsaVerify, PlacedTwice) {
+  Builder b;
+  b.at(b.block());
+  const ValueId n = b.integer(1);
+  b.function.blocks[0].insts.push_back(n);
+  b.ret();
+  expect_breach(b.function, {}, "placed twice");
+}
+
+TEST(SsaVerify, TableKeys) {
+  Module module = module_with_table({{KeyPart::Kind::Int}, {KeyPart::Kind::Bytes, 64}});
+  Builder b;
+  b.at(b.block());
+  const ValueId n = b.integer(1);
+  const ValueId comm = b.bytes(Op::EventVar, 16, var(schema::BuiltinVar::Execname));
+  const ValueId literal = b.op(Op::ConstStr, {}, module.intern("sh"));
+  const ValueId name = b.op(Op::EventVar, {}, var(schema::BuiltinVar::Probename), Type::Str);
+  b.function[name].str_kind = StrKind::Id;
+  const ValueId get = b.op(Op::TableGet, {n, comm}, 0);
+  const ValueId set = b.op(Op::TableSet, {n, literal, n}, 0);
+  b.ret();
+  EXPECT_EQ(verify(b.function, module), "");
+  b.function[get].operands = {n};
+  expect_breach(b.function, module, "1 operands, the key has 2 parts");
+  b.function[get].operands = {comm, n};
+  expect_breach(b.function, module, "operand 0 does not fit the key's part");
+  b.function[get].operands = {n, name};
+  expect_breach(b.function, module, "operand 1 does not fit the key's part");
+  b.function[get].operands = {n, comm};
+  b.function[set].operands = {n, literal, literal};
+  expect_breach(b.function, module, "operand 2 is str, wants int");
+  b.function[set].imm = 4;
+  expect_breach(b.function, module, "no such table: 4");
+}
+
+TEST(SsaVerify, StringOperations) {
+  Module module;
+  const int64_t glob = module.intern("sys_*");
+  Builder b;
+  b.at(b.block());
+  const ValueId comm = b.bytes(Op::EventVar, 16, var(schema::BuiltinVar::Execname));
+  const ValueId literal = b.op(Op::ConstStr, {}, glob);
+  const ValueId name = b.op(Op::EventVar, {}, var(schema::BuiltinVar::Probename), Type::Str);
+  b.function[name].str_kind = StrKind::Id;
+  const ValueId eq = b.op(Op::StrEq, {comm, literal});
+  const ValueId match = b.op(Op::StrGlob, {comm}, glob);
+  b.ret();
+  EXPECT_EQ(verify(b.function, module), "");
+  b.function[eq].operands = {comm, name};
+  expect_breach(b.function, module, "Bytes against an Id that is no constant");
+  b.function[eq].operands = {name, literal};
+  b.function[match].operands = {name};
+  expect_breach(b.function, module, "operand is not Bytes");
+  b.function[match].operands = {comm};
+  b.function[name].imm = var(schema::BuiltinVar::Retval);
+  expect_breach(b.function, module, "not a variable that an event gives by itself");
+}
+
+TEST(SsaVerify, MaybeOperations) {
+  Module module = module_with_table({{KeyPart::Kind::Int}});
+  Builder b;
+  b.at(b.block());
+  const ValueId n = b.integer(1);
+  const ValueId got = b.op(Op::TableGet, {n}, 0);
+  const ValueId nil = b.op(Op::IsNil, {got});
+  const ValueId sure = b.op(Op::Unwrap, {got}, 0, Type::Int);
+  b.op(Op::Wrap, {sure}, 0, Type::MaybeInt);
+  b.ret();
+  EXPECT_EQ(verify(b.function, module), "");
+  b.function[nil].operands = {n};
+  expect_breach(b.function, module, "operand cannot be nil");
+  b.function[nil].operands = {got};
+  b.function[sure].operands = {n};
+  expect_breach(b.function, module, "do not belong together");
+}
+
+TEST(SsaVerify, SitesCellsAndFailures) {
+  Module module;
+  module.cells.push_back("total");
+  module.sites.push_back({SiteKind::Print, 0, {{Type::Int}}});
+  Builder b;
+  b.at(b.block());
+  const ValueId n = b.integer(1);
+  const ValueId emit = b.op(Op::Emit, {n}, 0);
+  const ValueId cell = b.op(Op::CellAdd, {n}, 0);
+  b.op(Op::RequestExit, {n});
+  const ValueId fail = b.op(Op::Fail, {}, 0);
+  expect_breach(b.function, module, "no such failure: 0");
+  module.failures.push_back({"division by zero"});
+  EXPECT_EQ(verify(b.function, module), "");
+  b.function[emit].operands = {};
+  expect_breach(b.function, module, "0 operands, the site has 1 arguments");
+  b.function[emit].operands = {n};
+  b.function[emit].imm = 1;
+  expect_breach(b.function, module, "no such site: 1");
+  b.function[emit].imm = 0;
+  b.function[cell].imm = 9;
+  expect_breach(b.function, module, "no such cell: 9");
+  b.function[cell].imm = 0;
+  b.function[fail].imm = 1;
+  expect_breach(b.function, module, "no such failure: 1");
+}
+
+TEST(SsaDominators, Diamond) {
+  Builder b;
+  const BlockId entry = b.block();
+  const BlockId left = b.block();
+  const BlockId right = b.block();
+  const BlockId join = b.block();
+  const BlockId lost = b.block();
+  b.at(entry).branch(b.boolean(true), left, right);
+  b.at(left).jump(join);
+  b.at(right).jump(join);
+  b.at(join).ret();
+  b.at(lost).ret();
+  const Dominators dominators(b.function);
+  EXPECT_EQ(dominators.immediate(join), entry);
+  EXPECT_TRUE(dominators.dominates(entry, join));
+  EXPECT_TRUE(dominators.dominates(join, join));
+  EXPECT_FALSE(dominators.dominates(left, join));
+  EXPECT_FALSE(dominators.dominates(left, right));
+  EXPECT_FALSE(dominators.reachable(lost));
+  EXPECT_FALSE(dominators.dominates(entry, lost));
+  EXPECT_EQ(reverse_postorder(b.function),
+            (std::vector<BlockId>{entry, left, right, join}));
+}
+
+TEST(SsaFold, WrapsAndDividesLikeC) {
+  EXPECT_EQ(fold(Op::Add, INT64_MAX, 1), INT64_MIN);
+  EXPECT_EQ(fold(Op::Sub, INT64_MIN, 1), INT64_MAX);
+  EXPECT_EQ(fold(Op::Mul, INT64_MAX, 2), -2);
+  EXPECT_EQ(fold(Op::DivS, -7, 2), -3);
+  EXPECT_EQ(fold(Op::ModS, -7, 2), -1);
+  EXPECT_EQ(fold(Op::DivS, INT64_MIN, -1), INT64_MIN);
+  EXPECT_EQ(fold(Op::ModS, INT64_MIN, -1), 0);
+  EXPECT_EQ(fold(Op::DivS, 1, 0), std::nullopt);
+  EXPECT_EQ(fold(Op::ModS, 1, 0), std::nullopt);
+  EXPECT_EQ(fold(Op::Shl, 1, 65), 2);
+  EXPECT_EQ(fold(Op::Shl, 1, -1), INT64_MIN);
+  EXPECT_EQ(fold(Op::Sar, -8, 1), -4);
+  EXPECT_EQ(fold(Op::Lt, -1, 0), 1);
+  EXPECT_EQ(fold(Op::Le, 1, 0), 0);
+  EXPECT_EQ(fold(Op::Emit, 1, 0), std::nullopt);
+}
+
+}  // namespace
+}  // namespace ktap::ssa

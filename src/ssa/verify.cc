@@ -1,0 +1,378 @@
+// The rules of SSA, checked: after lowering and after each pass. A breach is a mistake of ours, never the
+// script's. One function a family of rules; the first breach found is told.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "schema/builtin_vars.h"
+#include "ssa/dominators.h"
+#include "ssa/function.h"
+#include "ssa/op_info.h"
+
+namespace ktap::ssa {
+
+namespace {
+
+Type rule_type(ResultRule rule) {
+  switch (rule) {
+    case ResultRule::Int:
+      return Type::Int;
+    case ResultRule::Bool:
+      return Type::Bool;
+    case ResultRule::Str:
+      return Type::Str;
+    case ResultRule::MaybeInt:
+      return Type::MaybeInt;
+    case ResultRule::MaybeStr:
+      return Type::MaybeStr;
+    case ResultRule::None:
+    case ResultRule::Any:
+      return Type::None;
+  }
+  return Type::None;
+}
+
+bool is_string_type(Type type) { return type == Type::Str || type == Type::MaybeStr; }
+
+class Verifier {
+ public:
+  Verifier(const Function& function, const Module& module) : f_(function), m_(module) {}
+
+  std::string run() {
+    if (f_.blocks.empty()) return "no blocks";
+    std::string wrong = edges();
+    if (wrong.empty()) wrong = placement();
+    if (wrong.empty()) wrong = instructions();
+    if (wrong.empty()) wrong = dominance();
+    return wrong;
+  }
+
+ private:
+  std::string at(uint32_t block, ValueId id, std::string_view text) const {
+    return fmt::format("b{}: {} (value {}): {}", block, op_name(f_[id].op), id.index, text);
+  }
+
+  bool exists(BlockId block) const { return block.index < f_.blocks.size(); }
+
+  /// preds and succs name each other, edge by edge; the entry has no preds.
+  std::string edges() const {
+    if (!f_.blocks[0].preds.empty()) return "b0: the entry has predecessors";
+    for (uint32_t b = 0; b < f_.blocks.size(); ++b) {
+      for (BlockId succ : f_.blocks[b].succs) {
+        if (!exists(succ)) return fmt::format("b{}: no such successor", b);
+        const auto& back = f_.blocks[succ.index].preds;
+        const auto& there = f_.blocks[b].succs;
+        if (std::count(back.begin(), back.end(), BlockId(b)) !=
+            std::count(there.begin(), there.end(), succ)) {
+          return fmt::format("b{}: successor b{} does not name it as predecessor", b, succ.index);
+        }
+      }
+      for (BlockId pred : f_.blocks[b].preds) {
+        if (!exists(pred)) return fmt::format("b{}: no such predecessor", b);
+        const auto& there = f_.blocks[pred.index].succs;
+        if (std::find(there.begin(), there.end(), BlockId(b)) == there.end()) {
+          return fmt::format("b{}: predecessor b{} does not lead to it", b, pred.index);
+        }
+      }
+    }
+    return "";
+  }
+
+  /// Every value in one place; phis first; one control operation, last, with its number of successors.
+  std::string placement() {
+    block_of_.assign(f_.values.size(), BlockId());
+    position_.assign(f_.values.size(), 0);
+    for (uint32_t b = 0; b < f_.blocks.size(); ++b) {
+      const Block& block = f_.blocks[b];
+      if (block.insts.empty()) {
+        if (b == 0 || !block.preds.empty()) return fmt::format("b{}: has no control operation", b);
+        continue;  // erased
+      }
+      bool past_phis = false;
+      for (size_t i = 0; i < block.insts.size(); ++i) {
+        const ValueId id = block.insts[i];
+        if (id.index >= f_.values.size()) return fmt::format("b{}: no such value", b);
+        if (block_of_[id.index].valid()) return at(b, id, "placed twice");
+        block_of_[id.index] = BlockId(b);
+        position_[id.index] = static_cast<uint32_t>(i);
+        const bool is_phi = f_[id].op == Op::Phi;
+        if (is_phi && past_phis) return at(b, id, "a phi after other operations");
+        past_phis = past_phis || !is_phi;
+        const bool last = i + 1 == block.insts.size();
+        if (is_control(f_[id].op) != last) {
+          return last ? at(b, id, "the block does not end with a control operation")
+                      : at(b, id, "a control operation before the block's end");
+        }
+      }
+      const Op control = f_[block.insts.back()].op;
+      const size_t want = control == Op::Jump ? 1 : control == Op::Branch ? 2 : 0;
+      if (block.succs.size() != want) {
+        return at(b, block.insts.back(), fmt::format("{} successors", block.succs.size()));
+      }
+    }
+    return "";
+  }
+
+  std::string instructions() const {
+    for (uint32_t b = 0; b < f_.blocks.size(); ++b) {
+      for (ValueId id : f_.blocks[b].insts) {
+        std::string wrong = one(f_[id], f_.blocks[b]);
+        if (!wrong.empty()) return at(b, id, wrong);
+      }
+    }
+    return "";
+  }
+
+  Type type_of(ValueId id) const { return f_[id].type; }
+
+  std::string one(const Inst& inst, const Block& block) const {
+    const OpInfo& info = op_info(inst.op);
+    for (ValueId operand : inst.operands) {
+      if (operand.index >= f_.values.size() || !block_of_[operand.index].valid()) {
+        return "an operand is in no block";
+      }
+      if (type_of(operand) == Type::None) return "an operand has no value";
+    }
+    if (info.operands != kVariableOperands &&
+        inst.operands.size() != static_cast<size_t>(info.operands)) {
+      return fmt::format("{} operands, wants {}", inst.operands.size(), info.operands);
+    }
+    if (info.result == ResultRule::Any) {
+      if (inst.type == Type::None) return "has no type";
+    } else if (inst.type != rule_type(info.result)) {
+      return fmt::format("has type {}", type_name(inst.type));
+    }
+    const bool is_string = is_string_type(inst.type);
+    if (is_string != (inst.str_kind != StrKind::None)) {
+      return is_string ? "a string without a kind" : "a string kind on a value that is no string";
+    }
+    if ((inst.str_kind == StrKind::Bytes) != (inst.max_bytes != 0)) {
+      return "max_bytes and string kind disagree";
+    }
+    return rule(inst, block);
+  }
+
+  std::string want(const Inst& inst, size_t operand, Type type) const {
+    if (type_of(inst.operands[operand]) == type) return "";
+    return fmt::format("operand {} is {}, wants {}", operand, type_name(type_of(inst.operands[operand])),
+                       type_name(type));
+  }
+
+  std::string want_all(const Inst& inst, Type type) const {
+    for (size_t i = 0; i < inst.operands.size(); ++i) {
+      std::string wrong = want(inst, i, type);
+      if (!wrong.empty()) return wrong;
+    }
+    return "";
+  }
+
+  template <class List>
+  static std::string want_index(const List& list, int64_t index, std::string_view what) {
+    if (index >= 0 && static_cast<size_t>(index) < list.size()) return "";
+    return fmt::format("no such {}: {}", what, index);
+  }
+
+  /// The rules of single operations, beyond counts and result types.
+  std::string rule(const Inst& inst, const Block& block) const {
+    switch (inst.op) {
+      case Op::ConstBool:
+        return inst.imm == 0 || inst.imm == 1 ? "" : "imm is neither 0 nor 1";
+      case Op::ConstStr:
+        if (inst.str_kind != StrKind::Id) return "a constant string is an Id";
+        return want_index(m_.strings, inst.imm, "string");
+      case Op::ConstNil:
+        return inst.type == Type::MaybeInt || inst.type == Type::MaybeStr ? "" : "nil of a sure type";
+      case Op::Phi:
+        return phi(inst, block);
+      case Op::Add: case Op::Sub: case Op::Mul: case Op::DivS: case Op::ModS: case Op::And: case Op::Or:
+      case Op::Xor: case Op::Shl: case Op::Sar: case Op::Lt: case Op::Le: case Op::CellSet:
+      case Op::CellAdd: case Op::RequestExit: case Op::UserString: {
+        std::string wrong = want_all(inst, Type::Int);
+        if (wrong.empty() && (inst.op == Op::CellSet || inst.op == Op::CellAdd)) {
+          wrong = want_index(m_.cells, inst.imm, "cell");
+        }
+        if (wrong.empty() && inst.op == Op::UserString &&
+            (inst.str_kind != StrKind::Bytes || inst.imm != inst.max_bytes)) {
+          wrong = "the bound and max_bytes disagree";
+        }
+        return wrong;
+      }
+      case Op::Eq: case Op::Ne:
+        return want_all(inst, type_of(inst.operands[0]) == Type::Bool ? Type::Bool : Type::Int);
+      case Op::Not: case Op::Branch:
+        return want_all(inst, Type::Bool);
+      case Op::StrEq:
+        return string_equality(inst);
+      case Op::StrGlob:
+        if (f_[inst.operands[0]].str_kind != StrKind::Bytes) return "operand is not Bytes";
+        return first(want_all(inst, Type::Str), want_index(m_.strings, inst.imm, "string"));
+      case Op::IsNil:
+        return is_maybe(inst.operands[0]) ? "" : "operand cannot be nil";
+      case Op::Unwrap:
+      case Op::Wrap:
+        return wrapping(inst);
+      case Op::EventVar:
+        return event_var(inst);
+      case Op::EventField:
+        return inst.type == Type::Int || inst.str_kind == StrKind::Bytes ? "" : "neither Int nor Bytes";
+      case Op::TableGet: case Op::TableSet: case Op::TableAdd: case Op::TableDelete:
+        return table(inst);
+      case Op::CellGet:
+        return want_index(m_.cells, inst.imm, "cell");
+      case Op::Emit:
+        return emit(inst);
+      case Op::Fail:
+        return want_index(m_.failures, inst.imm, "failure");
+      default:
+        return "";
+    }
+  }
+
+  static std::string first(std::string a, std::string b) { return a.empty() ? b : a; }
+
+  bool is_maybe(ValueId id) const {
+    return type_of(id) == Type::MaybeInt || type_of(id) == Type::MaybeStr;
+  }
+
+  std::string phi(const Inst& inst, const Block& block) const {
+    if (inst.operands.size() != block.preds.size()) {
+      return fmt::format("{} operands, {} predecessors", inst.operands.size(), block.preds.size());
+    }
+    for (ValueId operand : inst.operands) {
+      const Inst& from = f_[operand];
+      if (from.str_kind != inst.str_kind || from.max_bytes != inst.max_bytes) {
+        return "strings of two kinds meet";
+      }
+    }
+    return want_all(inst, inst.type);
+  }
+
+  std::string string_equality(const Inst& inst) const {
+    std::string wrong = want_all(inst, Type::Str);
+    if (!wrong.empty()) return wrong;
+    const Inst& a = f_[inst.operands[0]];
+    const Inst& b = f_[inst.operands[1]];
+    if (a.str_kind == b.str_kind) return "";
+    const Inst& id = a.str_kind == StrKind::Id ? a : b;
+    return id.op == Op::ConstStr ? "" : "Bytes against an Id that is no constant";
+  }
+
+  std::string wrapping(const Inst& inst) const {
+    const Inst& from = f_[inst.operands[0]];
+    const Inst& maybe = inst.op == Op::Wrap ? inst : from;
+    const Inst& sure = inst.op == Op::Wrap ? from : inst;
+    const bool match = (maybe.type == Type::MaybeInt && sure.type == Type::Int) ||
+                       (maybe.type == Type::MaybeStr && sure.type == Type::Str);
+    if (!match) return "operand and result do not belong together";
+    if (maybe.str_kind != sure.str_kind || maybe.max_bytes != sure.max_bytes) {
+      return "strings of two kinds";
+    }
+    return "";
+  }
+
+  static std::string event_var(const Inst& inst) {
+    using schema::BuiltinVar;
+    switch (static_cast<BuiltinVar>(inst.imm)) {
+      case BuiltinVar::Pid: case BuiltinVar::Tid: case BuiltinVar::Ppid: case BuiltinVar::Uid:
+      case BuiltinVar::Gid: case BuiltinVar::Cpu: case BuiltinVar::Ns: case BuiltinVar::Cgroup:
+        return inst.type == Type::Int ? "" : "not an Int";
+      case BuiltinVar::Execname:
+        return inst.type == Type::Str && inst.str_kind == StrKind::Bytes ? "" : "not Bytes";
+      case BuiltinVar::Probename:
+        return inst.type == Type::Str && inst.str_kind == StrKind::Id ? "" : "not an Id";
+      default:
+        return "not a variable that an event gives by itself";
+    }
+  }
+
+  /// Keys by TableInfo; a string constant fits a Bytes part.
+  std::string table(const Inst& inst) const {
+    std::string wrong = want_index(m_.tables, inst.imm, "table");
+    if (!wrong.empty()) return wrong;
+    const TableInfo& info = m_.tables[static_cast<size_t>(inst.imm)];
+    const bool has_value = inst.op == Op::TableSet || inst.op == Op::TableAdd;
+    if (inst.operands.size() != info.key.size() + (has_value ? 1 : 0)) {
+      return fmt::format("{} operands, the key has {} parts", inst.operands.size(), info.key.size());
+    }
+    for (size_t i = 0; i < info.key.size(); ++i) {
+      const Inst& part = f_[inst.operands[i]];
+      bool fits = false;
+      switch (info.key[i].kind) {
+        case KeyPart::Kind::Int:
+          fits = part.type == Type::Int;
+          break;
+        case KeyPart::Kind::Bool:
+          fits = part.type == Type::Bool;
+          break;
+        case KeyPart::Kind::StrId:
+          fits = part.type == Type::Str && part.str_kind == StrKind::Id;
+          break;
+        case KeyPart::Kind::Bytes:
+          fits = part.type == Type::Str &&
+                 (part.op == Op::ConstStr ||
+                  (part.str_kind == StrKind::Bytes && part.max_bytes <= info.key[i].max_bytes));
+          break;
+      }
+      if (!fits) return fmt::format("operand {} does not fit the key's part", i);
+    }
+    return has_value ? want(inst, info.key.size(), Type::Int) : "";
+  }
+
+  std::string emit(const Inst& inst) const {
+    std::string wrong = want_index(m_.sites, inst.imm, "site");
+    if (!wrong.empty()) return wrong;
+    const Site& site = m_.sites[static_cast<size_t>(inst.imm)];
+    if (site.args.size() != inst.operands.size()) {
+      return fmt::format("{} operands, the site has {} arguments", inst.operands.size(), site.args.size());
+    }
+    for (size_t i = 0; i < site.args.size(); ++i) {
+      const Inst& arg = f_[inst.operands[i]];
+      if (arg.type != site.args[i].type || arg.str_kind != site.args[i].str_kind ||
+          arg.max_bytes != site.args[i].max_bytes) {
+        return fmt::format("operand {} does not fit the site's argument", i);
+      }
+    }
+    return "";
+  }
+
+  /// Every operand is computed on every way to its use; a phi's at the end of its predecessor.
+  std::string dominance() const {
+    const Dominators dominators(f_);
+    for (uint32_t b = 0; b < f_.blocks.size(); ++b) {
+      if (!dominators.reachable(BlockId(b))) continue;
+      for (ValueId id : f_.blocks[b].insts) {
+        const Inst& inst = f_[id];
+        for (size_t i = 0; i < inst.operands.size(); ++i) {
+          const ValueId operand = inst.operands[i];
+          const BlockId def = block_of_[operand.index];
+          bool fine;
+          if (inst.op == Op::Phi) {
+            const BlockId pred = f_.blocks[b].preds[i];
+            fine = !dominators.reachable(pred) || dominators.dominates(def, pred);
+          } else if (def == BlockId(b)) {
+            fine = position_[operand.index] < position_[id.index];
+          } else {
+            fine = dominators.dominates(def, BlockId(b));
+          }
+          if (!fine) return at(b, id, fmt::format("operand {} is not computed on every way here", i));
+        }
+      }
+    }
+    return "";
+  }
+
+  const Function& f_;
+  const Module& m_;
+  std::vector<BlockId> block_of_;
+  std::vector<uint32_t> position_;
+};
+
+}  // namespace
+
+std::string verify(const Function& function, const Module& module) {
+  return Verifier(function, module).run();
+}
+
+}  // namespace ktap::ssa
