@@ -1,0 +1,258 @@
+// Live intervals and linear scan.
+#include "backend/homes.h"
+
+#include <algorithm>
+
+#include "backend/layout.h"
+#include "base/check.h"
+
+namespace ktap::backend {
+namespace {
+
+using ssa::BlockId;
+using ssa::Function;
+using ssa::Inst;
+using ssa::Op;
+using ssa::Type;
+using ssa::ValueId;
+
+struct Interval {
+  uint32_t value = 0;
+  uint32_t begin = UINT32_MAX;
+  uint32_t end = 0;
+};
+
+bool is_maybe(Type type) { return type == Type::MaybeInt || type == Type::MaybeStr; }
+
+// Words of memory that making the value takes: the helpers that read strings put a NUL behind the
+// last byte.
+uint32_t buffer_words(const Inst& inst) {
+  bool ends_in_nul = inst.op == Op::EventField || inst.op == Op::UserString;
+  if (ends_in_nul && inst.str_kind == ssa::StrKind::Bytes) {
+    return round_up8(inst.max_bytes + 1) / 8;
+  }
+  return payload_words(inst);
+}
+
+/// Live intervals by block-wise backward data flow; positions count instructions in code order.
+class Liveness {
+ public:
+  Liveness(const Function& function, const Order& order, const std::vector<bool>& immediate)
+      : function_(function), order_(order), immediate_(immediate) {
+    intervals_.resize(function.values.size());
+    live_in_.assign(function.blocks.size(), std::vector<bool>(function.values.size(), false));
+  }
+
+  std::vector<Interval> run() {
+    uint32_t position = 0;
+    first_.resize(function_.blocks.size());
+    last_.resize(function_.blocks.size());
+    for (BlockId block : order_.blocks) {
+      first_[block.index] = position;
+      position += static_cast<uint32_t>(function_.blocks[block.index].insts.size()) + 1;
+      last_[block.index] = position - 1;
+    }
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (auto it = order_.blocks.rbegin(); it != order_.blocks.rend(); ++it) {
+        changed = scan_block(*it) || changed;
+      }
+    }
+    std::vector<Interval> out;
+    for (uint32_t i = 0; i < intervals_.size(); ++i) {
+      if (intervals_[i].begin == UINT32_MAX) continue;
+      intervals_[i].value = i;
+      out.push_back(intervals_[i]);
+    }
+    std::sort(out.begin(), out.end(), [](const Interval& a, const Interval& b) {
+      return a.begin != b.begin ? a.begin < b.begin : a.value < b.value;
+    });
+    return out;
+  }
+
+ private:
+  void cover(uint32_t value, uint32_t position) {
+    intervals_[value].begin = std::min(intervals_[value].begin, position);
+    intervals_[value].end = std::max(intervals_[value].end, position);
+  }
+
+  void use(ValueId id, uint32_t position, std::vector<bool>& live) {
+    if (order_.fused[id.index]) {  // its operands are read where it is tested
+      for (ValueId operand : function_[id].operands) use(operand, position, live);
+      return;
+    }
+    ValueId owner = payload_owner(function_, id);
+    if (is_constant(function_[owner].op) || immediate_[owner.index]) return;
+    live[owner.index] = true;
+    cover(owner.index, position);
+  }
+
+  // The phis of a successor are written at this block's end, and their operands read there.
+  void edge(BlockId from, BlockId to, std::vector<bool>& live) {
+    const ssa::Block& target = function_.blocks[to.index];
+    std::vector<bool> in = live_in_[to.index];
+    for (ValueId id : target.insts) {
+      if (function_[id].op != Op::Phi) break;
+      in[id.index] = false;
+      if (!order_.needed[id.index]) continue;
+      cover(id.index, last_[from.index]);
+      for (size_t i = 0; i < target.preds.size(); ++i) {
+        if (target.preds[i] == from) use(function_[id].operands[i], last_[from.index], live);
+      }
+    }
+    for (size_t i = 0; i < in.size(); ++i) {
+      if (in[i]) live[i] = true;
+    }
+  }
+
+  bool scan_block(BlockId block) {
+    const ssa::Block& b = function_.blocks[block.index];
+    std::vector<bool> live(function_.values.size(), false);
+    auto only = constant_successor(function_, b);
+    for (uint32_t i = 0; i < b.succs.size(); ++i) {
+      if (!only || *only == i) edge(block, b.succs[i], live);
+    }
+    for (uint32_t i = 0; i < live.size(); ++i) {
+      if (live[i]) cover(i, last_[block.index]);
+    }
+    for (size_t i = b.insts.size(); i-- > 0;) {
+      ValueId id = b.insts[i];
+      const Inst& inst = function_[id];
+      auto position = first_[block.index] + static_cast<uint32_t>(i);
+      if (!order_.needed[id.index]) continue;
+      bool has_home = inst.type != Type::None && !order_.fused[id.index] &&
+                      payload_owner(function_, id) == id && !is_constant(inst.op) &&
+                      !immediate_[id.index];
+      if (has_home) {
+        cover(id.index, position);
+        live[id.index] = false;
+      }
+      if (inst.op == Op::Phi || order_.fused[id.index]) continue;
+      if (inst.op == Op::Wrap || inst.op == Op::Unwrap) continue;
+      for (ValueId operand : inst.operands) use(operand, position, live);
+    }
+    for (ValueId id : b.insts) {  // a phi's home is taken from the block's start on
+      if (function_[id].op != Op::Phi) break;
+      if (order_.needed[id.index]) cover(id.index, first_[block.index]);
+    }
+    for (uint32_t i = 0; i < live.size(); ++i) {
+      if (live[i]) cover(i, first_[block.index]);
+    }
+    bool changed = live != live_in_[block.index];
+    live_in_[block.index] = std::move(live);
+    return changed;
+  }
+
+  const Function& function_;
+  const Order& order_;
+  const std::vector<bool>& immediate_;
+  std::vector<Interval> intervals_;
+  std::vector<std::vector<bool>> live_in_;
+  std::vector<uint32_t> first_, last_;
+};
+
+/// Runs of 8-byte words, each taken until a position.
+class Slots {
+ public:
+  /// First run of `count` words that are free from `begin` on; grows when there is none.
+  uint32_t take(uint32_t count, uint32_t begin, uint32_t end) {
+    uint32_t run = 0;
+    for (uint32_t i = 0;; ++i) {
+      if (i == free_from_.size()) free_from_.push_back(0);
+      run = free_from_[i] <= begin ? run + 1 : 0;
+      if (run < count) continue;
+      for (uint32_t word = i + 1 - count; word <= i; ++word) free_from_[word] = end + 1;
+      return i + 1 - count;
+    }
+  }
+  uint32_t size() const { return static_cast<uint32_t>(free_from_.size()); }
+
+ private:
+  std::vector<uint32_t> free_from_;
+};
+
+class Scan {
+ public:
+  Scan(const Function& function, const HomeRequest& request)
+      : function_(function), request_(request), register_free_(request.registers.size(), 0) {
+    out_.homes.resize(function.values.size());
+  }
+
+  Homes run(const std::vector<Interval>& intervals) {
+    for (uint32_t i = 0; i < request_.fixed_words; ++i) {
+      out_.fixed_offset.push_back(stack_offset(stack_.take(1, 0, UINT32_MAX - 1), 1));
+    }
+    for (const Interval& interval : intervals) place(interval);
+    out_.stack_bytes = stack_.size() * 8 + round_up8(request_.temp_bytes);
+    out_.temp_offset = -static_cast<int32_t>(out_.stack_bytes);
+    out_.scratch_temp_offset = scratch_.size() * 8;
+    out_.scratch_bytes = out_.scratch_temp_offset + round_up8(request_.scratch_temp_bytes);
+    return std::move(out_);
+  }
+
+ private:
+  // The stack grows down: word 0 is the highest.
+  static int32_t stack_offset(uint32_t word, uint32_t count) {
+    return -8 * static_cast<int32_t>(word + count);
+  }
+
+  Word take_word(const Interval& interval) {
+    for (size_t i = 0; i < register_free_.size(); ++i) {
+      if (register_free_[i] > interval.begin) continue;
+      register_free_[i] = interval.end + 1;
+      return Word{Word::Kind::Reg, 0, request_.registers[i], 0};
+    }
+    uint32_t word = stack_.take(1, interval.begin, interval.end);
+    return Word{Word::Kind::Stack, 0, bpf::Reg::R0, stack_offset(word, 1)};
+  }
+
+  void place(const Interval& interval) {
+    const Inst& inst = function_.values[interval.value];
+    Home& home = out_.homes[interval.value];
+    home.words = payload_words(inst);
+    home.has_tag = is_maybe(inst.type);
+    if (home.has_tag) home.tag = take_word(interval);
+    if (inst.str_kind != ssa::StrKind::Bytes) {
+      home.payload = take_word(interval);
+      return;
+    }
+    uint32_t words = buffer_words(inst);
+    if (words * 8 <= request_.stack_string_bytes) {
+      uint32_t word = stack_.take(words, interval.begin, interval.end);
+      home.payload = Word{Word::Kind::Stack, 0, bpf::Reg::R0, stack_offset(word, words)};
+    } else {
+      uint32_t word = scratch_.take(words, interval.begin, interval.end);
+      home.payload = Word{Word::Kind::Scratch, 0, bpf::Reg::R0, static_cast<int32_t>(word * 8)};
+    }
+  }
+
+  const Function& function_;
+  const HomeRequest& request_;
+  std::vector<uint32_t> register_free_;
+  Slots stack_, scratch_;
+  Homes out_;
+};
+
+}  // namespace
+
+bool is_constant(Op op) {
+  return op == Op::ConstInt || op == Op::ConstBool || op == Op::ConstStr || op == Op::ConstNil;
+}
+
+ValueId payload_owner(const Function& function, ValueId value) {
+  while (function[value].op == Op::Wrap || function[value].op == Op::Unwrap) {
+    value = function[value].operands[0];
+  }
+  return value;
+}
+
+uint32_t payload_words(const Inst& inst) {
+  return inst.str_kind == ssa::StrKind::Bytes ? round_up8(inst.max_bytes) / 8 : 1;
+}
+
+Homes find_homes(const Function& function, const Order& order, const HomeRequest& request) {
+  KTAP_CHECK(request.immediate.size() == function.values.size());
+  return Scan(function, request).run(Liveness(function, order, request.immediate).run());
+}
+
+}  // namespace ktap::backend

@@ -1,0 +1,401 @@
+// The same programs in the running kernel, by bpf(2) and BPF_PROG_TEST_RUN: must load, and must
+// leave what the evaluator and the test machine leave. Skipped by name without privileges. Attaches
+// nothing.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <linux/bpf.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+
+#include "backend/random_function.h"
+#include "backend/reference.h"
+#include "backend/subjects.h"
+#include "backend/test_support.h"
+#include "bpf/disassembler.h"
+
+namespace ktap::backend::testing_support {
+namespace {
+
+long bpf_call(int command, bpf_attr& attr) {
+  return syscall(__NR_bpf, command, &attr, sizeof(attr));
+}
+
+uint64_t pointer(const void* data) { return reinterpret_cast<uint64_t>(data); }
+
+/// One unit in the kernel: maps made, programs loaded, nothing attached.
+class RealKernel {
+ public:
+  RealKernel(const Unit& unit, const std::vector<int64_t>& cells) : unit_(unit) {
+    std::ifstream possible("/sys/devices/system/cpu/possible");
+    std::string range;
+    possible >> range;
+    size_t dash = range.find('-');
+    cpus_ = dash == std::string::npos ? 1 : std::stoul(range.substr(dash + 1)) + 1;
+    for (const bpf::MapSpec& spec : unit.maps) make_map(spec);
+    if (!error.empty()) return;
+    for (const bpf::Program& program : unit.programs) load(program);
+    if (!error.empty()) return;
+    void* page =
+        mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, maps_[unit.control_map], 0);
+    if (page == MAP_FAILED) {
+      error = "mmap of the control page";
+      return;
+    }
+    control_ = static_cast<uint8_t*>(page);
+    set_control(Control::kArmed, 1);
+    for (size_t i = 0; i < cells.size(); ++i) {
+      set_control(Control::kCells + 8 * static_cast<uint32_t>(i), cells[i]);
+    }
+  }
+  RealKernel(const RealKernel&) = delete;
+  RealKernel& operator=(const RealKernel&) = delete;
+  ~RealKernel() {
+    if (control_ != nullptr) munmap(control_, 4096);
+    for (int fd : programs_) close(fd);
+    for (int fd : maps_) close(fd);
+  }
+
+  std::string error;  ///< "" when all is loaded
+  bool not_permitted = false;
+
+  void set_control(uint32_t offset, int64_t value) { std::memcpy(control_ + offset, &value, 8); }
+  int64_t control(uint32_t offset) const {
+    int64_t value = 0;
+    std::memcpy(&value, control_ + offset, 8);
+    return value;
+  }
+
+  bool run(Bytes context, size_t program = 0) {
+    bpf_attr attr{};
+    attr.test.prog_fd = static_cast<uint32_t>(programs_[program]);
+    attr.test.ctx_in = pointer(context.data());
+    attr.test.ctx_size_in = static_cast<uint32_t>(context.size());
+    return bpf_call(BPF_PROG_TEST_RUN, attr) == 0;
+  }
+
+  /// The descriptor that holds the attachment, or -1.
+  int attach(size_t program) {
+    bpf_attr attr{};
+    attr.raw_tracepoint.name = pointer(unit_.programs[program].attach_to.c_str());
+    attr.raw_tracepoint.prog_fd = static_cast<uint32_t>(programs_[program]);
+    return static_cast<int>(bpf_call(BPF_RAW_TRACEPOINT_OPEN, attr));
+  }
+
+  Outcome outcome(size_t cell_count) {
+    Outcome out;
+    for (const Table& table : unit_.tables) {
+      std::map<Bytes, int64_t> content;
+      for (uint32_t map : {table.maps[0], table.maps[1]}) {
+        bool is_shared = table.layout == TableLayout::Shared;
+        if (is_shared && map != table.maps[0]) continue;
+        for (const Bytes& key : keys(map)) {
+          uint64_t sum = 0;
+          for (uint64_t word : values(map, key)) sum += word;
+          content[key] = is_shared
+                             ? static_cast<int64_t>(sum)
+                             : static_cast<int64_t>(static_cast<uint64_t>(content[key]) + sum);
+        }
+      }
+      out.tables.push_back(content);
+    }
+    out.records = drain();
+    for (size_t row = 0; row < unit_.counters.size(); ++row) {
+      uint64_t sum = 0;
+      Bytes key(4);
+      key[0] = static_cast<uint8_t>(row);
+      for (uint64_t word : values(unit_.counter_map, key)) sum += word;
+      if (sum != 0) out.counters[counter_name(unit_.counters[row])] += sum;
+    }
+    for (size_t i = 0; i < cell_count; ++i) {
+      out.cells.push_back(control(Control::kCells + 8 * static_cast<uint32_t>(i)));
+    }
+    out.armed = control(Control::kArmed);
+    out.exit_status = control(Control::kExitStatus);
+    return out;
+  }
+
+ private:
+  void make_map(const bpf::MapSpec& spec) {
+    bpf_attr attr{};
+    switch (spec.kind) {
+      case bpf::MapKind::Array:
+        attr.map_type = BPF_MAP_TYPE_ARRAY;
+        break;
+      case bpf::MapKind::PercpuArray:
+        attr.map_type = BPF_MAP_TYPE_PERCPU_ARRAY;
+        break;
+      case bpf::MapKind::Hash:
+        attr.map_type = BPF_MAP_TYPE_HASH;
+        break;
+      case bpf::MapKind::PercpuHash:
+        attr.map_type = BPF_MAP_TYPE_PERCPU_HASH;
+        break;
+      case bpf::MapKind::RingBuffer:
+        attr.map_type = BPF_MAP_TYPE_RINGBUF;
+        break;
+    }
+    attr.key_size = spec.key_size_bytes;
+    attr.value_size = spec.value_size_bytes;
+    attr.max_entries = spec.max_entries;
+    if (spec.mmapable) attr.map_flags |= BPF_F_MMAPABLE;
+    if (spec.read_only) attr.map_flags |= BPF_F_RDONLY_PROG;
+    spec.name.copy(attr.map_name, sizeof(attr.map_name) - 1);
+    long fd = bpf_call(BPF_MAP_CREATE, attr);
+    if (fd < 0) {
+      not_permitted = errno == EPERM;
+      error = fmt::format("map {}: {}", spec.name, std::strerror(errno));
+      return;
+    }
+    maps_.push_back(static_cast<int>(fd));
+    if (spec.content.empty()) return;
+    uint32_t zero = 0;
+    bpf_attr update{};
+    update.map_fd = static_cast<uint32_t>(fd);
+    update.key = pointer(&zero);
+    update.value = pointer(spec.content.data());
+    bpf_attr freeze{};
+    freeze.map_fd = static_cast<uint32_t>(fd);
+    if (bpf_call(BPF_MAP_UPDATE_ELEM, update) != 0 || bpf_call(BPF_MAP_FREEZE, freeze) != 0) {
+      error = "filling the read-only map";
+    }
+  }
+
+  void load(const bpf::Program& program) {
+    std::vector<bpf::Insn> code = program.code;
+    for (const bpf::MapRef& ref : program.maps) code[ref.insn].imm = maps_[ref.map];
+    for (bool with_log : {false, true}) {
+      std::vector<char> log(with_log ? 1 << 20 : 0);
+      bpf_attr attr{};
+      attr.prog_type = program.kind == bpf::ProgramKind::Tracepoint ? BPF_PROG_TYPE_TRACEPOINT
+                                                                    : BPF_PROG_TYPE_RAW_TRACEPOINT;
+      attr.insns = pointer(code.data());
+      attr.insn_cnt = static_cast<uint32_t>(code.size());
+      attr.license = pointer("GPL");
+      if (with_log) {
+        attr.log_buf = pointer(log.data());
+        attr.log_size = static_cast<uint32_t>(log.size());
+        attr.log_level = 1;
+      }
+      program.name.copy(attr.prog_name, sizeof(attr.prog_name) - 1);
+      long fd = bpf_call(BPF_PROG_LOAD, attr);
+      if (fd >= 0) {
+        programs_.push_back(static_cast<int>(fd));
+        return;
+      }
+      if (with_log) {
+        std::string text(log.data());
+        error = fmt::format("{}\n{}", text.substr(text.size() > 4000 ? text.size() - 4000 : 0),
+                            bpf::disassemble(program, unit_.maps));
+      }
+    }
+  }
+
+  std::vector<Bytes> keys(uint32_t map) const {
+    std::vector<Bytes> out;
+    Bytes key(unit_.maps[map].key_size_bytes), next(key.size());
+    bpf_attr attr{};
+    attr.map_fd = static_cast<uint32_t>(maps_[map]);
+    attr.next_key = pointer(next.data());
+    while (bpf_call(BPF_MAP_GET_NEXT_KEY, attr) == 0) {
+      out.push_back(next);
+      key = next;
+      attr.key = pointer(key.data());
+    }
+    return out;
+  }
+
+  std::vector<uint64_t> values(uint32_t map, const Bytes& key) const {
+    bool is_percpu = unit_.maps[map].kind == bpf::MapKind::PercpuArray ||
+                     unit_.maps[map].kind == bpf::MapKind::PercpuHash;
+    std::vector<uint64_t> out(is_percpu ? cpus_ : 1);
+    bpf_attr attr{};
+    attr.map_fd = static_cast<uint32_t>(maps_[map]);
+    attr.key = pointer(key.data());
+    attr.value = pointer(out.data());
+    if (bpf_call(BPF_MAP_LOOKUP_ELEM, attr) != 0) out.clear();
+    return out;
+  }
+
+  /// Everything that lies in the ring (Documentation/bpf/ringbuf.rst: consumer page, producer page,
+  /// data).
+  std::vector<Bytes> drain() {
+    std::vector<Bytes> out;
+    int fd = maps_[unit_.ring_map];
+    size_t size = unit_.maps[unit_.ring_map].max_entries;
+    void* mapped = mmap(nullptr, 4096 + size, PROT_READ, MAP_SHARED, fd, 4096);
+    if (mapped == MAP_FAILED) return out;
+    auto* producer = static_cast<const uint8_t*>(mapped);
+    uint64_t end = 0;
+    std::memcpy(&end, producer, 8);
+    for (uint64_t at = 0; at < end && end <= size;) {
+      const uint8_t* header = producer + 4096 + at;
+      uint32_t length = 0;
+      std::memcpy(&length, header, 4);
+      if ((length & (3u << 30)) == 0) {
+        out.emplace_back(header + 8, header + 8 + length);
+        std::fill_n(out.back().begin() + 4, 4, 0);
+      }
+      at += (uint64_t{length & ~(3u << 30)} + 8 + 7) / 8 * 8;
+    }
+    munmap(mapped, 4096 + size);
+    return out;
+  }
+
+  const Unit& unit_;
+  size_t cpus_ = 1;
+  std::vector<int> maps_;
+  std::vector<int> programs_;
+  uint8_t* control_ = nullptr;
+};
+
+std::string show(const Outcome& o) {
+  std::string out = fmt::format("armed {} status {}\n", o.armed, o.exit_status);
+  for (int64_t cell : o.cells) out += fmt::format("cell {}\n", cell);
+  for (size_t i = 0; i < o.tables.size(); ++i) {
+    for (const auto& [key, value] : o.tables[i]) {
+      out += fmt::format("table {} [{:02x}] = {}\n", i, fmt::join(key, ""), value);
+    }
+  }
+  for (const Bytes& r : o.records) out += fmt::format("record {:02x}\n", fmt::join(r, ""));
+  for (const auto& [name, n] : o.counters) out += fmt::format("{}: {}\n", name, n);
+  return out;
+}
+
+uint64_t number_from(const char* variable, uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 0);
+}
+
+// KTAP_SEED and KTAP_ROUNDS choose others.
+void compare_random(bool in_kernel) {
+  prctl(PR_SET_NAME, kComm);
+  uint64_t first = number_from("KTAP_SEED", 1), rounds = number_from("KTAP_ROUNDS", 300);
+  for (uint64_t seed = first; seed < first + rounds; ++seed) {
+    SCOPED_TRACE(fmt::format("KTAP_SEED={} KTAP_ROUNDS=1", seed));
+    Subject subject;
+    RandomFunction generate(seed, subject);
+    auto result = subject.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    Reference reference(subject);
+    reference.run();
+    Outcome got;
+    Bytes context = context_of({0, 0});
+    if (in_kernel) {
+      RealKernel kernel(result.unit, subject.cells);
+      if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
+      ASSERT_EQ(kernel.error, "");
+      ASSERT_TRUE(kernel.run(context));
+      got = kernel.outcome(subject.cells.size());
+    } else {
+      FakeKernel fake(result.unit, subject.cells);
+      ASSERT_EQ(fake.run(context), "");
+      got = fake.outcome(subject.cells.size());
+    }
+    ASSERT_TRUE(got == reference.out)
+        << "evaluator:\n"
+        << show(reference.out) << "program:\n"
+        << show(got) << ssa::print(subject.builder.function, subject.module)
+        << bpf::disassemble(result.unit.programs[0], result.unit.maps);
+  }
+}
+
+// The verifier takes every feature; programs that TEST_RUN can run leave no error.
+TEST(Kernel, LoadsEverySubject) {
+  prctl(PR_SET_NAME, kComm);
+  for (const NamedSubject& named : all_subjects()) {
+    SCOPED_TRACE(named.name);
+    Subject subject;
+    named.build(subject);
+    auto result = subject.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    RealKernel kernel(result.unit, subject.cells);
+    if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
+    ASSERT_EQ(kernel.error, "");
+  }
+}
+
+TEST(Kernel, FilteredRunsLikeOnTheTestMachine) {
+  Subject subject;
+  filtered(subject);
+  subject.options.cpu = -1;
+  subject.options.target_tgid = getpid();
+  auto result = subject.emit_unit();
+  RealKernel kernel(result.unit, subject.cells);
+  if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
+  ASSERT_EQ(kernel.error, "");
+  ASSERT_TRUE(kernel.run(context_of({0, 0}), 1));
+  EXPECT_TRUE(kernel.outcome(0).records.empty()) << "before exec";
+  ASSERT_TRUE(kernel.run(context_of({0, 59}), 0));
+  EXPECT_EQ(kernel.control(Control::kStarted), 1);
+  ASSERT_TRUE(kernel.run(context_of({0, 0}), 1));
+  ASSERT_TRUE(kernel.run(context_of({0, 1}), 1));
+  auto records = kernel.outcome(0).records;
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(as_int(records[0], 8), getpid());
+}
+
+TEST(Kernel, StringsRunLikeOnTheTestMachine) {
+  prctl(PR_SET_NAME, kComm);
+  for (auto build : {merged_text, many_texts}) {
+    Subject subject;
+    build(subject);
+    auto result = subject.emit_unit();
+    FakeKernel fake(result.unit, subject.cells);
+    fake.machine.task.user_memory[pointer(kUserText)] = padded(kUserText, 14);
+    ASSERT_EQ(fake.run(context_of({0, 0})), "");
+    RealKernel kernel(result.unit, subject.cells);
+    if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
+    ASSERT_EQ(kernel.error, "");
+    ASSERT_TRUE(kernel.run(context_of({0, 0})));
+    EXPECT_EQ(show(kernel.outcome(subject.cells.size())), show(fake.outcome(subject.cells.size())));
+  }
+}
+
+// Attached for a moment, for this process alone: what the kernel gives is what the test machine's
+// facts say.
+TEST(Kernel, RealSystemCalls) {
+  const void* buffer = kUserText;
+  for (auto build : {syscall_enter, syscall_exit}) {
+    Subject subject;
+    build(subject);
+    subject.options.target_tgid = getpid();
+    auto result = subject.emit_unit();
+    RealKernel kernel(result.unit, subject.cells);
+    if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
+    ASSERT_EQ(kernel.error, "");
+    {
+      int link = kernel.attach(0);
+      if (link < 0) GTEST_SKIP() << "raw tracepoints cannot be attached here";
+      syscall(SYS_pread64, -2l, buffer, (7l << 32) | 100, 0x1122334455667788, 5l, 6l);
+      syscall(SYS_getppid);
+      close(link);
+    }
+    auto records = kernel.outcome(0).records;
+    ASSERT_GE(records.size(), 1u);
+    const SiteLayout& site = result.unit.sites[0];
+    bool is_enter = subject.group.kind == EventKind::SyscallEnter;
+    int64_t number = as_int(records[0], site.raw_offset_bytes);
+    EXPECT_EQ(number, 17);
+    EXPECT_EQ(as_int(records[0], site.raw_offset_bytes + 8), is_enter ? -2 : -EBADF);
+    EXPECT_EQ(as_int(records[0], site.arg_offset_bytes.back()), subject.group.name_ids[1]);
+    if (!is_enter) continue;
+    std::vector<int64_t> want{
+        -2, static_cast<int64_t>(pointer(buffer)), (7ll << 32) | 100, 0x1122334455667788, 5, 6};
+    for (size_t i = 0; i < want.size(); ++i) {
+      EXPECT_EQ(as_int(records[0], site.raw_offset_bytes + 8 + 8 * i), want[i]) << i;
+    }
+    EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[0]), getpid());
+    EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[10]), 100) << "an unsigned int";
+  }
+}
+
+TEST(Differential, RandomFunctionsOnTheTestMachine) { compare_random(false); }
+TEST(Differential, RandomFunctionsInTheKernel) { compare_random(true); }
+
+}  // namespace
+}  // namespace ktap::backend::testing_support

@@ -1,0 +1,235 @@
+// Maps, keys, records and counters of a run. What is decided here is read by `engine` through Unit.
+#include "backend/layout.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/limits.h"
+
+namespace ktap::backend {
+namespace {
+
+constexpr uint32_t kFailureRow = 0, kTableRow = 1, kRingRow = 2;
+
+std::string_view site_word(ssa::SiteKind kind) {
+  switch (kind) {
+    case ssa::SiteKind::Print:
+      return "print";
+    case ssa::SiteKind::Printf:
+      return "printf";
+    case ssa::SiteKind::PrintHist:
+      return "print_hist";
+    case ssa::SiteKind::Exit:
+      return "exit";
+    case ssa::SiteKind::Capture:
+      return "handler";
+  }
+  return "output";
+}
+
+bool is_maybe(ssa::Type type) { return type == ssa::Type::MaybeInt || type == ssa::Type::MaybeStr; }
+
+uint32_t raw_size(const ssa::EventGroup& group) {
+  switch (group.kind) {
+    case schema::EventKind::SyscallEnter:
+      return 7 * 8;
+    case schema::EventKind::SyscallExit:
+      return 2 * 8;
+    case schema::EventKind::Tracepoint:
+      break;
+  }
+  uint32_t bytes = 8;
+  bool dynamic = false;
+  for (const schema::EventPtr& event : group.events) {
+    bytes = std::max(bytes, round_up8(event->record_size_bytes));
+    for (const schema::Field& field : event->fields) dynamic = dynamic || is_dynamic(field);
+  }
+  return 8 + (dynamic ? std::max(bytes, kRawTracepointBytes) : bytes);
+}
+
+}  // namespace
+
+bool is_dynamic(const schema::Field& field) {
+  return field.kind == schema::FieldKind::DynString || field.kind == schema::FieldKind::RelString ||
+         field.c_type.find("__data_loc") != std::string::npos ||
+         field.c_type.find("__rel_loc") != std::string::npos;
+}
+
+SiteLayout lay_out_site(const ssa::Site& site, const ssa::EventGroup* group) {
+  SiteLayout layout;
+  uint32_t at = kRecordHeaderBytes;
+  for (const ssa::SiteArg& arg : site.args) {
+    layout.arg_offset_bytes.push_back(at);
+    if (is_maybe(arg.type)) at += 8;
+    at += arg.str_kind == ssa::StrKind::Bytes ? round_up8(arg.max_bytes) : 8;
+  }
+  if (site.raw == ssa::RawEvent::Record && group != nullptr) {
+    layout.raw_offset_bytes = at;
+    at += raw_size(*group);
+  }
+  layout.size_bytes = at;
+  return layout;
+}
+
+UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const ssa::Module& module,
+                         const Options& options)
+    : module_(module) {
+  bpf::MapSpec control;
+  control.name = "control";
+  control.value_size_bytes = Control::kCells + 8 * static_cast<uint32_t>(module.cells.size());
+  control.mmapable = true;
+  unit.control_map = 0;
+  unit.maps.push_back(control);
+
+  bpf::MapSpec ring;
+  ring.name = "ring";
+  ring.kind = bpf::MapKind::RingBuffer;
+  ring.key_size_bytes = 0;
+  ring.value_size_bytes = 0;
+  ring.max_entries = options.ring_bytes;
+  unit.ring_map = 1;
+  unit.maps.push_back(ring);
+
+  bpf::MapSpec counters;
+  counters.name = "counters";
+  counters.kind = bpf::MapKind::PercpuArray;
+  unit.counter_map = 2;
+  unit.maps.push_back(counters);
+
+  for (const ssa::TableInfo& info : module.tables) add_table(info, options);
+
+  std::vector<const ssa::EventGroup*> group_of_site(module.sites.size(), nullptr);
+  for (const Job& job : jobs) {
+    for (const ssa::Block& block : job.function->blocks) {
+      for (ssa::ValueId id : block.insts) {
+        const ssa::Inst& inst = (*job.function)[id];
+        if (inst.op == ssa::Op::Emit) group_of_site[static_cast<size_t>(inst.imm)] = job.group;
+      }
+    }
+  }
+  for (size_t i = 0; i < module.sites.size(); ++i) {
+    unit.sites.push_back(lay_out_site(module.sites[i], group_of_site[i]));
+  }
+}
+
+void UnitBuilder::add_table(const ssa::TableInfo& info, const Options& options) {
+  Table table;
+  table.key = info.key;
+  bool only_added = info.is_added && !info.is_read && !info.is_set && !info.is_deleted;
+  table.layout = only_added ? TableLayout::Delta : TableLayout::Shared;
+  uint32_t at = 0;
+  for (const ssa::KeyPart& part : info.key) {
+    table.part_offset_bytes.push_back(at);
+    at += part.kind == ssa::KeyPart::Kind::Bytes ? round_up8(part.max_bytes) : 8;
+  }
+  table.key_size_bytes = std::max(at, uint32_t{8});
+
+  uint32_t entries = options.table_size != 0 ? options.table_size
+                     : info.max_entries != 0 ? info.max_entries
+                                             : limits::kDefaultTableSize;
+  size_t number = unit.tables.size();
+  for (int i = 0; i < (only_added ? 2 : 1); ++i) {
+    bpf::MapSpec map;
+    map.name = only_added ? fmt::format("table{}_{}", number, i) : fmt::format("table{}", number);
+    map.kind = only_added ? bpf::MapKind::PercpuHash : bpf::MapKind::Hash;
+    map.key_size_bytes = table.key_size_bytes;
+    map.max_entries = entries;
+    table.maps[i] = static_cast<uint32_t>(unit.maps.size());
+    unit.maps.push_back(map);
+  }
+  if (!only_added) table.maps[1] = table.maps[0];
+  unit.tables.push_back(table);
+}
+
+uint32_t UnitBuilder::row(std::pair<uint32_t, uint64_t> key, Counter counter) {
+  auto [it, is_new] = rows_.emplace(key, static_cast<uint32_t>(unit.counters.size()));
+  if (is_new) unit.counters.push_back(std::move(counter));
+  return it->second;
+}
+
+uint32_t UnitBuilder::failure_row(uint32_t failure, uint32_t handler) {
+  KTAP_CHECK(failure < module_.failures.size());
+  Counter counter;
+  counter.kind = Counter::Kind::Failure;
+  counter.failure = failure;
+  counter.handler = handler;
+  counter.line = module_.failures[failure].line;
+  counter.span = module_.failures[failure].span;
+  return row({kFailureRow, uint64_t{failure} << 32 | handler}, counter);
+}
+
+uint32_t UnitBuilder::table_full_row(uint32_t table, uint32_t handler, uint32_t line,
+                                     diag::Span span) {
+  Counter counter;
+  counter.cause = LossCause::TableFull;
+  counter.handler = handler;
+  counter.what = module_.tables[table].name;
+  counter.line = line;
+  counter.span = span;
+  return row({kTableRow + (line << 2), uint64_t{table} << 32 | handler}, counter);
+}
+
+uint32_t UnitBuilder::ring_full_row(uint32_t site) {
+  const ssa::Site& info = module_.sites[site];
+  Counter counter;
+  counter.cause = LossCause::RingFull;
+  counter.handler = info.handler;
+  counter.what = site_word(info.kind);
+  counter.line = info.line;
+  counter.span = info.span;
+  return row({kRingRow, site}, counter);
+}
+
+uint32_t UnitBuilder::read_only_map() {
+  if (read_only_map_ == kNoMap) {
+    read_only_map_ = static_cast<uint32_t>(unit.maps.size());
+    bpf::MapSpec map;
+    map.name = "read_only";
+    map.read_only = true;
+    unit.maps.push_back(map);
+  }
+  return read_only_map_;
+}
+
+uint32_t UnitBuilder::add_read_only(const std::vector<uint8_t>& bytes) {
+  auto same = std::search(read_only_.begin(), read_only_.end(), bytes.begin(), bytes.end());
+  auto distance = static_cast<uint32_t>(same - read_only_.begin());
+  if (same != read_only_.end() && distance % 8 == 0) return distance;
+  auto offset = static_cast<uint32_t>(read_only_.size());
+  read_only_.insert(read_only_.end(), bytes.begin(), bytes.end());
+  read_only_.resize(round_up8(static_cast<uint32_t>(read_only_.size())));
+  return offset;
+}
+
+uint32_t UnitBuilder::scratch_map() {
+  if (scratch_map_ == kNoMap) {
+    scratch_map_ = static_cast<uint32_t>(unit.maps.size());
+    bpf::MapSpec map;
+    map.name = "scratch";
+    map.kind = bpf::MapKind::PercpuArray;
+    unit.maps.push_back(map);
+  }
+  return scratch_map_;
+}
+
+uint32_t UnitBuilder::add_scratch(uint32_t bytes) {
+  scratch_bytes_ = std::max(scratch_bytes_, bytes);
+  return scratch_count_++;
+}
+
+void UnitBuilder::finish() {
+  unit.maps[unit.counter_map].max_entries =
+      std::max(uint32_t{1}, static_cast<uint32_t>(unit.counters.size()));
+  if (scratch_map_ != kNoMap) {
+    unit.maps[scratch_map_].value_size_bytes = scratch_bytes_;
+    unit.maps[scratch_map_].max_entries = std::max(uint32_t{1}, scratch_count_);
+  }
+  if (read_only_map_ != kNoMap) {
+    unit.maps[read_only_map_].value_size_bytes = static_cast<uint32_t>(read_only_.size());
+    unit.maps[read_only_map_].content = read_only_;
+  }
+}
+
+}  // namespace ktap::backend

@@ -1,0 +1,68 @@
+// The parts of a Unit that programs share: maps, record layouts, table keys, counter rows,
+// read-only data. First step of emit(); the selector then asks it for indices and offsets while it
+// writes code.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "backend/unit.h"
+
+namespace ktap::backend {
+
+/// Bytes of a string as it lies in scratch, keys and records: a multiple of 8.
+constexpr uint32_t round_up8(uint32_t bytes) { return (bytes + 7) & ~uint32_t{7}; }
+
+/// A key wider than this fits no kernel hash map of every kernel (MAX_BPF_STACK of older ones).
+constexpr uint32_t kMaxKeyBytes = 512;
+/// The largest value of a per-CPU map (PCPU_MIN_UNIT_SIZE).
+constexpr uint32_t kMaxScratchBytes = 32768;
+
+/// Builds a Unit piece by piece. Map indices are final as soon as they are given out; sizes are
+/// settled by finish().
+class UnitBuilder {
+ public:
+  UnitBuilder(const std::vector<Job>& jobs, const ssa::Module& module, const Options& options);
+
+  Unit unit;
+
+  /// Row of "this failure in this handler", made at its first use.
+  uint32_t failure_row(uint32_t failure, uint32_t handler);
+  /// Row of a loss of `handler`, made at its first use: the table or site that lost.
+  uint32_t table_full_row(uint32_t table, uint32_t handler, uint32_t line, diag::Span span);
+  uint32_t ring_full_row(uint32_t site);
+
+  /// Puts bytes (a multiple of 8) into the read-only map; gives their offset in it.
+  uint32_t add_read_only(const std::vector<uint8_t>& bytes);
+  uint32_t read_only_map();
+
+  /// A program's own entry of the scratch map: its key. The map's values become at least `bytes`.
+  uint32_t add_scratch(uint32_t bytes);
+  uint32_t scratch_map();
+
+  void finish();
+
+ private:
+  void add_table(const ssa::TableInfo& info, const Options& options);
+  uint32_t row(std::pair<uint32_t, uint64_t> key, Counter counter);
+
+  static constexpr uint32_t kNoMap = UINT32_MAX;
+
+  const ssa::Module& module_;
+  std::map<std::pair<uint32_t, uint64_t>, uint32_t> rows_;
+  std::vector<uint8_t> read_only_;
+  uint32_t read_only_map_ = kNoMap;
+  uint32_t scratch_map_ = kNoMap;
+  uint32_t scratch_count_ = 0;
+  uint32_t scratch_bytes_ = 8;
+};
+
+/// Record layout of one site; `group` is null when the site has no raw event or no job emits it.
+SiteLayout lay_out_site(const ssa::Site& site, const ssa::EventGroup* group);
+
+/// True for a field whose bytes lie in the record's dynamic part (__data_loc, __rel_loc).
+bool is_dynamic(const schema::Field& field);
+
+}  // namespace ktap::backend

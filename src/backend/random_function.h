@@ -1,0 +1,214 @@
+// Random SSA for the differential tests: nested ifs with phis, arithmetic, tables, shared
+// variables, records.
+#pragma once
+
+#include "backend/test_support.h"
+
+namespace ktap::backend::testing_support {
+
+class RandomFunction {
+ public:
+  RandomFunction(uint64_t seed, Subject& subject)
+      : random_(seed), s_(subject), b_(subject.builder) {
+    using Kind = ssa::KeyPart::Kind;
+    for (int i = 0; i < 3; ++i) {
+      s_.module.cells.push_back("c" + std::to_string(i));
+      s_.cells.push_back(interesting());
+    }
+    s_.add_table({{Kind::Int, 8}}, false, 6);
+    s_.add_table({{Kind::Bool, 8}, {Kind::Int, 8}}, true, 6);
+    s_.add_table({{Kind::Bytes, 16}, {Kind::StrId, 8}}, false, 6);
+    s_.add_site({{Type::Int}, {Type::MaybeInt}, {Type::Bool}});
+    s_.add_site({{Type::Str, ssa::StrKind::Bytes, 16}, {Type::Str, ssa::StrKind::Id}});
+    s_.module.failures.push_back({"arithmetic on nil", {}, 3});
+    s_.module.failures.push_back({"division by zero", {}, 4});
+
+    b_.at(b_.block());
+    for (int i = 0; i < 3; ++i) ints_.push_back(b_.op(Op::CellGet, {}, i));
+    bools_.push_back(b_.op(Op::Lt, {ints_[0], ints_[1]}));
+    maybes_.push_back(b_.op(Op::ConstNil, {}, 0, Type::MaybeInt));
+    maybes_.push_back(b_.op(Op::Wrap, {ints_[2]}, 0, Type::MaybeInt));
+    comm_ = b_.bytes(Op::EventVar, 16, static_cast<int64_t>(schema::BuiltinVar::Execname));
+    statements(3);
+    emit_all();
+    b_.ret();
+  }
+
+ private:
+  uint64_t below(uint64_t n) { return random_() % n; }
+
+  int64_t interesting() {
+    switch (below(8)) {
+      case 0:
+        return 0;
+      case 1:
+        return -1;
+      case 2:
+        return INT64_MIN;
+      case 3:
+        return INT64_MAX;
+      case 4:
+        return int64_t{1} << 31;
+      case 5:
+        return static_cast<int64_t>(random_());
+      default:
+        return static_cast<int64_t>(below(7)) - 3;
+    }
+  }
+
+  ValueId any_int() {
+    if (below(4) == 0) return b_.integer(interesting());
+    return ints_[below(ints_.size())];
+  }
+  ValueId any_bool() { return bools_[below(bools_.size())]; }
+  ValueId any_maybe() { return maybes_[below(maybes_.size())]; }
+  ValueId any_literal() {
+    const char* texts[] = {"ktap_backend", "ktap", "", "ktap_backend_of_more", "x"};
+    return b_.op(Op::ConstStr, {}, s_.module.intern(texts[below(5)]));
+  }
+  ValueId small_key() { return b_.op(Op::And, {any_int(), b_.integer(3)}); }
+
+  void statements(int depth) {
+    uint64_t count = 1 + below(6);
+    for (uint64_t i = 0; i < count; ++i) {
+      uint64_t pick = below(depth > 0 ? 14 : 11);
+      if (pick < 5)
+        arithmetic();
+      else if (pick < 7)
+        condition();
+      else if (pick < 11)
+        effect();
+      else
+        branch(depth - 1);
+    }
+  }
+
+  void arithmetic() {
+    Op ops[] = {Op::Add, Op::Sub, Op::Mul, Op::And, Op::Or, Op::Xor, Op::Shl, Op::Sar};
+    uint64_t pick = below(10);
+    if (pick < 8) {
+      ints_.push_back(b_.op(ops[pick], {any_int(), any_int()}));
+      return;
+    }
+    ValueId divisor = b_.op(Op::Or, {any_int(), b_.integer(1)});
+    if (below(2) == 0) {
+      int64_t value = interesting();
+      divisor = b_.integer(value == 0 ? 3 : value);
+    }
+    ints_.push_back(b_.op(pick == 8 ? Op::DivS : Op::ModS, {any_int(), divisor}));
+  }
+
+  void condition() {
+    Op ops[] = {Op::Eq, Op::Ne, Op::Lt, Op::Le};
+    const char* globs[] = {"ktap*",        "*backend", "*_b*",           "*",
+                           "ktap_backend", "x*",       "*ktap_backend_", ""};
+    switch (below(5)) {
+      case 0:
+        bools_.push_back(b_.op(Op::Not, {any_bool()}));
+        break;
+      case 1:
+        bools_.push_back(b_.op(Op::IsNil, {any_maybe()}));
+        break;
+      case 2:
+        bools_.push_back(b_.op(Op::StrEq, {comm_, any_literal()}));
+        break;
+      case 3:
+        bools_.push_back(b_.op(Op::StrGlob, {comm_}, s_.module.intern(globs[below(8)])));
+        break;
+      default:
+        bools_.push_back(b_.op(ops[below(4)], {any_int(), any_int()}));
+        break;
+    }
+  }
+
+  void effect() {
+    switch (below(8)) {
+      case 0:
+        b_.op(Op::CellSet, {any_int()}, static_cast<int64_t>(below(3)));
+        break;
+      case 1:
+        b_.op(Op::CellAdd, {any_int()}, static_cast<int64_t>(below(3)));
+        break;
+      case 2:
+        b_.op(Op::TableAdd, {small_key(), any_int()}, 0);
+        break;
+      case 3:
+        b_.op(Op::TableAdd, {any_bool(), small_key(), any_int()}, 1);
+        break;
+      case 4:
+        b_.op(Op::TableSet, {any_bool(), small_key(), any_int()}, 1);
+        break;
+      case 5:
+        b_.op(Op::TableDelete, {any_bool(), small_key()}, 1);
+        break;
+      case 6: {
+        ValueId text = below(3) == 0 ? b_.op(Op::ConstStr, {}, s_.module.intern("lit")) : comm_;
+        b_.op(Op::TableAdd, {text, any_literal(), any_int()}, 2);
+        break;
+      }
+      default:
+        maybes_.push_back(b_.op(Op::TableGet, {any_bool(), small_key()}, 1));
+        break;
+    }
+  }
+
+  void emit_all() {
+    b_.op(Op::Emit, {any_int(), any_maybe(), any_bool()}, 0);
+    if (below(3) == 0) b_.op(Op::Emit, {comm_, any_literal()}, 1);
+    if (below(6) == 0) b_.op(Op::RequestExit, {any_int()});
+  }
+
+  void branch(int depth) {
+    size_t ints = ints_.size(), bools = bools_.size(), maybes = maybes_.size();
+    ValueId maybe = any_maybe();
+    bool unwraps = below(3) == 0;
+    ValueId condition = unwraps ? b_.op(Op::IsNil, {maybe}) : any_bool();
+    if (!unwraps && below(3) == 0) condition = b_.op(Op::Not, {condition});
+    BlockId yes = b_.block(), no = b_.block(), join = b_.block();
+    b_.branch(condition, yes, no);
+    struct Side {
+      std::vector<ValueId> ints, bools, maybes;
+    } sides[2];
+    bool leaves = below(5) == 0;
+    for (int i = 0; i < 2; ++i) {
+      b_.at(i == 0 ? yes : no);
+      if (i == 1 && unwraps) ints_.push_back(b_.op(Op::Unwrap, {maybe}, 0, Type::Int));
+      statements(depth);
+      if (below(3) == 0) maybes_.push_back(b_.op(Op::Wrap, {any_int()}, 0, Type::MaybeInt));
+      for (int k = 0; k < 3; ++k) sides[i].ints.push_back(any_int());
+      sides[i].bools = {any_bool(), any_bool()};
+      sides[i].maybes = {any_maybe()};
+      ints_.resize(ints);
+      bools_.resize(bools);
+      maybes_.resize(maybes);
+      if (i == 0 && leaves) {
+        if (below(2) == 0)
+          b_.op(Op::Fail, {}, static_cast<int64_t>(below(2)));
+        else
+          b_.ret();
+      } else {
+        b_.jump(join);
+      }
+    }
+    b_.at(join);
+    auto merge = [&](std::vector<ValueId>& to, const std::vector<ValueId>& a,
+                     const std::vector<ValueId>& b, Type type) {
+      for (size_t k = 0; k < a.size(); ++k) {
+        std::vector<ValueId> operands{b[k]};
+        if (!leaves) operands.insert(operands.begin(), a[k]);
+        to.push_back(b_.op(Op::Phi, operands, 0, type));
+      }
+    };
+    merge(ints_, sides[0].ints, sides[1].ints, Type::Int);
+    merge(bools_, sides[0].bools, sides[1].bools, Type::Bool);
+    merge(maybes_, sides[0].maybes, sides[1].maybes, Type::MaybeInt);
+  }
+
+  std::mt19937_64 random_;
+  Subject& s_;
+  Builder& b_;
+  std::vector<ValueId> ints_, bools_, maybes_;
+  ValueId comm_;
+};
+
+}  // namespace ktap::backend::testing_support

@@ -1,0 +1,202 @@
+// The judge of the differential tests: SSA evaluated directly, one operation after the other, in
+// the most naive way. For tests alone. Knows Int, Bool, Maybe, execname and literals; no event
+// fields.
+#pragma once
+
+#include "backend/layout.h"
+#include "backend/test_support.h"
+
+namespace ktap::backend::testing_support {
+
+class Reference {
+ public:
+  Reference(const Subject& subject) : subject_(subject), function_(subject.builder.function) {
+    out.cells = subject.cells;
+    out.tables.resize(subject.module.tables.size());
+  }
+
+  Outcome out;
+
+  void run() {
+    values_.assign(function_.values.size(), {});
+    uint32_t block = 0, from = 0;
+    while (true) {
+      const ssa::Block& b = function_.blocks[block];
+      take_phis(b, from);
+      ValueId last = b.insts.back();
+      for (ValueId id : b.insts) {
+        if (function_[id].op != Op::Phi && id != last) values_[id.index] = evaluate(function_[id]);
+      }
+      const ssa::Inst& end = function_[last];
+      if (end.op == Op::Return) return;
+      if (end.op == Op::Fail) {
+        ++out.counters["failure " + std::to_string(end.imm)];
+        return;
+      }
+      from = block;
+      bool first = end.op == Op::Jump || get(end.operands[0]).number != 0;
+      block = b.succs[first ? 0 : 1].index;
+    }
+  }
+
+ private:
+  struct Value {
+    int64_t number = 0;
+    bool is_nil = false;
+    std::string text;
+  };
+
+  const Value& get(ValueId id) const { return values_[id.index]; }
+
+  void take_phis(const ssa::Block& b, uint32_t from) {
+    std::vector<std::pair<ValueId, Value>> taken;
+    for (ValueId id : b.insts) {
+      if (function_[id].op != Op::Phi) break;
+      for (size_t i = 0; i < b.preds.size(); ++i) {
+        if (b.preds[i].index == from) taken.emplace_back(id, get(function_[id].operands[i]));
+      }
+    }
+    for (auto& [id, value] : taken) values_[id.index] = value;
+  }
+
+  static int64_t divide(int64_t a, int64_t b, bool quotient) {
+    if (b == -1) return quotient ? static_cast<int64_t>(0 - static_cast<uint64_t>(a)) : 0;
+    return quotient ? a / b : a % b;
+  }
+
+  Value evaluate(const ssa::Inst& i) {
+    auto n = [&](size_t k) { return get(i.operands[k]).number; };
+    auto u = [&](size_t k) { return static_cast<uint64_t>(n(k)); };
+    auto number = [](uint64_t v) { return Value{static_cast<int64_t>(v), false, ""}; };
+    switch (i.op) {
+      case Op::ConstInt:
+      case Op::ConstBool:
+        return Value{i.imm, false, ""};
+      case Op::ConstStr:
+        return Value{i.imm, false, subject_.module.strings[static_cast<size_t>(i.imm)]};
+      case Op::ConstNil:
+        return Value{0, true, ""};
+      case Op::Add:
+        return number(u(0) + u(1));
+      case Op::Sub:
+        return number(u(0) - u(1));
+      case Op::Mul:
+        return number(u(0) * u(1));
+      case Op::DivS:
+        return Value{divide(n(0), n(1), true), false, ""};
+      case Op::ModS:
+        return Value{divide(n(0), n(1), false), false, ""};
+      case Op::And:
+        return number(u(0) & u(1));
+      case Op::Or:
+        return number(u(0) | u(1));
+      case Op::Xor:
+        return number(u(0) ^ u(1));
+      case Op::Shl:
+        return number(u(0) << (u(1) & 63));
+      case Op::Sar:
+        return Value{n(0) >> (n(1) & 63), false, ""};
+      case Op::Eq:
+        return number(n(0) == n(1));
+      case Op::Ne:
+        return number(n(0) != n(1));
+      case Op::Lt:
+        return number(n(0) < n(1));
+      case Op::Le:
+        return number(n(0) <= n(1));
+      case Op::Not:
+        return number(n(0) == 0);
+      case Op::StrEq:
+        return number(get(i.operands[0]).text == get(i.operands[1]).text);
+      case Op::StrGlob:
+        return number(
+            glob(get(i.operands[0]).text, subject_.module.strings[static_cast<size_t>(i.imm)]));
+      case Op::IsNil:
+        return number(get(i.operands[0]).is_nil);
+      case Op::Unwrap:
+      case Op::Wrap:
+        return get(i.operands[0]);
+      case Op::EventVar:
+        return Value{0, false, kComm};
+      case Op::CellGet:
+        return Value{out.cells[static_cast<size_t>(i.imm)], false, ""};
+      case Op::CellSet:
+        out.cells[static_cast<size_t>(i.imm)] = n(0);
+        return {};
+      case Op::CellAdd:
+        add(out.cells[static_cast<size_t>(i.imm)], n(0));
+        return {};
+      case Op::Emit:
+        record(i);
+        return {};
+      case Op::RequestExit:
+        if (out.armed == 1) out.exit_status = n(0);
+        out.armed = 2;
+        return {};
+      default:
+        return table(i);
+    }
+  }
+
+  Value table(const ssa::Inst& i) {
+    auto& content = out.tables[static_cast<size_t>(i.imm)];
+    const ssa::TableInfo& info = subject_.module.tables[static_cast<size_t>(i.imm)];
+    Bytes key;
+    for (size_t k = 0; k < info.key.size(); ++k) {
+      const Value& part = get(i.operands[k]);
+      Bytes bytes = info.key[k].kind == ssa::KeyPart::Kind::Bytes
+                        ? padded(part.text, info.key[k].max_bytes)
+                        : word(part.number);
+      key.insert(key.end(), bytes.begin(), bytes.end());
+    }
+    auto it = content.find(key);
+    bool is_full = it == content.end() && content.size() >= info.max_entries;
+    if (i.op == Op::TableGet) {
+      return it == content.end() ? Value{0, true, ""} : Value{it->second, false, ""};
+    }
+    if (i.op == Op::TableDelete) {
+      content.erase(key);
+    } else if (is_full) {
+      ++out.counters["table " + info.name];
+    } else if (i.op == Op::TableSet) {
+      content[key] = get(i.operands.back()).number;
+    } else {
+      add(content[key], get(i.operands.back()).number);
+    }
+    return {};
+  }
+
+  void record(const ssa::Inst& i) {
+    const ssa::Site& site = subject_.module.sites[static_cast<size_t>(i.imm)];
+    Bytes bytes = word(i.imm);
+    for (size_t k = 0; k < site.args.size(); ++k) {
+      const Value& value = get(i.operands[k]);
+      bool is_maybe = site.args[k].type == Type::MaybeInt || site.args[k].type == Type::MaybeStr;
+      Bytes part = is_maybe ? word(value.is_nil ? 0 : 1) : Bytes();
+      Bytes payload = site.args[k].str_kind == ssa::StrKind::Bytes
+                          ? padded(value.text, round_up8(site.args[k].max_bytes))
+                          : word(value.number);
+      bytes.insert(bytes.end(), part.begin(), part.end());
+      bytes.insert(bytes.end(), payload.begin(), payload.end());
+    }
+    out.records.push_back(bytes);
+  }
+
+  static void add(int64_t& to, int64_t value) {
+    to = static_cast<int64_t>(static_cast<uint64_t>(to) + static_cast<uint64_t>(value));
+  }
+
+  static bool glob(std::string_view text, std::string_view pattern) {
+    if (pattern.empty()) return text.empty();
+    if (pattern[0] == '*') {
+      return glob(text, pattern.substr(1)) || (!text.empty() && glob(text.substr(1), pattern));
+    }
+    return !text.empty() && text[0] == pattern[0] && glob(text.substr(1), pattern.substr(1));
+  }
+
+  const Subject& subject_;
+  const ssa::Function& function_;
+  std::vector<Value> values_;
+};
+
+}  // namespace ktap::backend::testing_support

@@ -1,0 +1,518 @@
+// The way through a function: what it needs, where its values live, then block by block; arithmetic
+// and control.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "backend/selector.h"
+#include "base/check.h"
+#include "ssa/op_info.h"
+
+namespace ktap::backend {
+
+using bpf::AluOp;
+using bpf::JumpOp;
+using bpf::Size;
+using ssa::Inst;
+using ssa::Op;
+using ssa::ValueId;
+
+Selector::Selector(const Job& job, const ssa::Module& module, const bpf::KernelFacts& facts,
+                   const Options& options, UnitBuilder& unit)
+    : job_(job),
+      function_(*job.function),
+      module_(module),
+      facts_(facts),
+      options_(options),
+      unit_(unit),
+      order_(order_blocks(*job.function)) {}
+
+Result<bpf::Program> Selector::run() {
+  find_needs();
+  if (failure_.empty()) KTAP_TRY(find_places());
+  if (failure_.empty()) {
+    out_ = asm_.make_label();
+    for (size_t i = 0; i < function_.blocks.size(); ++i) block_labels_.push_back(asm_.make_label());
+    prologue();
+    select_blocks();
+    cold_code();
+  }
+  if (!failure_.empty()) return Error{failure_};
+
+  bpf::Program program;
+  program.name = fmt::format("h{}_{}", job_.handler, job_.group_index);
+  program.handler = job_.handler;
+  program.group = job_.group_index;
+  program.attach_to = is_tracepoint() ? job_.group->events[0]->name
+                      : is_exit()     ? "sys_exit"
+                                      : "sys_enter";
+  if (is_tracepoint()) {
+    program.tracefs_id = job_.group->events[0]->tracefs_id;
+    program.kind = needs_.event ? bpf::ProgramKind::Tracepoint : bpf::ProgramKind::RawTracepoint;
+  }
+  auto finished = asm_.finish(program);
+  if (!finished.ok()) return Error{"the handler is too long for one eBPF program"};
+  return program;
+}
+
+// ---- before the code
+// ----------------------------------------------------------------------------------------
+
+void Selector::find_needs() {
+  const ssa::EventGroup& group = *job_.group;
+  if (group.events.empty()) return fail("no event");
+  if (is_tracepoint() && group.events.size() != 1) return fail("several tracepoints in one group");
+  needs_.temp_bytes = 8;
+  needs_.context = is_exit();  // the prologue reads the number late
+  for (ssa::BlockId block : order_.blocks) {
+    for (ValueId id : function_.blocks[block.index].insts) {
+      if (!order_.needed[id.index]) continue;
+      need_of(inst(id));
+      Word word;
+      if (inst(id).op == Op::EventVar && immediate_event_var(inst(id), &word)) {
+        immediates_[id.index] = word;
+      }
+    }
+  }
+}
+
+void Selector::need_of(const Inst& of) {
+  if (of.str_kind == ssa::StrKind::Bytes && of.op != Op::Wrap && of.op != Op::Unwrap) {
+    needs_.widest_string_bytes = std::max(needs_.widest_string_bytes, round_up8(of.max_bytes + 1));
+  }
+  auto temp = [&](int32_t bytes) {
+    needs_.temp_bytes = std::max(needs_.temp_bytes, static_cast<uint32_t>(bytes));
+  };
+  switch (of.op) {
+    case Op::EventField:
+      needs_.context = needs_.event = true;
+      if (is_exit() && of.imm == 0) needs_.syscall_nr = true;
+      if (of.imm != 0) ++needs_.argument_reads;
+      temp(16);
+      break;
+    case Op::EventVar:
+      if (of.type == ssa::Type::None) fail("a variable without a type");
+      if (static_cast<schema::BuiltinVar>(of.imm) == schema::BuiltinVar::Probename &&
+          job_.group->events.size() > 1) {
+        needs_.name_id = true;
+      }
+      break;
+    case Op::TableGet:
+    case Op::TableSet:
+    case Op::TableAdd:
+    case Op::TableDelete: {
+      uint32_t key = unit_.unit.tables[static_cast<size_t>(of.imm)].key_size_bytes;
+      needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, key);
+      if (key > kMaxKeyBytes) {
+        fail(fmt::format("a key of {} bytes in table {}; at most {} fit", key,
+                         module_.tables[static_cast<size_t>(of.imm)].name, kMaxKeyBytes));
+      }
+      temp(kTempKey);
+      break;
+    }
+    case Op::Emit:
+      needs_.emits = true;
+      if (module_.sites[static_cast<size_t>(of.imm)].raw == ssa::RawEvent::Record) {
+        needs_.context = needs_.event = true;
+        needs_.syscall_nr = needs_.syscall_nr || is_exit();
+        needs_.argument_reads += 6;
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+/// First with short strings and keys on the stack, then with all of them in scratch.
+Result<void> Selector::find_places() {
+  uint32_t best = UINT32_MAX;
+  window_ = argument_window(facts_.syscall_regs);
+  has_window_ = job_.group->kind == schema::EventKind::SyscallEnter && needs_.argument_reads > 1 &&
+                window_.size_bytes <= kMaxWindowBytes;
+  for (uint32_t limit : {72U, 24U, 0U}) {
+    HomeRequest request;
+    request.stack_string_bytes = limit;
+    key_in_scratch_ = needs_.widest_key_bytes > limit;
+    has_scratch_ = key_in_scratch_ || needs_.widest_string_bytes > limit;
+    request.registers = {Reg::R9};
+    if (!needs_.emits) request.registers.push_back(Reg::R8);
+    if (!has_scratch_) request.registers.push_back(Reg::R7);
+    if (!needs_.context) request.registers.push_back(Reg::R6);
+    request.fixed_words = (needs_.name_id ? 1 : 0) + (needs_.syscall_nr ? 1 : 0);
+    if (has_window_) request.fixed_words += window_.size_bytes / 8;
+    request.temp_bytes = needs_.temp_bytes;
+    if (needs_.widest_key_bytes != 0) {
+      (key_in_scratch_ ? request.scratch_temp_bytes : request.temp_bytes) +=
+          needs_.widest_key_bytes;
+    }
+    request.immediate.assign(function_.values.size(), false);
+    for (const auto& entry : immediates_) request.immediate[entry.first] = true;
+    homes_ = find_homes(function_, order_, request);
+    best = std::min(best, homes_.stack_bytes);
+    if (homes_.stack_bytes > kStackBytes) continue;
+    if (homes_.scratch_bytes > kMaxScratchBytes) {
+      return Error{fmt::format("needs {} bytes for strings, {} are there", homes_.scratch_bytes,
+                               kMaxScratchBytes)};
+    }
+    size_t fixed = 0;
+    if (needs_.name_id) name_offset_ = homes_.fixed_offset[fixed++];
+    if (needs_.syscall_nr) nr_offset_ = homes_.fixed_offset[fixed++];
+    if (has_window_) window_offset_ = homes_.fixed_offset.back();  // the lowest
+    // The name's id has its place only now.
+    for (auto& entry : immediates_) {
+      immediate_event_var(function_.values[entry.first], &entry.second);
+    }
+    return {};
+  }
+  return Error{fmt::format("needs {} bytes of stack, {} are there", best, kStackBytes)};
+}
+
+// ---- the code
+// -----------------------------------------------------------------------------------------------
+
+void Selector::select_blocks() {
+  std::vector<bool> window_is_read(function_.blocks.size(), false);  // at the block's end
+  for (size_t i = 0; i < order_.blocks.size() && failure_.empty(); ++i) {
+    ssa::BlockId block = order_.blocks[i];
+    const auto& preds = function_.blocks[block.index].preds;
+    window_is_read_ =
+        !preds.empty() && std::all_of(preds.begin(), preds.end(),
+                                      [&](ssa::BlockId p) { return window_is_read[p.index]; });
+    next_block_ = i + 1 < order_.blocks.size() ? order_.blocks[i + 1] : ssa::BlockId();
+    asm_.bind(block_labels_[block.index]);
+    for (ValueId id : function_.blocks[block.index].insts) {
+      if (!order_.needed[id.index] || order_.fused[id.index]) continue;
+      set_line(inst(id));
+      if (ssa::is_control(inst(id).op)) {
+        switch (inst(id).op) {
+          case Op::Jump: {
+            std::vector<std::pair<Word, Word>> moves;
+            edge_moves(block, 0, moves);
+            parallel_moves(std::move(moves));
+            go_to_block(function_.blocks[block.index].succs[0]);
+            break;
+          }
+          case Op::Branch:
+            branch(block, inst(id).operands[0]);
+            break;
+          default:
+            control(id);
+            break;
+        }
+      } else if (immediates_.count(id.index) == 0) {
+        select(id);
+      }
+    }
+    window_is_read[block.index] = window_is_read_;
+  }
+}
+
+void Selector::select(ValueId id) {
+  switch (inst(id).op) {
+    case Op::ConstInt:
+    case Op::ConstBool:
+    case Op::ConstStr:
+    case Op::ConstNil:
+    case Op::Phi:
+    case Op::Wrap:
+    case Op::Unwrap:
+      return;  // made where they are used; phis by the edges
+    case Op::Add:
+    case Op::Sub:
+    case Op::Mul:
+    case Op::And:
+    case Op::Or:
+    case Op::Xor:
+      return arithmetic(id);
+    case Op::DivS:
+    case Op::ModS:
+      return divide(id);
+    case Op::Shl:
+    case Op::Sar:
+      return shift(id);
+    case Op::Eq:
+    case Op::Ne:
+    case Op::Lt:
+    case Op::Le:
+    case Op::Not:
+    case Op::StrEq:
+    case Op::StrGlob:
+    case Op::IsNil:
+      return condition_value(id);
+    case Op::EventVar:
+      return event_var(id);
+    case Op::EventField:
+      return event_field(id);
+    case Op::UserString:
+      return user_string(id);
+    case Op::TableGet:
+    case Op::TableSet:
+    case Op::TableAdd:
+    case Op::TableDelete:
+      return table_operation(id);
+    case Op::CellGet:
+    case Op::CellSet:
+    case Op::CellAdd:
+      return cell(id);
+    case Op::Emit:
+      return emit_record(id);
+    case Op::RequestExit:
+      return request_exit(id);
+    case Op::Jump:
+    case Op::Branch:
+    case Op::Fail:
+    case Op::Return:
+      break;
+  }
+  KTAP_UNREACHABLE();
+}
+
+void Selector::arithmetic(ValueId id) {
+  const Inst& of = inst(id);
+  AluOp op = AluOp::Add;
+  switch (of.op) {
+    case Op::Sub:
+      op = AluOp::Sub;
+      break;
+    case Op::Mul:
+      op = AluOp::Mul;
+      break;
+    case Op::And:
+      op = AluOp::And;
+      break;
+    case Op::Or:
+      op = AluOp::Or;
+      break;
+    case Op::Xor:
+      op = AluOp::Xor;
+      break;
+    default:
+      break;
+  }
+  ValueId a = of.operands[0], b = of.operands[1];
+  int32_t imm = 0;
+  if (op != AluOp::Sub && small_constant(a, &imm)) std::swap(a, b);
+  Reg dst = result_register(id, Reg::R1);
+  load_word(dst, payload_word(a, 0, false));
+  if (small_constant(b, &imm)) {
+    asm_.emit(bpf::alu64(op, dst, imm));
+  } else {
+    asm_.emit(bpf::alu64(op, dst, in_register(b, Reg::R2)));
+  }
+  store_result(id, dst);
+}
+
+/// eBPF divides unsigned: by the absolute values, then the sign. |x| = (x ^ s) - s with s = x
+/// >> 63.
+void Selector::divide(ValueId id) {
+  const Inst& of = inst(id);
+  bool is_quotient = of.op == Op::DivS;
+  int32_t imm = 0;
+  bool by_positive = small_constant(of.operands[1], &imm) && imm > 0;
+  load_word(Reg::R1, payload_word(of.operands[0], 0, false));
+  asm_.emit(bpf::mov64(Reg::R3, Reg::R1));
+  asm_.emit(bpf::alu64(AluOp::Arsh, Reg::R3, 63));
+  asm_.emit(bpf::alu64(AluOp::Xor, Reg::R1, Reg::R3));
+  asm_.emit(bpf::alu64(AluOp::Sub, Reg::R1, Reg::R3));
+  AluOp op = is_quotient ? AluOp::Div : AluOp::Mod;
+  if (by_positive) {
+    asm_.emit(bpf::alu64(op, Reg::R1, imm));
+  } else {
+    load_word(Reg::R2, payload_word(of.operands[1], 0, false));
+    asm_.emit(bpf::mov64(Reg::R4, Reg::R2));
+    asm_.emit(bpf::alu64(AluOp::Arsh, Reg::R4, 63));
+    asm_.emit(bpf::alu64(AluOp::Xor, Reg::R2, Reg::R4));
+    asm_.emit(bpf::alu64(AluOp::Sub, Reg::R2, Reg::R4));
+    asm_.emit(bpf::alu64(op, Reg::R1, Reg::R2));
+    if (is_quotient) asm_.emit(bpf::alu64(AluOp::Xor, Reg::R3, Reg::R4));
+  }
+  asm_.emit(bpf::alu64(AluOp::Xor, Reg::R1, Reg::R3));
+  asm_.emit(bpf::alu64(AluOp::Sub, Reg::R1, Reg::R3));
+  store_result(id, Reg::R1);
+}
+
+void Selector::shift(ValueId id) {
+  const Inst& of = inst(id);
+  AluOp op = of.op == Op::Shl ? AluOp::Lsh : AluOp::Arsh;
+  Reg dst = result_register(id, Reg::R1);
+  Word count = payload_word(of.operands[1], 0, false);
+  load_word(dst, payload_word(of.operands[0], 0, false));
+  if (count.kind == Word::Kind::Imm) {
+    asm_.emit(bpf::alu64(op, dst, static_cast<int32_t>(count.imm & 63)));
+  } else {
+    load_word(Reg::R2, count);
+    asm_.emit(bpf::alu64(AluOp::And, Reg::R2, 63));
+    asm_.emit(bpf::alu64(op, dst, Reg::R2));
+  }
+  store_result(id, dst);
+}
+
+// ---- conditions
+// ---------------------------------------------------------------------------------------------
+
+/// A condition that is kept: 1, unless the jump says no. R0 is free: conditions use R1 to R5 alone.
+void Selector::condition_value(ValueId id) {
+  bpf::Label done = asm_.make_label();
+  asm_.emit(bpf::mov64(Reg::R0, 0));
+  jump_if(id, false, done);
+  asm_.emit(bpf::mov64(Reg::R0, 1));
+  asm_.bind(done);
+  store_result(id, Reg::R0);
+}
+
+/// For conditions that turn out constant. Still a conditional jump: kernels refuse code that no
+/// edge leads to.
+void Selector::jump_constant(bool is_taken, bpf::Label target) {
+  asm_.emit(bpf::mov64(Reg::R1, 0));
+  asm_.jump_to_if(is_taken ? JumpOp::Eq : JumpOp::Ne, Reg::R1, 0, target);
+}
+
+/// Goes to `target` when the condition is `sense`, else on.
+void Selector::jump_if(ValueId condition, bool sense, bpf::Label target) {
+  const Inst& of = inst(condition);
+  // condition_value() asks for a value's own operation; a Branch on a kept one tests the word.
+  switch (of.op) {
+    case Op::Not:
+      if (order_.fused[of.operands[0].index]) return jump_if(of.operands[0], !sense, target);
+      return asm_.jump_to_if(sense ? JumpOp::Eq : JumpOp::Ne, in_register(of.operands[0], Reg::R1),
+                             0, target);
+    case Op::IsNil: {
+      Word tag = tag_word(of.operands[0]);
+      if (tag.kind == Word::Kind::Imm) {
+        return jump_constant((tag.imm == 0) == sense, target);
+      }
+      Reg reg = tag.kind == Word::Kind::Reg ? tag.reg : Reg::R1;
+      load_word(reg, tag);
+      return asm_.jump_to_if(sense ? JumpOp::Eq : JumpOp::Ne, reg, 0, target);
+    }
+    case Op::StrEq:
+    case Op::StrGlob:
+      return string_jump(condition, sense, target);
+    default:
+      return compare_jump(condition, sense, target);
+  }
+}
+
+void Selector::compare_jump(ValueId condition, bool sense, bpf::Label target) {
+  const Inst& of = inst(condition);
+  JumpOp op = JumpOp::Eq;
+  switch (of.op) {
+    case Op::Eq:
+      op = sense ? JumpOp::Eq : JumpOp::Ne;
+      break;
+    case Op::Ne:
+      op = sense ? JumpOp::Ne : JumpOp::Eq;
+      break;
+    case Op::Lt:
+      op = sense ? JumpOp::SLt : JumpOp::SGe;
+      break;
+    case Op::Le:
+      op = sense ? JumpOp::SLe : JumpOp::SGt;
+      break;
+    default:
+      KTAP_UNREACHABLE();
+  }
+  int32_t imm = 0;
+  Reg a = in_register(of.operands[0], Reg::R1);
+  if (small_constant(of.operands[1], &imm)) {
+    asm_.jump_to_if(op, a, imm, target);
+  } else {
+    asm_.jump_to_if(op, a, in_register(of.operands[1], Reg::R2), target);
+  }
+}
+
+// ---- control
+// ------------------------------------------------------------------------------------------------
+
+void Selector::go_to_block(ssa::BlockId block) {
+  if (block != next_block_) asm_.jump_to(block_labels_[block.index]);
+}
+
+void Selector::branch(ssa::BlockId block, ValueId condition) {
+  const ssa::Block& b = function_.blocks[block.index];
+  std::vector<std::pair<Word, Word>> yes, no;
+  if (auto only = constant_successor(function_, b)) {
+    edge_moves(block, *only, yes);
+    parallel_moves(std::move(yes));
+    return go_to_block(b.succs[*only]);
+  }
+  edge_moves(block, 0, yes);
+  edge_moves(block, 1, no);
+  auto test = [&](bool sense, bpf::Label target) {
+    if (order_.fused[condition.index]) return jump_if(condition, sense, target);
+    asm_.jump_to_if(sense ? JumpOp::Ne : JumpOp::Eq, in_register(condition, Reg::R1), 0, target);
+  };
+  if (yes.empty() && b.succs[1] == next_block_) {
+    test(true, block_labels_[b.succs[0].index]);
+    return parallel_moves(std::move(no));
+  }
+  bpf::Label otherwise = no.empty() ? block_labels_[b.succs[1].index] : asm_.make_label();
+  test(false, otherwise);
+  bool has_moves = !no.empty();
+  parallel_moves(std::move(yes));
+  if (!has_moves) return go_to_block(b.succs[0]);
+  asm_.jump_to(block_labels_[b.succs[0].index]);
+  asm_.bind(otherwise);
+  parallel_moves(std::move(no));
+  go_to_block(b.succs[1]);
+}
+
+void Selector::control(ValueId id) {
+  const Inst& of = inst(id);
+  if (of.op == Op::Return) {
+    if (next_block_.valid()) asm_.jump_to(out_);
+    return;  // the last block falls through
+  }
+  KTAP_CHECK(of.op == Op::Fail);
+  uint32_t row = unit_.failure_row(static_cast<uint32_t>(of.imm), job_.handler);
+  auto [it, is_new] = failures_.emplace(row, bpf::Label{});
+  if (is_new) it->second = count_and_resume(row, out_);
+  asm_.jump_to(it->second);
+}
+
+// ---- the control page
+// ---------------------------------------------------------------------------------------
+
+void Selector::cell(ValueId id) {
+  const Inst& of = inst(id);
+  Reg value = Reg::R2;
+  if (of.op != Op::CellGet) value = in_register(of.operands[0], Reg::R2);
+  asm_.load_map_value(Reg::R1, unit_.unit.control_map,
+                      Control::kCells + 8 * static_cast<uint32_t>(of.imm));
+  if (of.op == Op::CellSet) {
+    asm_.emit(bpf::store(Size::DW, Reg::R1, 0, value));
+  } else if (of.op == Op::CellAdd) {
+    asm_.emit(bpf::atomic(bpf::AtomicOp::Add, Size::DW, Reg::R1, 0, value));
+  } else {
+    Reg dst = result_register(id, Reg::R1);
+    asm_.emit(bpf::load(Size::DW, dst, Reg::R1, 0));
+    store_result(id, dst);
+  }
+}
+
+/// The first exit() wins; two at the same moment on two CPUs: either.
+void Selector::request_exit(ValueId id) {
+  bpf::Label done = asm_.make_label();
+  Reg status = in_register(inst(id).operands[0], Reg::R2);
+  asm_.load_map_value(Reg::R1, unit_.unit.control_map, 0);
+  asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R1, Control::kArmed));
+  asm_.jump_to_if(JumpOp::Ne, Reg::R3, 1, done);
+  asm_.emit(bpf::store(Size::DW, Reg::R1, Control::kExitStatus, status));
+  asm_.emit(bpf::store(Size::DW, Reg::R1, Control::kArmed, 2));
+  asm_.bind(done);
+}
+
+void Selector::cold_code() {
+  asm_.set_line(0);
+  asm_.bind(out_);
+  asm_.emit(bpf::mov64(Reg::R0, 0));
+  asm_.emit(bpf::exit_insn());
+  for (const Cold& cold : cold_) {
+    asm_.set_line(cold.line);
+    asm_.bind(cold.label);
+    bump_counter(cold.row);
+    asm_.jump_to(cold.resume);
+  }
+}
+
+}  // namespace ktap::backend

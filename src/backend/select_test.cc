@@ -1,0 +1,429 @@
+// Single features on the test machine: what events give, strings, records byte by byte, filters,
+// limits.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "backend/subjects.h"
+#include "bpf/disassembler.h"
+
+namespace ktap::backend::testing_support {
+namespace {
+
+constexpr uint64_t kRegs = 0xffff880000001000;  // of the fake task, in kernel memory
+
+/// struct pt_regs of x86-64 with the number and recognisable arguments.
+Bytes fake_registers(int64_t nr) {
+  Bytes regs(168);
+  auto put = [&](size_t at, int64_t value) { std::memcpy(&regs[at], &value, 8); };
+  put(112, int64_t{0x1234567800000000} | 0xffffff9c);  // di: AT_FDCWD, with rubbish above
+  put(104, 0x7fff0000);                                // si
+  put(96, 0x5555555500000003);                         // dx
+  put(56, 4);
+  put(72, 5);
+  put(64, 6);
+  put(120, nr);
+  return regs;
+}
+
+std::vector<int64_t> words(const Bytes& record, size_t from, size_t count) {
+  std::vector<int64_t> out;
+  for (size_t i = 0; i < count; ++i) out.push_back(as_int(record, from + 8 * i));
+  return out;
+}
+
+TEST(Select, SyscallEntry) {
+  Subject s;
+  syscall_enter(s);
+  auto result = s.emit_unit();
+  ASSERT_TRUE(result.failures.empty());
+  ASSERT_EQ(result.unit.programs.size(), 1u);
+  const bpf::Program& program = result.unit.programs[0];
+  EXPECT_EQ(program.kind, bpf::ProgramKind::RawTracepoint);
+  EXPECT_EQ(program.attach_to, "sys_enter");
+  EXPECT_EQ(program.name, "h3_1");
+  FakeKernel kernel(result.unit, s.cells);
+  kernel.machine.task.cpu = 1;
+  kernel.machine.task.kernel_memory[kRegs] = fake_registers(17);
+  for (uint64_t nr : {17u, 3u, 18u, 5000u}) {
+    ASSERT_EQ(kernel.run(context_of({kRegs, nr})), "");
+  }
+  ASSERT_EQ(kernel.run(context_of({kRegs, UINT64_MAX})), "");
+  ASSERT_EQ(kernel.machine.records().size(), 1u) << "only number 17 is one of the group's";
+  const Bytes& record = kernel.machine.records()[0].data;
+  EXPECT_EQ(kernel.machine.records()[0].flags, 1);  // BPF_RB_NO_WAKEUP
+  EXPECT_EQ(record.size(), result.unit.sites[0].size_bytes);
+  EXPECT_EQ(as_int(record), int64_t{1} << 32);  // site 0, cpu 1
+  int64_t name = s.module.intern("sys_enter_pread64");
+  EXPECT_EQ(words(record, 8, 13), (std::vector<int64_t>{100, 101, 1000, 2000, 1, 123456789, 42, 17,
+                                                        -100, 0x7fff0000, 3, 201, name}));
+  EXPECT_EQ(
+      words(record, result.unit.sites[0].raw_offset_bytes, 7),
+      (std::vector<int64_t>{17, 0x12345678ffffff9c, 0x7fff0000, 0x5555555500000003, 4, 5, 6}));
+}
+
+TEST(Select, SyscallExit) {
+  for (uint32_t nr_size : {8u, 4u}) {
+    Subject s;
+    syscall_exit(s);
+    s.facts.syscall_regs.nr_size_bytes = nr_size;
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty());
+    EXPECT_EQ(result.unit.programs[0].attach_to, "sys_exit");
+    FakeKernel kernel(result.unit, s.cells);
+    for (int64_t nr : {17, 1, -1}) {
+      kernel.machine.task.kernel_memory[kRegs] = fake_registers(nr);
+      ASSERT_EQ(kernel.run(context_of({kRegs, static_cast<uint64_t>(-9)})), "");
+    }
+    ASSERT_EQ(kernel.run(context_of({1, 0})), "");  // unreadable registers
+    ASSERT_EQ(kernel.machine.records().size(), 1u);
+    int64_t name = s.module.intern("sys_exit_pread64");
+    EXPECT_EQ(words(kernel.machine.records()[0].data, 8, 5),
+              (std::vector<int64_t>{17, -9, name, 17, -9}));
+  }
+}
+
+Bytes fake_record() {
+  Bytes record = context_of(std::vector<uint64_t>(8, 0));
+  auto put = [&](size_t at, int64_t value, size_t size) { std::memcpy(&record[at], &value, size); };
+  put(0, -1, 8);  // the kernel's pointer
+  put(8, -2, 1);
+  put(9, -2, 1);
+  put(10, -3, 2);
+  put(12, -4, 4);
+  put(16, -5, 4);
+  std::memcpy(&record[20], "sixteen chars!!!", 16);
+  put(36, 6 << 16 | 64, 4);
+  put(40, -6, 8);
+  put(48, 4 << 16 | (70 - 52), 4);
+  put(54, -7, 4);
+  for (char c : std::string("/proc\0rel\0", 10)) record.push_back(static_cast<uint8_t>(c));
+  record.resize(80, 0xaa);
+  return record;
+}
+
+TEST(Select, TracepointFields) {
+  Subject s;
+  tracepoint(s);
+  auto result = s.emit_unit();
+  ASSERT_TRUE(result.failures.empty());
+  EXPECT_EQ(result.unit.programs[0].kind, bpf::ProgramKind::Tracepoint);
+  EXPECT_EQ(result.unit.programs[0].tracefs_id, 321);
+  FakeKernel kernel(result.unit, s.cells);
+  ASSERT_EQ(kernel.run(fake_record()), "");
+  ASSERT_EQ(kernel.machine.records().size(), 1u);
+  const Bytes& record = kernel.machine.records()[0].data;
+  const SiteLayout& site = result.unit.sites[0];
+  auto arg = [&](size_t i) { return as_int(record, site.arg_offset_bytes[i]); };
+  auto text = [&](size_t i, size_t size) {
+    auto begin = record.begin() + site.arg_offset_bytes[i];
+    return Bytes(begin, begin + static_cast<int64_t>(size));
+  };
+  EXPECT_EQ(arg(0), -2);
+  EXPECT_EQ(arg(1), 254);
+  EXPECT_EQ(arg(2), -3);
+  EXPECT_EQ(arg(3), 0xfffffffc);
+  EXPECT_EQ(arg(4), -5);
+  EXPECT_EQ(text(5, 16), padded("sixteen chars!!!", 16));
+  EXPECT_EQ(text(6, 64), padded("/proc", 64));
+  EXPECT_EQ(arg(7), -6);
+  EXPECT_EQ(text(8, 64), padded("rel", 64));
+  EXPECT_EQ(arg(9), -7);
+
+  // The raw copy ends with the last dynamic byte; its first 8 are a proper header again.
+  uint32_t raw = site.raw_offset_bytes;
+  EXPECT_EQ(as_int(record, raw), 74);
+  EXPECT_EQ(as_int(record, raw + 8), int64_t{101} << 32 | 321);
+  Bytes want = fake_record();
+  EXPECT_EQ(Bytes(record.begin() + raw + 16, record.begin() + raw + 8 + 74),
+            Bytes(want.begin() + 8, want.begin() + 74));
+}
+
+// A dynamic field that points past the readable memory: the fixed part alone.
+TEST(Select, RawRecordFallsBackToTheFixedPart) {
+  Subject s;
+  tracepoint(s);
+  auto result = s.emit_unit();
+  FakeKernel kernel(result.unit, s.cells);
+  Bytes record = fake_record();
+  int64_t far = 0xffff << 16 | 64;
+  std::memcpy(&record[36], &far, 4);
+  ASSERT_EQ(kernel.run(record), "");
+  EXPECT_EQ(as_int(kernel.machine.records()[0].data, result.unit.sites[0].raw_offset_bytes), 64);
+}
+
+TEST(Select, TracepointOfWhichNothingIsReadIsRaw) {
+  Subject s;
+  tracepoint_name_only(s);
+  auto result = s.emit_unit();
+  ASSERT_TRUE(result.failures.empty());
+  const bpf::Program& program = result.unit.programs[0];
+  EXPECT_EQ(program.kind, bpf::ProgramKind::RawTracepoint);
+  EXPECT_EQ(program.attach_to, "sched_switch");
+  EXPECT_EQ(program.tracefs_id, 321);
+  FakeKernel kernel(result.unit, s.cells);
+  ASSERT_EQ(kernel.run({}), "") << "the context is not looked at";
+  EXPECT_EQ(kernel.outcome(0).tables[0].at(word(s.group.name_ids[0])), 1);
+}
+
+TEST(Select, DeltaTablesFollowTheGeneration) {
+  Subject s;
+  tracepoint_name_only(s);
+  auto result = s.emit_unit();
+  const Table& table = result.unit.tables[0];
+  ASSERT_EQ(table.layout, TableLayout::Delta);
+  FakeKernel kernel(result.unit, s.cells);
+  kernel.machine.task.cpu = 1;
+  for (int64_t generation : {0, 1, 1}) {
+    kernel.set_control(Control::kGeneration, generation);
+    ASSERT_EQ(kernel.run({}), "");
+  }
+  Bytes key = word(s.group.name_ids[0]);
+  EXPECT_EQ(kernel.machine.value(table.maps[0], key, 1), word(1));
+  EXPECT_EQ(kernel.machine.value(table.maps[1], key, 1), word(2));
+  EXPECT_EQ(kernel.machine.value(table.maps[1], key, 0), word(0));
+}
+
+TEST(Select, UserStrings) {
+  for (size_t length : {0u, 5u, 255u, 256u, 300u}) {
+    Subject s;
+    user_text(s);
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    FakeKernel kernel(result.unit, s.cells);
+    kernel.machine.task.kernel_memory[kRegs] = fake_registers(0);
+    std::string text(length, 'x');
+    kernel.machine.task.user_memory[0x7fff0000] = padded(text, length + 1);
+    ASSERT_EQ(kernel.run(context_of({kRegs, 0})), "");
+    const Bytes& record = kernel.machine.records()[0].data;
+    EXPECT_EQ(as_int(record, 8), 1);
+    EXPECT_EQ(Bytes(record.begin() + 16, record.end()), padded(text, 256)) << length;
+    Bytes key = padded(text, 256), five = word(5);
+    key.insert(key.end(), five.begin(), five.end());
+    EXPECT_EQ(kernel.outcome(0).tables[0].at(key), 2);
+  }
+}
+
+TEST(Select, UserStringAtABadAddressIsNil) {
+  Subject s;
+  user_text(s);
+  auto result = s.emit_unit();
+  FakeKernel kernel(result.unit, s.cells);
+  kernel.machine.task.kernel_memory[kRegs] = fake_registers(0);
+  ASSERT_EQ(kernel.run(context_of({kRegs, 0})), "");
+  EXPECT_EQ(as_int(kernel.machine.records()[0].data, 8), 0);
+  EXPECT_TRUE(kernel.outcome(0).tables[0].empty());
+}
+
+TEST(Select, TwoReadStringsMeetInAPhi) {
+  for (int64_t cell : {0, 1}) {
+    Subject s;
+    merged_text(s);
+    s.cells[0] = cell;
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    FakeKernel kernel(result.unit, s.cells);
+    kernel.machine.task.user_memory[static_cast<uint64_t>(s.cells[1])] = padded(kUserText, 14);
+    ASSERT_EQ(kernel.run(context_of({0, 0})), "");
+    const Bytes& record = kernel.machine.records()[0].data;
+    EXPECT_EQ(Bytes(record.begin() + 8, record.begin() + 24),
+              padded(cell != 0 ? kUserText : kComm, 16));
+    EXPECT_EQ(words(record, 24, 3), (std::vector<int64_t>{cell == 0, cell == 1, cell == 1}));
+  }
+}
+
+TEST(Select, FiltersAndTheGate) {
+  Subject s;
+  filtered(s);
+  auto result = s.emit_unit();
+  ASSERT_EQ(result.unit.programs.size(), 2u);
+  EXPECT_EQ(result.unit.programs[0].handler, bpf::kNoHandler);
+  FakeKernel kernel(result.unit, s.cells);
+  auto hits = [&](uint64_t nr) {
+    kernel.machine.clear_records();
+    EXPECT_EQ(kernel.run(context_of({kRegs, nr}), 0), "");
+    EXPECT_EQ(kernel.run(context_of({kRegs, nr}), 1), "");
+    return kernel.machine.records().size();
+  };
+  EXPECT_EQ(hits(0), 0u) << "before exec";
+  kernel.machine.task.tgid = 99;
+  EXPECT_EQ(hits(59), 0u);
+  EXPECT_EQ(kernel.control(Control::kStarted), 0) << "another process's exec";
+  kernel.machine.task.tgid = 100;
+  EXPECT_EQ(hits(322), 0u) << "execveat itself is not in this group";
+  EXPECT_EQ(kernel.control(Control::kStarted), 1);
+  EXPECT_EQ(hits(0), 1u);
+  EXPECT_EQ(words(kernel.machine.records()[0].data, 8, 2), (std::vector<int64_t>{100, 0}));
+  kernel.machine.task.cpu = 1;
+  EXPECT_EQ(hits(0), 0u) << "another cpu";
+  kernel.machine.task.cpu = 0;
+  kernel.machine.task.tgid = 99;
+  EXPECT_EQ(hits(0), 0u) << "another process";
+  kernel.machine.task.tgid = 100;
+  for (int64_t armed : {0, 2}) {
+    kernel.set_control(Control::kArmed, armed);
+    EXPECT_EQ(hits(0), 0u) << "not armed";
+  }
+}
+
+TEST(Select, AFullRingIsCounted) {
+  Subject s;
+  filtered(s);
+  s.options = Options();
+  auto result = s.emit_unit();
+  FakeKernel kernel(result.unit, s.cells);
+  kernel.machine.ring_full = true;
+  ASSERT_EQ(kernel.run(context_of({kRegs, 0})), "");
+  EXPECT_EQ(kernel.outcome(0).counters, (std::map<std::string, uint64_t>{{"ring printf", 1}}));
+  ASSERT_EQ(result.unit.counters.size(), 1u);
+  EXPECT_EQ(result.unit.counters[0].line, 7u);
+}
+
+TEST(Select, ExitSitesWakeTheReader) {
+  Subject s;
+  s.add_site({{Type::Int}});
+  s.module.sites[0].kind = ssa::SiteKind::Exit;
+  Builder& b = s.builder;
+  b.at(b.block());
+  b.op(Op::Emit, {b.integer(3)}, 0);
+  b.op(Op::RequestExit, {b.integer(3)});
+  b.ret();
+  auto result = s.emit_unit();
+  FakeKernel kernel(result.unit, s.cells);
+  for (int i = 0; i < 2; ++i) ASSERT_EQ(kernel.run(context_of({kRegs, 0})), "");
+  ASSERT_EQ(kernel.machine.records().size(), 1u) << "nothing starts after exit()";
+  EXPECT_EQ(kernel.machine.records()[0].flags, 2);
+  EXPECT_EQ(kernel.control(Control::kExitStatus), 3);
+  EXPECT_EQ(kernel.control(Control::kArmed), 2);
+}
+
+TEST(Select, GlobsOnLongStrings) {
+  struct Case {
+    std::string text;
+    std::vector<int64_t> want;
+  };
+  for (const Case& c : {Case{"/proc/self.conf", {1, 1, 0}}, Case{"/proc", {0, 0, 0}},
+                        Case{"/usr/lib64/x", {0, 0, 1}}, Case{"", {0, 0, 0}},
+                        Case{".conf", {0, 1, 0}}, Case{"lib64", {0, 0, 1}},
+                        Case{".confx", {0, 0, 0}}, Case{std::string(251, 'x') + ".conf", {0, 1, 0}},
+                        Case{std::string(251, 'x') + "lib64", {0, 0, 1}},
+                        Case{std::string(252, 'x') + ".conf", {0, 0, 0}}}) {
+    Subject s;
+    wide_globs(s);
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    FakeKernel kernel(result.unit, s.cells);
+    kernel.machine.task.kernel_memory[kRegs] = fake_registers(0);
+    kernel.machine.task.user_memory[0x7fff0000] = padded(c.text, c.text.size() + 1);
+    ASSERT_EQ(kernel.run(context_of({kRegs, 0})), "");
+    EXPECT_EQ(words(kernel.machine.records()[0].data, 8, 3), c.want) << c.text;
+  }
+}
+
+TEST(Select, PhisOfALoopThatSwap) {
+  Subject s;
+  swapping_loop(s);
+  auto result = s.emit_unit();
+  FakeKernel kernel(result.unit, s.cells);
+  ASSERT_EQ(kernel.run(context_of({0, 0})), "");
+  EXPECT_EQ(kernel.outcome(1).cells[0], 21);
+}
+
+// ---- limits
+// -------------------------------------------------------------------------------------------------
+
+TEST(Limits, StackAtItsEdge) {
+  auto refusal = [](int count) {
+    Subject s;
+    many_alive(s, count);
+    return s.refusal();
+  };
+  // 63 words beside the temporary one, and four registers; one of the values dies where its sum is
+  // born, but not before.
+  int fits = 0;
+  for (int count = 1; count < 100 && refusal(count).empty(); ++count) fits = count;
+  EXPECT_EQ(fits, 66);
+  EXPECT_EQ(refusal(fits + 1), "needs 520 bytes of stack, 512 are there");
+}
+
+TEST(Limits, TheLastFittingFunctionRuns) {
+  Subject s;
+  many_alive(s, 66);
+  auto result = s.emit_unit();
+  FakeKernel kernel(result.unit, s.cells);
+  ASSERT_EQ(kernel.run(context_of({0, 0})), "");
+  EXPECT_EQ(kernel.outcome(1).cells[0], 66);
+}
+
+TEST(Limits, ShortStringsMoveToScratch) {
+  Subject s;
+  many_texts(s);
+  auto result = s.emit_unit();
+  ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+  FakeKernel kernel(result.unit, s.cells);
+  ASSERT_EQ(kernel.run(context_of({0, 0})), "");
+  const Bytes& record = kernel.machine.records()[0].data;
+  for (size_t i = 0; i < 30; ++i) {
+    auto begin = record.begin() + static_cast<int64_t>(8 + 16 * i);
+    EXPECT_EQ(Bytes(begin, begin + 16), padded(kComm, 16));
+  }
+  EXPECT_EQ(kernel.outcome(0).tables[0].at(padded(kComm, 16)), 1);
+}
+
+TEST(Limits, Refusals) {
+  Subject wide;
+  wide.add_table({{ssa::KeyPart::Kind::Bytes, 512}, {ssa::KeyPart::Kind::Int, 8}}, false);
+  wide.builder.at(wide.builder.block());
+  ValueId comm = execname(wide.builder);
+  wide.builder.op(Op::TableAdd, {comm, wide.builder.integer(1), wide.builder.integer(1)}, 0);
+  wide.builder.ret();
+  EXPECT_EQ(wide.refusal(), "a key of 520 bytes in table t0; at most 512 fit");
+
+  Subject ppid;
+  ppid.module.cells = {"c"};
+  ppid.builder.at(ppid.builder.block());
+  ppid.builder.op(Op::CellSet, {variable(ppid.builder, BuiltinVar::Ppid)}, 0);
+  ppid.builder.ret();
+  EXPECT_EQ(ppid.refusal(), "ppid is not there yet in the kernel");
+
+  Subject glob;
+  glob.module.cells = {"c"};
+  BlockId entry = glob.builder.block(), yes = glob.builder.block(), no = glob.builder.block();
+  glob.builder.at(entry);
+  ValueId name = execname(glob.builder);
+  ValueId hit = glob.builder.op(Op::StrGlob, {name}, glob.module.intern("a?c"));
+  glob.builder.branch(hit, yes, no);
+  for (BlockId block : {yes, no}) {
+    glob.builder.at(block);
+    if (block == yes) glob.builder.op(Op::CellSet, {glob.builder.integer(1)}, 0);
+    glob.builder.ret();
+  }
+  EXPECT_EQ(glob.refusal(), "a glob that is more than a prefix, suffix or middle");
+}
+
+TEST(Emit, NamesTheJobThatFailsAndGoesOn) {
+  Subject s;
+  many_alive(s, 100);
+  Builder small;
+  small.at(small.block());
+  small.ret();
+  std::vector<Job> jobs{{&s.builder.function, &s.group, 0, 0}, {&small.function, &s.group, 1, 0}};
+  auto result = emit(jobs, s.module, s.facts, s.options);
+  ASSERT_EQ(result.failures.size(), 1u);
+  EXPECT_EQ(result.failures[0].job, 0u);
+  ASSERT_EQ(result.unit.programs.size(), 1u);
+  EXPECT_EQ(result.unit.programs[0].handler, 1u);
+}
+
+TEST(Emit, EveryInstructionHasItsLine) {
+  Subject s;
+  tracepoint_name_only(s);
+  for (ssa::Inst& inst : s.builder.function.values) inst.line = 12;
+  auto result = s.emit_unit();
+  const bpf::Program& program = result.unit.programs[0];
+  ASSERT_EQ(program.lines.size(), program.code.size());
+  EXPECT_GT(std::count(program.lines.begin(), program.lines.end(), 12u), 20);
+  EXPECT_EQ(result.unit.counters[0].line, 12u);
+}
+
+}  // namespace
+}  // namespace ktap::backend::testing_support

@@ -1,0 +1,139 @@
+// Strings: equality and globs over zero-padded words, strings of user memory. Conditions use R1 to
+// R5 alone.
+#include <algorithm>
+#include <string_view>
+
+#include "backend/selector.h"
+#include "base/check.h"
+
+namespace ktap::backend {
+
+using bpf::AluOp;
+using bpf::JumpOp;
+using bpf::Size;
+using ssa::Inst;
+using ssa::Op;
+using ssa::ValueId;
+
+void Selector::string_jump(ValueId id, bool sense, bpf::Label target) {
+  const Inst& of = inst(id);
+  if (of.op == Op::StrGlob) return glob_jump(id, sense, target);
+  bool is_bytes = false;
+  for (ValueId operand : of.operands) {
+    is_bytes = is_bytes || inst(operand).str_kind == ssa::StrKind::Bytes;
+  }
+  if (is_bytes) return equal_jump(of.operands[0], of.operands[1], sense, target);
+  // Two ids: interned, so equal ids are equal strings.
+  Reg a = in_register(of.operands[0], Reg::R1);
+  Reg b = in_register(of.operands[1], Reg::R2);
+  asm_.jump_to_if(sense ? JumpOp::Eq : JumpOp::Ne, a, b, target);
+}
+
+void Selector::equal_jump(ValueId a, ValueId b, bool sense, bpf::Label target) {
+  if (inst(a).op == Op::ConstStr) std::swap(a, b);
+  uint32_t words = payload_words(inst(a));
+  if (inst(b).op == Op::ConstStr) {
+    const std::string& text = module_.strings[static_cast<size_t>(inst(b).imm)];
+    // A NUL ends what was read; a literal with one inside equals nothing that was.
+    if (text.size() > inst(a).max_bytes || text.find('\0') != std::string::npos) {
+      return jump_constant(!sense, target);
+    }
+    words = std::min(words, static_cast<uint32_t>(text.size()) / 8 + 1);
+  } else {
+    words = std::max(words, payload_words(inst(b)));
+  }
+  bpf::Label differ = sense ? asm_.make_label() : target;
+  for (uint32_t i = 0; i < words; ++i) {
+    Word left = payload_word(a, i, true), right = payload_word(b, i, true);
+    if (left.kind == Word::Kind::Imm) std::swap(left, right);
+    load_word(Reg::R1, left);
+    if (right.kind == Word::Kind::Imm && right.imm == static_cast<int32_t>(right.imm)) {
+      asm_.jump_to_if(JumpOp::Ne, Reg::R1, static_cast<int32_t>(right.imm), differ);
+    } else {
+      load_word(Reg::R2, right);
+      asm_.jump_to_if(JumpOp::Ne, Reg::R1, Reg::R2, differ);
+    }
+  }
+  if (!sense) return;
+  asm_.jump_to(target);
+  asm_.bind(differ);
+}
+
+/// Goes to `mismatch` unless `what` stands at `position`; `at_end`: and the text ends behind it.
+void Selector::match_at(const Word& text, uint32_t position, std::string_view what, bool at_end,
+                        uint32_t bytes, bpf::Label mismatch) {
+  auto [base, offset] = memory_of(text);
+  auto test = [&, base = base, offset = offset](uint32_t index, uint8_t byte) {
+    auto at = static_cast<int16_t>(offset + static_cast<int32_t>(index));
+    asm_.emit(bpf::load(Size::B, Reg::R1, base, at));
+    asm_.jump_to_if(JumpOp::Ne, Reg::R1, byte, mismatch);
+  };
+  for (uint32_t i = 0; i < what.size(); ++i) test(position + i, static_cast<uint8_t>(what[i]));
+  uint32_t end = position + static_cast<uint32_t>(what.size());
+  if (at_end && end < bytes) test(end, 0);
+}
+
+void Selector::glob_jump(ValueId id, bool sense, bpf::Label target) {
+  std::string_view glob = module_.strings[static_cast<size_t>(inst(id).imm)];
+  ValueId operand = payload_owner(function_, inst(id).operands[0]);
+  bool open_front = !glob.empty() && glob.front() == '*';
+  if (open_front) glob.remove_prefix(1);
+  bool open_back = !glob.empty() && glob.back() == '*';
+  if (open_back) glob.remove_suffix(1);
+  open_back = open_back || (open_front && glob.empty());
+  if (glob.find_first_of("*?[]{}\\") != std::string_view::npos) {
+    return fail("a glob that is more than a prefix, suffix or middle");
+  }
+  if (inst(operand).str_kind != ssa::StrKind::Bytes) {
+    return fail("a glob on a string of the script");
+  }
+  uint32_t bytes = inst(operand).max_bytes;
+  if (glob.size() > bytes || glob.find('\0') != std::string_view::npos) {
+    return jump_constant(!sense, target);
+  }
+  if (glob.empty() && open_back) {  // "*"
+    return jump_constant(sense, target);
+  }
+  Word text = home_word(operand, 0);
+  bpf::Label matched = sense ? target : asm_.make_label();
+  bpf::Label failed = sense ? asm_.make_label() : target;
+  if (!open_front) {
+    match_at(text, 0, glob, !open_back, bytes, failed);
+  } else {
+    // Each place in turn; a text that has ended matches nowhere behind.
+    auto last = bytes - static_cast<uint32_t>(glob.size());
+    for (uint32_t position = 0; position <= last; ++position) {
+      bpf::Label next = position == last ? failed : asm_.make_label();
+      match_at(text, position, glob, !open_back, bytes, next);
+      if (position == last) break;
+      asm_.jump_to(matched);
+      asm_.bind(next);
+    }
+  }
+  if (sense) {
+    asm_.jump_to(target);
+    asm_.bind(failed);
+  } else {
+    asm_.bind(matched);
+  }
+}
+
+void Selector::user_string(ValueId id) {
+  const Inst& of = inst(id);
+  const Home& home = homes_.homes[id.index];
+  if (of.str_kind != ssa::StrKind::Bytes || of.max_bytes == 0)
+    return fail("user_string of no bytes");
+  bpf::Label done = asm_.make_label();
+  clear(home.payload, round_up8(of.max_bytes + 1) / 8);
+  load_word(Reg::R3, payload_word(of.operands[0], 0, false));
+  load_address(Reg::R1, home.payload);
+  asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(of.max_bytes + 1)));
+  asm_.call_helper(bpf::Helper::ProbeReadUserStr);
+  // -EFAULT: nil. Else the length with its NUL.
+  store_word(home.tag, 0);
+  asm_.jump_to_if(JumpOp::SLt, Reg::R0, 0, done);
+  store_word(home.tag, 1);
+  asm_.bind(done);
+}
+
+}  // namespace ktap::backend

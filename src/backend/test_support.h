@@ -1,0 +1,227 @@
+// For tests of `backend` alone: events and modules by hand, a direct evaluator of SSA, random
+// functions, and what a run leaves behind in one form, whoever ran it (evaluator, test machine,
+// kernel).
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "backend/unit.h"
+#include "bpf/interpreter.h"
+#include "schema/builtin_vars.h"
+#include "ssa/builder.h"
+
+namespace ktap::backend::testing_support {
+
+using bpf::Bytes;
+using ssa::BlockId;
+using ssa::Builder;
+using ssa::Op;
+using ssa::Type;
+using ssa::ValueId;
+
+constexpr const char* kComm = "ktap_backend";
+
+inline Bytes word(int64_t value) {
+  Bytes out(8);
+  std::memcpy(out.data(), &value, 8);
+  return out;
+}
+inline int64_t as_int(const Bytes& bytes, size_t at = 0) {
+  int64_t value = 0;
+  if (at + 8 <= bytes.size()) std::memcpy(&value, bytes.data() + at, 8);
+  return value;
+}
+inline Bytes padded(std::string_view text, size_t size) {
+  Bytes out(size);
+  std::memcpy(out.data(), text.data(), std::min(text.size(), size));
+  return out;
+}
+
+inline schema::EventPtr syscall_event(schema::EventKind kind, std::string name, int64_t nr) {
+  auto event = std::make_shared<schema::Event>();
+  event->system = "syscalls";
+  event->name = std::move(name);
+  event->kind = kind;
+  event->syscall_nr = nr;
+  event->fields.push_back({"__syscall_nr", "int", schema::FieldKind::Int, 8, 4, true});
+  if (kind == schema::EventKind::SyscallExit) {
+    event->fields.push_back({"ret", "long", schema::FieldKind::Int, 16, 8, true});
+  } else {
+    event->fields.push_back({"fd", "int", schema::FieldKind::Int, 16, 4, true});
+    event->fields.push_back({"buf", "char *", schema::FieldKind::Pointer, 24, 8, false});
+    event->fields.push_back({"count", "unsigned int", schema::FieldKind::Int, 32, 4, false});
+  }
+  return event;
+}
+
+/// "test:event" with one field of each kind; 64 bytes, then dynamic ones.
+inline schema::EventPtr record_event() {
+  auto event = std::make_shared<schema::Event>();
+  event->system = "sched";
+  event->name = "sched_switch";
+  event->tracefs_id = 321;
+  event->record_size_bytes = 64;
+  using schema::FieldKind;
+  event->fields = {{"i8", "char", FieldKind::Int, 8, 1, true},
+                   {"u8", "unsigned char", FieldKind::Int, 9, 1, false},
+                   {"i16", "short", FieldKind::Int, 10, 2, true},
+                   {"u32", "unsigned int", FieldKind::Int, 12, 4, false},
+                   {"i32", "int", FieldKind::Int, 16, 4, true},
+                   {"comm", "char[16]", FieldKind::CharArray, 20, 16, false},
+                   {"loc", "__data_loc char[]", FieldKind::DynString, 36, 4, false},
+                   {"p", "void *", FieldKind::Pointer, 40, 8, false},
+                   {"rel", "__rel_loc char[]", FieldKind::RelString, 48, 4, false},
+                   {"odd", "int", FieldKind::Int, 54, 4, true}};
+  return event;
+}
+
+/// What a run has changed.
+struct Outcome {
+  std::vector<std::map<Bytes, int64_t>> tables;  ///< both generations and all CPUs added up
+  std::vector<Bytes> records;                    ///< without the header's cpu
+  std::map<std::string, uint64_t> counters;      ///< those that are not 0
+  std::vector<int64_t> cells;
+  int64_t armed = 1;
+  int64_t exit_status = 0;
+  friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+
+inline std::string counter_name(const Counter& counter) {
+  if (counter.kind == Counter::Kind::Failure) return "failure " + std::to_string(counter.failure);
+  return (counter.cause == LossCause::RingFull ? "ring " : "table ") + counter.what;
+}
+
+/// Everything a test needs around one function.
+struct Subject {
+  Builder builder;
+  ssa::Module module;
+  ssa::EventGroup group;
+  Options options;
+  bpf::KernelFacts facts;
+  std::vector<int64_t> cells;
+
+  Subject() {
+    options.ring_bytes = 4096;
+    group.kind = schema::EventKind::SyscallEnter;
+    group.events = {syscall_event(schema::EventKind::SyscallEnter, "sys_enter_read", 0)};
+    group.name_ids = {module.intern("sys_enter_read")};
+  }
+
+  EmitResult emit_unit() {
+    std::string wrong = ssa::verify(builder.function, module);
+    if (!wrong.empty()) ADD_FAILURE() << wrong << "\n" << ssa::print(builder.function, module);
+    Job job{&builder.function, &group, 3, 1};
+    return emit({job}, module, facts, options);
+  }
+  /// The first failure's text, or "".
+  std::string refusal() {
+    auto result = emit_unit();
+    return result.failures.empty() ? "" : result.failures[0].text;
+  }
+  uint32_t add_table(std::vector<ssa::KeyPart> key, bool is_shared, uint32_t entries = 64) {
+    ssa::TableInfo info;
+    info.name = "t" + std::to_string(module.tables.size());
+    info.key = std::move(key);
+    info.max_entries = entries;
+    info.is_added = true;
+    info.is_read = info.is_set = info.is_deleted = is_shared;
+    module.tables.push_back(info);
+    return static_cast<uint32_t>(module.tables.size() - 1);
+  }
+  uint32_t add_site(std::vector<ssa::SiteArg> args, ssa::RawEvent raw = ssa::RawEvent::None) {
+    ssa::Site site;
+    site.kind = ssa::SiteKind::Printf;
+    site.args = std::move(args);
+    site.raw = raw;
+    site.line = 7;
+    module.sites.push_back(site);
+    return static_cast<uint32_t>(module.sites.size() - 1);
+  }
+};
+
+/// The test machine with the unit's maps, armed, cells set.
+class FakeKernel {
+ public:
+  FakeKernel(const Unit& unit, const std::vector<int64_t>& cells, uint32_t cpus = 2)
+      : machine(unit.maps, cpus), unit_(unit), cpus_(cpus) {
+    machine.task.comm = kComm;
+    set_control(Control::kArmed, 1);
+    for (size_t i = 0; i < cells.size(); ++i) {
+      set_control(Control::kCells + 8 * static_cast<uint32_t>(i), cells[i]);
+    }
+  }
+  void set_control(uint32_t offset, int64_t value) {
+    Bytes page = machine.value(unit_.control_map, Bytes(4));
+    std::memcpy(page.data() + offset, &value, 8);
+    machine.set_value(unit_.control_map, Bytes(4), page);
+  }
+  int64_t control(uint32_t offset) const {
+    return as_int(machine.value(unit_.control_map, Bytes(4)), offset);
+  }
+  /// "" or what went wrong.
+  std::string run(const Bytes& context, size_t program = 0) {
+    auto result = machine.run(unit_.programs[program], context);
+    return result.ok() ? "" : result.error().message;
+  }
+  Outcome outcome(size_t cell_count) const {
+    Outcome out;
+    for (const Table& table : unit_.tables) {
+      std::map<Bytes, int64_t> content;
+      for (uint32_t map : {table.maps[0], table.maps[1]}) {
+        for (const Bytes& key : machine.keys(map)) {
+          if (table.layout == TableLayout::Shared) {
+            content[key] = as_int(machine.value(map, key));
+          } else {
+            for (uint32_t cpu = 0; cpu < cpus_; ++cpu)
+              add(content[key], machine.value(map, key, cpu));
+          }
+        }
+      }
+      out.tables.push_back(content);
+    }
+    for (const bpf::FakeRecord& record : machine.records()) {
+      out.records.push_back(record.data);
+      std::fill_n(out.records.back().begin() + 4, 4, 0);
+    }
+    for (size_t row = 0; row < unit_.counters.size(); ++row) {
+      uint64_t sum = 0;
+      Bytes key(4);
+      key[0] = static_cast<uint8_t>(row);
+      for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+        sum += static_cast<uint64_t>(as_int(machine.value(unit_.counter_map, key, cpu)));
+      }
+      if (sum != 0) out.counters[counter_name(unit_.counters[row])] += sum;
+    }
+    for (size_t i = 0; i < cell_count; ++i) {
+      out.cells.push_back(control(Control::kCells + 8 * static_cast<uint32_t>(i)));
+    }
+    out.armed = control(Control::kArmed);
+    out.exit_status = control(Control::kExitStatus);
+    return out;
+  }
+  bpf::Machine machine;
+
+ private:
+  static void add(int64_t& sum, const Bytes& value) {
+    sum = static_cast<int64_t>(static_cast<uint64_t>(sum) + static_cast<uint64_t>(as_int(value)));
+  }
+  const Unit& unit_;
+  uint32_t cpus_;
+};
+
+inline Bytes context_of(std::vector<uint64_t> words) {
+  Bytes out(words.size() * 8);
+  std::memcpy(out.data(), words.data(), out.size());
+  return out;
+}
+
+}  // namespace ktap::backend::testing_support

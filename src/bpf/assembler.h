@@ -1,0 +1,62 @@
+// Strings instructions together: labels, map references, the script line of each instruction.
+// `backend` writes through it; finish() gives the program's code. A jump farther than 16 bits reach
+// is an Error, not a crash: a handler can be that long.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/result.h"
+#include "bpf/helpers.h"
+#include "bpf/insn.h"
+#include "bpf/program.h"
+
+namespace ktap::bpf {
+
+/// A place in the code, bound once, jumped to from before or behind.
+struct Label {
+  uint32_t index = UINT32_MAX;
+};
+
+class Assembler {
+ public:
+  Label make_label();
+  /// The label means the next instruction from here on.
+  void bind(Label label);
+
+  void emit(Insn insn);
+  /// dst = value: one slot when 32 signed bits do, else two.
+  void load_const(Reg dst, int64_t value);
+  /// dst = the map itself, for helpers.
+  void load_map(Reg dst, uint32_t map);
+  /// dst = address of byte `offset` of the value of key 0 (Array).
+  void load_map_value(Reg dst, uint32_t map, uint32_t offset);
+  void call_helper(Helper helper);
+
+  void jump_to(Label target);
+  void jump_to_if(JumpOp op, Reg dst, Reg src, Label target);
+  void jump_to_if(JumpOp op, Reg dst, int32_t imm, Label target);
+
+  /// Script line of what follows; 0 unknown.
+  void set_line(uint32_t line) { line_ = line; }
+  size_t size() const { return code_.size(); }
+
+  /// Patches the jumps and moves code, lines and map references into `program`.
+  /// Requires: every label that is jumped to is bound. Errors: a jump out of range.
+  Result<void> finish(Program& program);
+
+ private:
+  struct Fixup {
+    uint32_t insn;
+    uint32_t label;
+  };
+
+  std::vector<Insn> code_;
+  std::vector<uint32_t> lines_;
+  std::vector<MapRef> maps_;
+  std::vector<uint32_t> labels_;  // by Label.index: instruction, UINT32_MAX unbound
+  std::vector<Fixup> fixups_;
+  uint32_t line_ = 0;
+};
+
+}  // namespace ktap::bpf

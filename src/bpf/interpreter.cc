@@ -1,0 +1,484 @@
+// The test machine's dispatch loop and its fake helpers.
+#include "bpf/interpreter.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "base/check.h"
+#include "bpf/decode.h"
+#include "bpf/disassembler.h"
+#include "bpf/helpers.h"
+
+namespace ktap::bpf {
+
+namespace {
+
+constexpr uint64_t kStackBytes = 512;
+constexpr uint64_t kStepLimit = 1'000'000;
+constexpr int64_t kEfault = -14;
+constexpr uint64_t kMapHandle = uint64_t{0xbf}
+                                << 56;  // a map as a helper's argument: not dereferenceable
+
+uint64_t alu(AluOp op, uint64_t a, uint64_t b, bool is64) {
+  uint32_t width = is64 ? 64 : 32;
+  if (!is64) {
+    a = static_cast<uint32_t>(a);
+    b = static_cast<uint32_t>(b);
+  }
+  uint64_t result = 0;
+  switch (op) {
+    case AluOp::Add:
+      result = a + b;
+      break;
+    case AluOp::Sub:
+      result = a - b;
+      break;
+    case AluOp::Mul:
+      result = a * b;
+      break;
+    case AluOp::Div:
+      result = b == 0 ? 0 : a / b;
+      break;
+    case AluOp::Or:
+      result = a | b;
+      break;
+    case AluOp::And:
+      result = a & b;
+      break;
+    case AluOp::Lsh:
+      result = a << (b & (width - 1));
+      break;
+    case AluOp::Rsh:
+      result = a >> (b & (width - 1));
+      break;
+    case AluOp::Neg:
+      result = ~a + 1;
+      break;
+    case AluOp::Mod:
+      result = b == 0 ? a : a % b;
+      break;
+    case AluOp::Xor:
+      result = a ^ b;
+      break;
+    case AluOp::Mov:
+      result = b;
+      break;
+    case AluOp::Arsh:
+      result = is64 ? static_cast<uint64_t>(static_cast<int64_t>(a) >> (b & 63))
+                    : static_cast<uint64_t>(static_cast<int32_t>(a) >> (b & 31));
+      break;
+  }
+  return is64 ? result : static_cast<uint32_t>(result);
+}
+
+template <class Signed, class Unsigned>
+bool compare(JumpOp op, Unsigned a, Unsigned b) {
+  auto sa = static_cast<Signed>(a);
+  auto sb = static_cast<Signed>(b);
+  switch (op) {
+    case JumpOp::Eq:
+      return a == b;
+    case JumpOp::Ne:
+      return a != b;
+    case JumpOp::Gt:
+      return a > b;
+    case JumpOp::Ge:
+      return a >= b;
+    case JumpOp::Lt:
+      return a < b;
+    case JumpOp::Le:
+      return a <= b;
+    case JumpOp::SGt:
+      return sa > sb;
+    case JumpOp::SGe:
+      return sa >= sb;
+    case JumpOp::SLt:
+      return sa < sb;
+    case JumpOp::SLe:
+      return sa <= sb;
+    case JumpOp::Set:
+      return (a & b) != 0;
+    default:
+      KTAP_UNREACHABLE();
+  }
+}
+
+bool holds(const Decoded& d, uint64_t a, uint64_t b) {
+  return d.is64 ? compare<int64_t, uint64_t>(d.jump, a, b)
+                : compare<int32_t, uint32_t>(d.jump, static_cast<uint32_t>(a),
+                                             static_cast<uint32_t>(b));
+}
+
+}  // namespace
+
+/// One run of one program. Anything wrong sets error_ and ends it.
+class Run {
+ public:
+  Run(Machine& machine, const Program& program) : machine_(machine), program_(program) {}
+  Result<uint64_t> go(const Bytes& context);
+
+ private:
+  using Region = Machine::Region;
+
+  void step();
+  void load_imm64(const Decoded& d);
+  void atomic(const Decoded& d);
+  void call(Helper helper);
+  void map_helper(Helper helper);
+  void probe_read(Helper helper);
+  void ring_helper(Helper helper);
+
+  void fail(std::string text) {
+    if (error_.empty()) error_ = std::move(text);
+  }
+  uint64_t read_reg(Reg reg) {
+    if (!known_[static_cast<int>(reg)])
+      fail(fmt::format("r{} is not initialised", static_cast<int>(reg)));
+    return regs_[static_cast<int>(reg)];
+  }
+  void write_reg(Reg reg, uint64_t value) {
+    if (reg == Reg::R10) fail("r10 is read-only");
+    regs_[static_cast<int>(reg)] = value;
+    known_[static_cast<int>(reg)] = true;
+  }
+  Bytes read_bytes(uint64_t address, uint64_t size);
+  void write_bytes(uint64_t address, const uint8_t* data, uint64_t size);
+  uint64_t read_memory(uint64_t address, Size size);
+  void write_memory(uint64_t address, Size size, uint64_t value);
+  std::optional<uint32_t> map_argument();
+
+  Machine& machine_;
+  const Program& program_;
+  uint64_t regs_[11] = {};
+  bool known_[11] = {};
+  size_t pc_ = 0;
+  bool done_ = false;
+  std::string error_;
+  std::vector<uint32_t> records_;  // reserved, not yet submitted
+};
+
+Bytes Run::read_bytes(uint64_t address, uint64_t size) {
+  Region* region = machine_.find(address, size);
+  if (region == nullptr) {
+    fail(fmt::format("read of {} bytes at {:#x} is outside every object", size, address));
+    return Bytes(size);
+  }
+  uint64_t offset = address & 0xffffffff;
+  for (uint64_t i = 0; i < size && !region->initialised.empty(); ++i) {
+    if (!region->initialised[offset + i]) {
+      fail(fmt::format("read of stack byte {} that nothing wrote",
+                       static_cast<int64_t>(offset + i) - static_cast<int64_t>(kStackBytes)));
+    }
+  }
+  auto begin = region->bytes.begin() + static_cast<int64_t>(offset);
+  return Bytes(begin, begin + static_cast<int64_t>(size));
+}
+
+void Run::write_bytes(uint64_t address, const uint8_t* data, uint64_t size) {
+  Region* region = machine_.find(address, size);
+  if (region == nullptr || !region->writable) {
+    fail(fmt::format("write of {} bytes at {:#x} is outside every writable object", size, address));
+    return;
+  }
+  uint64_t offset = address & 0xffffffff;
+  std::copy(data, data + size, region->bytes.begin() + static_cast<int64_t>(offset));
+  for (uint64_t i = 0; i < size && !region->initialised.empty(); ++i) {
+    region->initialised[offset + i] = true;
+  }
+}
+
+uint64_t Run::read_memory(uint64_t address, Size size) {
+  Bytes bytes = read_bytes(address, size_bytes(size));
+  uint64_t value = 0;
+  std::memcpy(&value, bytes.data(), bytes.size());
+  return value;
+}
+
+void Run::write_memory(uint64_t address, Size size, uint64_t value) {
+  uint8_t bytes[8];
+  std::memcpy(bytes, &value, sizeof(value));
+  if ((regs_[10] - address) <= kStackBytes && address % size_bytes(size) != 0) {
+    fail("misaligned stack access");
+  }
+  write_bytes(address, bytes, size_bytes(size));
+}
+
+Result<uint64_t> Run::go(const Bytes& context) {
+  size_t before = machine_.regions_.size();
+  uint32_t stack = machine_.add_region(Bytes(kStackBytes), true);
+  machine_.regions_[stack].initialised.assign(kStackBytes, false);
+  uint32_t ctx = machine_.add_region(context, false);
+  regs_[10] = machine_.address_of(stack) + kStackBytes;
+  regs_[1] = machine_.address_of(ctx);
+  known_[10] = known_[1] = true;
+  uint64_t steps = 0;
+  while (!done_ && error_.empty()) {
+    if (++steps > kStepLimit) fail("the program does not end");
+    if (pc_ >= program_.code.size()) {
+      fail("control leaves the code");
+      break;
+    }
+    size_t at = pc_;
+    step();
+    if (!error_.empty()) {
+      error_ = fmt::format("instruction {} ({}): {}", at, disassemble(program_.code[at]), error_);
+    }
+  }
+  if (error_.empty() && !records_.empty())
+    error_ = "a ring record is neither submitted nor discarded";
+  for (size_t i = before; i < machine_.regions_.size(); ++i) {
+    if (i != stack && i != ctx) continue;
+    machine_.regions_[i].live = false;
+    machine_.regions_[i].bytes = Bytes();
+  }
+  if (!error_.empty()) return Error{error_};
+  return regs_[0];
+}
+
+void Run::step() {
+  auto decoded = decode(program_.code[pc_]);
+  if (!decoded) {
+    fail("no such instruction");
+    return;
+  }
+  const Decoded& d = *decoded;
+  ++pc_;
+  auto imm = static_cast<uint64_t>(static_cast<int64_t>(d.imm));
+  auto offset = static_cast<uint64_t>(static_cast<int64_t>(d.off));
+  switch (d.form) {
+    case Form::AluReg:
+    case Form::AluImm: {
+      uint64_t a = d.alu == AluOp::Mov ? 0 : read_reg(d.dst);
+      write_reg(d.dst, alu(d.alu, a, d.form == Form::AluReg ? read_reg(d.src) : imm, d.is64));
+      break;
+    }
+    case Form::Load:
+      write_reg(d.dst, read_memory(read_reg(d.src) + offset, d.size));
+      break;
+    case Form::StoreReg:
+      write_memory(read_reg(d.dst) + offset, d.size, read_reg(d.src));
+      break;
+    case Form::StoreImm:
+      write_memory(read_reg(d.dst) + offset, d.size, imm);
+      break;
+    case Form::Atomic:
+      atomic(d);
+      break;
+    case Form::Jump:
+      pc_ += offset;
+      break;
+    case Form::JumpReg:
+      if (holds(d, read_reg(d.dst), read_reg(d.src))) pc_ += offset;
+      break;
+    case Form::JumpImm:
+      if (holds(d, read_reg(d.dst), imm)) pc_ += offset;
+      break;
+    case Form::Call:
+      call(static_cast<Helper>(d.imm));
+      for (int i = 1; i <= 5; ++i) known_[i] = false;
+      break;
+    case Form::Exit:
+      read_reg(Reg::R0);
+      done_ = true;
+      break;
+    case Form::LoadImm64:
+      load_imm64(d);
+      break;
+  }
+}
+
+void Run::load_imm64(const Decoded& d) {
+  if (pc_ >= program_.code.size()) {
+    fail("half of a two-slot load");
+    return;
+  }
+  uint64_t high = static_cast<uint32_t>(program_.code[pc_].imm);
+  size_t at = pc_ - 1;
+  ++pc_;
+  if (d.pseudo == kPseudoNone) {
+    write_reg(d.dst, high << 32 | static_cast<uint32_t>(d.imm));
+    return;
+  }
+  for (const MapRef& ref : program_.maps) {
+    if (ref.insn != at) continue;
+    if (!ref.value) {
+      write_reg(d.dst, kMapHandle | ref.map);
+    } else {
+      Machine::FakeMap& map = machine_.maps_[ref.map];
+      if (map.spec.kind != MapKind::Array)
+        fail("the value of a map that is not an array");
+      else
+        write_reg(d.dst, machine_.address_of(map.arrays[0]) + ref.offset);
+    }
+    return;
+  }
+  fail("no map reference here");
+}
+
+void Run::atomic(const Decoded& d) {
+  uint64_t address = read_reg(d.dst) + static_cast<uint64_t>(static_cast<int64_t>(d.off));
+  if (address % size_bytes(d.size) != 0) fail("misaligned atomic");
+  uint64_t old = read_memory(address, d.size);
+  uint64_t operand = read_reg(d.src);
+  switch (d.atomic) {
+    case AtomicOp::Add:
+      write_memory(address, d.size, old + operand);
+      break;
+    case AtomicOp::FetchAdd:
+      write_memory(address, d.size, old + operand);
+      write_reg(d.src, old);
+      break;
+    case AtomicOp::Xchg:
+      write_memory(address, d.size, operand);
+      write_reg(d.src, old);
+      break;
+    case AtomicOp::CmpXchg: {
+      uint64_t expected =
+          d.size == Size::W ? static_cast<uint32_t>(read_reg(Reg::R0)) : read_reg(Reg::R0);
+      if (old == expected) write_memory(address, d.size, operand);
+      write_reg(Reg::R0, old);
+      break;
+    }
+  }
+}
+
+std::optional<uint32_t> Run::map_argument() {
+  uint64_t handle = read_reg(Reg::R1);
+  if ((handle & kMapHandle) != kMapHandle || (handle & 0xffffffff) >= machine_.maps_.size()) {
+    fail("r1 is no map");
+    return std::nullopt;
+  }
+  return static_cast<uint32_t>(handle);
+}
+
+void Run::call(Helper helper) {
+  const FakeTask& task = machine_.task;
+  switch (helper) {
+    case Helper::MapLookupElem:
+    case Helper::MapUpdateElem:
+    case Helper::MapDeleteElem:
+      return map_helper(helper);
+    case Helper::ProbeReadUser:
+    case Helper::ProbeReadKernel:
+    case Helper::ProbeReadUserStr:
+    case Helper::ProbeReadKernelStr:
+      return probe_read(helper);
+    case Helper::RingbufReserve:
+    case Helper::RingbufSubmit:
+    case Helper::RingbufDiscard:
+      return ring_helper(helper);
+    case Helper::KtimeGetNs:
+      return write_reg(Reg::R0, task.ns);
+    case Helper::GetSmpProcessorId:
+      return write_reg(Reg::R0, task.cpu);
+    case Helper::GetCurrentPidTgid:
+      return write_reg(Reg::R0, uint64_t{task.tgid} << 32 | task.tid);
+    case Helper::GetCurrentUidGid:
+      return write_reg(Reg::R0, uint64_t{task.gid} << 32 | task.uid);
+    case Helper::GetCurrentCgroupId:
+      return write_reg(Reg::R0, task.cgroup);
+    case Helper::GetCurrentComm: {
+      Bytes comm(read_reg(Reg::R2));
+      if (comm.empty()) return fail("a comm of 0 bytes");
+      std::copy_n(task.comm.begin(), std::min(task.comm.size(), comm.size() - 1), comm.begin());
+      write_bytes(read_reg(Reg::R1), comm.data(), comm.size());
+      return write_reg(Reg::R0, 0);
+    }
+  }
+  fail("unknown helper");
+}
+
+void Run::map_helper(Helper helper) {
+  auto map = map_argument();
+  if (!map) return;
+  const MapSpec& spec = machine_.maps_[*map].spec;
+  Bytes key = read_bytes(read_reg(Reg::R2), spec.key_size_bytes);
+  if (!error_.empty()) return;
+  uint32_t cpu = machine_.task.cpu;
+  if (helper == Helper::MapLookupElem) return write_reg(Reg::R0, machine_.lookup(*map, key, cpu));
+  if (helper == Helper::MapDeleteElem) {
+    bool there = machine_.lookup(*map, key, cpu) != 0;
+    machine_.erase(*map, key);
+    return write_reg(Reg::R0, there ? 0 : static_cast<uint64_t>(int64_t{-2}));
+  }
+  Bytes value = read_bytes(read_reg(Reg::R3), spec.value_size_bytes);
+  uint64_t flags = read_reg(Reg::R4);
+  if (error_.empty()) {
+    write_reg(Reg::R0, static_cast<uint64_t>(machine_.update(*map, key, value, cpu, flags)));
+  }
+}
+
+void Run::probe_read(Helper helper) {
+  uint64_t dst = read_reg(Reg::R1);
+  uint64_t size = read_reg(Reg::R2);
+  uint64_t src = read_reg(Reg::R3);
+  bool is_user = helper == Helper::ProbeReadUser || helper == Helper::ProbeReadUserStr;
+  bool is_str = helper == Helper::ProbeReadUserStr || helper == Helper::ProbeReadKernelStr;
+  if (size > 1 << 20) return fail("a read of more than 1 MB");
+  auto byte_at = [&](uint64_t address) -> std::optional<uint8_t> {
+    const auto& memory = is_user ? machine_.task.user_memory : machine_.task.kernel_memory;
+    auto it = memory.upper_bound(address);
+    if (it != memory.begin()) {
+      --it;
+      if (address - it->first < it->second.size()) return it->second[address - it->first];
+    }
+    if (is_user) return std::nullopt;
+    Region* region = machine_.find(address, 1);
+    if (region == nullptr) return std::nullopt;
+    return region->bytes[address & 0xffffffff];
+  };
+  Bytes out;
+  bool fault = false;
+  while (out.size() < size && !fault) {
+    auto byte = byte_at(src + out.size());
+    // Like the kernel's: the byte after the last one that fits is not looked at, it becomes the
+    // NUL.
+    if (is_str && out.size() + 1 == size) byte = uint8_t{0};
+    fault = !byte.has_value();
+    if (byte) out.push_back(*byte);
+    if (is_str && byte == uint8_t{0}) break;
+  }
+  if (fault) out.assign(size, 0);
+  write_bytes(dst, out.data(), out.size());
+  // What the kernel may leave behind the NUL is not promised; the bytes must at least be the
+  // program's own.
+  if (machine_.find(dst, size) == nullptr) fail("the destination is smaller than the size given");
+  int64_t result = fault ? kEfault : is_str ? static_cast<int64_t>(out.size()) : 0;
+  write_reg(Reg::R0, static_cast<uint64_t>(result));
+}
+
+void Run::ring_helper(Helper helper) {
+  if (helper == Helper::RingbufReserve) {
+    auto map = map_argument();
+    if (!map) return;
+    if (machine_.maps_[*map].spec.kind != MapKind::RingBuffer) return fail("r1 is no ring buffer");
+    if (read_reg(Reg::R3) != 0) return fail("flags of ringbuf_reserve must be 0");
+    if (machine_.ring_full) return write_reg(Reg::R0, 0);
+    // Memory of a ring is whatever was there: 0xee shows a byte that the program forgot.
+    uint32_t region = machine_.add_region(Bytes(read_reg(Reg::R2), 0xee), true);
+    records_.push_back(region);
+    return write_reg(Reg::R0, machine_.address_of(region));
+  }
+  uint64_t address = read_reg(Reg::R1);
+  auto it = std::find_if(records_.begin(), records_.end(),
+                         [&](uint32_t region) { return machine_.address_of(region) == address; });
+  if (it == records_.end()) return fail("r1 is no reserved record");
+  auto flags = static_cast<int64_t>(read_reg(Reg::R2));
+  Region& region = machine_.regions_[*it];
+  region.live = false;
+  Bytes data = std::move(region.bytes);
+  region.bytes = Bytes();
+  if (helper == Helper::RingbufSubmit)
+    machine_.records_.push_back(FakeRecord{std::move(data), flags});
+  records_.erase(it);
+  known_[0] = false;
+}
+
+Result<uint64_t> Machine::run(const Program& program, const Bytes& context) {
+  return Run(*this, program).go(context);
+}
+
+}  // namespace ktap::bpf

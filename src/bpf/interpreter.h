@@ -1,0 +1,99 @@
+// A test eBPF machine: runs a Program purely, with fake maps and helpers and bounds-checked memory.
+// Tests of `backend` and the differential tests use it where there are no privileges; the product
+// never does. Stricter than a kernel where that helps: an uninitialised register or stack byte, a
+// lost ring record, a byte outside its object is an Error that names the instruction. Not a
+// verifier: it sees only the path that runs.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "bpf/program.h"
+
+namespace ktap::bpf {
+
+using Bytes = std::vector<uint8_t>;
+
+/// What the fake helpers answer.
+struct FakeTask {
+  uint32_t cpu = 0;
+  uint32_t tgid = 100;
+  uint32_t tid = 101;
+  uint32_t uid = 1000;
+  uint32_t gid = 2000;
+  uint64_t ns = 123456789;
+  uint64_t cgroup = 42;
+  std::string comm = "fake";
+  std::map<uint64_t, Bytes>
+      kernel_memory;  ///< by address; what probe_read_kernel finds beside the program's own
+  std::map<uint64_t, Bytes> user_memory;
+};
+
+/// A record that was submitted, with its flags.
+struct FakeRecord {
+  Bytes data;
+  int64_t flags = 0;
+};
+
+/// The maps of one unit, and the runs on them. Maps keep their content from run to run.
+class Machine {
+ public:
+  Machine(const std::vector<MapSpec>& maps, uint32_t cpu_count);
+
+  FakeTask task;
+  bool ring_full = false;  ///< ringbuf_reserve gives null
+
+  /// Runs with R1 = address of `context`; gives R0. The context may be read, not written.
+  Result<uint64_t> run(const Program& program, const Bytes& context);
+
+  /// Value of a key on one CPU (0 for maps that are not per CPU); empty: no such key.
+  Bytes value(uint32_t map, const Bytes& key, uint32_t cpu = 0) const;
+  /// Writes it, as user space would. Requires: the size is the map's. False: no room.
+  bool set_value(uint32_t map, const Bytes& key, const Bytes& bytes, uint32_t cpu = 0);
+  void erase(uint32_t map, const Bytes& key);
+  /// The keys of a hash map, sorted.
+  std::vector<Bytes> keys(uint32_t map) const;
+  const std::vector<FakeRecord>& records() const { return records_; }
+  void clear_records() { records_.clear(); }
+
+ private:
+  friend class Run;
+
+  /// One object in memory, at address (index + 1) << 32.
+  struct Region {
+    Bytes bytes;
+    std::vector<bool> initialised;  // empty: all is
+    bool writable = true;
+    bool live = true;
+  };
+  struct FakeMap {
+    MapSpec spec;
+    std::vector<uint32_t> arrays;                 // Array, PercpuArray: a region a CPU
+    std::map<Bytes, std::vector<uint32_t>> hash;  // Hash, PercpuHash: a region a CPU
+    uint32_t stride_bytes = 8;
+    bool is_percpu() const {
+      return spec.kind == MapKind::PercpuArray || spec.kind == MapKind::PercpuHash;
+    }
+    bool is_hash() const { return spec.kind == MapKind::Hash || spec.kind == MapKind::PercpuHash; }
+  };
+
+  uint32_t add_region(Bytes bytes, bool writable);
+  uint64_t address_of(uint32_t region) const { return (uint64_t{region} + 1) << 32; }
+  /// The region that holds [address, address + size), or null.
+  Region* find(uint64_t address, uint64_t size);
+  /// Address of the value on `cpu`, 0 when there is none.
+  uint64_t lookup(uint32_t map, const Bytes& key, uint32_t cpu) const;
+  /// 0 or a negative errno, like the kernel.
+  int64_t update(uint32_t map, const Bytes& key, const Bytes& bytes, uint32_t cpu, uint64_t flags);
+
+  uint32_t cpu_count_;
+  std::deque<Region> regions_;
+  std::vector<FakeMap> maps_;
+  std::vector<FakeRecord> records_;
+};
+
+}  // namespace ktap::bpf

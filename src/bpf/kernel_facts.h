@@ -1,0 +1,24 @@
+// What a kernel can do, as a plain value: `sys` probes it, tests build old kernels by hand.
+#pragma once
+
+#include <cstdint>
+
+namespace ktap::bpf {
+
+/// How the registers of a system call lie in struct pt_regs, in bytes.
+struct SyscallRegs {
+  int32_t arg_offset[6] = {112, 104, 96, 56, 72, 64};  ///< x86-64: di si dx r10 r8 r9
+  int32_t nr_offset = 120;                             ///< x86-64: orig_ax; read at sys_exit
+  uint32_t nr_size_bytes = 8;                          ///< 4 or 8
+  int32_t execve_nr = 59;
+  int32_t execveat_nr = 322;
+};
+
+struct KernelFacts {
+  bool has_ring_buffer = true;    ///< 5.8
+  bool has_fetch_atomics = true;  ///< 5.12
+  uint32_t cpu_count = 1;         ///< possible CPUs
+  SyscallRegs syscall_regs;
+};
+
+}  // namespace ktap::bpf

@@ -1,0 +1,51 @@
+// Programs and maps as plain values, before any of them exists in a kernel: what `backend` hands to
+// `engine`.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bpf/insn.h"
+
+namespace ktap::bpf {
+
+enum class ProgramKind : uint8_t { RawTracepoint, Tracepoint };
+enum class MapKind : uint8_t { Array, PercpuArray, Hash, PercpuHash, RingBuffer };
+
+struct MapSpec {
+  std::string name;  ///< at most 15 bytes
+  MapKind kind = MapKind::Array;
+  uint32_t key_size_bytes = 4;
+  uint32_t value_size_bytes = 8;
+  uint32_t max_entries = 1;
+  bool mmapable = false;         ///< Array only
+  bool read_only = false;        ///< frozen after `content` is written; BPF_F_RDONLY_PROG
+  std::vector<uint8_t> content;  ///< value of key 0 (Array), or empty
+};
+
+/// The two-slot load at `insn` refers to map `map` (index in the unit). With `value` set it becomes
+/// BPF_PSEUDO_MAP_VALUE with `offset` into key 0's value, else BPF_PSEUDO_MAP_FD.
+struct MapRef {
+  uint32_t insn;
+  uint32_t map;
+  bool value = false;
+  uint32_t offset = 0;
+};
+
+/// Program.handler of what belongs to no handler: the gate of -- CMD.
+constexpr uint32_t kNoHandler = UINT32_MAX;
+
+struct Program {
+  std::string name;  ///< at most 15 bytes
+  ProgramKind kind = ProgramKind::RawTracepoint;
+  std::string attach_to;    ///< RawTracepoint: "sys_enter", "sched_switch"
+  int32_t tracefs_id = -1;  ///< Tracepoint, and what a raw tracepoint that is missing falls back to
+  std::vector<Insn> code;
+  std::vector<uint32_t> lines;  ///< script line of each instruction, 0 unknown
+  std::vector<MapRef> maps;
+  uint32_t handler = 0;  ///< index in the session
+  uint32_t group = 0;    ///< index in the handler's groups
+};
+
+}  // namespace ktap::bpf
