@@ -1,0 +1,80 @@
+// Holds one run's maps, programs and attachments in the kernel, and delivers what they leave:
+// records, counters, tables, shared variables. The design's engine `bpf`.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/unit.h"
+#include "base/result.h"
+#include "bpf/kernel_facts.h"
+#include "runtime/heap.h"
+#include "runtime/table.h"
+#include "ssa/function.h"
+
+namespace ktap::engine {
+
+/// What this kernel can do; probed once.
+Result<bpf::KernelFacts> probe_kernel();
+
+/// The verifier refused a program: which, why (the log's own last words, for -v), at which script
+/// line.
+struct Rejection {
+  uint32_t program = 0;  ///< index in unit.programs
+  std::string reason;
+  uint32_t line = 0;
+};
+
+/// One record of the ring buffer; the bytes live until the callback returns.
+struct Record {
+  uint32_t site;
+  uint32_t cpu;
+  const uint8_t* data;  ///< from the record's start, header included
+  size_t size_bytes;
+};
+
+class BpfEngine {
+ public:
+  /// Creates the maps and loads the programs. With rejections the engine is of no further use: the
+  /// caller moves those handlers to user space and tries again.
+  static Result<std::unique_ptr<BpfEngine>> load(backend::Unit unit,
+                                                 std::vector<Rejection>* rejections);
+  virtual ~BpfEngine() = default;
+
+  /// Attaches everything; nothing runs before arm(). On an error all is detached again.
+  virtual Result<void> attach() = 0;
+  virtual void arm() = 0;
+  /// Stops all handlers at once and waits until those that run have ended.
+  virtual void disarm() = 0;
+  /// Detaches; called by the destructor too.
+  virtual void detach() = 0;
+
+  /// Delivers the records that are there, oldest first; returns how many.
+  virtual size_t drain(const std::function<void(const Record&)>& deliver) = 0;
+  /// Readable when a wake-up was asked for (exit(), half full).
+  virtual int wake_fd() const = 0;
+  /// True once a handler has called exit(); `status` as given.
+  virtual bool exit_requested(int64_t* status) const = 0;
+
+  /// Per-CPU values of one row of unit.counters.
+  virtual std::vector<uint64_t> counter(uint32_t row) const = 0;
+  /// Runs of programs that the kernel itself skipped, per program: recursion.
+  virtual std::vector<uint64_t> missed_runs() const = 0;
+
+  /// The memory of shared variable `cell`, mapped.
+  virtual int64_t* cell(uint32_t cell) = 0;
+  /// Puts the table's present entries into the kernel map, before arm(). Error when they do not fit
+  /// its key.
+  virtual Result<void> preload(uint32_t table, const runtime::Table& entries,
+                               const ssa::Module& module) = 0;
+  /// The snapshot rule (language, section 5) for a runtime table. `next_run()` starts a new
+  /// snapshot.
+  virtual std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
+                                                      const ssa::Module& module) = 0;
+  virtual void next_run() = 0;
+};
+
+}  // namespace ktap::engine

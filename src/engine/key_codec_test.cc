@@ -1,0 +1,83 @@
+// Keys there and back again, and those that a kernel map cannot have.
+#include "engine/key_codec.h"
+
+#include <gtest/gtest.h>
+
+#include "runtime/string.h"
+#include "runtime/tuple.h"
+
+namespace ktap::engine {
+namespace {
+
+using runtime::Type;
+using runtime::Value;
+using Kind = ssa::KeyPart::Kind;
+
+backend::Table layout_of(std::vector<ssa::KeyPart> parts) {
+  backend::Table layout;
+  layout.key = std::move(parts);
+  layout.key_size_bytes = 0;
+  for (const ssa::KeyPart& part : layout.key) {
+    layout.part_offset_bytes.push_back(layout.key_size_bytes);
+    layout.key_size_bytes += part.kind == Kind::Bytes ? (part.max_bytes + 7) / 8 * 8 : 8;
+  }
+  return layout;
+}
+
+TEST(KeyCodec, EachKindOfPartComesBack) {
+  runtime::Heap heap;
+  std::vector<std::string> strings = {"read", "write"};
+  const backend::Table layout =
+      layout_of({{Kind::Int, 8}, {Kind::Bool, 8}, {Kind::StrId, 8}, {Kind::Bytes, 16}});
+  KeyCodec codec(layout, strings);
+  const Value parts[] = {Value::of(int64_t{-5}), Value::of(true), heap.string("write"),
+                         heap.string("dd")};
+  const Value key = heap.tuple(parts, 4);
+  std::vector<uint8_t> bytes;
+  ASSERT_TRUE(codec.encode(key, &bytes));
+  ASSERT_EQ(bytes.size(), 40U);
+  EXPECT_EQ(bytes[16], 1);  // id of "write"
+  EXPECT_EQ(bytes[24], 'd');
+  EXPECT_TRUE(runtime::equal(codec.decode(bytes.data(), heap), key));
+}
+
+TEST(KeyCodec, OnePartIsNoTuple) {
+  runtime::Heap heap;
+  std::vector<std::string> strings;
+  const backend::Table layout = layout_of({{Kind::Int, 8}});
+  KeyCodec codec(layout, strings);
+  std::vector<uint8_t> bytes;
+  ASSERT_TRUE(codec.encode(Value::of(int64_t{7}), &bytes));
+  EXPECT_EQ(codec.decode(bytes.data(), heap).type, Type::Integer);
+}
+
+TEST(KeyCodec, RefusesWhatTheKernelCannotMake) {
+  runtime::Heap heap;
+  std::vector<std::string> strings = {"read"};
+  const backend::Table by_id = layout_of({{Kind::StrId, 8}});
+  const backend::Table by_bytes = layout_of({{Kind::Bytes, 16}});
+  const backend::Table by_two = layout_of({{Kind::Int, 8}, {Kind::Int, 8}});
+  std::vector<uint8_t> bytes;
+  EXPECT_FALSE(KeyCodec(by_id, strings).encode(heap.string("close"), &bytes));
+  EXPECT_FALSE(KeyCodec(by_id, strings).encode(Value::of(int64_t{0}), &bytes));
+  EXPECT_TRUE(KeyCodec(by_bytes, strings).encode(heap.string("fifteen-bytes.."), &bytes));
+  EXPECT_FALSE(KeyCodec(by_bytes, strings).encode(heap.string("sixteen--bytes.."), &bytes));
+  EXPECT_FALSE(
+      KeyCodec(by_bytes, strings).encode(heap.string(std::string_view("a\0b", 3)), &bytes));
+  EXPECT_FALSE(KeyCodec(by_two, strings).encode(Value::of(int64_t{1}), &bytes));
+}
+
+TEST(KeyCodec, KnowsStringsThatWereInternedLater) {
+  runtime::Heap heap;
+  std::vector<std::string> strings = {"a"};
+  const backend::Table layout = layout_of({{Kind::StrId, 8}});
+  KeyCodec codec(layout, strings);
+  std::vector<uint8_t> bytes;
+  EXPECT_FALSE(codec.encode(heap.string("b"), &bytes));
+  strings.emplace_back("b");
+  EXPECT_TRUE(codec.encode(heap.string("b"), &bytes));
+  EXPECT_EQ(bytes[0], 1);
+}
+
+}  // namespace
+}  // namespace ktap::engine

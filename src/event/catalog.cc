@@ -1,0 +1,389 @@
+// The names of all tracepoints (available_events) and, of those that are used, the formats. One
+// read for the names; some 10 µs for each format. System call events get their number and the
+// declared types of their arguments.
+#include "event/catalog.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <unordered_map>
+#include <utility>
+
+#include "base/glob.h"
+#include "diag/diagnostic.h"
+#include "event/format.h"
+#include "event/render.h"
+#include "event/syscall_table.h"
+
+namespace ktap::event {
+
+namespace {
+
+using schema::Event;
+using schema::EventKind;
+using schema::EventPtr;
+using schema::Field;
+using schema::FieldKind;
+
+/// "sched:sched_switch" in one string; views of its two parts.
+struct Name {
+  std::string full;
+  size_t colon;
+  std::string_view system() const { return std::string_view(full).substr(0, colon); }
+  std::string_view name() const { return std::string_view(full).substr(colon + 1); }
+};
+
+struct Provider {
+  std::string_view prefix;
+  bool there;
+  std::string_view what;
+};
+constexpr Provider kProviders[] = {
+#define KTAP_EVENT_PROVIDER(enumerator, prefix, there, what) {prefix, there, what},
+#include "event/providers.def"
+#undef KTAP_EVENT_PROVIDER
+};
+
+bool starts_with(std::string_view text, std::string_view head) {
+  return text.substr(0, head.size()) == head;
+}
+
+std::vector<Name> parse_names(std::string_view text) {
+  std::vector<Name> names;
+  names.reserve(4096);
+  while (!text.empty()) {
+    const size_t newline = text.find('\n');
+    const std::string_view line = text.substr(0, newline);
+    text.remove_prefix(newline == std::string_view::npos ? text.size() : newline + 1);
+    const size_t colon = line.find(':');
+    if (colon == std::string_view::npos) continue;
+    // ftrace:* are the kernel's own record types, nothing that can be attached to.
+    if (line.substr(0, colon) == "ftrace") continue;
+    names.push_back(Name{std::string(line), colon});
+  }
+  return names;
+}
+
+Field syscall_number_field() {
+  Field field;
+  field.name = "__syscall_nr";
+  field.c_type = "int";
+  field.offset_bytes = 8;
+  field.size_bytes = 4;
+  field.is_signed = true;
+  return field;
+}
+
+/// Every sys_exit_* has the same two fields: no need to read its format.
+std::vector<Field> syscall_exit_fields() {
+  Field ret;
+  ret.name = "ret";
+  ret.c_type = "long";
+  ret.offset_bytes = 16;
+  ret.size_bytes = sizeof(long);
+  ret.is_signed = true;
+  return {syscall_number_field(), ret};
+}
+
+class TracefsCatalog : public Catalog {
+ public:
+  TracefsCatalog(sys::Tracefs tracefs, std::vector<Name> names)
+      : tracefs_(std::move(tracefs)), names_(std::move(names)), events_(names_.size()) {
+    for (size_t i = 0; i < names_.size(); ++i) index_.emplace(names_[i].full, i);
+  }
+
+  Matches match(std::string_view event_text) override;
+  std::vector<std::string> list(std::string_view glob) override;
+  std::string render_syscall(const Event& event, const uint64_t* words) override {
+    return syscall_text(event, words);
+  }
+  std::string render_record(const Event& event, const uint8_t* data, size_t size_bytes,
+                            int cpu) override;
+
+ private:
+  void include(const Pattern& pattern, std::vector<bool>* chosen, Matches* out);
+  void exclude(const Pattern& pattern, std::vector<bool>* chosen, Matches* out);
+  void explain_no_match(const Pattern& pattern, Matches* out);
+  std::vector<std::string> nearest_to(std::string_view text) const;
+  Result<EventPtr> event(size_t index);
+  Result<EventPtr> build(const Name& name);
+
+  sys::Tracefs tracefs_;
+  std::vector<Name> names_;
+  std::vector<EventPtr> events_;  // by index in names_; null until used
+  std::unordered_map<std::string_view, size_t> index_;
+  std::unique_ptr<RecordRenderer>
+      renderer_;  // its library is only started when a record is printed
+};
+
+Mistake mistake(const Pattern& pattern, std::string text) {
+  Mistake out;
+  out.text = std::move(text);
+  out.offset = pattern.offset;
+  out.length = static_cast<uint32_t>(pattern.text.size() + (pattern.exclude ? 1 : 0));
+  return out;
+}
+
+/// What is wrong with the form of a part, before any name is looked at; "" when it may be SYS:NAME.
+std::string wrong_form(const std::string& text) {
+  if (text.empty()) return "an event name is missing here";
+  for (const Provider& provider : kProviders) {
+    if (!provider.there && starts_with(text, provider.prefix)) {
+      return fmt::format("{} is not there yet", provider.what);
+    }
+  }
+  if (starts_with(text, "tick-")) {
+    return fmt::format("a timer ('{}') stands alone, not in a list of events", text);
+  }
+  const size_t blank = text.find_first_of(" \t\n\r");
+  if (blank != std::string::npos) {
+    return fmt::format("'{}' is followed by more; events of a list are separated by commas",
+                       text.substr(0, blank));
+  }
+  return "";
+}
+
+Matches TracefsCatalog::match(std::string_view event_text) {
+  Matches out;
+  std::vector<bool> chosen(names_.size());
+  const std::vector<Pattern> patterns = split_patterns(event_text);
+  bool has_included = false;
+  for (const Pattern& pattern : patterns) {
+    if (pattern.exclude) continue;
+    has_included = true;
+    include(pattern, &chosen, &out);
+  }
+  if (!has_included) {
+    out.mistakes.push_back(mistake(patterns[0], "nothing to exclude from: the list is empty"));
+    return out;
+  }
+  if (!out.mistakes.empty()) return out;  // an exclusion of a list that failed says nothing new
+  for (const Pattern& pattern : patterns) {
+    if (pattern.exclude) exclude(pattern, &chosen, &out);
+  }
+  for (size_t i = 0; i < names_.size() && out.mistakes.empty(); ++i) {
+    if (!chosen[i]) continue;
+    Result<EventPtr> built = event(i);
+    if (built.ok()) {
+      out.events.push_back(std::move(built).value());
+    } else {
+      out.mistakes.push_back(
+          mistake(patterns[0], fmt::format("event {}: {}", names_[i].full, built.error().message)));
+    }
+  }
+  if (out.events.empty() && out.mistakes.empty()) {
+    out.mistakes.push_back(mistake(patterns[0], "the exclusions leave no event"));
+  }
+  return out;
+}
+
+void TracefsCatalog::include(const Pattern& pattern, std::vector<bool>* chosen, Matches* out) {
+  const std::string wrong = wrong_form(pattern.text);
+  if (!wrong.empty()) {
+    out->mistakes.push_back(mistake(pattern, wrong));
+    return;
+  }
+  bool found = false;
+  if (!has_glob(pattern.text)) {
+    const auto exact = index_.find(pattern.text);
+    if (exact != index_.end()) {
+      (*chosen)[exact->second] = true;
+      found = true;
+    }
+  } else if (pattern.text.find(':') != std::string::npos) {
+    for (size_t i = 0; i < names_.size(); ++i) {
+      if (!glob_match(pattern.text, names_[i].full)) continue;
+      found = true;
+      (*chosen)[i] = true;
+    }
+  }
+  if (!found) explain_no_match(pattern, out);
+}
+
+void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen, Matches* out) {
+  if (pattern.text.empty()) {
+    out->mistakes.push_back(mistake(pattern, "'~' wants a name or glob of what to leave out"));
+    return;
+  }
+  bool found = false;
+  for (size_t i = 0; i < names_.size(); ++i) {
+    const bool hit =
+        glob_match(pattern.text, names_[i].name()) || glob_match(pattern.text, names_[i].full);
+    if (!hit) continue;
+    found = true;
+    (*chosen)[i] = false;
+  }
+  if (found) return;
+  Mistake wrong =
+      mistake(pattern, fmt::format("no event matches '{}': nothing is excluded", pattern.text));
+  std::vector<std::string> candidates;
+  for (const Name& name : names_) candidates.emplace_back(name.name());
+  wrong.nearest = diag::nearest(pattern.text, candidates);
+  out->mistakes.push_back(std::move(wrong));
+}
+
+void TracefsCatalog::explain_no_match(const Pattern& pattern, Matches* out) {
+  const std::string& text = pattern.text;
+  if (text.find(':') == std::string::npos) {
+    Mistake wrong = mistake(
+        pattern, fmt::format("'{}' names no event; an event is written SUBSYSTEM:NAME", text));
+    for (const Name& name : names_) {
+      if (name.name() == text) wrong.nearest.push_back(name.full);
+    }
+    const bool is_system = std::any_of(names_.begin(), names_.end(),
+                                       [&](const Name& name) { return name.system() == text; });
+    if (is_system) wrong.nearest.push_back(text + ":*");
+    if (wrong.nearest.empty()) wrong.nearest = nearest_to(text);
+    out->mistakes.push_back(std::move(wrong));
+    return;
+  }
+  Mistake wrong = mistake(pattern, fmt::format("no event matches '{}'", text));
+  wrong.nearest = nearest_to(text);
+  out->mistakes.push_back(std::move(wrong));
+}
+
+/// System calls share a long head that would make all of them near each other.
+std::string_view without_syscall_head(std::string_view name) {
+  for (const std::string_view head : {"sys_enter_", "sys_exit_"}) {
+    if (starts_with(name, head)) return name.substr(head.size());
+  }
+  return "";
+}
+
+/// Names near `text`: within its subsystem when that exists, so that the long common part does not
+/// hide what differs.
+std::vector<std::string> TracefsCatalog::nearest_to(std::string_view text) const {
+  const size_t colon = text.find(':');
+  const std::string_view system = colon == std::string_view::npos ? "" : text.substr(0, colon);
+  const std::string_view rest = colon == std::string_view::npos ? text : text.substr(colon + 1);
+  // Habits from elsewhere: tracepoint:sched:sched_switch.
+  if (index_.find(rest) != index_.end()) return {std::string(rest)};
+  const std::string_view call = without_syscall_head(rest);
+  if (system == "syscalls" && !call.empty()) {
+    const std::string_view head = rest.substr(0, rest.size() - call.size());
+    std::vector<std::string> calls;
+    for (const Name& name : names_) {
+      if (name.system() == system && starts_with(name.name(), head)) {
+        calls.emplace_back(name.name().substr(head.size()));
+      }
+    }
+    calls = diag::nearest(call, calls);
+    for (std::string& near : calls) near = fmt::format("{}:{}{}", system, head, near);
+    return calls;
+  }
+  std::vector<std::string> candidates;
+  for (const Name& name : names_) {
+    if (name.system() == system) candidates.emplace_back(name.name());
+  }
+  const bool by_system = !candidates.empty();
+  if (!by_system) {
+    for (const Name& name : names_) candidates.push_back(name.full);
+  }
+  std::vector<std::string> near = diag::nearest(by_system ? rest : text, candidates);
+  if (by_system) {
+    for (std::string& name : near) name = fmt::format("{}:{}", system, name);
+  }
+  if (!near.empty()) return near;
+  // The right name under a wrong subsystem, or none.
+  std::vector<std::string> bare;
+  for (const Name& name : names_) bare.emplace_back(name.name());
+  for (const std::string& name : diag::nearest(rest, bare)) {
+    for (const Name& full : names_) {
+      if (full.name() == name && near.size() < 3) near.push_back(full.full);
+    }
+  }
+  return near;
+}
+
+Result<EventPtr> TracefsCatalog::event(size_t index) {
+  if (events_[index] == nullptr) {
+    KTAP_ASSIGN(events_[index], build(names_[index]));
+  }
+  return events_[index];
+}
+
+Result<EventPtr> TracefsCatalog::build(const Name& name) {
+  auto out = std::make_shared<Event>();
+  out->system = std::string(name.system());
+  out->name = std::string(name.name());
+  if (out->system == "syscalls") {
+    constexpr std::string_view kEnter = "sys_enter_";
+    constexpr std::string_view kExit = "sys_exit_";
+    const std::string_view event_name = out->name;
+    if (starts_with(event_name, kEnter)) {
+      out->kind = EventKind::SyscallEnter;
+      out->syscall_nr = syscall_number(event_name.substr(kEnter.size()));
+    } else if (starts_with(event_name, kExit)) {
+      out->kind = EventKind::SyscallExit;
+      out->syscall_nr = syscall_number(event_name.substr(kExit.size()));
+    }
+    // A system call younger than our table is traced all the same, as an ordinary tracepoint:
+    // slower to detach.
+    if (out->syscall_nr < 0) out->kind = EventKind::Tracepoint;
+  }
+  if (out->kind == EventKind::SyscallExit) {
+    out->fields = syscall_exit_fields();
+    return EventPtr(std::move(out));
+  }
+  KTAP_ASSIGN(const std::string text,
+              tracefs_.read(fmt::format("events/{}/{}/format", out->system, out->name)));
+  KTAP_ASSIGN(Format format, parse_format(text));
+  out->tracefs_id = format.id;
+  out->record_size_bytes = format.record_size_bytes;
+  out->fields = std::move(format.fields);
+  if (out->kind == EventKind::SyscallEnter) {
+    if (out->fields.empty()) out->fields.push_back(syscall_number_field());
+    for (size_t i = 1; i < out->fields.size(); ++i) {
+      Field& field = out->fields[i];
+      const ArgumentShape shape = argument_shape(field.c_type);
+      field.kind = shape.kind;
+      field.size_bytes = shape.size_bytes;
+      field.is_signed = shape.is_signed;
+    }
+  }
+  return EventPtr(std::move(out));
+}
+
+std::vector<std::string> TracefsCatalog::list(std::string_view glob) {
+  std::vector<std::string> out;
+  for (const Name& name : names_) {
+    if (glob.empty() || glob_match(glob, name.full) || glob_match(glob, name.name())) {
+      out.push_back(name.full);
+    }
+  }
+  return out;
+}
+
+std::string TracefsCatalog::render_record(const Event& event, const uint8_t* data,
+                                          size_t size_bytes, int cpu) {
+  if (renderer_ == nullptr) renderer_ = std::make_unique<RecordRenderer>();
+  if (!renderer_->knows(event)) {
+    Result<std::string> format =
+        tracefs_.read(fmt::format("events/{}/{}/format", event.system, event.name));
+    renderer_->add_format(event, format.ok() ? format.value() : "");
+  }
+  return renderer_->text(event, data, size_bytes, cpu);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Catalog>> make_catalog(sys::Tracefs tracefs) {
+  Result<std::string> text = tracefs.read("available_events");
+  if (!text.ok()) {
+    Error error = text.error();
+    error.message = "listing the kernel's events: " + error.message;
+    if (error.sys_errno == EACCES || error.sys_errno == EPERM)
+      error.message += "; run ktap as root";
+    return error;
+  }
+  return std::unique_ptr<Catalog>(
+      std::make_unique<TracefsCatalog>(std::move(tracefs), parse_names(text.value())));
+}
+
+Result<std::unique_ptr<Catalog>> Catalog::open() {
+  KTAP_ASSIGN(sys::Tracefs tracefs, sys::Tracefs::open());
+  return make_catalog(std::move(tracefs));
+}
+
+}  // namespace ktap::event

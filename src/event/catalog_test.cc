@@ -1,0 +1,204 @@
+// Matching over a made-up tracefs, then the same catalog over this machine's own.
+#include "event/catalog.h"
+
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+namespace ktap::event {
+namespace {
+
+using schema::EventKind;
+using schema::EventPtr;
+
+constexpr const char* kHeader =
+    "format:\n\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n\n";
+
+class CatalogTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ =
+        std::filesystem::path(testing::TempDir()) / ("ktap_tracefs_" + std::to_string(getpid()));
+    add("sched", "sched_switch", 10,
+        "\tfield:char prev_comm[16];\toffset:8;\tsize:16;\tsigned:0;\n"
+        "\tfield:pid_t prev_pid;\toffset:24;\tsize:4;\tsigned:1;\n",
+        "\"%s:%d\", REC->prev_comm, REC->prev_pid");
+    add("sched", "sched_process_exec", 11,
+        "\tfield:__data_loc char[] filename;\toffset:8;\tsize:4;\tsigned:0;\n"
+        "\tfield:pid_t pid;\toffset:12;\tsize:4;\tsigned:1;\n",
+        "\"filename=%s pid=%d\", __get_str(filename), REC->pid");
+    add("syscalls", "sys_exit_read", 20, "", "\"\"");
+    add("syscalls", "sys_enter_read", 21,
+        "\tfield:int __syscall_nr;\toffset:8;\tsize:4;\tsigned:1;\n"
+        "\tfield:unsigned int fd;\toffset:16;\tsize:8;\tsigned:0;\n"
+        "\tfield:char * buf;\toffset:24;\tsize:8;\tsigned:0;\n",
+        "\"\"");
+    add("syscalls", "sys_enter_from_the_future", 22,
+        "\tfield:int __syscall_nr;\toffset:8;\tsize:4;\tsigned:1;\n", "\"\"");
+    add("syscalls", "sys_enter_write", 23, "", "\"\"");
+    add("ftrace", "function", 1, "", "\"\"");
+    std::ofstream(root_ / "available_events") << names_;
+    Result<sys::Tracefs> tracefs = sys::Tracefs::at(root_.string());
+    ASSERT_TRUE(tracefs.ok());
+    Result<std::unique_ptr<Catalog>> catalog = make_catalog(std::move(tracefs).value());
+    ASSERT_TRUE(catalog.ok());
+    catalog_ = std::move(catalog).value();
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+
+  void add(const std::string& system, const std::string& name, int id, const std::string& fields,
+           const std::string& print) {
+    const std::filesystem::path directory = root_ / "events" / system / name;
+    std::filesystem::create_directories(directory);
+    std::ofstream(directory / "format") << "name: " << name << "\nID: " << id << "\n"
+                                        << kHeader << fields << "\nprint fmt: " << print << "\n";
+    names_ += system + ":" + name + "\n";
+  }
+
+  /// "sched_switch sched_process_exec", or the first mistake in brackets with what is near.
+  std::string match(std::string_view text) {
+    Matches matches = catalog_->match(text);
+    std::string out;
+    for (const EventPtr& event : matches.events) out += (out.empty() ? "" : " ") + event->name;
+    for (const Mistake& mistake : matches.mistakes) {
+      out += "[" + mistake.text + "]";
+      for (const std::string& near : mistake.nearest) out += " " + near;
+    }
+    return out;
+  }
+
+  std::filesystem::path root_;
+  std::string names_;
+  std::unique_ptr<Catalog> catalog_;
+};
+
+TEST_F(CatalogTest, NamesGlobsAndLists) {
+  EXPECT_EQ(match("sched:sched_switch"), "sched_switch");
+  EXPECT_EQ(match("sched:*"), "sched_switch sched_process_exec");
+  EXPECT_EQ(match("s*:*_read"), "sys_exit_read sys_enter_read");
+  EXPECT_EQ(match("syscalls:sys_{enter,exit}_read"), "sys_exit_read sys_enter_read");
+  EXPECT_EQ(match("sched:sched_process_exec, sched:sched_switch, sched:*"),
+            "sched_switch sched_process_exec");
+}
+
+TEST_F(CatalogTest, AllIsEveryTracepointButTheKernelsOwnRecordTypes) {
+  EXPECT_EQ(catalog_->match("*:*").events.size(), 6U);
+  EXPECT_EQ(catalog_->list("").size(), 6U);
+  EXPECT_EQ(catalog_->list("sched*"),
+            (std::vector<std::string>{"sched:sched_switch", "sched:sched_process_exec"}));
+  EXPECT_EQ(catalog_->list("sys_enter_r*"), (std::vector<std::string>{"syscalls:sys_enter_read"}));
+}
+
+TEST_F(CatalogTest, Exclusions) {
+  EXPECT_EQ(match("sched:* ~sched_switch"), "sched_process_exec");
+  EXPECT_EQ(match("*:* ~syscalls:* ~*_exec"), "sched_switch");
+  EXPECT_EQ(match("sched:* ~nothing*"), "[no event matches 'nothing*': nothing is excluded]");
+  EXPECT_EQ(match("sched:* ~sched*"), "[the exclusions leave no event]");
+  EXPECT_EQ(match("~sched:*"), "[nothing to exclude from: the list is empty]");
+  EXPECT_EQ(match("sched:* ~"), "['~' wants a name or glob of what to leave out]");
+}
+
+TEST_F(CatalogTest, MistakesNameWhatIsNear) {
+  EXPECT_EQ(match("sched:sched_swich"),
+            "[no event matches 'sched:sched_swich'] sched:sched_switch");
+  EXPECT_EQ(match("syscalls:sys_enter_raed"),
+            "[no event matches 'syscalls:sys_enter_raed'] syscalls:sys_enter_read");
+  EXPECT_EQ(match("sched_switch"),
+            "['sched_switch' names no event; an event is written SUBSYSTEM:NAME] "
+            "sched:sched_switch");
+  EXPECT_EQ(match("sched"), "['sched' names no event; an event is written SUBSYSTEM:NAME] sched:*");
+  EXPECT_EQ(match("tracepoint:sched:sched_switch"),
+            "[no event matches 'tracepoint:sched:sched_switch'] sched:sched_switch");
+  EXPECT_EQ(match("sched:sched_switch,"), "[an event name is missing here]");
+  EXPECT_EQ(match("sched:* tick"),
+            "['sched:*' is followed by more; events of a list are separated by commas]");
+  const Matches matches = catalog_->match("sched:*, sched:x");
+  ASSERT_EQ(matches.mistakes.size(), 1U);
+  EXPECT_EQ(matches.mistakes[0].offset, 9U);
+  EXPECT_EQ(matches.mistakes[0].length, 7U);
+}
+
+TEST_F(CatalogTest, FormsThatAreNotThereYetSayTheirName) {
+  EXPECT_EQ(match("probe:vfs_read"), "[tracing kernel functions (probe:SYM) is not there yet]");
+  EXPECT_EQ(match("probe:/bin/sh:main"),
+            "[tracing user functions (probe:PATH:SYM) is not there yet]");
+  for (const char* text : {"sdt:/x:y", "ftrace:function", "function:vfs_*", "hardware:cycles",
+                           "software:page-faults", "cache:misses", "mem:0x10", "profile-1s"}) {
+    EXPECT_NE(match(text).find("not there yet]"), std::string::npos) << text;
+  }
+}
+
+TEST_F(CatalogTest, SystemCallsHaveNumberAndDeclaredArguments) {
+  const Matches matches = catalog_->match("syscalls:sys_*_read");
+  ASSERT_EQ(matches.events.size(), 2U);
+  const schema::Event& exit = *matches.events[0];
+  EXPECT_EQ(exit.kind, EventKind::SyscallExit);
+  EXPECT_EQ(exit.syscall_nr, SYS_read);
+  ASSERT_EQ(exit.fields.size(), 2U);
+  EXPECT_EQ(exit.fields[1].name, "ret");
+  EXPECT_TRUE(exit.fields[1].is_signed);
+  const schema::Event& enter = *matches.events[1];
+  EXPECT_EQ(enter.kind, EventKind::SyscallEnter);
+  EXPECT_EQ(enter.syscall_nr, SYS_read);
+  ASSERT_EQ(enter.fields.size(), 3U);
+  EXPECT_EQ(enter.fields[0].name, "__syscall_nr");
+  EXPECT_EQ(enter.fields[1].size_bytes, 4U);
+  EXPECT_EQ(enter.fields[2].kind, schema::FieldKind::Pointer);
+  const uint64_t words[7] = {SYS_read, 3, 0xabc};
+  EXPECT_EQ(catalog_->render_syscall(enter, words), "sys_read(fd: 3, buf: abc)");
+}
+
+TEST_F(CatalogTest, AnUnknownSystemCallIsAnOrdinaryTracepoint) {
+  const Matches matches = catalog_->match("syscalls:sys_enter_from_the_future");
+  ASSERT_EQ(matches.events.size(), 1U);
+  EXPECT_EQ(matches.events[0]->kind, EventKind::Tracepoint);
+  EXPECT_EQ(matches.events[0]->tracefs_id, 22);
+}
+
+TEST_F(CatalogTest, RecordsPrintByTheirFormat) {
+  const EventPtr event = catalog_->match("sched:sched_switch").events.at(0);
+  uint8_t record[28] = {0xff, 0xff, 0xff};  // the header is not looked at
+  std::memcpy(record + 8, "bash", 4);
+  record[24] = 42;
+  EXPECT_EQ(catalog_->render_record(*event, record, sizeof record, 0), "bash:42");
+}
+
+TEST_F(CatalogTest, ARecordThatWasCutPrintsWhatIsThere) {
+  const EventPtr event = catalog_->match("sched:sched_process_exec").events.at(0);
+  uint8_t record[24] = {};
+  const uint32_t where = 200U << 16 | 16;  // 200 bytes at 16; 8 of them are here
+  std::memcpy(record + 8, &where, 4);
+  record[12] = 5;
+  std::memcpy(record + 16, "/bin/lon", 8);
+  EXPECT_EQ(catalog_->render_record(*event, record, sizeof record, 0), "filename=/bin/lon pid=5");
+  const uint32_t beyond = 20U << 16 | 4000;
+  std::memcpy(record + 8, &beyond, 4);
+  EXPECT_EQ(catalog_->render_record(*event, record, sizeof record, 0), "filename= pid=5");
+}
+
+TEST(ThisMachine, EverySystemCallHasItsNumber) {
+  Result<std::unique_ptr<Catalog>> catalog = Catalog::open();
+  if (!catalog.ok()) GTEST_SKIP() << catalog.error().message;
+  if (catalog.value()->list("syscalls:*").empty()) GTEST_SKIP() << "no syscall tracepoints";
+  const Matches matches = catalog.value()->match("syscalls:*");
+  EXPECT_TRUE(matches.mistakes.empty());
+  EXPECT_GT(matches.events.size(), 500U);
+  for (const EventPtr& event : matches.events) {
+    EXPECT_NE(event->kind, EventKind::Tracepoint) << event->name << " is missing in syscalls.def";
+  }
+}
+
+TEST(ThisMachine, EveryFormatCanBeRead) {
+  Result<std::unique_ptr<Catalog>> catalog = Catalog::open();
+  if (!catalog.ok()) GTEST_SKIP() << catalog.error().message;
+  const Matches matches = catalog.value()->match("*:*");
+  for (const Mistake& mistake : matches.mistakes) ADD_FAILURE() << mistake.text;
+  EXPECT_GT(matches.events.size(), 100U);
+}
+
+}  // namespace
+}  // namespace ktap::event

@@ -1,0 +1,72 @@
+// Periods of timer events: a number and a unit, nothing else.
+#include "event/interval.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace ktap::event {
+
+namespace {
+
+constexpr uint64_t kNsPerSecond = 1000000000;
+constexpr const char* kUnits = "ns, us, ms, s, min, h or hz";
+
+struct Unit {
+  std::string_view name;
+  uint64_t ns;
+};
+constexpr Unit kTable[] = {
+    {"ns", 1},
+    {"us", 1000},
+    {"usec", 1000},
+    {"ms", 1000000},
+    {"msec", 1000000},
+    {"s", kNsPerSecond},
+    {"sec", kNsPerSecond},
+    {"min", 60 * kNsPerSecond},
+    {"h", 3600 * kNsPerSecond},
+};
+
+Interval wrong(std::string text) { return Interval{0, std::move(text)}; }
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+}  // namespace
+
+Interval parse_period(std::string_view text) {
+  size_t digits = 0;
+  while (digits < text.size() && is_digit(text[digits])) ++digits;
+  if (digits == 0) {
+    return wrong(fmt::format("'{}' is no period; it is a number and a unit, as in 10ms", text));
+  }
+  uint64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + digits, count);
+  static_cast<void>(end);
+  const std::string_view unit = text.substr(digits);
+  if (unit.empty()) return wrong(fmt::format("a unit is missing after {}: {}", text, kUnits));
+  if (error == std::errc() && count == 0) return wrong("a period of 0");
+  if (unit == "hz") {
+    if (error != std::errc() || count > kNsPerSecond) {
+      return wrong(fmt::format("{} is more often than once a nanosecond", text));
+    }
+    return Interval{kNsPerSecond / count, ""};
+  }
+  for (const Unit& row : kTable) {
+    if (row.name != unit) continue;
+    if (error != std::errc() || count > static_cast<uint64_t>(INT64_MAX) / row.ns) {
+      return wrong(fmt::format("{} is longer than 63 bits of nanoseconds", text));
+    }
+    return Interval{count * row.ns, ""};
+  }
+  return wrong(fmt::format("'{}' is no unit of time; units are {}", unit, kUnits));
+}
+
+Interval parse_interval(std::string_view text) {
+  for (const std::string_view head : {"tick-", "profile-"}) {
+    if (text.substr(0, head.size()) == head) return parse_period(text.substr(head.size()));
+  }
+  return wrong(fmt::format("'{}' is no timer; it is written tick-10ms or profile-99hz", text));
+}
+
+}  // namespace ktap::event

@@ -1,0 +1,57 @@
+// Event text → the events of this kernel. One provider a file; the table of providers is
+// providers.def.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "schema/event.h"
+
+namespace ktap::event {
+
+/// One part of an event list: "syscalls:sys_enter_*", or an exclusion "~sys_enter_futex".
+struct Pattern {
+  std::string text;
+  bool exclude = false;
+  uint32_t offset = 0;  ///< in the event text
+};
+
+/// Splits a list (language, section 7): commas outside brackets, `~GLOB` exclusions after blanks.
+/// Pure.
+std::vector<Pattern> split_patterns(std::string_view text);
+
+/// What an event text means here: the events, or what is wrong with one of its parts.
+struct Mistake {
+  std::string text;                  ///< "no event matches 'sched:sched_swich'"
+  std::vector<std::string> nearest;  ///< event names, best first
+  uint32_t offset = 0;
+  uint32_t length = 0;
+};
+struct Matches {
+  std::vector<schema::EventPtr> events;  ///< in tracefs order, each once
+  std::vector<Mistake> mistakes;
+};
+
+/// All events that this machine offers. Reads names at once, formats only of events that are used.
+class Catalog {
+ public:
+  /// Errors: no tracefs, no permission — with what to do.
+  static Result<std::unique_ptr<Catalog>> open();
+  virtual ~Catalog() = default;
+
+  virtual Matches match(std::string_view event_text) = 0;
+  /// `-le [GLOB]`: "system:name" of every event that matches.
+  virtual std::vector<std::string> list(std::string_view glob) = 0;
+
+  /// argstr of a system call event: `sys_read(fd: 3, buf: 7ffd8c90, count: 1000)`, `sys_read ->
+  /// 0x20`. `words` is the number then 6 arguments, or the number then the result.
+  virtual std::string render_syscall(const schema::Event& event, const uint64_t* words) = 0;
+  /// argstr of another event by its print format, from the bytes of its record.
+  virtual std::string render_record(const schema::Event& event, const uint8_t* data,
+                                    size_t size_bytes, int cpu) = 0;
+};
+
+}  // namespace ktap::event

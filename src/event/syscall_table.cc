@@ -1,0 +1,134 @@
+// Numbers and argument types of system calls: tables from syscalls.def and argument_types.def. The
+// kernel does not tell a system call's number in tracefs, so they are compiled in.
+#include "event/syscall_table.h"
+
+#include <asm/unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <type_traits>
+
+namespace ktap::event {
+
+namespace {
+
+struct Row {
+  std::string_view name;
+  int64_t number;
+};
+
+/// __NR_read as text is "0" where the header has it and "__NR_read" where not: so one table serves
+/// every architecture without an #ifdef a line.
+constexpr int64_t header_number(std::string_view text, int64_t later) {
+  int64_t number = 0;
+  if (text.empty()) return later;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return later;
+    number = number * 10 + (c - '0');
+  }
+  return number;
+}
+
+#ifdef __x86_64__
+#define KTAP_X86_64(number) number
+#else
+#define KTAP_X86_64(number) -1
+#endif
+#define KTAP_TEXT_INNER(x) #x
+#define KTAP_TEXT(x) KTAP_TEXT_INNER(x)
+
+constexpr Row kSyscalls[] = {
+#define KTAP_SYSCALL(name, later) {#name, header_number(KTAP_TEXT(__NR_##name), later)},
+#define KTAP_SYSCALL_ALIAS(function, name)
+#include "event/syscalls.def"
+#undef KTAP_SYSCALL
+#undef KTAP_SYSCALL_ALIAS
+};
+
+struct Alias {
+  std::string_view function;
+  std::string_view name;
+};
+constexpr Alias kAliases[] = {
+#define KTAP_SYSCALL(name, later)
+#define KTAP_SYSCALL_ALIAS(function, name) {#function, #name},
+#include "event/syscalls.def"
+#undef KTAP_SYSCALL
+#undef KTAP_SYSCALL_ALIAS
+};
+
+constexpr bool is_sorted_by_name() {
+  for (size_t i = 1; i < std::size(kSyscalls); ++i) {
+    if (!(kSyscalls[i - 1].name < kSyscalls[i].name)) return false;
+  }
+  return true;
+}
+static_assert(is_sorted_by_name());
+
+int64_t number_in_table(std::string_view name) {
+  const Row* row = std::lower_bound(std::begin(kSyscalls), std::end(kSyscalls), name,
+                                    [](const Row& r, std::string_view n) { return r.name < n; });
+  return row != std::end(kSyscalls) && row->name == name ? row->number : -1;
+}
+
+struct TypeRow {
+  std::string_view spelling;
+  uint32_t size_bytes;
+  bool is_signed;
+};
+constexpr TypeRow kTypes[] = {
+#define KTAP_ARGUMENT_TYPE(spelling, type) {spelling, sizeof(type), std::is_signed_v<type>},
+#include "event/argument_types.def"
+#undef KTAP_ARGUMENT_TYPE
+};
+
+/// Pointers that hide behind a typedef.
+constexpr std::string_view kPointerTypes[] = {"cap_user_header_t", "cap_user_data_t",
+                                              "__sighandler_t"};
+
+/// "const clockid_t" → "clockid_t".
+std::string_view without_const(std::string_view type) {
+  constexpr std::string_view kConst = "const ";
+  while (type.substr(0, kConst.size()) == kConst) type.remove_prefix(kConst.size());
+  while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
+  return type;
+}
+
+}  // namespace
+
+int64_t syscall_number(std::string_view name) {
+  // On 32-bit machines one name often stands for two calls (16-bit ids, 32-bit time) and tracefs
+  // means the other one. They are traced as ordinary tracepoints there.
+  if (sizeof(void*) == 4) return -1;
+  const int64_t number = number_in_table(name);
+  if (number >= 0) return number;
+  for (const Alias& alias : kAliases) {
+    if (alias.function == name) return number_in_table(alias.name);
+  }
+  return -1;
+}
+
+ArgumentShape argument_shape(std::string_view c_type) {
+  const ArgumentShape pointer{schema::FieldKind::Pointer, sizeof(void*), false};
+  if (c_type.find('*') != std::string_view::npos) return pointer;
+  const std::string_view type = without_const(c_type);
+  if (std::find(std::begin(kPointerTypes), std::end(kPointerTypes), type) !=
+      std::end(kPointerTypes)) {
+    return pointer;
+  }
+  for (const TypeRow& row : kTypes) {
+    if (row.spelling == type) return {schema::FieldKind::Int, row.size_bytes, row.is_signed};
+  }
+  if (type.substr(0, 5) == "enum ") return {schema::FieldKind::Int, sizeof(int), false};
+
+  return {schema::FieldKind::Int, sizeof(long), false};
+}
+
+std::string_view syscall_name(int64_t number) {
+  for (const Row& row : kSyscalls) {
+    if (row.number == number && number >= 0) return row.name;
+  }
+  return {};
+}
+
+}  // namespace ktap::event

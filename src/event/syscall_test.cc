@@ -1,0 +1,92 @@
+// System calls: numbers, argument types, and the seeds' text form.
+#include <asm/unistd.h>
+#include <gtest/gtest.h>
+
+#include "event/render.h"
+#include "event/syscall_table.h"
+
+namespace ktap::event {
+namespace {
+
+using schema::Event;
+using schema::EventKind;
+using schema::Field;
+using schema::FieldKind;
+
+#if __SIZEOF_POINTER__ == 8
+TEST(SyscallNumber, ByNameAndByTheKernelsFunction) {
+  EXPECT_EQ(syscall_number("read"), __NR_read);
+  EXPECT_EQ(syscall_number("openat"), __NR_openat);
+  EXPECT_EQ(syscall_number("newfstat"), __NR_fstat);
+  EXPECT_EQ(syscall_number("newuname"), __NR_uname);
+  EXPECT_EQ(syscall_number("umount"), __NR_umount2);
+  EXPECT_EQ(syscall_number("sendfile64"), __NR_sendfile);
+  EXPECT_EQ(syscall_number("pread64"), __NR_pread64);
+}
+
+TEST(SyscallNumber, YoungerThanTheHeaders) {
+  EXPECT_EQ(syscall_number("cachestat"), 451);
+  EXPECT_EQ(syscall_number("file_setattr"), 469);
+}
+#endif
+
+TEST(SyscallNumber, Unknown) {
+  EXPECT_EQ(syscall_number("no_such_call"), -1);
+  EXPECT_EQ(syscall_number(""), -1);
+}
+
+TEST(ArgumentShape, WidthAndSignAreTheDeclared) {
+  EXPECT_EQ(argument_shape("int").size_bytes, 4U);
+  EXPECT_TRUE(argument_shape("int").is_signed);
+  EXPECT_EQ(argument_shape("unsigned int").size_bytes, 4U);
+  EXPECT_FALSE(argument_shape("unsigned int").is_signed);
+  EXPECT_EQ(argument_shape("umode_t").size_bytes, 2U);
+  EXPECT_EQ(argument_shape("const clockid_t").size_bytes, 4U);
+  EXPECT_EQ(argument_shape("size_t").size_bytes, sizeof(long));
+  EXPECT_EQ(argument_shape("const enum landlock_rule_type").size_bytes, 4U);
+  EXPECT_EQ(argument_shape("const char *").kind, FieldKind::Pointer);
+  EXPECT_EQ(argument_shape("const void *const").kind, FieldKind::Pointer);
+  EXPECT_EQ(argument_shape("cap_user_header_t").kind, FieldKind::Pointer);
+  EXPECT_EQ(argument_shape("something_else_t").size_bytes, sizeof(long));
+}
+
+Event syscall_event(const char* name,
+                    std::initializer_list<std::pair<const char*, const char*>> args) {
+  Event event;
+  event.system = "syscalls";
+  event.name = name;
+  event.kind = EventKind::SyscallEnter;
+  event.fields.emplace_back();
+  for (const auto& [arg, type] : args) {
+    Field field;
+    field.name = arg;
+    field.size_bytes = argument_shape(type).size_bytes;
+    event.fields.push_back(field);
+  }
+  return event;
+}
+
+TEST(SyscallText, HexOfTheDeclaredWidth) {
+  const Event read = syscall_event(
+      "sys_enter_read", {{"fd", "unsigned int"}, {"buf", "char *"}, {"count", "size_t"}});
+  const uint64_t words[7] = {0, 3, 0x7ffd8c90, 0x1000, 9, 9, 9};
+  EXPECT_EQ(syscall_text(read, words), "sys_read(fd: 3, buf: 7ffd8c90, count: 1000)");
+  const Event open = syscall_event("sys_enter_openat", {{"dfd", "int"}, {"mode", "umode_t"}});
+  const uint64_t minus_one[7] = {257, UINT64_MAX, UINT64_MAX, 0, 0, 0, 0};
+  EXPECT_EQ(syscall_text(open, minus_one), "sys_openat(dfd: ffffffff, mode: ffff)");
+  const uint64_t none[7] = {};
+  EXPECT_EQ(syscall_text(syscall_event("sys_enter_getpid", {}), none), "sys_getpid()");
+}
+
+TEST(SyscallText, Exit) {
+  Event event = syscall_event("sys_exit_read", {});
+  event.kind = EventKind::SyscallExit;
+  const uint64_t words[2] = {0, 0x20};
+  EXPECT_EQ(syscall_text(event, words), "sys_read -> 0x20");
+  const uint64_t failed[2] = {0, static_cast<uint64_t>(-2)};
+  EXPECT_EQ(syscall_text(event, failed),
+            sizeof(long) == 8 ? "sys_read -> 0xfffffffffffffffe" : "sys_read -> 0xfffffffe");
+}
+
+}  // namespace
+}  // namespace ktap::event

@@ -1,0 +1,90 @@
+// Maps and programs in the kernel: thin owners over libbpf's low-level calls. libbpf stops in this
+// folder. Everything that fails comes back as an Error in words; libbpf itself is kept silent.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "bpf/program.h"
+#include "sys/unique_fd.h"
+
+namespace ktap::sys {
+
+/// CPUs that may ever be there: how many values a per-CPU map has. Source:
+/// /sys/devices/system/cpu/possible.
+Result<uint32_t> possible_cpus();
+
+/// One map. Keys and values are bytes of the sizes in spec(); per-CPU values come as one value of
+/// 8-byte-rounded size for each possible CPU.
+class Map {
+ public:
+  /// Creates the map, writes `content` and freezes it when read_only.
+  static Result<Map> create(const bpf::MapSpec& spec);
+
+  int fd() const { return fd_.get(); }
+  const bpf::MapSpec& spec() const { return spec_; }
+
+  /// False when the key is not there.
+  bool lookup(const void* key, void* value) const;
+  /// `only_new`: fails with EEXIST when the key is there.
+  Result<void> update(const void* key, const void* value, bool only_new = false);
+  /// False when it was not there.
+  bool remove(const void* key);
+  /// Lookup and removal in one step where the kernel can (5.14), else one after the other.
+  bool take(const void* key, void* value);
+  /// All keys and values, back to back, at `value_stride_bytes` a value; removed from the map when
+  /// `take`. Cost: one system call for some thousand entries (batches, 5.6), else three an entry.
+  Result<size_t> read_all(bool take, std::vector<uint8_t>* keys, std::vector<uint8_t>* values);
+  /// Bytes that one entry's value takes in read_all and lookup.
+  size_t value_stride_bytes() const;
+
+ private:
+  Map(UniqueFd fd, bpf::MapSpec spec) : fd_(std::move(fd)), spec_(std::move(spec)) {}
+  Result<size_t> read_slowly(bool take, std::vector<uint8_t>* keys, std::vector<uint8_t>* values);
+
+  UniqueFd fd_;
+  bpf::MapSpec spec_;
+};
+
+/// The memory of an mmapable array, shared with the kernel.
+class MappedArray {
+ public:
+  MappedArray() = default;
+  static Result<MappedArray> map(const Map& array);
+  MappedArray(MappedArray&& other) noexcept;
+  MappedArray& operator=(MappedArray&& other) noexcept;
+  ~MappedArray();
+
+  uint8_t* data() const { return data_; }
+  size_t size_bytes() const { return size_bytes_; }
+
+ private:
+  uint8_t* data_ = nullptr;
+  size_t size_bytes_ = 0;
+};
+
+/// Why the kernel did not take a program.
+struct LoadFailure {
+  Error error;
+  std::string verifier_log;  ///< "" when it was not the verifier
+};
+
+/// Loads `code`, whose map references are descriptors already. First without a log: with one it
+/// takes nine times as long; after a refusal again with one. Returns the descriptor, or nothing and
+/// `failure` set.
+std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind kind,
+                                     const std::vector<bpf::Insn>& code, LoadFailure* failure);
+
+/// Runs that the kernel skipped because the program was running on that CPU already (5.12; else 0).
+uint64_t recursion_misses(int program_fd);
+
+/// Waits until every program that runs now has ended. Source: membarrier(2) GLOBAL is
+/// synchronize_rcu(); a map-in-map update waits likewise (kernel/bpf/syscall.c,
+/// maybe_wait_bpf_programs) where membarrier is refused or does nothing.
+void wait_for_programs();
+
+}  // namespace ktap::sys

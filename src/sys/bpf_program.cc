@@ -1,0 +1,133 @@
+// Loading programs, their statistics, and waiting until none of them is in the middle.
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+
+#include "sys/bpf.h"
+#include "sys/bpf_quiet.h"
+#include "sys/errors.h"
+
+namespace ktap::sys {
+
+namespace {
+
+constexpr size_t kLogBytes = 1 << 20;
+constexpr size_t kMostLogBytes = 32 << 20;
+
+bpf_prog_type kernel_type(bpf::ProgramKind kind) {
+  return kind == bpf::ProgramKind::RawTracepoint ? BPF_PROG_TYPE_RAW_TRACEPOINT
+                                                 : BPF_PROG_TYPE_TRACEPOINT;
+}
+
+int try_load(const std::string& name, bpf::ProgramKind kind, const std::vector<bpf::Insn>& code,
+             std::string* log) {
+  LIBBPF_OPTS(bpf_prog_load_opts, options);
+  if (log != nullptr) {
+    options.log_level = 1;
+    options.log_buf = log->data();
+    options.log_size = static_cast<uint32_t>(log->size());
+  }
+  static_assert(sizeof(bpf::Insn) == sizeof(bpf_insn));
+  return bpf_prog_load(kernel_type(kind), name.c_str(), "GPL",
+                       reinterpret_cast<const bpf_insn*>(code.data()), code.size(), &options);
+}
+
+/// Last number of a list like "0-3,8-11\n", plus one.
+uint32_t count_from_list(std::string_view text) {
+  uint32_t last = 0;
+  for (size_t i = 0; i < text.size();) {
+    if (text[i] < '0' || text[i] > '9') {
+      ++i;
+      continue;
+    }
+    last = 0;
+    for (; i < text.size() && text[i] >= '0' && text[i] <= '9'; ++i) {
+      last = last * 10 + static_cast<uint32_t>(text[i] - '0');
+    }
+  }
+  return last + 1;
+}
+
+Result<uint32_t> read_possible_cpus() {
+  const char* path = "/sys/devices/system/cpu/possible";
+  UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return system_error(fmt::format("opening {}", path), errno);
+  char text[4096];
+  const ssize_t got = read(fd.get(), text, sizeof text);
+  if (got <= 0) return system_error(fmt::format("reading {}", path), got == 0 ? EIO : errno);
+  return count_from_list(std::string_view(text, static_cast<size_t>(got)));
+}
+
+/// A map of maps with one entry: writing it waits for all running programs.
+class RcuWaiter {
+ public:
+  RcuWaiter() : inner_(bpf_map_create(BPF_MAP_TYPE_ARRAY, "ktap_wait", 4, 8, 1, nullptr)) {
+    if (!inner_.valid()) return;
+    LIBBPF_OPTS(bpf_map_create_opts, options, .inner_map_fd = static_cast<uint32_t>(inner_.get()));
+    outer_.reset(bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "ktap_wait", 4, 4, 1, &options));
+  }
+  bool wait() {
+    const uint32_t key = 0;
+    const int inner = inner_.get();
+    return outer_.valid() && bpf_map_update_elem(outer_.get(), &key, &inner, BPF_ANY) == 0;
+  }
+
+ private:
+  UniqueFd inner_;
+  UniqueFd outer_;
+};
+
+}  // namespace
+
+Result<uint32_t> possible_cpus() {
+  static const Result<uint32_t> count = read_possible_cpus();
+  return count;
+}
+
+std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind kind,
+                                     const std::vector<bpf::Insn>& code, LoadFailure* failure) {
+  silence_libbpf();
+  const std::string short_name = kernel_name(name);
+  int fd = try_load(short_name, kind, code, nullptr);
+  if (fd >= 0) return UniqueFd(fd);
+  // EPERM comes before the verifier looks: there is nothing to read in a log.
+  std::string log;
+  if (fd != -EPERM) {
+    for (size_t bytes = kLogBytes; bytes <= kMostLogBytes; bytes *= 4) {
+      log.assign(bytes, '\0');
+      const int again = try_load(short_name, kind, code, &log);
+      if (again >= 0) return UniqueFd(again);  // it was a passing shortage
+      if (again != -ENOSPC) break;             // ENOSPC: the log did not fit
+    }
+    log.resize(std::min(log.size(), log.find('\0')));
+  }
+  failure->error = tracing_error(fmt::format("loading the program '{}'", name), -fd);
+  failure->verifier_log = std::move(log);
+  return std::nullopt;
+}
+
+uint64_t recursion_misses(int program_fd) {
+  bpf_prog_info info = {};
+  uint32_t bytes = sizeof info;
+  if (bpf_obj_get_info_by_fd(program_fd, &info, &bytes) != 0) return 0;
+  return info.recursion_misses;
+}
+
+void wait_for_programs() {
+  // With one CPU online membarrier returns at once, although a preempted program may stand in the
+  // middle; with nohz_full it is refused.
+  static const bool several = sysconf(_SC_NPROCESSORS_ONLN) > 1;
+  if (several && syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0) return;
+  if (RcuWaiter().wait()) return;
+  // Neither is there (before 4.20): programs run for microseconds.
+  usleep(20000);
+}
+
+}  // namespace ktap::sys

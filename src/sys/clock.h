@@ -1,0 +1,50 @@
+// What an event loop waits for: periodic timers, signals as descriptors, and the wait itself.
+#pragma once
+
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "base/result.h"
+#include "sys/unique_fd.h"
+
+namespace ktap::sys {
+
+/// A periodic timer on the monotonic clock.
+class Timer {
+ public:
+  /// First expiry after one interval. Requires interval_ns > 0.
+  static Result<Timer> create(uint64_t interval_ns);
+  int fd() const { return fd_.get(); }
+  /// Expiries since the last call; 0 when none.
+  uint64_t take_expiries();
+
+ private:
+  explicit Timer(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+};
+
+/// SIGINT, SIGTERM and SIGCHLD as a descriptor; blocked from delivery while this lives.
+class Signals {
+ public:
+  static Result<Signals> create();
+  Signals(Signals&& other) noexcept : fd_(std::move(other.fd_)), before_(other.before_) {}
+  Signals& operator=(Signals&&) = delete;
+  ~Signals();
+  int fd() const { return fd_.get(); }
+  /// The next signal that came in, or nothing.
+  std::optional<int> take();
+
+ private:
+  Signals(UniqueFd fd, const sigset_t& before) : fd_(std::move(fd)), before_(before) {}
+  UniqueFd fd_;
+  sigset_t before_;
+};
+
+/// Waits until one of `fds` is readable (or hung up), at most timeout_ns; -1 waits for good. A
+/// negative descriptor is skipped. Returns bit i for fds[i]; 0 when the time is over or a signal
+/// came. Requires count <= 32.
+uint32_t wait_readable(const int* fds, size_t count, int64_t timeout_ns);
+
+}  // namespace ktap::sys

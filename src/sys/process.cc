@@ -1,0 +1,244 @@
+// Child processes held before their exec, references to running ones, reading their memory. Between
+// fork and exec only async-signal-safe calls.
+#include "sys/process.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "sys/clock.h"
+#include "sys/errors.h"
+
+extern char** environ;
+
+namespace ktap::sys {
+
+namespace {
+
+/// The process that thread `tid` belongs to, or -1.
+pid_t thread_group_of(pid_t tid) {
+  UniqueFd fd(open(fmt::format("/proc/{}/status", tid).c_str(), O_RDONLY | O_CLOEXEC));
+  char text[2048];
+  const ssize_t got = fd.valid() ? read(fd.get(), text, sizeof text - 1) : -1;
+  if (got <= 0) return -1;
+  text[got] = '\0';
+  const char* line = std::strstr(text, "\nTgid:");
+  return line == nullptr ? -1 : static_cast<pid_t>(std::atoi(line + 6));
+}
+
+struct Pipe {
+  UniqueFd read_end;
+  UniqueFd write_end;
+};
+
+Result<Pipe> make_pipe() {
+  int fds[2];
+  if (pipe2(fds, O_CLOEXEC) != 0) return system_error("creating a pipe", errno);
+  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+/// The held child's life until exec. Only async-signal-safe calls.
+[[noreturn]] void run_child(int go, int failure, const char* path, char* const* argv,
+                            char* const* shell_argv) {
+  sigset_t ours;
+  sigemptyset(&ours);
+  for (const int number : {SIGINT, SIGTERM, SIGCHLD}) sigaddset(&ours, number);
+  pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
+  signal(SIGPIPE, SIG_DFL);
+  char byte;
+  ssize_t got;
+  do {
+    got = read(go, &byte, 1);
+  } while (got < 0 && errno == EINTR);
+  if (got != 1) _exit(127);  // ktap gave up
+  execve(path, argv, environ);
+  // A script without `#!` runs in the shell, as execvp(3) does it.
+  if (errno == ENOEXEC) execve("/bin/sh", shell_argv, environ);
+  const int error_number = errno;
+  ssize_t ignored = write(failure, &error_number, sizeof error_number);
+  static_cast<void>(ignored);
+  _exit(127);
+}
+
+bool is_runnable(const std::string& path, int* error_number) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) {
+    *error_number = errno;
+    return false;
+  }
+  if (S_ISDIR(info.st_mode)) {
+    *error_number = EISDIR;
+    return false;
+  }
+  if (access(path.c_str(), X_OK) != 0) {
+    *error_number = errno;
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<ProcessRef> ProcessRef::open(pid_t pid) {
+  const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (fd >= 0) return ProcessRef(pid, UniqueFd(fd));
+  const int error_number = errno;
+  if (error_number == ESRCH) return Error{fmt::format("no process {}", pid), ESRCH};
+  const pid_t group = thread_group_of(pid);
+  if (group > 0 && group != pid) {
+    return Error{fmt::format("{} is a thread of process {}; -p takes a process", pid, group),
+                 EINVAL};
+  }
+  if (pid <= 0 || group < 0) return Error{fmt::format("no process {}", pid), error_number};
+  return system_error(fmt::format("opening process {}", pid), error_number);
+}
+
+bool ProcessRef::ended() const {
+  const int fd = fd_.get();
+  return wait_readable(&fd, 1, 0) != 0;
+}
+
+Result<std::string> find_command(const std::string& name) {
+  int error_number = ENOENT;
+  if (name.find('/') != std::string::npos) {
+    if (is_runnable(name, &error_number)) return name;
+    return system_error(fmt::format("running '{}'", name), error_number);
+  }
+  const char* path = getenv("PATH");
+  std::string_view rest = path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin";
+  int worst = ENOENT;
+  while (!name.empty()) {
+    const size_t colon = rest.find(':');
+    const std::string_view directory = rest.substr(0, colon);
+    const std::string candidate =
+        directory.empty() ? "./" + name : fmt::format("{}/{}", directory, name);
+    if (is_runnable(candidate, &error_number)) return candidate;
+    if (error_number == EACCES) worst = EACCES;
+    if (colon == std::string_view::npos) break;
+    rest.remove_prefix(colon + 1);
+  }
+  if (worst == EACCES) return system_error(fmt::format("running '{}'", name), EACCES);
+  return Error{fmt::format("running '{}': no such command in PATH", name), ENOENT};
+}
+
+Result<Child> Child::start(const std::vector<std::string>& argv) {
+  KTAP_CHECK(!argv.empty());
+  KTAP_ASSIGN(const std::string path, find_command(argv[0]));
+  KTAP_ASSIGN(Pipe go, make_pipe());
+  KTAP_ASSIGN(Pipe failure, make_pipe());
+  std::vector<char*> words;
+  for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+  std::string shell = "sh";
+  std::vector<char*> shell_words = {shell.data(), const_cast<char*>(path.c_str())};
+  shell_words.insert(shell_words.end(), words.begin() + 1, words.end());
+
+  const pid_t pid = fork();
+  if (pid < 0) return system_error(fmt::format("starting '{}'", argv[0]), errno);
+  if (pid == 0) {
+    // Its copies of our ends would keep it waiting for itself.
+    close(go.write_end.get());
+    close(failure.read_end.get());
+    run_child(go.read_end.get(), failure.write_end.get(), path.c_str(), words.data(),
+              shell_words.data());
+  }
+  Child child;
+  child.pid_ = pid;
+  child.go_ = std::move(go.write_end);
+  child.failure_ = std::move(failure.read_end);
+  return child;
+}
+
+Child::Child(Child&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)),
+      go_(std::move(other.go_)),
+      failure_(std::move(other.failure_)),
+      status_(other.status_) {}
+
+Child::~Child() {
+  const bool held = go_.valid();
+  go_.reset();
+  if (held && pid_ > 0) wait();  // it ends by itself: the pipe is closed
+}
+
+Result<void> Child::release() {
+  KTAP_CHECK(go_.valid());
+  const char byte = 1;
+  // A child that someone killed meanwhile must not kill us: SIGPIPE would.
+  struct sigaction ignore = {};
+  struct sigaction before = {};
+  ignore.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &ignore, &before);
+  const ssize_t wrote = write(go_.get(), &byte, 1);
+  const int write_errno = errno;
+  sigaction(SIGPIPE, &before, nullptr);
+  go_.reset();
+  if (wrote != 1 && write_errno != EPIPE) return system_error("starting the command", write_errno);
+  int error_number = 0;
+  ssize_t got;
+  do {
+    got = read(failure_.get(), &error_number, sizeof error_number);
+  } while (got < 0 && errno == EINTR);
+  failure_.reset();
+  if (got != sizeof error_number) return {};
+  wait();
+  return system_error("running the command", error_number);
+}
+
+std::optional<int> Child::try_wait() {
+  if (status_.has_value()) return status_;
+  int status = 0;
+  if (waitpid(pid_, &status, WNOHANG) == pid_) status_ = status;
+  return status_;
+}
+
+int Child::wait() {
+  int status = 0;
+  while (!status_.has_value()) {
+    if (waitpid(pid_, &status, 0) == pid_) {
+      status_ = status;
+    } else if (errno != EINTR) {
+      status_ = 0;  // someone else reaped it; nothing is known
+    }
+  }
+  return *status_;
+}
+
+std::optional<std::string> read_process_string(pid_t pid, uint64_t address, size_t limit_bytes) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  std::string text;
+  // Page by page: a read that touches an unmapped page fails as a whole.
+  while (text.size() < limit_bytes) {
+    const uint64_t from = address + text.size();
+    const size_t want = std::min(limit_bytes - text.size(), page - from % page);
+    const size_t used = text.size();
+    text.resize(used + want);
+    const iovec local{text.data() + used, want};
+    const iovec remote{reinterpret_cast<void*>(static_cast<uintptr_t>(from)), want};
+    const ssize_t got = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+    text.resize(used + static_cast<size_t>(std::max<ssize_t>(got, 0)));
+    if (got <= 0) {
+      if (used == 0) return std::nullopt;
+      break;
+    }
+    const size_t end = text.find('\0', used);
+    if (end != std::string::npos) {
+      text.resize(end);
+      break;
+    }
+  }
+  return text;
+}
+
+}  // namespace ktap::sys

@@ -1,0 +1,70 @@
+// Other processes: the command that we start and hold, the process of -p, their end and their
+// memory.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "sys/unique_fd.h"
+
+namespace ktap::sys {
+
+/// A process that is there already, by a descriptor that no later process of the same number can
+/// take over.
+class ProcessRef {
+ public:
+  /// Errors: no such process; a thread that is not its process's first (the process is named).
+  static Result<ProcessRef> open(pid_t pid);
+  pid_t pid() const { return pid_; }
+  /// Readable once the process has ended.
+  int fd() const { return fd_.get(); }
+  bool ended() const;
+
+ private:
+  ProcessRef(pid_t pid, UniqueFd fd) : pid_(pid), fd_(std::move(fd)) {}
+  pid_t pid_;
+  UniqueFd fd_;
+};
+
+/// `-- CMD`: forked at once, held before its exec until release(). Destroyed before that it ends
+/// without having run anything; after that it is let go.
+class Child {
+ public:
+  /// Finds argv[0] in PATH as a shell would, forks. Errors: no such command, not executable.
+  static Result<Child> start(const std::vector<std::string>& argv);
+  Child(Child&& other) noexcept;
+  Child& operator=(Child&&) = delete;
+  ~Child();
+
+  /// The process id, the same after exec.
+  pid_t pid() const { return pid_; }
+  /// Lets it go and waits until its exec has succeeded. Errors: what exec said.
+  Result<void> release();
+  /// Exit status as wait(2) gives it, once it has ended; reaps it. After that always the same.
+  std::optional<int> try_wait();
+  /// try_wait, but waits.
+  int wait();
+
+ private:
+  Child() = default;
+
+  pid_t pid_ = -1;
+  UniqueFd go_;       ///< written once to let it run; closed unwritten it ends
+  UniqueFd failure_;  ///< exec's errno, or closed by exec
+  std::optional<int> status_;
+};
+
+/// Where `name` would run from: itself when it holds a '/', else the first match in PATH.
+Result<std::string> find_command(const std::string& name);
+
+/// Bytes at `address` in process `pid` up to a NUL, at most limit_bytes; nothing when not even the
+/// first byte can be read.
+std::optional<std::string> read_process_string(pid_t pid, uint64_t address, size_t limit_bytes);
+
+}  // namespace ktap::sys

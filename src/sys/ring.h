@@ -1,0 +1,41 @@
+// The reading end of a BPF ring buffer. The layout is the kernel's (Documentation/bpf/ringbuf.rst):
+// a consumer page, a producer page, then the data mapped twice in a row so that no record is ever
+// split.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "base/result.h"
+#include "sys/bpf.h"
+#include "sys/unique_fd.h"
+
+namespace ktap::sys {
+
+class RingReader {
+ public:
+  static Result<RingReader> open(const Map& ring);
+  RingReader(RingReader&& other) noexcept;
+  RingReader& operator=(RingReader&& other) noexcept;
+  ~RingReader();
+
+  /// Hands over the records that were there when it was called, oldest first; returns how many. A
+  /// record's bytes live until `deliver` returns.
+  size_t drain(const std::function<void(const uint8_t* data, size_t size_bytes)>& deliver);
+
+  /// Readable once a program has asked for a wake-up since the last drain. Records without one do
+  /// not show: the reader polls on its own clock.
+  int wake_fd() const { return epoll_.get(); }
+
+ private:
+  RingReader() = default;
+
+  UniqueFd epoll_;
+  size_t ring_bytes_ = 0;
+  size_t page_bytes_ = 0;
+  uint64_t* consumer_ = nullptr;      ///< written by us
+  uint8_t* producer_page_ = nullptr;  ///< written by the kernel; the data follow it
+};
+
+}  // namespace ktap::sys
