@@ -1,0 +1,209 @@
+// An own reader of argv, 150 lines: the contract's short options have two letters (-le), are never joined, and
+// stop at the script, whose own arguments may look like options. Option libraries bend each of these.
+#include "cli/command_line.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <optional>
+
+#include "diag/diagnostic.h"
+
+namespace ktap::cli {
+
+namespace {
+
+enum class Opt : uint8_t {
+#define KTAP_OPTION(name, short_form, long_form, argument, help) name,
+#define KTAP_OPTION_LATER(name, short_form, long_form, argument) name,
+#include "cli/options.def"
+};
+
+struct Row {
+  Opt opt;
+  std::string_view short_form;
+  std::string_view long_form;
+  std::string_view argument;
+  std::string_view help;   ///< "" for one that is not there yet
+};
+
+constexpr Row kRows[] = {
+#define KTAP_OPTION(name, short_form, long_form, argument, help) \
+  {Opt::name, short_form, long_form, argument, help},
+#define KTAP_OPTION_LATER(name, short_form, long_form, argument) \
+  {Opt::name, short_form, long_form, argument, ""},
+#include "cli/options.def"
+};
+
+const Row* find_row(std::string_view name) {
+  for (const Row& row : kRows) {
+    if (!name.empty() && (name == row.short_form || name == row.long_form)) return &row;
+  }
+  return nullptr;
+}
+
+std::string unknown_option(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Row& row : kRows) {
+    if (!row.short_form.empty()) names.emplace_back(row.short_form);
+    if (!row.long_form.empty()) names.emplace_back(row.long_form);
+  }
+  const std::string near = diag::did_you_mean(name, names);
+  return fmt::format("unknown option '{}'; {}", name, near.empty() ? "ktap --help lists them all" : near);
+}
+
+std::optional<int64_t> number(const std::string& text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// Applies one option to the command line; false with `line.mistake` set when its argument is no good.
+class Apply {
+ public:
+  explicit Apply(CommandLine& line) : line_(line) {}
+
+  void option(const Row& row, const std::string& name, const std::string& value) {
+    session::Options& options = line_.options;
+    if (row.help.empty()) return mistake(fmt::format("option '{}' is not there yet", name));
+    switch (row.opt) {
+      case Opt::Source: return source("-e", value);
+      case Opt::Show: return source("-s", "trace " + value + " { print(cpu, tid, execname, argstr) }");
+      case Opt::Output: options.output_path = value; break;
+      case Opt::Pid: return positive(name, value, "a process id", options.target_pid, 1);
+      case Opt::OnCpu: return positive(name, value, "the number of a CPU", options.cpu, 0);
+      case Opt::Timestamps: options.timestamps = true; break;
+      case Opt::Quiet: options.quiet = true; break;
+      case Opt::Verbose: options.verbose = true; break;
+      case Opt::Version: line_.action = Action::Version; break;
+      case Opt::Bytecode: options.mode = session::Mode::Bytecode; break;
+      case Opt::DryRun: options.mode = session::Mode::DryRun; break;
+      case Opt::ListEvents: line_.action = Action::ListEvents; break;
+      case Opt::Explain: options.mode = session::Mode::Explain; break;
+      case Opt::Check: options.mode = session::Mode::Check; break;
+      case Opt::Strict: options.strict = true; break;
+      case Opt::Engine: return engine(value);
+      case Opt::Placement: return placement(value);
+      case Opt::TableSize: return table_size(name, value);
+      case Opt::Dump: return dump(value);
+      case Opt::Help: line_.action = Action::Help; break;
+      default: break;
+    }
+  }
+
+ private:
+  void mistake(std::string text) {
+    line_.action = Action::Mistake;
+    line_.mistake = std::move(text);
+  }
+
+  void source(const char* name, std::string text) {
+    if (!line_.options.source_name.empty()) return mistake("-e or -s is given twice; put the statements into one");
+    line_.options.source_name = name;
+    line_.options.source_text = std::move(text);
+  }
+
+  void positive(const std::string& name, const std::string& value, const char* what, int64_t& out, int64_t least) {
+    const std::optional<int64_t> n = number(value);
+    if (!n || *n < least || *n > INT32_MAX) return mistake(fmt::format("{} takes {}, not '{}'", name, what, value));
+    out = *n;
+  }
+
+  void table_size(const std::string& name, const std::string& value) {
+    int64_t entries = 0;
+    positive(name, value, "a number of entries from 1 to 16777216", entries, 1);
+    if (entries > 16777216) return mistake(fmt::format("{} takes a number of entries from 1 to 16777216, not '{}'", name, value));
+    line_.options.table_size = static_cast<uint32_t>(entries);
+  }
+
+  void engine(const std::string& value) {
+    if (value == "perf" || value == "replay") return mistake(fmt::format("the engine '{}' is not there yet", value));
+    if (value != "auto" && value != "bpf") mistake(fmt::format("--engine takes auto or bpf, not '{}'", value));
+  }
+
+  void placement(const std::string& value) {
+    if (value != "auto" && value != "user") return mistake(fmt::format("--placement takes auto or user, not '{}'", value));
+    line_.options.placement = value == "user" ? session::Placement::User : session::Placement::Auto;
+  }
+
+  void dump(const std::string& value) {
+    session::Mode& mode = line_.options.mode;
+    if (value == "tokens") mode = session::Mode::Tokens;
+    else if (value == "ast") mode = session::Mode::Ast;
+    else if (value == "ssa") mode = session::Mode::DumpSsa;
+    else if (value == "bpf") mode = session::Mode::DumpBpf;
+    else mistake(fmt::format("--dump takes tokens, ast, ssa or bpf, not '{}'", value));
+  }
+
+  CommandLine& line_;
+};
+
+}  // namespace
+
+CommandLine parse_command_line(const std::vector<std::string>& args) {
+  CommandLine line;
+  Apply apply(line);
+  size_t i = 0;
+  const auto fail = [&line](std::string text) {
+    line.action = Action::Mistake;
+    line.mistake = std::move(text);
+    return line;
+  };
+  for (; i < args.size() && args[i].size() > 1 && args[i][0] == '-' && args[i] != "--"; ++i) {
+    std::string name = args[i];
+    std::optional<std::string> value;
+    if (name.compare(0, 2, "--") == 0 && name.find('=') != std::string::npos) {
+      value = name.substr(name.find('=') + 1);
+      name.resize(name.find('='));
+    }
+    const Row* row = find_row(name);
+    if (row == nullptr) return fail(unknown_option(name));
+    if (row->argument.empty() && value) return fail(fmt::format("option '{}' takes no argument", name));
+    const bool optional_argument = !row->argument.empty() && row->argument[0] == '[';
+    if (!row->argument.empty() && !value && !row->help.empty()) {
+      if (i + 1 < args.size() && args[i + 1] != "--") {
+        value = args[++i];
+      } else if (!optional_argument) {
+        return fail(fmt::format("option '{}' needs {}", name, row->argument));
+      }
+    }
+    if (row->opt == Opt::ListEvents) line.list_glob = value.value_or("");
+    apply.option(*row, name, value.value_or(""));
+    if (line.action == Action::Mistake) return line;
+  }
+  if (line.action == Action::Help || line.action == Action::Version || line.action == Action::ListEvents) return line;
+
+  session::Options& options = line.options;
+  if (options.source_name.empty()) {
+    if (i == args.size() || args[i] == "--") return fail("no script: ktap FILE, or ktap -e 'SOURCE'; ktap --help tells more");
+    line.script = args[i++];
+    options.args.push_back(line.script == "-" ? "stdin" : line.script);
+  } else {
+    options.args.push_back(options.source_name);
+  }
+  while (i < args.size() && args[i] != "--") options.args.push_back(args[i++]);
+  if (i < args.size()) {
+    options.command.assign(args.begin() + static_cast<std::ptrdiff_t>(i) + 1, args.end());
+    if (options.command.empty()) return fail("a command must follow '--'");
+  }
+  if (!options.command.empty() && options.target_pid >= 0) return fail("-p and -- CMD exclude each other: there is one target");
+  return line;
+}
+
+std::string help_text() {
+  std::string text =
+      "usage: ktap [options] FILE.kp [args...] [-- CMD...]\n"
+      "       ktap [options] -e 'SOURCE' [args...] [-- CMD...]\n"
+      "FILE `-` is standard input. -- CMD runs CMD and traces that process alone.\n\noptions:\n";
+  for (const Row& row : kRows) {
+    if (row.help.empty()) continue;
+    std::string names(row.short_form);
+    if (!row.long_form.empty()) names += (names.empty() ? "" : ", ") + std::string(row.long_form);
+    if (!row.argument.empty()) names += (row.short_form.empty() ? "=" : " ") + std::string(row.argument);
+    text += fmt::format("  {:<30} {}\n", names, row.help);
+  }
+  return text;
+}
+
+}  // namespace ktap::cli

@@ -1,0 +1,27 @@
+// argv → what to do. Pure but for reading the script file; mistakes come back as one line of text.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "session/options.h"
+
+namespace ktap::cli {
+
+enum class Action : uint8_t { Session, ListEvents, Help, Version, Mistake };
+
+struct CommandLine {
+  Action action = Action::Session;
+  session::Options options;
+  std::string script;        ///< path of the script, "-" for standard input, "" with -e or -s
+  std::string list_glob;     ///< ListEvents; "" lists all
+  std::string mistake;       ///< Mistake: what is wrong and what to do instead
+};
+
+/// Reads the arguments after the program's name. `compile_only` is the name ktapc.
+CommandLine parse_command_line(const std::vector<std::string>& args);
+
+/// The text of --help.
+std::string help_text();
+
+}  // namespace ktap::cli

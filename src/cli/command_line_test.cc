@@ -1,0 +1,72 @@
+// The command line of the language's section 10: what is taken, what is refused and in which words.
+#include "cli/command_line.h"
+
+#include <gtest/gtest.h>
+
+namespace ktap::cli {
+namespace {
+
+TEST(CommandLine, ScriptItsArgumentsAndTheCommand) {
+  const CommandLine line = parse_command_line({"-q", "-T", "a.kp", "-x", "7", "--", "dd", "-q"});
+  EXPECT_EQ(line.action, Action::Session);
+  EXPECT_EQ(line.script, "a.kp");
+  EXPECT_TRUE(line.options.quiet);
+  EXPECT_TRUE(line.options.timestamps);
+  EXPECT_EQ(line.options.args, (std::vector<std::string>{"a.kp", "-x", "7"}));
+  EXPECT_EQ(line.options.command, (std::vector<std::string>{"dd", "-q"}));
+}
+
+TEST(CommandLine, OneLiner) {
+  const CommandLine line = parse_command_line({"-e", "exit()", "1"});
+  EXPECT_EQ(line.options.source_name, "-e");
+  EXPECT_EQ(line.options.source_text, "exit()");
+  EXPECT_EQ(line.options.args, (std::vector<std::string>{"-e", "1"}));
+}
+
+TEST(CommandLine, StandardInputIsCalledStdin) {
+  const CommandLine line = parse_command_line({"-"});
+  EXPECT_EQ(line.script, "-");
+  EXPECT_EQ(line.options.args[0], "stdin");
+}
+
+TEST(CommandLine, LongOptionsTakeEqualsOrABlank) {
+  EXPECT_EQ(parse_command_line({"--table-size=7", "a"}).options.table_size, 7U);
+  EXPECT_EQ(parse_command_line({"--table-size", "7", "a"}).options.table_size, 7U);
+}
+
+TEST(CommandLine, UnknownOptionNamesTheNearest) {
+  const CommandLine line = parse_command_line({"--explian", "a"});
+  EXPECT_EQ(line.action, Action::Mistake);
+  EXPECT_NE(line.mistake.find("--explain"), std::string::npos);
+}
+
+TEST(CommandLine, ShortOptionsAreNotJoined) {
+  EXPECT_EQ(parse_command_line({"-qT", "a"}).action, Action::Mistake);
+}
+
+TEST(CommandLine, WhatIsNotThereYetSaysSo) {
+  for (const char* option : {"-lf", "-lm", "--follow", "--unsafe", "--max-memory"}) {
+    const CommandLine line = parse_command_line({option, "x"});
+    EXPECT_EQ(line.action, Action::Mistake) << option;
+    EXPECT_NE(line.mistake.find("is not there yet"), std::string::npos) << option;
+  }
+  EXPECT_NE(parse_command_line({"--engine=perf", "a"}).mistake.find("not there yet"), std::string::npos);
+}
+
+TEST(CommandLine, BadArguments) {
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {}, {"-e"}, {"-p", "x", "a"}, {"-p", "0", "a"}, {"-C", "-1", "a"}, {"--engine=x", "a"}, {"--dump=x", "a"},
+           {"a", "--"}, {"--", "ls"}, {"-p", "1", "a", "--", "ls"}, {"-e", "a", "-e", "b"}, {"--check=1", "a"},
+           {"--table-size=0", "a"}, {"--placement=kernel", "a"}}) {
+    EXPECT_EQ(parse_command_line(args).action, Action::Mistake);
+    EXPECT_FALSE(parse_command_line(args).mistake.empty());
+  }
+}
+
+TEST(CommandLine, ListTakesAGlobOrNone) {
+  EXPECT_EQ(parse_command_line({"-le"}).action, Action::ListEvents);
+  EXPECT_EQ(parse_command_line({"-le", "sched:*"}).list_glob, "sched:*");
+}
+
+}  // namespace
+}  // namespace ktap::cli

@@ -1,0 +1,73 @@
+// ktap and ktapc: one program under two names.
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "cli/command_line.h"
+#include "session/session.h"
+
+namespace {
+
+constexpr int kMistake = 2;
+
+int mistake(const std::string& text) {
+  std::fputs(("ktap: error: " + text + "\n").c_str(), stderr);
+  return kMistake;
+}
+
+bool is_compiled_script(const std::string& path) {
+  return path.size() > 5 && path.compare(path.size() - 5, 5, ".ktap") == 0;
+}
+
+/// Reads the script's text into the options. "" or what is wrong.
+std::string read_script(const std::string& path, ktap::session::Options& options) {
+  if (path == "-") {
+    options.source_name = "stdin";
+    options.source_text.assign(std::istreambuf_iterator<char>(std::cin), {});
+    return "";
+  }
+  if (is_compiled_script(path)) return "compiled scripts (" + path + ") are not there yet; give the .kp file";
+  std::ifstream file(path, std::ios::binary);
+  options.source_name = path;
+  options.source_text.assign(std::istreambuf_iterator<char>(file), {});
+  if (!file.is_open() || file.bad()) return "cannot read " + path + ": " + std::strerror(errno);
+  return "";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string program = argc > 0 ? argv[0] : "ktap";
+  const std::string name = program.substr(program.find_last_of('/') + 1);
+  if (name == "ktapc") {
+    return mistake("ktapc: writing .ktap files is not there yet; ktap runs the .kp file itself");
+  }
+  const std::vector<std::string> args(argv + (argc > 0 ? 1 : 0), argv + argc);
+  ktap::cli::CommandLine line = ktap::cli::parse_command_line(args);
+  switch (line.action) {
+    case ktap::cli::Action::Help:
+      std::fputs(ktap::cli::help_text().c_str(), stdout);
+      return 0;
+    case ktap::cli::Action::Version:
+      std::puts("ktap " KTAP_VERSION);
+      return 0;
+    case ktap::cli::Action::ListEvents:
+      return ktap::session::list_events(line.list_glob);
+    case ktap::cli::Action::Mistake:
+      return mistake(line.mistake);
+    case ktap::cli::Action::Session:
+      break;
+  }
+  if (!line.script.empty()) {
+    const std::string wrong = read_script(line.script, line.options);
+    if (!wrong.empty()) return mistake(wrong);
+  }
+  return ktap::session::run(line.options);
+}

@@ -1,0 +1,187 @@
+// Answers come from the capture record alone; what was not captured does not exist for the handler. The one
+// exception is user_string of a computed address: it reads the process as it is now.
+#include "session/event_view.h"
+
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "base/limits.h"
+#include "runtime/string.h"
+#include "session/record.h"
+#include "sys/process.h"
+
+namespace ktap::session {
+
+using runtime::Value;
+using schema::BuiltinVar;
+
+namespace {
+
+/// "retval" and the sc_ names of the event object.
+int special_index(const schema::Event& event, std::string_view name) {
+  if (event.kind == schema::EventKind::SyscallExit && name == "retval") return 1;
+  if (event.kind == schema::EventKind::Tracepoint) return -1;
+  if (name == "sc_nr") return 0;
+  if (event.kind == schema::EventKind::SyscallEnter && name.size() == 7 && name.substr(0, 6) == "sc_arg" &&
+      name[6] >= '1' && name[6] <= '6') {
+    return name[6] - '0';
+  }
+  return -1;
+}
+
+}  // namespace
+
+EventView::EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& heap, const engine::Record& record,
+                     bool timestamps)
+    : plan_(plan),
+      catalog_(catalog),
+      heap_(heap),
+      record_(record),
+      site_(plan.linkage.module.sites[record.site]),
+      layout_(plan.unit.sites[record.site]),
+      group_(plan.handlers[plan.owners[record.site].handler].groups[plan.owners[record.site].group].group),
+      capture_(&plan.linkage.captures[site_.user_index]),
+      first_arg_(timestamps ? 1 : 0),
+      values_(decode_args(site_, layout_, record.data, plan.linkage.module, heap)) {
+  event_ = raw_event(group_, layout_, record.data);
+  if (event_ != nullptr) return;
+  Value name;
+  for (size_t i = 0; i < capture_->args.size(); ++i) {
+    const lower::CaptureArg& arg = capture_->args[i];
+    if (arg.kind != lower::CaptureArg::Kind::Var || arg.var != BuiltinVar::Probename) continue;
+    int64_t id = 0;
+    std::memcpy(&id, record.data + layout_.arg_offset_bytes[i + first_arg_], sizeof id);
+    const auto at = std::find(group_.name_ids.begin(), group_.name_ids.end(), id);
+    if (at != group_.name_ids.end()) event_ = group_.events[static_cast<size_t>(at - group_.name_ids.begin())].get();
+  }
+  if (event_ == nullptr) event_ = group_.events.front().get();
+}
+
+int64_t EventView::time_ns() const { return first_arg_ == 1 ? values_[0].integer : 0; }
+
+void EventView::mark(runtime::Heap& heap) const {
+  for (const Value value : values_) heap.mark(value);
+}
+
+Value EventView::field_value(int index) const {
+  for (size_t i = 0; i < capture_->args.size(); ++i) {
+    const lower::CaptureArg& arg = capture_->args[i];
+    if (arg.kind == lower::CaptureArg::Kind::Field && arg.field == static_cast<uint32_t>(index)) {
+      return values_[i + first_arg_];
+    }
+  }
+  return Value::nil();
+}
+
+std::string EventView::text() {
+  if (layout_.raw_offset_bytes == 0) return event_->name;
+  return render_raw(catalog_, *event_, layout_, record_.data, record_.size_bytes, record_.cpu);
+}
+
+bool EventView::var(BuiltinVar var, Value* out, std::string* error) {
+  for (size_t i = 0; i < capture_->args.size(); ++i) {
+    const lower::CaptureArg& arg = capture_->args[i];
+    if (arg.kind == lower::CaptureArg::Kind::Var && arg.var == var) {
+      *out = values_[i + first_arg_];
+      return true;
+    }
+  }
+  if (var == BuiltinVar::Probename) {
+    *out = heap_.string(event_->name);
+    return true;
+  }
+  if (var == BuiltinVar::Argstr) {
+    *out = heap_.string(text());
+    return true;
+  }
+  if (var >= BuiltinVar::Arg0 && var <= BuiltinVar::Arg9) {
+    *out = field_value(static_cast<int>(var) - static_cast<int>(BuiltinVar::Arg0));
+    return true;
+  }
+  if (var == BuiltinVar::Retval && event_->kind == schema::EventKind::SyscallExit) {
+    *out = field_value(1);
+    return true;
+  }
+  *error = "'" + std::string(schema::builtin_var_name(var)) + "' is not there in " + event_->name;
+  return false;
+}
+
+bool EventView::field(std::string_view name, Value* out) {
+  if (name == "sc_is_enter" && event_->kind != schema::EventKind::Tracepoint) {
+    *out = Value::of(event_->kind == schema::EventKind::SyscallEnter);
+    return true;
+  }
+  int index = special_index(*event_, name);
+  if (index < 0) index = event_->find_field(std::string(name));
+  if (index < 0) return false;
+  *out = field_value(index);
+  return true;
+}
+
+Value EventView::user_string(int64_t address, int64_t limit_bytes) {
+  for (size_t i = 0; i < capture_->args.size(); ++i) {
+    const lower::CaptureArg& arg = capture_->args[i];
+    if (arg.kind != lower::CaptureArg::Kind::UserString) continue;
+    const Value from = values_[arg.address_arg + first_arg_];
+    if (!from.is_integer() || from.integer != address) continue;
+    const Value text = values_[i + first_arg_];
+    if (text.is_nil()) return text;
+    const std::string_view bytes = text.string()->view();
+    return heap_.string(bytes.substr(0, static_cast<size_t>(std::max<int64_t>(limit_bytes - 1, 0))));
+  }
+  Value pid;
+  std::string ignored;
+  if (!var(BuiltinVar::Pid, &pid, &ignored) || !pid.is_integer()) return Value::nil();
+  const auto size = static_cast<size_t>(std::clamp<int64_t>(limit_bytes, 1, limits::kMaxStringBytes));
+  const std::optional<std::string> text =
+      sys::read_process_string(static_cast<pid_t>(pid.integer), static_cast<uint64_t>(address), size - 1);
+  return text ? heap_.string(*text) : Value::nil();
+}
+
+bool TickView::var(BuiltinVar var, Value* out, std::string* error) {
+  switch (var) {
+    case BuiltinVar::Pid:
+    case BuiltinVar::Tid:
+      *out = Value::of(static_cast<int64_t>(getpid()));
+      return true;
+    case BuiltinVar::Ppid:
+      *out = Value::of(static_cast<int64_t>(getppid()));
+      return true;
+    case BuiltinVar::Uid:
+      *out = Value::of(static_cast<int64_t>(getuid()));
+      return true;
+    case BuiltinVar::Gid:
+      *out = Value::of(static_cast<int64_t>(getgid()));
+      return true;
+    case BuiltinVar::Cpu:
+      *out = Value::of(static_cast<int64_t>(sched_getcpu()));
+      return true;
+    case BuiltinVar::Ns: {
+      timespec now{};
+      clock_gettime(CLOCK_MONOTONIC, &now);
+      *out = Value::of(static_cast<int64_t>(now.tv_sec) * 1000000000 + now.tv_nsec);
+      return true;
+    }
+    case BuiltinVar::Execname:
+      *out = heap_.string("ktap");
+      return true;
+    case BuiltinVar::Probename:
+    case BuiltinVar::Argstr:
+      *out = heap_.string(name_);
+      return true;
+    default:
+      *error = "'" + std::string(schema::builtin_var_name(var)) + "' is not there in " + name_;
+      return false;
+  }
+}
+
+bool TickView::field(std::string_view, Value*) { return false; }
+
+Value TickView::user_string(int64_t, int64_t) { return Value::nil(); }
+
+}  // namespace ktap::session

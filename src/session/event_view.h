@@ -1,0 +1,63 @@
+// A captured event as the VM's handlers see it: built-in variables, fields, argstr and user strings, all taken
+// from one record that the kernel sent.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/bpf_engine.h"
+#include "event/provider.h"
+#include "session/plan.h"
+#include "vm/host.h"
+
+namespace ktap::session {
+
+class EventView final : public vm::EventContext {
+ public:
+  /// `record` and everything else outlive the view.
+  EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& heap, const engine::Record& record,
+            bool timestamps);
+
+  bool var(schema::BuiltinVar var, runtime::Value* out, std::string* error) override;
+  bool field(std::string_view name, runtime::Value* out) override;
+  runtime::Value user_string(int64_t address, int64_t limit_bytes) override;
+
+  /// False: the filter was left to the VM.
+  bool filter_ran() const { return capture_->filter_in_kernel; }
+  /// The record's `ns`, when timestamps were asked for.
+  int64_t time_ns() const;
+  void mark(runtime::Heap& heap) const;
+
+ private:
+  runtime::Value field_value(int index) const;
+  std::string text();
+
+  const Plan& plan_;
+  event::Catalog& catalog_;
+  runtime::Heap& heap_;
+  const engine::Record& record_;
+  const ssa::Site& site_;
+  const backend::SiteLayout& layout_;
+  const ssa::EventGroup& group_;
+  const lower::CaptureSite* capture_;
+  const schema::Event* event_ = nullptr;
+  size_t first_arg_ = 0;                  ///< 1 when a timestamp stands first
+  std::vector<runtime::Value> values_;
+};
+
+/// What a tick handler sees: no event, the tracer's own process and clock.
+class TickView final : public vm::EventContext {
+ public:
+  TickView(runtime::Heap& heap, std::string name) : heap_(heap), name_(std::move(name)) {}
+
+  bool var(schema::BuiltinVar var, runtime::Value* out, std::string* error) override;
+  bool field(std::string_view name, runtime::Value* out) override;
+  runtime::Value user_string(int64_t address, int64_t limit_bytes) override;
+
+ private:
+  runtime::Heap& heap_;
+  std::string name_;
+};
+
+}  // namespace ktap::session

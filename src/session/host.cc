@@ -1,0 +1,125 @@
+#include "session/host.h"
+
+#include <fmt/format.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <ctime>
+
+#include "compiler/compiler.h"
+#include "event/interval.h"
+#include "event/syscall_table.h"
+#include "syntax/parser.h"
+
+namespace ktap::session {
+
+namespace {
+
+/// "12.345678: ", the form of -T.
+std::string time_prefix(int64_t time_ns) {
+  return fmt::format("{}.{:06}: ", time_ns / 1000000000, time_ns % 1000000000 / 1000);
+}
+
+utsname system_names() {
+  utsname names{};
+  uname(&names);
+  return names;
+}
+
+}  // namespace
+
+void ScriptHost::write(std::string_view text) {
+  if (timestamps_ && handler_time_ns_) output_.write(time_prefix(*handler_time_ns_));
+  output_.write(text);
+}
+
+void ScriptHost::write_at(std::string_view text, int64_t time_ns) {
+  if (timestamps_) output_.write(time_prefix(time_ns));
+  output_.write(text);
+}
+
+void ScriptHost::begin_handler(vm::EventContext* event, int64_t time_ns) {
+  event_ = event;
+  handler_time_ns_ = time_ns;
+}
+
+void ScriptHost::end_handler() {
+  event_ = nullptr;
+  handler_time_ns_.reset();
+}
+
+std::string ScriptHost::register_handler(bytecode::HandlerKind kind, std::string_view event_text, runtime::Value filter,
+                                         runtime::Value handler, const bytecode::Place& place) {
+  if (frozen_) return "cannot register a handler inside a handler; register it in the main chunk";
+  if (handler.type != runtime::Type::Function && handler.type != runtime::Type::Builtin) {
+    return fmt::format("a handler must be a function, not {}", runtime::type_name(handler.type));
+  }
+  std::string text(event_text);
+  if (kind == bytecode::HandlerKind::Event || kind == bytecode::HandlerKind::Tick) {
+    const std::string mistake = split_filter(text, filter, place);
+    if (!mistake.empty()) return mistake;
+  }
+  Registration registration;
+  registration.kind = kind;
+  registration.event_text = text;
+  registration.place = place;
+  if (kind == bytecode::HandlerKind::Tick) {
+    const event::Interval interval = event::parse_interval(text);
+    registration.mistake = interval.error;
+    registration.interval_ns = static_cast<int64_t>(interval.ns);
+  }
+  registration.handler.function = handler;
+  registration.handler.filter = filter;
+  registration.handler.is_event = kind == bytecode::HandlerKind::Event;
+  registrations_.push_back(std::move(registration));
+  return "";
+}
+
+/// A computed event text may hold a filter: it is compiled here, with the script's global variables in scope.
+std::string ScriptHost::split_filter(std::string& text, runtime::Value& filter, const bytecode::Place& place) {
+  const syntax::EventTextSplit split = syntax::split_event_text(text);
+  if (split.filter_end == 0 || !filter.is_nil()) return "";
+  if (!split.closed) return "the filter has no closing slash: " + text;
+  const diag::Source source(fmt::format("filter of {}:{}", source_.name(), place.line),
+                            text.substr(split.filter_begin, split.filter_end - split.filter_begin));
+  diag::Sink sink;
+  const syntax::ExprPtr expr = syntax::parse_expression(source, sink);
+  std::unique_ptr<bytecode::Function> compiled;
+  if (!sink.has_errors() && expr != nullptr) compiled = compiler::compile_filter(*expr, source, chunk_.globals, sink);
+  if (compiled == nullptr) return "the filter cannot be compiled:\n" + diag::render_all(source, sink);
+  filter = vm_->make_closure(*compiled);
+  filters_.push_back(std::move(compiled));
+  text = std::string(split.text);
+  return "";
+}
+
+void ScriptHost::request_exit(int64_t status, bool given) {
+  exited_ = true;
+  exit_status_ = given ? static_cast<int>(status & 255) : 0;
+}
+
+int64_t ScriptHost::now_ns(vm::Clock clock) {
+  timespec now{};
+  clock_gettime(clock == vm::Clock::Realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, &now);
+  return static_cast<int64_t>(now.tv_sec) * 1000000000 + now.tv_nsec;
+}
+
+std::string ScriptHost::local_time(std::string_view format, int64_t time_ns) {
+  const time_t seconds = static_cast<time_t>(time_ns / 1000000000 - (time_ns % 1000000000 < 0 ? 1 : 0));
+  tm local{};
+  if (localtime_r(&seconds, &local) == nullptr) return "";
+  const std::string terminated(format);
+  std::string text(terminated.size() * 8 + 128, '\0');
+  text.resize(std::strftime(text.data(), text.size(), terminated.c_str(), &local));
+  return text;
+}
+
+int64_t ScriptHost::cpu_count() { return sysconf(_SC_NPROCESSORS_ONLN); }
+
+std::string ScriptHost::machine() { return system_names().machine; }
+
+std::string ScriptHost::kernel_release() { return system_names().release; }
+
+std::string ScriptHost::syscall_name(int64_t number) { return std::string(event::syscall_name(number)); }
+
+}  // namespace ktap::session

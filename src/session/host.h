@@ -1,0 +1,70 @@
+// The VM's host: takes the registrations of the main chunk, carries output, exit() and the current event.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bytecode/chunk.h"
+#include "diag/diagnostic.h"
+#include "session/output.h"
+#include "session/plan.h"
+#include "vm/host.h"
+#include "vm/vm.h"
+
+namespace ktap::session {
+
+class ScriptHost final : public vm::Host {
+ public:
+  /// All outlive the host. `timestamps` is -T.
+  ScriptHost(const bytecode::Chunk& chunk, const diag::Source& source, Output& output, bool timestamps)
+      : chunk_(chunk), source_(source), output_(output), timestamps_(timestamps) {}
+
+  /// The VM is made with the host and told to it afterwards.
+  void set_vm(vm::Vm* vm) { vm_ = vm; }
+
+  void write(std::string_view text) override;
+  vm::EventContext* event() override { return event_; }
+  std::string register_handler(bytecode::HandlerKind kind, std::string_view event_text, runtime::Value filter,
+                               runtime::Value handler, const bytecode::Place& place) override;
+  void request_exit(int64_t status, bool given) override;
+  int64_t now_ns(vm::Clock clock) override;
+  std::string local_time(std::string_view format, int64_t time_ns) override;
+  int64_t cpu_count() override;
+  std::string machine() override;
+  std::string kernel_release() override;
+  std::string syscall_name(int64_t number) override;
+
+  std::vector<Registration>& registrations() { return registrations_; }
+  /// After the main chunk a registration is a run-time error.
+  void freeze() { frozen_ = true; }
+
+  bool exited() const { return exited_; }
+  /// n & 255 of exit(n); 0 when none was given.
+  int exit_status() const { return exit_status_; }
+
+  /// For the time of one handler run: the event, and the time that -T prints.
+  void begin_handler(vm::EventContext* event, int64_t time_ns);
+  void end_handler();
+  /// Output of a kernel site, with its own time.
+  void write_at(std::string_view text, int64_t time_ns);
+
+ private:
+  std::string split_filter(std::string& text, runtime::Value& filter, const bytecode::Place& place);
+
+  const bytecode::Chunk& chunk_;
+  const diag::Source& source_;
+  Output& output_;
+  const bool timestamps_;
+  vm::Vm* vm_ = nullptr;
+  vm::EventContext* event_ = nullptr;
+  std::optional<int64_t> handler_time_ns_;
+  std::vector<Registration> registrations_;
+  std::vector<std::unique_ptr<bytecode::Function>> filters_;  ///< of computed event texts
+  bool frozen_ = false;
+  bool exited_ = false;
+  int exit_status_ = 0;
+};
+
+}  // namespace ktap::session

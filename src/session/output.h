@@ -1,0 +1,37 @@
+// Where print and its kin go: a file or standard output, buffered; flushed when the event loop has nothing to do.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace ktap::session {
+
+class Output {
+ public:
+  /// `path` empty: standard output. Errors: the file cannot be made.
+  static Result<std::unique_ptr<Output>> open(const std::string& path);
+  ~Output();
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  void write(std::string_view text);
+  void flush();
+  /// The reader has gone (EPIPE) or the disk is full: what a run does about it is to end.
+  bool broken() const { return broken_; }
+  /// "" or why output was lost, for the user. A reader that went away is no error.
+  const std::string& failure() const { return failure_; }
+
+ private:
+  Output(int fd, bool owned) : fd_(fd), owned_(owned) {}
+
+  int fd_;
+  bool owned_;
+  bool broken_ = false;
+  std::string failure_;
+  std::string buffer_;
+};
+
+}  // namespace ktap::session

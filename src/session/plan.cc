@@ -1,0 +1,267 @@
+// Placement by trial: lower every handler for the kernel; what refuses goes to user space, and takes the tables
+// that it touches with it; then the same again, until nothing moves. Each trial starts from an empty module, so
+// the result does not depend on the order of refusals.
+#include "session/plan.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+#include "lower/effects.h"
+#include "passes/pipeline.h"
+
+namespace ktap::session {
+
+namespace {
+
+using bytecode::HandlerKind;
+
+/// Why handlers were sent to user space, by index in Plan.handlers.
+using Exiles = std::map<uint32_t, lower::Refusal>;
+
+class Planner {
+ public:
+  Planner(const PlanInput& input, std::vector<PlannedHandler> handlers, diag::Sink& sink)
+      : input_(input), resolved_(std::move(handlers)), sink_(sink) {
+    std::vector<lower::Handler> all;
+    for (const Registration& registration : *input_.registrations) all.push_back(registration.handler);
+    world_ = lower::freeze(all, *input_.globals);
+  }
+
+  Result<std::unique_ptr<Plan>> run(bool load, std::unique_ptr<engine::BpfEngine>* engine) {
+    if (input_.options->placement == Placement::User) {
+      for (uint32_t i = 0; i < resolved_.size(); ++i) {
+        exile(i, lower::Refusal{"--placement=user asks for it", {}, 0});
+      }
+    }
+    while (true) {
+      plan_ = std::make_unique<Plan>();
+      plan_->handlers = resolved_;
+      if (!lower_all() || sink_.has_errors()) {
+        if (sink_.has_errors()) return std::move(plan_);
+        continue;
+      }
+      if (tables_move()) continue;
+      if (!emit_all()) continue;
+      if (!load) return std::move(plan_);
+      KTAP_ASSIGN(const bool loaded, load_all(engine));
+      if (loaded) return std::move(plan_);
+    }
+  }
+
+ private:
+  void exile(uint32_t handler, lower::Refusal reason) { exiles_.emplace(handler, std::move(reason)); }
+
+  const Registration& registration(const PlannedHandler& handler) const {
+    return (*input_.registrations)[handler.registration];
+  }
+
+  lower::Options lower_options() const {
+    lower::Options options;
+    options.timestamps = input_.options->timestamps;
+    return options;
+  }
+
+  /// False when a handler moved to user space and all must be done again.
+  bool lower_all() {
+    for (uint32_t i = 0; i < plan_->handlers.size(); ++i) {
+      PlannedHandler& handler = plan_->handlers[i];
+      const auto exiled = exiles_.find(i);
+      if (exiled != exiles_.end()) {
+        handler.in_kernel = false;
+        handler.reason = exiled->second;
+      }
+      const lower::Handler& function = registration(handler).handler;
+      std::vector<ssa::EventGroup> groups =
+          lower::group_events(function, world_, handler.events, plan_->linkage.module);
+      for (uint32_t g = 0; g < groups.size(); ++g) {
+        lower::Lowered lowered =
+            handler.in_kernel
+                ? lower::lower_handler(function, i, world_, groups[g], lower_options(), plan_->linkage)
+                : lower::lower_capture(function, i, world_, groups[g], lower_options(), plan_->linkage);
+        if (auto* refusal = std::get_if<lower::Refusal>(&lowered)) {
+          exile(i, std::move(*refusal));
+          return false;
+        }
+        if (auto* mistake = std::get_if<lower::EventMistake>(&lowered)) {
+          report(*mistake);
+          break;
+        }
+        plan_->owners.resize(plan_->linkage.module.sites.size(), SiteOwner{i, g});
+        ssa::Function compiled = std::get<ssa::Function>(std::move(lowered));
+        passes::optimize(compiled, plan_->linkage.module);
+        handler.groups.push_back(PlannedGroup{std::move(groups[g]), std::move(compiled)});
+      }
+    }
+    return true;
+  }
+
+  void report(const lower::EventMistake& mistake) {
+    diag::Diagnostic& diagnostic = sink_.report(diag::Code::NoSuchField, mistake.span, mistake.text);
+    const std::string near = diag::did_you_mean(mistake.word, mistake.choices);
+    if (!near.empty()) diagnostic.hints.push_back(near);
+    if (!mistake.choices.empty()) {
+      std::string all;
+      for (const std::string& choice : mistake.choices) all += (all.empty() ? "" : ", ") + choice;
+      diagnostic.hints.push_back("the event has: " + all);
+    }
+  }
+
+  /// A table that a handler in user space writes, or that an event handler there touches at all, has its
+  /// master in user space: kernel handlers that use it follow. True when one did.
+  bool tables_move() {
+    std::set<const runtime::Table*> in_user;
+    std::map<const runtime::Table*, uint32_t> line_of;
+    for (const Registration& r : *input_.registrations) {
+      if (r.kind == HandlerKind::End || r.kind == HandlerKind::Event) continue;
+      for (const runtime::Table* table : lower::effects_of(r.handler, *input_.globals).written) {
+        in_user.insert(table);
+        line_of.emplace(table, r.place.line);
+      }
+    }
+    for (const PlannedHandler& handler : plan_->handlers) {
+      if (handler.in_kernel) continue;
+      const Registration& r = registration(handler);
+      for (const runtime::Table* table : lower::effects_of(r.handler, *input_.globals).touched) {
+        in_user.insert(table);
+        line_of.emplace(table, r.place.line);
+      }
+    }
+    bool moved = false;
+    for (uint32_t i = 0; i < plan_->handlers.size(); ++i) {
+      if (!plan_->handlers[i].in_kernel) continue;
+      for (uint32_t table : tables_of(plan_->handlers[i])) {
+        const runtime::Table* object = plan_->linkage.tables[table];
+        if (in_user.count(object) == 0) continue;
+        exile(i, lower::Refusal{fmt::format("table '{}' is also used by the handler at line {}, which runs in user space",
+                                            plan_->linkage.module.tables[table].name, line_of[object]),
+                                registration(plan_->handlers[i]).place.span,
+                                registration(plan_->handlers[i]).place.line});
+        moved = true;
+        break;
+      }
+    }
+    return moved;
+  }
+
+  std::set<uint32_t> tables_of(const PlannedHandler& handler) const {
+    std::set<uint32_t> tables;
+    for (const PlannedGroup& group : handler.groups) {
+      for (const ssa::Block& block : group.function.blocks) {
+        for (ssa::ValueId id : block.insts) {
+          const ssa::Inst& inst = group.function[id];
+          switch (inst.op) {
+            case ssa::Op::TableGet:
+            case ssa::Op::TableSet:
+            case ssa::Op::TableAdd:
+            case ssa::Op::TableDelete:
+              tables.insert(static_cast<uint32_t>(inst.imm));
+              break;
+            default:
+              break;
+          }
+        }
+      }
+    }
+    return tables;
+  }
+
+  bool emit_all() {
+    plan_->jobs.clear();
+    for (uint32_t i = 0; i < plan_->handlers.size(); ++i) {
+      for (uint32_t g = 0; g < plan_->handlers[i].groups.size(); ++g) {
+        const PlannedGroup& group = plan_->handlers[i].groups[g];
+        plan_->jobs.push_back(backend::Job{&group.function, &group.group, i, g});
+      }
+    }
+    backend::EmitResult result =
+        backend::emit(plan_->jobs, plan_->linkage.module, *input_.facts, input_.backend);
+    for (const backend::EmitFailure& failure : result.failures) refuse(plan_->jobs[failure.job].handler, failure.text, 0);
+    plan_->unit = std::move(result.unit);
+    return result.failures.empty();
+  }
+
+  Result<bool> load_all(std::unique_ptr<engine::BpfEngine>* engine) {
+    std::vector<engine::Rejection> rejections;
+    KTAP_ASSIGN(*engine, engine::BpfEngine::load(plan_->unit, &rejections));
+    for (const engine::Rejection& rejection : rejections) {
+      refuse(plan_->unit.programs[rejection.program].handler,
+             "the kernel's verifier refuses the program" +
+                 (input_.options->verbose ? ": " + rejection.reason : std::string()),
+             rejection.line);
+    }
+    if (!rejections.empty()) engine->reset();
+    return rejections.empty();
+  }
+
+  /// A handler that is in user space already has nowhere to go: then its capture program is at fault.
+  void refuse(uint32_t handler, const std::string& text, uint32_t line) {
+    if (exiles_.count(handler) != 0) {
+      const Registration& r = registration(plan_->handlers[handler]);
+      sink_.report(diag::Code::EventUnavailable, r.place.span, "the handler cannot be traced here: " + text);
+      return;
+    }
+    exile(handler, lower::Refusal{text, {}, line});
+  }
+
+  const PlanInput& input_;
+  std::vector<PlannedHandler> resolved_;
+  diag::Sink& sink_;
+  lower::World world_;
+  Exiles exiles_;
+  std::unique_ptr<Plan> plan_;
+};
+
+/// Where in the script a part of an event text stands: exact when the text is written there, else all of it.
+diag::Span part_span(const diag::Source& source, const Registration& registration, const event::Mistake& mistake) {
+  const diag::Span whole = registration.place.span;
+  const std::string_view written = source.text().substr(whole.begin, whole.end - whole.begin);
+  const size_t at = written.find(registration.event_text);
+  if (at == std::string_view::npos || mistake.length == 0) return whole;
+  const auto begin = static_cast<uint32_t>(whole.begin + at + mistake.offset);
+  return {begin, begin + mistake.length};
+}
+
+}  // namespace
+
+void check_timers(const std::vector<Registration>& registrations, diag::Sink& sink) {
+  for (const Registration& registration : registrations) {
+    if (registration.kind == HandlerKind::Profile) {
+      sink.report(diag::Code::EventNotThereYet, registration.place.span, "profile timers are not there yet")
+          .hints.push_back("a tick- timer runs on one CPU");
+    } else if (!registration.mistake.empty()) {
+      sink.report(diag::Code::BadInterval, registration.place.span, registration.mistake);
+    }
+  }
+}
+
+void resolve_events(const std::vector<Registration>& registrations, const diag::Source& source,
+                    event::Catalog& catalog, std::vector<PlannedHandler>& handlers, diag::Sink& sink) {
+  for (uint32_t i = 0; i < registrations.size(); ++i) {
+    const Registration& registration = registrations[i];
+    if (registration.kind != HandlerKind::Event) continue;
+    event::Matches matches = catalog.match(registration.event_text);
+    for (const event::Mistake& mistake : matches.mistakes) {
+      diag::Diagnostic& diagnostic =
+          sink.report(diag::Code::NoSuchEvent, part_span(source, registration, mistake), mistake.text);
+      if (!mistake.nearest.empty()) {
+        std::string near = "the nearest: ";
+        for (size_t n = 0; n < mistake.nearest.size(); ++n) near += (n == 0 ? "" : ", ") + mistake.nearest[n];
+        diagnostic.hints.push_back(near);
+      }
+    }
+    PlannedHandler handler;
+    handler.registration = i;
+    handler.events = std::move(matches.events);
+    handlers.push_back(std::move(handler));
+  }
+}
+
+Result<std::unique_ptr<Plan>> make_plan(const PlanInput& input, std::vector<PlannedHandler> handlers,
+                                        bool load, std::unique_ptr<engine::BpfEngine>* engine,
+                                        diag::Sink& sink) {
+  return Planner(input, std::move(handlers), sink).run(load, engine);
+}
+
+}  // namespace ktap::session

@@ -1,0 +1,87 @@
+// Decoding of records, the reading side of backend/unit.h. Words are in the machine's own byte order.
+#include "session/record.h"
+
+#include <cstring>
+
+namespace ktap::session {
+
+namespace {
+
+int64_t word(const uint8_t* bytes) {
+  int64_t value = 0;
+  std::memcpy(&value, bytes, sizeof value);
+  return value;
+}
+
+}  // namespace
+
+runtime::Value decode_arg(const ssa::SiteArg& arg, const uint8_t* bytes, const ssa::Module& module,
+                          runtime::Heap& heap) {
+  const bool maybe = arg.type == ssa::Type::MaybeInt || arg.type == ssa::Type::MaybeStr;
+  if (maybe) {
+    if (word(bytes) == 0) return runtime::Value::nil();
+    bytes += 8;
+  }
+  switch (arg.type) {
+    case ssa::Type::Int:
+    case ssa::Type::MaybeInt:
+      return runtime::Value::of(word(bytes));
+    case ssa::Type::Bool:
+      return runtime::Value::of(word(bytes) != 0);
+    case ssa::Type::Str:
+    case ssa::Type::MaybeStr: {
+      if (arg.str_kind == ssa::StrKind::Id) {
+        const auto id = static_cast<size_t>(word(bytes));
+        KTAP_CHECK(id < module.strings.size());
+        return heap.string(module.strings[id]);
+      }
+      const char* text = reinterpret_cast<const char*>(bytes);
+      return heap.string(std::string_view(text, strnlen(text, arg.max_bytes)));
+    }
+    case ssa::Type::None:
+      break;
+  }
+  KTAP_UNREACHABLE();
+}
+
+std::vector<runtime::Value> decode_args(const ssa::Site& site, const backend::SiteLayout& layout,
+                                        const uint8_t* record, const ssa::Module& module,
+                                        runtime::Heap& heap) {
+  KTAP_CHECK(layout.arg_offset_bytes.size() == site.args.size());
+  std::vector<runtime::Value> values;
+  values.reserve(site.args.size());
+  for (size_t i = 0; i < site.args.size(); ++i) {
+    values.push_back(decode_arg(site.args[i], record + layout.arg_offset_bytes[i], module, heap));
+  }
+  return values;
+}
+
+const schema::Event* raw_event(const ssa::EventGroup& group, const backend::SiteLayout& layout,
+                               const uint8_t* record) {
+  if (group.events.size() == 1) return group.events.front().get();
+  if (group.kind == schema::EventKind::Tracepoint || layout.raw_offset_bytes == 0) return nullptr;
+  const int64_t number = word(record + layout.raw_offset_bytes);
+  for (const schema::EventPtr& event : group.events) {
+    if (event->syscall_nr == number) return event.get();
+  }
+  return nullptr;
+}
+
+std::string render_raw(event::Catalog& catalog, const schema::Event& event,
+                       const backend::SiteLayout& layout, const uint8_t* record, size_t record_bytes,
+                       uint32_t cpu) {
+  KTAP_CHECK(layout.raw_offset_bytes != 0);
+  const uint8_t* raw = record + layout.raw_offset_bytes;
+  if (event.kind != schema::EventKind::Tracepoint) {
+    uint64_t words[7] = {};
+    const size_t count = event.kind == schema::EventKind::SyscallEnter ? 7 : 2;
+    std::memcpy(words, raw, count * sizeof(uint64_t));
+    return catalog.render_syscall(event, words);
+  }
+  uint32_t length = 0;
+  std::memcpy(&length, raw, sizeof length);
+  KTAP_CHECK(layout.raw_offset_bytes + 8 + length <= record_bytes);
+  return catalog.render_record(event, raw + 8, length, static_cast<int>(cpu));
+}
+
+}  // namespace ktap::session

@@ -1,0 +1,308 @@
+// The stages of a run in order, each a method; a stage that ends the run returns its exit status.
+#include "session/session.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include "bpf/disassembler.h"
+#include "compiler/compiler.h"
+#include "engine/bpf_engine.h"
+#include "event/provider.h"
+#include "session/host.h"
+#include "session/plan.h"
+#include "session/report.h"
+#include "session/tracer.h"
+#include "sys/clock.h"
+#include "sys/process.h"
+#include "syntax/parser.h"
+#include "syntax/print.h"
+#include "vm/vm.h"
+
+namespace ktap::session {
+
+namespace {
+
+constexpr int kOk = 0;
+constexpr int kRuntimeError = 1;
+constexpr int kMistake = 2;
+
+void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
+
+class Session {
+ public:
+  explicit Session(const Options& options)
+      : options_(options), source_(options.source_name, options.source_text), errors_(source_) {}
+
+  int run() {
+    if (const std::optional<int> status = compile()) return *status;
+    if (const std::optional<int> status = main_chunk()) return *status;
+    if (const std::optional<int> status = plan()) return *status;
+    return trace();
+  }
+
+ private:
+  using Kind = bytecode::HandlerKind;
+
+  /// Tells what the sink holds; the status when there were errors.
+  std::optional<int> tell(const diag::Sink& sink) {
+    say(diag::render_all(source_, sink));
+    if (sink.has_errors()) return kMistake;
+    return std::nullopt;
+  }
+
+  int fail(const Error& error) {
+    say(fmt::format("ktap: error: {}\n", error.message));
+    return kMistake;
+  }
+
+  std::optional<int> compile() {
+    if (options_.mode == Mode::Tokens) {
+      std::fputs(syntax::print_tokens(source_).c_str(), stdout);
+      return kOk;
+    }
+    diag::Sink sink;
+    const syntax::Script script = syntax::parse(source_, sink);
+    if (options_.mode == Mode::Ast && !sink.has_errors()) {
+      std::fputs(syntax::print_ast(script).c_str(), stdout);
+      return kOk;
+    }
+    if (!sink.has_errors()) chunk_ = compiler::compile(script, source_, sink);
+    if (const std::optional<int> status = tell(sink)) return status;
+    if (options_.mode == Mode::Check) return kOk;
+    if (options_.mode == Mode::Bytecode) {
+      std::fputs(bytecode::disassemble(*chunk_, &source_).c_str(), stdout);
+      return kOk;
+    }
+    return std::nullopt;
+  }
+
+  std::optional<int> main_chunk() {
+    Result<std::unique_ptr<Output>> output = Output::open(options_.output_path);
+    if (!output.ok()) return fail(output.error());
+    output_ = std::move(output).value();
+    std::signal(SIGPIPE, SIG_IGN);
+    host_ = std::make_unique<ScriptHost>(*chunk_, source_, *output_, options_.timestamps);
+    vm_ = std::make_unique<vm::Vm>(*chunk_, *host_, options_.args);
+    host_->set_vm(vm_.get());
+    vm_->add_roots([this](runtime::Heap& heap) { mark_roots(heap); });
+    const std::optional<vm::RuntimeError> error = vm_->run_main();
+    host_->freeze();
+    output_->flush();
+    if (error) {
+      say(render_runtime_error(source_, *error));
+      return host_->exited() && host_->exit_status() != 0 ? host_->exit_status() : kRuntimeError;
+    }
+    if (host_->exited()) return finish_output(host_->exit_status());
+    return std::nullopt;
+  }
+
+  void mark_roots(runtime::Heap& heap) {
+    for (const Registration& registration : host_->registrations()) {
+      heap.mark(registration.handler.function);
+      heap.mark(registration.handler.filter);
+    }
+    if (tracer_ != nullptr) tracer_->mark(heap);
+    if (plan_ == nullptr) return;
+    for (const lower::OutputSite& output : plan_->linkage.outputs) {
+      for (const lower::OutputArg& arg : output.args) heap.mark(arg.value);
+    }
+    for (runtime::Table* table : plan_->linkage.tables) heap.mark(table);
+  }
+
+  bool has(Kind kind) const {
+    for (const Registration& registration : host_->registrations()) {
+      if (registration.kind == kind) return true;
+    }
+    return false;
+  }
+
+  std::optional<int> plan() {
+    backend::Options target;
+    target.cpu = options_.cpu;
+    target.table_size = options_.table_size;
+    std::vector<PlannedHandler> handlers;
+    diag::Sink sink;
+    check_timers(host_->registrations(), sink);
+    if (const std::optional<int> status = tell(sink)) return status;
+    if (has(Kind::Event)) {
+      Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();
+      if (!catalog.ok()) return fail(catalog.error());
+      catalog_ = std::move(catalog).value();
+      resolve_events(host_->registrations(), source_, *catalog_, handlers, sink);
+      if (const std::optional<int> status = tell(sink)) return status;
+    }
+    if (const std::optional<int> status = find_target(target)) return status;
+    if (has(Kind::Event)) {
+      if (const std::optional<int> status = place(std::move(handlers), target)) return status;
+    } else {
+      plan_ = std::make_unique<Plan>();
+    }
+    return planned_mode();
+  }
+
+  /// Handlers → programs, loaded unless only looked at.
+  std::optional<int> place(std::vector<PlannedHandler> handlers, const backend::Options& target) {
+    Result<bpf::KernelFacts> facts = engine::probe_kernel();
+    if (!facts.ok()) return fail(facts.error());
+    const PlanInput input{&host_->registrations(), &vm_->globals(), &facts.value(), &options_, target};
+    const bool dump = options_.mode == Mode::DumpSsa || options_.mode == Mode::DumpBpf;
+    diag::Sink sink;
+    Result<std::unique_ptr<Plan>> plan = make_plan(input, std::move(handlers), !dump, &engine_, sink);
+    if (!plan.ok()) return fail(plan.error());
+    if (const std::optional<int> status = tell(sink)) return status;
+    plan_ = std::move(plan).value();
+    return std::nullopt;
+  }
+
+  std::optional<int> find_target(backend::Options& backend) {
+    const bool only_looks = options_.mode != Mode::Run;
+    if (options_.target_pid >= 0) {
+      Result<sys::ProcessRef> target = sys::ProcessRef::open(static_cast<pid_t>(options_.target_pid));
+      if (!target.ok()) return fail(target.error());
+      target_.emplace(std::move(target).value());
+      backend.target_tgid = options_.target_pid;
+    }
+    if (!options_.command.empty() && !only_looks) {
+      Result<sys::Child> child = sys::Child::start(options_.command);
+      if (!child.ok()) return fail(child.error());
+      child_.emplace(std::move(child).value());
+      backend.target_tgid = child_->pid();
+      backend.wait_for_exec = true;
+    }
+    return std::nullopt;
+  }
+
+  /// The modes that end once the plan stands.
+  std::optional<int> planned_mode() {
+    switch (options_.mode) {
+      case Mode::Explain:
+        if (host_->registrations().empty()) std::puts("no handlers: the script ends with its main chunk");
+        std::fputs(explain(*plan_, host_->registrations(), source_).c_str(), stdout);
+        return kOk;
+      case Mode::DumpSsa:
+        for (const PlannedHandler& handler : plan_->handlers) {
+          for (const PlannedGroup& group : handler.groups) {
+            std::fputs(ssa::print(group.function, plan_->linkage.module).c_str(), stdout);
+          }
+        }
+        return kOk;
+      case Mode::DumpBpf:
+        for (const bpf::Program& program : plan_->unit.programs) {
+          std::fputs(bpf::disassemble(program, plan_->unit.maps).c_str(), stdout);
+        }
+        return kOk;
+      case Mode::DryRun:
+        if (options_.verbose) say(fmt::format("ktap: {} programs loaded and verified\n", plan_->unit.programs.size()));
+        return kOk;
+      default:
+        return std::nullopt;
+    }
+  }
+
+  /// Puts kernel tables and shared variables behind their runtime objects.
+  Result<void> link() {
+    const lower::Linkage& linkage = plan_->linkage;
+    for (uint32_t i = 0; i < linkage.tables.size(); ++i) {
+      if (plan_->unit.tables[i].layout == backend::TableLayout::Shared) {
+        KTAP_TRY(engine_->preload(i, *linkage.tables[i], linkage.module));
+      }
+      backings_.push_back(engine_->back(i, vm_->heap(), linkage.module));
+      linkage.tables[i]->backing = backings_.back().get();
+    }
+    for (uint32_t i = 0; i < linkage.cells.size(); ++i) {
+      runtime::Value& variable = linkage.cells[i] != nullptr
+                                     ? *linkage.cells[i]->slot
+                                     : vm_->globals()[static_cast<size_t>(linkage.cell_globals[i])];
+      KTAP_CHECK(variable.is_integer());
+      int64_t* word = engine_->cell(i);
+      *word = variable.integer;
+      variable = runtime::Value::of_shared(word);
+    }
+    return {};
+  }
+
+  void unlink() {
+    if (plan_ == nullptr || engine_ == nullptr) return;
+    for (runtime::Table* table : plan_->linkage.tables) table->backing = nullptr;
+  }
+
+  int trace() {
+    const bool waits = has(Kind::Event) || has(Kind::Tick) || !options_.command.empty();
+    Result<sys::Signals> signals = sys::Signals::create();
+    if (!signals.ok()) return fail(signals.error());
+    if (engine_ != nullptr) {
+      if (const Result<void> linked = link(); !linked.ok()) return fail(linked.error());
+      if (const Result<void> attached = engine_->attach(); !attached.ok()) return fail(attached.error());
+    }
+    tracer_ = std::make_unique<Tracer>(TracerParts{options_, source_, *vm_, *host_, *output_, errors_, plan_.get(),
+                                                   engine_.get(), catalog_.get(), child_ ? &*child_ : nullptr,
+                                                   target_ ? &*target_ : nullptr});
+    if (waits) {
+      if (engine_ != nullptr) engine_->arm();
+      if (!options_.quiet && (has(Kind::Event) || has(Kind::Tick))) say("Tracing... Hit Ctrl-C to end.\n");
+      if (child_) {
+        if (const Result<void> released = child_->release(); !released.ok()) return fail(released.error());
+      }
+      if (const Result<void> ran = tracer_->run(signals.value()); !ran.ok()) return fail(ran.error());
+    }
+    { const sys::Signals done = std::move(signals).value(); }  // from here on Ctrl-C ends us the hard way
+    tracer_->run_ends();
+    return finish();
+  }
+
+  int finish() {
+    output_->flush();
+    say(errors_.summary());
+    if (engine_ != nullptr) say(loss_report(*plan_, *engine_, host_->registrations(), source_, options_.verbose));
+    unlink();
+    const int wanted = host_->exited() ? host_->exit_status() : 0;
+    return finish_output(wanted != 0 ? wanted : errors_.empty() ? kOk : kRuntimeError);
+  }
+
+  int finish_output(int status) {
+    output_->flush();
+    if (output_->failure().empty()) return status;
+    say("ktap: error: " + output_->failure() + "\n");
+    return status != kOk ? status : kRuntimeError;
+  }
+
+  const Options& options_;
+  const diag::Source source_;
+  ErrorLog errors_;
+  std::unique_ptr<bytecode::Chunk> chunk_;
+  std::unique_ptr<Output> output_;
+  std::unique_ptr<ScriptHost> host_;
+  std::unique_ptr<vm::Vm> vm_;
+  std::unique_ptr<event::Catalog> catalog_;
+  std::optional<sys::Child> child_;
+  std::optional<sys::ProcessRef> target_;
+  std::unique_ptr<Plan> plan_;
+  std::unique_ptr<engine::BpfEngine> engine_;
+  std::vector<std::unique_ptr<runtime::TableBacking>> backings_;
+  std::unique_ptr<Tracer> tracer_;
+};
+
+}  // namespace
+
+int run(const Options& options) { return Session(options).run(); }
+
+int list_events(const std::string& glob) {
+  Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();
+  if (!catalog.ok()) {
+    say(fmt::format("ktap: error: {}\n", catalog.error().message));
+    return kMistake;
+  }
+  const std::vector<std::string> names = catalog.value()->list(glob.empty() ? "*" : glob);
+  for (const std::string& name : names) std::puts(name.c_str());
+  if (names.empty()) {
+    say(fmt::format("ktap: error: no event matches '{}'\n", glob));
+    return kMistake;
+  }
+  return kOk;
+}
+
+}  // namespace ktap::session

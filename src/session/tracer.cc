@@ -1,0 +1,215 @@
+// One thread does it all: it sleeps until a wake-up, a tick or the polling clock, takes the records that are there, runs
+// what is due, and goes back to sleep. Programs never wake it for a record: it looks every few milliseconds while
+// records come, and ever more rarely while none do.
+#include "session/tracer.h"
+
+#include <algorithm>
+#include <csignal>
+
+#include "base/limits.h"
+#include "session/record.h"
+
+namespace ktap::session {
+
+using runtime::Value;
+
+namespace {
+
+constexpr int64_t kBusyPollNs = 2'000'000;    // guessed: a tenth of the ring at a million records a second
+constexpr int64_t kIdlePollNs = 20'000'000;   // a user sees output at once
+constexpr int64_t kCheckNs = 100'000'000;     // how soon the first run-time error of kernel code is told
+
+}  // namespace
+
+Tracer::Tracer(TracerParts parts) : parts_(parts) {
+  const int64_t now = parts_.host.now_ns(vm::Clock::Monotonic);
+  for (const Registration& registration : parts_.host.registrations()) {
+    if (registration.kind != bytecode::HandlerKind::Tick) continue;
+    ticks_.push_back(Tick{&registration, now + registration.interval_ns});
+  }
+}
+
+void Tracer::mark(runtime::Heap& heap) const {
+  if (view_ != nullptr) view_->mark(heap);
+}
+
+Result<void> Tracer::run(sys::Signals& signals) {
+  bool busy = true;
+  int fds[4] = {signals.fd(), -1, -1, -1};
+  if (parts_.engine != nullptr) fds[1] = parts_.engine->wake_fd();
+  if (parts_.target != nullptr) fds[2] = parts_.target->fd();
+  while (!should_stop(signals)) {
+    parts_.output.flush();
+    sys::wait_readable(fds, 4, wait_ns(busy));
+    busy = drain() > 0;
+    run_due_ticks();
+    check_failures();
+  }
+  if (parts_.engine != nullptr) {
+    parts_.engine->disarm();
+    while (drain() > 0) {
+    }
+    next_check_ns_ = 0;
+    check_failures();
+  }
+  parts_.output.flush();
+  return {};
+}
+
+int64_t Tracer::wait_ns(bool busy) const {
+  int64_t wait = parts_.engine == nullptr ? -1 : busy ? kBusyPollNs : kIdlePollNs;
+  const int64_t now = parts_.host.now_ns(vm::Clock::Monotonic);
+  for (const Tick& tick : ticks_) {
+    const int64_t left = std::max<int64_t>(tick.next_ns - now, 0);
+    wait = wait < 0 ? left : std::min(wait, left);
+  }
+  return wait;
+}
+
+bool Tracer::should_stop(sys::Signals& signals) {
+  while (const std::optional<int> signal = signals.take()) {
+    if (*signal == SIGINT || *signal == SIGTERM) stopping_ = true;
+  }
+  if (parts_.child != nullptr && parts_.child->try_wait().has_value()) stopping_ = true;
+  if (parts_.target != nullptr && parts_.target->ended()) stopping_ = true;
+  if (parts_.options.strict && !parts_.errors.empty()) stopping_ = true;
+  int64_t status = 0;
+  if (!kernel_exit_ && parts_.engine != nullptr && parts_.engine->exit_requested(&status)) {
+    kernel_exit_ = true;
+    if (!parts_.host.exited()) parts_.host.request_exit(status, true);
+  }
+  return stopping_ || parts_.host.exited() || parts_.output.broken();
+}
+
+size_t Tracer::drain() {
+  if (parts_.engine == nullptr) return 0;
+  return parts_.engine->drain([this](const engine::Record& record) { deliver(record); });
+}
+
+void Tracer::deliver(const engine::Record& record) {
+  const ssa::Site& site = parts_.plan->linkage.module.sites[record.site];
+  switch (site.kind) {
+    case ssa::SiteKind::Print:
+    case ssa::SiteKind::Printf:
+    case ssa::SiteKind::PrintHist:
+      deliver_output(record, site);
+      return;
+    case ssa::SiteKind::Capture:
+      deliver_capture(record);
+      return;
+    case ssa::SiteKind::Exit:
+      return;  // the control page says it; the record only keeps the order
+  }
+}
+
+void Tracer::deliver_output(const engine::Record& record, const ssa::Site& site) {
+  const Plan& plan = *parts_.plan;
+  const backend::SiteLayout& layout = plan.unit.sites[record.site];
+  const lower::OutputSite& output = plan.linkage.outputs[site.user_index];
+  runtime::Heap& heap = parts_.vm.heap();
+  const std::vector<Value> values = decode_args(site, layout, record.data, plan.linkage.module, heap);
+  std::vector<Value> args;
+  bool reads_table = false;
+  for (const lower::OutputArg& arg : output.args) {
+    switch (arg.kind) {
+      case lower::OutputArg::Kind::Record:
+        args.push_back(values[arg.index]);
+        break;
+      case lower::OutputArg::Kind::Constant:
+        args.push_back(arg.value);
+        break;
+      case lower::OutputArg::Kind::Table:
+        args.push_back(arg.value);
+        reads_table = true;
+        break;
+      case lower::OutputArg::Kind::EventText:
+      case lower::OutputArg::Kind::EventTextLine: {
+        const SiteOwner& owner = plan.owners[record.site];
+        const ssa::EventGroup& group = plan.handlers[owner.handler].groups[owner.group].group;
+        const schema::Event* event = raw_event(group, layout, record.data);
+        std::string text = event == nullptr ? std::string()
+                                            : render_raw(*parts_.catalog, *event, layout, record.data,
+                                                         record.size_bytes, record.cpu);
+        if (arg.kind == lower::OutputArg::Kind::EventTextLine) text += '\n';
+        args.push_back(heap.string(text));
+        break;
+      }
+    }
+  }
+  if (reads_table) parts_.engine->next_run();
+  std::string text;
+  if (const std::optional<std::string> error = parts_.vm.format_output(output.builtin, args, &text)) {
+    vm::RuntimeError runtime_error;
+    runtime_error.text = *error;
+    runtime_error.place = bytecode::Place{site.span, site.line};
+    parts_.errors.add(runtime_error);
+    return;
+  }
+  parts_.host.write_at(text, parts_.options.timestamps && !values.empty() ? values[0].integer : 0);
+}
+
+void Tracer::deliver_capture(const engine::Record& record) {
+  if (parts_.host.exited()) return;  // no handler starts after exit()
+  const Plan& plan = *parts_.plan;
+  const PlannedHandler& planned = plan.handlers[plan.owners[record.site].handler];
+  const Registration& registration = parts_.host.registrations()[planned.registration];
+  view_ = std::make_unique<EventView>(plan, *parts_.catalog, parts_.vm.heap(), record, parts_.options.timestamps);
+  run_handler(registration.handler, *view_, view_->time_ns(), !view_->filter_ran());
+  view_.reset();
+}
+
+void Tracer::run_handler(const lower::Handler& handler, vm::EventContext& view, int64_t time_ns, bool filter) {
+  if (parts_.options.strict && !parts_.errors.empty()) return;
+  const vm::Budget budget{limits::kHandlerIterations, limits::kHandlerCallDepth};
+  if (parts_.engine != nullptr) parts_.engine->next_run();
+  parts_.host.begin_handler(&view, time_ns);
+  std::optional<vm::RuntimeError> error;
+  Value passed = Value::of(true);
+  if (filter && !handler.filter.is_nil()) error = parts_.vm.call(handler.filter, {}, budget, &passed);
+  if (!error && passed.truthy()) error = parts_.vm.call(handler.function, {Value::event()}, budget, nullptr);
+  parts_.host.end_handler();
+  if (error) parts_.errors.add(*error);
+  if (parts_.host.exited() && parts_.engine != nullptr) parts_.engine->disarm();
+}
+
+void Tracer::run_due_ticks() {
+  for (Tick& tick : ticks_) {
+    const int64_t now = parts_.host.now_ns(vm::Clock::Monotonic);
+    if (now < tick.next_ns || parts_.host.exited()) continue;
+    // A tick that is late runs once, not once for each beat that it missed.
+    const int64_t interval = tick.registration->interval_ns;
+    tick.next_ns += (now - tick.next_ns) / interval * interval + interval;
+    TickView view(parts_.vm.heap(), tick.registration->event_text);
+    run_handler(tick.registration->handler, view, now, true);
+  }
+}
+
+void Tracer::check_failures() {
+  if (parts_.engine == nullptr) return;
+  const int64_t now = parts_.host.now_ns(vm::Clock::Monotonic);
+  if (now < next_check_ns_) return;
+  next_check_ns_ = now + kCheckNs;
+  const std::vector<backend::Counter>& counters = parts_.plan->unit.counters;
+  std::vector<uint64_t> sums(parts_.plan->linkage.module.failures.size(), 0);
+  for (uint32_t row = 0; row < counters.size(); ++row) {
+    if (counters[row].kind != backend::Counter::Kind::Failure) continue;
+    for (const uint64_t n : parts_.engine->counter(row)) sums[counters[row].failure] += n;
+  }
+  for (uint32_t failure = 0; failure < sums.size(); ++failure) {
+    parts_.errors.set_kernel_count(failure, parts_.plan->linkage.module.failures[failure], sums[failure]);
+  }
+}
+
+void Tracer::run_ends() {
+  const vm::Budget budget{-1, limits::kMainCallDepth};
+  const bool exited_before = parts_.host.exited();
+  for (const Registration& registration : parts_.host.registrations()) {
+    if (registration.kind != bytecode::HandlerKind::End) continue;
+    if (!exited_before && parts_.host.exited()) return;  // exit() in an earlier trace_end
+    if (parts_.engine != nullptr) parts_.engine->next_run();
+    const std::optional<vm::RuntimeError> error = parts_.vm.call(registration.handler.function, {}, budget, nullptr);
+    if (error) parts_.errors.add(*error);
+  }
+}
+
+}  // namespace ktap::session
