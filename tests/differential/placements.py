@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""One semantics wherever a handler runs: random scripts run twice on the same exact load, once as placed
+(in the kernel where they fit) and once with --placement=user; output, error summary and status must be equal.
+
+usage: placements.py KTAP LOAD [--scripts N] [--seed S]
+
+The seed is printed; a disagreement prints the script and both outputs. Exit 0 equal, 1 not, 77 when this
+machine or these privileges cannot trace.
+"""
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+
+LOAD = ("close:5 3 close:77 2 read 4 write 3 getppid 2 read:9 2 openat 2 close 1 "
+        "sched_yield 3 write:12 2 close:5 1").split()
+
+ENTER = {"close": ["args.fd"], "read": ["args.fd", "args.count"], "write": ["args.fd", "args.count"],
+         "openat": ["args.dfd", "args.flags"], "getppid": [], "sched_yield": []}
+WORDS = ["a", "close", "sys_enter_close", "load", "x y"]
+
+
+class Script:
+    """Builds one random script; every handler has a table and a variable of its own, and shares one each."""
+
+    def __init__(self, rng):
+        self.rng = rng
+        self.lines = ["var shared = {}", "var total = 0", "var limit = %d" % rng.randint(0, 9),
+                      "function twice(x) { return x * 2 }",
+                      "function clamp(x, top) { if (x > top) { return top } return x }"]
+
+    def integer(self, atoms, depth):
+        rng = self.rng
+        if depth == 0 or rng.random() < 0.3:
+            return rng.choice(atoms + [str(rng.randint(-9, 99)), "limit", str(2 ** rng.randint(0, 62))])
+        shape = rng.random()
+        left = self.integer(atoms, depth - 1)
+        right = self.integer(atoms, depth - 1)
+        if shape < 0.6:
+            return "(%s %s %s)" % (left, rng.choice("+ - * & | ^ << >>".split()), right)
+        if shape < 0.72:
+            return "(%s %s %s)" % (left, rng.choice("/ %".split()), right)
+        if shape < 0.82:
+            return "%s(%s)" % (rng.choice(["-", "~"]), left)
+        if shape < 0.9:
+            return "twice(%s)" % left
+        return "clamp(%s, %s)" % (left, right)
+
+    def condition(self, atoms, depth):
+        rng = self.rng
+        shape = rng.random()
+        if depth > 0 and shape < 0.25:
+            return "(%s %s %s)" % (self.condition(atoms, depth - 1), rng.choice(["&&", "||"]),
+                                   self.condition(atoms, depth - 1))
+        if depth > 0 and shape < 0.35:
+            return "!(%s)" % self.condition(atoms, depth - 1)
+        if shape < 0.45:
+            return "execname %s \"load\"" % rng.choice(["==", "!="])
+        if shape < 0.55:
+            return "probename %s \"%s\"" % (rng.choice(["==", "!="]), rng.choice(WORDS))
+        return "%s %s %s" % (self.integer(atoms, 1), rng.choice("== != < <= > >=".split()), self.integer(atoms, 1))
+
+    def key(self, atoms, kind):
+        if kind == "int":
+            return self.integer(atoms, 1)
+        if kind == "name":
+            return self.rng.choice(["probename", '"%s"' % self.rng.choice(WORDS)])
+        if kind == "comm":
+            return self.rng.choice(["execname", '"load"'])
+        return "probename, %s" % self.rng.choice(atoms + ["3"])
+
+    def statement(self, table, kind, variable, atoms, depth):
+        rng = self.rng
+        shape = rng.random()
+        key = self.key(atoms, kind)
+        if shape < 0.25:
+            return "%s[%s] %s %s" % (table, key, rng.choice(["+=", "-="]), self.integer(atoms, 2))
+        if shape < 0.35:
+            return "%s[%s] = %s" % (table, key, rng.choice([self.integer(atoms, 2), "nil"]))
+        if shape < 0.45:
+            return "print(%s, %s, probename)" % (self.integer(atoms, 2), self.condition(atoms, 1))
+        if shape < 0.52:
+            return 'printf("%%d|%%x|%%5d|%%s\\n", %s, %s, %s, execname)' % tuple(self.integer(atoms, 1) for _ in range(3))
+        if shape < 0.60:
+            return "%s += %s" % (variable, self.integer(atoms, 1))
+        if shape < 0.66:
+            return "total += %s" % self.integer(atoms, 1)
+        if shape < 0.72:
+            return "shared[%s] += 1" % self.rng.choice(["arg0", "1", "limit"])
+        if shape < 0.78:
+            return "if (%s[%s] != nil) { print(%s[%s]) }" % (table, key, table, key)
+        if shape < 0.83:
+            return "%s[%s] = %s[%s] + 1" % (table, key, table, key)
+        if depth > 0:
+            block = " ".join(self.statement(table, kind, variable, atoms, depth - 1) for _ in range(rng.randint(1, 2)))
+            if shape < 0.93:
+                return "if (%s) { %s } else { %s }" % (self.condition(atoms, 1), block,
+                                                       self.statement(table, kind, variable, atoms, depth - 1))
+            return "if (%s) { return }" % self.condition(atoms, 1)
+        return "print(argstr)"
+
+    def handler(self, number):
+        rng = self.rng
+        name = rng.choice(sorted(ENTER))
+        exits = rng.random() < 0.3
+        event = "syscalls:sys_%s_%s" % ("exit" if exits else "enter", name)
+        atoms = ["arg0"] + (["retval", "args.ret"] if exits else list(ENTER[name]))
+        table = "t%d" % number
+        variable = "v%d" % number
+        kind = rng.choice(["int", "int", "name", "comm", "pair"])
+        self.lines += ["var %s = {}" % table, "var %s = %d" % (variable, rng.randint(0, 5))]
+        filter_text = " /%s/" % self.condition(atoms, 1) if rng.random() < 0.4 else ""
+        body = ["local x = %s" % self.integer(atoms, 2)]
+        inner = atoms + ["x"]
+        body += [self.statement(table, kind, variable, inner, 2) for _ in range(rng.randint(1, 5))]
+        # `return` must be the last statement of its block: it stands in an if of its own.
+        self.lines += ["trace %s%s {" % (event, filter_text)] + ["  " + line for line in body] + ["}"]
+        return ["print(\"%s\")" % table, "print(%s)" % table, "print(%s)" % variable]
+
+    def text(self, handlers):
+        ends = []
+        for number in range(handlers):
+            ends += self.handler(number)
+        ends += ["print(shared)", "print(total)"]
+        return "\n".join(self.lines + ["trace_end {"] + ["  " + line for line in ends] + ["}"]) + "\n"
+
+
+def run(ktap, load, script, placement):
+    done = subprocess.run([ktap, "-q", "--placement=" + placement, "-e", script, "--", load] + LOAD,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    summary = [line for line in done.stderr.splitlines() if line.startswith("ktap: ")]
+    return done.returncode, done.stdout, sorted(summary), done.stderr
+
+
+def where(ktap, script):
+    done = subprocess.run([ktap, "--explain", "-e", script], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return done.stdout.count("\n  in the kernel\n"), done.stdout.count("\n  in user space: ")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("ktap")
+    parser.add_argument("load")
+    parser.add_argument("--scripts", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--handlers", type=int, default=6)
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        print("skipped: differential placements: needs root")
+        return 77
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
+    print("seed %d" % seed)
+    kernel = user = failed = 0
+    for number in range(options.scripts):
+        script = Script(random.Random(seed * 1000003 + number)).text(options.handlers)
+        in_kernel, in_user = where(options.ktap, script)
+        kernel += in_kernel
+        user += in_user
+        auto = run(options.ktap, options.load, script, "auto")
+        forced = run(options.ktap, options.load, script, "user")
+        if auto[:3] == forced[:3] and auto[0] in (0, 1):
+            continue
+        failed += 1
+        print("script %d disagrees:\n%s" % (number, script))
+        for name, got in (("as placed", auto), ("in user space", forced)):
+            print("--- %s: status %d\n%s--- %s, standard error\n%s" % (name, got[0], got[1], name, got[3]))
+        if failed == 3:
+            break
+    print("%d scripts; of their handlers %d ran in the kernel, %d did not fit" % (options.scripts, kernel, user))
+    if kernel == 0:
+        print("no handler ran in the kernel: this compares nothing")
+        failed += 1
+    print("%d passed, %d failed" % (options.scripts - failed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

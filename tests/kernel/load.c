@@ -1,0 +1,110 @@
+// The load of the kernel cases: makes exactly the system calls that its arguments name, and few
+// others. Linked statically, so that start-up makes none of the calls that the cases count. Every
+// call stands in a raw syscall(2), so that no library decides to make it another one.
+//
+//   load VERB N [VERB N]…
+//
+//   getppid sched_yield      N calls
+//   read write close         N calls on descriptor -1 (EBADF); `write:7` on descriptor 7
+//   writeout                 N writes of no bytes to standard output: they succeed and give 0
+//   openat                   N calls for /ktap-load-none (ENOENT); `openat:NAME` for another path
+//   comm:NAME 1              prctl: the thread's name
+//   sleep N                  N milliseconds, in one clock_nanosleep
+//   wait 1                   reads one byte of standard input
+//   threads N                what follows is done by N threads at once
+//   exit N                   ends with status N
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { kMaxThreads = 64 };
+
+static char** words;  // what is left for the threads
+
+static void die(const char* text, const char* word) {
+  fprintf(stderr, "load: %s: %s\n", text, word);
+  _exit(125);
+}
+
+static void sleep_ms(long ms) {
+  struct timespec span = {ms / 1000, ms % 1000 * 1000000};
+  syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &span, NULL);
+}
+
+static void one_call(const char* verb, const char* detail) {
+  long fd = detail ? atol(detail) : -1;
+  if (strcmp(verb, "getppid") == 0) {
+    syscall(SYS_getppid);
+  } else if (strcmp(verb, "sched_yield") == 0) {
+    syscall(SYS_sched_yield);
+  } else if (strcmp(verb, "read") == 0) {
+    syscall(SYS_read, fd, "", 0);
+  } else if (strcmp(verb, "write") == 0) {
+    syscall(SYS_write, fd, "", 0);
+  } else if (strcmp(verb, "writeout") == 0) {
+    syscall(SYS_write, 1, "", 0);
+  } else if (strcmp(verb, "close") == 0) {
+    syscall(SYS_close, fd);
+  } else if (strcmp(verb, "openat") == 0) {
+    syscall(SYS_openat, AT_FDCWD, detail ? detail : "/ktap-load-none", O_RDONLY);
+  } else if (strcmp(verb, "comm") == 0) {
+    syscall(SYS_prctl, PR_SET_NAME, detail ? detail : "load", 0, 0, 0);
+  } else if (strcmp(verb, "wait") == 0) {
+    char byte;
+    if (syscall(SYS_read, 0, &byte, 1) != 1) _exit(124);
+  } else {
+    die("unknown verb", verb);
+  }
+}
+
+static void perform(char** pairs);
+
+static void* thread_main(void* argument) {
+  (void)argument;
+  perform(words);
+  return NULL;
+}
+
+static void run_threads(long count, char** pairs) {
+  pthread_t threads[kMaxThreads];
+  if (count < 1 || count > kMaxThreads) die("threads", "1 to 64");
+  words = pairs;
+  for (long i = 0; i < count; ++i) {
+    if (pthread_create(&threads[i], NULL, thread_main, NULL) != 0) die("pthread_create", "failed");
+  }
+  for (long i = 0; i < count; ++i) pthread_join(threads[i], NULL);
+}
+
+static void perform(char** pairs) {
+  for (; pairs[0]; pairs += 2) {
+    if (!pairs[1]) die("no number behind", pairs[0]);
+    char verb[256];
+    if (strlen(pairs[0]) >= sizeof verb) die("too long", pairs[0]);
+    strcpy(verb, pairs[0]);
+    char* detail = strchr(verb, ':');
+    if (detail) *detail++ = '\0';
+    long number = atol(pairs[1]);
+    if (strcmp(verb, "threads") == 0) {
+      run_threads(number, pairs + 2);
+      return;
+    }
+    if (strcmp(verb, "exit") == 0) _exit((int)number);
+    if (strcmp(verb, "sleep") == 0) {
+      sleep_ms(number);
+      continue;
+    }
+    for (long i = 0; i < number; ++i) one_call(verb, detail);
+  }
+}
+
+int main(int argc, char** argv) {
+  (void)argc;
+  perform(argv + 1);
+  _exit(0);
+}
