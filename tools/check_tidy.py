@@ -27,6 +27,11 @@ LONG_FUNCTIONS = {
     ("src/vm/interpreter.cc", "run"): "the dispatch loop: one case an opcode, registers of the loop stay local",
 }
 
+# Diagnostics that no golden case can show, each with its reason.
+NOT_SHOWN = {
+    "EventUnavailable": "needs a kernel that refuses a plain capture program",
+}
+
 
 def code_files(root):
     for place in PLACES:
@@ -163,7 +168,7 @@ def check_codes(root):
     if not table.is_file():
         return
     shown = set()
-    for path in (root / "tests/golden/diag").glob("*.kp"):
+    for path in (root / "tests/golden").glob("*/*.kp"):
         expected = [line for line in path.read_text(errors="replace").split("\n") if line.startswith("#!")]
         shown.update(re.findall(r"\[K(\d{4})\]", "\n".join(expected)))
     section, last = None, 0
@@ -175,8 +180,8 @@ def check_codes(root):
             if code <= last or str(code)[0] != section:
                 yield f"src/diag/codes.def:{number}: {name} ({code}) is out of order or out of its section"
             last = max(last, code)
-            if f"{code:04}" not in shown:
-                yield f"src/diag/codes.def:{number}: no case in tests/golden/diag shows {name} (K{code:04})"
+            if f"{code:04}" not in shown and name not in NOT_SHOWN:
+                yield f"src/diag/codes.def:{number}: no case in tests/golden shows {name} (K{code:04})"
 
 
 def check_tree(root):

@@ -12,9 +12,9 @@
 #include <cerrno>
 #include <fstream>
 
-#include "backend/random_function.h"
-#include "backend/reference.h"
-#include "backend/subjects.h"
+#include "backend/test_random_function.h"
+#include "backend/test_reference.h"
+#include "backend/test_subjects.h"
 #include "backend/test_support.h"
 #include "bpf/disassembler.h"
 

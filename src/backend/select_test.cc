@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "backend/subjects.h"
+#include "backend/test_subjects.h"
 #include "bpf/disassembler.h"
 
 namespace ktap::backend::testing_support {

@@ -1,5 +1,5 @@
-// Names and formats of the instruction set and the built-in functions, expanded from the two tables. Serves the
-// disassembler, the verifier and everyone who reports about bytecode.
+// Names and formats of the instruction set and the built-in functions, expanded from the two
+// tables. Serves the disassembler, the verifier and everyone who reports about bytecode.
 #include "bytecode/chunk.h"
 
 #include <iterator>

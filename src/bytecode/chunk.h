@@ -1,5 +1,5 @@
-// A compiled script: functions with their code, constants and places. What the compiler makes, the VM runs and
-// `lower` turns into SSA; plain data with one builder-side check (verify).
+// A compiled script: functions with their code, constants and places. What the compiler makes, the
+// VM runs and `lower` turns into SSA; plain data with one builder-side check (verify).
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,8 @@ enum class Format : uint8_t { ABC, AD, AS, J };
 
 /// What Update* instructions do: cell = cell op value. An absent table cell counts as 0 for
 /// Add, Sub, BitOr and BitXor; for the others it is a run-time error, as is nil in a variable.
-/// The first five (Add Sub BitAnd BitOr BitXor) are atomic across CPUs, the rest are read, then write.
+/// The first five (Add Sub BitAnd BitOr BitXor) are atomic across CPUs, the rest are read, then
+/// write.
 enum class UpdateOp : uint8_t { Add, Sub, BitAnd, BitOr, BitXor, Mul, Div, Mod, Shl, Shr, Concat };
 enum class IterKind : uint8_t { Pairs, SortPairs, SortKeys };
 enum class HandlerKind : uint8_t { Event, Tick, Profile, End };
@@ -77,7 +78,8 @@ struct Insn {
 using Constant = std::variant<std::monostate, bool, int64_t, double, std::string>;
 
 struct UpvalueDesc {
-  bool from_parent_register;  ///< true: register `index` of the parent; false: upvalue `index` of the parent
+  bool from_parent_register;  ///< true: register `index` of the parent; false: upvalue `index` of
+                              ///< the parent
   uint8_t index;
   std::string name;
 };
@@ -90,16 +92,16 @@ struct Place {
 
 /// One function of the script; children are the functions written inside it.
 struct Function {
-  std::string name;               ///< "main", "f", or "" for an anonymous one
+  std::string name;  ///< "main", "f", or "" for an anonymous one
   uint8_t param_count = 0;
   uint8_t register_count = 0;
   std::vector<Insn> code;
-  std::vector<Place> places;      ///< one per instruction
+  std::vector<Place> places;  ///< one per instruction
   std::vector<Constant> constants;
   std::vector<UpvalueDesc> upvalues;
   std::vector<std::unique_ptr<Function>> children;
   std::vector<std::string> param_names;
-  Place place;                    ///< of its head
+  Place place;  ///< of its head
 };
 
 struct Chunk {
@@ -117,8 +119,8 @@ bool is_test(Op op);
 /// `source` may be null (stripped).
 std::string disassemble(const Chunk& chunk, const diag::Source* source);
 
-/// Checks every register, constant, jump, upvalue and child index. "" when all is well, else what is wrong
-/// and where.
+/// Checks every register, constant, jump, upvalue and child index. "" when all is well, else what
+/// is wrong and where.
 std::string verify(const Chunk& chunk);
 
 }  // namespace ktap::bytecode

@@ -1,5 +1,6 @@
-// Bytecode → text for `ktap -b` and the golden tests: one function after the other, each instruction with its
-// operands written as the operation that it is, source lines between. Reads a chunk that verify() accepts.
+// Bytecode → text for `ktap -b` and the golden tests: one function after the other, each
+// instruction with its operands written as the operation that it is, source lines between. Reads a
+// chunk that verify() accepts.
 #include <fmt/format.h>
 
 #include <iterator>
@@ -44,28 +45,40 @@ std::string constant_text(const Constant& constant) {
 }
 
 std::string_view update_text(uint8_t op) {
-  constexpr std::string_view kTexts[] = {"+=", "-=", "&=",  "|=",  "^=", "*=",
-                                         "/=", "%=", "<<=", ">>=", "..="};
+  constexpr std::string_view kTexts[] = {
+      "+=", "-=", "&=", "|=", "^=", "*=", "/=", "%=", "<<=", ">>=", "..="};
   return kTexts[op];
 }
 
 std::string_view binary_text(Op op) {
   switch (op) {
     case Op::Add:
-    case Op::AddK: return "+";
+    case Op::AddK:
+      return "+";
     case Op::Sub:
-    case Op::SubK: return "-";
+    case Op::SubK:
+      return "-";
     case Op::Mul:
-    case Op::MulK: return "*";
-    case Op::Div: return "/";
-    case Op::Mod: return "%";
-    case Op::BitAnd: return "&";
-    case Op::BitOr: return "|";
-    case Op::BitXor: return "^";
-    case Op::Shl: return "<<";
-    case Op::Shr: return ">>";
-    case Op::Match: return "~";
-    default: return "?";
+    case Op::MulK:
+      return "*";
+    case Op::Div:
+      return "/";
+    case Op::Mod:
+      return "%";
+    case Op::BitAnd:
+      return "&";
+    case Op::BitOr:
+      return "|";
+    case Op::BitXor:
+      return "^";
+    case Op::Shl:
+      return "<<";
+    case Op::Shr:
+      return ">>";
+    case Op::Match:
+      return "~";
+    default:
+      return "?";
   }
 }
 
@@ -101,8 +114,9 @@ class FunctionPrinter {
       }
       const Insn insn = function_.code[pc];
       const std::string operands = text(insn, pc);
-      out_ += operands.empty() ? fmt::format("  {:5}  {}\n", pc, op_name(insn.op()))
-                               : fmt::format("  {:5}  {:<12} {}\n", pc, op_name(insn.op()), operands);
+      out_ += operands.empty()
+                  ? fmt::format("  {:5}  {}\n", pc, op_name(insn.op()))
+                  : fmt::format("  {:5}  {:<12} {}\n", pc, op_name(insn.op()), operands);
     }
   }
 
@@ -133,12 +147,14 @@ class FunctionPrinter {
 
   std::string text(Insn insn, size_t pc) const {
     switch (insn.op()) {
-      case Op::Jmp: return target(pc, insn.j());
+      case Op::Jmp:
+        return target(pc, insn.j());
       case Op::Test:
       case Op::TestEq:
       case Op::TestLt:
       case Op::TestLe:
-      case Op::TestEqK: return test_text(insn);
+      case Op::TestEqK:
+        return test_text(insn);
       case Op::ForPrep:
         return fmt::format("r{} = {}, empty {}", insn.a() + 3, range(insn.a(), 3),
                            target(pc, insn.s()));
@@ -153,9 +169,12 @@ class FunctionPrinter {
         return fmt::format("{} = next of r{}", range(insn.a() + 2, insn.b()), insn.a());
       case Op::Call:
         return fmt::format("{} = r{}({})", results(insn), insn.a(), arguments(insn));
-      case Op::TailCall: return fmt::format("r{}({})", insn.a(), arguments(insn));
-      case Op::Return: return insn.b() == 0 ? fmt::format("r{}...", insn.a()) : returned(insn);
-      default: return data_text(insn);
+      case Op::TailCall:
+        return fmt::format("r{}({})", insn.a(), arguments(insn));
+      case Op::Return:
+        return insn.b() == 0 ? fmt::format("r{}...", insn.a()) : returned(insn);
+      default:
+        return data_text(insn);
     }
   }
 
@@ -173,11 +192,16 @@ class FunctionPrinter {
   std::string test_text(Insn insn) const {
     const std::string_view wanted = insn.c() != 0 ? "true" : "false";
     switch (insn.op()) {
-      case Op::TestEq: return fmt::format("r{} == r{} is {}", insn.a(), insn.b(), wanted);
-      case Op::TestLt: return fmt::format("r{} < r{} is {}", insn.a(), insn.b(), wanted);
-      case Op::TestLe: return fmt::format("r{} <= r{} is {}", insn.a(), insn.b(), wanted);
-      case Op::TestEqK: return fmt::format("r{} == {} is {}", insn.a(), k(insn.b()), wanted);
-      default: return fmt::format("r{} is {}", insn.a(), wanted);
+      case Op::TestEq:
+        return fmt::format("r{} == r{} is {}", insn.a(), insn.b(), wanted);
+      case Op::TestLt:
+        return fmt::format("r{} < r{} is {}", insn.a(), insn.b(), wanted);
+      case Op::TestLe:
+        return fmt::format("r{} <= r{} is {}", insn.a(), insn.b(), wanted);
+      case Op::TestEqK:
+        return fmt::format("r{} == {} is {}", insn.a(), k(insn.b()), wanted);
+      default:
+        return fmt::format("r{} is {}", insn.a(), wanted);
     }
   }
 
@@ -186,26 +210,44 @@ class FunctionPrinter {
     const int b = insn.b();
     const int c = insn.c();
     switch (insn.op()) {
-      case Op::LoadNil: return fmt::format("{} = nil", range(a, b + 1));
-      case Op::LoadBool: return fmt::format("r{} = {}", a, b != 0);
-      case Op::LoadInt: return fmt::format("r{} = {}", a, insn.s());
-      case Op::LoadK: return fmt::format("r{} = {}", a, k(insn.d()));
-      case Op::LoadBuiltin: return fmt::format("r{} = {}", a, builtin_text(insn.d()));
-      case Op::Move: return fmt::format("r{} = r{}", a, b);
-      case Op::GetGlobal: return fmt::format("r{} = {}", a, global(insn.d()));
-      case Op::SetGlobal: return fmt::format("{} = r{}", global(insn.d()), a);
-      case Op::UpdateGlobal: return fmt::format("{} {} r{}", global(insn.a()), update_text(insn.c()), b);
-      case Op::GetUpval: return fmt::format("r{} = {}", a, upvalue(insn.b()));
-      case Op::SetUpval: return fmt::format("{} = r{}", upvalue(insn.b()), a);
-      case Op::UpdateUpval: return fmt::format("{} {} r{}", upvalue(insn.a()), update_text(insn.c()), b);
-      case Op::GetIndex: return fmt::format("r{} = r{}[r{}]", a, b, c);
-      case Op::GetField: return fmt::format("r{} = r{}[{}]", a, b, k(insn.c()));
-      case Op::SetIndex: return fmt::format("r{}[r{}] = r{}", a, b, c);
-      case Op::SetField: return fmt::format("r{}[{}] = r{}", a, k(insn.b()), c);
+      case Op::LoadNil:
+        return fmt::format("{} = nil", range(a, b + 1));
+      case Op::LoadBool:
+        return fmt::format("r{} = {}", a, b != 0);
+      case Op::LoadInt:
+        return fmt::format("r{} = {}", a, insn.s());
+      case Op::LoadK:
+        return fmt::format("r{} = {}", a, k(insn.d()));
+      case Op::LoadBuiltin:
+        return fmt::format("r{} = {}", a, builtin_text(insn.d()));
+      case Op::Move:
+        return fmt::format("r{} = r{}", a, b);
+      case Op::GetGlobal:
+        return fmt::format("r{} = {}", a, global(insn.d()));
+      case Op::SetGlobal:
+        return fmt::format("{} = r{}", global(insn.d()), a);
+      case Op::UpdateGlobal:
+        return fmt::format("{} {} r{}", global(insn.a()), update_text(insn.c()), b);
+      case Op::GetUpval:
+        return fmt::format("r{} = {}", a, upvalue(insn.b()));
+      case Op::SetUpval:
+        return fmt::format("{} = r{}", upvalue(insn.b()), a);
+      case Op::UpdateUpval:
+        return fmt::format("{} {} r{}", upvalue(insn.a()), update_text(insn.c()), b);
+      case Op::GetIndex:
+        return fmt::format("r{} = r{}[r{}]", a, b, c);
+      case Op::GetField:
+        return fmt::format("r{} = r{}[{}]", a, b, k(insn.c()));
+      case Op::SetIndex:
+        return fmt::format("r{}[r{}] = r{}", a, b, c);
+      case Op::SetField:
+        return fmt::format("r{}[{}] = r{}", a, k(insn.b()), c);
       case Op::UpdateIndex:
         return fmt::format("r{}[r{}] {} r{}", a, b, update_text(insn.c()), b + 1);
-      case Op::Tuple: return fmt::format("r{} = key of {}", a, range(b, c));
-      case Op::NewTable: return fmt::format("r{} = {{}} for {} + {}", a, b, c);
+      case Op::Tuple:
+        return fmt::format("r{} = key of {}", a, range(b, c));
+      case Op::NewTable:
+        return fmt::format("r{} = {{}} for {} + {}", a, b, c);
       case Op::SetList:
         return fmt::format("r{}[{}...] = {}", a, c * 50 + 1,
                            b == 0 ? fmt::format("r{}...", a + 1) : range(a + 1, b));
@@ -213,7 +255,8 @@ class FunctionPrinter {
       case Op::SubK:
       case Op::MulK:
         return fmt::format("r{} = r{} {} {}", a, b, binary_text(insn.op()), k(insn.c()));
-      default: return more_text(insn);
+      default:
+        return more_text(insn);
     }
   }
 
@@ -222,27 +265,37 @@ class FunctionPrinter {
     const int b = insn.b();
     const int c = insn.c();
     switch (insn.op()) {
-      case Op::Concat: return fmt::format("r{} = join {}", a, range(b, c - b + 1));
-      case Op::Neg: return fmt::format("r{} = -r{}", a, b);
-      case Op::Not: return fmt::format("r{} = !r{}", a, b);
-      case Op::BitNot: return fmt::format("r{} = ~r{}", a, b);
+      case Op::Concat:
+        return fmt::format("r{} = join {}", a, range(b, c - b + 1));
+      case Op::Neg:
+        return fmt::format("r{} = -r{}", a, b);
+      case Op::Not:
+        return fmt::format("r{} = !r{}", a, b);
+      case Op::BitNot:
+        return fmt::format("r{} = ~r{}", a, b);
       case Op::Closure: {
         const std::string& name = function_.children[insn.d()]->name;
         return fmt::format("r{} = function {}{}{}", a, insn.d(), name.empty() ? "" : " ", name);
       }
-      case Op::Close: return fmt::format("from r{}", a);
+      case Op::Close:
+        return fmt::format("from r{}", a);
       case Op::EventVar:
         return fmt::format("r{} = {}", a,
                            schema::builtin_var_name(static_cast<schema::BuiltinVar>(insn.d())));
-      case Op::EventField: return fmt::format("r{} = field {}", a, k(insn.d()));
-      case Op::EventWord: return fmt::format("r{} = field or word {}", a, k(insn.d()));
+      case Op::EventField:
+        return fmt::format("r{} = field {}", a, k(insn.d()));
+      case Op::EventWord:
+        return fmt::format("r{} = field or word {}", a, k(insn.d()));
       case Op::Register: {
         constexpr std::string_view kKinds[] = {"event", "tick", "profile", "end"};
         return fmt::format("{} {}", kKinds[insn.b()], range(a, 3));
       }
-      case Op::AggAdd: return fmt::format("r{}[r{}] <<< r{}", a, b, c);
-      case Op::AggAddVar: return fmt::format("r{} <<< r{}", a, b);
-      default: return fmt::format("r{} = r{} {} r{}", a, b, binary_text(insn.op()), c);
+      case Op::AggAdd:
+        return fmt::format("r{}[r{}] <<< r{}", a, b, c);
+      case Op::AggAddVar:
+        return fmt::format("r{} <<< r{}", a, b);
+      default:
+        return fmt::format("r{} = r{} {} r{}", a, b, binary_text(insn.op()), c);
     }
   }
 

@@ -1,4 +1,5 @@
-// The printed form: names instead of numbers, jump targets instead of offsets, source lines between.
+// The printed form: names instead of numbers, jump targets instead of offsets, source lines
+// between.
 #include <gtest/gtest.h>
 
 #include <iterator>
@@ -19,8 +20,9 @@ Chunk small_chunk() {
   main.name = "main";
   main.register_count = 4;
   main.constants = {std::string("a\n\"b\""), 2.0, true, {}};
-  main.code = {Insn::ad(Op::LoadK, 0, 0), Insn::abc(Op::MulK, 1, 0, 1), Insn::abc(Op::TestEqK, 1, 3, 0),
-               Insn::jump(Op::Jmp, -4), Insn::abc(Op::Return, 0, 1, 0)};
+  main.code = {Insn::ad(Op::LoadK, 0, 0), Insn::abc(Op::MulK, 1, 0, 1),
+               Insn::abc(Op::TestEqK, 1, 3, 0), Insn::jump(Op::Jmp, -4),
+               Insn::abc(Op::Return, 0, 1, 0)};
   for (const uint32_t line : {1, 1, 2, 2, 0}) main.places.push_back({{}, line});
   return chunk;
 }

@@ -1,7 +1,8 @@
-// The check between those who make bytecode and those who trust it: what passes here can be run, lowered and
-// disassembled without a look at any index. It knows shapes, not types: a call of a nil passes. The idea is a
-// single walk per function; each instruction names the registers that it touches, each jump its target, and
-// calls of open results are held to the instruction that consumes them.
+// The check between those who make bytecode and those who trust it: what passes here can be run,
+// lowered and disassembled without a look at any index. It knows shapes, not types: a call of a nil
+// passes. The idea is a single walk per function; each instruction names the registers that it
+// touches, each jump its target, and calls of open results are held to the instruction that
+// consumes them.
 #include <fmt/format.h>
 
 #include <iterator>
@@ -60,8 +61,10 @@ class FunctionVerifier {
     if (function_.code.empty()) return fail("no code");
     if (function_.places.size() != function_.code.size()) return fail("places do not fit the code");
     if (function_.register_count > limits::kMaxRegisters) return fail("too many registers");
-    if (function_.param_count > function_.register_count) return fail("more parameters than registers");
-    if (function_.param_names.size() != function_.param_count) return fail("parameter names missing");
+    if (function_.param_count > function_.register_count)
+      return fail("more parameters than registers");
+    if (function_.param_names.size() != function_.param_count)
+      return fail("parameter names missing");
     if (function_.upvalues.size() > limits::kMaxUpvalues) return fail("too many upvalues");
     if (parent_ == nullptr && !function_.upvalues.empty()) return fail("upvalues without a parent");
     for (const UpvalueDesc& upvalue : function_.upvalues) {
@@ -137,9 +140,12 @@ class FunctionVerifier {
     }
     check_open();
     switch (insn_.op()) {
-      case Op::Jmp: return jump(insn_.j());
+      case Op::Jmp:
+        return jump(insn_.j());
       case Op::ForPrep:
-      case Op::ForLoop: range(insn_.a(), 4); return jump(insn_.s());
+      case Op::ForLoop:
+        range(insn_.a(), 4);
+        return jump(insn_.s());
       case Op::IterPrep:
         range(insn_.a(), 2);
         if (insn_.b() >= kIterKindCount) fail("no such iterator");
@@ -151,14 +157,18 @@ class FunctionVerifier {
       case Op::Call:
         range(insn_.a(), insn_.b() == 0 ? 1 : insn_.b());
         return range(insn_.a(), insn_.c() - 1);
-      case Op::TailCall: return range(insn_.a(), insn_.b() == 0 ? 1 : insn_.b());
-      case Op::Return: return insn_.b() == 0 ? reg(insn_.a()) : range(insn_.a(), insn_.b() - 1);
+      case Op::TailCall:
+        return range(insn_.a(), insn_.b() == 0 ? 1 : insn_.b());
+      case Op::Return:
+        return insn_.b() == 0 ? reg(insn_.a()) : range(insn_.a(), insn_.b() - 1);
       case Op::Register:
         range(insn_.a(), 3);
         if (insn_.b() >= kHandlerKindCount) fail("no such kind of handler");
         return;
-      case Op::Close: return reg(insn_.a());
-      default: return;
+      case Op::Close:
+        return reg(insn_.a());
+      default:
+        return;
     }
   }
 
@@ -169,7 +179,8 @@ class FunctionVerifier {
     const int b = insn_.b();
     const int c = insn_.c();
     switch (insn_.op()) {
-      case Op::LoadNil: return range(a, b + 1);
+      case Op::LoadNil:
+        return range(a, b + 1);
       case Op::SetList:
         reg(a);
         return range(a + 1, b);
@@ -185,8 +196,11 @@ class FunctionVerifier {
         reg(a);
         return range(b, 2);
       case Op::UpdateGlobal:
-      case Op::UpdateUpval: return reg(b);
-      case Op::SetField: reg(a); return reg(c);
+      case Op::UpdateUpval:
+        return reg(b);
+      case Op::SetField:
+        reg(a);
+        return reg(c);
       case Op::GetField:
       case Op::AddK:
       case Op::SubK:
@@ -198,7 +212,9 @@ class FunctionVerifier {
       case Op::TestEq:
       case Op::TestLt:
       case Op::TestLe:
-      case Op::AggAddVar: reg(a); return reg(b);
+      case Op::AggAddVar:
+        reg(a);
+        return reg(b);
       case Op::GetIndex:
       case Op::SetIndex:
       case Op::Add:
@@ -212,10 +228,15 @@ class FunctionVerifier {
       case Op::Shl:
       case Op::Shr:
       case Op::Match:
-      case Op::AggAdd: reg(a); reg(b); return reg(c);
+      case Op::AggAdd:
+        reg(a);
+        reg(b);
+        return reg(c);
       case Op::Jmp:
-      case Op::Return: return;
-      default: return reg(a);  // at least register A; more of it in check_control
+      case Op::Return:
+        return;
+      default:
+        return reg(a);  // at least register A; more of it in check_control
     }
   }
 
@@ -226,7 +247,8 @@ class FunctionVerifier {
   }
   void string_constant(size_t index) {
     const Constant* found = constant(index);
-    if (found != nullptr && !std::holds_alternative<std::string>(*found)) fail("not a string constant");
+    if (found != nullptr && !std::holds_alternative<std::string>(*found))
+      fail("not a string constant");
   }
   void number_constant(size_t index) {
     const Constant* found = constant(index);
@@ -238,16 +260,25 @@ class FunctionVerifier {
 
   void check_constants() {
     switch (insn_.op()) {
-      case Op::LoadK: constant(insn_.d()); return;
-      case Op::TestEqK: constant(insn_.b()); return;
-      case Op::GetField: return string_constant(insn_.c());
-      case Op::SetField: return string_constant(insn_.b());
+      case Op::LoadK:
+        constant(insn_.d());
+        return;
+      case Op::TestEqK:
+        constant(insn_.b());
+        return;
+      case Op::GetField:
+        return string_constant(insn_.c());
+      case Op::SetField:
+        return string_constant(insn_.b());
       case Op::EventField:
-      case Op::EventWord: return string_constant(insn_.d());
+      case Op::EventWord:
+        return string_constant(insn_.d());
       case Op::AddK:
       case Op::SubK:
-      case Op::MulK: return number_constant(insn_.c());
-      default: return;
+      case Op::MulK:
+        return number_constant(insn_.c());
+      default:
+        return;
     }
   }
 
@@ -257,21 +288,28 @@ class FunctionVerifier {
 
   void check_indices() {
     switch (insn_.op()) {
-      case Op::LoadBuiltin: return index("built-in function", insn_.d(), builtin_count());
-      case Op::EventVar: return index("built-in variable", insn_.d(), kBuiltinVarCount);
+      case Op::LoadBuiltin:
+        return index("built-in function", insn_.d(), builtin_count());
+      case Op::EventVar:
+        return index("built-in variable", insn_.d(), kBuiltinVarCount);
       case Op::GetGlobal:
-      case Op::SetGlobal: return index("global", insn_.d(), chunk_.globals.size());
+      case Op::SetGlobal:
+        return index("global", insn_.d(), chunk_.globals.size());
       case Op::UpdateGlobal:
         index("global", insn_.a(), chunk_.globals.size());
         return index("update", insn_.c(), kUpdateOpCount);
       case Op::GetUpval:
-      case Op::SetUpval: return index("upvalue", insn_.b(), function_.upvalues.size());
+      case Op::SetUpval:
+        return index("upvalue", insn_.b(), function_.upvalues.size());
       case Op::UpdateUpval:
         index("upvalue", insn_.a(), function_.upvalues.size());
         return index("update", insn_.c(), kUpdateOpCount);
-      case Op::UpdateIndex: return index("update", insn_.c(), kUpdateOpCount);
-      case Op::Closure: return index("child", insn_.d(), function_.children.size());
-      default: return;
+      case Op::UpdateIndex:
+        return index("update", insn_.c(), kUpdateOpCount);
+      case Op::Closure:
+        return index("child", insn_.d(), function_.children.size());
+      default:
+        return;
     }
   }
 

@@ -14,8 +14,8 @@ namespace {
 
 const Insn kEnd = Insn::abc(Op::Return, 0, 1, 0);
 
-/// main with four registers, constants 7, "name", true; globals `arg`, `x`; one child of two registers that
-/// captures register 0 of main. `code` gets a Return behind it.
+/// main with four registers, constants 7, "name", true; globals `arg`, `x`; one child of two
+/// registers that captures register 0 of main. `code` gets a Return behind it.
 Chunk chunk_with(std::vector<Insn> code, bool add_end = true) {
   Chunk chunk;
   chunk.source_name = "test";
@@ -50,7 +50,9 @@ TEST(Verify, AcceptsWhatIsWellFormed) {
   EXPECT_EQ(verdict({}), "");
   EXPECT_EQ(verdict({Insn::abc(Op::LoadNil, 0, 3, 0)}), "");
   EXPECT_EQ(verdict({Insn::abc(Op::Test, 3, 0, 1), Insn::jump(Op::Jmp, -2)}), "");
-  EXPECT_EQ(verdict({Insn::abc(Op::Call, 1, 1, 0), Insn::abc(Op::Call, 0, 0, 0), Insn::abc(Op::Return, 0, 0, 0)}), "");
+  EXPECT_EQ(verdict({Insn::abc(Op::Call, 1, 1, 0), Insn::abc(Op::Call, 0, 0, 0),
+                     Insn::abc(Op::Return, 0, 0, 0)}),
+            "");
   EXPECT_EQ(verdict({Insn::ad(Op::Closure, 0, 0), Insn::ad(Op::SetGlobal, 0, 1)}), "");
   EXPECT_EQ(verdict({Insn::jump(Op::Jmp, -1)}, false), "");
 }
@@ -64,14 +66,15 @@ TEST(Verify, AFunctionMayHaveNoRegisters) {
 
 TEST(Verify, EveryRegisterIsBelowTheCount) {
   const std::string part = "register 4 of 4";
-  for (const Op op : {Op::Move, Op::Add, Op::GetIndex, Op::SetIndex, Op::Match, Op::Neg, Op::TestEq}) {
+  for (const Op op :
+       {Op::Move, Op::Add, Op::GetIndex, Op::SetIndex, Op::Match, Op::Neg, Op::TestEq}) {
     std::vector<Insn> first = {Insn::abc(op, 4, 0, 0), Insn::jump(Op::Jmp, 0)};
     std::vector<Insn> second = {Insn::abc(op, 0, 4, 0), Insn::jump(Op::Jmp, 0)};
     expect_refused(first, part);
     expect_refused(second, part);
   }
-  for (const Op op : {Op::Add, Op::Sub, Op::Mul, Op::Div, Op::Mod, Op::BitAnd, Op::BitOr, Op::BitXor, Op::Shl,
-                      Op::Shr, Op::GetIndex, Op::SetIndex, Op::Match}) {
+  for (const Op op : {Op::Add, Op::Sub, Op::Mul, Op::Div, Op::Mod, Op::BitAnd, Op::BitOr,
+                      Op::BitXor, Op::Shl, Op::Shr, Op::GetIndex, Op::SetIndex, Op::Match}) {
     expect_refused({Insn::abc(op, 0, 0, 4)}, part);
   }
   expect_refused({Insn::ad(Op::LoadK, 4, 0)}, part);
@@ -126,7 +129,8 @@ TEST(Verify, OpenResultsAreUsedAtOnce) {
   expect_refused({open, Insn::abc(Op::Move, 0, 1, 0)}, "open results that nothing uses");
   expect_refused({Insn::abc(Op::Return, 0, 0, 0)}, "no open results");
   expect_refused({Insn::abc(Op::Move, 0, 1, 0), Insn::abc(Op::Call, 0, 0, 1)}, "no open results");
-  expect_refused({Insn::abc(Op::Call, 0, 1, 1), Insn::abc(Op::SetList, 0, 0, 0)}, "no open results");
+  expect_refused({Insn::abc(Op::Call, 0, 1, 1), Insn::abc(Op::SetList, 0, 0, 0)},
+                 "no open results");
   expect_refused({open, Insn::abc(Op::Call, 1, 0, 1)}, "open results below the list");
   expect_refused({open, Insn::abc(Op::TailCall, 2, 0, 1)}, "open results below the list");
   expect_refused({Insn::jump(Op::Jmp, 1), open, Insn::abc(Op::Return, 0, 0, 0)},
@@ -135,10 +139,13 @@ TEST(Verify, OpenResultsAreUsedAtOnce) {
 
 TEST(Verify, ATestIsFollowedByAJump) {
   for (const Op op : {Op::Test, Op::TestEq, Op::TestLt, Op::TestLe, Op::TestEqK}) {
-    expect_refused({Insn::abc(op, 0, 0, 0), Insn::abc(Op::Move, 0, 0, 0)}, "not followed by a jump");
+    expect_refused({Insn::abc(op, 0, 0, 0), Insn::abc(Op::Move, 0, 0, 0)},
+                   "not followed by a jump");
   }
-  expect_refused({Insn::abc(Op::IterNext, 0, 1, 0), Insn::abc(Op::Move, 0, 0, 0)}, "not followed by a jump");
-  expect_refused({Insn::abc(Op::Test, 0, 0, 0), Insn::jump(Op::Jmp, -2)}, "a test at the end", false);
+  expect_refused({Insn::abc(Op::IterNext, 0, 1, 0), Insn::abc(Op::Move, 0, 0, 0)},
+                 "not followed by a jump");
+  expect_refused({Insn::abc(Op::Test, 0, 0, 0), Insn::jump(Op::Jmp, -2)}, "a test at the end",
+                 false);
 }
 
 TEST(Verify, TheEndCannotBeCrossed) {

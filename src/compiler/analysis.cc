@@ -1,4 +1,5 @@
-// See analysis.h. One walk with a stack of scopes: a name that a scope declares is that variable, else a global.
+// See analysis.h. One walk with a stack of scopes: a name that a scope declares is that variable,
+// else a global.
 #include "compiler/analysis.h"
 
 #include <algorithm>
@@ -6,7 +7,6 @@
 #include <variant>
 
 #include "base/limits.h"
-
 
 namespace ktap::compiler {
 
@@ -134,7 +134,8 @@ class Analyser {
     --depth_;
   }
   void target(const sx::Expr& expr) {
-    if (const auto* name = std::get_if<sx::Name>(&expr.node)) return use(name->name, expr.span, true);
+    if (const auto* name = std::get_if<sx::Name>(&expr.node))
+      return use(name->name, expr.span, true);
     expression(expr);
   }
 

@@ -1,6 +1,6 @@
-// The first walk over the tree, before code is made: which names are globals, which variables are captured by
-// closures and changed there, and how early a top-level function can be made. Reports nothing; a name that does
-// not resolve is the generator's matter.
+// The first walk over the tree, before code is made: which names are globals, which variables are
+// captured by closures and changed there, and how early a top-level function can be made. Reports
+// nothing; a name that does not resolve is the generator's matter.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +26,8 @@ struct Analysis {
   /// The assignment that makes one global more than limits::kMaxGlobals allows.
   std::optional<diag::Span> excess_global;
   std::unordered_map<const syntax::Param*, VariableFacts> variables;
-  /// Top-level functions that earlier text may call: the closure is made before that top-level statement, which
-  /// stands before the function's own place.
+  /// Top-level functions that earlier text may call: the closure is made before that top-level
+  /// statement, which stands before the function's own place.
   std::unordered_map<const syntax::FunctionStmt*, size_t> hoisted;
   /// Hoisted ones whose name is assigned elsewhere too: they are made again at their place.
   std::unordered_set<const syntax::FunctionStmt*> remade;

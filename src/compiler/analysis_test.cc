@@ -14,7 +14,9 @@ namespace {
 
 struct Analysed {
   explicit Analysed(std::string text)
-      : source("t.kp", std::move(text)), script(syntax::parse(source, sink)), analysis(analyse(script)) {
+      : source("t.kp", std::move(text)),
+        script(syntax::parse(source, sink)),
+        analysis(analyse(script)) {
     EXPECT_FALSE(sink.has_errors()) << diag::render_all(source, sink);
   }
   VariableFacts facts(const std::string& name) const {
@@ -41,7 +43,8 @@ struct Analysed {
 using Names = std::vector<std::string>;
 
 TEST(Analysis, MainAssignmentsMakeGlobals) {
-  const Analysed a("a = 1 var b = 2 b = 3 if (a) { c = 1 } function d() { e = 1 } f, a = 1, 2 g += 1");
+  const Analysed a(
+      "a = 1 var b = 2 b = 3 if (a) { c = 1 } function d() { e = 1 } f, a = 1, 2 g += 1");
   EXPECT_EQ(a.analysis.globals, (Names{"arg", "a", "c", "d", "f", "g"}));
 }
 
@@ -56,8 +59,9 @@ TEST(Analysis, AMemberAssignsNoName) {
 }
 
 TEST(Analysis, CapturedAndChanged) {
-  const Analysed a("var own = 1 own = 2 var read = 1 var written = 1\n"
-                   "trace a:b /read > 1/ { var inner = read written += 1 print(inner) }");
+  const Analysed a(
+      "var own = 1 own = 2 var read = 1 var written = 1\n"
+      "trace a:b /read > 1/ { var inner = read written += 1 print(inner) }");
   EXPECT_FALSE(a.facts("own").captured);
   EXPECT_TRUE(a.facts("read").captured);
   EXPECT_FALSE(a.facts("read").changed_by_closure);
@@ -77,8 +81,10 @@ TEST(Analysis, UntilSeesTheBody) {
 }
 
 TEST(Analysis, FunctionsAreMadeAsEarlyAsTheirVariablesAllow) {
-  const Analysed a("f() var x = 1 var y = 2 function f() { } function g() { return x } function h() { return y }\n"
-                   "var z = 3 function here() { return z } do { function nested() { } }");
+  const Analysed a(
+      "f() var x = 1 var y = 2 function f() { } function g() { return x } function h() { return y "
+      "}\n"
+      "var z = 3 function here() { return z } do { function nested() { } }");
   EXPECT_EQ(a.hoisted("f"), 0);
   EXPECT_EQ(a.hoisted("g"), 2);
   EXPECT_EQ(a.hoisted("h"), 3);

@@ -1,5 +1,5 @@
-// Calls: of values, of built-in functions, whose arguments are counted and whose literal formats are read here,
-// and of built-in variables (`pid()`), which are no calls at all.
+// Calls: of values, of built-in functions, whose arguments are counted and whose literal formats
+// are read here, and of built-in variables (`pid()`), which are no calls at all.
 #include <fmt/format.h>
 
 #include "compiler/fold.h"
@@ -29,14 +29,22 @@ std::string count_text(int min, int max) {
 
 std::string_view type_text(KnownType type) {
   switch (type) {
-    case KnownType::Nil: return "nil";
-    case KnownType::Boolean: return "a boolean";
-    case KnownType::Integer: return "an integer";
-    case KnownType::Float: return "a float";
-    case KnownType::String: return "a string";
-    case KnownType::Table: return "a table";
-    case KnownType::Function: return "a function";
-    case KnownType::Unknown: break;
+    case KnownType::Nil:
+      return "nil";
+    case KnownType::Boolean:
+      return "a boolean";
+    case KnownType::Integer:
+      return "an integer";
+    case KnownType::Float:
+      return "a float";
+    case KnownType::String:
+      return "a string";
+    case KnownType::Table:
+      return "a table";
+    case KnownType::Function:
+      return "a function";
+    case KnownType::Unknown:
+      break;
   }
   return "a value";
 }
@@ -48,8 +56,8 @@ bool fits(KnownType type, Conversion::Takes takes) {
 }
 
 KnownType type_of(const bc::Constant& constant) {
-  constexpr KnownType kTypes[] = {KnownType::Nil, KnownType::Boolean, KnownType::Integer, KnownType::Float,
-                                  KnownType::String};
+  constexpr KnownType kTypes[] = {KnownType::Nil, KnownType::Boolean, KnownType::Integer,
+                                  KnownType::Float, KnownType::String};
   return kTypes[constant.index()];
 }
 
@@ -63,11 +71,14 @@ KnownType type_of(schema::BuiltinVar var) {
     case BuiltinVar::Gid:
     case BuiltinVar::Cpu:
     case BuiltinVar::Ns:
-    case BuiltinVar::Cgroup: return KnownType::Integer;
+    case BuiltinVar::Cgroup:
+      return KnownType::Integer;
     case BuiltinVar::Execname:
     case BuiltinVar::Probename:
-    case BuiltinVar::Argstr: return KnownType::String;
-    default: return KnownType::Unknown;
+    case BuiltinVar::Argstr:
+      return KnownType::String;
+    default:
+      return KnownType::Unknown;
   }
 }
 
@@ -75,16 +86,20 @@ KnownType type_of(Builtin builtin) {
   switch (builtin) {
     case Builtin::Format:
     case Builtin::Tostring:
-    case Builtin::Type: return KnownType::String;
+    case Builtin::Type:
+      return KnownType::String;
     case Builtin::Len:
     case Builtin::NumCpus:
     case Builtin::GettimeofdayNs:
     case Builtin::GettimeofdayUs:
     case Builtin::GettimeofdayMs:
-    case Builtin::GettimeofdayS: return KnownType::Integer;
+    case Builtin::GettimeofdayS:
+      return KnownType::Integer;
     case Builtin::TableNew:
-    case Builtin::Ptable: return KnownType::Table;
-    default: return KnownType::Unknown;
+    case Builtin::Ptable:
+      return KnownType::Table;
+    default:
+      return KnownType::Unknown;
   }
 }
 
@@ -97,7 +112,8 @@ bool Generator::gives_many(const sx::Expr& expr) {
   const auto* node = std::get_if<sx::Call>(&expr.node);
   if (node == nullptr) return false;
   const auto* member = std::get_if<sx::Member>(&node->callee->node);
-  if (member != nullptr && member->name == "tostring" && is_event_object(*member->object)) return false;
+  if (member != nullptr && member->name == "tostring" && is_event_object(*member->object))
+    return false;
   const Meaning found = meaning(*node->callee, true);
   if (found.kind == Kind::EventVar) return false;
   return found.kind != Kind::Builtin || !gives_one_value(found.builtin);
@@ -108,10 +124,13 @@ bool Generator::event_var_call(const sx::Expr& expr, const sx::Call& node, int d
   if (found.kind != Kind::EventVar) return false;
   const std::string name(schema::builtin_var_name(found.event_var));
   if (!is_callable(found.event_var)) {
-    sink_.report(Code::NotCallable, expr.span, fmt::format("'{}' is a variable, not a function", name))
+    sink_
+        .report(Code::NotCallable, expr.span,
+                fmt::format("'{}' is a variable, not a function", name))
         .hints.push_back(fmt::format("write {} without parentheses", name));
   } else if (!node.args.empty()) {
-    sink_.report(Code::ArgumentCount, expr.span, fmt::format("'{}' takes no arguments, {} given", name, node.args.size()));
+    sink_.report(Code::ArgumentCount, expr.span,
+                 fmt::format("'{}' takes no arguments, {} given", name, node.args.size()));
   }
   meaning_to(found, name, expr.span, dst);
   return true;
@@ -132,17 +151,21 @@ int Generator::call(const sx::Expr& expr, const sx::Call& node, int results, int
     case Kind::Builtin:
       check_builtin_call(found.builtin, expr, node);
       registers = registers_handler(found.builtin);
-      emit(Insn::ad(Op::LoadBuiltin, static_cast<uint8_t>(base), static_cast<uint16_t>(found.builtin)),
+      emit(Insn::ad(Op::LoadBuiltin, static_cast<uint8_t>(base),
+                    static_cast<uint16_t>(found.builtin)),
            node.callee->span);
       break;
-    case Kind::Later: sink_.report(Code::NotThereYet, node.callee->span, found.later); break;
+    case Kind::Later:
+      sink_.report(Code::NotThereYet, node.callee->span, found.later);
+      break;
     case Kind::Library:
       sink_.report(Code::NotCallable, node.callee->span, "a library is not a function");
       break;
     default: {
       const KnownType type = known_type(*node.callee);
       if (type != KnownType::Unknown && type != KnownType::Function) {
-        sink_.report(Code::NotCallable, node.callee->span, fmt::format("{} is called here", type_text(type)));
+        sink_.report(Code::NotCallable, node.callee->span,
+                     fmt::format("{} is called here", type_text(type)));
       }
       expr_to(*node.callee, base);
     }
@@ -182,12 +205,14 @@ void Generator::check_builtin_call(Builtin builtin, const sx::Expr& expr, const 
   const int least = is_open ? count - 1 : count;
   if ((!is_open && count < info.min_args) || (info.max_args >= 0 && least > info.max_args)) {
     sink_.report(Code::ArgumentCount, expr.span,
-                 fmt::format("'{}' takes {}, {} given", full_name(builtin), count_text(info.min_args, info.max_args),
+                 fmt::format("'{}' takes {}, {} given", full_name(builtin),
+                             count_text(info.min_args, info.max_args),
                              count == 0 ? "none" : std::to_string(count)));
     return;
   }
   if (builtin == Builtin::Count && count == 1 && !is_open) {
-    sink_.report(Code::NotThereYet, node.callee->span, "aggregates are not there yet ('count' with one argument)");
+    sink_.report(Code::NotThereYet, node.callee->span,
+                 "aggregates are not there yet ('count' with one argument)");
   }
   if (builtin == Builtin::Printf || builtin == Builtin::Format) check_format(builtin, expr, node);
 }
@@ -199,17 +224,19 @@ void Generator::check_format(Builtin builtin, const sx::Expr& expr, const sx::Ca
   const auto* text = std::get_if<std::string>(&*constant);
   if (text == nullptr) {
     sink_.report(Code::FormatType, format.span,
-                 fmt::format("the format of '{}' is a string, not {}", full_name(builtin), type_text(type_of(*constant))));
+                 fmt::format("the format of '{}' is a string, not {}", full_name(builtin),
+                             type_text(type_of(*constant))));
     return;
   }
   const bool is_literal = std::holds_alternative<sx::StringLit>(format.node);
   const auto part = [&](size_t begin, size_t end) {
     if (!is_literal) return format.span;
-    const std::string_view literal = source_.text().substr(format.span.begin, format.span.end - format.span.begin);
+    const std::string_view literal =
+        source_.text().substr(format.span.begin, format.span.end - format.span.begin);
     return diag::Span{format.span.begin + static_cast<uint32_t>(literal_offset(literal, begin)),
                       format.span.begin + static_cast<uint32_t>(literal_offset(literal, end))};
   };
-  const ParsedFormat parsed = parse_format(*text);
+  const CheckedFormat parsed = compiler::check_format(*text);
   if (!parsed.error.empty()) {
     sink_.report(Code::BadFormat, part(parsed.error_begin, parsed.error_end), parsed.error)
         .hints.push_back(parsed.hint);
@@ -217,24 +244,29 @@ void Generator::check_format(Builtin builtin, const sx::Expr& expr, const sx::Ca
   }
   const size_t given = node.args.size() - 1;
   const bool is_open = given > 0 && gives_many(node.args.back());
-  const size_t wanted = parsed.conversions.size();
+  const size_t wanted = parsed.arguments.size();
   if (is_open ? given - 1 > wanted : given != wanted) {
     const diag::Span span = given < wanted && !is_open
-                                ? part(parsed.conversions[given].begin, parsed.conversions[given].end)
-                                : given > wanted ? node.args[wanted + 1].span : expr.span;
-    sink_.report(Code::FormatCount, span,
-                 fmt::format("the format takes {} after it, {} given", count_text(static_cast<int>(wanted), static_cast<int>(wanted)), given));
+                                ? part(parsed.arguments[given].begin, parsed.arguments[given].end)
+                            : given > wanted ? node.args[wanted + 1].span
+                                             : expr.span;
+    sink_.report(
+        Code::FormatCount, span,
+        fmt::format("the format takes {} after it, {} given",
+                    count_text(static_cast<int>(wanted), static_cast<int>(wanted)), given));
     return;
   }
   const size_t checked = is_open ? given - 1 : given;
   for (size_t i = 0; i < checked; ++i) {
-    const Conversion& conversion = parsed.conversions[i];
+    const Conversion& conversion = parsed.arguments[i];
     const KnownType type = known_type(node.args[i + 1]);
     if (fits(type, conversion.takes)) continue;
     auto& diagnostic = sink_.report(
         Code::FormatType, node.args[i + 1].span,
-        fmt::format("'{}' takes {}, this is {}", conversion.is_star ? "*" : fmt::format("%{}", conversion.letter),
-                    conversion.takes == Conversion::Takes::Integer ? "an integer" : "a number", type_text(type)));
+        fmt::format("'{}' takes {}, this is {}",
+                    conversion.is_star ? "*" : fmt::format("%{}", conversion.letter),
+                    conversion.takes == Conversion::Takes::Integer ? "an integer" : "a number",
+                    type_text(type)));
     diagnostic.notes.push_back({part(conversion.begin, conversion.end), "the conversion"});
     if (!conversion.is_star) diagnostic.hints.emplace_back("%s takes any value");
   }
@@ -257,14 +289,18 @@ KnownType Generator::known_type(const sx::Expr& expr) {
       case sx::BinaryOp::Le:
       case sx::BinaryOp::Gt:
       case sx::BinaryOp::Ge:
-      case sx::BinaryOp::Match: return KnownType::Boolean;
+      case sx::BinaryOp::Match:
+        return KnownType::Boolean;
       case sx::BinaryOp::BitOr:
       case sx::BinaryOp::BitXor:
       case sx::BinaryOp::BitAnd:
       case sx::BinaryOp::Shl:
-      case sx::BinaryOp::Shr: return KnownType::Integer;
-      case sx::BinaryOp::Concat: return KnownType::String;
-      default: return KnownType::Unknown;
+      case sx::BinaryOp::Shr:
+        return KnownType::Integer;
+      case sx::BinaryOp::Concat:
+        return KnownType::String;
+      default:
+        return KnownType::Unknown;
     }
   }
   const auto* call = std::get_if<sx::Call>(&expr.node);

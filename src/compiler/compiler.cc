@@ -1,5 +1,5 @@
-// The two entries of the compiler: first walk (names), second walk (code), then the chunk's own check, which only
-// a mistake of ours can fail.
+// The two entries of the compiler: first walk (names), second walk (code), then the chunk's own
+// check, which only a mistake of ours can fail.
 #include "compiler/compiler.h"
 
 #include <fmt/format.h>
@@ -19,13 +19,15 @@ namespace {
 
 void check_chunk(const bc::Chunk& chunk) {
   const std::string problem = bc::verify(chunk);
-  if (!problem.empty()) std::fprintf(stderr, "%s: %s\n", chunk.source_name.c_str(), problem.c_str());
+  if (!problem.empty())
+    std::fprintf(stderr, "%s: %s\n", chunk.source_name.c_str(), problem.c_str());
   KTAP_CHECK(problem.empty());
 }
 
 }  // namespace
 
-std::unique_ptr<bc::Chunk> compile(const syntax::Script& script, const diag::Source& source, diag::Sink& sink) {
+std::unique_ptr<bc::Chunk> compile(const syntax::Script& script, const diag::Source& source,
+                                   diag::Sink& sink) {
   if (sink.has_errors()) return nullptr;
   const Analysis analysis = analyse(script);
   if (analysis.excess_global) {
@@ -43,10 +45,12 @@ std::unique_ptr<bc::Chunk> compile(const syntax::Script& script, const diag::Sou
 }
 
 std::unique_ptr<bc::Function> compile_filter(const syntax::Expr& filter, const diag::Source& source,
-                                             const std::vector<std::string>& globals, diag::Sink& sink) {
+                                             const std::vector<std::string>& globals,
+                                             diag::Sink& sink) {
   if (sink.has_errors()) return nullptr;
   const Analysis analysis = analyse(filter, globals);
-  std::unique_ptr<bc::Function> made = Generator(source, sink, analysis).filter(filter, Role::EventFilter);
+  std::unique_ptr<bc::Function> made =
+      Generator(source, sink, analysis).filter(filter, Role::EventFilter);
   if (sink.has_errors()) return nullptr;
   bc::Chunk chunk;
   chunk.source_name = source.name();

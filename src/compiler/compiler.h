@@ -1,4 +1,5 @@
-// Tree → bytecode: names, scopes, constants, registers; calls and literal formats checked where they can be.
+// Tree → bytecode: names, scopes, constants, registers; calls and literal formats checked where
+// they can be.
 #pragma once
 
 #include <memory>
@@ -12,11 +13,15 @@
 namespace ktap::compiler {
 
 /// Compiles a script. Returns null when the sink has errors.
-std::unique_ptr<bytecode::Chunk> compile(const syntax::Script& script, const diag::Source& source, diag::Sink& sink);
+std::unique_ptr<bytecode::Chunk> compile(const syntax::Script& script, const diag::Source& source,
+                                         diag::Sink& sink);
 
-/// Compiles a filter that was found in a computed event text: a function of no parameters that returns the
-/// filter's value; bare names are built-in variables, fields, words, or the chunk's globals.
-std::unique_ptr<bytecode::Function> compile_filter(const syntax::Expr& filter, const diag::Source& source,
-                                                   const std::vector<std::string>& globals, diag::Sink& sink);
+/// Compiles a filter that was found in a computed event text: a function of no parameters that
+/// returns the filter's value; bare names are built-in variables, fields, words, or the chunk's
+/// globals.
+std::unique_ptr<bytecode::Function> compile_filter(const syntax::Expr& filter,
+                                                   const diag::Source& source,
+                                                   const std::vector<std::string>& globals,
+                                                   diag::Sink& sink);
 
 }  // namespace ktap::compiler

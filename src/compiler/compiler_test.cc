@@ -1,5 +1,5 @@
-// The compiler as a whole, where the printed code is not the best witness: which diagnostics, which names, the
-// limits at their edges. The code of each construct is in tests/golden/bytecode.
+// The compiler as a whole, where the printed code is not the best witness: which diagnostics, which
+// names, the limits at their edges. The code of each construct is in tests/golden/bytecode.
 #include "compiler/compiler.h"
 
 #include <gtest/gtest.h>
@@ -22,7 +22,8 @@ std::string repeated(int count, const std::string& before, const std::string& af
 }
 
 bool has_op(const bytecode::Function& function, Op op) {
-  return std::any_of(function.code.begin(), function.code.end(), [op](bytecode::Insn i) { return i.op() == op; });
+  return std::any_of(function.code.begin(), function.code.end(),
+                     [op](bytecode::Insn i) { return i.op() == op; });
 }
 
 // ---- names ----
@@ -55,7 +56,9 @@ TEST(Names, ARegisterIsReusedAfterItsBlock) {
 }
 
 TEST(Names, AnInnerVariableOfTheSameNameIsAnotherUpvalue) {
-  const Compiled c("var x = 1 function f() { return x } var x = 2 function g() { return function () { return x } }");
+  const Compiled c(
+      "var x = 1 function f() { return x } var x = 2 function g() { return function () { return x "
+      "} }");
   ASSERT_NE(c.chunk, nullptr);
   EXPECT_EQ(c.chunk->main->children[0]->upvalues[0].index, 0);
   EXPECT_EQ(c.chunk->main->children[1]->upvalues[0].index, 1);
@@ -65,23 +68,32 @@ TEST(Names, AnInnerVariableOfTheSameNameIsAnotherUpvalue) {
 // ---- filters ----
 
 TEST(Filter, WordsStandOnlyBesideText) {
-  EXPECT_NE(Compiled("trace a:b /comm == bash/ { }").code(1).find("field \"comm\""), std::string::npos);
-  EXPECT_NE(Compiled("trace a:b /comm == bash/ { }").code(1).find("field or word \"bash\""), std::string::npos);
-  EXPECT_NE(Compiled("trace a:b /bash == execname/ { }").code(1).find("field or word \"bash\""), std::string::npos);
-  EXPECT_NE(Compiled("trace a:b /args.comm ~ bash/ { }").code(1).find("field or word \"bash\""), std::string::npos);
-  EXPECT_NE(Compiled("trace a:b /e.comm != bash/ { }").code(1).find("field or word \"bash\""), std::string::npos);
-  for (const char* text : {"trace a:b /pid == bash/ { }", "trace a:b /comm < bash/ { }", "trace a:b /5 == bash/ { }",
-                           "trace a:b /comm == \"bash\"/ { }", "trace a:b /bash/ { }", "trace a:b /\"x\" == bash/ { }"}) {
+  EXPECT_NE(Compiled("trace a:b /comm == bash/ { }").code(1).find("field \"comm\""),
+            std::string::npos);
+  EXPECT_NE(Compiled("trace a:b /comm == bash/ { }").code(1).find("field or word \"bash\""),
+            std::string::npos);
+  EXPECT_NE(Compiled("trace a:b /bash == execname/ { }").code(1).find("field or word \"bash\""),
+            std::string::npos);
+  EXPECT_NE(Compiled("trace a:b /args.comm ~ bash/ { }").code(1).find("field or word \"bash\""),
+            std::string::npos);
+  EXPECT_NE(Compiled("trace a:b /e.comm != bash/ { }").code(1).find("field or word \"bash\""),
+            std::string::npos);
+  for (const char* text : {"trace a:b /pid == bash/ { }", "trace a:b /comm < bash/ { }",
+                           "trace a:b /5 == bash/ { }", "trace a:b /comm == \"bash\"/ { }",
+                           "trace a:b /bash/ { }", "trace a:b /\"x\" == bash/ { }"}) {
     EXPECT_EQ(Compiled(text).code(1).find("word"), std::string::npos) << text;
   }
 }
 
 TEST(Filter, NamesInTheirOrder) {
-  EXPECT_NE(Compiled("var count = 1 trace a:b /count > 1/ { }").code(1).find("GetUpval"), std::string::npos);
-  EXPECT_NE(Compiled("count = 1 trace a:b /count > 1/ { }").code(1).find("GetGlobal"), std::string::npos);
+  EXPECT_NE(Compiled("var count = 1 trace a:b /count > 1/ { }").code(1).find("GetUpval"),
+            std::string::npos);
+  EXPECT_NE(Compiled("count = 1 trace a:b /count > 1/ { }").code(1).find("GetGlobal"),
+            std::string::npos);
   EXPECT_NE(Compiled("trace a:b /count > 1/ { }").code(1).find("EventField"), std::string::npos);
   EXPECT_NE(Compiled("trace a:b /pid > 1/ { }").code(1).find("EventVar"), std::string::npos);
-  EXPECT_NE(Compiled("trace a:b /len(comm) > 1/ { }").code(1).find("LoadBuiltin"), std::string::npos);
+  EXPECT_NE(Compiled("trace a:b /len(comm) > 1/ { }").code(1).find("LoadBuiltin"),
+            std::string::npos);
   EXPECT_EQ(Compiled("tick-1s /nope > 1/ { }").codes(), "K0301");
   EXPECT_EQ(Compiled("trace a:b { print(comm) }").codes(), "K0301");
 }
@@ -113,15 +125,18 @@ TEST(Filter, OfAComputedTextMayBeWrong) {
 TEST(Handler, CannotRegisterAnother) {
   EXPECT_EQ(Compiled("trace a:b { trace c:d { } }").codes(), "K0306");
   EXPECT_EQ(Compiled("trace_end { tick-1s { } }").codes(), "K0306");
-  EXPECT_EQ(Compiled("tick-1s { var f = function () { timer.tick(\"1s\", function () { }) } f() }").codes(), "K0306");
+  EXPECT_EQ(Compiled("tick-1s { var f = function () { timer.tick(\"1s\", function () { }) } f() }")
+                .codes(),
+            "K0306");
   EXPECT_EQ(Compiled("timer.tick(\"1s\", function () { trace a:b { } })").codes(), "K0306");
   EXPECT_EQ(Compiled("function f() { trace a:b { } } f()").codes(), "");
   EXPECT_EQ(Compiled("for (i = 1, 3) { trace (\"a:b\" .. i) { } }").codes(), "");
 }
 
 TEST(Handler, FormsAndKinds) {
-  const Compiled c("trace a:b { }\ntrace \"a:b\" function (e) { }\nprofile-99hz { }\ntrace_end function () { }\n"
-                   "trace \"a:b\" print");
+  const Compiled c(
+      "trace a:b { }\ntrace \"a:b\" function (e) { }\nprofile-99hz { }\ntrace_end function () { }\n"
+      "trace \"a:b\" print");
   EXPECT_NE(c.code().find("Register     event"), std::string::npos);
   EXPECT_NE(c.code().find("Register     profile"), std::string::npos);
   EXPECT_NE(c.code().find("Register     end"), std::string::npos);
@@ -150,11 +165,12 @@ TEST(Calls, FormatsPointAtTheirConversion) {
 }
 
 TEST(Calls, KnownTypes) {
-  for (const char* bad : {"1.5", "\"s\"", "nil", "true", "{}", "function () { }", "1 < 2", "!x", "\"a\" .. x", "print",
-                          "execname", "tostring(1)"}) {
+  for (const char* bad : {"1.5", "\"s\"", "nil", "true", "{}", "function () { }", "1 < 2", "!x",
+                          "\"a\" .. x", "print", "execname", "tostring(1)"}) {
     EXPECT_EQ(Compiled("x = 1 printf(\"%d\", " + std::string(bad) + ")").codes(), "K0503") << bad;
   }
-  for (const char* good : {"1", "x", "x + 1", "pid", "pid()", "len(x)", "~x", "x & 1", "x.y", "arg0", "-x", "(x)"}) {
+  for (const char* good :
+       {"1", "x", "x + 1", "pid", "pid()", "len(x)", "~x", "x & 1", "x.y", "arg0", "-x", "(x)"}) {
     EXPECT_EQ(Compiled("x = 1 printf(\"%d\", " + std::string(good) + ")").codes(), "") << good;
   }
   EXPECT_EQ(Compiled("printf(\"%f %g\", 1, 1.5)").codes(), "");
@@ -165,9 +181,10 @@ TEST(Calls, KnownTypes) {
 }
 
 TEST(NotThereYet, IsRefusedByName) {
-  for (const char* text : {"var a = aggr()", "var t = {} t[1] <<< 2", "print(sum(1))", "print(string.len(\"a\"))",
-                           "print(math.abs(1))", "var f = rand", "table.sort({})", "trace a:b { e.set_retval(1) }",
-                           "kdebug.dumpstack()", "trace a:b { print(stack()) }", "signal(9)"}) {
+  for (const char* text :
+       {"var a = aggr()", "var t = {} t[1] <<< 2", "print(sum(1))", "print(string.len(\"a\"))",
+        "print(math.abs(1))", "var f = rand", "table.sort({})", "trace a:b { e.set_retval(1) }",
+        "kdebug.dumpstack()", "trace a:b { print(stack()) }", "signal(9)"}) {
     EXPECT_EQ(Compiled(text).codes(), "K0701") << text;
   }
 }
@@ -188,15 +205,16 @@ TEST(Limits, Globals) {
 
 TEST(Limits, Registers) {
   EXPECT_EQ(Compiled("print(" + repeated(limits::kMaxRegisters - 2, "", ",") + "0)").codes(), "");
-  EXPECT_EQ(Compiled("print(" + repeated(limits::kMaxRegisters - 1, "", ",") + "0)").codes(), "K0612");
+  EXPECT_EQ(Compiled("print(" + repeated(limits::kMaxRegisters - 1, "", ",") + "0)").codes(),
+            "K0612");
 }
 
 TEST(Limits, Upvalues) {
   const auto script = [](int inner) {
     const int outer = 150;
     return "function f() {\n" + repeated(outer, "var a", " = 1\n") + "return function () {\n" +
-           repeated(inner, "var b", " = 1\n") + "return function () {\n" + repeated(outer, "print(a", ")\n") +
-           repeated(inner, "print(b", ")\n") + "} } }";
+           repeated(inner, "var b", " = 1\n") + "return function () {\n" +
+           repeated(outer, "print(a", ")\n") + repeated(inner, "print(b", ")\n") + "} } }";
   };
   EXPECT_EQ(Compiled(script(limits::kMaxUpvalues - 150)).codes(), "");
   EXPECT_EQ(Compiled(script(limits::kMaxUpvalues - 149)).codes(), "K0613");

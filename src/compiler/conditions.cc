@@ -1,5 +1,6 @@
-// Conditions: an expression whose truth decides a jump. Comparisons become tests without a value in between, and
-// in the filter of an event they are where a bare word may stand for a string (language, section 7).
+// Conditions: an expression whose truth decides a jump. Comparisons become tests without a value in
+// between, and in the filter of an event they are where a bare word may stand for a string
+// (language, section 7).
 #include "compiler/fold.h"
 #include "compiler/generator.h"
 
@@ -16,9 +17,11 @@ void Generator::jump_if(const sx::Expr& expr, bool sense, Label& target) {
     if (truth(*constant) == sense) scope_->emitter.jump(target, expr.span);
     return;
   }
-  if (const auto* paren = std::get_if<sx::Paren>(&expr.node)) return jump_if(*paren->inner, sense, target);
+  if (const auto* paren = std::get_if<sx::Paren>(&expr.node))
+    return jump_if(*paren->inner, sense, target);
   const auto* unary = std::get_if<sx::Unary>(&expr.node);
-  if (unary != nullptr && unary->op == sx::UnaryOp::Not) return jump_if(*unary->operand, !sense, target);
+  if (unary != nullptr && unary->op == sx::UnaryOp::Not)
+    return jump_if(*unary->operand, !sense, target);
 
   const int free = free_register();
   const auto* binary = std::get_if<sx::Binary>(&expr.node);
@@ -42,7 +45,8 @@ void Generator::jump_if(const sx::Expr& expr, bool sense, Label& target) {
   release(free);
 }
 
-void Generator::jump_if_compares(const sx::Expr& expr, const sx::Binary& node, bool sense, Label& target) {
+void Generator::jump_if_compares(const sx::Expr& expr, const sx::Binary& node, bool sense,
+                                 Label& target) {
   const auto [left, right] = compare_operands(node);
   const bool swapped = node.op == BinaryOp::Gt || node.op == BinaryOp::Ge;
   const Op test = node.op == BinaryOp::Lt || node.op == BinaryOp::Gt ? Op::TestLt : Op::TestLe;
@@ -50,7 +54,8 @@ void Generator::jump_if_compares(const sx::Expr& expr, const sx::Binary& node, b
   scope_->emitter.jump(target, expr.span);
 }
 
-void Generator::jump_if_equal(const sx::Expr& expr, const sx::Binary& node, bool sense, Label& target) {
+void Generator::jump_if_equal(const sx::Expr& expr, const sx::Binary& node, bool sense,
+                              Label& target) {
   const auto left_constant = fold(*node.left);
   const auto right_constant = fold(*node.right);
   const auto& constant = right_constant ? right_constant : left_constant;
@@ -83,23 +88,27 @@ int Generator::compare_operand(const sx::Expr& expr, bool is_word, bool calls_fo
   if (!is_word) return operand(expr, -1, calls_follow);
   const int reg = take(1, expr.span);
   const int constant = scope_->emitter.constant(std::get<sx::Name>(expr.node).name, expr.span);
-  emit(Insn::ad(Op::EventWord, static_cast<uint8_t>(reg), static_cast<uint16_t>(constant)), expr.span);
+  emit(Insn::ad(Op::EventWord, static_cast<uint8_t>(reg), static_cast<uint16_t>(constant)),
+       expr.span);
   return reg;
 }
 
 std::pair<bool, bool> Generator::words_of(const sx::Binary& node) {
-  const bool compares_strings = node.op == BinaryOp::Eq || node.op == BinaryOp::Ne || node.op == BinaryOp::Match;
+  const bool compares_strings =
+      node.op == BinaryOp::Eq || node.op == BinaryOp::Ne || node.op == BinaryOp::Match;
   if (!scope_->in_event_filter || !compares_strings) return {false, false};
   const auto is_bare = [this](const sx::Expr& expr) {
     const auto* name = std::get_if<sx::Name>(&expr.node);
-    return name != nullptr && meaning(name->name, expr.span, false).kind == Meaning::Kind::EventField;
+    return name != nullptr &&
+           meaning(name->name, expr.span, false).kind == Meaning::Kind::EventField;
   };
   // A field of the event, in any spelling, or a variable that holds text.
   const auto may_be_text = [&](const sx::Expr& expr) {
     if (is_bare(expr)) return true;
     const auto* call = std::get_if<sx::Call>(&expr.node);
     const sx::Expr& variable = call != nullptr ? *call->callee : expr;
-    if (meaning(variable, true).kind == Meaning::Kind::EventVar) return known_type(variable) == KnownType::String;
+    if (meaning(variable, true).kind == Meaning::Kind::EventVar)
+      return known_type(variable) == KnownType::String;
     const auto* member = std::get_if<sx::Member>(&expr.node);
     return member != nullptr && (is_args(*member->object) || is_event_object(*member->object));
   };

@@ -20,11 +20,12 @@ using bytecode::Insn;
 using bytecode::Op;
 using diag::Code;
 
-constexpr int kMaxWide = 65535;                ///< largest index in a 16-bit operand
-constexpr int64_t kMaxJump = (1 << 23) - 1;    ///< of a Jmp
-constexpr size_t kMaxCode = size_t{1} << 22;   ///< instructions, so that any Jmp reaches
+constexpr int kMaxWide = 65535;               ///< largest index in a 16-bit operand
+constexpr int64_t kMaxJump = (1 << 23) - 1;   ///< of a Jmp
+constexpr size_t kMaxCode = size_t{1} << 22;  ///< instructions, so that any Jmp reaches
 
-/// A map key under which equal constants, and only these, meet: 1 and 1.0, 0.0 and -0.0 are not equal here.
+/// A map key under which equal constants, and only these, meet: 1 and 1.0, 0.0 and -0.0 are not
+/// equal here.
 std::string constant_key(const Constant& value) {
   std::string key(1, static_cast<char>('0' + value.index()));
   const auto append = [&key](const void* data, size_t size) {
@@ -126,7 +127,8 @@ std::optional<uint8_t> Emitter::small_constant(const Constant& value, diag::Span
 
 void Emitter::load(const Constant& value, int dst, diag::Span span) {
   const auto a = static_cast<uint8_t>(dst);
-  if (std::holds_alternative<std::monostate>(value)) return emit(Insn::abc(Op::LoadNil, a, 0, 0), span);
+  if (std::holds_alternative<std::monostate>(value))
+    return emit(Insn::abc(Op::LoadNil, a, 0, 0), span);
   if (const auto* boolean = std::get_if<bool>(&value)) {
     return emit(Insn::abc(Op::LoadBool, a, *boolean ? 1 : 0, 0), span);
   }
@@ -146,8 +148,7 @@ int Emitter::take(int count, diag::Span span) {
     free_ = std::min(first, limits::kMaxRegisters - 1);
     return free_;
   }
-  function_->register_count =
-      std::max(function_->register_count, static_cast<uint8_t>(free_));
+  function_->register_count = std::max(function_->register_count, static_cast<uint8_t>(free_));
   return first;
 }
 

@@ -1,6 +1,7 @@
-// One bytecode function in the making: instructions with their places, constants, registers, labels. Below the
-// generator, which knows the tree; here only shapes are known, and every limit of the format is watched: crossing
-// one is a diagnostic, and what is emitted after it is thrown away with the chunk.
+// One bytecode function in the making: instructions with their places, constants, registers,
+// labels. Below the generator, which knows the tree; here only shapes are known, and every limit of
+// the format is watched: crossing one is a diagnostic, and what is emitted after it is thrown away
+// with the chunk.
 #pragma once
 
 #include <cstdint>
@@ -57,7 +58,8 @@ class Emitter {
   bytecode::Function& function() { return *function_; }
   /// The finished function; the emitter is spent.
   std::unique_ptr<bytecode::Function> finish(diag::Span end);
-  /// Reports the first crossing of one limit in this function; later ones of the same code are silent.
+  /// Reports the first crossing of one limit in this function; later ones of the same code are
+  /// silent.
   void report_limit(diag::Code code, diag::Span span, std::string text);
 
  private:

@@ -1,4 +1,5 @@
-// Expressions into registers. Constant parts are folded first; what is left is one case per kind of node.
+// Expressions into registers. Constant parts are folded first; what is left is one case per kind of
+// node.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,9 +22,9 @@ using sx::BinaryOp;
 
 namespace {
 
-constexpr int kListBatch = 50;     ///< items that one SetList stores
-constexpr int kMaxBatches = 256;   ///< numbers that its C can hold
-constexpr int kConcatBatch = 50;   ///< operands that one Concat joins
+constexpr int kListBatch = 50;    ///< items that one SetList stores
+constexpr int kMaxBatches = 256;  ///< numbers that its C can hold
+constexpr int kConcatBatch = 50;  ///< operands that one Concat joins
 
 bool may_call(const sx::Expr& expr);
 
@@ -31,7 +32,8 @@ bool may_call(const std::vector<sx::Expr>& exprs) {
   return std::any_of(exprs.begin(), exprs.end(), [](const sx::Expr& e) { return may_call(e); });
 }
 
-/// True when evaluating `expr` can run a function of the script, which may change captured variables.
+/// True when evaluating `expr` can run a function of the script, which may change captured
+/// variables.
 bool may_call(const sx::Expr& expr) {
   struct Visitor {
     bool operator()(const sx::NilLit&) const { return false; }
@@ -40,11 +42,15 @@ bool may_call(const sx::Expr& expr) {
     bool operator()(const sx::FloatLit&) const { return false; }
     bool operator()(const sx::StringLit&) const { return false; }
     bool operator()(const sx::Name&) const { return false; }
-    bool operator()(const sx::Index& node) const { return may_call(*node.object) || may_call(node.keys); }
+    bool operator()(const sx::Index& node) const {
+      return may_call(*node.object) || may_call(node.keys);
+    }
     bool operator()(const sx::Member& node) const { return may_call(*node.object); }
     bool operator()(const sx::Call&) const { return true; }
     bool operator()(const sx::Unary& node) const { return may_call(*node.operand); }
-    bool operator()(const sx::Binary& node) const { return may_call(*node.left) || may_call(*node.right); }
+    bool operator()(const sx::Binary& node) const {
+      return may_call(*node.left) || may_call(*node.right);
+    }
     bool operator()(const sx::Function&) const { return false; }
     bool operator()(const sx::TableCtor& node) const {
       return std::any_of(node.items.begin(), node.items.end(), [](const sx::TableItem& item) {
@@ -76,27 +82,42 @@ bool is_boolean(const sx::Expr& expr) {
 
 Op binary_opcode(BinaryOp op) {
   switch (op) {
-    case BinaryOp::BitOr: return Op::BitOr;
-    case BinaryOp::BitXor: return Op::BitXor;
-    case BinaryOp::BitAnd: return Op::BitAnd;
-    case BinaryOp::Shl: return Op::Shl;
-    case BinaryOp::Shr: return Op::Shr;
-    case BinaryOp::Add: return Op::Add;
-    case BinaryOp::Sub: return Op::Sub;
-    case BinaryOp::Mul: return Op::Mul;
-    case BinaryOp::Div: return Op::Div;
-    case BinaryOp::Mod: return Op::Mod;
-    default: KTAP_UNREACHABLE();
+    case BinaryOp::BitOr:
+      return Op::BitOr;
+    case BinaryOp::BitXor:
+      return Op::BitXor;
+    case BinaryOp::BitAnd:
+      return Op::BitAnd;
+    case BinaryOp::Shl:
+      return Op::Shl;
+    case BinaryOp::Shr:
+      return Op::Shr;
+    case BinaryOp::Add:
+      return Op::Add;
+    case BinaryOp::Sub:
+      return Op::Sub;
+    case BinaryOp::Mul:
+      return Op::Mul;
+    case BinaryOp::Div:
+      return Op::Div;
+    case BinaryOp::Mod:
+      return Op::Mod;
+    default:
+      KTAP_UNREACHABLE();
   }
 }
 
 /// The form with a constant right operand, where there is one.
 std::optional<Op> constant_form(Op op) {
   switch (op) {
-    case Op::Add: return Op::AddK;
-    case Op::Sub: return Op::SubK;
-    case Op::Mul: return Op::MulK;
-    default: return std::nullopt;
+    case Op::Add:
+      return Op::AddK;
+    case Op::Sub:
+      return Op::SubK;
+    case Op::Mul:
+      return Op::MulK;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -107,7 +128,8 @@ bool is_number(const Constant& value) {
 }  // namespace
 
 void Generator::emit(Op op, int a, int b, int c, diag::Span span) {
-  emit(Insn::abc(op, static_cast<uint8_t>(a), static_cast<uint8_t>(b), static_cast<uint8_t>(c)), span);
+  emit(Insn::abc(op, static_cast<uint8_t>(a), static_cast<uint8_t>(b), static_cast<uint8_t>(c)),
+       span);
 }
 
 void Generator::expr_to(const sx::Expr& expr, int dst) {
@@ -125,7 +147,8 @@ const Variable* Generator::local_of(const sx::Expr& expr) {
 
 int Generator::operand(const sx::Expr& expr, int hint, bool calls_follow) {
   const Variable* variable = local_of(expr);
-  if (variable != nullptr && !(calls_follow && variable->facts.changed_by_closure)) return variable->reg;
+  if (variable != nullptr && !(calls_follow && variable->facts.changed_by_closure))
+    return variable->reg;
   if (hint < 0 || !is_temporary(hint)) return temporary(expr);
   expr_to(expr, hint);
   return hint;
@@ -157,7 +180,9 @@ void Generator::value(const sx::Expr& expr, const sx::StringLit& node, int dst) 
 void Generator::value(const sx::Expr& expr, const sx::Name& node, int dst) {
   name_to(expr, node.name, dst);
 }
-void Generator::value(const sx::Expr&, const sx::Paren& node, int dst) { expr_to(*node.inner, dst); }
+void Generator::value(const sx::Expr&, const sx::Paren& node, int dst) {
+  expr_to(*node.inner, dst);
+}
 
 void Generator::value(const sx::Expr& expr, const sx::Function& node, int dst) {
   function_to(*node.body, node.body->name, Role::Plain, expr.span, dst);
@@ -174,7 +199,8 @@ void Generator::get_field(int object, const std::string& name, int dst, diag::Sp
   emit(Op::GetIndex, dst, object, key, span);
 }
 
-int Generator::key_operand(const std::vector<sx::Expr>& keys, int base, diag::Span span, bool calls_follow) {
+int Generator::key_operand(const std::vector<sx::Expr>& keys, int base, diag::Span span,
+                           bool calls_follow) {
   if (keys.size() == 1 && base < 0) return operand(keys[0], -1, calls_follow);
   if (keys.size() == 1) {
     expr_to(keys[0], base);
@@ -201,7 +227,9 @@ void Generator::value(const sx::Expr& expr, const sx::Index& node, int dst) {
   const auto* name = key ? std::get_if<std::string>(&*key) : nullptr;
   if (name != nullptr && is_args(*node.object)) {
     const int constant = scope_->emitter.constant(*name, expr.span);
-    return emit(Insn::ad(Op::EventField, static_cast<uint8_t>(dst), static_cast<uint16_t>(constant)), expr.span);
+    return emit(
+        Insn::ad(Op::EventField, static_cast<uint8_t>(dst), static_cast<uint16_t>(constant)),
+        expr.span);
   }
   const int object = operand(*node.object, dst, may_call(node.keys));
   if (name != nullptr) return get_field(object, *name, dst, expr.span);
@@ -211,7 +239,9 @@ void Generator::value(const sx::Expr& expr, const sx::Index& node, int dst) {
 void Generator::value(const sx::Expr& expr, const sx::Member& node, int dst) {
   if (is_args(*node.object)) {
     const int constant = scope_->emitter.constant(node.name, expr.span);
-    return emit(Insn::ad(Op::EventField, static_cast<uint8_t>(dst), static_cast<uint16_t>(constant)), expr.span);
+    return emit(
+        Insn::ad(Op::EventField, static_cast<uint8_t>(dst), static_cast<uint16_t>(constant)),
+        expr.span);
   }
   if (is_library_name(*node.object)) {
     const std::string& library = std::get<sx::Name>(node.object->node).name;
@@ -232,9 +262,12 @@ void Generator::value(const sx::Expr& expr, const sx::Unary& node, int dst) {
   if (is_boolean(expr)) return boolean_to(expr, dst);
   const int operand_register = operand(*node.operand, dst);
   switch (node.op) {
-    case sx::UnaryOp::Neg: return emit(Op::Neg, dst, operand_register, 0, expr.span);
-    case sx::UnaryOp::Not: return emit(Op::Not, dst, operand_register, 0, expr.span);
-    case sx::UnaryOp::BitNot: return emit(Op::BitNot, dst, operand_register, 0, expr.span);
+    case sx::UnaryOp::Neg:
+      return emit(Op::Neg, dst, operand_register, 0, expr.span);
+    case sx::UnaryOp::Not:
+      return emit(Op::Not, dst, operand_register, 0, expr.span);
+    case sx::UnaryOp::BitNot:
+      return emit(Op::BitNot, dst, operand_register, 0, expr.span);
   }
 }
 
@@ -242,21 +275,27 @@ void Generator::value(const sx::Expr& expr, const sx::Binary& node, int dst) {
   if (is_boolean(expr)) return boolean_to(expr, dst);
   switch (node.op) {
     case BinaryOp::Or:
-    case BinaryOp::And: return logic_to(expr, node, dst);
-    case BinaryOp::Match: return match_to(expr, node, dst);
-    case BinaryOp::Concat: return concat_to(expr, node, dst);
-    default: break;
+    case BinaryOp::And:
+      return logic_to(expr, node, dst);
+    case BinaryOp::Match:
+      return match_to(expr, node, dst);
+    case BinaryOp::Concat:
+      return concat_to(expr, node, dst);
+    default:
+      break;
   }
   const Op op = binary_opcode(node.op);
   const sx::Expr* left = node.left.get();
   const sx::Expr* right = node.right.get();
-  // A constant goes right, where the instruction can hold it; it has no effect that the order could show.
+  // A constant goes right, where the instruction can hold it; it has no effect that the order could
+  // show.
   if ((op == Op::Add || op == Op::Mul) && fold(*left) && !fold(*right)) std::swap(left, right);
   const int first = operand(*left, dst, may_call(*right));
   arithmetic_to(op, first, *right, dst, first == dst ? -1 : dst, expr.span);
 }
 
-void Generator::arithmetic_to(Op op, int left, const sx::Expr& right, int dst, int hint, diag::Span span) {
+void Generator::arithmetic_to(Op op, int left, const sx::Expr& right, int dst, int hint,
+                              diag::Span span) {
   if (const auto form = constant_form(op)) {
     const auto constant = fold(right);
     if (constant && is_number(*constant)) {
@@ -361,7 +400,8 @@ void Generator::table_items(const sx::Expr& expr, const sx::TableCtor& node, int
       const int free = free_register();
       const auto key = fold(*item.key);
       const auto* name = key ? std::get_if<std::string>(&*key) : nullptr;
-      const auto constant = name != nullptr ? scope_->emitter.small_constant(*name, item.key->span) : std::nullopt;
+      const auto constant =
+          name != nullptr ? scope_->emitter.small_constant(*name, item.key->span) : std::nullopt;
       const int key_register = constant ? 0 : operand(*item.key, -1, may_call(*item.value));
       const int value_register = operand(*item.value, -1);
       const diag::Span span{item.key->span.begin, item.value->span.end};
@@ -391,11 +431,13 @@ void Generator::table_items(const sx::Expr& expr, const sx::TableCtor& node, int
 
 void Generator::list_batch(int table, int64_t done, int count, bool open, diag::Span span) {
   const int64_t batch = done / kListBatch;
-  if (batch < kMaxBatches) return emit(Op::SetList, table, open ? 0 : count, static_cast<int>(batch), span);
+  if (batch < kMaxBatches)
+    return emit(Op::SetList, table, open ? 0 : count, static_cast<int>(batch), span);
   if (open) {
-    scope_->emitter.report_limit(Code::TooLarge, span,
-                                 fmt::format("a list that ends in a call has fewer than {} items before it",
-                                             kListBatch * kMaxBatches));
+    scope_->emitter.report_limit(
+        Code::TooLarge, span,
+        fmt::format("a list that ends in a call has fewer than {} items before it",
+                    kListBatch * kMaxBatches));
     return;
   }
   const int key = take(1, span);

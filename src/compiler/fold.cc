@@ -19,48 +19,74 @@ std::optional<Constant> fold_integers(BinaryOp op, int64_t a, int64_t b) {
   const auto ub = static_cast<uint64_t>(b);
   const auto count = ub & 63;
   switch (op) {
-    case BinaryOp::Add: return wrap(ua + ub);
-    case BinaryOp::Sub: return wrap(ua - ub);
-    case BinaryOp::Mul: return wrap(ua * ub);
+    case BinaryOp::Add:
+      return wrap(ua + ub);
+    case BinaryOp::Sub:
+      return wrap(ua - ub);
+    case BinaryOp::Mul:
+      return wrap(ua * ub);
     case BinaryOp::Div:
       if (b == 0) return std::nullopt;
       return b == -1 ? wrap(0 - ua) : a / b;
     case BinaryOp::Mod:
       if (b == 0) return std::nullopt;
       return b == -1 ? 0 : a % b;
-    case BinaryOp::BitAnd: return wrap(ua & ub);
-    case BinaryOp::BitOr: return wrap(ua | ub);
-    case BinaryOp::BitXor: return wrap(ua ^ ub);
-    case BinaryOp::Shl: return wrap(ua << count);
-    case BinaryOp::Shr: return a >> count;
-    case BinaryOp::Eq: return a == b;
-    case BinaryOp::Ne: return a != b;
-    case BinaryOp::Lt: return a < b;
-    case BinaryOp::Le: return a <= b;
-    case BinaryOp::Gt: return a > b;
-    case BinaryOp::Ge: return a >= b;
-    default: return std::nullopt;
+    case BinaryOp::BitAnd:
+      return wrap(ua & ub);
+    case BinaryOp::BitOr:
+      return wrap(ua | ub);
+    case BinaryOp::BitXor:
+      return wrap(ua ^ ub);
+    case BinaryOp::Shl:
+      return wrap(ua << count);
+    case BinaryOp::Shr:
+      return a >> count;
+    case BinaryOp::Eq:
+      return a == b;
+    case BinaryOp::Ne:
+      return a != b;
+    case BinaryOp::Lt:
+      return a < b;
+    case BinaryOp::Le:
+      return a <= b;
+    case BinaryOp::Gt:
+      return a > b;
+    case BinaryOp::Ge:
+      return a >= b;
+    default:
+      return std::nullopt;
   }
 }
 
 std::optional<Constant> fold_floats(BinaryOp op, double a, double b) {
   switch (op) {
-    case BinaryOp::Add: return a + b;
-    case BinaryOp::Sub: return a - b;
-    case BinaryOp::Mul: return a * b;
-    default: return std::nullopt;
+    case BinaryOp::Add:
+      return a + b;
+    case BinaryOp::Sub:
+      return a - b;
+    case BinaryOp::Mul:
+      return a * b;
+    default:
+      return std::nullopt;
   }
 }
 
 std::optional<Constant> fold_strings(BinaryOp op, const std::string& a, const std::string& b) {
   switch (op) {
-    case BinaryOp::Eq: return a == b;
-    case BinaryOp::Ne: return a != b;
-    case BinaryOp::Lt: return a < b;
-    case BinaryOp::Le: return a <= b;
-    case BinaryOp::Gt: return a > b;
-    case BinaryOp::Ge: return a >= b;
-    default: return std::nullopt;
+    case BinaryOp::Eq:
+      return a == b;
+    case BinaryOp::Ne:
+      return a != b;
+    case BinaryOp::Lt:
+      return a < b;
+    case BinaryOp::Le:
+      return a <= b;
+    case BinaryOp::Gt:
+      return a > b;
+    case BinaryOp::Ge:
+      return a >= b;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -75,7 +101,8 @@ std::optional<Constant> fold_binary(const sx::Binary& node) {
   if (node.op == BinaryOp::Concat) return fold_concat(*left, *right);
   const auto* left_int = std::get_if<int64_t>(&*left);
   const auto* right_int = std::get_if<int64_t>(&*right);
-  if (left_int != nullptr && right_int != nullptr) return fold_integers(node.op, *left_int, *right_int);
+  if (left_int != nullptr && right_int != nullptr)
+    return fold_integers(node.op, *left_int, *right_int);
   const auto* left_float = std::get_if<double>(&*left);
   const auto* right_float = std::get_if<double>(&*right);
   if (left_float != nullptr && right_float != nullptr) {

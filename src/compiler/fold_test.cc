@@ -77,14 +77,15 @@ TEST(Fold, Floats) {
 }
 
 TEST(Fold, WhatTheRunRefusesIsLeftToIt) {
-  for (const char* text : {"1 / 0", "1 % 0", "\"a\" + 1", "nil + 1", "1 < \"a\"", "~1.5", "-\"a\"", "nil .. \"a\"",
-                           "true .. \"a\"", "1.5 & 1", "\"a\" < 1"}) {
+  for (const char* text : {"1 / 0", "1 % 0", "\"a\" + 1", "nil + 1", "1 < \"a\"", "~1.5", "-\"a\"",
+                           "nil .. \"a\"", "true .. \"a\"", "1.5 & 1", "\"a\" < 1"}) {
     EXPECT_FALSE(folded(text)) << text;
   }
 }
 
 TEST(Fold, NamesAndCallsAreNoConstants) {
-  for (const char* text : {"x", "x + 1", "f()", "t[1]", "t.x", "{}", "function () { }", "1 + (x)", "\"a\" ~ \"b\""}) {
+  for (const char* text :
+       {"x", "x + 1", "f()", "t[1]", "t.x", "{}", "function () { }", "1 + (x)", "\"a\" ~ \"b\""}) {
     EXPECT_FALSE(folded(text)) << text;
   }
 }

@@ -1,83 +1,49 @@
 // See format_check.h.
 #include "compiler/format_check.h"
 
-#include <fmt/format.h>
+#include "base/printf_format.h"
 
 namespace ktap::compiler {
 
 namespace {
 
-constexpr std::string_view kFlags = "-+ #0";
-constexpr std::string_view kIntegerLetters = "diuxXocp";
-constexpr std::string_view kNumberLetters = "fge";
-constexpr std::string_view kLengthLetters = "lhzjtq";
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_one_of(char c, std::string_view set) { return set.find(c) != std::string_view::npos; }
 
-/// Reads one conversion from its '%' on.
-class Reader {
- public:
-  Reader(std::string_view format, size_t begin, ParsedFormat& out)
-      : format_(format), begin_(begin), at_(begin + 1), out_(out) {}
+Conversion::Takes takes_of(char letter) {
+  if (letter == 's') return Conversion::Takes::Any;
+  return is_one_of(letter, "fge") ? Conversion::Takes::Number : Conversion::Takes::Integer;
+}
 
-  /// The index behind the conversion, or npos after an error.
-  size_t read() {
-    while (at_ < format_.size() && is_one_of(format_[at_], kFlags)) ++at_;
-    number_or_star();
-    if (at_ < format_.size() && format_[at_] == '.') {
-      ++at_;
-      number_or_star();
+/// The first '%' from `at` on that is not part of a '%%'.
+size_t find_conversion(std::string_view format, size_t at) {
+  while (at < format.size()) {
+    if (format[at] != '%') {
+      ++at;
+    } else if (at + 1 < format.size() && format[at + 1] == '%') {
+      at += 2;
+    } else {
+      break;
     }
-    if (at_ >= format_.size()) return fail("the format ends inside a conversion", "write %% for a percent sign");
-    const char letter = format_[at_++];
-    if (letter == '%' && at_ == begin_ + 2) return at_;
-    if (is_one_of(letter, kLengthLetters)) {
-      return fail(fmt::format("there is no length '{}' in a format", letter),
-                  "every integer has 64 bits: write %d, %u or %x");
-    }
-    Conversion::Takes takes = Conversion::Takes::Any;
-    if (is_one_of(letter, kIntegerLetters)) {
-      takes = Conversion::Takes::Integer;
-    } else if (is_one_of(letter, kNumberLetters)) {
-      takes = Conversion::Takes::Number;
-    } else if (letter != 's') {
-      return fail(fmt::format("there is no conversion '{}'", format_.substr(begin_, at_ - begin_)),
-                  "there are %d %i %u %x %X %o %c %s %p %f %g %e and %%");
-    }
-    for (Conversion& star : stars_) {
-      star.end = at_;
-      star.letter = letter;
-      out_.conversions.push_back(star);
-    }
-    out_.conversions.push_back({takes, begin_, at_, false, letter});
-    return at_;
   }
+  return at;
+}
 
- private:
-  void number_or_star() {
-    if (at_ < format_.size() && format_[at_] == '*') {
-      ++at_;
-      stars_.push_back({Conversion::Takes::Integer, begin_, at_, true, '*'});
-      return;
-    }
-    while (at_ < format_.size() && is_digit(format_[at_])) ++at_;
+/// Finds the conversion that parse_format stopped at, and what to write in its stead.
+void locate_error(std::string_view format, size_t begin, CheckedFormat& checked) {
+  size_t end = begin + 1;
+  while (end < format.size() && is_one_of(format[end], "-+ #0123456789.*")) ++end;
+  const char letter = end < format.size() ? format[end] : '\0';
+  checked.error_begin = begin;
+  checked.error_end = letter == '\0' ? format.size() : end + 1;
+  if (letter == '\0') {
+    checked.hint = "write %% for a percent sign";
+  } else if (is_one_of(letter, "lhzjtqL")) {
+    checked.hint = "every integer has 64 bits: write %d, %u or %x";
+  } else {
+    checked.hint = "there are %d %i %u %x %X %o %c %s %p %f %g %e and %%";
   }
-
-  size_t fail(std::string text, std::string hint) {
-    out_.error = std::move(text);
-    out_.hint = std::move(hint);
-    out_.error_begin = begin_;
-    out_.error_end = at_;
-    return std::string_view::npos;
-  }
-
-  std::string_view format_;
-  size_t begin_;
-  size_t at_;
-  ParsedFormat& out_;
-  std::vector<Conversion> stars_;
-};
+}
 
 /// Length in source of the escape at `literal[at]` (a backslash) and how many bytes it stands for.
 struct Escape {
@@ -101,15 +67,23 @@ Escape escape_at(std::string_view literal, size_t at) {
 
 }  // namespace
 
-ParsedFormat parse_format(std::string_view format) {
-  ParsedFormat parsed;
-  size_t at = format.find('%');
-  while (at != std::string_view::npos) {
-    const size_t end = Reader(format, at, parsed).read();
-    if (end == std::string_view::npos) return parsed;
-    at = format.find('%', end);
+CheckedFormat check_format(std::string_view format) {
+  CheckedFormat checked;
+  size_t end = 0;
+  for (const FormatPiece& piece : parse_format(format, &checked.error)) {
+    if (piece.conversion == 0) continue;
+    using Amount = FormatPiece::Amount;
+    for (const Amount& amount : {piece.width, piece.precision}) {
+      if (amount.kind != Amount::Kind::Argument) continue;
+      checked.arguments.push_back(
+          {Conversion::Takes::Integer, piece.begin, piece.end, true, piece.conversion});
+    }
+    checked.arguments.push_back(
+        {takes_of(piece.conversion), piece.begin, piece.end, false, piece.conversion});
+    end = piece.end;
   }
-  return parsed;
+  if (!checked.error.empty()) locate_error(format, find_conversion(format, end), checked);
+  return checked;
 }
 
 size_t literal_offset(std::string_view literal, size_t index) {

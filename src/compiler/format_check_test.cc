@@ -12,11 +12,13 @@ namespace {
 /// One letter for each argument: i integer, n number, a any, * a star.
 std::string takes(std::string_view format) {
   std::string out;
-  for (const Conversion& conversion : parse_format(format).conversions) {
+  for (const Conversion& conversion : check_format(format).arguments) {
     if (conversion.is_star) {
       out += '*';
     } else {
-      out += conversion.takes == Conversion::Takes::Integer ? 'i' : conversion.takes == Conversion::Takes::Number ? 'n' : 'a';
+      out += conversion.takes == Conversion::Takes::Integer  ? 'i'
+             : conversion.takes == Conversion::Takes::Number ? 'n'
+                                                             : 'a';
     }
   }
   return out;
@@ -35,14 +37,17 @@ TEST(FormatCheck, Conversions) {
 
 TEST(FormatCheck, Mistakes) {
   const auto error_at = [](std::string_view format) {
-    const ParsedFormat parsed = parse_format(format);
-    return parsed.error.empty() ? "" : std::string(format.substr(parsed.error_begin, parsed.error_end - parsed.error_begin));
+    const CheckedFormat parsed = check_format(format);
+    return parsed.error.empty() ? ""
+                                : std::string(format.substr(parsed.error_begin,
+                                                            parsed.error_end - parsed.error_begin));
   };
   EXPECT_EQ(error_at("ok %d"), "");
   EXPECT_EQ(error_at("a %y"), "%y");
   EXPECT_EQ(error_at("a %lld"), "%l");
   EXPECT_EQ(error_at("100%"), "%");
   EXPECT_EQ(error_at("%d %5."), "%5.");
+  EXPECT_EQ(error_at("%d%%%s%%%k"), "%k");
   EXPECT_EQ(error_at("%5%"), "%5%");
 }
 

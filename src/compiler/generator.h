@@ -1,7 +1,8 @@
-// Tree → code: the second walk, which knows every name. Values are made in the register that asks for them; a
-// register is a variable or a temporary on a stack above the variables. A variable's register is written only by
-// the last instruction of an assignment, so an expression may read it until then. Its members are spread over
-// names.cc, expressions.cc, conditions.cc, calls.cc, assignments.cc, statements.cc, loops.cc and trace.cc.
+// Tree → code: the second walk, which knows every name. Values are made in the register that asks
+// for them; a register is a variable or a temporary on a stack above the variables. A variable's
+// register is written only by the last instruction of an assignment, so an expression may read it
+// until then. Its members are spread over names.cc, expressions.cc, conditions.cc, calls.cc,
+// assignments.cc, statements.cc, loops.cc and trace.cc.
 #pragma once
 
 #include <memory>
@@ -23,13 +24,23 @@ namespace ktap::compiler {
 /// What a name, or `library.member`, stands for.
 struct Meaning {
   enum class Kind : uint8_t {
-    Local, Upvalue, Global, EventVar, Builtin, Later, Library, Args, Iteration, EventField, Unknown,
+    Local,
+    Upvalue,
+    Global,
+    EventVar,
+    Builtin,
+    Later,
+    Library,
+    Args,
+    Iteration,
+    EventField,
+    Unknown,
   } kind = Kind::Unknown;
-  int index = 0;                          ///< Local: register; Upvalue; Global: slot
-  const Variable* variable = nullptr;     ///< Local
-  schema::BuiltinVar event_var{};         ///< EventVar
-  bytecode::Builtin builtin{};            ///< Builtin
-  std::string later;                      ///< Later: the text of the diagnostic
+  int index = 0;                       ///< Local: register; Upvalue; Global: slot
+  const Variable* variable = nullptr;  ///< Local
+  schema::BuiltinVar event_var{};      ///< EventVar
+  bytecode::Builtin builtin{};         ///< Builtin
+  std::string later;                   ///< Later: the text of the diagnostic
 };
 
 /// What is known of a value's type before anything runs.
@@ -38,8 +49,8 @@ enum class KnownType : uint8_t { Unknown, Nil, Boolean, Integer, Float, String, 
 /// Something assignable, with everything evaluated that stands in it.
 struct Target {
   enum class Kind : uint8_t { Invalid, Local, Upvalue, Global, Index, Field } kind = Kind::Invalid;
-  int index = 0;   ///< register, upvalue or slot; Index, Field: the object's register
-  int key = 0;     ///< Index: register; Field: constant
+  int index = 0;  ///< register, upvalue or slot; Index, Field: the object's register
+  int key = 0;    ///< Index: register; Field: constant
 };
 
 class Generator {
@@ -73,8 +84,9 @@ class Generator {
   // ---- expressions.cc ----
   /// R[dst] = the expression's one value.
   void expr_to(const syntax::Expr& expr, int dst);
-  /// The value in some register: a variable's own, `hint` when that is a temporary, or a new temporary.
-  /// `calls_follow`: what is evaluated next may call, so a variable that closures change is copied.
+  /// The value in some register: a variable's own, `hint` when that is a temporary, or a new
+  /// temporary. `calls_follow`: what is evaluated next may call, so a variable that closures change
+  /// is copied.
   int operand(const syntax::Expr& expr, int hint, bool calls_follow = false);
   /// A new temporary with the value.
   int temporary(const syntax::Expr& expr);
@@ -102,12 +114,14 @@ class Generator {
   void logic_to(const syntax::Expr& expr, const syntax::Binary& node, int dst);
   void boolean_to(const syntax::Expr& expr, int dst);
   void get_field(int object, const std::string& name, int dst, diag::Span span);
-  /// One register with the key of t[k] or the tuple of t[a, b]. `base`: the topmost temporary, to put it there,
-  /// or -1.
-  int key_operand(const std::vector<syntax::Expr>& keys, int base, diag::Span span, bool calls_follow);
+  /// One register with the key of t[k] or the tuple of t[a, b]. `base`: the topmost temporary, to
+  /// put it there, or -1.
+  int key_operand(const std::vector<syntax::Expr>& keys, int base, diag::Span span,
+                  bool calls_follow);
   void table_items(const syntax::Expr& expr, const syntax::TableCtor& node, int table);
   void list_batch(int table, int64_t done, int count, bool open, diag::Span span);
-  /// The values of `exprs` cut or filled up to `count`, in new consecutive registers; returns the first.
+  /// The values of `exprs` cut or filled up to `count`, in new consecutive registers; returns the
+  /// first.
   int list_to_registers(const std::vector<syntax::Expr>& exprs, int count, diag::Span span);
   void emit(bytecode::Insn insn, diag::Span span) { scope_->emitter.emit(insn, span); }
   void emit(bytecode::Op op, int a, int b, int c, diag::Span span);
@@ -118,8 +132,10 @@ class Generator {
   // ---- conditions.cc ----
   /// Jumps to `target` when the truth of `expr` is `sense`, falls through else.
   void jump_if(const syntax::Expr& expr, bool sense, Label& target);
-  void jump_if_compares(const syntax::Expr& expr, const syntax::Binary& node, bool sense, Label& target);
-  void jump_if_equal(const syntax::Expr& expr, const syntax::Binary& node, bool sense, Label& target);
+  void jump_if_compares(const syntax::Expr& expr, const syntax::Binary& node, bool sense,
+                        Label& target);
+  void jump_if_equal(const syntax::Expr& expr, const syntax::Binary& node, bool sense,
+                     Label& target);
   /// The operands of a comparison; in an event filter a bare word becomes a string there.
   std::pair<int, int> compare_operands(const syntax::Binary& node);
   int compare_operand(const syntax::Expr& expr, bool is_word, bool calls_follow);
@@ -127,8 +143,9 @@ class Generator {
   std::pair<bool, bool> words_of(const syntax::Binary& node);
 
   // ---- calls.cc ----
-  /// Calls, with `results` results (-1: open) from the register returned. `at`, when it is the topmost
-  /// temporary, is used for it; else the first free register. Registers from there on are free again.
+  /// Calls, with `results` results (-1: open) from the register returned. `at`, when it is the
+  /// topmost temporary, is used for it; else the first free register. Registers from there on are
+  /// free again.
   int call(const syntax::Expr& expr, const syntax::Call& node, int results, int at);
   /// B of the call: arguments in new registers above the callee.
   int arguments(const syntax::Call& node, bool registers_handler);
@@ -136,7 +153,8 @@ class Generator {
   bool event_var_call(const syntax::Expr& expr, const syntax::Call& node, int dst);
   /// The expression gives a list of unknown length: a call that is not known to give one value.
   bool gives_many(const syntax::Expr& expr);
-  void check_builtin_call(bytecode::Builtin builtin, const syntax::Expr& expr, const syntax::Call& node);
+  void check_builtin_call(bytecode::Builtin builtin, const syntax::Expr& expr,
+                          const syntax::Call& node);
   void check_format(bytecode::Builtin builtin, const syntax::Expr& expr, const syntax::Call& node);
   KnownType known_type(const syntax::Expr& expr);
 
@@ -146,7 +164,8 @@ class Generator {
   Target target(const syntax::Expr& expr, bool copy_locals, bool calls_follow);
   Target name_target(const std::string& name, diag::Span span);
   void store(const Target& place, int value, diag::Span span);
-  void update_local(const Variable& variable, const syntax::Stmt& stmt, const syntax::CompoundAssign& node);
+  void update_local(const Variable& variable, const syntax::Stmt& stmt,
+                    const syntax::CompoundAssign& node);
   void update_index(const syntax::Stmt& stmt, const syntax::CompoundAssign& node);
 
   // ---- statements.cc ----
@@ -165,7 +184,8 @@ class Generator {
   void block(const syntax::Block& block);
   const Variable& declare(const syntax::Param& param, int reg = -1);
   /// R[dst] = closure of the function.
-  void function_to(const syntax::FunctionBody& body, std::string name, Role role, diag::Span head, int dst);
+  void function_to(const syntax::FunctionBody& body, std::string name, Role role, diag::Span head,
+                   int dst);
   void begin_function(std::string name, Role role, diag::Span head);
   std::unique_ptr<bytecode::Function> end_function(diag::Span end);
 

@@ -23,8 +23,8 @@ constexpr LaterName kLater[] = {
 };
 
 /// The parts of the language that several names share.
-constexpr std::string_view kAggregateNames[] = {"sum",      "min",  "max", "avg", "stddev",
-                                                "quantile", "hist", "aggr"};
+constexpr std::string_view kAggregateNames[] = {"sum",    "min",      "max",  "avg",
+                                                "stddev", "quantile", "hist", "aggr"};
 constexpr std::string_view kStackNames[] = {"stack", "ustack", "backtrace", "print_backtrace",
                                             "dumpstack"};
 

@@ -1,5 +1,6 @@
-// The library by name, as the compiler needs it: which number a built-in function has, which names the language
-// has that do not run yet, and how to call them in a diagnostic. Expanded from bytecode/builtins.def.
+// The library by name, as the compiler needs it: which number a built-in function has, which names
+// the language has that do not run yet, and how to call them in a diagnostic. Expanded from
+// bytecode/builtins.def.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,8 @@ namespace ktap::compiler {
 
 /// The built-in function of that spelling; `library` "" is the global ones.
 std::optional<bytecode::Builtin> find_builtin(std::string_view library, std::string_view name);
-/// What is not there yet, in words ("aggregates are not there yet"), when `name` is one of the language's
-/// functions that this version does not run.
+/// What is not there yet, in words ("aggregates are not there yet"), when `name` is one of the
+/// language's functions that this version does not run.
 std::optional<std::string> not_there_yet(std::string_view library, std::string_view name);
 /// "table", "kdebug", …: a name that only stands before a dot.
 bool is_library(std::string_view name);

@@ -1,5 +1,6 @@
-// Loops, with their jumps out and on. A loop variable is a fresh one each round: where a closure captured it, or
-// anything else of the round, `Close` ends the round; `break` and `continue` close what they leave.
+// Loops, with their jumps out and on. A loop variable is a fresh one each round: where a closure
+// captured it, or anything else of the round, `Close` ends the round; `break` and `continue` close
+// what they leave.
 #include <fmt/format.h>
 
 #include "base/check.h"
@@ -18,9 +19,12 @@ namespace {
 
 bc::IterKind iter_kind(sx::IterKind kind) {
   switch (kind) {
-    case sx::IterKind::Pairs: return bc::IterKind::Pairs;
-    case sx::IterKind::SortPairs: return bc::IterKind::SortPairs;
-    case sx::IterKind::SortKeys: return bc::IterKind::SortKeys;
+    case sx::IterKind::Pairs:
+      return bc::IterKind::Pairs;
+    case sx::IterKind::SortPairs:
+      return bc::IterKind::SortPairs;
+    case sx::IterKind::SortKeys:
+      return bc::IterKind::SortKeys;
   }
   KTAP_UNREACHABLE();
 }
@@ -113,10 +117,12 @@ void Generator::statement(const sx::Stmt& stmt, const sx::NumericFor& node) {
 }
 
 void Generator::statement(const sx::Stmt& stmt, const sx::GenericFor& node) {
-  const diag::Span head{stmt.span.begin, node.compare ? node.compare->span.end : node.table.span.end};
+  const diag::Span head{stmt.span.begin,
+                        node.compare ? node.compare->span.end : node.table.span.end};
   const int count = static_cast<int>(node.vars.size());
   if (count > limits::kMaxKeyParts + 1) {
-    sink_.report(Code::TooManyKeyParts, head, fmt::format("a multi-key has at most {} parts", limits::kMaxKeyParts));
+    sink_.report(Code::TooManyKeyParts, head,
+                 fmt::format("a multi-key has at most {} parts", limits::kMaxKeyParts));
     return;
   }
   open_block();
@@ -155,7 +161,8 @@ void Generator::statement(const sx::Stmt& stmt, const sx::Break&) {
   }
   const Loop& loop = scope_->loops.back();
   const Block& block = scope_->blocks[loop.block];
-  if (scope_->captures_from(block.variables_begin)) emit(Op::Close, block.first_register, 0, 0, stmt.span);
+  if (scope_->captures_from(block.variables_begin))
+    emit(Op::Close, block.first_register, 0, 0, stmt.span);
   scope_->emitter.jump(*loop.break_label, stmt.span);
 }
 
@@ -167,12 +174,14 @@ void Generator::statement(const sx::Stmt& stmt, const sx::Continue&) {
   const Loop& loop = scope_->loops.back();
   const Block& block = scope_->blocks[loop.block];
   if (loop.continue_label != nullptr) {
-    if (scope_->captures_from(block.variables_begin)) emit(Op::Close, block.first_register, 0, 0, stmt.span);
+    if (scope_->captures_from(block.variables_begin))
+      emit(Op::Close, block.first_register, 0, 0, stmt.span);
     return scope_->emitter.jump(*loop.continue_label, stmt.span);
   }
   // In a repeat loop the body's own variables stay: `until` sees them.
   const bool is_nested = loop.block + 1 < scope_->blocks.size();
-  const size_t kept = is_nested ? scope_->blocks[loop.block + 1].variables_begin : scope_->variables.size();
+  const size_t kept =
+      is_nested ? scope_->blocks[loop.block + 1].variables_begin : scope_->variables.size();
   const int first = block.first_register + static_cast<int>(kept - block.variables_begin);
   if (scope_->captures_from(kept)) emit(Op::Close, first, 0, 0, stmt.span);
   scope_->emitter.jump((*loop.repeat_labels)[first], stmt.span);

@@ -1,5 +1,5 @@
-// Names: the variables of the script first, then what the language and the event define. What is wrong with a name
-// is said here, with the nearest names that would be right.
+// Names: the variables of the script first, then what the language and the event define. What is
+// wrong with a name is said here, with the nearest names that would be right.
 #include <fmt/format.h>
 
 #include "compiler/generator.h"
@@ -118,15 +118,18 @@ void Generator::name_to(const sx::Expr& expr, const std::string& name, int dst) 
   meaning_to(meaning(name, expr.span, false), name, expr.span, dst);
 }
 
-void Generator::meaning_to(const Meaning& found, const std::string& name, diag::Span span, int dst) {
+void Generator::meaning_to(const Meaning& found, const std::string& name, diag::Span span,
+                           int dst) {
   const auto a = static_cast<uint8_t>(dst);
   const auto b = static_cast<uint8_t>(found.index);
   switch (found.kind) {
     case Kind::Local:
       if (found.index != dst) emit(Insn::abc(Op::Move, a, b, 0), span);
       return;
-    case Kind::Upvalue: return emit(Insn::abc(Op::GetUpval, a, b, 0), span);
-    case Kind::Global: return emit(Insn::ad(Op::GetGlobal, a, b), span);
+    case Kind::Upvalue:
+      return emit(Insn::abc(Op::GetUpval, a, b, 0), span);
+    case Kind::Global:
+      return emit(Insn::ad(Op::GetGlobal, a, b), span);
     case Kind::EventVar:
       return emit(Insn::ad(Op::EventVar, a, static_cast<uint16_t>(found.event_var)), span);
     case Kind::Builtin:
@@ -135,22 +138,30 @@ void Generator::meaning_to(const Meaning& found, const std::string& name, diag::
       const int constant = scope_->emitter.constant(name, span);
       return emit(Insn::ad(Op::EventField, a, static_cast<uint16_t>(constant)), span);
     }
-    case Kind::Later: sink_.report(Code::NotThereYet, span, found.later); return;
+    case Kind::Later:
+      sink_.report(Code::NotThereYet, span, found.later);
+      return;
     case Kind::Library: {
-      auto& diagnostic = sink_.report(Code::NotAValue, span, fmt::format("'{}' is a library, not a value", name));
+      auto& diagnostic =
+          sink_.report(Code::NotAValue, span, fmt::format("'{}' is a library, not a value", name));
       const std::vector<std::string> members = members_of(name);
-      if (!members.empty()) diagnostic.hints.push_back(fmt::format("write {}.{}", name, members.front()));
+      if (!members.empty())
+        diagnostic.hints.push_back(fmt::format("write {}.{}", name, members.front()));
       return;
     }
     case Kind::Args:
       sink_.report(Code::NotAValue, span, "'args' is not a value")
-          .hints.emplace_back("write args.NAME for one argument of the event, argstr for all of them");
+          .hints.emplace_back(
+              "write args.NAME for one argument of the event, argstr for all of them");
       return;
     case Kind::Iteration:
-      sink_.report(Code::NotAValue, span, fmt::format("'{}' stands only in the head of a for loop", name))
+      sink_
+          .report(Code::NotAValue, span,
+                  fmt::format("'{}' stands only in the head of a for loop", name))
           .hints.push_back(fmt::format("write for (k, v in {}(t)) {{ … }}", name));
       return;
-    case Kind::Unknown: return report_undefined(name, span);
+    case Kind::Unknown:
+      return report_undefined(name, span);
   }
 }
 
@@ -186,10 +197,9 @@ void Generator::report_undefined(const std::string& name, diag::Span span) {
 
 void Generator::report_undeclared(const std::string& name, diag::Span span) {
   if (!reported_.insert(name).second) return;
-  auto& diagnostic = sink_.report(
-      Code::UndeclaredAssignment, span,
-      fmt::format("'{}' is assigned in a {}, but declared nowhere", name,
-                  scope_->in_handler ? "handler" : "function"));
+  auto& diagnostic = sink_.report(Code::UndeclaredAssignment, span,
+                                  fmt::format("'{}' is assigned in a {}, but declared nowhere",
+                                              name, scope_->in_handler ? "handler" : "function"));
   std::vector<std::string> variables = analysis_.globals;
   for (const FunctionScope* scope = scope_; scope != nullptr; scope = scope->parent) {
     for (const Variable& variable : scope->variables) {
@@ -197,13 +207,16 @@ void Generator::report_undeclared(const std::string& name, diag::Span span) {
     }
   }
   add_hint(diagnostic, diag::did_you_mean(name, variables));
-  diagnostic.hints.push_back(fmt::format(
-      "write 'var {0}' here for a local variable, or assign '{0}' in the main chunk for a global one", name));
+  diagnostic.hints.push_back(
+      fmt::format("write 'var {0}' here for a local variable, or assign '{0}' in the main chunk "
+                  "for a global one",
+                  name));
 }
 
 void Generator::report_no_member(const std::string& library, const sx::Member& member) {
-  auto& diagnostic = sink_.report(Code::NoSuchMember, member.name_span,
-                                  fmt::format("the library '{}' has no '{}'", library, member.name));
+  auto& diagnostic =
+      sink_.report(Code::NoSuchMember, member.name_span,
+                   fmt::format("the library '{}' has no '{}'", library, member.name));
   const std::vector<std::string> members = members_of(library);
   add_hint(diagnostic, diag::did_you_mean(member.name, members));
   if (!diagnostic.hints.empty()) return;

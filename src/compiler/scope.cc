@@ -14,7 +14,8 @@ FunctionScope::FunctionScope(FunctionScope* parent_scope, Role its_role, Emitter
     : parent(parent_scope),
       role(its_role),
       emitter(std::move(its_emitter)),
-      in_handler(its_role == Role::Handler || (parent_scope != nullptr && parent_scope->in_handler)),
+      in_handler(its_role == Role::Handler ||
+                 (parent_scope != nullptr && parent_scope->in_handler)),
       in_event_filter(its_role == Role::EventFilter ||
                       (parent_scope != nullptr && parent_scope->in_event_filter)) {}
 
@@ -39,8 +40,9 @@ int FunctionScope::upvalue(const std::string& name, diag::Span span) {
     }
   }
   if (upvalues.size() >= limits::kMaxUpvalues) {
-    emitter.report_limit(diag::Code::TooManyUpvalues, span,
-                         fmt::format("a function captures more than {} variables", limits::kMaxUpvalues));
+    emitter.report_limit(
+        diag::Code::TooManyUpvalues, span,
+        fmt::format("a function captures more than {} variables", limits::kMaxUpvalues));
     return 0;
   }
   upvalues.push_back({from_register, static_cast<uint8_t>(index), name});
@@ -49,8 +51,9 @@ int FunctionScope::upvalue(const std::string& name, diag::Span span) {
 
 Variable& FunctionScope::declare(std::string name, int reg, VariableFacts facts, diag::Span span) {
   if (variables.size() == limits::kMaxLocals) {
-    emitter.report_limit(diag::Code::TooManyLocals, span,
-                         fmt::format("more than {} local variables in one function", limits::kMaxLocals));
+    emitter.report_limit(
+        diag::Code::TooManyLocals, span,
+        fmt::format("more than {} local variables in one function", limits::kMaxLocals));
   }
   if (reg < 0) reg = emitter.take(1, span);
   variables.push_back({std::move(name), reg, facts, false});

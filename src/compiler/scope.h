@@ -1,5 +1,5 @@
-// What a function in the making has in scope: its variables with their registers, its blocks and loops, and the
-// chain of enclosing functions through which captured variables are found.
+// What a function in the making has in scope: its variables with their registers, its blocks and
+// loops, and the chain of enclosing functions through which captured variables are found.
 #pragma once
 
 #include <map>
@@ -49,7 +49,8 @@ struct FunctionScope {
   std::vector<Loop> loops;
 
   const Variable* find(std::string_view name) const;
-  /// Index of the upvalue that is `name` in an enclosing function, made when new; -1 when no function has it.
+  /// Index of the upvalue that is `name` in an enclosing function, made when new; -1 when no
+  /// function has it.
   int upvalue(const std::string& name, diag::Span span);
   /// Takes the next register when `reg` is -1.
   Variable& declare(std::string name, int reg, VariableFacts facts, diag::Span span);

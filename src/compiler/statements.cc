@@ -1,5 +1,5 @@
-// Statements without loops, blocks, and functions: how a body becomes a function of the chunk and a closure in a
-// register.
+// Statements without loops, blocks, and functions: how a body becomes a function of the chunk and a
+// closure in a register.
 #include <fmt/format.h>
 
 #include <map>
@@ -17,8 +17,8 @@ using diag::Code;
 // ---- functions ----
 
 void Generator::begin_function(std::string name, Role role, diag::Span head) {
-  scopes_.push_back(
-      std::make_unique<FunctionScope>(scope_, role, Emitter(source_, sink_, std::move(name), head)));
+  scopes_.push_back(std::make_unique<FunctionScope>(
+      scope_, role, Emitter(source_, sink_, std::move(name), head)));
   scope_ = scopes_.back().get();
   scope_->blocks.push_back({});
 }
@@ -30,7 +30,8 @@ std::unique_ptr<bc::Function> Generator::end_function(diag::Span end) {
   return function;
 }
 
-void Generator::function_to(const sx::FunctionBody& body, std::string name, Role role, diag::Span head, int dst) {
+void Generator::function_to(const sx::FunctionBody& body, std::string name, Role role,
+                            diag::Span head, int dst) {
   begin_function(std::move(name), role, head);
   bc::Function& function = scope_->emitter.function();
   for (const sx::Param& param : body.params) {
@@ -53,7 +54,8 @@ std::unique_ptr<bc::Function> Generator::script(const sx::Script& script) {
   std::multimap<size_t, const sx::Stmt*> hoisted;  // by the statement before which they are made
   for (const sx::Stmt& stmt : all) {
     const auto* function = std::get_if<sx::FunctionStmt>(&stmt.node);
-    const auto found = function == nullptr ? analysis_.hoisted.end() : analysis_.hoisted.find(function);
+    const auto found =
+        function == nullptr ? analysis_.hoisted.end() : analysis_.hoisted.find(function);
     if (found != analysis_.hoisted.end()) hoisted.emplace(found->second, &stmt);
   }
   for (size_t i = 0; i < all.size(); ++i) {
@@ -84,7 +86,8 @@ void Generator::open_block() {
 
 void Generator::close_block(diag::Span span) {
   const Block block = scope_->blocks.back();
-  if (scope_->captures_from(block.variables_begin)) emit(Op::Close, block.first_register, 0, 0, span);
+  if (scope_->captures_from(block.variables_begin))
+    emit(Op::Close, block.first_register, 0, 0, span);
   scope_->variables.resize(block.variables_begin);
   release(block.first_register);
   scope_->blocks.pop_back();
@@ -93,7 +96,8 @@ void Generator::close_block(diag::Span span) {
 void Generator::block(const sx::Block& block) {
   open_block();
   statements(block);
-  close_block({block.span.end > block.span.begin ? block.span.end - 1 : block.span.begin, block.span.end});
+  close_block(
+      {block.span.end > block.span.begin ? block.span.end - 1 : block.span.begin, block.span.end});
 }
 
 void Generator::statements(const sx::Block& block) {
@@ -178,7 +182,8 @@ void Generator::statement(const sx::Stmt& stmt, const sx::FunctionStmt& node) {
   if (node.path.empty()) return global_function(stmt, node);
   const Meaning found = meaning(node.name.name, node.name.span, true);
   if (found.kind == Meaning::Kind::Library || found.kind == Meaning::Kind::Args) {
-    sink_.report(Code::CannotAssign, node.name.span, fmt::format("'{}' is part of the language", node.name.name));
+    sink_.report(Code::CannotAssign, node.name.span,
+                 fmt::format("'{}' is part of the language", node.name.name));
     return;
   }
   std::string full_name = node.name.name;

@@ -1,5 +1,6 @@
-// The registering statements: event text, filter and handler side by side in three registers, then `Register`.
-// The filter is a function of its own, so that it can run in the kernel where the handler cannot.
+// The registering statements: event text, filter and handler side by side in three registers, then
+// `Register`. The filter is a function of its own, so that it can run in the kernel where the
+// handler cannot.
 #include "base/check.h"
 #include "compiler/fold.h"
 #include "compiler/generator.h"
@@ -16,10 +17,14 @@ namespace {
 
 bc::HandlerKind handler_kind(sx::TraceKind kind) {
   switch (kind) {
-    case sx::TraceKind::Event: return bc::HandlerKind::Event;
-    case sx::TraceKind::Tick: return bc::HandlerKind::Tick;
-    case sx::TraceKind::Profile: return bc::HandlerKind::Profile;
-    case sx::TraceKind::End: return bc::HandlerKind::End;
+    case sx::TraceKind::Event:
+      return bc::HandlerKind::Event;
+    case sx::TraceKind::Tick:
+      return bc::HandlerKind::Tick;
+    case sx::TraceKind::Profile:
+      return bc::HandlerKind::Profile;
+    case sx::TraceKind::End:
+      return bc::HandlerKind::End;
   }
   KTAP_UNREACHABLE();
 }
@@ -35,7 +40,8 @@ std::string handler_name(const sx::Trace& node) {
 
 void Generator::report_nested_handler(diag::Span span) {
   sink_.report(Code::HandlerInHandler, span, "a handler cannot be registered inside a handler")
-      .hints.emplace_back("all handlers are armed together when the main chunk ends: register it there");
+      .hints.emplace_back(
+          "all handlers are armed together when the main chunk ends: register it there");
 }
 
 void Generator::statement(const sx::Stmt& stmt, const sx::Trace& node) {

@@ -1,6 +1,6 @@
-// Collects what is wrong with a script and makes its text. A source line is cut into cells (one character each,
-// tabs as blanks, what a terminal could take for a command as '?'), so that the caret line below stands right
-// whatever the bytes are, and a very long line can be shown in part.
+// Collects what is wrong with a script and makes its text. A source line is cut into cells (one
+// character each, tabs as blanks, what a terminal could take for a command as '?'), so that the
+// caret line below stands right whatever the bytes are, and a very long line can be shown in part.
 #include "diag/diagnostic.h"
 
 #include <fmt/format.h>
@@ -26,18 +26,21 @@ Severity severity_of(Code code) {
 
 const char* severity_name(Severity severity) {
   switch (severity) {
-    case Severity::Error: return "error";
-    case Severity::Warning: return "warning";
-    case Severity::Note: return "note";
+    case Severity::Error:
+      return "error";
+    case Severity::Warning:
+      return "warning";
+    case Severity::Note:
+      return "note";
   }
   return "error";
 }
 
 /// One character of a source line as it is shown.
 struct Cell {
-  uint32_t begin;    ///< byte offset in the line
+  uint32_t begin;  ///< byte offset in the line
   std::string text;
-  size_t width;      ///< terminal columns
+  size_t width;  ///< terminal columns
 };
 
 constexpr size_t kTabWidth = 8;
@@ -47,9 +50,11 @@ constexpr size_t kContextColumns = 60;    // guessed: shown before the caret whe
 /// Bytes of the UTF-8 sequence at the start of `text`, 0 when it is none.
 size_t utf8_length(std::string_view text) {
   auto lead = static_cast<unsigned char>(text[0]);
-  size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3
-                  : lead >= 0xF0 && lead < 0xF5                 ? 4
-                                                                : 0;
+  size_t length = lead < 0x80                   ? 1
+                  : lead >= 0xC2 && lead < 0xE0 ? 2
+                  : lead >= 0xE0 && lead < 0xF0 ? 3
+                  : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                : 0;
   if (length == 0 || length > text.size()) return 0;
   for (size_t i = 1; i < length; ++i) {
     if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) return 0;
@@ -108,7 +113,8 @@ std::vector<Cell> cells_of(std::string_view line) {
 std::string_view near(std::string_view line, uint32_t first, uint32_t& cut) {
   constexpr uint32_t kReach = 1000;  // guessed: more bytes than columns are shown
   cut = first > kReach ? first - kReach : 0;
-  for (int i = 0; i < 3 && cut > 0 && (static_cast<unsigned char>(line[cut]) & 0xC0) == 0x80; ++i) --cut;
+  for (int i = 0; i < 3 && cut > 0 && (static_cast<unsigned char>(line[cut]) & 0xC0) == 0x80; ++i)
+    --cut;
   return line.substr(cut, first - cut + kReach);
 }
 
@@ -163,13 +169,23 @@ Diagnostic& Sink::report(Code code, Span span, std::string text) {
   return diagnostics_.emplace_back(std::move(made));
 }
 
+void Sink::add(const Sink& other) {
+  for (const Diagnostic& diagnostic : other.diagnostics_) {
+    report(diagnostic.code, diagnostic.span, diagnostic.text) = diagnostic;
+  }
+  // Those that the other one counted and dropped.
+  error_count_ += std::max(0, other.error_count_ - limits::kMaxDiagnostics);
+}
+
 std::string code_name(Code code) { return fmt::format("K{:04}", static_cast<unsigned>(code)); }
 
 std::string render(const Source& source, const Diagnostic& diagnostic) {
-  std::string out = fmt::format("{}{} [{}]\n{}", head(source, diagnostic.span, severity_name(diagnostic.severity)),
-                                diagnostic.text, code_name(diagnostic.code), excerpt(source, diagnostic.span));
+  std::string out = fmt::format(
+      "{}{} [{}]\n{}", head(source, diagnostic.span, severity_name(diagnostic.severity)),
+      diagnostic.text, code_name(diagnostic.code), excerpt(source, diagnostic.span));
   for (const Note& note : diagnostic.notes) {
-    out += fmt::format("{}{}\n{}", head(source, note.span, "note"), note.text, excerpt(source, note.span));
+    out += fmt::format("{}{}\n{}", head(source, note.span, "note"), note.text,
+                       excerpt(source, note.span));
   }
   for (const std::string& hint : diagnostic.hints) out += fmt::format("    hint: {}\n", hint);
   return out;
@@ -182,12 +198,14 @@ std::string render_all(const Source& source, const Sink& sink) {
     order.push_back(&diagnostic);
     if (diagnostic.severity == Severity::Error) ++shown_errors;
   }
-  std::stable_sort(order.begin(), order.end(),
-                   [](const Diagnostic* a, const Diagnostic* b) { return a->span.begin < b->span.begin; });
+  std::stable_sort(order.begin(), order.end(), [](const Diagnostic* a, const Diagnostic* b) {
+    return a->span.begin < b->span.begin;
+  });
   std::string out;
   for (const Diagnostic* diagnostic : order) out += render(source, *diagnostic);
   int more = sink.error_count() - shown_errors;
-  if (more > 0) out += fmt::format("{}: {} more error{}\n", source.name(), more, more == 1 ? "" : "s");
+  if (more > 0)
+    out += fmt::format("{}: {} more error{}\n", source.name(), more, more == 1 ? "" : "s");
   return out;
 }
 

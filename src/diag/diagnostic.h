@@ -1,5 +1,6 @@
-// What is wrong with a script: stable code, span, text, notes, hints; collected in a Sink, rendered once.
-// Form (language, section 9): `FILE:LINE:COL: error: TEXT`, the source line, a caret span, notes, hints.
+// What is wrong with a script: stable code, span, text, notes, hints; collected in a Sink, rendered
+// once. Form (language, section 9): `FILE:LINE:COL: error: TEXT`, the source line, a caret span,
+// notes, hints.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,8 @@ namespace ktap::diag {
 
 enum class Severity : uint8_t { Error, Warning, Note };
 
-/// One enumerator a line of codes.def: K01xx lexer, K02xx parser, K03xx names and scopes, K04xx events and
-/// fields, K05xx calls, formats and types, K06xx limits, K07xx "not there yet".
+/// One enumerator a line of codes.def: K01xx lexer, K02xx parser, K03xx names and scopes, K04xx
+/// events and fields, K05xx calls, formats and types, K06xx limits, K07xx "not there yet".
 enum class Code : uint16_t {
 #define KTAP_DIAGNOSTIC(code, number, severity, summary) code = number,
 #include "diag/codes.def"
@@ -23,14 +24,14 @@ enum class Code : uint16_t {
 
 struct Note {
   Span span;
-  std::string text;   ///< "declared here"
+  std::string text;  ///< "declared here"
 };
 
 struct Diagnostic {
   Code code;
   Severity severity = Severity::Error;
   Span span;
-  std::string text;                ///< one line, no full stop
+  std::string text;  ///< one line, no full stop
   std::vector<Note> notes;
   std::vector<std::string> hints;  ///< "did you mean 'execname'?"
 };
@@ -40,6 +41,9 @@ class Sink {
  public:
   /// Severity is the code's own.
   Diagnostic& report(Code code, Span span, std::string text);
+
+  /// Adds what another sink holds.
+  void add(const Sink& other);
 
   bool has_errors() const { return error_count_ > 0; }
   int error_count() const { return error_count_; }
@@ -58,8 +62,8 @@ std::string render(const Source& source, const Diagnostic& diagnostic);
 /// All of them in source order, then "N more errors" when some were dropped.
 std::string render_all(const Source& source, const Sink& sink);
 
-/// The candidates nearest to `word` (edit distance with transpositions, at most a third of its length), best
-/// first, at most `most`.
+/// The candidates nearest to `word` (edit distance with transpositions, at most a third of its
+/// length), best first, at most `most`.
 std::vector<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates,
                                  size_t most = 3);
 /// "did you mean 'a', 'b' or 'c'?" or "" when nothing is near.

@@ -168,7 +168,8 @@ TEST(DidYouMeanTest, Lists) {
   EXPECT_EQ(did_you_mean("zzz", {"print"}), "");
   EXPECT_EQ(did_you_mean("prnt", {"print"}), "did you mean 'print'?");
   EXPECT_EQ(did_you_mean("abcx", {"abca", "abcb"}), "did you mean 'abca' or 'abcb'?");
-  EXPECT_EQ(did_you_mean("abcx", {"abca", "abcb", "abcc", "abcd"}), "did you mean 'abca', 'abcb' or 'abcc'?");
+  EXPECT_EQ(did_you_mean("abcx", {"abca", "abcb", "abcc", "abcd"}),
+            "did you mean 'abca', 'abcb' or 'abcc'?");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The nearest names to a mistyped one: edit distance in which a swap of two neighbours is one step (Damerau's
-// restricted form). Asked by every step that can find a name unknown.
+// The nearest names to a mistyped one: edit distance in which a swap of two neighbours is one step
+// (Damerau's restricted form). Asked by every step that can find a name unknown.
 #include <algorithm>
 #include <cctype>
 #include <string>
@@ -39,12 +39,14 @@ bool same_but_for_case(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::vector<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates, size_t most) {
+std::vector<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates,
+                                 size_t most) {
   std::vector<std::pair<size_t, std::string_view>> found;
   size_t bound = word.size() / 3;
   for (const std::string& candidate : candidates) {
     if (candidate == word) continue;
-    size_t apart = candidate.size() > word.size() ? candidate.size() - word.size() : word.size() - candidate.size();
+    size_t apart = candidate.size() > word.size() ? candidate.size() - word.size()
+                                                  : word.size() - candidate.size();
     if (same_but_for_case(word, candidate)) {
       found.emplace_back(0, candidate);
     } else if (apart <= bound) {

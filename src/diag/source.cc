@@ -1,5 +1,5 @@
-// A script's text and the places in it. First on the way of a script: everything later keeps byte offsets only,
-// and asks here for lines and columns when a message is made.
+// A script's text and the places in it. First on the way of a script: everything later keeps byte
+// offsets only, and asks here for lines and columns when a message is made.
 #include "diag/source.h"
 
 #include <algorithm>
@@ -7,7 +7,8 @@
 
 namespace ktap::diag {
 
-Source::Source(std::string name, std::string text) : name_(std::move(name)), text_(std::move(text)) {
+Source::Source(std::string name, std::string text)
+    : name_(std::move(name)), text_(std::move(text)) {
   line_starts_.push_back(0);
   for (size_t i = 0; i < text_.size(); ++i) {
     if (text_[i] == '\n') line_starts_.push_back(static_cast<uint32_t>(i + 1));

@@ -1,5 +1,5 @@
-// What `lower` knows of one register: a constant of the frozen world, an SSA value, or something that user space
-// alone can render (argstr). Plain data, copied freely.
+// What `lower` knows of one register: a constant of the frozen world, an SSA value, or something
+// that user space alone can render (argstr). Plain data, copied freely.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace ktap::lower {
 
 struct AbstractValue {
   enum class Kind : uint8_t {
-    Undefined,      ///< never assigned on the way here
+    Undefined,  ///< never assigned on the way here
     Nil,
     Bool,
     Int,
@@ -30,13 +30,14 @@ struct AbstractValue {
     EventTextLine,  ///< e.tostring()
     Tuple,
     Ssa,
-    Mixed,          ///< of different types on different ways: usable for its truth alone
+    Mixed,  ///< of different types on different ways: usable for its truth alone
   };
   Kind kind = Kind::Undefined;
-  int64_t integer = 0;            ///< Int; Bool (0 or 1); Builtin (its number)
-  double number = 0;              ///< Float
-  std::string text;               ///< Str: the bytes; Table: its name in the script; Mixed: what meets here
-  bool is_word = false;           ///< Str that stands for a bare name in a filter (an event without such a field)
+  int64_t integer = 0;  ///< Int; Bool (0 or 1); Builtin (its number)
+  double number = 0;    ///< Float
+  std::string text;     ///< Str: the bytes; Table: its name in the script; Mixed: what meets here
+  bool is_word =
+      false;  ///< Str that stands for a bare name in a filter (an event without such a field)
   runtime::Table* table = nullptr;
   const runtime::Closure* closure = nullptr;     ///< Function; null for one made in the handler
   const bytecode::Function* function = nullptr;  ///< Function

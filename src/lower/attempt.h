@@ -15,33 +15,45 @@ class Attempt {
  public:
   explicit Attempt(Linkage& linkage)
       : linkage_(linkage),
-        module_(linkage.module),
+        table_infos_(linkage.module.tables),
         literal_parts_(linkage.literal_parts),
-        tables_(linkage.tables.size()),
+        strings_(linkage.module.strings.size()),
+        sites_(linkage.module.sites.size()),
+        failures_(linkage.module.failures.size()),
         cells_(linkage.cells.size()),
         outputs_(linkage.outputs.size()),
         captures_(linkage.captures.size()) {}
 
   void take_back() {
-    linkage_.module = std::move(module_);
+    linkage_.module.tables = std::move(table_infos_);
     linkage_.literal_parts = std::move(literal_parts_);
-    linkage_.tables.resize(tables_);
-    linkage_.cells.resize(cells_);
-    linkage_.cell_globals.resize(cells_);
-    linkage_.outputs.erase(linkage_.outputs.begin() + static_cast<ptrdiff_t>(outputs_), linkage_.outputs.end());
-    linkage_.captures.resize(captures_);
+    cut(linkage_.tables, linkage_.module.tables.size());
+    cut(linkage_.module.strings, strings_);
+    cut(linkage_.module.sites, sites_);
+    cut(linkage_.module.failures, failures_);
+    cut(linkage_.module.cells, cells_);
+    cut(linkage_.cells, cells_);
+    cut(linkage_.cell_globals, cells_);
+    cut(linkage_.outputs, outputs_);
+    cut(linkage_.captures, captures_);
   }
 
  private:
+  template <class List>
+  static void cut(List& list, size_t size) {
+    list.erase(list.begin() + static_cast<ptrdiff_t>(size), list.end());
+  }
+
   Linkage& linkage_;
-  ssa::Module module_;
+  std::vector<ssa::TableInfo> table_infos_;  ///< whole: lowering widens keys and sets flags
   std::vector<std::vector<bool>> literal_parts_;
-  size_t tables_;
+  size_t strings_;
+  size_t sites_;
+  size_t failures_;
   size_t cells_;
   size_t outputs_;
   size_t captures_;
 };
-
 
 /// "handler 0 (syscalls:sys_enter_read and 3 more)".
 std::string function_name(uint32_t handler_index, const ssa::EventGroup& group);

@@ -1,5 +1,6 @@
-// The kernel's half of a handler that runs in user space: its filter, then one record with everything of the event
-// that the VM may ask for. Never refuses: a filter without a kernel form is left to the VM as well.
+// The kernel's half of a handler that runs in user space: its filter, then one record with
+// everything of the event that the VM may ask for. Never refuses: a filter without a kernel form is
+// left to the VM as well.
 #include <optional>
 #include <utility>
 
@@ -94,11 +95,13 @@ class Capturer {
 
   void add_string(uint32_t field) {
     const uint32_t address = add_field(field);
-    if (site_.args[address].type != ssa::Type::Int || find(CaptureArg::Kind::UserString, address)) return;
+    if (site_.args[address].type != ssa::Type::Int || find(CaptureArg::Kind::UserString, address))
+      return;
     CaptureArg arg;
     arg.kind = CaptureArg::Kind::UserString;
     arg.address_arg = address;
-    ssa::Inst inst{ssa::Op::UserString, ssa::Type::MaybeStr, ssa::StrKind::Bytes, limits::kStringBytes};
+    ssa::Inst inst{ssa::Op::UserString, ssa::Type::MaybeStr, ssa::StrKind::Bytes,
+                   limits::kStringBytes};
     inst.imm = limits::kStringBytes;
     inst.operands = {operands_[address]};
     push(arg, lowerer_.emit(std::move(inst)));
@@ -123,6 +126,38 @@ void add_all(Capturer& capturer, const schema::Event& event, const EventNames& n
   for (const std::string& name : names.string_members) capturer.add(read_member(event, name), true);
 }
 
+/// Code that asks which event it runs on may well have ways that this event never takes.
+bool tells_events_apart(const EventNames& names) {
+  return names.vars.count(schema::BuiltinVar::Probename) != 0 ||
+         names.vars.count(schema::BuiltinVar::Arg0) != 0 || names.members.count("name") != 0 ||
+         names.members.count("sc_nr") != 0 || names.members.count("sc_is_enter") != 0;
+}
+
+/// The first name that the event does not have, where that is sure to be a mistake: the VM would
+/// only find it when it runs.
+std::optional<EventMistake> find_mistake(runtime::Value function, const World& world,
+                                         const schema::Event& event) {
+  for (const bytecode::Function* f : reachable_functions(function, world)) {
+    for (size_t pc = 0; pc < f->code.size(); ++pc) {
+      const bytecode::Insn insn = f->code[pc];
+      std::string name;
+      if (insn.op() == bytecode::Op::EventField) {
+        name = std::get<std::string>(f->constants[insn.d()]);
+        if (read_field(event, name).kind != EventRead::Kind::Missing) continue;
+      } else if (insn.op() == bytecode::Op::EventVar) {
+        const auto var = static_cast<schema::BuiltinVar>(insn.d());
+        name = schema::builtin_var_name(var);
+        if (read_variable(event, var).kind != EventRead::Kind::Missing) continue;
+      } else {
+        continue;
+      }
+      const bytecode::Place place = pc < f->places.size() ? f->places[pc] : bytecode::Place();
+      return missing_name(event, name, place);
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Lowered lower_capture(const Handler& handler, uint32_t handler_index, const World& world,
@@ -133,6 +168,9 @@ Lowered lower_capture(const Handler& handler, uint32_t handler_index, const Worl
   bool filter_in_kernel = true;
   EventNames names;
   collect_names(handler.function, world, names);
+  if (!tells_events_apart(names)) {
+    if (auto mistake = find_mistake(handler.function, world, event)) return *std::move(mistake);
+  }
   std::optional<Lowerer> lowerer;
   {
     Attempt attempt(linkage);
@@ -147,7 +185,8 @@ Lowered lower_capture(const Handler& handler, uint32_t handler_index, const Worl
       lowerer.emplace(world, group, options, handler_index, name, linkage);
     }
   }
-  if (handler.function.type == runtime::Type::Function) lowerer->at(handler.function.closure()->function->place);
+  if (handler.function.type == runtime::Type::Function)
+    lowerer->at(handler.function.closure()->function->place);
   if (lowerer->reachable()) {
     Capturer capturer(*lowerer, options);
     add_all(capturer, event, names);

@@ -1,5 +1,6 @@
-// A walk over the functions that a handler can reach, with the cells that their upvalues are. The base of
-// each store is traced back to the instruction that loaded it; what cannot be traced could be any table in sight.
+// A walk over the functions that a handler can reach, with the cells that their upvalues are. The
+// base of each store is traced back to the instruction that loaded it; what cannot be traced could
+// be any table in sight.
 #include "lower/effects.h"
 
 #include <optional>
@@ -19,7 +20,8 @@ using runtime::Value;
 
 class Walk {
  public:
-  Walk(const std::vector<Value>& globals, Effects& effects) : globals_(globals), effects_(effects) {}
+  Walk(const std::vector<Value>& globals, Effects& effects)
+      : globals_(globals), effects_(effects) {}
 
   void value(Value v) {
     if (v.type == Type::Table) {
@@ -72,7 +74,8 @@ class Walk {
           break;
         case Op::Call:
         case Op::TailCall:
-          if (writes_first_argument(f, pc, insn.a())) store(f, pc, static_cast<uint8_t>(insn.a() + 1), cells);
+          if (writes_first_argument(f, pc, insn.a()))
+            store(f, pc, static_cast<uint8_t>(insn.a() + 1), cells);
           break;
         default:
           break;
@@ -146,7 +149,8 @@ class Walk {
     return false;
   }
 
-  /// The nearest earlier instruction that writes `reg` with no jump or jump target between, by text order.
+  /// The nearest earlier instruction that writes `reg` with no jump or jump target between, by text
+  /// order.
   static std::optional<size_t> definition(const bytecode::Function& f, size_t pc, uint8_t reg) {
     while (pc > 0) {
       if (is_jump_target(f, pc)) return std::nullopt;

@@ -1,5 +1,6 @@
-// Which tables of the frozen world a handler can touch and change, read off its bytecode without lowering it.
-// Placement needs this of handlers that run in user space: a table has one master at a time.
+// Which tables of the frozen world a handler can touch and change, read off its bytecode without
+// lowering it. Placement needs this of handlers that run in user space: a table has one master at a
+// time.
 #pragma once
 
 #include <set>
@@ -12,7 +13,8 @@ namespace ktap::lower {
 
 struct Effects {
   std::set<const runtime::Table*> touched;  ///< may be read, iterated, written or emptied
-  std::set<const runtime::Table*> written;  ///< may get new or changed entries (removal is no write)
+  std::set<const runtime::Table*>
+      written;  ///< may get new or changed entries (removal is no write)
 };
 
 /// Errs on the side of more: a table whose identity the code hides counts as touched and written.

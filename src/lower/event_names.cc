@@ -1,5 +1,6 @@
-// Collecting event names from bytecode; see event_names.h. For user_string() a window of one straight run of code
-// is enough: which register holds which name, forgotten at every jump and place that jumps lead to.
+// Collecting event names from bytecode; see event_names.h. For user_string() a window of one
+// straight run of code is enough: which register holds which name, forgotten at every jump and
+// place that jumps lead to.
 #include "lower/event_names.h"
 
 #include <map>
@@ -15,9 +16,15 @@ namespace {
 using bytecode::Insn;
 using bytecode::Op;
 
-struct Var { schema::BuiltinVar var; };
-struct Field { std::string name; };
-struct Member { std::string name; };
+struct Var {
+  schema::BuiltinVar var;
+};
+struct Field {
+  std::string name;
+};
+struct Member {
+  std::string name;
+};
 struct UserStringFunction {};
 struct Object {};
 using Known = std::variant<Var, Field, Member, UserStringFunction, Object>;
@@ -84,7 +91,9 @@ class Collector {
       default:
         return;
     }
-    for (size_t r = first; r <= last; ++r) names_.event_escapes = names_.event_escapes || is_event(r);
+    for (size_t r = first; r <= last; ++r) {
+      names_.event_escapes = names_.event_escapes || is_event(r);
+    }
   }
 
   void step(Insn insn) {
@@ -140,17 +149,38 @@ class Collector {
         call(a);
         known_.erase(known_.lower_bound(a), known_.end());
         break;
-      case Op::SetGlobal: case Op::UpdateGlobal: case Op::SetUpval: case Op::UpdateUpval: case Op::SetIndex:
-      case Op::SetField: case Op::UpdateIndex: case Op::SetList: case Op::Test: case Op::TestEq: case Op::TestLt:
-      case Op::TestLe: case Op::TestEqK: case Op::Jmp: case Op::Close: case Op::Return: case Op::Register:
-      case Op::AggAdd: case Op::AggAddVar:
-        break;
-      case Op::ForPrep: case Op::ForLoop: case Op::IterPrep: case Op::IterNext:
+      case Op::ForPrep:
+      case Op::ForLoop:
+      case Op::IterPrep:
+      case Op::IterNext:
         known_.erase(known_.lower_bound(a), known_.end());
         break;
       default:
-        known_.erase(a);
+        if (!keeps_registers(insn.op())) known_.erase(a);
         break;
+    }
+  }
+
+  /// R[A] is read, or is none.
+  static bool keeps_registers(Op op) {
+    switch (op) {
+      case Op::SetGlobal:
+      case Op::UpdateGlobal:
+      case Op::SetUpval:
+      case Op::UpdateUpval:
+      case Op::SetIndex:
+      case Op::SetField:
+      case Op::UpdateIndex:
+      case Op::SetList:
+      case Op::Jmp:
+      case Op::Close:
+      case Op::Return:
+      case Op::Register:
+      case Op::AggAdd:
+      case Op::AggAddVar:
+        return true;
+      default:
+        return bytecode::is_test(op);
     }
   }
 
@@ -164,11 +194,14 @@ class Collector {
   void call(size_t a) {
     auto callee = known_.find(a);
     auto arg = known_.find(a + 1);
-    if (callee == known_.end() || !std::holds_alternative<UserStringFunction>(callee->second)) return;
+    if (callee == known_.end() || !std::holds_alternative<UserStringFunction>(callee->second))
+      return;
     if (arg == known_.end()) return;
     if (const auto* var = std::get_if<Var>(&arg->second)) names_.string_vars.insert(var->var);
-    if (const auto* field = std::get_if<Field>(&arg->second)) names_.string_fields.insert(field->name);
-    if (const auto* member = std::get_if<Member>(&arg->second)) names_.string_members.insert(member->name);
+    if (const auto* field = std::get_if<Field>(&arg->second))
+      names_.string_fields.insert(field->name);
+    if (const auto* member = std::get_if<Member>(&arg->second))
+      names_.string_members.insert(member->name);
   }
 
   const bytecode::Function& f_;

@@ -1,6 +1,8 @@
 // Names on events; see event_reads.h. The table of special names is the language's section 7.
 #include "lower/event_reads.h"
 
+#include <fmt/format.h>
+
 #include "base/limits.h"
 
 namespace ktap::lower {
@@ -17,7 +19,8 @@ EventRead at_index(const schema::Event& event, size_t index) {
     read.kind = EventRead::Kind::Nil;
     return read;
   }
-  read.kind = event.fields[index].kind == FieldKind::Opaque ? EventRead::Kind::Opaque : EventRead::Kind::Field;
+  read.kind = event.fields[index].kind == FieldKind::Opaque ? EventRead::Kind::Opaque
+                                                            : EventRead::Kind::Field;
   read.field = static_cast<uint32_t>(index);
   return read;
 }
@@ -33,16 +36,24 @@ EventRead of(EventRead::Kind kind) {
 EventRead read_variable(const schema::Event& event, BuiltinVar var) {
   switch (var) {
     case BuiltinVar::Retval:
-      return event.kind == EventKind::SyscallExit ? at_index(event, 1) : of(EventRead::Kind::Missing);
+      return event.kind == EventKind::SyscallExit ? at_index(event, 1)
+                                                  : of(EventRead::Kind::Missing);
     case BuiltinVar::Probename:
       return of(EventRead::Kind::Name);
     case BuiltinVar::Argstr:
       return of(EventRead::Kind::Text);
     case BuiltinVar::EventObject:
       return of(EventRead::Kind::Object);
-    case BuiltinVar::Arg0: case BuiltinVar::Arg1: case BuiltinVar::Arg2: case BuiltinVar::Arg3:
-    case BuiltinVar::Arg4: case BuiltinVar::Arg5: case BuiltinVar::Arg6: case BuiltinVar::Arg7:
-    case BuiltinVar::Arg8: case BuiltinVar::Arg9:
+    case BuiltinVar::Arg0:
+    case BuiltinVar::Arg1:
+    case BuiltinVar::Arg2:
+    case BuiltinVar::Arg3:
+    case BuiltinVar::Arg4:
+    case BuiltinVar::Arg5:
+    case BuiltinVar::Arg6:
+    case BuiltinVar::Arg7:
+    case BuiltinVar::Arg8:
+    case BuiltinVar::Arg9:
       return at_index(event, static_cast<size_t>(var) - static_cast<size_t>(BuiltinVar::Arg0));
     default: {
       EventRead read = of(EventRead::Kind::Var);
@@ -92,6 +103,19 @@ std::vector<std::string> field_names(const schema::Event& event) {
   std::vector<std::string> names;
   for (const schema::Field& field : event.fields) names.push_back(field.name);
   return names;
+}
+
+EventMistake missing_name(const schema::Event& event, const std::string& name,
+                          const bytecode::Place& place) {
+  EventMistake mistake;
+  const bool is_variable = schema::find_builtin_var(name).has_value();
+  mistake.text = is_variable ? fmt::format("{} gives no '{}'", event.name, name)
+                             : fmt::format("{} has no field '{}'", event.name, name);
+  if (!is_variable) mistake.choices = field_names(event);
+  mistake.word = name;
+  mistake.span = place.span;
+  mistake.line = place.line;
+  return mistake;
 }
 
 }  // namespace ktap::lower

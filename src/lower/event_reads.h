@@ -1,13 +1,14 @@
-// What a name means on the events of one group: args.NAME, arg3, e.sc_nr … → a field, a constant or a mistake.
-// One place for lowering, capture and grouping.
+// What a name means on the events of one group: args.NAME, arg3, e.sc_nr … → a field, a constant or
+// a mistake. One place for lowering, capture and grouping.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
+#include "bytecode/chunk.h"
+#include "lower/lower.h"
 #include "schema/builtin_vars.h"
 #include "schema/event.h"
 #include "ssa/function.h"
@@ -17,16 +18,16 @@ namespace ktap::lower {
 /// A value that the event gives.
 struct EventRead {
   enum class Kind : uint8_t {
-    Var,             ///< pid, execname …: of the moment
-    Field,           ///< index in the event's fields
-    Nil,             ///< argN beyond the fields
-    Bool,            ///< known from the kind of event
-    Name,            ///< probename
-    Text,            ///< argstr
-    TextFunction,    ///< e.tostring
-    Object,          ///< e itself
-    Missing,         ///< no such field or variable
-    Opaque,          ///< there, but no value of the language
+    Var,           ///< pid, execname …: of the moment
+    Field,         ///< index in the event's fields
+    Nil,           ///< argN beyond the fields
+    Bool,          ///< known from the kind of event
+    Name,          ///< probename
+    Text,          ///< argstr
+    TextFunction,  ///< e.tostring
+    Object,        ///< e itself
+    Missing,       ///< no such field or variable
+    Opaque,        ///< there, but no value of the language
   } kind = Kind::Missing;
   schema::BuiltinVar var = schema::BuiltinVar::Pid;
   uint32_t field = 0;
@@ -44,5 +45,8 @@ uint32_t string_bytes(const schema::Field& field);
 bool is_string_field(const schema::Field& field);
 
 std::vector<std::string> field_names(const schema::Event& event);
+/// The script asks for a field or variable that the event does not have.
+EventMistake missing_name(const schema::Event& event, const std::string& name,
+                          const bytecode::Place& place);
 
 }  // namespace ktap::lower

@@ -1,5 +1,6 @@
-// Which events a handler sees alike: same kind, and each name that its code mentions means the same field, laid
-// out the same. System calls go into few groups; any other tracepoint is a group of its own.
+// Which events a handler sees alike: same kind, and each name that its code mentions means the same
+// field, laid out the same. System calls go into few groups; any other tracepoint is a group of its
+// own.
 #include <fmt/format.h>
 
 #include <map>
@@ -24,7 +25,8 @@ void add(std::string& signature, const schema::Event& event, const EventRead& re
 /// Equal for events that the handler sees alike.
 std::string signature_of(const schema::Event& event, const EventNames& names) {
   std::string signature = fmt::format("{}", static_cast<int>(event.kind));
-  if (event.kind == schema::EventKind::Tracepoint) return signature + event.system + ":" + event.name;
+  if (event.kind == schema::EventKind::Tracepoint)
+    return signature + event.system + ":" + event.name;
   for (schema::BuiltinVar var : names.vars) add(signature, event, read_variable(event, var));
   for (const std::string& name : names.fields) add(signature, event, read_field(event, name));
   for (const std::string& name : names.members) add(signature, event, read_member(event, name));
@@ -34,14 +36,16 @@ std::string signature_of(const schema::Event& event, const EventNames& names) {
 }  // namespace
 
 std::vector<ssa::EventGroup> group_events(const Handler& handler, const World& world,
-                                          const std::vector<schema::EventPtr>& events, ssa::Module& module) {
+                                          const std::vector<schema::EventPtr>& events,
+                                          ssa::Module& module) {
   EventNames names;
   collect_names(handler.function, world, names);
   collect_names(handler.filter, world, names);
   std::vector<ssa::EventGroup> groups;
   std::map<std::string, size_t> by_signature;
   for (const schema::EventPtr& event : events) {
-    const auto [place, is_new] = by_signature.try_emplace(signature_of(*event, names), groups.size());
+    const auto [place, is_new] =
+        by_signature.try_emplace(signature_of(*event, names), groups.size());
     if (is_new) {
       groups.emplace_back();
       groups.back().kind = event->kind;

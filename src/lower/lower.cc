@@ -1,5 +1,5 @@
-// The entrances of `lower`: a handler, or its filter with a capture, on one group. What a refused attempt left in
-// the shared tables is taken back.
+// The entrances of `lower`: a handler, or its filter with a capture, on one group. What a refused
+// attempt left in the shared tables is taken back.
 #include "lower/lower.h"
 
 #include <fmt/format.h>
@@ -14,8 +14,9 @@ namespace ktap::lower {
 
 std::string function_name(uint32_t handler_index, const ssa::EventGroup& group) {
   const schema::Event& first = *group.events.front();
-  const std::string more =
-      group.events.size() > 1 ? fmt::format(" and {} more", group.events.size() - 1) : std::string();
+  const std::string more = group.events.size() > 1
+                               ? fmt::format(" and {} more", group.events.size() - 1)
+                               : std::string();
   return fmt::format("handler {} ({}:{}{})", handler_index, first.system, first.name, more);
 }
 
@@ -23,7 +24,8 @@ Lowered lower_handler(const Handler& handler, uint32_t handler_index, const Worl
                       const ssa::EventGroup& group, const Options& options, Linkage& linkage) {
   KTAP_CHECK(!group.events.empty());
   Attempt attempt(linkage);
-  Lowerer lowerer(world, group, options, handler_index, function_name(handler_index, group), linkage);
+  Lowerer lowerer(world, group, options, handler_index, function_name(handler_index, group),
+                  linkage);
   lowerer.run_filter(handler.filter);
   lowerer.run_handler(handler.function);
   lowerer.finish();

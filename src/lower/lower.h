@@ -1,5 +1,6 @@
-// Closure + frozen world → SSA, for one group of events. By abstract interpretation of the bytecode: a register
-// holds a constant of the world or an SSA value; known functions are inlined; branches on constants vanish.
+// Closure + frozen world → SSA, for one group of events. By abstract interpretation of the
+// bytecode: a register holds a constant of the world or an SSA value; known functions are inlined;
+// branches on constants vanish.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +20,13 @@ namespace ktap::lower {
 
 /// Why a handler does not fit the kernel: the first operation that has no lowering.
 struct Refusal {
-  std::string text;      ///< "a table is built here", "arithmetic on a float"
+  std::string text;  ///< "a table is built here", "arithmetic on a float"
   diag::Span span;
   uint32_t line = 0;
 };
 
-/// A mistake of the script that only shows with the events at hand: no such field, no `retval` in this event.
+/// A mistake of the script that only shows with the events at hand: no such field, no `retval` in
+/// this event.
 struct EventMistake {
   std::string text;                  ///< "sys_enter_close has no field 'filename'"
   std::vector<std::string> choices;  ///< names that exist, for did-you-mean and the list
@@ -33,15 +35,22 @@ struct EventMistake {
   uint32_t line = 0;
 };
 
-/// Where user space takes each argument of an output call from, when the record of its site arrives.
+/// Where user space takes each argument of an output call from, when the record of its site
+/// arrives.
 struct OutputArg {
-  enum class Kind : uint8_t { Record, Constant, EventText, EventTextLine, Table } kind = Kind::Record;
-  uint32_t index = 0;          ///< Record: which of the site's args
-  runtime::Value value;        ///< Constant: the value; Table: the table
+  enum class Kind : uint8_t {
+    Record,
+    Constant,
+    EventText,
+    EventTextLine,
+    Table
+  } kind = Kind::Record;
+  uint32_t index = 0;    ///< Record: which of the site's args
+  runtime::Value value;  ///< Constant: the value; Table: the table
 };
 /// Parallel to Module.sites by Site.user_index, for Print, Printf, PrintHist.
 struct OutputSite {
-  bytecode::Builtin builtin;   ///< Print, Printf, PrintHist
+  bytecode::Builtin builtin;  ///< Print, Printf, PrintHist
   std::vector<OutputArg> args;
 };
 
@@ -50,22 +59,24 @@ struct CaptureArg {
   enum class Kind : uint8_t { Var, Field, UserString } kind = Kind::Var;
   schema::BuiltinVar var = schema::BuiltinVar::Pid;  ///< Var
   uint32_t field = 0;                                ///< Field: index in the event's fields
-  uint32_t address_arg = 0;                          ///< UserString: which earlier arg holds the address
+  uint32_t address_arg = 0;  ///< UserString: which earlier arg holds the address
 };
 struct CaptureSite {
   std::vector<CaptureArg> args;
   bool filter_in_kernel = true;  ///< false: the VM runs the filter on the record
 };
 
-/// What all lowered functions of one run share, beside the module: the runtime objects behind the ids.
+/// What all lowered functions of one run share, beside the module: the runtime objects behind the
+/// ids.
 struct Linkage {
   ssa::Module module;
-  std::vector<runtime::Table*> tables;                  ///< by table id
-  std::vector<const runtime::Cell*> cells;              ///< by shared variable id; null for a global
-  std::vector<int64_t> cell_globals;                    ///< global slot by shared variable id, -1 for a captured one
-  std::vector<OutputSite> outputs;                      ///< by Site.user_index of Print, Printf, PrintHist
-  std::vector<CaptureSite> captures;                    ///< by Site.user_index of Capture
-  std::vector<std::vector<bool>> literal_parts;         ///< by table id, then key part: only literals so far
+  std::vector<runtime::Table*> tables;      ///< by table id
+  std::vector<const runtime::Cell*> cells;  ///< by shared variable id; null for a global
+  std::vector<int64_t> cell_globals;  ///< global slot by shared variable id, -1 for a captured one
+  std::vector<OutputSite> outputs;    ///< by Site.user_index of Print, Printf, PrintHist
+  std::vector<CaptureSite> captures;  ///< by Site.user_index of Capture
+  std::vector<std::vector<bool>>
+      literal_parts;  ///< by table id, then key part: only literals so far
   /// Holds the strings among `outputs`' constants; never collects.
   std::unique_ptr<runtime::Heap> constants = std::make_unique<runtime::Heap>();
 };
@@ -73,24 +84,27 @@ struct Linkage {
 using Lowered = std::variant<ssa::Function, Refusal, EventMistake>;
 
 struct Options {
-  bool timestamps = false;    ///< -T: the first argument of each output and capture site is `ns`
+  bool timestamps = false;  ///< -T: the first argument of each output and capture site is `ns`
 };
 
 /// The handler as kernel code. On a Refusal or EventMistake `linkage` is as before the call.
-Lowered lower_handler(const Handler& handler, uint32_t handler_index, const World& world, const ssa::EventGroup& group,
-                      const Options& options, Linkage& linkage);
+Lowered lower_handler(const Handler& handler, uint32_t handler_index, const World& world,
+                      const ssa::EventGroup& group, const Options& options, Linkage& linkage);
 
-/// Filter and capture for a handler that runs in user space. Never refuses: what the filter needs is captured
-/// when it has no lowering. The captured set: every variable and field that a reachable function may read.
-Lowered lower_capture(const Handler& handler, uint32_t handler_index, const World& world, const ssa::EventGroup& group,
-                      const Options& options, Linkage& linkage);
+/// Filter and capture for a handler that runs in user space. Never refuses: what the filter needs
+/// is captured when it has no lowering. The captured set: every variable and field that a reachable
+/// function may read.
+Lowered lower_capture(const Handler& handler, uint32_t handler_index, const World& world,
+                      const ssa::EventGroup& group, const Options& options, Linkage& linkage);
 
-/// Splits the events that a handler matches into groups that it sees alike: by kind, and among system calls
-/// by the positions and types of the fields that it reads.
+/// Splits the events that a handler matches into groups that it sees alike: by kind, and among
+/// system calls by the positions and types of the fields that it reads.
 std::vector<ssa::EventGroup> group_events(const Handler& handler, const World& world,
-                                          const std::vector<schema::EventPtr>& events, ssa::Module& module);
+                                          const std::vector<schema::EventPtr>& events,
+                                          ssa::Module& module);
 
-/// True when the handler (or its filter) reads anything of the event beyond its name: fields, arguments, argstr.
+/// True when the handler (or its filter) reads anything of the event beyond its name: fields,
+/// arguments, argstr.
 bool reads_event(const ssa::Function& function, const ssa::Module& module);
 
 }  // namespace ktap::lower

@@ -1,5 +1,6 @@
-// Calls: functions of the script are inlined, built-ins that have a kernel form are done here, output calls
-// become sites: the kernel sends what it has to compute, user space adds the rest and renders.
+// Calls: functions of the script are inlined, built-ins that have a kernel form are done here,
+// output calls become sites: the kernel sends what it has to compute, user space adds the rest and
+// renders.
 #include <fmt/format.h>
 
 #include <utility>
@@ -18,9 +19,12 @@ using runtime::Value;
 
 }  // namespace
 
-std::string Lowerer::match_error_text() const { return "'~' matches a string with a glob, got nil and a string"; }
+std::string Lowerer::match_error_text() const {
+  return "'~' matches a string with a glob, got nil and a string";
+}
 
-std::vector<AbstractValue> Lowerer::call(const AbstractValue& callee, std::vector<AbstractValue> args) {
+std::vector<AbstractValue> Lowerer::call(const AbstractValue& callee,
+                                         std::vector<AbstractValue> args) {
   if (callee.is(Kind::Function)) return call_function(callee, std::move(args));
   if (callee.is(Kind::Builtin)) {
     const AbstractValue result = call_builtin(static_cast<Builtin>(callee.integer), args);
@@ -46,13 +50,7 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
       return AbstractValue::nil();
     case Builtin::PrintHist:
     case Builtin::Histogram:
-      if (!args[0].is(Kind::Table)) {
-        refuse_use("a histogram", args[0]);
-      } else if (count > 1 && type_of(args[1]) != ssa::Type::Int) {
-        refuse_use("a number of rows", args[1]);
-      } else {
-        output(Builtin::PrintHist, ssa::SiteKind::PrintHist, args);
-      }
+      histogram(args);
       return AbstractValue::nil();
     case Builtin::Exit:
       request_exit(args);
@@ -60,16 +58,10 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
     case Builtin::Error:
       raise(args[0]);
       return AbstractValue::nil();
+    case Builtin::Assert:
+      return assert_true(args);
     case Builtin::Delete:
-      if (count == 2) {
-        table_delete(args[0], args[1]);
-      } else if (count == 1) {
-        refuse("a whole table is deleted here");
-      } else {
-        AbstractValue key = AbstractValue::of_kind(Kind::Tuple);
-        key.parts.assign(args.begin() + 1, args.end());
-        table_delete(args[0], key);
-      }
+      delete_entry(args);
       return AbstractValue::nil();
     case Builtin::Count:
     case Builtin::InplaceInc:
@@ -96,17 +88,70 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
     case Builtin::Type:
       return type_name_of(args[0]);
     case Builtin::Len:
-      if (args[0].is(Kind::Str) && !args[0].is_word) {
-        return AbstractValue::of(static_cast<int64_t>(args[0].text.size()));
-      }
-      if (args[0].is(Kind::Tuple)) return AbstractValue::of(static_cast<int64_t>(args[0].parts.size()));
-      refuse_use("len()", args[0]);
-      return {};
+      return length(args[0]);
     default:
       break;
   }
   refuse(fmt::format("{}() has no kernel form", info.name));
   return {};
+}
+
+void Lowerer::histogram(const std::vector<AbstractValue>& args) {
+  if (!args[0].is(Kind::Table)) return refuse_use("a histogram", args[0]);
+  if (args.size() > 1 && type_of(args[1]) != ssa::Type::Int) {
+    return refuse_use("a number of rows", args[1]);
+  }
+  output(Builtin::PrintHist, ssa::SiteKind::PrintHist, args);
+}
+
+AbstractValue Lowerer::length(const AbstractValue& value) {
+  if (value.is(Kind::Str) && !value.is_word) {
+    return AbstractValue::of(static_cast<int64_t>(value.text.size()));
+  }
+  if (value.is(Kind::Tuple)) return AbstractValue::of(static_cast<int64_t>(value.parts.size()));
+  refuse_use("len()", value);
+  return {};
+}
+
+/// delete(t, k): a key that is nil is under no entry, which is no error here.
+void Lowerer::delete_entry(const std::vector<AbstractValue>& args) {
+  if (args.size() == 1) return refuse("a whole table is deleted here");
+  AbstractValue key = args[1];
+  if (args.size() > 2) {
+    key = AbstractValue::of_kind(Kind::Tuple);
+    key.parts.assign(args.begin() + 1, args.end());
+  }
+  for (const AbstractValue& part : key.parts) {
+    if (is_maybe(part)) return refuse("a multi-key with a part that may be nil is deleted");
+  }
+  if (key.is(Kind::Nil) && args[0].is(Kind::Table)) return;
+  if (!is_maybe(key)) return table_delete(args[0], key);
+  const ssa::BlockId absent = new_block();
+  const ssa::BlockId present = new_block();
+  branch(op1(ssa::Op::IsNil, ssa::Type::Bool, key.id), absent, present);
+  current_ = present;
+  table_delete(args[0], AbstractValue::ssa(unwrap(key)));
+  if (!stopped()) join({{absent, {}, 0}, {current_, {}, 0}});
+}
+
+/// assert(c[, "text"]) gives c.
+AbstractValue Lowerer::assert_true(const std::vector<AbstractValue>& args) {
+  std::string text = "assertion failed";
+  if (args.size() > 1) {
+    if (!args[1].is(Kind::Str) || args[1].is_word) {
+      refuse_use("assert()", args[1]);
+      return {};
+    }
+    text = args[1].text;
+  }
+  const Truth holds = truth(args[0]);
+  if (holds.known) {
+    if (!holds.value) fail_now(text);
+    return args[0];
+  }
+  fail_when(negate(holds).id, text);
+  if (is_maybe(args[0])) return AbstractValue::ssa(unwrap(args[0]));
+  return args[0].is(Kind::Mixed) ? args[0] : AbstractValue::boolean(true);
 }
 
 AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
@@ -163,7 +208,7 @@ AbstractValue Lowerer::user_string(const std::vector<AbstractValue>& args) {
 
 void Lowerer::request_exit(const std::vector<AbstractValue>& args) {
   AbstractValue status = AbstractValue::of(int64_t{0});
-  if (!args.empty() && !args[0].is(Kind::Nil)) status = args[0];
+  if (!args.empty()) status = args[0];
   if (type_of(status) != ssa::Type::Int) return refuse_use("exit()", status);
   const ssa::ValueId id = to_int(status, "exit()");
   ssa::Inst inst{ssa::Op::RequestExit};
@@ -179,7 +224,7 @@ void Lowerer::raise(const AbstractValue& message) {
   fail_now(message.text);
 }
 
-// ---- output ---------------------------------------------------------------------------------------------------
+// ---- output ----------------------------------------------------------------------------------
 
 ssa::SiteArg Lowerer::site_arg(ssa::ValueId id) const {
   const ssa::Inst& inst = function_[id];
@@ -250,7 +295,8 @@ bool Lowerer::output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& s
     case Kind::Event:
     case Kind::EventText:
     case Kind::EventTextLine:
-      result.kind = arg.is(Kind::EventTextLine) ? OutputArg::Kind::EventTextLine : OutputArg::Kind::EventText;
+      result.kind =
+          arg.is(Kind::EventTextLine) ? OutputArg::Kind::EventTextLine : OutputArg::Kind::EventText;
       site.raw = ssa::RawEvent::Record;
       break;
     case Kind::Ssa:
@@ -288,8 +334,9 @@ Value Lowerer::sample_of(const AbstractValue& value, bool as_nil) {
   }
 }
 
-/// Tries the format on values of the arguments' types: a mistake that is known now is left to the VM to report;
-/// what only nil would break is checked in the kernel. formatted_ gets the arguments after that.
+/// Tries the format on values of the arguments' types: a mistake that is known now is left to the
+/// VM to report; what only nil would break is checked in the kernel. formatted_ gets the arguments
+/// after that.
 bool Lowerer::check_format(const std::vector<AbstractValue>& args) {
   formatted_ = args;
   if (!args[0].is(Kind::Str) || args[0].is_word) {
@@ -299,7 +346,8 @@ bool Lowerer::check_format(const std::vector<AbstractValue>& args) {
   std::string text;
   const auto trial = [&](size_t nil_at) {
     std::vector<Value> values;
-    for (size_t i = 1; i < formatted_.size(); ++i) values.push_back(sample_of(formatted_[i], i == nil_at));
+    for (size_t i = 1; i < formatted_.size(); ++i)
+      values.push_back(sample_of(formatted_[i], i == nil_at));
     std::string out;
     text.clear();
     return runtime::render_format(args[0].text, values.data(), values.size(), out, &text);

@@ -1,4 +1,5 @@
-// What the event gives: variables, fields, e.NAME. Names that an event does not have are the script's mistakes.
+// What the event gives: variables, fields, e.NAME. Names that an event does not have are the
+// script's mistakes.
 #include <fmt/format.h>
 
 #include <utility>
@@ -56,25 +57,22 @@ AbstractValue Lowerer::event_read(const EventRead& read, const std::string& name
     case EventRead::Kind::Object:
       return AbstractValue::of_kind(Kind::Event);
     case EventRead::Kind::Opaque:
-      mistake(fmt::format("field '{}' of {} is '{}', which a script cannot read", name, event().name,
-                          event().fields[read.field].c_type),
-              name, {});
+      mistake({fmt::format("field '{}' of {} is '{}', which a script cannot read", name,
+                           event().name, event().fields[read.field].c_type),
+               {},
+               name,
+               place_.span,
+               place_.line});
       return {};
     case EventRead::Kind::Missing:
       break;
   }
-  mistake(fmt::format("{} has no field '{}'", event().name, name), name, field_names(event()));
+  mistake(missing_name(event(), name, place_));
   return {};
 }
 
 AbstractValue Lowerer::event_var(schema::BuiltinVar var) {
-  const EventRead read = read_variable(event(), var);
-  const std::string name(schema::builtin_var_name(var));
-  if (read.kind == EventRead::Kind::Missing) {
-    mistake(fmt::format("{} gives no '{}'", event().name, name), name, {});
-    return {};
-  }
-  return event_read(read, name);
+  return event_read(read_variable(event(), var), std::string(schema::builtin_var_name(var)));
 }
 
 AbstractValue Lowerer::event_field(const std::string& name, bool or_word) {

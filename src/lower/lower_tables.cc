@@ -1,6 +1,6 @@
-// Tables and shared variables. A table's identity is always known here; one that no handler writes is read at
-// compile time when the key is known. The first use of a written table fixes what its key is made of, later
-// ones must agree, and so must the entries that the main chunk put there.
+// Tables and shared variables. A table's identity is always known here; one that no handler writes
+// is read at compile time when the key is known. The first use of a written table fixes what its
+// key is made of, later ones must agree, and so must the entries that the main chunk put there.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -34,7 +34,8 @@ bool is_key_of(const AbstractValue& key, runtime::Value present) {
     case AbstractValue::Kind::Str:
       return present.type == runtime::Type::String && present.string()->view() == key.text;
     case AbstractValue::Kind::Tuple:
-      if (present.type != runtime::Type::Tuple || present.tuple()->size() != key.parts.size()) return false;
+      if (present.type != runtime::Type::Tuple || present.tuple()->size() != key.parts.size())
+        return false;
       for (size_t i = 0; i < key.parts.size(); ++i) {
         if (!is_key_of(key.parts[i], (*present.tuple())[i])) return false;
       }
@@ -76,8 +77,9 @@ AbstractValue Lowerer::get_index(const AbstractValue& object, const AbstractValu
       }
       return event_member(key.text);
     case Kind::Tuple:
-      if (key.is(Kind::Int) && key.integer >= 1 && static_cast<size_t>(key.integer) <= object.parts.size()) {
-        return object.parts[static_cast<size_t>(key.integer) - 1];
+      if (key.is(Kind::Int)) {
+        const auto part = static_cast<uint64_t>(key.integer) - 1;
+        return part < object.parts.size() ? object.parts[part] : AbstractValue::nil();
       }
       refuse("a part of a multi-key that is not known");
       return {};
@@ -93,7 +95,7 @@ AbstractValue Lowerer::table_get(const AbstractValue& table, const AbstractValue
   if (key.is_constant() && world_.written_tables.count(table.table) == 0) {
     for (const auto& [present, value] : table.table->entries()) {
       if (!is_key_of(key, present)) continue;
-      const std::string name = key.is(Kind::Str) ? fmt::format("{}.{}", table.text, key.text)
+      const std::string name = key.is(Kind::Str)   ? fmt::format("{}.{}", table.text, key.text)
                                : key.is(Kind::Int) ? fmt::format("{}[{}]", table.text, key.integer)
                                                    : table.text + "[…]";
       return AbstractValue::of_world(value, name);
@@ -118,7 +120,8 @@ AbstractValue Lowerer::table_get(const AbstractValue& table, const AbstractValue
   return AbstractValue::ssa(emit(std::move(inst)));
 }
 
-void Lowerer::table_set(const AbstractValue& object, const AbstractValue& at, const AbstractValue& value) {
+void Lowerer::table_set(const AbstractValue& object, const AbstractValue& at,
+                        const AbstractValue& value) {
   if (value.is(Kind::Nil)) {
     table_delete(object, at);
     return;
@@ -138,7 +141,8 @@ void Lowerer::table_set(const AbstractValue& object, const AbstractValue& at, co
   emit(std::move(inst));
 }
 
-void Lowerer::table_add(const AbstractValue& object, const AbstractValue& key, const AbstractValue& value) {
+void Lowerer::table_add(const AbstractValue& object, const AbstractValue& key,
+                        const AbstractValue& value) {
   ssa::Inst inst{ssa::Op::TableAdd};
   const std::optional<int64_t> id = table_access(object, key, inst.operands);
   if (!id) return;
@@ -148,8 +152,8 @@ void Lowerer::table_add(const AbstractValue& object, const AbstractValue& key, c
   emit(std::move(inst));
 }
 
-void Lowerer::table_update(const AbstractValue& object, const AbstractValue& at, const AbstractValue& value,
-                           UpdateOp op) {
+void Lowerer::table_update(const AbstractValue& object, const AbstractValue& at,
+                           const AbstractValue& value, UpdateOp op) {
   AbstractValue key = at;
   if (!sure_key(key)) return;
   if (op == UpdateOp::Concat) return refuse("strings are joined here");
@@ -163,7 +167,8 @@ void Lowerer::table_update(const AbstractValue& object, const AbstractValue& at,
   if (op == UpdateOp::Add || op == UpdateOp::Sub) {
     const runtime::Value one = runtime::Value::of(int64_t{1});
     AbstractValue addend = check_not_nil(value, error_text(one, runtime::Value::nil()));
-    if (op == UpdateOp::Sub) addend = arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), addend);
+    if (op == UpdateOp::Sub)
+      addend = arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), addend);
     if (!stopped()) table_add(object, key, addend);
     return;
   }
@@ -187,14 +192,15 @@ void Lowerer::table_delete(const AbstractValue& object, const AbstractValue& at)
   emit(std::move(inst));
 }
 
-// ---- keys -----------------------------------------------------------------------------------------------------
+// ---- keys ------------------------------------------------------------------------------------
 
 /// Before a write: a key that is nil, or has a nil part, is a run-time error.
 bool Lowerer::sure_key(AbstractValue& key) {
   if (!key.is(Kind::Tuple)) {
     key = check_not_nil(key, "nil cannot be a key");
   } else {
-    for (AbstractValue& part : key.parts) part = check_not_nil(part, "nil cannot be a part of a key");
+    for (AbstractValue& part : key.parts)
+      part = check_not_nil(part, "nil cannot be a part of a key");
   }
   return !stopped();
 }
@@ -258,25 +264,29 @@ std::optional<int64_t> Lowerer::table_id(const AbstractValue& table) {
   }
   for (const auto& entry : table.table->entries()) {
     if (entry.second.type == runtime::Type::Integer) continue;
-    refuse(fmt::format("table {} holds {}", table.text, describe(AbstractValue::of_world(entry.second, ""))));
+    refuse(fmt::format("table {} holds {}", table.text,
+                       describe(AbstractValue::of_world(entry.second, ""))));
     return std::nullopt;
   }
   ssa::TableInfo info;
   info.name = table.text;
-  info.max_entries = table.table->capacity_hint != 0 ? table.table->capacity_hint : limits::kDefaultTableSize;
+  info.max_entries =
+      table.table->capacity_hint != 0 ? table.table->capacity_hint : limits::kDefaultTableSize;
   linkage_.module.tables.push_back(std::move(info));
   linkage_.tables.push_back(table.table);
   linkage_.literal_parts.emplace_back();
   return static_cast<int64_t>(linkage_.tables.size() - 1);
 }
 
-/// The key's parts against what the table has: the first use decides, a literal string fits both kinds.
+/// The key's parts against what the table has: the first use decides, a literal string fits both
+/// kinds.
 bool Lowerer::unify_key(int64_t table, const std::vector<AbstractValue>& parts) {
   ssa::TableInfo& info = linkage_.module.tables[static_cast<size_t>(table)];
   std::vector<bool>& literal = linkage_.literal_parts[static_cast<size_t>(table)];
   const bool is_first = info.key.empty();
   if (!is_first && info.key.size() != parts.size()) {
-    refuse(fmt::format("table {} has keys of {} and of {} parts", info.name, info.key.size(), parts.size()));
+    refuse(fmt::format("table {} has keys of {} and of {} parts", info.name, info.key.size(),
+                       parts.size()));
     return false;
   }
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -309,7 +319,8 @@ bool Lowerer::unify_key(int64_t table, const std::vector<AbstractValue>& parts) 
         refuse(fmt::format("a key of table {} is longer than {} bytes", info.name, have.max_bytes));
         return false;
       }
-    } else if (part.kind == KeyPart::Kind::Bytes && (bytes || (have.kind == KeyPart::Kind::StrId && literal[i]))) {
+    } else if (part.kind == KeyPart::Kind::Bytes &&
+               (bytes || (have.kind == KeyPart::Kind::StrId && literal[i]))) {
       have.max_bytes = bytes ? std::max(have.max_bytes, part.max_bytes) : part.max_bytes;
       have.kind = KeyPart::Kind::Bytes;
       literal[i] = false;
@@ -323,8 +334,8 @@ bool Lowerer::unify_key(int64_t table, const std::vector<AbstractValue>& parts) 
   return true;
 }
 
-/// What the main chunk left in the table has keys of the same make. Literal keys of other handlers are long
-/// enough by then or the table was refused to them.
+/// What the main chunk left in the table has keys of the same make. Literal keys of other handlers
+/// are long enough by then or the table was refused to them.
 bool Lowerer::fits_present_keys(const AbstractValue& table, int64_t id) {
   const std::vector<KeyPart> key = linkage_.module.tables[static_cast<size_t>(id)].key;
   const auto fits = [&](runtime::Value value, const KeyPart& part) {
@@ -356,7 +367,7 @@ bool Lowerer::fits_present_keys(const AbstractValue& table, int64_t id) {
   return true;
 }
 
-// ---- variables ------------------------------------------------------------------------------------------------
+// ---- variables -------------------------------------------------------------------------------
 
 AbstractValue Lowerer::read_cell(const runtime::Cell* cell, const std::string& name) {
   if (world_.assigned_cells.count(cell) == 0) return AbstractValue::of_world(*cell->slot, name);
@@ -369,7 +380,8 @@ AbstractValue Lowerer::read_cell(const runtime::Cell* cell, const std::string& n
 
 AbstractValue Lowerer::read_global(uint32_t slot) {
   if (world_.assigned_globals.count(slot) == 0) {
-    const runtime::Value value = slot < world_.globals->size() ? (*world_.globals)[slot] : runtime::Value::nil();
+    const runtime::Value value =
+        slot < world_.globals->size() ? (*world_.globals)[slot] : runtime::Value::nil();
     return AbstractValue::of_world(value, global_name(slot));
   }
   const std::optional<int64_t> id = global_id(slot);
@@ -380,14 +392,16 @@ AbstractValue Lowerer::read_global(uint32_t slot) {
 }
 
 std::string Lowerer::global_name(uint32_t slot) const {
-  if (world_.global_names && slot < world_.global_names->size()) return (*world_.global_names)[slot];
+  if (world_.global_names && slot < world_.global_names->size())
+    return (*world_.global_names)[slot];
   return fmt::format("global {}", slot);
 }
 
 void Lowerer::write_variable(std::optional<int64_t> id, const AbstractValue& value) {
   if (!id) return;
   if (type_of(value) != ssa::Type::Int) {
-    if (check_word(value)) refuse(fmt::format("{} is assigned to a variable of the main chunk", describe(value)));
+    if (check_word(value))
+      refuse(fmt::format("{} is assigned to a variable of the main chunk", describe(value)));
     return;
   }
   ssa::Inst inst{ssa::Op::CellSet};
@@ -396,11 +410,14 @@ void Lowerer::write_variable(std::optional<int64_t> id, const AbstractValue& val
   emit(std::move(inst));
 }
 
-void Lowerer::write_cell(const runtime::Cell* cell, const std::string& name, const AbstractValue& value) {
+void Lowerer::write_cell(const runtime::Cell* cell, const std::string& name,
+                         const AbstractValue& value) {
   write_variable(cell_id(cell, name), value);
 }
 
-void Lowerer::write_global(uint32_t slot, const AbstractValue& value) { write_variable(global_id(slot), value); }
+void Lowerer::write_global(uint32_t slot, const AbstractValue& value) {
+  write_variable(global_id(slot), value);
+}
 
 void Lowerer::update_variable(std::optional<int64_t> id, UpdateOp op, const AbstractValue& value) {
   if (!id) return;
@@ -411,10 +428,11 @@ void Lowerer::update_variable(std::optional<int64_t> id, UpdateOp op, const Abst
   if (op == UpdateOp::Add || op == UpdateOp::Sub) {
     runtime::Value ignored;
     std::string text;
-    runtime::arith(static_cast<runtime::ArithOp>(op), runtime::Value::of(int64_t{1}), runtime::Value::nil(),
-                   &ignored, &text);
+    runtime::arith(static_cast<runtime::ArithOp>(op), runtime::Value::of(int64_t{1}),
+                   runtime::Value::nil(), &ignored, &text);
     AbstractValue addend = check_not_nil(value, text);
-    if (op == UpdateOp::Sub) addend = arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), addend);
+    if (op == UpdateOp::Sub)
+      addend = arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), addend);
     if (stopped()) return;
     ssa::Inst inst{ssa::Op::CellAdd};
     inst.imm = *id;
@@ -434,21 +452,26 @@ std::optional<int64_t> Lowerer::cell_id(const runtime::Cell* cell, const std::st
 }
 
 std::optional<int64_t> Lowerer::global_id(uint32_t slot) {
-  const runtime::Value present = slot < world_.globals->size() ? (*world_.globals)[slot] : runtime::Value::nil();
-  return variable_id(nullptr, slot, global_name(slot), present, world_.mixed_globals.count(slot) != 0);
+  const runtime::Value present =
+      slot < world_.globals->size() ? (*world_.globals)[slot] : runtime::Value::nil();
+  return variable_id(nullptr, slot, global_name(slot), present,
+                     world_.mixed_globals.count(slot) != 0);
 }
 
-std::optional<int64_t> Lowerer::variable_id(const runtime::Cell* cell, int64_t slot, const std::string& name,
-                                            runtime::Value present, bool mixed) {
+std::optional<int64_t> Lowerer::variable_id(const runtime::Cell* cell, int64_t slot,
+                                            const std::string& name, runtime::Value present,
+                                            bool mixed) {
   for (size_t i = 0; i < linkage_.cells.size(); ++i) {
-    if (linkage_.cells[i] == cell && linkage_.cell_globals[i] == slot) return static_cast<int64_t>(i);
+    if (linkage_.cells[i] == cell && linkage_.cell_globals[i] == slot)
+      return static_cast<int64_t>(i);
   }
   if (mixed) {
     refuse(fmt::format("variable {} may get something else than an integer", name));
     return std::nullopt;
   }
   if (present.type != runtime::Type::Integer && present.type != runtime::Type::SharedCell) {
-    refuse(fmt::format("variable {} holds {}", name, describe(AbstractValue::of_world(present, name))));
+    refuse(fmt::format("variable {} holds {}", name,
+                       describe(AbstractValue::of_world(present, name))));
     return std::nullopt;
   }
   linkage_.module.cells.push_back(name);

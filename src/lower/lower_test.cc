@@ -1,49 +1,476 @@
+// Handlers from source text to SSA: the whole text where its shape matters, the telling line
+// elsewhere; and what is refused, with the reason.
+#include "lower/lower.h"
+
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <iostream>
+#include <string>
+
 #include "lower/test_world.h"
+#include "runtime/string.h"
 
 namespace ktap::lower {
 namespace {
 
-schema::EventPtr read_event() {
-  return syscall_enter("read", 0, {int_field("fd", 4), int_field("buf"), int_field("count")});
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::vector<schema::Field> read_args() {
+  return {int_field("fd", 4, true), int_field("buf"), int_field("count")};
 }
-schema::EventPtr write_event() {
-  return syscall_enter("write", 1, {int_field("fd", 4), int_field("buf"), int_field("count")});
+schema::EventPtr read_event() { return syscall_enter("read", 0, read_args()); }
+schema::EventPtr write_event() { return syscall_enter("write", 1, read_args()); }
+
+/// Of a script's first handler, on one system call, without the line that names the function.
+std::string lowered(const std::string& source) {
+  const std::string text = TestWorld(source).lower({read_event()});
+  return text.compare(0, 9, "function ") == 0 ? text.substr(text.find('\n') + 1) : text;
+}
+/// The same on two, so that probename is not known.
+std::string lowered_on_two(const std::string& source) {
+  return TestWorld(source).lower({read_event(), write_event()});
 }
 
-TEST(Debug, Samples) {
-  for (const char* source : {
-           "trace syscalls:* /probename == 'sys_enter_read' || pid == 3 && tid != 4/ { print(probename) }",
-           "trace syscalls:* /execname ~ \"ba*\" && probename ~ \"sys_enter_*\"/ { print(1) }",
-           "trace syscalls:* /comm == bash/ { print(1) }",
-           "trace syscalls:* /execname == bash/ { print(1) }",
-           "trace syscalls:* { print(args.foo) }",
-           "trace syscalls:* { print(retval) }",
-           "trace syscalls:* { if (e.sc_is_enter) { print(e.sc_nr, e.sc_arg1, arg9) } else { print(e.retval) } }",
-           "trace syscalls:* { var x = 1.5 * pid  print(x)}",
-           "trace syscalls:* { for (i = 1, 3) { print(i) } }",
-           "trace syscalls:* { var t = {} }",
-           "function f(n) { if (n == 0) { return 0 } return f(n - 1) } trace syscalls:* { f(3) }",
-           "var t = {a = 'x'} trace syscalls:* { t[execname] += 1 }",
-           "var t = {} trace syscalls:* { t[pid] += 1 t[execname] += 1 }",
-           "var t = {a = 1} trace syscalls:* { t[execname] += 1  t['zz'] = 3}",
-           "t = {} trace syscalls:* { t[probename] += 1 print(t['sys_enter_read'])}",
-           "c = 0 trace syscalls:* { c = c + 1 c += 2 c *= 3 print(c) }",
-           "trace syscalls:* { printf('%d %s %x\\n', execname, 1, 2) }",
-           "var t = {} trace syscalls:* { printf('%d %s\\n', t[pid], t[pid]) }",
-           "var t = {} trace syscalls:* { print_hist(t) print(t) printf('%s', 'x') exit(3) print(2) }",
-           "var t = {} trace syscalls:* { var x = t[pid] && pid > 3  if (x) { print(1) } }",
-           "var t = {} trace syscalls:* { if (t[pid] < t[tid]) { print(1) } }",
-           "var t = {} trace syscalls:* { if (t[pid] == 5) { print(1) } }",
-           "var t = {} trace syscalls:* { print(t[pid]) t[pid] -= 5 delete(t, 4) t[1] /= pid }",
-           "function f(a) { if (a > 3) { return 1 } elseif (a > 2) { return 'x' } return nil } trace syscalls:* { var x = f(pid) print(pid) if (x) { print(7) } }",
-           "function f(a) { if (a > 3) { return 1, 2 } return 3, 4 } trace syscalls:* { var x, y = f(pid) print(x, y) print(f(tid)) }",
-           "trace syscalls:* { error('boo') }",
-           "var f = print trace syscalls:* { f(e.name, e) print(type(pid), -pid, ~pid, !pid, pid ^ 1) }",
-       }) {
-    std::cout << "---- " << source << "\n" << TestWorld(source).lower({read_event(), write_event()}) << "\n";
+// ---- the world -------------------------------------------------------------------------------
+
+TEST(Lower, CountsByName) {
+  EXPECT_EQ(lowered_on_two("var h = {} trace syscalls:* { h[probename] += 1 }"),
+            "function handler 0 (syscalls:sys_enter_read and 1 more)\n"
+            "b0:\n"
+            "  v0 = EventVar probename : str id\n"
+            "  v1 = ConstInt 1 : int\n"
+            "  TableAdd 0:h v0, v1\n"
+            "  Return\n");
+}
+
+TEST(Lower, NameOfASingleEventIsKnown) {
+  EXPECT_EQ(lowered("var h = {} trace syscalls:* { h[probename] += 1 }"),
+            "b0:\n"
+            "  v0 = ConstStr \"sys_enter_read\" : str id\n"
+            "  v1 = ConstInt 1 : int\n"
+            "  TableAdd 0:h v0, v1\n"
+            "  Return\n");
+}
+
+TEST(Lower, UnassignedVariablesAreConstants) {
+  EXPECT_THAT(lowered("var x = 40 y = 2 trace syscalls:* { print(pid + (x + y)) }"),
+              HasSubstr("ConstInt 42"));
+  TestWorld with_arg("trace syscalls:* /pid == arg[1]/ { print(1) }", {"script", "77"});
+  EXPECT_THAT(with_arg.lower({read_event()}), HasSubstr("ConstInt 77"));
+}
+
+TEST(Lower, DeadBranchesVanish) {
+  const std::string text = lowered(
+      "var verbose = false trace syscalls:* { if (verbose) { print(pid) } else { print(tid) } }");
+  EXPECT_THAT(text, HasSubstr("EventVar tid"));
+  EXPECT_THAT(text, Not(HasSubstr("EventVar pid")));
+}
+
+TEST(Lower, TablesOfTablesResolve) {
+  EXPECT_THAT(lowered("var s = {read = {}} trace syscalls:* { s.read[pid] += 1 }"),
+              HasSubstr("TableAdd 0:s.read v0, v1"));
+}
+
+TEST(Lower, ATableThatAnotherHandlerRebuildsDoesNotResolve) {
+  EXPECT_THAT(
+      lowered("var s = {read = {}} trace syscalls:* { s.read[pid] += 1 } tick-1s { s.read = {} }"),
+      HasSubstr("refused 1: table s may get something else than integers"));
+}
+
+TEST(Lower, AssignedVariablesAreShared) {
+  EXPECT_EQ(lowered("var n = 5 trace syscalls:* { n += args.count n = n * 2 n -= 1 }"),
+            "b0:\n"
+            "  v0 = EventField #3 : int\n"
+            "  CellAdd 0:n v0\n"
+            "  v1 = CellGet 0:n : int\n"
+            "  v2 = ConstInt 2 : int\n"
+            "  v3 = Mul v1, v2 : int\n"
+            "  CellSet 0:n v3\n"
+            "  v4 = ConstInt -1 : int\n"
+            "  CellAdd 0:n v4\n"
+            "  Return\n");
+  EXPECT_THAT(lowered("n = 5 trace syscalls:* { n += 1 }"), HasSubstr("CellAdd 0:n"));
+}
+
+TEST(Lower, SharedVariablesHoldIntegersAlone) {
+  EXPECT_EQ(lowered("var n = 'x' trace syscalls:* { n = 1 }"),
+            "refused 1: variable n holds a string");
+  EXPECT_EQ(lowered("var n = 1 trace syscalls:* { n = execname }"),
+            "refused 1: variable n may get something else than an integer");
+  EXPECT_EQ(lowered("var n = 1 trace syscalls:* { n += 1 } tick-1s { n = nil }"),
+            "refused 1: variable n may get something else than an integer");
+  EXPECT_EQ(lowered("var n = 1 trace syscalls:* { n += 1 } tick-1s { n = n * 1.5 }"),
+            "refused 1: variable n may get something else than an integer");
+  EXPECT_THAT(lowered("var n = 1 trace syscalls:* { n += 1 } trace_end { n = nil }"),
+              HasSubstr("CellAdd"));
+}
+
+TEST(Lower, LinkageNamesTheObjects) {
+  TestWorld w("g = 1 var n = 2 var t = {} trace syscalls:* { g += 1 n += 1 t[1] = 2 }");
+  w.lower({read_event()});
+  ASSERT_EQ(w.linkage.cells.size(), 2u);
+  EXPECT_EQ(w.linkage.cells[0], nullptr);
+  EXPECT_EQ(w.chunk->globals[static_cast<size_t>(w.linkage.cell_globals[0])], "g");
+  EXPECT_EQ(w.linkage.cells[1]->slot->integer, 2);
+  EXPECT_EQ(w.linkage.cell_globals[1], -1);
+  ASSERT_EQ(w.linkage.tables.size(), 1u);
+  EXPECT_TRUE(w.linkage.module.tables[0].is_set);
+  EXPECT_FALSE(w.linkage.module.tables[0].is_read);
+  EXPECT_EQ(w.linkage.module.tables[0].max_entries, 10240u);
+}
+
+// ---- tables ----------------------------------------------------------------------------------
+
+TEST(Lower, KeysOfManyKinds) {
+  TestWorld w("var h = {} trace syscalls:* { h[execname, pid, pid > 1, probename] += 1 }");
+  w.lower({read_event(), write_event()});
+  using K = ssa::KeyPart::Kind;
+  const std::vector<ssa::KeyPart> want = {{K::Bytes, 16}, {K::Int, 8}, {K::Bool, 8}, {K::StrId, 8}};
+  EXPECT_EQ(w.linkage.module.tables.at(0).key, want);
+}
+
+TEST(Lower, ALiteralFitsBothKindsOfStringKeys) {
+  TestWorld w("var h = {} trace syscalls:* { h['sh'] += 1 h[execname] += 1 h['ba'] = 2 }");
+  EXPECT_THAT(w.lower({read_event()}), HasSubstr("TableSet 0:h"));
+  EXPECT_EQ(w.linkage.module.tables.at(0).key.at(0).kind, ssa::KeyPart::Kind::Bytes);
+  EXPECT_EQ(lowered_on_two("var h = {} trace syscalls:* { h[probename] += 1 h[execname] += 1 }"),
+            "refused 1: table h has keys of different kinds");
+  EXPECT_EQ(
+      lowered("var h = {} trace syscalls:* { h[execname] += 1 h['longer than sixteen'] = 1 }"),
+      "refused 1: a key of table h is longer than 16 bytes");
+}
+
+TEST(Lower, KeysMustAgree) {
+  EXPECT_EQ(lowered("var t = {} trace syscalls:* { t[pid] += 1 t[execname] += 1 }"),
+            "refused 1: table t has keys of different kinds");
+  EXPECT_EQ(lowered("var t = {} trace syscalls:* { t[pid] += 1 t[pid, tid] += 1 }"),
+            "refused 1: table t has keys of 1 and of 2 parts");
+  EXPECT_EQ(lowered("var t = {} trace syscalls:* { t[argstr] += 1 }"),
+            "refused 1: argstr as a table key");
+}
+
+TEST(Lower, PresentEntriesMustAgree) {
+  EXPECT_EQ(lowered("var t = {a = 'x'} trace syscalls:* { t[execname] += 1 }"),
+            "refused 1: table t holds a string");
+  EXPECT_EQ(lowered("var t = {a = 1} trace syscalls:* { t[pid] += 1 }"),
+            "refused 1: table t holds keys of another kind");
+  EXPECT_THAT(lowered("var t = {a = 1} trace syscalls:* { t[execname] += 1 }"),
+              HasSubstr("TableAdd"));
+}
+
+TEST(Lower, ConstantTablesFold) {
+  EXPECT_THAT(lowered("var t = {a = 7} trace syscalls:* { print(pid + t.a) }"),
+              HasSubstr("ConstInt 7"));
+  const std::string text =
+      lowered("var t = {a = 7} trace syscalls:* { if (t.b == nil) { print(pid) } }");
+  EXPECT_THAT(text, Not(HasSubstr("TableGet")));
+  EXPECT_THAT(text, HasSubstr("EventVar pid"));
+}
+
+TEST(Lower, ReadingNilIsAnError) {
+  EXPECT_EQ(lowered("var t = {} trace syscalls:* { print(ns - t[tid]) t[tid] = 1 }"),
+            "b0:\n"
+            "  v0 = EventVar ns : int\n"
+            "  v1 = EventVar tid : int\n"
+            "  v2 = TableGet 0:t v1 : int?\n"
+            "  v3 = IsNil v2 : bool\n"
+            "  Branch v3 -> b1, b2\n"
+            "b1:  ; from b0\n"
+            "  Fail \"'-' takes numbers, got an integer and nil\"\n"
+            "b2:  ; from b0\n"
+            "  v4 = Unwrap v2 : int\n"
+            "  v5 = Sub v0, v4 : int\n"
+            "  Emit site 0 v5\n"
+            "  v6 = EventVar tid : int\n"
+            "  v7 = ConstInt 1 : int\n"
+            "  TableSet 0:t v6, v7\n"
+            "  Return\n");
+}
+
+TEST(Lower, ANilTestMakesTheValueSure) {
+  const std::string text = lowered(
+      "var t = {} trace syscalls:* { var s = t[tid] if (s != nil) { print(ns - s) } t[tid] = ns }");
+  EXPECT_THAT(text, HasSubstr("IsNil"));
+  EXPECT_THAT(text, Not(HasSubstr("Fail")));
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { print(1 + (t[tid] || 0)) t[tid] = 1 }"),
+              Not(HasSubstr("Fail")));
+}
+
+TEST(Lower, SettingNilDeletes) {
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { t[tid] = nil }"),
+              HasSubstr("TableDelete 0:t v0"));
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { delete(t, tid) }"),
+              HasSubstr("TableDelete 0:t v0"));
+  EXPECT_EQ(lowered("var t = {} trace syscalls:* { delete(t) }"),
+            "refused 1: a whole table is deleted here");
+}
+
+TEST(Lower, DeletingUnderNilIsNoError) {
+  const std::string text =
+      lowered("var t = {} trace syscalls:* { delete(t, t[5]) t[1] = 2 delete(t, nil) }");
+  EXPECT_THAT(text, HasSubstr("TableDelete 0:t v3"));
+  EXPECT_THAT(text, Not(HasSubstr("Fail")));
+}
+
+TEST(Lower, Asserts) {
+  EXPECT_THAT(lowered("trace syscalls:* { assert(pid > 1, 'low') print(1) }"),
+              HasSubstr("Fail \"low\""));
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { print(assert(t[1]) + 1) t[1] = 1 }"),
+              HasSubstr("Fail \"assertion failed\""));
+}
+
+TEST(Lower, OlderWaysToCount) {
+  for (const char* call :
+       {"count(t, pid)", "inplace_inc(t, pid)", "table_count(t, pid, 1)", "t[pid]++"}) {
+    EXPECT_THAT(lowered(std::string("var t = {} trace syscalls:* { ") + call + " }"),
+                HasSubstr("TableAdd 0:t v0, v1"))
+        << call;
+  }
+}
+
+TEST(Lower, OtherUpdatesReadThenWrite) {
+  const std::string text = lowered("var t = {} trace syscalls:* { t[1] *= pid }");
+  EXPECT_THAT(text, HasSubstr("Fail \"'*' takes numbers, got nil and an integer\""));
+  EXPECT_THAT(text, HasSubstr("TableSet"));
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { t[1] |= pid }"),
+              HasSubstr("refused 1: an atomic bit operation"));
+}
+
+TEST(Lower, AStringThatMayBeNilAsKey) {
+  const std::string text = lowered("var t = {} trace syscalls:* { t[user_string(args.buf)] += 1 }");
+  EXPECT_THAT(text, HasSubstr("UserString max 256 v0 : str? bytes 256"));
+  EXPECT_THAT(text, HasSubstr("Fail \"nil cannot be a key\""));
+}
+
+// ---- arithmetic, comparison, flow ------------------------------------------------------------
+
+TEST(Lower, DivisionIsChecked) {
+  EXPECT_THAT(lowered("trace syscalls:* { print(10 / pid) }"),
+              HasSubstr("Fail \"division by zero\""));
+  EXPECT_THAT(lowered("trace syscalls:* { print(pid % 7) }"), Not(HasSubstr("Fail")));
+  EXPECT_EQ(lowered("var zero = 0 trace syscalls:* { print(pid) print(pid / zero) print(tid) }"),
+            "b0:\n"
+            "  v0 = EventVar pid : int\n"
+            "  Emit site 0 v0\n"
+            "  v1 = EventVar pid : int\n"
+            "  Fail \"division by zero\"\n");
+}
+
+TEST(Lower, ComparesAcrossTypes) {
+  EXPECT_THAT(lowered("trace syscalls:* { if (pid == 'x') { print(1) } }"), Not(HasSubstr("Emit")));
+  EXPECT_THAT(lowered("trace syscalls:* { if (pid != nil) { print(1) } }"), HasSubstr("Emit"));
+  EXPECT_THAT(lowered("trace syscalls:* { if (execname == 'sh') { print(1) } }"),
+              HasSubstr("StrEq"));
+  EXPECT_THAT(
+      lowered("trace syscalls:* { if (execname == 'a name too long for it') { print(1) } }"),
+      Not(HasSubstr("Emit")));
+  EXPECT_THAT(lowered("trace syscalls:* { if (execname < 'sh') { print(1) } }"),
+              HasSubstr("refused 1: a comparison by size on a string"));
+  EXPECT_THAT(lowered("trace syscalls:* { if (pid) { print(1) } if (execname) { print(2) } }"),
+              Not(HasSubstr("Branch")));
+}
+
+TEST(Lower, Globs) {
+  EXPECT_THAT(lowered("trace syscalls:* /execname ~ 'ba*'/ { print(1) }"),
+              HasSubstr("StrGlob \"ba*\""));
+  EXPECT_THAT(lowered("trace syscalls:* /execname ~ '*a*'/ { print(1) }"),
+              HasSubstr("StrGlob \"*a*\""));
+  EXPECT_THAT(lowered("trace syscalls:* /execname ~ '**sh'/ { print(1) }"),
+              HasSubstr("StrGlob \"*sh\""));
+  EXPECT_THAT(lowered("trace syscalls:* /execname ~ 'bash'/ { print(1) }"), HasSubstr("StrEq"));
+  EXPECT_THAT(lowered("trace syscalls:* /execname ~ '*'/ { print(1) }"), Not(HasSubstr("Branch")));
+  EXPECT_THAT(lowered("trace syscalls:* /execname ~ 'b?sh'/ { print(1) }"),
+              HasSubstr("refused 1: a glob that is more"));
+  EXPECT_THAT(lowered("trace syscalls:* /probename ~ '*_{read,write}'/ { print(1) }"),
+              HasSubstr("Emit"));
+  EXPECT_THAT(lowered_on_two("trace syscalls:* /probename ~ '*_{read,write}'/ { print(1) }"),
+              Not(HasSubstr("Branch")));
+  EXPECT_THAT(lowered_on_two("trace syscalls:* /probename ~ '*_read'/ { print(1) }"),
+              HasSubstr("refused 1: a glob match on probename that differs"));
+}
+
+TEST(Lower, CallsAreInlined) {
+  EXPECT_EQ(lowered("function most(a, b) { if (a > b) { return a } return b } trace syscalls:* { "
+                    "print(most(pid, 9)) }"),
+            "b0:\n"
+            "  v0 = EventVar pid : int\n"
+            "  v1 = ConstInt 9 : int\n"
+            "  v2 = Lt v1, v0 : bool\n"
+            "  Branch v2 -> b1, b2\n"
+            "b1:  ; from b0\n"
+            "  Jump -> b3\n"
+            "b2:  ; from b0\n"
+            "  v3 = ConstInt 9 : int\n"
+            "  Jump -> b3\n"
+            "b3:  ; from b1, b2\n"
+            "  v4 = Phi v0, v3 : int\n"
+            "  Emit site 0 v4\n"
+            "  Return\n");
+  EXPECT_THAT(
+      lowered("function inc(t, k) { t[k] += 1 } var c = {} trace syscalls:* { inc(c, pid) }"),
+      HasSubstr("TableAdd 0:c"));
+  EXPECT_THAT(lowered("var put = print trace syscalls:* { put(pid) }"), HasSubstr("Emit"));
+  EXPECT_THAT(lowered("trace syscalls:* { var f = function (x) { return x + 1 } print(f(pid)) }"),
+              HasSubstr("Add"));
+}
+
+TEST(Lower, ResultsOfDifferentTypesAreRefusedWhereUsed) {
+  const std::string f =
+      "function f(a) { if (a > 3) { return 1 } elseif (a > 2) { return 'x' } return nil } ";
+  EXPECT_THAT(lowered(f + "trace syscalls:* { if (f(pid)) { print(1) } }"), HasSubstr("Emit"));
+  EXPECT_EQ(lowered(f + "trace syscalls:* { print(f(pid)) }"),
+            "refused 1: an integer or a string or nil is printed");
+  EXPECT_THAT(lowered("function g(a) { if (a > 3) { return 1 } return nil } trace syscalls:* { "
+                      "print(g(pid)) }"),
+              HasSubstr(": int?"));
+}
+
+TEST(Lower, RefusesWithReasons) {
+  const struct {
+    const char* body;
+    const char* reason;
+  } cases[] = {
+      {"var x = pid * 1.5", "arithmetic on a float"},
+      {"for (i = 1, 3) { print(i) }", "a loop"},
+      {"while (pid) { print(1) }", "a loop"},
+      {"for (k, v in pairs(t)) { print(k) }", "a loop over a table"},
+      {"var x = {}", "a table is built here"},
+      {"print('a' .. pid)", "strings are joined here"},
+      {"print(len(t))", "len() on a table"},
+      {"t[pid] = execname", "a string is stored in a table"},
+      {"print(tostring(pid))", "tostring() has no kernel form"},
+      {"if (argstr == 'x') { print(1) }", "a comparison with argstr"},
+      {"print(strftime('%s', ns))", "strftime() has no kernel form"},
+      {"var v = pid print(function () { v = 1 })",
+       "a function is made here that captures a local variable"},
+      {"print(nil + pid)", "arithmetic on nil"},
+      {"t.x.y = 1", "an index on an integer that may be nil"},
+      {"t[2]()", "a call on an integer that may be nil"},
+      {"printf(fmt, execname)", "'%d' takes an integer, argument 1 is a string"},
+      {"printf(execname)", "a printf format on a string"},
+  };
+  for (const auto& c : cases) {
+    const std::string source = std::string("var t = {}\nvar fmt = '%d'\n\n") +
+                               "trace syscalls:* {\n" + c.body + "\nt[1] += 1 }";
+    EXPECT_EQ(lowered(source).substr(0, 11), "refused 5: ") << c.body;
+    EXPECT_THAT(lowered(source), HasSubstr(c.reason)) << c.body;
+  }
+}
+
+TEST(Lower, RecursionIsRefusedWhereItIs) {
+  EXPECT_EQ(lowered("function rec(n) {\n return rec(n - 1) + 1 }\ntrace syscalls:* { rec(3) }"),
+            "refused 2: a function that calls itself");
+}
+
+TEST(Lower, ARefusalLeavesNothingBehind) {
+  TestWorld w(
+      "var t = {} var n = 0 trace syscalls:* { t[pid] += 1 n += 1 print(pid) print(1.5 * pid) }");
+  const size_t names = 1;
+  EXPECT_THAT(w.lower({read_event()}), HasSubstr("refused"));
+  EXPECT_TRUE(w.linkage.tables.empty());
+  EXPECT_TRUE(w.linkage.cells.empty());
+  EXPECT_TRUE(w.linkage.outputs.empty());
+  EXPECT_TRUE(w.linkage.module.tables.empty());
+  EXPECT_TRUE(w.linkage.module.sites.empty());
+  EXPECT_TRUE(w.linkage.module.failures.empty());
+  EXPECT_EQ(w.linkage.module.strings.size(), names);
+}
+
+// ---- events ----------------------------------------------------------------------------------
+
+TEST(Lower, MembersOfTheEvent) {
+  const std::string body =
+      "if (e.sc_is_enter) { print(e.sc_nr, e.sc_arg1, arg2, arg9, e.name) } else { print(e.retval, "
+      "retval, arg1) }";
+  EXPECT_EQ(lowered("trace syscalls:* { " + body + " }"),
+            "b0:\n"
+            "  v0 = EventField #0 : int\n"
+            "  v1 = EventField #1 : int\n"
+            "  v2 = EventField #2 : int\n"
+            "  Emit site 0 v0, v1, v2\n"
+            "  Return\n");
+  const std::string on_exit = TestWorld("trace 'syscalls:*' function (e) { " + body + " }")
+                                  .lower({syscall_exit("read", 0)});
+  EXPECT_THAT(on_exit, HasSubstr("v0 = EventField #1 : int\n"));
+}
+
+TEST(Lower, FieldsOfTracepoints) {
+  const std::string text =
+      TestWorld("trace sched:* /prev_comm == bash/ { print(args.prev_pid, arg3, args.next_comm) }")
+          .lower({sched_switch()});
+  EXPECT_THAT(text, HasSubstr("EventField #0 : str bytes 16"));
+  EXPECT_THAT(text, HasSubstr("ConstStr \"bash\""));
+  EXPECT_THAT(text, HasSubstr("EventField #1 : int"));
+  EXPECT_THAT(text, HasSubstr("EventField #3 : int"));
+}
+
+TEST(Lower, NamesThatTheEventDoesNotHave) {
+  EXPECT_EQ(lowered("trace syscalls:* { print(args.foo) }"),
+            "mistake 1: sys_enter_read has no field 'foo'");
+  EXPECT_EQ(lowered("trace syscalls:* { print(e.foo) }"),
+            "mistake 1: sys_enter_read has no field 'foo'");
+  EXPECT_EQ(lowered("trace syscalls:* { print(retval) }"),
+            "mistake 1: sys_enter_read gives no 'retval'");
+  EXPECT_EQ(lowered("trace syscalls:* /comm == bash/ { print(1) }"),
+            "mistake 1: sys_enter_read has no field 'comm'");
+  EXPECT_EQ(TestWorld("trace sched:* { print(args.set) }").lower({sched_switch()}),
+            "mistake 1: field 'set' of sched_switch is 'struct set', which a script cannot read");
+}
+
+// ---- output ----------------------------------------------------------------------------------
+
+TEST(Lower, OutputArguments) {
+  TestWorld w(
+      "var t = {} trace syscalls:* { print(cpu, 'x', execname, argstr, t, e.tostring(), t[1]) t[1] "
+      "= 1 }");
+  EXPECT_THAT(w.lower({read_event()}), HasSubstr("Emit site 0 v0, v1, v3"));
+  const ssa::Site& site = w.linkage.module.sites.at(0);
+  EXPECT_EQ(site.kind, ssa::SiteKind::Print);
+  EXPECT_EQ(site.raw, ssa::RawEvent::Record);
+  EXPECT_EQ(site.args.size(), 3u);
+  const OutputSite& out = w.linkage.outputs.at(site.user_index);
+  using K = OutputArg::Kind;
+  const std::vector<K> want = {K::Record, K::Constant,      K::Record, K::EventText,
+                               K::Table,  K::EventTextLine, K::Record};
+  ASSERT_EQ(out.args.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i) EXPECT_EQ(out.args[i].kind, want[i]) << i;
+  EXPECT_EQ(out.args[1].value.string()->view(), "x");
+  EXPECT_EQ(out.args[2].index, 1u);
+  EXPECT_EQ(out.args[6].index, 2u);
+}
+
+TEST(Lower, Timestamps) {
+  TestWorld w("trace syscalls:* { print(pid) }");
+  w.options.timestamps = true;
+  EXPECT_THAT(w.lower({read_event()}), HasSubstr("Emit site 0 v1, v0"));
+  EXPECT_EQ(w.linkage.outputs.at(0).args.at(0).index, 1u);
+}
+
+TEST(Lower, PrintfChecksWhatOnlyNilWouldBreak) {
+  const std::string text =
+      lowered("var t = {} trace syscalls:* { printf('%d %s', t[1], t[2]) t[1] = 1 }");
+  EXPECT_THAT(text, HasSubstr("Fail \"'%d' takes an integer, argument 1 is nil\""));
+  EXPECT_THAT(text, HasSubstr("Emit site 0 v5, v3"));
+}
+
+TEST(Lower, ExitEndsTheRun) {
+  EXPECT_EQ(lowered("trace syscalls:* { exit(3) print(1) }"),
+            "b0:\n  v0 = ConstInt 3 : int\n  RequestExit v0\n  Return\n");
+}
+
+TEST(Lower, ReadsEvent) {
+  const struct {
+    const char* source;
+    bool reads;
+  } cases[] = {{"trace syscalls:* { print(probename, pid) }", false},
+               {"trace syscalls:* { print(argstr) }", true},
+               {"trace syscalls:* { print(args.fd) }", true},
+               {"trace syscalls:* /args.fd == 1/ { print(1) }", true}};
+  for (const auto& c : cases) {
+    TestWorld w(c.source);
+    w.lower({read_event()});
+    EXPECT_EQ(reads_event(*w.function, w.linkage.module), c.reads) << c.source;
   }
 }
 

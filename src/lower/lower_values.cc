@@ -1,6 +1,7 @@
-// Arithmetic, comparison and truth on abstract values: folded where both sides are known, checked for nil where
-// they may be, refused where the types cannot be right (the VM then reports the script's mistake). The texts of
-// run-time errors are the runtime's own, found by doing the same operation on values of the same types.
+// Arithmetic, comparison and truth on abstract values: folded where both sides are known, checked
+// for nil where they may be, refused where the types cannot be right (the VM then reports the
+// script's mistake). The texts of run-time errors are the runtime's own, found by doing the same
+// operation on values of the same types.
 #include <fmt/format.h>
 
 #include <utility>
@@ -42,12 +43,13 @@ ArithOp arith_op(ssa::Op op) {
   }
 }
 
-/// An integer, or nil: stands for a value of that type in an operation that is done for its error text.
+/// An integer, or nil: stands for a value of that type in an operation that is done for its error
+/// text.
 Value sample(bool is_nil) { return is_nil ? Value::nil() : Value::of(int64_t{1}); }
 
 }  // namespace
 
-// ---- constants and helpers ------------------------------------------------------------------------------------
+// ---- constants and helpers -------------------------------------------------------------------
 
 ssa::ValueId Lowerer::const_int(int64_t value) {
   ssa::Inst inst{ssa::Op::ConstInt, ssa::Type::Int};
@@ -148,7 +150,7 @@ std::string Lowerer::describe(const AbstractValue& value) const {
 /// A bare name of a filter that the event does not have, used as a value: the name is wrong.
 bool Lowerer::check_word(const AbstractValue& value) {
   if (!value.is_word) return true;
-  mistake(fmt::format("{} has no field '{}'", event().name, value.text), value.text, field_names(event()));
+  mistake(missing_name(event(), value.text, place_));
   return false;
 }
 
@@ -156,7 +158,7 @@ void Lowerer::refuse_use(const std::string& what, const AbstractValue& value) {
   if (check_word(value)) refuse(fmt::format("{} on {}", what, describe(value)));
 }
 
-// ---- run-time errors ------------------------------------------------------------------------------------------
+// ---- run-time errors -------------------------------------------------------------------------
 
 int64_t Lowerer::failure(const std::string& text) {
   auto& failures = linkage_.module.failures;
@@ -211,9 +213,10 @@ ssa::ValueId Lowerer::to_int(const AbstractValue& value, const std::string& what
   return const_int(0);
 }
 
-// ---- arithmetic -----------------------------------------------------------------------------------------------
+// ---- arithmetic ------------------------------------------------------------------------------
 
-/// Both operands as sure integers, with the checks for nil that the machine must do. False after a refusal.
+/// Both operands as sure integers, with the checks for nil that the machine must do. False after a
+/// refusal.
 bool Lowerer::sure_operands(AbstractValue& a, AbstractValue& b, const std::string& what,
                             const std::function<std::string(bool, bool)>& error_text) {
   for (const AbstractValue* v : {&a, &b}) {
@@ -238,7 +241,8 @@ bool Lowerer::sure_operands(AbstractValue& a, AbstractValue& b, const std::strin
   return !stopped();
 }
 
-AbstractValue Lowerer::arithmetic(ssa::Op op, const AbstractValue& left, const AbstractValue& right) {
+AbstractValue Lowerer::arithmetic(ssa::Op op, const AbstractValue& left,
+                                  const AbstractValue& right) {
   if (left.is(Kind::Int) && right.is(Kind::Int)) {
     return AbstractValue::of(*ssa::fold(op, left.integer, right.integer));
   }
@@ -300,7 +304,7 @@ AbstractValue Lowerer::divide(ssa::Op op, const AbstractValue& left, const Abstr
   return AbstractValue::ssa(op2(op, ssa::Type::Int, x, y));
 }
 
-// ---- truth and comparison -------------------------------------------------------------------------------------
+// ---- truth and comparison --------------------------------------------------------------------
 
 /// Only nil and false are false. Never ends the block.
 Lowerer::Truth Lowerer::truth(const AbstractValue& value) {
@@ -330,7 +334,9 @@ Lowerer::Truth Lowerer::truth(const AbstractValue& value) {
   return Truth::of(op1(ssa::Op::Not, ssa::Type::Bool, is_nil));
 }
 
-ssa::ValueId Lowerer::truth_id(Truth truth) { return truth.known ? const_bool(truth.value) : truth.id; }
+ssa::ValueId Lowerer::truth_id(Truth truth) {
+  return truth.known ? const_bool(truth.value) : truth.id;
+}
 
 Lowerer::Truth Lowerer::negate(Truth truth) {
   if (truth.known) return Truth::of(!truth.value);
@@ -348,7 +354,8 @@ Lowerer::Truth Lowerer::equals(const AbstractValue& a, const AbstractValue& b) {
       check_word(*v);
       return Truth::of(false);
     }
-    if (v->is(Kind::Undefined) || v->is(Kind::Mixed) || v->is(Kind::EventText) || v->is(Kind::EventTextLine)) {
+    if (v->is(Kind::Undefined) || v->is(Kind::Mixed) || v->is(Kind::EventText) ||
+        v->is(Kind::EventTextLine)) {
       refuse("a comparison with " + describe(*v));
       return Truth::of(false);
     }
@@ -411,7 +418,8 @@ Lowerer::Truth Lowerer::equals_string(const AbstractValue& a, const AbstractValu
   }
   // A literal that is longer than the other side can be.
   for (const auto& [text, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
-    if (text->is(Kind::Str) && other->is(Kind::Ssa) && function_[other->id].str_kind == ssa::StrKind::Bytes &&
+    if (text->is(Kind::Str) && other->is(Kind::Ssa) &&
+        function_[other->id].str_kind == ssa::StrKind::Bytes &&
         text->text.size() > function_[other->id].max_bytes) {
       return Truth::of(false);
     }
@@ -490,7 +498,8 @@ Lowerer::Truth Lowerer::match_name(const AbstractValue& text, const std::string&
   if (function_[text.id].op == ssa::Op::EventVar) {
     const bool first = glob_match(pattern, group_.events.front()->name);
     bool agree = true;
-    for (const schema::EventPtr& e : group_.events) agree = agree && glob_match(pattern, e->name) == first;
+    for (const schema::EventPtr& e : group_.events)
+      agree = agree && glob_match(pattern, e->name) == first;
     if (agree) return Truth::of(first);
   }
   refuse("a glob match on probename that differs among the events");

@@ -1,5 +1,5 @@
-// Walking the bytecode: instructions in order, since jumps go forward only; where ways meet, registers that differ
-// become phis. See lowerer.h.
+// Walking the bytecode: instructions in order, since jumps go forward only; where ways meet,
+// registers that differ become phis. See lowerer.h.
 #include "lower/lowerer.h"
 
 #include <fmt/format.h>
@@ -16,13 +16,37 @@ namespace {
 using bytecode::Insn;
 using bytecode::Op;
 
-constexpr size_t kMaxValues = 20000;    // guessed: far over any real handler, quick to compile still
+constexpr size_t kMaxValues = 20000;  // guessed: far over any real handler, quick to compile still
 constexpr size_t kMaxInlineDepth = 20;  // guessed
+
+/// Why an instruction has no kernel form at all; null for the others.
+const char* never_in_kernel(Op op) {
+  switch (op) {
+    case Op::NewTable:
+    case Op::SetList:
+      return "a table is built here";
+    case Op::ForPrep:
+    case Op::ForLoop:
+      return "a loop";
+    case Op::IterPrep:
+    case Op::IterNext:
+      return "a loop over a table";
+    case Op::Concat:
+      return "strings are joined here";
+    case Op::Register:
+      return "a handler is registered here";
+    case Op::AggAdd:
+    case Op::AggAddVar:
+      return "an aggregate";
+    default:
+      return nullptr;
+  }
+}
 
 }  // namespace
 
-Lowerer::Lowerer(const World& world, const ssa::EventGroup& group, const Options& options, uint32_t handler,
-                 std::string name, Linkage& linkage)
+Lowerer::Lowerer(const World& world, const ssa::EventGroup& group, const Options& options,
+                 uint32_t handler, std::string name, Linkage& linkage)
     : world_(world), group_(group), options_(options), handler_(handler), linkage_(linkage) {
   function_.name = std::move(name);
   current_ = new_block();
@@ -38,8 +62,8 @@ void Lowerer::refuse(std::string text) {
   if (!stop_) stop_ = Refusal{std::move(text), place_.span, place_.line};
 }
 
-void Lowerer::mistake(std::string text, std::string word, std::vector<std::string> choices) {
-  if (!stop_) stop_ = EventMistake{std::move(text), std::move(choices), std::move(word), place_.span, place_.line};
+void Lowerer::mistake(EventMistake mistake) {
+  if (!stop_) stop_ = std::move(mistake);
 }
 
 ssa::BlockId Lowerer::new_block() {
@@ -103,9 +127,10 @@ void Lowerer::finish() {
   current_ = {};
 }
 
-// ---- functions ------------------------------------------------------------------------------------------------
+// ---- functions -------------------------------------------------------------------------------
 
-std::vector<AbstractValue> Lowerer::call_function(const AbstractValue& callee, std::vector<AbstractValue> args) {
+std::vector<AbstractValue> Lowerer::call_function(const AbstractValue& callee,
+                                                  std::vector<AbstractValue> args) {
   if (std::find(calls_.begin(), calls_.end(), callee.function) != calls_.end()) {
     refuse("a function that calls itself");
     return {};
@@ -117,7 +142,8 @@ std::vector<AbstractValue> Lowerer::call_function(const AbstractValue& callee, s
   Frame frame;
   frame.function = callee.function;
   frame.cells = callee.cells;
-  frame.registers.resize(std::max<size_t>(callee.function->register_count, callee.function->param_count));
+  frame.registers.resize(
+      std::max<size_t>(callee.function->register_count, callee.function->param_count));
   for (size_t i = 0; i < callee.function->param_count; ++i) {
     frame.registers[i] = i < args.size() ? args[i] : AbstractValue::nil();
   }
@@ -185,19 +211,40 @@ AbstractValue Lowerer::constant(const Frame& frame, size_t k) const {
 void Lowerer::step(Frame& frame, size_t pc) {
   const Insn insn = frame.function->code[pc];
   switch (insn.op()) {
-    case Op::LoadNil: case Op::LoadBool: case Op::LoadInt: case Op::LoadK: case Op::LoadBuiltin: case Op::Move:
-    case Op::GetGlobal: case Op::SetGlobal: case Op::UpdateGlobal: case Op::GetUpval: case Op::SetUpval:
-    case Op::UpdateUpval: case Op::EventVar: case Op::EventField: case Op::EventWord: case Op::Closure:
+    case Op::LoadNil:
+    case Op::LoadBool:
+    case Op::LoadInt:
+    case Op::LoadK:
+    case Op::LoadBuiltin:
+    case Op::Move:
+    case Op::GetGlobal:
+    case Op::SetGlobal:
+    case Op::UpdateGlobal:
+    case Op::GetUpval:
+    case Op::SetUpval:
+    case Op::UpdateUpval:
+    case Op::EventVar:
+    case Op::EventField:
+    case Op::EventWord:
+    case Op::Closure:
       step_move(frame, insn);
       break;
-    case Op::GetIndex: case Op::GetField: case Op::SetIndex: case Op::SetField: case Op::UpdateIndex:
+    case Op::GetIndex:
+    case Op::GetField:
+    case Op::SetIndex:
+    case Op::SetField:
+    case Op::UpdateIndex:
     case Op::Tuple:
       step_table(frame, insn);
       break;
     case Op::Jmp:
       go(frame, pc, static_cast<size_t>(static_cast<int64_t>(pc) + 1 + insn.j()));
       break;
-    case Op::Test: case Op::TestEq: case Op::TestLt: case Op::TestLe: case Op::TestEqK:
+    case Op::Test:
+    case Op::TestEq:
+    case Op::TestLt:
+    case Op::TestLe:
+    case Op::TestEqK:
       step_test(frame, insn, pc);
       break;
     case Op::Call:
@@ -207,27 +254,12 @@ void Lowerer::step(Frame& frame, size_t pc) {
       break;
     case Op::Close:
       break;
-    case Op::NewTable:
-    case Op::SetList:
-      refuse("a table is built here");
-      break;
-    case Op::ForPrep: case Op::ForLoop:
-      refuse("a loop");
-      break;
-    case Op::IterPrep: case Op::IterNext:
-      refuse("a loop over a table");
-      break;
-    case Op::Concat:
-      refuse("strings are joined here");
-      break;
-    case Op::Register:
-      refuse("a handler is registered here");
-      break;
-    case Op::AggAdd: case Op::AggAddVar:
-      refuse("an aggregate");
-      break;
     default:
-      step_compute(frame, insn);
+      if (const char* reason = never_in_kernel(insn.op())) {
+        refuse(reason);
+      } else {
+        step_compute(frame, insn);
+      }
       break;
   }
 }
@@ -263,7 +295,8 @@ void Lowerer::step_move(Frame& frame, Insn insn) {
       write_global(insn.d(), reg(frame, a));
       break;
     case Op::UpdateGlobal:
-      update_variable(global_id(insn.a()), static_cast<bytecode::UpdateOp>(insn.c()), reg(frame, insn.b()));
+      update_variable(global_id(insn.a()), static_cast<bytecode::UpdateOp>(insn.c()),
+                      reg(frame, insn.b()));
       break;
     case Op::GetUpval:
       reg(frame, a) = read_cell(frame.cells[insn.b()], frame.function->upvalues[insn.b()].name);
@@ -302,10 +335,12 @@ void Lowerer::step_table(Frame& frame, Insn insn) {
   const AbstractValue a = reg(frame, insn.a());
   switch (insn.op()) {
     case Op::GetIndex:
-      reg(frame, insn.a()) = get_index(AbstractValue(reg(frame, insn.b())), AbstractValue(reg(frame, insn.c())));
+      reg(frame, insn.a()) =
+          get_index(AbstractValue(reg(frame, insn.b())), AbstractValue(reg(frame, insn.c())));
       break;
     case Op::GetField:
-      reg(frame, insn.a()) = get_index(AbstractValue(reg(frame, insn.b())), constant(frame, insn.c()));
+      reg(frame, insn.a()) =
+          get_index(AbstractValue(reg(frame, insn.b())), constant(frame, insn.c()));
       break;
     case Op::SetIndex:
       table_set(a, AbstractValue(reg(frame, insn.b())), AbstractValue(reg(frame, insn.c())));
@@ -314,7 +349,8 @@ void Lowerer::step_table(Frame& frame, Insn insn) {
       table_set(a, constant(frame, insn.b()), AbstractValue(reg(frame, insn.c())));
       break;
     case Op::UpdateIndex:
-      table_update(a, AbstractValue(reg(frame, insn.b())), AbstractValue(reg(frame, insn.b() + size_t{1})),
+      table_update(a, AbstractValue(reg(frame, insn.b())),
+                   AbstractValue(reg(frame, insn.b() + size_t{1})),
                    static_cast<bytecode::UpdateOp>(insn.c()));
       break;
     default: {  // Tuple
@@ -332,13 +368,16 @@ void Lowerer::step_compute(Frame& frame, Insn insn) {
   const AbstractValue c = has_constant ? constant(frame, insn.c()) : reg(frame, insn.c());
   AbstractValue value;
   switch (insn.op()) {
-    case Op::Add: case Op::AddK:
+    case Op::Add:
+    case Op::AddK:
       value = arithmetic(ssa::Op::Add, b, c);
       break;
-    case Op::Sub: case Op::SubK:
+    case Op::Sub:
+    case Op::SubK:
       value = arithmetic(ssa::Op::Sub, b, c);
       break;
-    case Op::Mul: case Op::MulK:
+    case Op::Mul:
+    case Op::MulK:
       value = arithmetic(ssa::Op::Mul, b, c);
       break;
     case Op::Div:
@@ -413,7 +452,8 @@ void Lowerer::step_test(Frame& frame, Insn insn, size_t pc) {
   // What each side knows now.
   std::vector<AbstractValue> when_true = frame.registers;
   std::vector<AbstractValue> when_false = frame.registers;
-  if (insn.op() == Op::Test || (b.is(Kind::Nil) && insn.op() != Op::TestLt && insn.op() != Op::TestLe)) {
+  if (insn.op() == Op::Test ||
+      (b.is(Kind::Nil) && insn.op() != Op::TestLt && insn.op() != Op::TestLe)) {
     const bool nil_test = insn.op() != Op::Test;
     if (a.is(Kind::Ssa) && is_maybe(a)) {
       const ssa::BlockId there = nil_test ? no : yes;
@@ -432,7 +472,8 @@ void Lowerer::step_test(Frame& frame, Insn insn, size_t pc) {
   current_ = wants ? yes : no;
 }
 
-void Lowerer::replace(std::vector<AbstractValue>& registers, const AbstractValue& old, const AbstractValue& now) {
+void Lowerer::replace(std::vector<AbstractValue>& registers, const AbstractValue& old,
+                      const AbstractValue& now) {
   for (AbstractValue& r : registers) {
     if (same(r, old)) r = now;
   }
@@ -464,7 +505,7 @@ void Lowerer::step_return(Frame& frame, Insn insn) {
   if (insn.c() == 0) frame.top = a + results.size();
 }
 
-// ---- joins ----------------------------------------------------------------------------------------------------
+// ---- joins -----------------------------------------------------------------------------------
 
 std::vector<AbstractValue> Lowerer::join(std::vector<Edge> edges) {
   if (edges.size() == 1) {
@@ -485,7 +526,8 @@ std::vector<AbstractValue> Lowerer::join(std::vector<Edge> edges) {
   return joined;
 }
 
-AbstractValue Lowerer::join_values(const std::vector<Edge>& edges, size_t index, ssa::BlockId into) {
+AbstractValue Lowerer::join_values(const std::vector<Edge>& edges, size_t index,
+                                   ssa::BlockId into) {
   std::vector<const AbstractValue*> values;
   for (const Edge& edge : edges) values.push_back(&edge.values[index]);
   bool all_same = true;
@@ -501,7 +543,8 @@ AbstractValue Lowerer::join_values(const std::vector<Edge>& edges, size_t index,
     });
     if (alike) {
       std::vector<Edge> parts;
-      for (size_t e = 0; e < edges.size(); ++e) parts.push_back({edges[e].block, values[e]->parts, 0});
+      for (size_t e = 0; e < edges.size(); ++e)
+        parts.push_back({edges[e].block, values[e]->parts, 0});
       for (size_t i = 0; i < tuple.parts.size(); ++i) tuple.parts[i] = join_values(parts, i, into);
       return tuple;
     }
@@ -511,7 +554,8 @@ AbstractValue Lowerer::join_values(const std::vector<Edge>& edges, size_t index,
   return join_mixed(values, edges, into);
 }
 
-AbstractValue Lowerer::add_phi(ssa::BlockId into, ssa::Inst phi, std::vector<ssa::ValueId> operands) {
+AbstractValue Lowerer::add_phi(ssa::BlockId into, ssa::Inst phi,
+                               std::vector<ssa::ValueId> operands) {
   const bool all_same = std::all_of(operands.begin(), operands.end(),
                                     [&](ssa::ValueId id) { return id == operands[0]; });
   if (all_same) return AbstractValue::ssa(operands[0]);
@@ -522,7 +566,8 @@ AbstractValue Lowerer::add_phi(ssa::BlockId into, ssa::Inst phi, std::vector<ssa
 
 /// Integers, booleans, and integers with nil.
 std::optional<AbstractValue> Lowerer::join_numbers(const std::vector<const AbstractValue*>& values,
-                                                   const std::vector<Edge>& edges, ssa::BlockId into) {
+                                                   const std::vector<Edge>& edges,
+                                                   ssa::BlockId into) {
   bool all_int = true;
   bool all_bool = true;
   bool all_maybe = true;
@@ -530,7 +575,8 @@ std::optional<AbstractValue> Lowerer::join_numbers(const std::vector<const Abstr
     const ssa::Type type = type_of(*v);
     all_int = all_int && type == ssa::Type::Int;
     all_bool = all_bool && type == ssa::Type::Bool;
-    all_maybe = all_maybe && (type == ssa::Type::Int || type == ssa::Type::MaybeInt || v->is(Kind::Nil));
+    all_maybe =
+        all_maybe && (type == ssa::Type::Int || type == ssa::Type::MaybeInt || v->is(Kind::Nil));
   }
   if (!all_int && !all_bool && !all_maybe) return std::nullopt;
   ssa::Inst phi{ssa::Op::Phi};
@@ -563,7 +609,8 @@ std::optional<AbstractValue> Lowerer::join_numbers(const std::vector<const Abstr
 
 /// Strings that are held alike, and those with nil.
 std::optional<AbstractValue> Lowerer::join_strings(const std::vector<const AbstractValue*>& values,
-                                                   const std::vector<Edge>& edges, ssa::BlockId into) {
+                                                   const std::vector<Edge>& edges,
+                                                   ssa::BlockId into) {
   ssa::StrKind kind = ssa::StrKind::None;
   uint32_t max_bytes = 0;
   bool maybe = false;
@@ -619,8 +666,8 @@ std::optional<AbstractValue> Lowerer::join_strings(const std::vector<const Abstr
 }
 
 /// Nothing but the truth of it: enough for `a && b` as a condition, whatever a and b are.
-AbstractValue Lowerer::join_mixed(const std::vector<const AbstractValue*>& values, const std::vector<Edge>& edges,
-                                  ssa::BlockId into) {
+AbstractValue Lowerer::join_mixed(const std::vector<const AbstractValue*>& values,
+                                  const std::vector<Edge>& edges, ssa::BlockId into) {
   AbstractValue mixed = AbstractValue::of_kind(Kind::Mixed);
   std::vector<ssa::ValueId> operands;
   for (size_t i = 0; i < values.size(); ++i) {

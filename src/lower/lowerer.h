@@ -1,10 +1,12 @@
-// The abstract interpreter behind lower_handler(): one object lowers one handler on one group. Split by matter:
+// The abstract interpreter behind lower_handler(): one object lowers one handler on one group.
+// Split by matter:
 //   lowerer.cc         functions, jumps, joins, the instruction switch
 //   lower_values.cc    constants, arithmetic, comparisons, truth
 //   lower_tables.cc    tables and shared variables
 //   lower_events.cc    what the event gives
 //   lower_calls.cc     inlining, built-in functions, output
-// Private to `lower`. Nothing is thrown: the first refusal sets stop_, and everything after it does nothing.
+// Private to `lower`. Nothing is thrown: the first refusal sets stop_, and everything after it does
+// nothing.
 #pragma once
 
 #include <functional>
@@ -23,8 +25,8 @@ namespace ktap::lower {
 
 class Lowerer {
  public:
-  Lowerer(const World& world, const ssa::EventGroup& group, const Options& options, uint32_t handler,
-          std::string name, Linkage& linkage);
+  Lowerer(const World& world, const ssa::EventGroup& group, const Options& options,
+          uint32_t handler, std::string name, Linkage& linkage);
 
   /// Computes the filter; goes on only where it holds.
   void run_filter(runtime::Value filter);
@@ -61,7 +63,7 @@ class Lowerer {
     const bytecode::Function* function = nullptr;
     std::vector<const runtime::Cell*> cells;
     std::vector<AbstractValue> registers;
-    size_t top = 0;                             ///< the open top of a call with any number of results
+    size_t top = 0;  ///< the open top of a call with any number of results
     std::map<size_t, std::vector<Edge>> pending;  ///< by the instruction that they lead to
     std::vector<Edge> returns;
   };
@@ -74,8 +76,9 @@ class Lowerer {
     static Truth of(ssa::ValueId v) { return {false, false, v}; }
   };
 
-  // ---- lowerer.cc
-  std::vector<AbstractValue> call_function(const AbstractValue& callee, std::vector<AbstractValue> args);
+  // ---- lowerer.cc ----------------------------------------------------------------------------
+  std::vector<AbstractValue> call_function(const AbstractValue& callee,
+                                           std::vector<AbstractValue> args);
   void interpret(Frame& frame);
   void step(Frame& frame, size_t pc);
   void step_move(Frame& frame, bytecode::Insn insn);
@@ -90,10 +93,11 @@ class Lowerer {
                                             const std::vector<Edge>& edges, ssa::BlockId into);
   std::optional<AbstractValue> join_strings(const std::vector<const AbstractValue*>& values,
                                             const std::vector<Edge>& edges, ssa::BlockId into);
-  AbstractValue join_mixed(const std::vector<const AbstractValue*>& values, const std::vector<Edge>& edges,
-                           ssa::BlockId into);
+  AbstractValue join_mixed(const std::vector<const AbstractValue*>& values,
+                           const std::vector<Edge>& edges, ssa::BlockId into);
   AbstractValue add_phi(ssa::BlockId into, ssa::Inst phi, std::vector<ssa::ValueId> operands);
-  void replace(std::vector<AbstractValue>& registers, const AbstractValue& old, const AbstractValue& now);
+  void replace(std::vector<AbstractValue>& registers, const AbstractValue& old,
+               const AbstractValue& now);
   AbstractValue& reg(Frame& frame, size_t r);
   const std::string& constant_text(const Frame& frame, size_t k) const;
   AbstractValue constant(const Frame& frame, size_t k) const;
@@ -105,13 +109,13 @@ class Lowerer {
   void branch(ssa::ValueId condition, ssa::BlockId yes, ssa::BlockId no);
 
   void refuse(std::string text);
-  void mistake(std::string text, std::string word, std::vector<std::string> choices);
+  void mistake(EventMistake mistake);
   /// Refuses because of what `value` is: "arithmetic" + " on a string".
   void refuse_use(const std::string& what, const AbstractValue& value);
   std::string describe(const AbstractValue& value) const;
   bool check_word(const AbstractValue& value);
 
-  // ---- lower_values.cc
+  // ---- lower_values.cc -----------------------------------------------------------------------
   ssa::ValueId const_int(int64_t value);
   ssa::ValueId const_bool(bool value);
   ssa::ValueId const_str(const std::string& text);
@@ -143,13 +147,13 @@ class Lowerer {
   void fail_now(const std::string& text);
   int64_t failure(const std::string& text);
 
-  // ---- lower_tables.cc
+  // ---- lower_tables.cc -----------------------------------------------------------------------
   AbstractValue get_index(const AbstractValue& object, const AbstractValue& key);
   AbstractValue table_get(const AbstractValue& table, const AbstractValue& key);
   void table_set(const AbstractValue& object, const AbstractValue& key, const AbstractValue& value);
   void table_add(const AbstractValue& object, const AbstractValue& key, const AbstractValue& value);
-  void table_update(const AbstractValue& object, const AbstractValue& key, const AbstractValue& value,
-                    bytecode::UpdateOp op);
+  void table_update(const AbstractValue& object, const AbstractValue& key,
+                    const AbstractValue& value, bytecode::UpdateOp op);
   void table_delete(const AbstractValue& object, const AbstractValue& key);
   /// The table's id with the key's parts as operands, when both have a kernel form.
   std::optional<int64_t> table_access(const AbstractValue& object, const AbstractValue& key,
@@ -164,27 +168,34 @@ class Lowerer {
   void write_variable(std::optional<int64_t> id, const AbstractValue& value);
   void write_cell(const runtime::Cell* cell, const std::string& name, const AbstractValue& value);
   void write_global(uint32_t slot, const AbstractValue& value);
-  void update_variable(std::optional<int64_t> id, bytecode::UpdateOp op, const AbstractValue& value);
+  void update_variable(std::optional<int64_t> id, bytecode::UpdateOp op,
+                       const AbstractValue& value);
   std::optional<int64_t> cell_id(const runtime::Cell* cell, const std::string& name);
   std::optional<int64_t> global_id(uint32_t slot);
-  std::optional<int64_t> variable_id(const runtime::Cell* cell, int64_t slot, const std::string& name,
-                                     runtime::Value present, bool mixed);
+  std::optional<int64_t> variable_id(const runtime::Cell* cell, int64_t slot,
+                                     const std::string& name, runtime::Value present, bool mixed);
   std::string global_name(uint32_t slot) const;
 
-  // ---- lower_events.cc
+  // ---- lower_events.cc -----------------------------------------------------------------------
   const schema::Event& event() const { return *group_.events.front(); }
   AbstractValue event_var(schema::BuiltinVar var);
   AbstractValue event_field(const std::string& name, bool or_word);
   AbstractValue event_member(const std::string& name);
   AbstractValue event_read(const EventRead& read, const std::string& name);
 
-  // ---- lower_calls.cc
+  // ---- lower_calls.cc ------------------------------------------------------------------------
   std::vector<AbstractValue> call(const AbstractValue& callee, std::vector<AbstractValue> args);
   AbstractValue call_builtin(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
-  void output(bytecode::Builtin builtin, ssa::SiteKind kind, const std::vector<AbstractValue>& args);
-  bool output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& site, std::vector<ssa::ValueId>& operands);
+  void output(bytecode::Builtin builtin, ssa::SiteKind kind,
+              const std::vector<AbstractValue>& args);
+  bool output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& site,
+                  std::vector<ssa::ValueId>& operands);
   runtime::Value sample_of(const AbstractValue& value, bool as_nil);
   bool check_format(const std::vector<AbstractValue>& args);
+  void histogram(const std::vector<AbstractValue>& args);
+  AbstractValue length(const AbstractValue& value);
+  void delete_entry(const std::vector<AbstractValue>& args);
+  AbstractValue assert_true(const std::vector<AbstractValue>& args);
   AbstractValue type_name_of(const AbstractValue& value);
   AbstractValue user_string(const std::vector<AbstractValue>& args);
   void request_exit(const std::vector<AbstractValue>& args);
@@ -196,7 +207,7 @@ class Lowerer {
   uint32_t handler_;
   Linkage& linkage_;
   ssa::Function function_;
-  ssa::BlockId current_;                  ///< invalid where nothing runs
+  ssa::BlockId current_;  ///< invalid where nothing runs
   bytecode::Place place_;
   std::vector<const bytecode::Function*> calls_;  ///< being inlined
   std::vector<AbstractValue> formatted_;          ///< printf's arguments, checked

@@ -1,4 +1,5 @@
-// For tests of `lower`: a script run up to the freeze, handlers lowered on events made by hand, all as text.
+// For tests of `lower`: a script run up to the freeze, handlers lowered on events made by hand, all
+// as text.
 #pragma once
 
 #include <memory>
@@ -8,13 +9,18 @@
 #include "bytecode/chunk.h"
 #include "lower/lower.h"
 #include "schema/event.h"
-#include "vm/vm.h"
+
+namespace ktap::vm {
+class Vm;
+}
 
 namespace ktap::lower {
 
-schema::EventPtr syscall_enter(const std::string& name, int64_t number, std::vector<schema::Field> args);
+schema::EventPtr syscall_enter(const std::string& name, int64_t number,
+                               std::vector<schema::Field> args);
 schema::EventPtr syscall_exit(const std::string& name, int64_t number);
-/// sched:sched_switch with prev_comm[16], prev_pid, next_comm[16], next_pid (ints), and an opaque `set`.
+/// sched:sched_switch with prev_comm[16], prev_pid, next_comm[16], next_pid (ints), and an opaque
+/// `set`.
 schema::EventPtr sched_switch();
 schema::Field int_field(const std::string& name, uint32_t size_bytes = 8, bool is_signed = false);
 
@@ -27,7 +33,8 @@ class TestWorld {
   /// The lowered form, or "refused LINE: TEXT", or "mistake LINE: TEXT".
   std::string lower(const std::vector<schema::EventPtr>& events, size_t handler = 0);
   std::string capture(const std::vector<schema::EventPtr>& events, size_t handler = 0);
-  std::vector<ssa::EventGroup> groups(const std::vector<schema::EventPtr>& events, size_t handler = 0);
+  std::vector<ssa::EventGroup> groups(const std::vector<schema::EventPtr>& events,
+                                      size_t handler = 0);
 
   std::vector<Handler> handlers;
   World world;

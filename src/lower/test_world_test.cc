@@ -11,6 +11,8 @@
 #include "diag/diagnostic.h"
 #include "diag/source.h"
 #include "syntax/parser.h"
+#include "vm/host.h"
+#include "vm/vm.h"
 
 namespace ktap::lower {
 
@@ -52,7 +54,8 @@ schema::Field int_field(const std::string& name, uint32_t size_bytes, bool is_si
   return field;
 }
 
-schema::EventPtr syscall_enter(const std::string& name, int64_t number, std::vector<schema::Field> args) {
+schema::EventPtr syscall_enter(const std::string& name, int64_t number,
+                               std::vector<schema::Field> args) {
   auto event = std::make_shared<schema::Event>();
   event->system = "syscalls";
   event->name = "sys_enter_" + name;
@@ -108,7 +111,8 @@ TestWorld::TestWorld(const std::string& source, std::vector<std::string> args) {
 
 TestWorld::~TestWorld() = default;
 
-std::vector<ssa::EventGroup> TestWorld::groups(const std::vector<schema::EventPtr>& events, size_t handler) {
+std::vector<ssa::EventGroup> TestWorld::groups(const std::vector<schema::EventPtr>& events,
+                                               size_t handler) {
   return group_events(handlers.at(handler), world, events, linkage.module);
 }
 
@@ -125,15 +129,18 @@ std::string TestWorld::text(Lowered lowered) {
 }
 
 std::string TestWorld::lower(const std::vector<schema::EventPtr>& events, size_t handler) {
+  if (handler >= handlers.size()) return "no handler";
   const auto all = groups(events, handler);
   EXPECT_EQ(all.size(), 1u);
-  return text(lower_handler(handlers.at(handler), static_cast<uint32_t>(handler), world, all.at(0), options, linkage));
+  return text(lower_handler(handlers.at(handler), static_cast<uint32_t>(handler), world, all.at(0),
+                            options, linkage));
 }
 
 std::string TestWorld::capture(const std::vector<schema::EventPtr>& events, size_t handler) {
   const auto all = groups(events, handler);
   EXPECT_EQ(all.size(), 1u);
-  return text(lower_capture(handlers.at(handler), static_cast<uint32_t>(handler), world, all.at(0), options, linkage));
+  return text(lower_capture(handlers.at(handler), static_cast<uint32_t>(handler), world, all.at(0),
+                            options, linkage));
 }
 
 namespace {

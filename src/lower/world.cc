@@ -1,12 +1,13 @@
-// Freeze: which variables and tables handlers change, and with what. A flow analysis over the bytecode of every
-// function that a handler can call: each register holds a set of possible tables and functions of the world and
-// the kinds of plain values. Tables that handlers make themselves are lumped together; so are local variables
-// that inner functions capture. Repeated until nothing new is found.
+// Freeze: which variables and tables handlers change, and with what. A flow analysis over the
+// bytecode of every function that a handler can call: each register holds a set of possible tables
+// and functions of the world and the kinds of plain values. Tables that handlers make themselves
+// are lumped together; so are local variables that inner functions capture. Repeated until nothing
+// new is found.
 #include "lower/world.h"
 
 #include <algorithm>
 #include <map>
-#include <optional>
+#include <tuple>
 #include <utility>
 
 #include "lower/code_walk.h"
@@ -28,9 +29,9 @@ enum Kind : uint8_t { kInt = 1, kFloat = 2, kNil = 4, kOther = 8 };
 struct Facts {
   uint8_t kinds = 0;
   bool event = false;
-  bool fresh = false;                     ///< a table made by a handler
+  bool fresh = false;  ///< a table made by a handler
   std::set<const runtime::Table*> tables;
-  std::set<size_t> functions;             ///< instances
+  std::set<size_t> functions;  ///< instances
   std::set<uint16_t> builtins;
 
   static Facts of(uint8_t kinds) {
@@ -40,7 +41,8 @@ struct Facts {
   }
   /// True when this grew.
   bool merge(const Facts& other) {
-    const auto before = std::make_tuple(kinds, event, fresh, tables.size(), functions.size(), builtins.size());
+    const auto before =
+        std::make_tuple(kinds, event, fresh, tables.size(), functions.size(), builtins.size());
     kinds |= other.kinds;
     event |= other.event;
     fresh |= other.fresh;
@@ -65,7 +67,7 @@ struct Instance {
   std::vector<Facts> params;
   Facts first_result;
   Facts more_results;
-  std::set<uint8_t> captured;               ///< registers that inner functions capture
+  std::set<uint8_t> captured;  ///< registers that inner functions capture
 };
 
 class Freezer {
@@ -145,7 +147,8 @@ class Freezer {
   size_t instance_of(const runtime::Closure* closure) {
     auto found = by_closure_.find(closure);
     if (found != by_closure_.end()) return found->second;
-    const size_t id = new_instance(closure->function, {closure->upvalues.begin(), closure->upvalues.end()});
+    const size_t id =
+        new_instance(closure->function, {closure->upvalues.begin(), closure->upvalues.end()});
     by_closure_.emplace(closure, id);
     return id;
   }
@@ -156,21 +159,23 @@ class Freezer {
     const bytecode::Function* function = instances_[parent].function->children[child].get();
     std::vector<const runtime::Cell*> cells;
     for (const auto& upvalue : function->upvalues) {
-      cells.push_back(upvalue.from_parent_register ? nullptr : instances_[parent].cells[upvalue.index]);
+      cells.push_back(upvalue.from_parent_register ? nullptr
+                                                   : instances_[parent].cells[upvalue.index]);
     }
     const size_t id = new_instance(function, std::move(cells));
     by_site_.emplace(std::make_pair(parent, child), id);
     return id;
   }
 
-  // ---- tables and variables -------------------------------------------------------------------------------
+  // ---- tables and variables ------------------------------------------------------------------
 
   /// What reading one of these tables may give. `field` narrows what the world holds to one entry.
   Facts contents(const Facts& of, const std::string* field = nullptr) {
     Facts f;
     for (const runtime::Table* table : of.tables) {
       for (const auto& [key, value] : table->entries()) {
-        if (field && !(key.type == runtime::Type::String && key.string()->view() == *field)) continue;
+        if (field && !(key.type == runtime::Type::String && key.string()->view() == *field))
+          continue;
         f.merge(facts_of(value));
       }
       f.merge(stored_[table]);
@@ -225,12 +230,12 @@ class Freezer {
     return op == bytecode::UpdateOp::Concat ? Facts::of(kOther) : arithmetic(a, b);
   }
 
-  // ---- one function ---------------------------------------------------------------------------------------
+  // ---- one function --------------------------------------------------------------------------
 
   void walk(size_t id) {
     current_ = id;
     const bytecode::Function* function = instances_[id].function;
-    std::map<size_t, State> at;   // states at the heads of straight runs of code
+    std::map<size_t, State> at;  // states at the heads of straight runs of code
     std::vector<size_t> work{0};
     State entry(function->register_count);
     for (size_t i = 0; i < instances_[id].params.size() && i < entry.size(); ++i) {
@@ -256,14 +261,16 @@ class Freezer {
   Facts get(size_t r) const {
     if (r >= state_.size()) return Facts::of(kNil);
     Facts f = state_[r];
-    if (instances_[current_].captured.count(static_cast<uint8_t>(r)) != 0) f.merge(captured_contents_);
+    if (instances_[current_].captured.count(static_cast<uint8_t>(r)) != 0)
+      f.merge(captured_contents_);
     return f;
   }
 
   void set(size_t r, const Facts& value) {
     if (r >= state_.size()) return;
     state_[r] = value;
-    if (instances_[current_].captured.count(static_cast<uint8_t>(r)) != 0) grow(captured_contents_, value);
+    if (instances_[current_].captured.count(static_cast<uint8_t>(r)) != 0)
+      grow(captured_contents_, value);
   }
 
   static Facts facts_of_constant(const bytecode::Constant& constant) {
@@ -309,12 +316,6 @@ class Freezer {
       case Op::LoadNil:
         for (size_t r = a; r <= a + b; ++r) set(r, Facts::of(kNil));
         break;
-      case Op::LoadInt:
-        set(a, Facts::of(kInt));
-        break;
-      case Op::LoadK:
-        set(a, facts_of_constant(function->constants[insn.d()]));
-        break;
       case Op::LoadBuiltin: {
         Facts f;
         f.builtins.insert(insn.d());
@@ -324,26 +325,6 @@ class Freezer {
       case Op::Move:
         set(a, get(b));
         break;
-      case Op::GetGlobal:
-        set(a, read_global(insn.d()));
-        break;
-      case Op::SetGlobal:
-        assign_global(insn.d(), get(a));
-        break;
-      case Op::UpdateGlobal:
-        assign_global(insn.a(), updated(static_cast<bytecode::UpdateOp>(c), read_global(insn.a()), get(b)));
-        break;
-      case Op::GetUpval:
-        set(a, read_cell(instances_[current_].cells[b]));
-        break;
-      case Op::SetUpval:
-        assign_cell(instances_[current_].cells[b], get(a));
-        break;
-      case Op::UpdateUpval: {
-        const runtime::Cell* cell = instances_[current_].cells[a];
-        assign_cell(cell, updated(static_cast<bytecode::UpdateOp>(c), read_cell(cell), get(b)));
-        break;
-      }
       case Op::GetIndex: {
         Facts f = contents(get(b));
         f.merge(Facts::of(kNil));
@@ -373,40 +354,6 @@ class Freezer {
         set(a, f);
         break;
       }
-      case Op::Add: case Op::Sub: case Op::Mul: case Op::Div: case Op::Mod:
-        set(a, arithmetic(get(b), get(c)));
-        break;
-      case Op::AddK: case Op::SubK: case Op::MulK:
-        set(a, arithmetic(get(b), facts_of_constant(function->constants[c])));
-        break;
-      case Op::Neg:
-        set(a, arithmetic(get(b), Facts()));
-        break;
-      case Op::BitAnd: case Op::BitOr: case Op::BitXor: case Op::Shl: case Op::Shr: case Op::BitNot:
-        set(a, Facts::of(kInt));
-        break;
-      case Op::LoadBool: case Op::Tuple: case Op::Concat: case Op::Not: case Op::Match: case Op::EventWord:
-        set(a, Facts::of(kOther));
-        break;
-      case Op::EventVar:
-        set(a, facts_of_var(static_cast<schema::BuiltinVar>(insn.d())));
-        break;
-      case Op::EventField:
-        set(a, Facts::of(kInt));
-        break;
-      case Op::ForPrep:
-      case Op::ForLoop:
-        set(a + 3, arithmetic(get(a), get(a + 2)));
-        break;
-      case Op::IterPrep:
-        call_compare(get(a), get(a + 1));
-        break;
-      case Op::IterNext: {
-        Facts keys = Facts::of(kInt | kOther);
-        for (size_t r = a + 2; r <= a + 1 + b; ++r) set(r, keys);
-        if (b >= 2) set(a + 1 + b, contents(get(a)));
-        break;
-      }
       case Op::Closure: {
         Facts f;
         f.functions.insert(inner_instance(current_, insn.d()));
@@ -419,6 +366,107 @@ class Freezer {
         break;
       case Op::Return:
         leave(a, b);
+        break;
+      default:
+        if (!step_variable(insn) && !step_loop(insn)) step_plain(*function, insn);
+        break;
+    }
+  }
+
+  /// Globals and upvalues.
+  bool step_variable(Insn insn) {
+    const size_t a = insn.a();
+    const size_t b = insn.b();
+    const auto update = static_cast<bytecode::UpdateOp>(insn.c());
+    switch (insn.op()) {
+      case Op::GetGlobal:
+        set(a, read_global(insn.d()));
+        return true;
+      case Op::SetGlobal:
+        assign_global(insn.d(), get(a));
+        return true;
+      case Op::UpdateGlobal:
+        assign_global(insn.a(), updated(update, read_global(insn.a()), get(b)));
+        return true;
+      case Op::GetUpval:
+        set(a, read_cell(instances_[current_].cells[b]));
+        return true;
+      case Op::SetUpval:
+        assign_cell(instances_[current_].cells[b], get(a));
+        return true;
+      case Op::UpdateUpval: {
+        const runtime::Cell* cell = instances_[current_].cells[a];
+        assign_cell(cell, updated(update, read_cell(cell), get(b)));
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  bool step_loop(Insn insn) {
+    const size_t a = insn.a();
+    switch (insn.op()) {
+      case Op::ForPrep:
+      case Op::ForLoop:
+        set(a + 3, arithmetic(get(a), get(a + 2)));
+        return true;
+      case Op::IterPrep:
+        call_compare(get(a), get(a + 1));
+        return true;
+      case Op::IterNext: {
+        const size_t count = insn.b();
+        for (size_t r = a + 2; r <= a + 1 + count; ++r) set(r, Facts::of(kInt | kOther));
+        if (count >= 2) set(a + 1 + count, contents(get(a)));
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  /// Results that are no tables and no functions.
+  void step_plain(const bytecode::Function& function, Insn insn) {
+    const size_t a = insn.a();
+    switch (insn.op()) {
+      case Op::LoadK:
+        set(a, facts_of_constant(function.constants[insn.d()]));
+        break;
+      case Op::Add:
+      case Op::Sub:
+      case Op::Mul:
+      case Op::Div:
+      case Op::Mod:
+        set(a, arithmetic(get(insn.b()), get(insn.c())));
+        break;
+      case Op::AddK:
+      case Op::SubK:
+      case Op::MulK:
+        set(a, arithmetic(get(insn.b()), facts_of_constant(function.constants[insn.c()])));
+        break;
+      case Op::Neg:
+        set(a, arithmetic(get(insn.b()), Facts()));
+        break;
+      case Op::LoadInt:
+      case Op::BitAnd:
+      case Op::BitOr:
+      case Op::BitXor:
+      case Op::Shl:
+      case Op::Shr:
+      case Op::BitNot:
+      case Op::EventField:
+        set(a, Facts::of(kInt));
+        break;
+      case Op::LoadBool:
+      case Op::Tuple:
+      case Op::Concat:
+      case Op::Not:
+      case Op::Match:
+      case Op::EventWord:
+        set(a, Facts::of(kOther));
+        break;
+      case Op::EventVar:
+        set(a, facts_of_var(static_cast<schema::BuiltinVar>(insn.d())));
         break;
       default:
         break;
@@ -448,7 +496,8 @@ class Freezer {
       first.merge(instances_[i].first_result);
       more.merge(instances_[i].more_results);
     }
-    for (uint16_t builtin : callee.builtins) first.merge(call_builtin(static_cast<Builtin>(builtin), args));
+    for (uint16_t builtin : callee.builtins)
+      first.merge(call_builtin(static_cast<Builtin>(builtin), args));
     if (insn.op() == Op::TailCall) {
       grow(instances_[current_].first_result, first);
       grow(instances_[current_].more_results, more);
@@ -477,8 +526,12 @@ class Freezer {
         f.fresh = true;
         return f;
       }
-      case Builtin::Len: case Builtin::NumCpus: case Builtin::GettimeofdayNs: case Builtin::GettimeofdayUs:
-      case Builtin::GettimeofdayMs: case Builtin::GettimeofdayS:
+      case Builtin::Len:
+      case Builtin::NumCpus:
+      case Builtin::GettimeofdayNs:
+      case Builtin::GettimeofdayUs:
+      case Builtin::GettimeofdayMs:
+      case Builtin::GettimeofdayS:
         return Facts::of(kInt);
       case Builtin::Assert: {
         Facts f = Facts::of(kNil);
@@ -536,7 +589,8 @@ class Reacher {
     found.push_back(function);
     for (const auto& child : function->children) code(child.get());
     for (Insn insn : function->code) {
-      if (insn.op() == Op::GetGlobal && insn.d() < world_.globals->size()) value((*world_.globals)[insn.d()]);
+      if (insn.op() == Op::GetGlobal && insn.d() < world_.globals->size())
+        value((*world_.globals)[insn.d()]);
     }
   }
 

@@ -1,5 +1,5 @@
-// Constants and identities. Every rule keeps the value for all operands, wrapping and INT64_MIN included; none
-// removes a way to fail (a zero divisor was checked before, by a branch of its own).
+// Constants and identities. Every rule keeps the value for all operands, wrapping and INT64_MIN
+// included; none removes a way to fail (a zero divisor was checked before, by a branch of its own).
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -35,8 +35,12 @@ class Folder {
   }
 
  private:
-  const Inst& operand(const Inst& inst, size_t i) const { return f_[replacements_.find(inst.operands[i])]; }
-  ValueId operand_id(const Inst& inst, size_t i) const { return replacements_.find(inst.operands[i]); }
+  const Inst& operand(const Inst& inst, size_t i) const {
+    return f_[replacements_.find(inst.operands[i])];
+  }
+  ValueId operand_id(const Inst& inst, size_t i) const {
+    return replacements_.find(inst.operands[i]);
+  }
 
   static std::optional<int64_t> constant(const Inst& inst) {
     if (inst.op == Op::ConstInt || inst.op == Op::ConstBool) return inst.imm;
@@ -81,7 +85,8 @@ class Folder {
       default:
         break;
     }
-    if (inst.operands.size() == 2 && (inst.type == Type::Int || inst.type == Type::Bool)) visit_binary(id);
+    if (inst.operands.size() == 2 && (inst.type == Type::Int || inst.type == Type::Bool))
+      visit_binary(id);
   }
 
   void visit_phi(ValueId id) {
@@ -143,7 +148,9 @@ class Folder {
   void visit_left_constant(ValueId id, int64_t a) {
     const Inst& inst = f_[id];
     switch (inst.op) {
-      case Op::Add: case Op::Or: case Op::Xor:
+      case Op::Add:
+      case Op::Or:
+      case Op::Xor:
         if (a == 0) replacements_.add(id, operand_id(inst, 1));
         return;
       case Op::Mul:
@@ -155,7 +162,8 @@ class Folder {
         if (a == 0) become(id, 0);
         return;
       case Op::Eq:
-        if (operand(inst, 1).type == Type::Bool && a == 1) replacements_.add(id, operand_id(inst, 1));
+        if (operand(inst, 1).type == Type::Bool && a == 1)
+          replacements_.add(id, operand_id(inst, 1));
         return;
       default:
         return;
@@ -165,7 +173,9 @@ class Folder {
   void visit_right_constant(ValueId id, int64_t b) {
     const Inst& inst = f_[id];
     switch (inst.op) {
-      case Op::Sub: case Op::Shl: case Op::Sar:
+      case Op::Sub:
+      case Op::Shl:
+      case Op::Sar:
         if (b == 0) replacements_.add(id, operand_id(inst, 0));
         return;
       case Op::DivS:
@@ -174,7 +184,9 @@ class Folder {
       case Op::ModS:
         if (b == 1 || b == -1) become(id, 0);
         return;
-      case Op::Add: case Op::Or: case Op::Xor:
+      case Op::Add:
+      case Op::Or:
+      case Op::Xor:
         if (b == 0) replacements_.add(id, operand_id(inst, 0));
         return;
       case Op::Mul:
@@ -186,7 +198,8 @@ class Folder {
         if (b == 0) become(id, 0);
         return;
       case Op::Eq:
-        if (operand(inst, 0).type == Type::Bool && b == 1) replacements_.add(id, operand_id(inst, 0));
+        if (operand(inst, 0).type == Type::Bool && b == 1)
+          replacements_.add(id, operand_id(inst, 0));
         return;
       default:
         return;

@@ -1,5 +1,6 @@
-// Fewer, longer blocks: a block and its only successor become one when that has no other predecessor; an empty
-// block that only jumps on is jumped over; a branch with both sides alike is a jump.
+// Fewer, longer blocks: a block and its only successor become one when that has no other
+// predecessor; an empty block that only jumps on is jumped over; a branch with both sides alike is
+// a jump.
 #include <algorithm>
 
 #include "passes/passes.h"
@@ -66,7 +67,8 @@ bool jump_over(ssa::Function& f, BlockId block) {
 
 bool drop_needless_branch(ssa::Function& f, BlockId block) {
   Block& here = f.blocks[block.index];
-  if (here.insts.empty() || control(f, block).op != Op::Branch || here.succs[0] != here.succs[1]) return false;
+  if (here.insts.empty() || control(f, block).op != Op::Branch || here.succs[0] != here.succs[1])
+    return false;
   if (has_phis(f, here.succs[0])) return false;
   cut_edge(f, block, here.succs[0]);
   control(f, block).op = Op::Jump;

@@ -29,11 +29,14 @@ class Passes : public ::testing::Test {
     module.failures.push_back({"nil"});
   }
 
-  ValueId pid(Builder& b) { return b.op(Op::EventVar, {}, var(schema::BuiltinVar::Pid), Type::Int); }
+  ValueId pid(Builder& b) {
+    return b.op(Op::EventVar, {}, var(schema::BuiltinVar::Pid), Type::Int);
+  }
   void use(Builder& b, ValueId value) { b.op(Op::CellSet, {value}, 0); }
 
   /// Verifies before and after; the text without its first line.
-  std::string after(Builder& b, bool (*pass)(ssa::Function&, const ssa::Module&), bool changes = true) {
+  std::string after(Builder& b, bool (*pass)(ssa::Function&, const ssa::Module&),
+                    bool changes = true) {
     EXPECT_EQ(ssa::verify(b.function, module), "") << ssa::print(b.function, module);
     EXPECT_EQ(pass(b.function, module), changes);
     EXPECT_EQ(ssa::verify(b.function, module), "") << ssa::print(b.function, module);
@@ -75,10 +78,12 @@ TEST_F(Passes, UsesIdentities) {
     bool left;
     const char* result;  // "x" or a number; "" stays
   } cases[] = {
-      {Op::Add, 0, false, "x"}, {Op::Add, 0, true, "x"},   {Op::Sub, 0, false, "x"},  {Op::Sub, 0, true, ""},
-      {Op::Mul, 1, false, "x"}, {Op::Mul, 0, true, "0"},   {Op::DivS, 1, false, "x"}, {Op::DivS, 1, true, ""},
-      {Op::ModS, 1, false, "0"}, {Op::ModS, -1, false, "0"}, {Op::And, -1, true, "x"},  {Op::And, 0, false, "0"},
-      {Op::Or, 0, false, "x"},  {Op::Xor, 0, true, "x"},   {Op::Shl, 0, false, "x"},  {Op::Sar, 0, true, ""},
+      {Op::Add, 0, false, "x"},   {Op::Add, 0, true, "x"},  {Op::Sub, 0, false, "x"},
+      {Op::Sub, 0, true, ""},     {Op::Mul, 1, false, "x"}, {Op::Mul, 0, true, "0"},
+      {Op::DivS, 1, false, "x"},  {Op::DivS, 1, true, ""},  {Op::ModS, 1, false, "0"},
+      {Op::ModS, -1, false, "0"}, {Op::And, -1, true, "x"}, {Op::And, 0, false, "0"},
+      {Op::Or, 0, false, "x"},    {Op::Xor, 0, true, "x"},  {Op::Shl, 0, false, "x"},
+      {Op::Sar, 0, true, ""},
   };
   for (const auto& c : cases) {
     Builder b;
@@ -190,7 +195,8 @@ TEST_F(Passes, APhiOfEqualConstantsIsThatConstant) {
   use(b, other);
   b.ret();
   const std::string text = after(b, fold_constants);
-  EXPECT_NE(text.find("b2:  ; from b0, b1\n  v5 = Phi v3, v0 : int\n  v6 = ConstInt 5 : int\n"), std::string::npos)
+  EXPECT_NE(text.find("b2:  ; from b0, b1\n  v5 = Phi v3, v0 : int\n  v6 = ConstInt 5 : int\n"),
+            std::string::npos)
       << text;
 }
 
@@ -368,6 +374,93 @@ TEST_F(Passes, KeepsEmptyBlocksThatTellWaysApart) {
   use(b, b.op(Op::Phi, {x, one}, 0, Type::Int));
   b.ret();
   after(b, merge_blocks, false);
+}
+
+/// if (pid == 1 && tid == 2) n = 5, as lowering makes it: a phi of the two conditions, and a branch
+/// on it.
+Builder short_circuit() {
+  Builder b;
+  const BlockId entry = b.block();
+  const BlockId second = b.block();
+  const BlockId join = b.block();
+  const BlockId yes = b.block();
+  const BlockId no = b.block();
+  b.at(entry);
+  const ValueId one = b.integer(1);
+  const ValueId left =
+      b.op(Op::Eq, {b.op(Op::EventVar, {}, var(schema::BuiltinVar::Pid), Type::Int), one});
+  const ValueId no_value = b.boolean(false);
+  b.branch(left, second, join);
+  b.at(second);
+  const ValueId right =
+      b.op(Op::Eq, {b.op(Op::EventVar, {}, var(schema::BuiltinVar::Tid), Type::Int), one});
+  b.jump(join);
+  b.at(join);
+  b.branch(b.op(Op::Phi, {no_value, right}, 0, Type::Bool), yes, no);
+  b.at(yes).op(Op::CellSet, {one}, 0);
+  b.ret();
+  b.at(no).ret();
+  return b;
+}
+
+TEST_F(Passes, ThreadsJumpsThroughPhisOfConditions) {
+  Builder b = short_circuit();
+  after(b, thread_jumps);
+  EXPECT_EQ(after(b, remove_dead),
+            "b0:\n"
+            "  v0 = ConstInt 1 : int\n"
+            "  v1 = EventVar pid : int\n"
+            "  v2 = Eq v1, v0 : bool\n"
+            "  Branch v2 -> b1, b4\n"
+            "b1:  ; from b0\n"
+            "  v3 = EventVar tid : int\n"
+            "  v4 = Eq v3, v0 : bool\n"
+            "  Branch v4 -> b3, b4\n"
+            "b3:  ; from b1\n"
+            "  CellSet 0:n v0\n"
+            "  Return\n"
+            "b4:  ; from b0, b1\n"
+            "  Return\n");
+}
+
+TEST_F(Passes, DoesNotThreadAPhiThatIsReadElsewhere) {
+  Builder b = short_circuit();
+  const ValueId phi = b.function.blocks[2].insts[0];
+  const ValueId eq =
+      b.function.append(BlockId(4), {Op::Not, Type::Bool, ssa::StrKind::None, 0, 0, {phi}});
+  auto& insts = b.function.blocks[4].insts;
+  std::swap(insts[0], insts[1]);
+  EXPECT_EQ(insts[0], eq);
+  after(b, thread_jumps, false);
+}
+
+TEST_F(Passes, ThreadingCarriesPhisOfTheTargets) {
+  Builder b;
+  const BlockId entry = b.block();
+  const BlockId second = b.block();
+  const BlockId join = b.block();
+  const BlockId end = b.block();
+  const BlockId yes = b.block();
+  b.at(entry);
+  const ValueId x = pid(b);
+  const ValueId one = b.integer(1);
+  const ValueId off = b.boolean(false);
+  b.branch(b.op(Op::Eq, {x, one}), second, join);
+  b.at(second);
+  const ValueId right = b.op(Op::Lt, {one, x});
+  b.jump(join);
+  b.at(join).branch(b.op(Op::Phi, {off, right}, 0, Type::Bool), yes, end);
+  b.at(yes).jump(end);
+  b.at(end);
+  use(b, b.op(Op::Phi, {x, one}, 0, Type::Int));
+  b.ret();
+  std::swap(b.function.blocks[3].preds[0], b.function.blocks[3].preds[1]);
+  std::swap(b.function[b.function.blocks[3].insts[0]].operands[0],
+            b.function[b.function.blocks[3].insts[0]].operands[1]);
+  EXPECT_NE(after(b, thread_jumps).find("Phi v1, v0, v0, v0 : int"), std::string::npos)
+      << ssa::print(b.function, module);
+  EXPECT_NE(after(b, remove_dead).find("Phi v1, v0, v0 : int"), std::string::npos)
+      << ssa::print(b.function, module);
 }
 
 TEST_F(Passes, PipelineDissolvesADoubleCheck) {

@@ -1,5 +1,5 @@
-// Which pass when; see pipeline.h. Each makes work for the others, so they take turns. Handlers are small: a few
-// rounds.
+// Which pass when; see pipeline.h. Each makes work for the others, so they take turns. Handlers are
+// small: a few rounds.
 #include "passes/pipeline.h"
 
 #include "base/check.h"
@@ -15,6 +15,7 @@ void optimize(ssa::Function& function, const ssa::Module& module) {
     changed |= use_known_conditions(function, module);
     changed |= share_common(function, module);
     changed |= remove_dead(function, module);
+    changed |= thread_jumps(function, module);
     changed |= merge_blocks(function, module);
     if (!changed) return;
   }

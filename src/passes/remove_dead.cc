@@ -1,4 +1,5 @@
-// Dead code: blocks that nothing reaches, and values that nothing needs. Reads may go, writes and control stay.
+// Dead code: blocks that nothing reaches, and values that nothing needs. Reads may go, writes and
+// control stay.
 #include <algorithm>
 #include <vector>
 

@@ -1,5 +1,6 @@
-// Common subexpressions by dominance: a value that was computed on every way here is used again. Reads of tables
-// and variables are not shared (another CPU may write between them), reads of the event are.
+// Common subexpressions by dominance: a value that was computed on every way here is used again.
+// Reads of tables and variables are not shared (another CPU may write between them), reads of the
+// event are.
 #include <map>
 #include <tuple>
 #include <utility>
@@ -26,7 +27,14 @@ bool is_shareable(Op op) {
 
 bool is_commutative(Op op) {
   switch (op) {
-    case Op::Add: case Op::Mul: case Op::And: case Op::Or: case Op::Xor: case Op::Eq: case Op::Ne: case Op::StrEq:
+    case Op::Add:
+    case Op::Mul:
+    case Op::And:
+    case Op::Or:
+    case Op::Xor:
+    case Op::Eq:
+    case Op::Ne:
+    case Op::StrEq:
       return true;
     default:
       return false;
@@ -45,8 +53,8 @@ Key key_of(const Inst& inst, const Replacements& replacements) {
 bool share_common(ssa::Function& function, const ssa::Module&) {
   const ssa::Dominators dominators(function);
   Replacements replacements(function);
-  // Dominators come before what they dominate in this order. Blocks that compute the same, none dominating the
-  // other, both stay in the list.
+  // Dominators come before what they dominate in this order. Blocks that compute the same, none
+  // dominating the other, both stay in the list.
   std::map<Key, std::vector<std::pair<BlockId, ValueId>>> known;
   for (BlockId block : ssa::reverse_postorder(function)) {
     auto& insts = function.blocks[block.index].insts;

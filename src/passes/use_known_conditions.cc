@@ -1,5 +1,5 @@
-// A block that only the true side of `branch c` leads to knows that c is true, and so does all that it dominates.
-// Checks for nil and for zero that were made before vanish this way.
+// A block that only the true side of `branch c` leads to knows that c is true, and so does all that
+// it dominates. Checks for nil and for zero that were made before vanish this way.
 #include <utility>
 #include <vector>
 
@@ -27,20 +27,21 @@ std::vector<Fact> find_facts(const ssa::Function& f) {
   std::vector<Fact> facts;
   for (uint32_t b = 0; b < f.blocks.size(); ++b) {
     const ssa::Block& block = f.blocks[b];
-    if (block.insts.empty() || f[block.insts.back()].op != Op::Branch || block.succs[0] == block.succs[1]) continue;
+    if (block.insts.empty() || f[block.insts.back()].op != Op::Branch ||
+        block.succs[0] == block.succs[1])
+      continue;
     for (size_t side = 0; side < 2; ++side) {
       if (f.blocks[block.succs[side].index].preds.size() != 1) continue;
       const ValueId condition = f[block.insts.back()].operands[0];
       facts.push_back({block.succs[side], condition, side == 0});
-      if (f[condition].op == Op::Not) facts.push_back({block.succs[side], f[condition].operands[0], side != 0});
+      if (f[condition].op == Op::Not)
+        facts.push_back({block.succs[side], f[condition].operands[0], side != 0});
     }
   }
   return facts;
 }
 
-bool is_constant(const ssa::Function& f, ValueId id) {
-  return f[id].op == Op::ConstBool;
-}
+bool is_constant(const ssa::Function& f, ValueId id) { return f[id].op == Op::ConstBool; }
 
 }  // namespace
 
@@ -67,7 +68,8 @@ bool use_known_conditions(ssa::Function& function, const ssa::Module&) {
       if (!dominators.dominates(fact.from, BlockId(b))) continue;
       for (size_t i = 0; i < function.blocks[b].insts.size(); ++i) {
         const ValueId id = function.blocks[b].insts[i];
-        if (function[id].op == Op::Phi) continue;  // its operands belong to the ends of other blocks
+        if (function[id].op == Op::Phi)
+          continue;  // its operands belong to the ends of other blocks
         for (size_t o = 0; o < function[id].operands.size(); ++o) {
           if (function[id].operands[o] != fact.condition) continue;
           const ValueId constant = constant_there();
@@ -82,7 +84,8 @@ bool use_known_conditions(ssa::Function& function, const ssa::Module&) {
           const ValueId id = target.insts[i];
           if (function[id].op != Op::Phi) break;
           for (size_t p = 0; p < target.preds.size(); ++p) {
-            if (target.preds[p] != BlockId(b) || function[id].operands[p] != fact.condition) continue;
+            if (target.preds[p] != BlockId(b) || function[id].operands[p] != fact.condition)
+              continue;
             const ValueId constant = constant_there();
             function[id].operands[p] = constant;
             changed = true;

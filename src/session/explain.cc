@@ -85,29 +85,37 @@ std::string key_text(const std::vector<ssa::KeyPart>& key) {
   return text;
 }
 
+std::string explain_handler(const Plan& plan, uint32_t index, const Registration& registration,
+                            const diag::Source& source, const std::string& at) {
+  const PlannedHandler& handler = plan.handlers[index];
+  std::string text = fmt::format("{}: trace {} ({} event{})\n", at, registration.event_text, handler.events.size(),
+                                 handler.events.size() == 1 ? "" : "s");
+  if (handler.in_kernel) {
+    text += "  in the kernel\n";
+  } else {
+    const std::string why = place(source, handler.reason.span, handler.reason.line);
+    text += fmt::format("  in user space: {}{}\n", handler.reason.text, why.empty() ? "" : " (" + why + ")");
+    text += captured(plan, handler, index);
+  }
+  return text + "  " + attachment(plan, index) + "\n";
+}
+
 }  // namespace
 
 std::string explain(const Plan& plan, const std::vector<Registration>& registrations, const diag::Source& source) {
   std::string text;
-  for (const Registration& registration : registrations) {
-    if (registration.kind == bytecode::HandlerKind::Event) continue;
-    text += fmt::format("{}: {}\n  in user space, by the event loop\n",
-                        place(source, registration.place.span, registration.place.line),
-                        registration.kind == bytecode::HandlerKind::End ? "trace_end" : registration.event_text);
-  }
-  for (uint32_t i = 0; i < plan.handlers.size(); ++i) {
-    const PlannedHandler& handler = plan.handlers[i];
-    const Registration& registration = registrations[handler.registration];
-    text += fmt::format("{}: trace {} ({} event{})\n", place(source, registration.place.span, registration.place.line),
-                        registration.event_text, handler.events.size(), handler.events.size() == 1 ? "" : "s");
-    if (handler.in_kernel) {
-      text += "  in the kernel\n";
-    } else {
-      const std::string at = place(source, handler.reason.span, handler.reason.line);
-      text += fmt::format("  in user space: {}{}\n", handler.reason.text, at.empty() ? "" : " (" + at + ")");
-      text += captured(plan, handler, i);
+  uint32_t next = 0;  // of plan.handlers, which are the event handlers in order
+  for (uint32_t i = 0; i < registrations.size(); ++i) {
+    const Registration& registration = registrations[i];
+    const std::string at = place(source, registration.place.span, registration.place.line);
+    if (registration.kind == bytecode::HandlerKind::Event) {
+      text += explain_handler(plan, next, registration, source, at);
+      ++next;
+      continue;
     }
-    text += "  " + attachment(plan, i) + "\n";
+    text += fmt::format("{}: {}\n  in user space, {}\n", at,
+                        registration.kind == bytecode::HandlerKind::End ? "trace_end" : registration.event_text,
+                        registration.kind == bytecode::HandlerKind::End ? "at the end" : "by the event loop");
   }
   for (uint32_t i = 0; i < plan.linkage.module.tables.size(); ++i) {
     const backend::Table& table = plan.unit.tables[i];

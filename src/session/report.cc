@@ -27,12 +27,13 @@ std::string render_located(const diag::Source& source, const diag::Span& span, u
 std::string render_runtime_error(const diag::Source& source, const vm::RuntimeError& error) {
   std::string text = render_located(source, error.place.span, error.place.line, error.text);
   constexpr size_t kFrames = 10;
-  for (size_t i = 0; i < error.trace.size() && i < kFrames; ++i) {
+  // The innermost frame is the place of the error itself.
+  for (size_t i = 1; i < error.trace.size() && i <= kFrames; ++i) {
     const vm::RuntimeError::Frame& frame = error.trace[i];
     text += fmt::format("  called from {} in {}\n", line_place(source, frame.place.line),
                         frame.function.empty() ? "a function without a name" : frame.function);
   }
-  if (error.trace.size() > kFrames) text += fmt::format("  … {} more calls\n", error.trace.size() - kFrames);
+  if (error.trace.size() > kFrames + 1) text += fmt::format("  … {} more calls\n", error.trace.size() - kFrames - 1);
   return text;
 }
 

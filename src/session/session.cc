@@ -54,6 +54,14 @@ class Session {
     return std::nullopt;
   }
 
+  /// The lexer mends what it refuses (a number, an escape), so the names behind it can be checked in the same run.
+  static bool breaks_tree(const diag::Sink& sink) {
+    for (const diag::Diagnostic& diagnostic : sink.diagnostics()) {
+      if (diagnostic.severity == diag::Severity::Error && static_cast<int>(diagnostic.code) >= 200) return true;
+    }
+    return false;
+  }
+
   int fail(const Error& error) {
     say(fmt::format("ktap: error: {}\n", error.message));
     return kMistake;
@@ -70,7 +78,11 @@ class Session {
       std::fputs(syntax::print_ast(script).c_str(), stdout);
       return kOk;
     }
-    if (!sink.has_errors()) chunk_ = compiler::compile(script, source_, sink);
+    if (!breaks_tree(sink)) {
+      diag::Sink more;
+      chunk_ = compiler::compile(script, source_, more);
+      sink.add(more);
+    }
     if (const std::optional<int> status = tell(sink)) return status;
     if (options_.mode == Mode::Check) return kOk;
     if (options_.mode == Mode::Bytecode) {
@@ -133,7 +145,10 @@ class Session {
       if (!catalog.ok()) return fail(catalog.error());
       catalog_ = std::move(catalog).value();
       resolve_events(host_->registrations(), source_, *catalog_, handlers, sink);
-      if (const std::optional<int> status = tell(sink)) return status;
+      if (sink.has_errors()) {
+        find_more_mistakes(std::move(handlers), sink);
+        return tell(sink);
+      }
     }
     if (const std::optional<int> status = find_target(target)) return status;
     if (has(Kind::Event)) {
@@ -142,6 +157,17 @@ class Session {
       plan_ = std::make_unique<Plan>();
     }
     return planned_mode();
+  }
+
+  /// With a mistake in one event text, the fields that the other handlers ask for are still checked.
+  void find_more_mistakes(std::vector<PlannedHandler> handlers, diag::Sink& sink) {
+    std::erase_if(handlers, [](const PlannedHandler& handler) { return handler.events.empty(); });
+    const bpf::KernelFacts facts;
+    const PlanInput input{&host_->registrations(), &vm_->globals(), &facts, &options_, {}};
+    diag::Sink more;
+    std::unique_ptr<engine::BpfEngine> no_engine;
+    if (!make_plan(input, std::move(handlers), false, &no_engine, more).ok()) return;
+    sink.add(more);
   }
 
   /// Handlers → programs, loaded unless only looked at.

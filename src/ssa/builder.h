@@ -1,5 +1,5 @@
-// A short way to write SSA by hand: blocks, edges and instructions with their usual types. Used by tests of
-// every folder that takes SSA; `lower` has its own.
+// A short way to write SSA by hand: blocks, edges and instructions with their usual types. Used by
+// tests of every folder that takes SSA; `lower` has its own.
 #pragma once
 
 #include <string>
@@ -31,13 +31,26 @@ class Builder {
     inst.imm = imm;
     inst.type = type;
     switch (op_info(op).result) {
-      case ResultRule::Int: inst.type = Type::Int; break;
-      case ResultRule::Bool: inst.type = Type::Bool; break;
-      case ResultRule::Str: inst.type = Type::Str; break;
-      case ResultRule::MaybeInt: inst.type = Type::MaybeInt; break;
-      case ResultRule::MaybeStr: inst.type = Type::MaybeStr; break;
-      case ResultRule::None: inst.type = Type::None; break;
-      case ResultRule::Any: break;
+      case ResultRule::Int:
+        inst.type = Type::Int;
+        break;
+      case ResultRule::Bool:
+        inst.type = Type::Bool;
+        break;
+      case ResultRule::Str:
+        inst.type = Type::Str;
+        break;
+      case ResultRule::MaybeInt:
+        inst.type = Type::MaybeInt;
+        break;
+      case ResultRule::MaybeStr:
+        inst.type = Type::MaybeStr;
+        break;
+      case ResultRule::None:
+        inst.type = Type::None;
+        break;
+      case ResultRule::Any:
+        break;
     }
     if (op == Op::ConstStr) inst.str_kind = StrKind::Id;
     return function.append(current_, std::move(inst));

@@ -1,5 +1,5 @@
-// Dominators by iteration over reverse postorder. Source: Cooper, Harvey, Kennedy, "A Simple, Fast Dominance
-// Algorithm" (2001). Handlers have tens of blocks; nothing faster is needed.
+// Dominators by iteration over reverse postorder. Source: Cooper, Harvey, Kennedy, "A Simple, Fast
+// Dominance Algorithm" (2001). Handlers have tens of blocks; nothing faster is needed.
 #include "ssa/dominators.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// Constant arithmetic: 64-bit two's complement that wraps, C's quotient and remainder, shift counts modulo 64.
+// Constant arithmetic: 64-bit two's complement that wraps, C's quotient and remainder, shift counts
+// modulo 64.
 #include "ssa/fold.h"
 
 namespace ktap::ssa {

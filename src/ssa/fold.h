@@ -8,8 +8,8 @@
 
 namespace ktap::ssa {
 
-/// The result of an Int or Bool operation of two operands (Bools are 0 and 1). nullopt for other operations
-/// and for a zero divisor.
+/// The result of an Int or Bool operation of two operands (Bools are 0 and 1). nullopt for other
+/// operations and for a zero divisor.
 std::optional<int64_t> fold(Op op, int64_t left, int64_t right);
 
 }  // namespace ktap::ssa

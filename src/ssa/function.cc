@@ -1,4 +1,5 @@
-// The containers of SSA and the operation table. See function.h; printing and checking have files of their own.
+// The containers of SSA and the operation table. See function.h; printing and checking have files
+// of their own.
 #include "ssa/function.h"
 
 #include <iterator>
@@ -37,11 +38,14 @@ ValueId Function::append(BlockId block, Inst inst) {
 }
 
 int64_t Module::intern(std::string_view text) {
-  for (size_t i = 0; i < strings.size(); ++i) {
-    if (strings[i] == text) return static_cast<int64_t>(i);
+  if (ids.size() != strings.size()) {
+    ids.clear();
+    for (size_t i = 0; i < strings.size(); ++i) ids.emplace(strings[i], static_cast<int64_t>(i));
   }
-  strings.emplace_back(text);
-  return static_cast<int64_t>(strings.size() - 1);
+  const auto [place, is_new] =
+      ids.try_emplace(std::string(text), static_cast<int64_t>(strings.size()));
+  if (is_new) strings.emplace_back(text);
+  return place->second;
 }
 
 }  // namespace ktap::ssa

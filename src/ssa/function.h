@@ -1,10 +1,11 @@
-// SSA: one handler on one group of events, as blocks of typed operations. Built by `lower`, improved by
-// `passes`, turned into eBPF by `backend`. Nothing here knows the VM or the kernel.
+// SSA: one handler on one group of events, as blocks of typed operations. Built by `lower`,
+// improved by `passes`, turned into eBPF by `backend`. Nothing here knows the VM or the kernel.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/id.h"
@@ -35,48 +36,48 @@ struct Inst {
   Op op;
   Type type = Type::None;
   StrKind str_kind = StrKind::None;
-  uint32_t max_bytes = 0;          ///< Bytes only
+  uint32_t max_bytes = 0;  ///< Bytes only
   int64_t imm = 0;
   std::vector<ValueId> operands;
-  diag::Span span;                 ///< of the script
+  diag::Span span;  ///< of the script
   uint32_t line = 0;
 };
 
 struct Block {
-  std::vector<ValueId> insts;      ///< in order; phis first, one Control operation last
+  std::vector<ValueId> insts;  ///< in order; phis first, one Control operation last
   std::vector<BlockId> preds;
   std::vector<BlockId> succs;
 };
 
 /// One handler on one group of events that it sees alike.
 struct Function {
-  std::string name;                ///< "handler 0 (syscalls:sys_enter_*)"
-  std::vector<Inst> values;        ///< by ValueId; an erased one is in no block
-  std::vector<Block> blocks;       ///< blocks[0] is the entry
+  std::string name;           ///< "handler 0 (syscalls:sys_enter_*)"
+  std::vector<Inst> values;   ///< by ValueId; an erased one is in no block
+  std::vector<Block> blocks;  ///< blocks[0] is the entry
 
   ValueId append(BlockId block, Inst inst);
   Inst& operator[](ValueId id) { return values[id.index]; }
   const Inst& operator[](ValueId id) const { return values[id.index]; }
 };
 
-// ---- what the functions of one run share ------------------------------------------------------------------
+// ---- what the functions of one run share -----------------------------------------------------
 
 /// One part of a table's key.
 struct KeyPart {
   enum class Kind : uint8_t { Int, Bool, StrId, Bytes } kind = Kind::Int;
-  uint32_t max_bytes = 8;          ///< Bytes: 16, 64, 256
+  uint32_t max_bytes = 8;  ///< Bytes: 16, 64, 256
   friend bool operator==(const KeyPart&, const KeyPart&) = default;
 };
 
 /// A table that kernel code touches.
 struct TableInfo {
-  std::string name;                ///< as the script calls it, for --explain
+  std::string name;  ///< as the script calls it, for --explain
   std::vector<KeyPart> key;
   uint32_t max_entries = 0;
-  bool is_read = false;            ///< TableGet in the kernel
-  bool is_set = false;             ///< TableSet
-  bool is_added = false;           ///< TableAdd
-  bool is_deleted = false;         ///< TableDelete
+  bool is_read = false;     ///< TableGet in the kernel
+  bool is_set = false;      ///< TableSet
+  bool is_added = false;    ///< TableAdd
+  bool is_deleted = false;  ///< TableDelete
 };
 
 /// A place where the kernel sends a record to user space.
@@ -90,39 +91,43 @@ enum class SiteKind : uint8_t { Print, Printf, PrintHist, Exit, Capture };
 enum class RawEvent : uint8_t { None, Record };
 struct Site {
   SiteKind kind = SiteKind::Print;
-  uint32_t handler = 0;            ///< index of the handler in the session
-  std::vector<SiteArg> args;       ///< of Emit's operands, in order
-  RawEvent raw = RawEvent::None;   ///< Record: system call number and arguments / result, or the tracepoint record
-  uint32_t user_index = 0;         ///< session's own number (which format string, which arg is argstr …)
+  uint32_t handler = 0;           ///< index of the handler in the session
+  std::vector<SiteArg> args;      ///< of Emit's operands, in order
+  RawEvent raw = RawEvent::None;  ///< Record: system call number and arguments / result, or the
+                                  ///< tracepoint record
+  uint32_t user_index = 0;  ///< session's own number (which format string, which arg is argstr …)
   diag::Span span;
   uint32_t line = 0;
 };
 
 /// A run-time error that kernel code can meet.
 struct Failure {
-  std::string text;                ///< "arithmetic on nil"
+  std::string text;  ///< "arithmetic on nil"
   diag::Span span;
   uint32_t line = 0;
 };
 
 /// Everything that all functions of a run share. Ids are indices.
 struct Module {
-  std::vector<std::string> strings;   ///< string ids. Interned: equal strings have equal ids
+  std::vector<std::string> strings;  ///< string ids. Interned: equal strings have equal ids
   std::vector<TableInfo> tables;
-  std::vector<std::string> cells;     ///< names of shared variables
+  std::vector<std::string> cells;  ///< names of shared variables
   std::vector<Site> sites;
   std::vector<Failure> failures;
 
   int64_t intern(std::string_view text);
+
+  /// Owner: intern(). Made anew when `strings` was cut.
+  std::unordered_map<std::string, int64_t> ids;
 };
 
-/// The events that one function is compiled for. All have the same kind and lay out the fields that the handler
-/// reads alike, so that one program serves them all.
+/// The events that one function is compiled for. All have the same kind and lay out the fields that
+/// the handler reads alike, so that one program serves them all.
 struct EventGroup {
   schema::EventKind kind = schema::EventKind::Tracepoint;
   std::vector<schema::EventPtr> events;  ///< system calls: any number; tracepoints: exactly one
-  /// ids of the events' names in module.strings, parallel to events (system calls: consecutive ids are not
-  /// promised; the backend keeps a table from number to id)
+  /// ids of the events' names in module.strings, parallel to events (system calls: consecutive ids
+  /// are not promised; the backend keeps a table from number to id)
   std::vector<int64_t> name_ids;
 };
 
@@ -132,8 +137,8 @@ bool is_pure(Op op);
 
 /// Stable text form, for golden tests and --dump=ssa.
 std::string print(const Function& function, const Module& module);
-/// "" when every rule of ops.def holds (types, dominance, phis match preds, one control at the end), else what
-/// is wrong.
+/// "" when every rule of ops.def holds (types, dominance, phis match preds, one control at the
+/// end), else what is wrong.
 std::string verify(const Function& function, const Module& module);
 
 }  // namespace ktap::ssa

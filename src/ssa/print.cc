@@ -1,5 +1,5 @@
-// SSA as stable text: blocks b0, b1…, values numbered in the order of their appearance, ids of the module spelled
-// out. Golden tests and --dump=ssa show it; nothing reads it back.
+// SSA as stable text: blocks b0, b1…, values numbered in the order of their appearance, ids of the
+// module spelled out. Golden tests and --dump=ssa show it; nothing reads it back.
 #include <fmt/format.h>
 
 #include <iterator>
@@ -68,7 +68,8 @@ std::string attribute(const Inst& inst, const Module& module) {
       return text ? " " + quoted(*text) : fmt::format(" #{}", inst.imm);
     }
     case Op::EventVar:
-      return fmt::format(" {}", schema::builtin_var_name(static_cast<schema::BuiltinVar>(inst.imm)));
+      return fmt::format(" {}",
+                         schema::builtin_var_name(static_cast<schema::BuiltinVar>(inst.imm)));
     case Op::EventField:
       return fmt::format(" #{}", inst.imm);
     case Op::UserString:

@@ -340,8 +340,7 @@ TEST(SsaDominators, Diamond) {
   EXPECT_FALSE(dominators.dominates(left, right));
   EXPECT_FALSE(dominators.reachable(lost));
   EXPECT_FALSE(dominators.dominates(entry, lost));
-  EXPECT_EQ(reverse_postorder(b.function),
-            (std::vector<BlockId>{entry, left, right, join}));
+  EXPECT_EQ(reverse_postorder(b.function), (std::vector<BlockId>{entry, left, right, join}));
 }
 
 TEST(SsaFold, WrapsAndDividesLikeC) {

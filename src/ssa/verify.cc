@@ -1,5 +1,5 @@
-// The rules of SSA, checked: after lowering and after each pass. A breach is a mistake of ours, never the
-// script's. One function a family of rules; the first breach found is told.
+// The rules of SSA, checked: after lowering and after each pass. A breach is a mistake of ours,
+// never the script's. One function a family of rules; the first breach found is told.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -80,7 +80,8 @@ class Verifier {
     return "";
   }
 
-  /// Every value in one place; phis first; one control operation, last, with its number of successors.
+  /// Every value in one place; phis first; one control operation, last, with its number of
+  /// successors.
   std::string placement() {
     block_of_.assign(f_.values.size(), BlockId());
     position_.assign(f_.values.size(), 0);
@@ -156,8 +157,8 @@ class Verifier {
 
   std::string want(const Inst& inst, size_t operand, Type type) const {
     if (type_of(inst.operands[operand]) == type) return "";
-    return fmt::format("operand {} is {}, wants {}", operand, type_name(type_of(inst.operands[operand])),
-                       type_name(type));
+    return fmt::format("operand {} is {}, wants {}", operand,
+                       type_name(type_of(inst.operands[operand])), type_name(type));
   }
 
   std::string want_all(const Inst& inst, Type type) const {
@@ -183,25 +184,32 @@ class Verifier {
         if (inst.str_kind != StrKind::Id) return "a constant string is an Id";
         return want_index(m_.strings, inst.imm, "string");
       case Op::ConstNil:
-        return inst.type == Type::MaybeInt || inst.type == Type::MaybeStr ? "" : "nil of a sure type";
+        return inst.type == Type::MaybeInt || inst.type == Type::MaybeStr ? ""
+                                                                          : "nil of a sure type";
       case Op::Phi:
         return phi(inst, block);
-      case Op::Add: case Op::Sub: case Op::Mul: case Op::DivS: case Op::ModS: case Op::And: case Op::Or:
-      case Op::Xor: case Op::Shl: case Op::Sar: case Op::Lt: case Op::Le: case Op::CellSet:
-      case Op::CellAdd: case Op::RequestExit: case Op::UserString: {
-        std::string wrong = want_all(inst, Type::Int);
-        if (wrong.empty() && (inst.op == Op::CellSet || inst.op == Op::CellAdd)) {
-          wrong = want_index(m_.cells, inst.imm, "cell");
-        }
-        if (wrong.empty() && inst.op == Op::UserString &&
-            (inst.str_kind != StrKind::Bytes || inst.imm != inst.max_bytes)) {
-          wrong = "the bound and max_bytes disagree";
-        }
-        return wrong;
-      }
-      case Op::Eq: case Op::Ne:
+      case Op::Add:
+      case Op::Sub:
+      case Op::Mul:
+      case Op::DivS:
+      case Op::ModS:
+      case Op::And:
+      case Op::Or:
+      case Op::Xor:
+      case Op::Shl:
+      case Op::Sar:
+      case Op::Lt:
+      case Op::Le:
+      case Op::CellSet:
+      case Op::CellAdd:
+      case Op::RequestExit:
+      case Op::UserString:
+        return integers(inst);
+      case Op::Eq:
+      case Op::Ne:
         return want_all(inst, type_of(inst.operands[0]) == Type::Bool ? Type::Bool : Type::Int);
-      case Op::Not: case Op::Branch:
+      case Op::Not:
+      case Op::Branch:
         return want_all(inst, Type::Bool);
       case Op::StrEq:
         return string_equality(inst);
@@ -216,8 +224,12 @@ class Verifier {
       case Op::EventVar:
         return event_var(inst);
       case Op::EventField:
-        return inst.type == Type::Int || inst.str_kind == StrKind::Bytes ? "" : "neither Int nor Bytes";
-      case Op::TableGet: case Op::TableSet: case Op::TableAdd: case Op::TableDelete:
+        return inst.type == Type::Int || inst.str_kind == StrKind::Bytes ? ""
+                                                                         : "neither Int nor Bytes";
+      case Op::TableGet:
+      case Op::TableSet:
+      case Op::TableAdd:
+      case Op::TableDelete:
         return table(inst);
       case Op::CellGet:
         return want_index(m_.cells, inst.imm, "cell");
@@ -228,6 +240,20 @@ class Verifier {
       default:
         return "";
     }
+  }
+
+  /// Int operands, and what else goes with the operation.
+  std::string integers(const Inst& inst) const {
+    std::string wrong = want_all(inst, Type::Int);
+    if (!wrong.empty()) return wrong;
+    if (inst.op == Op::CellSet || inst.op == Op::CellAdd) {
+      return want_index(m_.cells, inst.imm, "cell");
+    }
+    if (inst.op == Op::UserString &&
+        (inst.str_kind != StrKind::Bytes || inst.imm != inst.max_bytes)) {
+      return "the bound and max_bytes disagree";
+    }
+    return "";
   }
 
   static std::string first(std::string a, std::string b) { return a.empty() ? b : a; }
@@ -275,8 +301,14 @@ class Verifier {
   static std::string event_var(const Inst& inst) {
     using schema::BuiltinVar;
     switch (static_cast<BuiltinVar>(inst.imm)) {
-      case BuiltinVar::Pid: case BuiltinVar::Tid: case BuiltinVar::Ppid: case BuiltinVar::Uid:
-      case BuiltinVar::Gid: case BuiltinVar::Cpu: case BuiltinVar::Ns: case BuiltinVar::Cgroup:
+      case BuiltinVar::Pid:
+      case BuiltinVar::Tid:
+      case BuiltinVar::Ppid:
+      case BuiltinVar::Uid:
+      case BuiltinVar::Gid:
+      case BuiltinVar::Cpu:
+      case BuiltinVar::Ns:
+      case BuiltinVar::Cgroup:
         return inst.type == Type::Int ? "" : "not an Int";
       case BuiltinVar::Execname:
         return inst.type == Type::Str && inst.str_kind == StrKind::Bytes ? "" : "not Bytes";
@@ -294,7 +326,8 @@ class Verifier {
     const TableInfo& info = m_.tables[static_cast<size_t>(inst.imm)];
     const bool has_value = inst.op == Op::TableSet || inst.op == Op::TableAdd;
     if (inst.operands.size() != info.key.size() + (has_value ? 1 : 0)) {
-      return fmt::format("{} operands, the key has {} parts", inst.operands.size(), info.key.size());
+      return fmt::format("{} operands, the key has {} parts", inst.operands.size(),
+                         info.key.size());
     }
     for (size_t i = 0; i < info.key.size(); ++i) {
       const Inst& part = f_[inst.operands[i]];
@@ -325,7 +358,8 @@ class Verifier {
     if (!wrong.empty()) return wrong;
     const Site& site = m_.sites[static_cast<size_t>(inst.imm)];
     if (site.args.size() != inst.operands.size()) {
-      return fmt::format("{} operands, the site has {} arguments", inst.operands.size(), site.args.size());
+      return fmt::format("{} operands, the site has {} arguments", inst.operands.size(),
+                         site.args.size());
     }
     for (size_t i = 0; i < site.args.size(); ++i) {
       const Inst& arg = f_[inst.operands[i]];
@@ -356,7 +390,8 @@ class Verifier {
           } else {
             fine = dominators.dominates(def, BlockId(b));
           }
-          if (!fine) return at(b, id, fmt::format("operand {} is not computed on every way here", i));
+          if (!fine)
+            return at(b, id, fmt::format("operand {} is not computed on every way here", i));
         }
       }
     }

@@ -1,5 +1,5 @@
-// Finds the end of event texts, their filters and their bodies. Works on bytes: `:`, `%`, `*`, paths and fetch
-// arguments make no tokens. What the text means is the event catalog's business.
+// Finds the end of event texts, their filters and their bodies. Works on bytes: `:`, `%`, `*`,
+// paths and fetch arguments make no tokens. What the text means is the event catalog's business.
 #include "syntax/event_text.h"
 
 #include "syntax/chars.h"
@@ -41,7 +41,8 @@ bool begins_statement(std::string_view text, size_t newline, size_t begin) {
   size_t end = word;
   while (end < text.size() && is_name_part(text[end])) ++end;
   if (end == word || !is_keyword(text.substr(word, end - word))) return false;
-  return end == text.size() || is_blank(text[end]) || text[end] == '(' || text[end] == '-' || text[end] == '{';
+  return end == text.size() || is_blank(text[end]) || text[end] == '(' || text[end] == '-' ||
+         text[end] == '{';
 }
 
 class Scanner {
@@ -104,7 +105,8 @@ class Scanner {
     return scan_;
   }
 
-  /// There is no body to be found: the text is what stands on its first line, parsing goes on behind.
+  /// There is no body to be found: the text is what stands on its first line, parsing goes on
+  /// behind.
   EventTextScan stop_at_line(EventTextProblem problem, size_t where) {
     size_t line_end = text_.find('\n', where);
     if (line_end == std::string_view::npos) line_end = text_.size();
@@ -152,7 +154,8 @@ std::vector<EventPart> event_parts(std::string_view text) {
   std::vector<EventPart> parts;
   auto add = [&](size_t begin, size_t end) {
     size_t first = skip_blanks(text.substr(0, end), begin);
-    parts.push_back({static_cast<uint32_t>(first), static_cast<uint32_t>(trim_end(text, first, end))});
+    parts.push_back(
+        {static_cast<uint32_t>(first), static_cast<uint32_t>(trim_end(text, first, end))});
   };
   size_t begin = 0;
   int depth = 0;

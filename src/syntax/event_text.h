@@ -1,5 +1,5 @@
-// Where an event text ends (docs/language.md, "Event text"): the part of a trace statement that is not made of
-// tokens, between the keyword and the body.
+// Where an event text ends (docs/language.md, "Event text"): the part of a trace statement that is
+// not made of tokens, between the keyword and the body.
 #pragma once
 
 #include <cstdint>
@@ -16,22 +16,25 @@ enum class EventTextProblem : uint8_t {
   UnterminatedQuote,  ///< a quote that does not end on its line
 };
 
-/// Offsets into the text that was scanned. text_end and body are set whatever the problem, as well as could be.
+/// Offsets into the text that was scanned. text_end and body are set whatever the problem, as well
+/// as could be.
 struct EventTextScan {
   EventTextProblem problem = EventTextProblem::None;
   uint32_t problem_at = 0;
-  uint32_t text_begin = 0;    ///< first byte that is no blank
-  uint32_t text_end = 0;      ///< behind the last byte before filter or body that is no blank
+  uint32_t text_begin = 0;  ///< first byte that is no blank
+  uint32_t text_end = 0;    ///< behind the last byte before filter or body that is no blank
   bool has_filter = false;
   uint32_t filter_begin = 0;  ///< behind the opening slash
   uint32_t filter_end = 0;    ///< at the closing slash
   uint32_t body = 0;          ///< at the `{`; with a problem where parsing may go on
 };
 
-/// Scans from `begin` on. `timer`: the text of a tick or profile statement, where no glob can stand.
+/// Scans from `begin` on. `timer`: the text of a tick or profile statement, where no glob can
+/// stand.
 EventTextScan scan_event_text(std::string_view text, uint32_t begin, bool timer);
 
-/// The parts of an event text between its top-level commas, without the blanks around them; offsets into `text`.
+/// The parts of an event text between its top-level commas, without the blanks around them; offsets
+/// into `text`.
 struct EventPart {
   uint32_t begin;
   uint32_t end;

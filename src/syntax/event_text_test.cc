@@ -16,14 +16,22 @@ std::string scanned(const std::string& text, bool timer = false) {
   EventTextScan scan = scan_event_text(text, 0, timer);
   std::string out;
   switch (scan.problem) {
-    case EventTextProblem::None: break;
-    case EventTextProblem::NoBody: return "no body";
-    case EventTextProblem::GluedBody: out = "glued:"; break;
-    case EventTextProblem::UnclosedFilter: out = "unclosed:"; break;
-    case EventTextProblem::UnterminatedQuote: return "quote";
+    case EventTextProblem::None:
+      break;
+    case EventTextProblem::NoBody:
+      return "no body";
+    case EventTextProblem::GluedBody:
+      out = "glued:";
+      break;
+    case EventTextProblem::UnclosedFilter:
+      out = "unclosed:";
+      break;
+    case EventTextProblem::UnterminatedQuote:
+      return "quote";
   }
   out += text.substr(scan.text_begin, scan.text_end - scan.text_begin) + "|";
-  out += scan.has_filter ? text.substr(scan.filter_begin, scan.filter_end - scan.filter_begin) : "-";
+  out +=
+      scan.has_filter ? text.substr(scan.filter_begin, scan.filter_end - scan.filter_begin) : "-";
   return out + "|" + text.substr(scan.body);
 }
 
@@ -43,7 +51,8 @@ TEST(EventTextTest, FilterIsBetweenSlashes) {
 }
 
 TEST(EventTextTest, SlashesOfPathsOpenNoFilter) {
-  EXPECT_EQ(scanned(" probe:/lib/libc.so.6:malloc size=%di { }"), "probe:/lib/libc.so.6:malloc size=%di|-|{ }");
+  EXPECT_EQ(scanned(" probe:/lib/libc.so.6:malloc size=%di { }"),
+            "probe:/lib/libc.so.6:malloc size=%di|-|{ }");
   EXPECT_EQ(scanned(" probe:/lib/x:f /pid == 1/ { }"), "probe:/lib/x:f|pid == 1|{ }");
 }
 
@@ -84,7 +93,8 @@ TEST(EventTextTest, NoEventAtAll) {
 std::string split(const std::string& text) {
   EventTextSplit made = split_event_text(text);
   std::string out(made.text);
-  if (made.filter_begin != 0) out += "|" + text.substr(made.filter_begin, made.filter_end - made.filter_begin);
+  if (made.filter_begin != 0)
+    out += "|" + text.substr(made.filter_begin, made.filter_end - made.filter_begin);
   return out + (made.closed ? "" : "|unclosed");
 }
 
@@ -103,7 +113,8 @@ TEST(SplitEventTextTest, Forms) {
 TEST(EventPartsTest, CommasInBracketsDoNotSeparate) {
   std::string text = "a:{b,c} , d:[,] (1,2),'x,y'";
   std::vector<std::string> parts;
-  for (EventPart part : event_parts(text)) parts.push_back(text.substr(part.begin, part.end - part.begin));
+  for (EventPart part : event_parts(text))
+    parts.push_back(text.substr(part.begin, part.end - part.begin));
   EXPECT_THAT(parts, testing::ElementsAre("a:{b,c}", "d:[,] (1,2)", "'x,y'"));
 }
 

@@ -1,6 +1,7 @@
-// Numbers and durations. A number takes all letters, digits and underscores that are glued to it, so that a
-// mistake in it is one mistake. Hex, octal and binary may use all 64 bits; a decimal stays below 2^63 but for
-// the one magnitude that only a unary minus makes valid, which the parser judges.
+// Numbers and durations. A number takes all letters, digits and underscores that are glued to it,
+// so that a mistake in it is one mistake. Hex, octal and binary may use all 64 bits; a decimal
+// stays below 2^63 but for the one magnitude that only a unary minus makes valid, which the parser
+// judges.
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -36,7 +37,8 @@ constexpr Unit kUnits[] = {
 
 /// Adds a digit; false when the value leaves 64 bits.
 bool add_digit(uint64_t& value, unsigned base, unsigned digit) {
-  return !__builtin_mul_overflow(value, base, &value) && !__builtin_add_overflow(value, digit, &value);
+  return !__builtin_mul_overflow(value, base, &value) &&
+         !__builtin_add_overflow(value, digit, &value);
 }
 
 std::string without_underscores(std::string_view digits) {
@@ -80,7 +82,8 @@ void Lexer::lex_number() {
   if (fraction || exponent) return lex_float(end);
   if (at(end) == '.' && at(end + 1) != '.') {
     std::string digits(text_.substr(begin, end - begin));
-    return refuse_number(Code::MalformedNumber, begin, end + 1, "digits must follow the point of a float",
+    return refuse_number(Code::MalformedNumber, begin, end + 1,
+                         "digits must follow the point of a float",
                          fmt::format("write {}.0", digits));
   }
   if (peek() == '0' && end > begin + 1) return lex_based(8, 1);
@@ -95,7 +98,8 @@ void Lexer::lex_based(unsigned base, size_t prefix) {
   const char* kind = base == 16 ? "a hexadecimal" : base == 8 ? "an octal" : "a binary";
   std::string hint = base == 8 ? "a leading 0 makes a number octal" : "";
   if (digits.empty()) {
-    return refuse_number(Code::MalformedNumber, begin, end, fmt::format("{} number has no digits", kind), "");
+    return refuse_number(Code::MalformedNumber, begin, end,
+                         fmt::format("{} number has no digits", kind), "");
   }
   uint64_t value = 0;
   bool fits = true;
@@ -110,11 +114,16 @@ void Lexer::lex_based(unsigned base, size_t prefix) {
     fits = fits && add_digit(value, base, digit);
   }
   // The octal's own 0 is a digit, so `0_7` is between digits.
-  if (!underscores_fit(text_.substr(begin + (base == 8 ? 0 : prefix), end - begin - (base == 8 ? 0 : prefix)), base)) {
-    return refuse_number(Code::MalformedNumber, begin, end, "an underscore in a number must stand between digits", "");
+  if (!underscores_fit(
+          text_.substr(begin + (base == 8 ? 0 : prefix), end - begin - (base == 8 ? 0 : prefix)),
+          base)) {
+    return refuse_number(Code::MalformedNumber, begin, end,
+                         "an underscore in a number must stand between digits", "");
   }
-  if (end < text_.size() && text_[end] == '.' && end + 1 < text_.size() && is_digit(text_[end + 1])) {
-    return refuse_number(Code::MalformedNumber, begin, end + 1, fmt::format("{} number has no fraction", kind), "");
+  if (end < text_.size() && text_[end] == '.' && end + 1 < text_.size() &&
+      is_digit(text_[end + 1])) {
+    return refuse_number(Code::MalformedNumber, begin, end + 1,
+                         fmt::format("{} number has no fraction", kind), "");
   }
   if (!fits) {
     return refuse_number(Code::IntegerTooLarge, begin, end, "the integer does not fit 64 bits", "");
@@ -142,7 +151,8 @@ void Lexer::lex_float(size_t end) {
                          "a duration is a whole number with a unit: 1500ms");
   }
   if (!underscores_fit(whole, 10)) {
-    return refuse_number(Code::MalformedNumber, begin, end, "an underscore in a number must stand between digits", "");
+    return refuse_number(Code::MalformedNumber, begin, end,
+                         "an underscore in a number must stand between digits", "");
   }
   at_ = end;
   // Too large is infinity and too small is zero, as in Lua.
@@ -158,15 +168,18 @@ void Lexer::lex_decimal(size_t end) {
     if (c != '_') fits = fits && add_digit(value, 10, digit_value(c));
   }
   if (!underscores_fit(digits, 10)) {
-    return refuse_number(Code::MalformedNumber, begin, end, "an underscore in a number must stand between digits", "");
+    return refuse_number(Code::MalformedNumber, begin, end,
+                         "an underscore in a number must stand between digits", "");
   }
   if (end < text_.size() && is_name_start(text_[end])) {
     if (lex_duration(end, fits ? value : UINT64_MAX)) return;
     std::string hint = "units of time are ns us ms s min h";
-    return refuse_number(Code::LettersAfterNumber, begin, end, "letters are glued to a number", hint);
+    return refuse_number(Code::LettersAfterNumber, begin, end, "letters are glued to a number",
+                         hint);
   }
   if (!fits || value > kTwoTo63) {
-    return refuse_number(Code::IntegerTooLarge, begin, end, "the integer is larger than 9223372036854775807", "");
+    return refuse_number(Code::IntegerTooLarge, begin, end,
+                         "the integer is larger than 9223372036854775807", "");
   }
   at_ = end;
   token_.is_two_to_63 = value == kTwoTo63;
@@ -182,7 +195,8 @@ bool Lexer::lex_duration(size_t digits_end, uint64_t count) {
     if (unit.name != name) continue;
     uint64_t value = 0;
     if (__builtin_mul_overflow(count, unit.nanoseconds, &value) || value >= kTwoTo63) {
-      refuse_number(Code::DurationTooLarge, begin, end, "the duration does not fit 63 bits of nanoseconds",
+      refuse_number(Code::DurationTooLarge, begin, end,
+                    "the duration does not fit 63 bits of nanoseconds",
                     "the longest is about 292 years");
       return true;
     }

@@ -1,5 +1,6 @@
-// Strings: quoted ones with escapes, and long ones in double brackets without. Each decoded byte can be traced
-// back to the source (record_offsets), so that a filter inside a quoted event text is reported where it stands.
+// Strings: quoted ones with escapes, and long ones in double brackets without. Each decoded byte
+// can be traced back to the source (record_offsets), so that a filter inside a quoted event text is
+// reported where it stands.
 #include <fmt/format.h>
 
 #include <string>
@@ -30,7 +31,8 @@ void Lexer::lex_string() {
   while (true) {
     if (at_end() || peek() == '\n') {
       size_t end = at_ > begin + 1 && text_[at_ - 1] == '\r' ? at_ - 1 : at_;
-      report(Code::UnterminatedString, begin, end, fmt::format("the string has no closing {}", quote),
+      report(Code::UnterminatedString, begin, end,
+             fmt::format("the string has no closing {}", quote),
              "\\n is a new line in a string; [[...]] is a string of several lines");
       break;
     }
@@ -73,7 +75,8 @@ void Lexer::lex_escape() {
     report(Code::UnknownEscape, begin, at_,
            shown ? fmt::format("there is no escape '{}'", text_.substr(begin, at_ - begin))
                  : std::string("there is no such escape"),
-           "escapes are \\a \\b \\f \\n \\r \\t \\v \\\\ \\\" \\' \\xHH \\ddd \\z; a backslash itself is \\\\");
+           "escapes are \\a \\b \\f \\n \\r \\t \\v \\\\ \\\" \\' \\xHH \\ddd \\z; a backslash "
+           "itself is \\\\");
   }
 }
 
@@ -110,7 +113,8 @@ bool Lexer::lex_long_string() {
   bool closed = end != std::string_view::npos;
   if (!closed) {
     end = text_.size();
-    report(Code::UnterminatedLongString, begin, begin + level + 2, fmt::format("the long string has no closing {}", close));
+    report(Code::UnterminatedLongString, begin, begin + level + 2,
+           fmt::format("the long string has no closing {}", close));
   }
   while (at_ < end) {
     emit(peek(), at_);

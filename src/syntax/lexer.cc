@@ -1,5 +1,6 @@
-// The first step of a script: its bytes become tokens. Hand-written; signs and keywords come from tokens.def.
-// Numbers and strings are in lex_number.cc and lex_string.cc; event texts are not tokens (event_text.h).
+// The first step of a script: its bytes become tokens. Hand-written; signs and keywords come from
+// tokens.def. Numbers and strings are in lex_number.cc and lex_string.cc; event texts are not
+// tokens (event_text.h).
 #include "syntax/lexer.h"
 
 #include <fmt/format.h>
@@ -45,14 +46,21 @@ const Spelling* find_word(std::string_view word) {
 
 std::string hint_for(std::string_view bytes) {
   switch (bytes[0]) {
-    case '@': return "there are no '@' aggregations: use a table, `t[k] += 1` or `t[k] <<< n`";
-    case '`': return "a kernel symbol's address is kaddr(\"name\")";
-    case '?': return "there is no `c ? a : b`: use `c && a || b`, or an if statement";
-    case '$': return "fetch arguments like $retval belong into the event text";
-    case '\\': return "a statement may go on in the next line without a backslash";
-    default: break;
+    case '@':
+      return "there are no '@' aggregations: use a table, `t[k] += 1` or `t[k] <<< n`";
+    case '`':
+      return "a kernel symbol's address is kaddr(\"name\")";
+    case '?':
+      return "there is no `c ? a : b`: use `c && a || b`, or an if statement";
+    case '$':
+      return "fetch arguments like $retval belong into the event text";
+    case '\\':
+      return "a statement may go on in the next line without a backslash";
+    default:
+      break;
   }
-  if (bytes == "\xE2\x80\x9C" || bytes == "\xE2\x80\x9D" || bytes == "\xE2\x80\x98" || bytes == "\xE2\x80\x99") {
+  if (bytes == "\xE2\x80\x9C" || bytes == "\xE2\x80\x9D" || bytes == "\xE2\x80\x98" ||
+      bytes == "\xE2\x80\x99") {
     return "strings stand in straight quotes: \"...\" or '...'";
   }
   if (bytes == "\xC2\xA0") return "this is a no-break space; use an ordinary blank";
@@ -67,7 +75,8 @@ std::string_view token_kind_name(TokenKind kind) { return kNames[static_cast<siz
 
 bool is_keyword(std::string_view word) { return find_word(word) != nullptr; }
 
-Lexer::Lexer(std::string_view text, diag::Sink& sink, uint32_t begin, const std::vector<uint32_t>* offsets)
+Lexer::Lexer(std::string_view text, diag::Sink& sink, uint32_t begin,
+             const std::vector<uint32_t>* offsets)
     : text_(text), sink_(sink), offsets_(offsets), at_(begin) {
   if (begin == 0 && offsets == nullptr) skip_start();
 }
@@ -141,9 +150,11 @@ void Lexer::lex_unexpected() {
   // So do further foreign characters, but their bytes are not spelled out.
   while (!ascii && !at_end() && static_cast<unsigned char>(peek()) >= 0x80) ++at_;
   bool printable = ascii ? bytes[0] > ' ' && bytes[0] < 0x7F : bytes.size() > 1;
-  std::string what = printable ? fmt::format("'{}'", bytes)
-                               : fmt::format("the byte 0x{:02x}", static_cast<unsigned char>(bytes[0]));
-  report(diag::Code::UnexpectedCharacter, begin, at_, what + " begins nothing in the language", std::move(hint));
+  std::string what = printable
+                         ? fmt::format("'{}'", bytes)
+                         : fmt::format("the byte 0x{:02x}", static_cast<unsigned char>(bytes[0]));
+  report(diag::Code::UnexpectedCharacter, begin, at_, what + " begins nothing in the language",
+         std::move(hint));
 }
 
 void Lexer::lex_word() {

@@ -1,5 +1,5 @@
-// Bytes → tokens, one at a time: the parser asks for the next one and may move the place, since an event text
-// is not made of tokens.
+// Bytes → tokens, one at a time: the parser asks for the next one and may move the place, since an
+// event text is not made of tokens.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,11 @@ namespace ktap::syntax {
 
 class Lexer {
  public:
-  /// Reads `text` from `begin` to its end. `offsets`, when given, maps each byte of `text` (and its end) to the
-  /// source: the text is then a decoded string. Both must outlive the lexer and the tokens.
-  Lexer(std::string_view text, diag::Sink& sink, uint32_t begin = 0, const std::vector<uint32_t>* offsets = nullptr);
+  /// Reads `text` from `begin` to its end. `offsets`, when given, maps each byte of `text` (and its
+  /// end) to the source: the text is then a decoded string. Both must outlive the lexer and the
+  /// tokens.
+  Lexer(std::string_view text, diag::Sink& sink, uint32_t begin = 0,
+        const std::vector<uint32_t>* offsets = nullptr);
 
   /// The next token; End for ever at the end.
   Token next();
@@ -27,7 +29,8 @@ class Lexer {
 
   /// While muted, mistakes are passed over in silence (the parser skips to the next statement).
   void set_muted(bool muted) { muted_ = muted; }
-  /// From here on, the source offset of each decoded byte of strings goes to `offsets`, and the end's last.
+  /// From here on, the source offset of each decoded byte of strings goes to `offsets`, and the
+  /// end's last.
   void record_offsets(std::vector<uint32_t>* offsets) { record_ = offsets; }
 
   diag::Span span(size_t begin, size_t end) const;
@@ -50,7 +53,9 @@ class Lexer {
   bool lex_long_string();
   bool lex_sign();
 
-  char peek(size_t ahead = 0) const { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0'; }
+  char peek(size_t ahead = 0) const {
+    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
+  }
   bool at_end() const { return at_ >= text_.size(); }
   void emit(char byte, size_t from);
   void report(diag::Code code, size_t begin, size_t end, std::string text, std::string hint = {});

@@ -70,34 +70,42 @@ std::string mistake(const std::string& text) {
   std::string out;
   for (const diag::Diagnostic& made : lexed->sink.diagnostics()) {
     if (!out.empty()) out += ' ';
-    out += diag::code_name(made.code) + ' ' + std::to_string(made.span.begin) + '-' + std::to_string(made.span.end);
+    out += diag::code_name(made.code) + ' ' + std::to_string(made.span.begin) + '-' +
+           std::to_string(made.span.end);
   }
   return out;
 }
 
 TEST(LexerTest, WordsAndKeywords) {
   EXPECT_THAT(kinds("foo _x9 trace trace_end traces"),
-              ElementsAre(TokenKind::Name, TokenKind::Name, TokenKind::Trace, TokenKind::TraceEnd, TokenKind::Name));
+              ElementsAre(TokenKind::Name, TokenKind::Name, TokenKind::Trace, TokenKind::TraceEnd,
+                          TokenKind::Name));
 }
 
 TEST(LexerTest, SecondSpellings) {
-  EXPECT_THAT(kinds("local and or not ~="), ElementsAre(TokenKind::Var, TokenKind::AndAnd, TokenKind::OrOr,
-                                                        TokenKind::Bang, TokenKind::NotEqual));
+  EXPECT_THAT(kinds("local and or not ~="),
+              ElementsAre(TokenKind::Var, TokenKind::AndAnd, TokenKind::OrOr, TokenKind::Bang,
+                          TokenKind::NotEqual));
 }
 
 TEST(LexerTest, TheLongestSignIsTaken) {
-  EXPECT_THAT(kinds("<<< <<= << <= < ..= .. . ++ += && &= &"),
-              ElementsAre(TokenKind::Aggregate, TokenKind::ShiftLeftAssign, TokenKind::ShiftLeft, TokenKind::LessEqual,
-                          TokenKind::Less, TokenKind::ConcatAssign, TokenKind::DotDot, TokenKind::Dot,
-                          TokenKind::PlusPlus, TokenKind::PlusAssign, TokenKind::AndAnd, TokenKind::AndAssign,
-                          TokenKind::Ampersand));
+  EXPECT_THAT(
+      kinds("<<< <<= << <= < ..= .. . ++ += && &= &"),
+      ElementsAre(TokenKind::Aggregate, TokenKind::ShiftLeftAssign, TokenKind::ShiftLeft,
+                  TokenKind::LessEqual, TokenKind::Less, TokenKind::ConcatAssign, TokenKind::DotDot,
+                  TokenKind::Dot, TokenKind::PlusPlus, TokenKind::PlusAssign, TokenKind::AndAnd,
+                  TokenKind::AndAssign, TokenKind::Ampersand));
 }
 
 TEST(LexerTest, EverySpellingIsItsToken) {
-#define KTAP_SIGN(enumerator, spelling) EXPECT_THAT(kinds(spelling), ElementsAre(TokenKind::enumerator));
-#define KTAP_KEYWORD(enumerator, spelling) EXPECT_THAT(kinds(spelling), ElementsAre(TokenKind::enumerator));
-#define KTAP_SIGN_ALIAS(enumerator, spelling) EXPECT_THAT(kinds(spelling), ElementsAre(TokenKind::enumerator));
-#define KTAP_WORD_ALIAS(enumerator, spelling) EXPECT_THAT(kinds(spelling), ElementsAre(TokenKind::enumerator));
+#define KTAP_SIGN(enumerator, spelling) \
+  EXPECT_THAT(kinds(spelling), ElementsAre(TokenKind::enumerator));
+#define KTAP_KEYWORD(enumerator, spelling) \
+  EXPECT_THAT(kinds(spelling), ElementsAre(TokenKind::enumerator));
+#define KTAP_SIGN_ALIAS(enumerator, spelling) \
+  EXPECT_THAT(kinds(spelling), ElementsAre(TokenKind::enumerator));
+#define KTAP_WORD_ALIAS(enumerator, spelling) \
+  EXPECT_THAT(kinds(spelling), ElementsAre(TokenKind::enumerator));
 #include "syntax/tokens.def"
 }
 
@@ -116,7 +124,9 @@ TEST(LexerTest, ByteOrderMarkAndFirstLineAreSkipped) {
   EXPECT_EQ(mistake("x \xEF\xBB\xBF"), "K0101 2-5");
 }
 
-TEST(LexerTest, AMarkInACommentIsNoEnd) { EXPECT_THAT(kinds("# \xc3\xa9 \" [[ \nx"), ElementsAre(TokenKind::Name)); }
+TEST(LexerTest, AMarkInACommentIsNoEnd) {
+  EXPECT_THAT(kinds("# \xc3\xa9 \" [[ \nx"), ElementsAre(TokenKind::Name));
+}
 
 TEST(LexerTest, NulByteIsAMistakeAtItsPlaceButNotInAString) {
   EXPECT_EQ(mistake(std::string("x\0y", 3)), "K0102 1-2");
@@ -253,7 +263,8 @@ TEST(StringTest, LongOnes) {
   EXPECT_EQ(string("[==[a]=]]==]"), "a]=]");
   EXPECT_EQ(mistake("[[abc\n"), "K0104 0-2");
   EXPECT_EQ(mistake("x = [=[abc]]"), "K0104 4-7");
-  EXPECT_THAT(kinds("[=x"), ElementsAre(TokenKind::LeftBracket, TokenKind::Assign, TokenKind::Name));
+  EXPECT_THAT(kinds("[=x"),
+              ElementsAre(TokenKind::LeftBracket, TokenKind::Assign, TokenKind::Name));
 }
 
 TEST(StringTest, DecodedBytesKnowTheirPlace) {

@@ -1,5 +1,5 @@
-// The parser's frame: tokens, mistakes and the way back from them, blocks. Second step on the way of a script;
-// the tree goes to the compiler. Names and types are not looked at here.
+// The parser's frame: tokens, mistakes and the way back from them, blocks. Second step on the way
+// of a script; the tree goes to the compiler. Names and types are not looked at here.
 #include "syntax/parser.h"
 
 #include <fmt/format.h>
@@ -45,11 +45,13 @@ bool may_open_statement(TokenKind kind) {
 }
 
 bool is_open(TokenKind kind) {
-  return kind == TokenKind::LeftParen || kind == TokenKind::LeftBracket || kind == TokenKind::LeftBrace;
+  return kind == TokenKind::LeftParen || kind == TokenKind::LeftBracket ||
+         kind == TokenKind::LeftBrace;
 }
 
 bool is_close(TokenKind kind) {
-  return kind == TokenKind::RightParen || kind == TokenKind::RightBracket || kind == TokenKind::RightBrace;
+  return kind == TokenKind::RightParen || kind == TokenKind::RightBracket ||
+         kind == TokenKind::RightBrace;
 }
 
 }  // namespace
@@ -62,7 +64,8 @@ ExprPtr parse_expression(const diag::Source& source, diag::Sink& sink) {
   return Parser(source.text(), sink).parse_all_as_expression();
 }
 
-Parser::Parser(std::string_view text, diag::Sink& sink, uint32_t begin, const std::vector<uint32_t>* offsets)
+Parser::Parser(std::string_view text, diag::Sink& sink, uint32_t begin,
+               const std::vector<uint32_t>* offsets)
     : lexer_(text, sink, begin, offsets), sink_(sink), offsets_(offsets) {
   advance();
 }
@@ -84,7 +87,8 @@ Script Parser::parse_script() {
 ExprPtr Parser::parse_all_as_expression() {
   auto expr = std::make_unique<Expr>(parse_expr());
   if (!panic_ && !at(TokenKind::End)) {
-    fail(Code::ExpectedToken, tok_.span, fmt::format("expected an operator or the end of the expression, found {}", found()));
+    fail(Code::ExpectedToken, tok_.span,
+         fmt::format("expected an operator or the end of the expression, found {}", found()));
   }
   return expr;
 }
@@ -105,15 +109,16 @@ bool Parser::accept(TokenKind kind) {
 
 bool Parser::expect(TokenKind kind, std::string_view after) {
   if (accept(kind)) return true;
-  fail(Code::ExpectedToken, here(), fmt::format("expected '{}' {}, found {}", token_kind_name(kind), after, found()));
+  fail(Code::ExpectedToken, here(),
+       fmt::format("expected '{}' {}, found {}", token_kind_name(kind), after, found()));
   return false;
 }
 
 bool Parser::expect_close(TokenKind kind, Span open) {
   if (accept(kind)) return true;
   bool end = at(TokenKind::End);
-  Diagnostic& made =
-      fail(end ? Code::Unclosed : Code::ExpectedToken, here(), fmt::format("expected '{}', found {}", token_kind_name(kind), found()));
+  Diagnostic& made = fail(end ? Code::Unclosed : Code::ExpectedToken, here(),
+                          fmt::format("expected '{}', found {}", token_kind_name(kind), found()));
   made.notes.push_back({open, "to close this"});
   return false;
 }
@@ -126,7 +131,8 @@ bool Parser::expect_name(Param& out, std::string_view what) {
     return true;
   }
   if (tok_.is_word()) {
-    fail(Code::KeywordAsName, tok_.span, fmt::format("the keyword '{}' cannot be {}", tok_.text, what));
+    fail(Code::KeywordAsName, tok_.span,
+         fmt::format("the keyword '{}' cannot be {}", tok_.text, what));
     advance();
   } else {
     fail(Code::ExpectedToken, here(), fmt::format("expected {}, found {}", what, found()));
@@ -134,7 +140,8 @@ bool Parser::expect_name(Param& out, std::string_view what) {
   return false;
 }
 
-/// Where something is missing: at the token found instead, or behind the last one when that is in another line.
+/// Where something is missing: at the token found instead, or behind the last one when that is in
+/// another line.
 Span Parser::here() const {
   bool behind = (at(TokenKind::End) || tok_.newline_before) && previous_end_ > 0;
   return behind ? Span{previous_end_, previous_end_} : tok_.span;
@@ -142,14 +149,20 @@ Span Parser::here() const {
 
 std::string Parser::found() const {
   switch (tok_.kind) {
-    case TokenKind::End: return offsets_ != nullptr ? "the end of the text" : "the end";
-    case TokenKind::Name: return fmt::format("the name '{}'", tok_.text);
+    case TokenKind::End:
+      return offsets_ != nullptr ? "the end of the text" : "the end";
+    case TokenKind::Name:
+      return fmt::format("the name '{}'", tok_.text);
     case TokenKind::Int:
-    case TokenKind::Float: return fmt::format("the number {}", tok_.text);
-    case TokenKind::String: return "a string";
-    default: break;
+    case TokenKind::Float:
+      return fmt::format("the number {}", tok_.text);
+    case TokenKind::String:
+      return "a string";
+    default:
+      break;
   }
-  return tok_.is_word() ? fmt::format("the keyword '{}'", tok_.text) : fmt::format("'{}'", tok_.text);
+  return tok_.is_word() ? fmt::format("the keyword '{}'", tok_.text)
+                        : fmt::format("'{}'", tok_.text);
 }
 
 Diagnostic& Parser::fail(Code code, Span span, std::string text) {
@@ -184,7 +197,8 @@ Parser::Nest::Nest(Parser& parser) : parser_(parser), ok_(++parser.depth_ <= lim
 void Parser::set_height(int height, Span span) {
   height_ = height;
   if (height > limits::kMaxChain) {
-    stop(Code::ChainTooLong, span, fmt::format("the expression chains more than {} operators", limits::kMaxChain));
+    stop(Code::ChainTooLong, span,
+         fmt::format("the expression chains more than {} operators", limits::kMaxChain));
   }
 }
 
@@ -205,14 +219,16 @@ void Parser::synchronize(uint32_t begin) {
     if (kind == TokenKind::LeftBrace) ++braces;
     if (kind == TokenKind::RightBrace && braces > 0) --braces;
     if (kind == TokenKind::LeftParen || kind == TokenKind::LeftBracket) ++brackets;
-    if ((kind == TokenKind::RightParen || kind == TokenKind::RightBracket) && brackets > 0) --brackets;
+    if ((kind == TokenKind::RightParen || kind == TokenKind::RightBracket) && brackets > 0)
+      --brackets;
     advance();
   }
   lexer_.set_muted(false);
   panic_ = false;
 }
 
-/// In panic inside a head: skips to the `)` that ends it or to the body, and ends the panic when it finds one.
+/// In panic inside a head: skips to the `)` that ends it or to the body, and ends the panic when it
+/// finds one.
 void Parser::skip_to_head_end() {
   lexer_.set_muted(true);
   int depth = 0;
@@ -239,7 +255,8 @@ void Parser::skip_table_rest() {
   while (!at(TokenKind::End) && !(tok_.newline_before && opens_statement(tok_.kind))) {
     if (at(TokenKind::LeftBrace)) ++braces;
     bool closed = at(TokenKind::RightBrace) && braces-- == 0;
-    if (closed && tok_.newline_before) break;  // perhaps of the block around: the `}` may be what is missing
+    if (closed && tok_.newline_before)
+      break;  // perhaps of the block around: the `}` may be what is missing
     advance();
     if (closed) break;
   }
@@ -271,8 +288,8 @@ void Parser::parse_lua_block(Block& block) {
   if (!nest.ok()) return;
   uint32_t begin = tok_.span.begin;
   auto is_terminator = [this] {
-    return at(TokenKind::End) || at(TokenKind::RightBrace) || at(TokenKind::Else) || at(TokenKind::Elseif) ||
-           at(TokenKind::Until);
+    return at(TokenKind::End) || at(TokenKind::RightBrace) || at(TokenKind::Else) ||
+           at(TokenKind::Elseif) || at(TokenKind::Until);
   };
   while (!is_terminator()) {
     if (at_name("end")) {

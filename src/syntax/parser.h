@@ -8,15 +8,15 @@
 
 namespace ktap::syntax {
 
-/// Parses a whole script. Mistakes go to `sink`; the tree holds what could be read and may be compiled only
-/// when the sink has no errors.
+/// Parses a whole script. Mistakes go to `sink`; the tree holds what could be read and may be
+/// compiled only when the sink has no errors.
 Script parse(const diag::Source& source, diag::Sink& sink);
 
 /// Parses one expression that fills the source (a filter found in a computed event text).
 ExprPtr parse_expression(const diag::Source& source, diag::Sink& sink);
 
-/// Where an event text with a filter splits: "a:b /x > 1/" → text "a:b", filter "x > 1" at [filter_begin,
-/// filter_end). filter_begin == filter_end == 0 when there is none.
+/// Where an event text with a filter splits: "a:b /x > 1/" → text "a:b", filter "x > 1" at
+/// [filter_begin, filter_end). filter_begin == filter_end == 0 when there is none.
 struct EventTextSplit {
   std::string_view text;
   uint32_t filter_begin = 0;

@@ -1,5 +1,5 @@
-// Control structures. Heads without parentheses, bodies without braces and the forms of Lua and C are reported
-// once each and read as what they were meant to be.
+// Control structures. Heads without parentheses, bodies without braces and the forms of Lua and C
+// are reported once each and read as what they were meant to be.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,7 +19,9 @@ Parser::Head Parser::open_head(std::string_view keyword, std::string_view form) 
     advance();
   } else {
     head.sloppy = true;
-    note(Code::MissingParenthesis, tok_.span, fmt::format("expected '(' after '{}', found {}", keyword, found())).hints.emplace_back(form);
+    note(Code::MissingParenthesis, tok_.span,
+         fmt::format("expected '(' after '{}', found {}", keyword, found()))
+        .hints.emplace_back(form);
   }
   return head;
 }
@@ -28,7 +30,8 @@ void Parser::close_head(const Head& head) {
   if (!panic_ && head.present && !at(TokenKind::RightParen)) {
     bool end = at(TokenKind::End);
     Diagnostic& made = end || !at(TokenKind::LeftBrace)
-                           ? fail(end ? Code::Unclosed : Code::ExpectedToken, here(), fmt::format("expected ')', found {}", found()))
+                           ? fail(end ? Code::Unclosed : Code::ExpectedToken, here(),
+                                  fmt::format("expected ')', found {}", found()))
                            : note(Code::ExpectedToken, tok_.span, "expected ')', found '{'");
     made.notes.push_back({head.open, "to close this"});
   } else if (!panic_ && head.present) {
@@ -44,12 +47,14 @@ Expr Parser::parse_condition(Head& head, std::string_view keyword, std::string_v
   return condition;
 }
 
-/// `{ … }`, or what people write in its place. True when it was the block of Lua, which `else` or `end` closes.
+/// `{ … }`, or what people write in its place. True when it was the block of Lua, which `else` or
+/// `end` closes.
 bool Parser::parse_body(Block& body, Head& head, std::string_view form) {
   if (panic_) return false;
   if (head.present && binary_info(tok_.kind) && !tok_.newline_before) {
     // `if (a) && (b) {`: the parentheses were those of an operand.
-    note(Code::MissingParenthesis, tok_.span, "the parentheses must hold the whole condition").hints.emplace_back(form);
+    note(Code::MissingParenthesis, tok_.span, "the parentheses must hold the whole condition")
+        .hints.emplace_back(form);
     head.sloppy = true;
     parse_binary_rest(Expr{tok_.span, NilLit{}}, 1);
     if (panic_) skip_to_head_end();
@@ -61,7 +66,9 @@ bool Parser::parse_body(Block& body, Head& head, std::string_view form) {
   }
   bool lua = at_name("then") || at(TokenKind::Do);
   if (!head.sloppy) {
-    note(lua ? Code::ForeignSyntax : Code::MissingBrace, here(), fmt::format("expected '{{' before the body, found {}", found())).hints.emplace_back(form);
+    note(lua ? Code::ForeignSyntax : Code::MissingBrace, here(),
+         fmt::format("expected '{{' before the body, found {}", found()))
+        .hints.emplace_back(form);
   }
   if (lua) {
     advance();
@@ -104,7 +111,9 @@ void Parser::parse_if_arms(If& made) {
     if (panic_) return;
     arm = at(TokenKind::Elseif);
     if ((at_name("elif") || at_name("elsif") || at_name("elsefi")) && !tok_.newline_before) {
-      note(Code::ForeignSyntax, tok_.span, fmt::format("'{}' is no word of the language", tok_.text)).hints.emplace_back("elseif (c) { }");
+      note(Code::ForeignSyntax, tok_.span,
+           fmt::format("'{}' is no word of the language", tok_.text))
+          .hints.emplace_back("elseif (c) { }");
       arm = true;
     }
     if (at(TokenKind::Else)) {
@@ -146,7 +155,8 @@ void Parser::parse_repeat(Block& block) {
     made.body = parse_block();
     --loops_;
   } else {
-    note(Code::MissingBrace, here(), fmt::format("expected '{{' after 'repeat', found {}", found())).hints.emplace_back(kForm);
+    note(Code::MissingBrace, here(), fmt::format("expected '{{' after 'repeat', found {}", found()))
+        .hints.emplace_back(kForm);
     ++loops_;
     parse_lua_block(made.body);
     --loops_;
@@ -154,7 +164,8 @@ void Parser::parse_repeat(Block& block) {
   if (!at(TokenKind::Until)) {
     if (stopped_ || unclosed_reported_) return;
     lexer_complained_ = lexer_complained_ && tok_.after_error;
-    Diagnostic& missing = fail(Code::ExpectedToken, here(), fmt::format("expected 'until' after the body, found {}", found()));
+    Diagnostic& missing = fail(Code::ExpectedToken, here(),
+                               fmt::format("expected 'until' after the body, found {}", found()));
     missing.notes.push_back({keyword, "of this"});
     panic_ = stopped_;  // what follows is a statement of its own
     return;
@@ -173,7 +184,8 @@ void Parser::parse_do(Block& block) {
   if (at(TokenKind::LeftBrace)) {
     made.body = parse_block();
   } else {
-    note(Code::MissingBrace, here(), fmt::format("expected '{{' after 'do', found {}", found())).hints.emplace_back("do { }");
+    note(Code::MissingBrace, here(), fmt::format("expected '{{' after 'do', found {}", found()))
+        .hints.emplace_back("do { }");
     parse_lua_block(made.body);
   }
   add(block, begin, std::move(made));
@@ -189,7 +201,9 @@ void Parser::parse_for(Block& block) {
   advance();
   Head head = open_head("for", "for (i = first, last) { }, for (k, v in pairs(t)) { }");
   if (at(TokenKind::Var)) {
-    note(Code::ForeignSyntax, tok_.span, fmt::format("'for' declares its variables itself, without '{}'", tok_.text)).hints.emplace_back(kNumericForm);
+    note(Code::ForeignSyntax, tok_.span,
+         fmt::format("'for' declares its variables itself, without '{}'", tok_.text))
+        .hints.emplace_back(kNumericForm);
     lexer_complained_ = true;  // one message about this head is enough
     advance();
   }
@@ -204,7 +218,8 @@ void Parser::parse_for(Block& block) {
   }
   if (!panic_ && at_name("in")) return parse_generic_for(block, begin, head, std::move(vars));
   if (!panic_) {
-    fail(Code::ExpectedToken, here(), fmt::format("expected '=' or 'in' after the loop variable, found {}", found()))
+    fail(Code::ExpectedToken, here(),
+         fmt::format("expected '=' or 'in' after the loop variable, found {}", found()))
         .hints.emplace_back(vars.size() > 1 ? kGenericForm : kNumericForm);
   }
   skip_to_head_end();
@@ -217,8 +232,10 @@ void Parser::parse_numeric_for(Block& block, uint32_t begin, Head head, Param va
   advance();
   NumericFor made{std::move(var), parse_expr(), {}, std::nullopt, {}};
   if (at(TokenKind::Semicolon) && !panic_) {
-    fail(Code::CStyleFor, tok_.span, "a loop over numbers has a first and a last value, not the three parts of C")
-        .hints.emplace_back(fmt::format("for ({} = first, last[, step]) {{ }}: the last value is included", made.var.name));
+    fail(Code::CStyleFor, tok_.span,
+         "a loop over numbers has a first and a last value, not the three parts of C")
+        .hints.emplace_back(fmt::format(
+            "for ({} = first, last[, step]) {{ }}: the last value is included", made.var.name));
   } else if (expect(TokenKind::Comma, "and the last value after the first")) {
     made.last = parse_expr();
     if (accept(TokenKind::Comma)) made.step.emplace(parse_expr());
@@ -246,9 +263,13 @@ bool Parser::take_iterator(Expr iterator, GenericFor& made) {
   const auto* name = call == nullptr ? nullptr : std::get_if<Name>(&call->callee->node);
   bool sorted = name != nullptr && (name->name == "sort_pairs" || name->name == "sort_keys");
   if (!sorted && (name == nullptr || name->name != "pairs")) {
-    Diagnostic& bad = note(Code::BadIterator, iterator.span, "a loop walks pairs(t), sort_pairs(t) or sort_keys(t)");
+    Diagnostic& bad = note(Code::BadIterator, iterator.span,
+                           "a loop walks pairs(t), sort_pairs(t) or sort_keys(t)");
     if (name != nullptr) {
-      std::string meant = name->name == "ipairs" ? "did you mean 'pairs'?" : diag::did_you_mean(name->name, {"pairs", "sort_pairs", "sort_keys"});
+      std::string meant =
+          name->name == "ipairs"
+              ? "did you mean 'pairs'?"
+              : diag::did_you_mean(name->name, {"pairs", "sort_pairs", "sort_keys"});
       if (!meant.empty()) bad.hints.push_back(std::move(meant));
     } else {
       bad.hints.emplace_back(kGenericForm);
@@ -257,7 +278,9 @@ bool Parser::take_iterator(Expr iterator, GenericFor& made) {
   }
   size_t most = sorted ? 2 : 1;
   if (call->args.empty() || call->args.size() > most) {
-    note(Code::BadIterator, iterator.span, fmt::format("'{}' takes {}", name->name, sorted ? "a table and perhaps a comparing function" : "one table"));
+    note(Code::BadIterator, iterator.span,
+         fmt::format("'{}' takes {}", name->name,
+                     sorted ? "a table and perhaps a comparing function" : "one table"));
     return false;
   }
   if (sorted) made.kind = name->name == "sort_pairs" ? IterKind::SortPairs : IterKind::SortKeys;
@@ -270,7 +293,8 @@ void Parser::parse_else_without_if(Block& block) {
   uint32_t begin = tok_.span.begin;
   std::string keyword(tok_.text);
   std::string_view opening = at(TokenKind::Until) ? "repeat" : "if";
-  note(Code::ElseWithoutIf, tok_.span, fmt::format("this '{}' has no '{}' before it", keyword, opening));
+  note(Code::ElseWithoutIf, tok_.span,
+       fmt::format("this '{}' has no '{}' before it", keyword, opening));
   lexer_complained_ = true;  // one message about it is enough
   If made;
   if (at(TokenKind::Until)) {

@@ -1,5 +1,5 @@
-// Expressions: precedence climbing over one table of operators. `..` is right-associative and read as a list,
-// so that a long chain of it costs no stack.
+// Expressions: precedence climbing over one table of operators. `..` is right-associative and read
+// as a list, so that a long chain of it costs no stack.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -33,44 +33,77 @@ ExprPtr boxed(Expr expr) { return std::make_unique<Expr>(std::move(expr)); }
 
 std::optional<BinaryInfo> binary_info(TokenKind kind) {
   switch (kind) {
-    case TokenKind::OrOr: return BinaryInfo{BinaryOp::Or, 1};
-    case TokenKind::AndAnd: return BinaryInfo{BinaryOp::And, 2};
-    case TokenKind::Equal: return BinaryInfo{BinaryOp::Eq, 3};
-    case TokenKind::NotEqual: return BinaryInfo{BinaryOp::Ne, 3};
-    case TokenKind::Less: return BinaryInfo{BinaryOp::Lt, 3};
-    case TokenKind::LessEqual: return BinaryInfo{BinaryOp::Le, 3};
-    case TokenKind::Greater: return BinaryInfo{BinaryOp::Gt, 3};
-    case TokenKind::GreaterEqual: return BinaryInfo{BinaryOp::Ge, 3};
-    case TokenKind::Tilde: return BinaryInfo{BinaryOp::Match, 3};
-    case TokenKind::Pipe: return BinaryInfo{BinaryOp::BitOr, 4};
-    case TokenKind::Caret: return BinaryInfo{BinaryOp::BitXor, 5};
-    case TokenKind::Ampersand: return BinaryInfo{BinaryOp::BitAnd, 6};
-    case TokenKind::ShiftLeft: return BinaryInfo{BinaryOp::Shl, 7};
-    case TokenKind::ShiftRight: return BinaryInfo{BinaryOp::Shr, 7};
-    case TokenKind::DotDot: return BinaryInfo{BinaryOp::Concat, kConcatPrecedence};
-    case TokenKind::Plus: return BinaryInfo{BinaryOp::Add, 9};
-    case TokenKind::Minus: return BinaryInfo{BinaryOp::Sub, 9};
-    case TokenKind::Star: return BinaryInfo{BinaryOp::Mul, 10};
-    case TokenKind::Slash: return BinaryInfo{BinaryOp::Div, 10};
-    case TokenKind::Percent: return BinaryInfo{BinaryOp::Mod, 10};
-    default: return std::nullopt;
+    case TokenKind::OrOr:
+      return BinaryInfo{BinaryOp::Or, 1};
+    case TokenKind::AndAnd:
+      return BinaryInfo{BinaryOp::And, 2};
+    case TokenKind::Equal:
+      return BinaryInfo{BinaryOp::Eq, 3};
+    case TokenKind::NotEqual:
+      return BinaryInfo{BinaryOp::Ne, 3};
+    case TokenKind::Less:
+      return BinaryInfo{BinaryOp::Lt, 3};
+    case TokenKind::LessEqual:
+      return BinaryInfo{BinaryOp::Le, 3};
+    case TokenKind::Greater:
+      return BinaryInfo{BinaryOp::Gt, 3};
+    case TokenKind::GreaterEqual:
+      return BinaryInfo{BinaryOp::Ge, 3};
+    case TokenKind::Tilde:
+      return BinaryInfo{BinaryOp::Match, 3};
+    case TokenKind::Pipe:
+      return BinaryInfo{BinaryOp::BitOr, 4};
+    case TokenKind::Caret:
+      return BinaryInfo{BinaryOp::BitXor, 5};
+    case TokenKind::Ampersand:
+      return BinaryInfo{BinaryOp::BitAnd, 6};
+    case TokenKind::ShiftLeft:
+      return BinaryInfo{BinaryOp::Shl, 7};
+    case TokenKind::ShiftRight:
+      return BinaryInfo{BinaryOp::Shr, 7};
+    case TokenKind::DotDot:
+      return BinaryInfo{BinaryOp::Concat, kConcatPrecedence};
+    case TokenKind::Plus:
+      return BinaryInfo{BinaryOp::Add, 9};
+    case TokenKind::Minus:
+      return BinaryInfo{BinaryOp::Sub, 9};
+    case TokenKind::Star:
+      return BinaryInfo{BinaryOp::Mul, 10};
+    case TokenKind::Slash:
+      return BinaryInfo{BinaryOp::Div, 10};
+    case TokenKind::Percent:
+      return BinaryInfo{BinaryOp::Mod, 10};
+    default:
+      return std::nullopt;
   }
 }
 
 std::optional<BinaryOp> compound_op(TokenKind kind) {
   switch (kind) {
-    case TokenKind::PlusAssign: return BinaryOp::Add;
-    case TokenKind::MinusAssign: return BinaryOp::Sub;
-    case TokenKind::StarAssign: return BinaryOp::Mul;
-    case TokenKind::SlashAssign: return BinaryOp::Div;
-    case TokenKind::PercentAssign: return BinaryOp::Mod;
-    case TokenKind::AndAssign: return BinaryOp::BitAnd;
-    case TokenKind::OrAssign: return BinaryOp::BitOr;
-    case TokenKind::XorAssign: return BinaryOp::BitXor;
-    case TokenKind::ShiftLeftAssign: return BinaryOp::Shl;
-    case TokenKind::ShiftRightAssign: return BinaryOp::Shr;
-    case TokenKind::ConcatAssign: return BinaryOp::Concat;
-    default: return std::nullopt;
+    case TokenKind::PlusAssign:
+      return BinaryOp::Add;
+    case TokenKind::MinusAssign:
+      return BinaryOp::Sub;
+    case TokenKind::StarAssign:
+      return BinaryOp::Mul;
+    case TokenKind::SlashAssign:
+      return BinaryOp::Div;
+    case TokenKind::PercentAssign:
+      return BinaryOp::Mod;
+    case TokenKind::AndAssign:
+      return BinaryOp::BitAnd;
+    case TokenKind::OrAssign:
+      return BinaryOp::BitOr;
+    case TokenKind::XorAssign:
+      return BinaryOp::BitXor;
+    case TokenKind::ShiftLeftAssign:
+      return BinaryOp::Shl;
+    case TokenKind::ShiftRightAssign:
+      return BinaryOp::Shr;
+    case TokenKind::ConcatAssign:
+      return BinaryOp::Concat;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -79,7 +112,8 @@ Expr Parser::parse_expr() {
   Expr expr = parse_binary(1);
   while (!panic_ && (at(TokenKind::Assign) || compound_op(tok_.kind))) {
     if (step_back_to_assignment()) break;
-    Diagnostic& made = note(Code::AssignmentInExpression, tok_.span, fmt::format("'{}' assigns, and an assignment is no value", tok_.text));
+    Diagnostic& made = note(Code::AssignmentInExpression, tok_.span,
+                            fmt::format("'{}' assigns, and an assignment is no value", tok_.text));
     if (at(TokenKind::Assign)) made.hints.emplace_back("to compare, write `==`");
     int height = height_;
     advance();
@@ -90,11 +124,13 @@ Expr Parser::parse_expr() {
   return expr;
 }
 
-/// `x =` and in the next line `y = 1`: what is missing is the value in the first line. Goes back to `y`, in panic.
+/// `x =` and in the next line `y = 1`: what is missing is the value in the first line. Goes back to
+/// `y`, in panic.
 bool Parser::step_back_to_assignment() {
   if (!operand_.newline_before || offsets_ != nullptr || lexer_complained_) return false;
   if (operand_.span.end != previous_end_) return false;
-  fail(Code::ExpectedExpression, {operand_after_, operand_after_}, "expected an expression, found the end of the line");
+  fail(Code::ExpectedExpression, {operand_after_, operand_after_},
+       "expected an expression, found the end of the line");
   tok_ = operand_;
   previous_end_ = operand_after_;
   lexer_.seek(operand_at_ + static_cast<uint32_t>(tok_.text.size()));
@@ -139,7 +175,8 @@ Expr Parser::parse_concat_rest(Expr left) {
   Expr whole = std::move(parts.back());
   for (size_t i = signs.size(); i-- > 0;) {
     Span span{parts[i].span.begin, std::max(parts[i].span.end, whole.span.end)};
-    whole = Expr{span, Binary{BinaryOp::Concat, signs[i], boxed(std::move(parts[i])), boxed(std::move(whole))}};
+    whole = Expr{span, Binary{BinaryOp::Concat, signs[i], boxed(std::move(parts[i])),
+                              boxed(std::move(whole))}};
   }
   return whole;
 }
@@ -147,10 +184,17 @@ Expr Parser::parse_concat_rest(Expr left) {
 Expr Parser::parse_unary() {
   UnaryOp op;
   switch (tok_.kind) {
-    case TokenKind::Minus: op = UnaryOp::Neg; break;
-    case TokenKind::Bang: op = UnaryOp::Not; break;
-    case TokenKind::Tilde: op = UnaryOp::BitNot; break;
-    default: return parse_operand();
+    case TokenKind::Minus:
+      op = UnaryOp::Neg;
+      break;
+    case TokenKind::Bang:
+      op = UnaryOp::Not;
+      break;
+    case TokenKind::Tilde:
+      op = UnaryOp::BitNot;
+      break;
+    default:
+      return parse_operand();
   }
   uint32_t begin = tok_.span.begin;
   if (panic_) return bad_expression();
@@ -173,9 +217,15 @@ Expr Parser::parse_operand() {
   height_ = 1;
   Span span = tok_.span;
   switch (tok_.kind) {
-    case TokenKind::Nil: advance(); return leaf(span, NilLit{});
-    case TokenKind::True: advance(); return leaf(span, BoolLit{true});
-    case TokenKind::False: advance(); return leaf(span, BoolLit{false});
+    case TokenKind::Nil:
+      advance();
+      return leaf(span, NilLit{});
+    case TokenKind::True:
+      advance();
+      return leaf(span, BoolLit{true});
+    case TokenKind::False:
+      advance();
+      return leaf(span, BoolLit{false});
     case TokenKind::Int: {
       if (tok_.is_two_to_63) {
         note(Code::IntegerTooLarge, span, "the integer is larger than 9223372036854775807");
@@ -194,11 +244,15 @@ Expr Parser::parse_operand() {
       advance();
       return leaf(span, std::move(value));
     }
-    case TokenKind::Function: return parse_function();
-    case TokenKind::LeftBrace: return parse_table();
+    case TokenKind::Function:
+      return parse_function();
+    case TokenKind::LeftBrace:
+      return parse_table();
     case TokenKind::Name:
-    case TokenKind::LeftParen: return parse_suffixed();
-    default: return bad_expression();
+    case TokenKind::LeftParen:
+      return parse_suffixed();
+    default:
+      return bad_expression();
   }
 }
 
@@ -261,7 +315,9 @@ Expr Parser::parse_index(Expr object) {
   expect_close(TokenKind::RightBracket, open);
   Span span = since(begin);
   if (index.keys.size() > limits::kMaxKeyParts) {
-    note(Code::TooManyKeyParts, span, fmt::format("the key has {} parts, at most {} are possible", index.keys.size(), limits::kMaxKeyParts));
+    note(Code::TooManyKeyParts, span,
+         fmt::format("the key has {} parts, at most {} are possible", index.keys.size(),
+                     limits::kMaxKeyParts));
   }
   set_height(height + 1, span);
   return Expr{span, std::move(index)};
@@ -305,10 +361,12 @@ Expr Parser::parse_table() {
   while (!panic_ && !at(TokenKind::RightBrace)) {
     bool more = parse_table_item(table);
     height = std::max(height, height_);
-    bool another = at(TokenKind::Name) || at(TokenKind::LeftBracket) || at(TokenKind::String) || at(TokenKind::Int);
+    bool another = at(TokenKind::Name) || at(TokenKind::LeftBracket) || at(TokenKind::String) ||
+                   at(TokenKind::Int);
     if (!more && !another) break;
     if (!more && !complained) {
-      note(Code::ExpectedToken, here(), fmt::format("expected ',' between two items of a table, found {}", found()));
+      note(Code::ExpectedToken, here(),
+           fmt::format("expected ',' between two items of a table, found {}", found()));
       complained = true;
     }
   }
@@ -339,14 +397,17 @@ bool Parser::parse_table_item(TableCtor& table) {
     const Name* name = std::get_if<Name>(&first.node);
     bool keyed = !panic_ && (at(TokenKind::Assign) || at(TokenKind::Colon));
     if (keyed && at(TokenKind::Colon)) {
-      note(Code::ForeignSyntax, tok_.span, "a key and its value are joined by '='").hints.emplace_back("{ key = value, [\"any key\"] = value }");
+      note(Code::ForeignSyntax, tok_.span, "a key and its value are joined by '='")
+          .hints.emplace_back("{ key = value, [\"any key\"] = value }");
     } else if (keyed && name == nullptr) {
-      Diagnostic& made = note(word ? Code::KeywordAsName : Code::AssignmentInExpression, first.span, "a key that is no plain name stands in brackets");
+      Diagnostic& made = note(word ? Code::KeywordAsName : Code::AssignmentInExpression, first.span,
+                              "a key that is no plain name stands in brackets");
       made.hints.push_back(word ? fmt::format("[\"{}\"] = value", spelling) : "[key] = value");
     }
     if (keyed) {
       advance();
-      item.key = name == nullptr ? boxed(std::move(first)) : boxed(Expr{first.span, StringLit{name->name}});
+      item.key = name == nullptr ? boxed(std::move(first))
+                                 : boxed(Expr{first.span, StringLit{name->name}});
       item.value = boxed(parse_expr());
     } else {
       item.value = boxed(std::move(first));
@@ -373,7 +434,8 @@ Expr Parser::parse_function() {
   uint32_t begin = tok_.span.begin;
   advance();
   if (at(TokenKind::Name)) {
-    note(Code::ExpectedToken, tok_.span, fmt::format("expected '(', found {}: a function that is a value has no name", found()));
+    note(Code::ExpectedToken, tok_.span,
+         fmt::format("expected '(', found {}: a function that is a value has no name", found()));
     advance();
   }
   Function function{parse_function_rest("")};
@@ -427,12 +489,15 @@ Expr Parser::bad_expression() {
   TokenKind before = previous_;
   bool adjacent = previous_end_ == span.begin;
   if (tok_.is_word() && assignment_follows(lexer_)) {
-    fail(Code::KeywordAsName, span, fmt::format("the keyword '{}' cannot be a name", tok_.text)).hints.push_back(fmt::format("a key in a table: [\"{}\"] = value", tok_.text));
+    fail(Code::KeywordAsName, span, fmt::format("the keyword '{}' cannot be a name", tok_.text))
+        .hints.push_back(fmt::format("a key in a table: [\"{}\"] = value", tok_.text));
     advance();
     return leaf(span, NilLit{});
   }
-  Diagnostic& made = fail(Code::ExpectedExpression, here(), fmt::format("expected an expression, found {}", found()));
-  if (at(TokenKind::MinusMinus) || (adjacent && before == TokenKind::Slash && (at(TokenKind::Slash) || at(TokenKind::Star)))) {
+  Diagnostic& made = fail(Code::ExpectedExpression, here(),
+                          fmt::format("expected an expression, found {}", found()));
+  if (at(TokenKind::MinusMinus) ||
+      (adjacent && before == TokenKind::Slash && (at(TokenKind::Slash) || at(TokenKind::Star)))) {
     made.hints.emplace_back("a comment begins with '#'");
   } else if (before == TokenKind::Star && at(TokenKind::End)) {
     made.hints.emplace_back("a glob stands in quotes: comm ~ \"ba*\"");

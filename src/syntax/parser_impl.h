@@ -1,12 +1,14 @@
-// The recursive-descent parser's state and functions, for the parser_*.cc files alone. One token is looked at,
-// none ahead, so that a trace statement can take its event text as bytes.
+// The recursive-descent parser's state and functions, for the parser_*.cc files alone. One token is
+// looked at, none ahead, so that a trace statement can take its event text as bytes.
 //
-// Mistakes: fail() reports and puts the parser into panic, in which nothing is consumed or reported until the
-// statement loop has skipped to the next statement; note() reports and goes on, for mistakes that leave no doubt
-// about what was meant. Both are silent in a statement that the lexer has already complained about.
+// Mistakes: fail() reports and puts the parser into panic, in which nothing is consumed or reported
+// until the statement loop has skipped to the next statement; note() reports and goes on, for
+// mistakes that leave no doubt about what was meant. Both are silent in a statement that the lexer
+// has already complained about.
 //
-// Depth: nesting is counted on the way down, chains (a + b + …, a.b.c…, f()()…) by the height of the tree on the
-// way up; past either limit parsing ends. So no later step, nor a destructor, can run out of stack.
+// Depth: nesting is counted on the way down, chains (a + b + …, a.b.c…, f()()…) by the height of
+// the tree on the way up; past either limit parsing ends. So no later step, nor a destructor, can
+// run out of stack.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +27,8 @@ namespace ktap::syntax {
 
 class Parser {
  public:
-  Parser(std::string_view text, diag::Sink& sink, uint32_t begin = 0, const std::vector<uint32_t>* offsets = nullptr);
+  Parser(std::string_view text, diag::Sink& sink, uint32_t begin = 0,
+         const std::vector<uint32_t>* offsets = nullptr);
 
   Script parse_script();
   /// A filter, or the text of parse_expression: all of the text is one expression.

@@ -1,5 +1,5 @@
-// Statements other than control structures and trace statements, and the words of other languages that people
-// write in their place.
+// Statements other than control structures and trace statements, and the words of other languages
+// that people write in their place.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -80,27 +80,43 @@ void Parser::parse_statement(Block& block) {
 void Parser::parse_statement_node(Block& block) {
   uint32_t begin = tok_.span.begin;
   switch (tok_.kind) {
-    case TokenKind::Semicolon: return advance();
-    case TokenKind::Trace: return parse_trace(block);
-    case TokenKind::TraceEnd: return parse_trace_end(block);
+    case TokenKind::Semicolon:
+      return advance();
+    case TokenKind::Trace:
+      return parse_trace(block);
+    case TokenKind::TraceEnd:
+      return parse_trace_end(block);
     case TokenKind::Tick:
-    case TokenKind::Profile: return parse_timer(block);
-    case TokenKind::Var: return parse_var(block);
-    case TokenKind::Function: advance(); return parse_function_statement(block, begin, false);
-    case TokenKind::If: return parse_if(block);
-    case TokenKind::While: return parse_while(block);
-    case TokenKind::Repeat: return parse_repeat(block);
-    case TokenKind::For: return parse_for(block);
-    case TokenKind::Do: return parse_do(block);
+    case TokenKind::Profile:
+      return parse_timer(block);
+    case TokenKind::Var:
+      return parse_var(block);
+    case TokenKind::Function:
+      advance();
+      return parse_function_statement(block, begin, false);
+    case TokenKind::If:
+      return parse_if(block);
+    case TokenKind::While:
+      return parse_while(block);
+    case TokenKind::Repeat:
+      return parse_repeat(block);
+    case TokenKind::For:
+      return parse_for(block);
+    case TokenKind::Do:
+      return parse_do(block);
     case TokenKind::Break:
-    case TokenKind::Continue: return parse_jump(block);
-    case TokenKind::Return: return parse_return(block);
+    case TokenKind::Continue:
+      return parse_jump(block);
+    case TokenKind::Return:
+      return parse_return(block);
     case TokenKind::Else:
     case TokenKind::Elseif:
     case TokenKind::Until:
-    case TokenKind::LeftBrace: return parse_stray(block);
+    case TokenKind::LeftBrace:
+      return parse_stray(block);
     case TokenKind::Name:
-    case TokenKind::LeftParen: return parse_expression_statement(block);
+    case TokenKind::LeftParen:
+      return parse_expression_statement(block);
     case TokenKind::Int:
     case TokenKind::Float:
     case TokenKind::String:
@@ -113,7 +129,8 @@ void Parser::parse_statement_node(Block& block) {
       Expr expr = parse_binary(1);
       return refuse_expression_statement(expr);
     }
-    default: return parse_bad_statement();
+    default:
+      return parse_bad_statement();
   }
 }
 
@@ -128,7 +145,8 @@ void Parser::parse_var(Block& block) {
     made.names.push_back(std::move(name));
   } while (accept(TokenKind::Comma));
   if (compound_op(tok_.kind) || at(TokenKind::Equal)) {
-    fail(Code::ExpectedToken, here(), fmt::format("expected '=' after the variable's name, found {}", found()));
+    fail(Code::ExpectedToken, here(),
+         fmt::format("expected '=' after the variable's name, found {}", found()));
     return;
   }
   if (accept(TokenKind::Assign)) made.values = parse_expr_list();
@@ -139,7 +157,8 @@ void Parser::parse_var(Block& block) {
 void Parser::parse_function_statement(Block& block, uint32_t begin, bool is_local) {
   FunctionStmt made{is_local, {}, {}, nullptr};
   if (at(TokenKind::LeftParen)) {
-    Diagnostic& missing = fail(Code::ExpectedToken, tok_.span, "expected a function's name, found '('");
+    Diagnostic& missing =
+        fail(Code::ExpectedToken, tok_.span, "expected a function's name, found '('");
     missing.hints.emplace_back("var f = function (a, b) { }");
     return;
   }
@@ -147,13 +166,16 @@ void Parser::parse_function_statement(Block& block, uint32_t begin, bool is_loca
   std::string full = made.name.name;
   while (at(TokenKind::Dot) || at(TokenKind::Colon)) {
     if (at(TokenKind::Colon)) {
-      note(Code::ForeignSyntax, tok_.span, "there are no methods").hints.emplace_back("function t.f(self) { }");
+      note(Code::ForeignSyntax, tok_.span, "there are no methods")
+          .hints.emplace_back("function t.f(self) { }");
     } else if (is_local) {
-      note(Code::ExpectedToken, tok_.span, "expected '(' after the name of a local function, found '.'");
+      note(Code::ExpectedToken, tok_.span,
+           "expected '(' after the name of a local function, found '.'");
     }
     advance();
     if (!tok_.is_word()) {
-      fail(Code::ExpectedToken, here(), fmt::format("expected a name after '.', found {}", found()));
+      fail(Code::ExpectedToken, here(),
+           fmt::format("expected a name after '.', found {}", found()));
       return;
     }
     made.path.push_back({std::string(tok_.text), tok_.span});
@@ -168,8 +190,8 @@ void Parser::parse_return(Block& block) {
   uint32_t begin = tok_.span.begin;
   advance();
   Return made;
-  bool bare = tok_.newline_before || at(TokenKind::End) || at(TokenKind::RightBrace) || at(TokenKind::Semicolon) ||
-              (at_name("end") && ends_owed_ > 0);
+  bool bare = tok_.newline_before || at(TokenKind::End) || at(TokenKind::RightBrace) ||
+              at(TokenKind::Semicolon) || (at_name("end") && ends_owed_ > 0);
   if (!bare) made.values = parse_expr_list();
   add(block, begin, std::move(made));
 }
@@ -177,7 +199,8 @@ void Parser::parse_return(Block& block) {
 void Parser::parse_jump(Block& block) {
   uint32_t begin = tok_.span.begin;
   bool is_break = at(TokenKind::Break);
-  if (loops_ == 0) note(Code::JumpOutsideLoop, tok_.span, fmt::format("'{}' stands outside a loop", tok_.text));
+  if (loops_ == 0)
+    note(Code::JumpOutsideLoop, tok_.span, fmt::format("'{}' stands outside a loop", tok_.text));
   advance();
   if (is_break) {
     add(block, begin, Break{});
@@ -195,8 +218,10 @@ void Parser::parse_expression_statement(Block& block) {
   Expr expr = parse_suffixed();
   peak_ = std::max(peak_, height_);
   if (panic_) return;
-  if (at(TokenKind::Assign) || at(TokenKind::Comma)) return parse_assignment(block, std::move(expr));
-  if (std::optional<BinaryOp> op = compound_op(tok_.kind)) return parse_compound(block, std::move(expr), *op);
+  if (at(TokenKind::Assign) || at(TokenKind::Comma))
+    return parse_assignment(block, std::move(expr));
+  if (std::optional<BinaryOp> op = compound_op(tok_.kind))
+    return parse_compound(block, std::move(expr), *op);
   if (at(TokenKind::PlusPlus) || at(TokenKind::MinusMinus)) {
     BinaryOp op = at(TokenKind::PlusPlus) ? BinaryOp::Add : BinaryOp::Sub;
     Expr one{tok_.span, IntLit{1}};
@@ -213,7 +238,8 @@ void Parser::parse_expression_statement(Block& block) {
     return;
   }
   bool call = std::holds_alternative<Call>(expr.node);
-  if (!call || (at(TokenKind::LeftBrace) && !tok_.newline_before)) return refuse_expression_statement(expr);
+  if (!call || (at(TokenKind::LeftBrace) && !tok_.newline_before))
+    return refuse_expression_statement(expr);
   add(block, begin, CallStmt{std::move(expr)});
 }
 
@@ -222,7 +248,8 @@ bool Parser::check_assignable(const Expr& target) {
       std::holds_alternative<Member>(target.node)) {
     return true;
   }
-  const char* what = std::holds_alternative<Call>(target.node) ? "a call" : "an expression in parentheses";
+  const char* what =
+      std::holds_alternative<Call>(target.node) ? "a call" : "an expression in parentheses";
   note(Code::NotAssignable, target.span, fmt::format("{} is no place to store a value in", what));
   return false;
 }
@@ -234,7 +261,8 @@ void Parser::parse_assignment(Block& block, Expr first) {
   made.targets.push_back(std::move(first));
   while (accept(TokenKind::Comma)) {
     if (!at(TokenKind::Name) && !at(TokenKind::LeftParen)) {
-      fail(Code::ExpectedToken, here(), fmt::format("expected another place to assign to after ',', found {}", found()));
+      fail(Code::ExpectedToken, here(),
+           fmt::format("expected another place to assign to after ',', found {}", found()));
       return;
     }
     made.targets.push_back(parse_suffixed());
@@ -258,7 +286,8 @@ void Parser::parse_compound(Block& block, Expr target, BinaryOp op) {
   if (place) add(block, begin, CompoundAssign{std::move(target), op, std::move(value)});
 }
 
-/// `expr` stands where a statement should; what is left of its line, or the block behind it, is skipped.
+/// `expr` stands where a statement should; what is left of its line, or the block behind it, is
+/// skipped.
 void Parser::refuse_expression_statement(const Expr& expr) {
   if (panic_) return;
   std::string_view word = leading_name(expr);
@@ -270,13 +299,16 @@ void Parser::refuse_expression_statement(const Expr& expr) {
   if (panic_) return;
   std::string_view foreign = foreign_hint(word);
   bool alone = std::holds_alternative<Name>(expr.node) && span.end == expr.span.end;
-  Code code = !foreign.empty() ? Code::ForeignSyntax : before_block ? Code::BadStatement : Code::ExpressionAsStatement;
+  Code code = !foreign.empty() ? Code::ForeignSyntax
+              : before_block   ? Code::BadStatement
+                               : Code::ExpressionAsStatement;
   std::string text = !foreign.empty() ? fmt::format("'{}' is no word of the language", word)
                      : before_block   ? std::string("this cannot stand before a block")
                      : alone          ? fmt::format("the name '{}' alone is no statement", word)
-                                      : std::string("an expression that is not a call is no statement");
+                             : std::string("an expression that is not a call is no statement");
   Diagnostic& made = note(code, span, std::move(text));
-  std::string meant = same_line && (before_block || word.size() > 3) ? meant_keyword(word) : std::string();
+  std::string meant =
+      same_line && (before_block || word.size() > 3) ? meant_keyword(word) : std::string();
   if (!foreign.empty()) {
     made.hints.emplace_back(foreign);
   } else if (compared) {
@@ -307,9 +339,12 @@ void Parser::parse_bad_statement() {
   bool closing = at(TokenKind::RightParen) || at(TokenKind::RightBracket);
   TokenKind before = previous_;
   bool adjacent = previous_end_ == tok_.span.begin;
-  Diagnostic& made = closing ? fail(Code::StrayClosing, tok_.span, fmt::format("this '{}' closes nothing", tok_.text))
-                             : fail(Code::BadStatement, tok_.span, fmt::format("no statement begins with {}", found()));
-  if (at(TokenKind::MinusMinus) || at(TokenKind::Slash) || (adjacent && before == TokenKind::Slash)) {
+  Diagnostic& made = closing ? fail(Code::StrayClosing, tok_.span,
+                                    fmt::format("this '{}' closes nothing", tok_.text))
+                             : fail(Code::BadStatement, tok_.span,
+                                    fmt::format("no statement begins with {}", found()));
+  if (at(TokenKind::MinusMinus) || at(TokenKind::Slash) ||
+      (adjacent && before == TokenKind::Slash)) {
     made.hints.emplace_back("a comment begins with '#'");
   } else if (at(TokenKind::PlusPlus)) {
     made.hints.emplace_back("the sign stands behind: x++");

@@ -1,6 +1,6 @@
-// Trace, tick, profile and trace_end: the statements that register handlers. Their event text is taken as bytes
-// (event_text.h); a filter inside it is an expression like any other, parsed where it stands in the script, also
-// when it stands inside a quoted text.
+// Trace, tick, profile and trace_end: the statements that register handlers. Their event text is
+// taken as bytes (event_text.h); a filter inside it is an expression like any other, parsed where
+// it stands in the script, also when it stands inside a quoted text.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -58,8 +58,11 @@ void Parser::parse_timer(Block& block) {
     size_t next = first_not_blank(text, after);
     bool spaced = next < text.size() && text[next] == '-';
     std::string form = fmt::format("{}-10ms {{ }}", tok_.text);
-    Diagnostic& made = spaced ? fail(Code::BadEventText, tok_.span, "a timer's name holds no blanks")
-                              : fail(Code::KeywordAsName, tok_.span, fmt::format("the keyword '{}' begins a timer, it cannot be a name", tok_.text));
+    Diagnostic& made =
+        spaced
+            ? fail(Code::BadEventText, tok_.span, "a timer's name holds no blanks")
+            : fail(Code::KeywordAsName, tok_.span,
+                   fmt::format("the keyword '{}' begins a timer, it cannot be a name", tok_.text));
     made.hints.push_back(std::move(form));
     return;
   }
@@ -77,18 +80,21 @@ void Parser::parse_trace_end(Block& block) {
   if (!panic_) add(block, begin, std::move(made));
 }
 
-void Parser::parse_event_text(Block& block, Trace made, uint32_t statement_begin, uint32_t text_begin) {
+void Parser::parse_event_text(Block& block, Trace made, uint32_t statement_begin,
+                              uint32_t text_begin) {
   EventTextScan scan = scan_event_text(lexer_.text(), text_begin, made.kind != TraceKind::Event);
   std::string_view text = lexer_.text().substr(scan.text_begin, scan.text_end - scan.text_begin);
   made.event_text = text;
   made.event_span = lexer_.span(scan.text_begin, scan.text_end);
   bool usable = report_event_text(scan, made.kind);
   if (usable && scan.has_filter && scan.problem == EventTextProblem::None) {
-    made.filter = parse_filter(lexer_.text().substr(0, scan.filter_end), scan.filter_begin, nullptr);
+    made.filter =
+        parse_filter(lexer_.text().substr(0, scan.filter_end), scan.filter_begin, nullptr);
   }
   if (stopped_) return;
   lexer_.seek(scan.body);
-  bool no_body = scan.problem == EventTextProblem::NoBody || scan.problem == EventTextProblem::UnterminatedQuote;
+  bool no_body = scan.problem == EventTextProblem::NoBody ||
+                 scan.problem == EventTextProblem::UnterminatedQuote;
   advance();
   lexer_complained_ = false;
   if (no_body) return;
@@ -100,45 +106,57 @@ void Parser::parse_event_text(Block& block, Trace made, uint32_t statement_begin
 /// Reports what is wrong with an event text; false when its filter should not be looked at.
 bool Parser::report_event_text(const EventTextScan& scan, TraceKind kind) {
   Span whole = lexer_.span(scan.text_begin, scan.text_end);
-  Span place = lexer_.span(scan.problem_at, std::min<size_t>(scan.problem_at + 1, lexer_.text().size()));
+  Span place =
+      lexer_.span(scan.problem_at, std::min<size_t>(scan.problem_at + 1, lexer_.text().size()));
   std::string_view text = lexer_.text().substr(scan.text_begin, scan.text_end - scan.text_begin);
   size_t nul = text.find('\0');
   if (nul != std::string_view::npos) {
-    note(Code::NulByte, lexer_.span(scan.text_begin + nul, scan.text_begin + nul + 1), "a NUL byte stands outside a string");
+    note(Code::NulByte, lexer_.span(scan.text_begin + nul, scan.text_begin + nul + 1),
+         "a NUL byte stands outside a string");
     return false;
   }
   size_t function = trailing_function(text);
   if (function != std::string_view::npos) {
     uint32_t at = scan.text_begin + static_cast<uint32_t>(function);
-    note(Code::BadEventText, lexer_.span(at, at + 8), "an event text without quotes is followed by its body")
+    note(Code::BadEventText, lexer_.span(at, at + 8),
+         "an event text without quotes is followed by its body")
         .hints.emplace_back("trace \"EVENT\" function (e) { }");
     return false;
   }
   switch (scan.problem) {
-    case EventTextProblem::None: break;
+    case EventTextProblem::None:
+      break;
     case EventTextProblem::NoBody:
       if (text.empty()) {
-        note(Code::NoEventText, tok_.span, "this 'trace' names no event").hints.emplace_back(kTraceForm);
+        note(Code::NoEventText, tok_.span, "this 'trace' names no event")
+            .hints.emplace_back(kTraceForm);
       } else {
-        note(Code::NoHandler, whole, "no body follows the event text").hints.emplace_back("the body's '{' stands after a blank: trace EVENT { }");
+        note(Code::NoHandler, whole, "no body follows the event text")
+            .hints.emplace_back("the body's '{' stands after a blank: trace EVENT { }");
       }
       return false;
     case EventTextProblem::UnterminatedQuote:
-      note(Code::UnterminatedString, place, "the quote in the event text is not closed on its line");
+      note(Code::UnterminatedString, place,
+           "the quote in the event text is not closed on its line");
       return false;
     case EventTextProblem::GluedBody:
-      note(Code::BadEventText, place, "a blank must stand before the body's '{', else it is taken for a glob").hints.emplace_back("trace EVENT { }");
+      note(Code::BadEventText, place,
+           "a blank must stand before the body's '{', else it is taken for a glob")
+          .hints.emplace_back("trace EVENT { }");
       break;
     case EventTextProblem::UnclosedFilter:
-      note(Code::UnclosedFilter, place, "this '/' opens a filter that no '/' before the body closes").hints.emplace_back(kTraceForm);
+      note(Code::UnclosedFilter, place,
+           "this '/' opens a filter that no '/' before the body closes")
+          .hints.emplace_back(kTraceForm);
       return false;
   }
   return kind != TraceKind::Event || check_event_list(text, scan.text_begin, lexer_, tok_.span);
 }
 
-/// A list of events with none missing. `begin` is where `text` stands in the text of `places`, `whole` what to
-/// point at when there is no text.
-bool Parser::check_event_list(std::string_view text, uint32_t begin, const Lexer& places, Span whole) {
+/// A list of events with none missing. `begin` is where `text` stands in the text of `places`,
+/// `whole` what to point at when there is no text.
+bool Parser::check_event_list(std::string_view text, uint32_t begin, const Lexer& places,
+                              Span whole) {
   if (text.empty()) {
     note(Code::NoEventText, whole, "this 'trace' names no event").hints.emplace_back(kTraceForm);
     return false;
@@ -155,18 +173,22 @@ bool Parser::check_event_list(std::string_view text, uint32_t begin, const Lexer
     // Point at the comma behind the gap, or before it at the end.
     size_t comma = i + 1 < parts.size() ? text.find(',', parts[i].begin) : text.rfind(',');
     auto at = begin + static_cast<uint32_t>(comma);
-    Diagnostic& made = note(Code::BadEventText, places.span(at, at + 1), "an event is missing beside this ','");
-    if (i + 1 == parts.size()) made.hints.emplace_back("a glob in braces must not stand after a blank: a:b,{c,d}:e");
+    Diagnostic& made =
+        note(Code::BadEventText, places.span(at, at + 1), "an event is missing beside this ','");
+    if (i + 1 == parts.size())
+      made.hints.emplace_back("a glob in braces must not stand after a blank: a:b,{c,d}:e");
     return false;
   }
   return true;
 }
 
 /// The filter is text[begin…]; a slash stands before it and behind it.
-ExprPtr Parser::parse_filter(std::string_view text, uint32_t begin, const std::vector<uint32_t>* offsets) {
+ExprPtr Parser::parse_filter(std::string_view text, uint32_t begin,
+                             const std::vector<uint32_t>* offsets) {
   if (first_not_blank(text, begin) == text.size()) {
     Lexer place(text, sink_, begin, offsets);
-    note(Code::EmptyFilter, place.span(begin - 1, text.size() + 1), "the filter is empty").hints.emplace_back(kTraceForm);
+    note(Code::EmptyFilter, place.span(begin - 1, text.size() + 1), "the filter is empty")
+        .hints.emplace_back(kTraceForm);
     return nullptr;
   }
   Parser inner(text, sink_, begin, offsets);
@@ -212,11 +234,14 @@ void Parser::parse_quoted_trace(Block& block, uint32_t statement_begin) {
 
 /// `trace "EVENT" /FILTER/ { }`: reported, and passed over up to the body.
 bool Parser::skip_misplaced_filter(Trace& made) {
-  note(Code::MisplacedFilter, tok_.span, "the filter of a quoted event text stands inside the quotes").hints.emplace_back("trace \"EVENT /FILTER/\" { }");
+  note(Code::MisplacedFilter, tok_.span,
+       "the filter of a quoted event text stands inside the quotes")
+      .hints.emplace_back("trace \"EVENT /FILTER/\" { }");
   lexer_complained_ = true;
   EventTextScan scan = scan_event_text(lexer_.text(), lexer_.position() - 1, false);
   made.event_text = "";
-  if (scan.problem == EventTextProblem::NoBody || scan.problem == EventTextProblem::UnterminatedQuote) {
+  if (scan.problem == EventTextProblem::NoBody ||
+      scan.problem == EventTextProblem::UnterminatedQuote) {
     panic_ = true;
     return false;
   }
@@ -242,9 +267,11 @@ void Parser::take_literal(Trace& made, const std::string& value, Span literal) {
   if (!check_event_list(split.text, text_begin, places, literal)) return;
   if (!split.closed) {
     Span slash{offsets[split.filter_begin - 1], offsets[split.filter_begin]};
-    note(Code::UnclosedFilter, slash, "this '/' opens a filter that no '/' at the end of the text closes");
+    note(Code::UnclosedFilter, slash,
+         "this '/' opens a filter that no '/' at the end of the text closes");
   } else if (split.filter_begin != 0) {
-    made.filter = parse_filter(std::string_view(value).substr(0, split.filter_end), split.filter_begin, &offsets);
+    made.filter = parse_filter(std::string_view(value).substr(0, split.filter_end),
+                               split.filter_begin, &offsets);
   }
 }
 

@@ -1,4 +1,5 @@
-// Tokens and trees as text, for people and golden tests. Stable: a changed line is a changed meaning.
+// Tokens and trees as text, for people and golden tests. Stable: a changed line is a changed
+// meaning.
 #pragma once
 
 #include <string>
@@ -8,8 +9,8 @@
 
 namespace ktap::syntax {
 
-/// One token a line: `LINE:COLUMN KIND VALUE`. An event text is one line, and its filter's tokens follow. Mistakes
-/// go to `sink`, when there is one.
+/// One token a line: `LINE:COLUMN KIND VALUE`. An event text is one line, and its filter's tokens
+/// follow. Mistakes go to `sink`, when there is one.
 std::string print_tokens(const diag::Source& source, diag::Sink* sink = nullptr);
 
 /// One node a line, its parts indented below it. Places in the source are not shown.

@@ -1,5 +1,5 @@
-// The tokens of a script as text. Walks the lexer as the parser does: where a trace statement takes its event
-// text as bytes, so does this.
+// The tokens of a script as text. Walks the lexer as the parser does: where a trace statement takes
+// its event text as bytes, so does this.
 #include <fmt/format.h>
 
 #include "syntax/chars.h"
@@ -49,7 +49,8 @@ class TokenPrinter {
     if (scan.has_filter) {
       line(scan.filter_begin - 1, "filter", "");
       Lexer filter(lexer.text().substr(0, scan.filter_end), sink_, scan.filter_begin);
-      for (Token token = filter.next(); token.kind != TokenKind::End; token = filter.next()) print(token);
+      for (Token token = filter.next(); token.kind != TokenKind::End; token = filter.next())
+        print(token);
     }
     lexer.seek(scan.body);
   }
@@ -57,11 +58,20 @@ class TokenPrinter {
   void print(const Token& token) {
     std::string value;
     switch (token.kind) {
-      case TokenKind::End: break;
-      case TokenKind::Name: value = token.text; break;
-      case TokenKind::Int: value = fmt::format("{}", token.int_value); break;
-      case TokenKind::Float: value = fmt::format("{}", token.float_value); break;
-      case TokenKind::String: value = quoted(token.string_value); break;
+      case TokenKind::End:
+        break;
+      case TokenKind::Name:
+        value = token.text;
+        break;
+      case TokenKind::Int:
+        value = fmt::format("{}", token.int_value);
+        break;
+      case TokenKind::Float:
+        value = fmt::format("{}", token.float_value);
+        break;
+      case TokenKind::String:
+        value = quoted(token.string_value);
+        break;
       default:
         if (token.text != token_kind_name(token.kind)) value = token.text;
     }
@@ -70,7 +80,8 @@ class TokenPrinter {
 
   void line(uint32_t offset, std::string_view kind, std::string_view value) {
     diag::LineColumn at = source_.line_column(offset);
-    out_ += fmt::format("{}:{} {}{}{}\n", at.line, at.column, kind, value.empty() ? "" : " ", value);
+    out_ +=
+        fmt::format("{}:{} {}{}{}\n", at.line, at.column, kind, value.empty() ? "" : " ", value);
   }
 
   const diag::Source& source_;

@@ -6,7 +6,8 @@
 
 namespace ktap::syntax {
 
-/// `"…"` with escapes for what does not print; bytes above ASCII as they are when they are UTF-8, else `\xHH`.
+/// `"…"` with escapes for what does not print; bytes above ASCII as they are when they are UTF-8,
+/// else `\xHH`.
 std::string quoted(std::string_view text);
 
 }  // namespace ktap::syntax

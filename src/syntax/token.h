@@ -22,10 +22,10 @@ struct Token {
   std::string_view text;        ///< the bytes of the token, "" at the end
   bool newline_before = false;  ///< the token is not on the line where the one before ended
   bool after_error = false;     ///< a diagnostic was reported on the way to it, or about it
-  bool is_two_to_63 = false;    ///< the decimal 9223372036854775808, valid after a unary minus alone
-  int64_t int_value = 0;        ///< Int
-  double float_value = 0;       ///< Float
-  std::string string_value;     ///< String, decoded
+  bool is_two_to_63 = false;  ///< the decimal 9223372036854775808, valid after a unary minus alone
+  int64_t int_value = 0;      ///< Int
+  double float_value = 0;     ///< Float
+  std::string string_value;   ///< String, decoded
 
   /// Names and keywords: what may stand after a `.`.
   bool is_word() const;

@@ -134,9 +134,9 @@ class Assembler {
 };
 
 /// Runs a main function built by hand.
-class Run {
+class Program {
  public:
-  explicit Run(Assembler& main, std::vector<std::string> args = {"t.kp"}) {
+  explicit Program(Assembler& main, std::vector<std::string> args = {"t.kp"}) {
     chunk.source_name = "t.kp";
     chunk.main = main.take();
     chunk.globals = {"arg", "g", "h"};

@@ -48,7 +48,9 @@ Value parse_number(std::string_view text) {
   if (!digits.empty() && (digits[0] == '-' || digits[0] == '+')) digits.remove_prefix(1);
   bool hex = digits.size() > 2 && digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
   if (parse_integer(text, hex ? 16 : 10, &integer)) return Value::of(integer);
-  if (hex || digits.empty() || digits.find_first_not_of("0123456789.eE+-") != std::string_view::npos) {
+  bool decimal = !hex && !digits.empty() && digits[0] != '-' && digits[0] != '+' &&
+                 digits.find_first_not_of("0123456789.eE+-") == std::string_view::npos;
+  if (!decimal) {
     return Value::nil();
   }
   double number = 0;

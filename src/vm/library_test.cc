@@ -31,7 +31,7 @@ class LibraryTest : public ::testing::Test {
   }
 
   testing::Assembler main_;
-  testing::Run run_;
+  testing::Program run_;
 };
 
 TEST_F(LibraryTest, ArgumentCounts) {

@@ -23,7 +23,6 @@ namespace {
 
 constexpr size_t kFirstStackSize = 1024;
 constexpr int64_t kTicksPerPortion = 4096;  // guessed: how often a loop looks for the interrupt
-constexpr size_t kTraceEnds = 10;           // frames that a long call trace keeps at each end
 
 /// `arg[n]`: one that is wholly a decimal integer is an integer.
 Value argument_value(runtime::Heap& heap, const std::string& text) {
@@ -267,12 +266,6 @@ void Machine::note_failure() {
   error_ = {};
   error_.text = error_text_;
   for (size_t i = depth_; i-- > 0;) {
-    size_t from_top = depth_ - 1 - i;
-    if (from_top == kTraceEnds && i > kTraceEnds) {
-      error_.trace.push_back({fmt::format("({} more calls)", i + 1 - kTraceEnds), {}});
-      i = kTraceEnds;
-      continue;
-    }
     error_.trace.push_back({frames_[i].closure->function->name, place_of(frames_[i])});
   }
   if (!error_.trace.empty()) error_.place = error_.trace.front().place;

@@ -20,7 +20,7 @@ namespace ktap::vm {
 class Machine;
 
 /// A run-time error: what, where, and the calls that led there, innermost first (the function that failed
-/// included). Of a very deep one the middle is left out: a frame named "(N more calls)" stands for it.
+/// included).
 struct RuntimeError {
   std::string text;
   bytecode::Place place;

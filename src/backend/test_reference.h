@@ -5,6 +5,7 @@
 
 #include "backend/layout.h"
 #include "backend/test_support.h"
+#include "base/check.h"
 
 namespace ktap::backend::testing_support {
 
@@ -64,46 +65,52 @@ class Reference {
     return quotient ? a / b : a % b;
   }
 
+  static int64_t arithmetic(Op op, int64_t a, int64_t b) {
+    auto ua = static_cast<uint64_t>(a), ub = static_cast<uint64_t>(b);
+    switch (op) {
+      case Op::Add:
+        return static_cast<int64_t>(ua + ub);
+      case Op::Sub:
+        return static_cast<int64_t>(ua - ub);
+      case Op::Mul:
+        return static_cast<int64_t>(ua * ub);
+      case Op::DivS:
+        return divide(a, b, true);
+      case Op::ModS:
+        return divide(a, b, false);
+      case Op::And:
+        return a & b;
+      case Op::Or:
+        return a | b;
+      case Op::Xor:
+        return a ^ b;
+      case Op::Shl:
+        return static_cast<int64_t>(ua << (ub & 63));
+      case Op::Sar:
+        return a >> (ub & 63);
+      case Op::Eq:
+        return a == b;
+      case Op::Ne:
+        return a != b;
+      case Op::Lt:
+        return a < b;
+      default:
+        KTAP_CHECK(op == Op::Le);
+        return a <= b;
+    }
+  }
+
   Value evaluate(const ssa::Inst& i) {
     auto n = [&](size_t k) { return get(i.operands[k]).number; };
-    auto u = [&](size_t k) { return static_cast<uint64_t>(n(k)); };
-    auto number = [](uint64_t v) { return Value{static_cast<int64_t>(v), false, ""}; };
+    auto number = [](int64_t v) { return Value{v, false, ""}; };
     switch (i.op) {
       case Op::ConstInt:
       case Op::ConstBool:
-        return Value{i.imm, false, ""};
+        return number(i.imm);
       case Op::ConstStr:
         return Value{i.imm, false, subject_.module.strings[static_cast<size_t>(i.imm)]};
       case Op::ConstNil:
         return Value{0, true, ""};
-      case Op::Add:
-        return number(u(0) + u(1));
-      case Op::Sub:
-        return number(u(0) - u(1));
-      case Op::Mul:
-        return number(u(0) * u(1));
-      case Op::DivS:
-        return Value{divide(n(0), n(1), true), false, ""};
-      case Op::ModS:
-        return Value{divide(n(0), n(1), false), false, ""};
-      case Op::And:
-        return number(u(0) & u(1));
-      case Op::Or:
-        return number(u(0) | u(1));
-      case Op::Xor:
-        return number(u(0) ^ u(1));
-      case Op::Shl:
-        return number(u(0) << (u(1) & 63));
-      case Op::Sar:
-        return Value{n(0) >> (n(1) & 63), false, ""};
-      case Op::Eq:
-        return number(n(0) == n(1));
-      case Op::Ne:
-        return number(n(0) != n(1));
-      case Op::Lt:
-        return number(n(0) < n(1));
-      case Op::Le:
-        return number(n(0) <= n(1));
       case Op::Not:
         return number(n(0) == 0);
       case Op::StrEq:
@@ -119,7 +126,7 @@ class Reference {
       case Op::EventVar:
         return Value{0, false, kComm};
       case Op::CellGet:
-        return Value{out.cells[static_cast<size_t>(i.imm)], false, ""};
+        return number(out.cells[static_cast<size_t>(i.imm)]);
       case Op::CellSet:
         out.cells[static_cast<size_t>(i.imm)] = n(0);
         return {};
@@ -133,8 +140,13 @@ class Reference {
         if (out.armed == 1) out.exit_status = n(0);
         out.armed = 2;
         return {};
-      default:
+      case Op::TableGet:
+      case Op::TableSet:
+      case Op::TableAdd:
+      case Op::TableDelete:
         return table(i);
+      default:
+        return number(arithmetic(i.op, n(0), n(1)));
     }
   }
 

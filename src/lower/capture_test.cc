@@ -1,0 +1,138 @@
+// Captures, groups of events, and what the freeze finds out.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "lower/lower.h"
+#include "lower/test_world.h"
+
+namespace ktap::lower {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::vector<schema::Field> read_args() {
+  return {int_field("fd", 4, true), int_field("buf"), int_field("count")};
+}
+schema::EventPtr read_event() { return syscall_enter("read", 0, read_args()); }
+schema::EventPtr write_event() { return syscall_enter("write", 1, read_args()); }
+schema::EventPtr openat_event() {
+  return syscall_enter(
+      "openat", 257,
+      {int_field("dfd", 4, true), int_field("filename"), int_field("flags", 4, true)});
+}
+
+TEST(Capture, SendsWhatTheHandlerMayRead) {
+  TestWorld w(
+      "trace syscalls:* /pid == 7/ { var x = {} print(user_string(args.filename), execname, arg1, "
+      "1.5 * pid) }");
+  EXPECT_THAT(w.capture({openat_event()}),
+              HasSubstr("b4:  ; from b3\n"
+                        "  v6 = EventVar pid : int\n"
+                        "  v7 = EventVar execname : str bytes 16\n"
+                        "  v8 = EventField #1 : int\n"
+                        "  v9 = EventField #2 : int\n"
+                        "  v10 = UserString max 256 v9 : str? bytes 256\n"
+                        "  Emit site 0 v6, v7, v8, v9, v10\n"
+                        "  Return\n"
+                        "b5:  ; from b3\n"
+                        "  Return\n"));
+  const CaptureSite& site = w.linkage.captures.at(0);
+  EXPECT_TRUE(site.filter_in_kernel);
+  ASSERT_EQ(site.args.size(), 5u);
+  EXPECT_EQ(site.args[1].var, schema::BuiltinVar::Execname);
+  EXPECT_EQ(site.args[2].kind, CaptureArg::Kind::Field);
+  EXPECT_EQ(site.args[4].kind, CaptureArg::Kind::UserString);
+  EXPECT_EQ(site.args[4].address_arg, 3u);
+  EXPECT_EQ(w.linkage.module.sites.at(0).kind, ssa::SiteKind::Capture);
+  EXPECT_EQ(w.linkage.module.sites.at(0).raw, ssa::RawEvent::None);
+}
+
+TEST(Capture, LooksIntoFunctionsAndUnderTheEvent) {
+  TestWorld w(
+      "function show(x) { print(x .. tid) } trace 'syscalls:*' function (e) { show(e.fd) print(e) "
+      "}");
+  EXPECT_THAT(w.capture({read_event()}), HasSubstr("EventVar tid"));
+  EXPECT_THAT(w.capture({read_event()}), HasSubstr("EventField #1"));
+  EXPECT_EQ(w.linkage.module.sites.at(0).raw, ssa::RawEvent::Record);
+  TestWorld no_text("trace 'syscalls:*' function (e) { print(e.name .. e.sc_nr) }");
+  no_text.capture({read_event()});
+  EXPECT_EQ(no_text.linkage.module.sites.at(0).raw, ssa::RawEvent::None);
+}
+
+TEST(Capture, LeavesAFilterWithoutKernelFormToTheVm) {
+  TestWorld w("trace syscalls:* /execname ~ 'b?sh' && args.fd == 1/ { print(1) }");
+  const std::string text = w.capture({read_event()});
+  EXPECT_THAT(text, HasSubstr("EventVar execname"));
+  EXPECT_THAT(text, HasSubstr("EventField #1"));
+  EXPECT_FALSE(w.linkage.captures.at(0).filter_in_kernel);
+}
+
+TEST(Capture, FindsMistakes) {
+  EXPECT_EQ(TestWorld("trace syscalls:* { var x = {} print(args.foo) }").capture({read_event()}),
+            "mistake 1: sys_enter_read has no field 'foo'");
+  EXPECT_EQ(TestWorld("trace syscalls:* /args.foo == 1/ { var x = {} }").capture({read_event()}),
+            "mistake 1: sys_enter_read has no field 'foo'");
+  // Code for another event of the same handler.
+  EXPECT_THAT(TestWorld("trace syscalls:* { var x = {} if (!e.sc_is_enter) { print(retval) } }")
+                  .capture({read_event()}),
+              HasSubstr("Emit"));
+}
+
+TEST(Groups, SystemCallsThatAreSeenAlikeGoTogether) {
+  const std::vector<schema::EventPtr> events = {read_event(), openat_event(), write_event(),
+                                                syscall_exit("read", 0)};
+  TestWorld names("var h = {} trace syscalls:* { h[probename] += 1 }");
+  const auto by_kind = names.groups(events);
+  ASSERT_EQ(by_kind.size(), 2u);
+  EXPECT_EQ(by_kind[0].events.size(), 3u);
+  EXPECT_EQ(by_kind[1].kind, schema::EventKind::SyscallExit);
+  EXPECT_EQ(names.linkage.module.strings.at(static_cast<size_t>(by_kind[0].name_ids.at(2))),
+            "sys_enter_write");
+
+  TestWorld fields("trace syscalls:* { print(args.fd) }");
+  EXPECT_EQ(fields.groups({read_event(), write_event()}).size(), 1u);
+  EXPECT_EQ(fields.groups({read_event(), openat_event()}).size(), 2u);
+  // The same name at the same place, but of another width.
+  EXPECT_EQ(fields.groups({read_event(), syscall_enter("x", 9, {int_field("fd", 8, true)})}).size(),
+            2u);
+
+  TestWorld tracepoints("trace sched:* { print(pid) }");
+  EXPECT_EQ(tracepoints.groups({sched_switch(), sched_switch()}).size(), 1u);
+}
+
+TEST(Freeze, FindsWhatHandlersChange) {
+  TestWorld w(
+      "var a = 0 var b = 0 c = 0 d = 0 var t = {} var u = {} var keep = {}\n"
+      "function set(x) { x.y = 1 }\n"
+      "trace syscalls:* { a = 1 c += 1 set(t) delete(u, 1) print(keep[1], b, d) }\n"
+      "trace_end { b = 1 d = 2 keep[1] = 1 }");
+  EXPECT_EQ(w.world.assigned_cells.size(), 1u);
+  EXPECT_EQ(w.world.assigned_globals.size(), 1u);
+  EXPECT_EQ(w.world.written_tables.size(), 2u);
+  EXPECT_TRUE(w.world.mixed_tables.empty());
+  EXPECT_TRUE(w.world.mixed_cells.empty());
+}
+
+TEST(Freeze, FollowsTablesThroughTablesAndInnerFunctions) {
+  TestWorld w(
+      "var all = {one = {}, two = {}}\n"
+      "tick-1s { var f = function (k) { all.one[k] = 'text' } f(1) for (k, v in pairs(all.two)) { "
+      "v.x = 1 } }");
+  ASSERT_EQ(w.world.written_tables.size(), 1u);
+  EXPECT_EQ(w.world.mixed_tables.size(), 1u);
+}
+
+TEST(Freeze, AFunctionThatIsStoredAndCalled) {
+  TestWorld w(
+      "var n = 0 var ops = {}\n"
+      "ops.bump = function (by) { n = n + by }\n"
+      "tick-1s { ops.bump(2) }");
+  EXPECT_EQ(w.world.assigned_cells.size(), 1u);
+  EXPECT_TRUE(w.world.mixed_cells.empty());
+  EXPECT_TRUE(w.world.written_tables.empty());
+}
+
+}  // namespace
+}  // namespace ktap::lower
