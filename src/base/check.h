@@ -1,4 +1,5 @@
-// KTAP_CHECK: the road for mistakes of ours (not the user's, not the machine's). Kept in release builds.
+// KTAP_CHECK: the road for mistakes of ours (not the user's, not the machine's). Kept in release
+// builds.
 #pragma once
 
 namespace ktap {
@@ -8,7 +9,7 @@ namespace ktap {
 
 }  // namespace ktap
 
-#define KTAP_CHECK(condition) \
+#define KTAP_CHECK(condition)                          \
   (static_cast<bool>(condition) ? static_cast<void>(0) \
                                 : ::ktap::check_failed(#condition, __FILE__, __LINE__))
 #define KTAP_UNREACHABLE() ::ktap::check_failed("unreachable", __FILE__, __LINE__)

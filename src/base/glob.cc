@@ -1,6 +1,7 @@
-// Glob matching. Without alternatives one pass with a single restart point decides (the last `*` seen is the
-// only one that can still give way). With `{a,b}` the pattern becomes a small automaton whose states are all
-// followed at once (Thompson, "Regular expression search algorithm", CACM 1968), so nothing is tried twice.
+// Glob matching. Without alternatives one pass with a single restart point decides (the last `*`
+// seen is the only one that can still give way). With `{a,b}` the pattern becomes a small automaton
+// whose states are all followed at once (Thompson, "Regular expression search algorithm", CACM
+// 1968), so nothing is tried twice.
 #include "base/glob.h"
 
 #include <cstddef>
@@ -135,7 +136,8 @@ class Automaton {
     std::vector<uint32_t> targets;  // Split: the alternatives; Jump: where to
   };
 
-  /// Pairs each `{` with its `}` and notes the commas between; one that does not close is an ordinary byte.
+  /// Pairs each `{` with its `}` and notes the commas between; one that does not close is an
+  /// ordinary byte.
   void find_braces() {
     closing_.assign(pattern_.size(), 0);
     std::vector<size_t> open;
@@ -157,8 +159,8 @@ class Automaton {
 
   uint32_t here() const { return static_cast<uint32_t>(states_.size()); }
 
-  /// Adds the states of the element at `at`; gives the position behind it. Groups that are open are kept on a
-  /// list, so a deep nest needs no deep recursion.
+  /// Adds the states of the element at `at`; gives the position behind it. Groups that are open are
+  /// kept on a list, so a deep nest needs no deep recursion.
   size_t compile(size_t at) {
     char c = pattern_[at];
     if (c == '*') {

@@ -1,5 +1,5 @@
-// Glob patterns: `*`, `?`, `[set]`, `[!set]`, `{a,b}`, `\x`. Used by the `~` operator and by event names.
-// Time is bounded by pattern length × text length; nothing in a pattern makes it blow up.
+// Glob patterns: `*`, `?`, `[set]`, `[!set]`, `{a,b}`, `\x`. Used by the `~` operator and by event
+// names. Time is bounded by pattern length × text length; nothing in a pattern makes it blow up.
 #pragma once
 
 #include <string_view>
@@ -8,9 +8,9 @@ namespace ktap {
 
 /// Does `pattern` match the whole of `text`, byte by byte?
 ///   *        any bytes, also none             ?       one byte
-///   [a-f_]   one byte of the set              [!a-f]  one byte outside it; a `]` right after `[` or `[!` is a member
-///   {a,b*}   one of the alternatives, which may nest and may be empty
-///   \x       the byte x itself, inside sets too
+///   [a-f_]   one byte of the set              [!a-f]  one byte outside it; a `]` right after `[`
+///   or `[!` is a member {a,b*}   one of the alternatives, which may nest and may be empty \x the
+///   byte x itself, inside sets too
 /// What does not close (`[ab`, `{a`) and a `\` at the end stand for themselves.
 /// Cost: O(pattern × text); allocates only for patterns with `{`.
 bool glob_match(std::string_view pattern, std::string_view text);

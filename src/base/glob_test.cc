@@ -1,4 +1,5 @@
-// Unit test of base/glob.h: every form, what does not close, and the patterns that make naive matchers hang.
+// Unit test of base/glob.h: every form, what does not close, and the patterns that make naive
+// matchers hang.
 #include "base/glob.h"
 
 #include <string>

@@ -5,22 +5,23 @@
 
 namespace ktap::limits {
 
-constexpr int kMaxDiagnostics = 20;            ///< compile errors reported per run
-constexpr int kMaxNesting = 200;               ///< nested blocks, expressions and functions in source
-constexpr int kMaxChain = 500;                 ///< operators, calls and indexes chained in one expression
-constexpr int kMaxLocals = 200;                ///< local variables per function
-constexpr int kMaxRegisters = 250;             ///< registers per function
-constexpr int kMaxUpvalues = 250;              ///< captured variables per function
-constexpr int kMaxGlobals = 256;               ///< global variables per script
-constexpr int kMaxKeyParts = 16;               ///< parts of a multi-key
-constexpr int64_t kHandlerIterations = 100000; ///< loop iterations of one handler run
-constexpr int kHandlerCallDepth = 200;         ///< call depth of one handler run
-constexpr int kMainCallDepth = 200000;         ///< call depth of the main chunk and trace_end
-constexpr uint32_t kDefaultTableSize = 10240;  ///< entries of a table that lives in the kernel
-constexpr uint32_t kStringBytes = 256;         ///< bytes user_string/kernel_string read at most by default
-constexpr int64_t kMaxStringBytes = 4096;      ///< bytes user_string reads at most, whatever is asked for
+constexpr int kMaxDiagnostics = 20;  ///< compile errors reported per run
+constexpr int kMaxNesting = 200;     ///< nested blocks, expressions and functions in source
+constexpr int kMaxChain = 500;       ///< operators, calls and indexes chained in one expression
+constexpr int kMaxLocals = 200;      ///< local variables per function
+constexpr int kMaxRegisters = 250;   ///< registers per function
+constexpr int kMaxUpvalues = 250;    ///< captured variables per function
+constexpr int kMaxGlobals = 256;     ///< global variables per script
+constexpr int kMaxKeyParts = 16;     ///< parts of a multi-key
+constexpr int64_t kHandlerIterations = 100000;  ///< loop iterations of one handler run
+constexpr int kHandlerCallDepth = 200;          ///< call depth of one handler run
+constexpr int kMainCallDepth = 200000;          ///< call depth of the main chunk and trace_end
+constexpr uint32_t kDefaultTableSize = 10240;   ///< entries of a table that lives in the kernel
+constexpr uint32_t kStringBytes = 256;  ///< bytes user_string/kernel_string read at most by default
+constexpr int64_t kMaxStringBytes =
+    4096;  ///< bytes user_string reads at most, whatever is asked for
 constexpr uint32_t kMaxTextBytes = 256u << 20;   ///< bytes of one string in user space
 constexpr uint32_t kMaxStackValues = 16u << 20;  ///< registers of all active calls in user space
-constexpr int kMaxNestedRuns = 100;              ///< compare functions that sort with compare functions, …
+constexpr int kMaxNestedRuns = 100;  ///< compare functions that sort with compare functions, …
 
 }  // namespace ktap::limits

@@ -25,12 +25,23 @@ bool parse_amount(std::string_view format, size_t& at, FormatPiece::Amount& amou
 void parse_flags(std::string_view format, size_t& at, FormatPiece& piece) {
   for (; at < format.size(); ++at) {
     switch (format[at]) {
-      case '-': piece.left = true; break;
-      case '+': piece.plus = true; break;
-      case ' ': piece.space = true; break;
-      case '#': piece.alternate = true; break;
-      case '0': piece.zero = true; break;
-      default: return;
+      case '-':
+        piece.left = true;
+        break;
+      case '+':
+        piece.plus = true;
+        break;
+      case ' ':
+        piece.space = true;
+        break;
+      case '#':
+        piece.alternate = true;
+        break;
+      case '0':
+        piece.zero = true;
+        break;
+      default:
+        return;
     }
   }
 }

@@ -1,4 +1,5 @@
-// printf formats of the language, cut into pieces once: what the compiler checks and the runtime renders.
+// printf formats of the language, cut into pieces once: what the compiler checks and the runtime
+// renders.
 #pragma once
 
 #include <cstdint>
@@ -16,16 +17,16 @@ struct FormatPiece {
     int value = 0;
   };
 
-  std::string literal;      ///< text as printed (%% already %); empty for a conversion
-  char conversion = 0;      ///< d i u x X o c s p f g e; 0 for literal text
-  bool left = false;        ///< -
-  bool plus = false;        ///< +
-  bool space = false;       ///< blank
-  bool alternate = false;   ///< #
-  bool zero = false;        ///< 0
+  std::string literal;     ///< text as printed (%% already %); empty for a conversion
+  char conversion = 0;     ///< d i u x X o c s p f g e; 0 for literal text
+  bool left = false;       ///< -
+  bool plus = false;       ///< +
+  bool space = false;      ///< blank
+  bool alternate = false;  ///< #
+  bool zero = false;       ///< 0
   Amount width;
   Amount precision;
-  uint32_t begin = 0;       ///< of the conversion in the format, `%` included
+  uint32_t begin = 0;  ///< of the conversion in the format, `%` included
   uint32_t end = 0;
 
   /// How many arguments it takes: 0 for literal text, 1 + its stars else.
@@ -35,7 +36,8 @@ struct FormatPiece {
 /// A width or precision may not be over this.
 constexpr int kMaxFormatWidth = 4096;
 
-/// Cuts `format`. On a mistake `error` says what is wrong ("unknown conversion '%q'"), else it is left empty.
+/// Cuts `format`. On a mistake `error` says what is wrong ("unknown conversion '%q'"), else it is
+/// left empty.
 std::vector<FormatPiece> parse_format(std::string_view format, std::string* error);
 
 }  // namespace ktap

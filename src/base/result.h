@@ -21,14 +21,28 @@ struct Error {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}       // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}   // NOLINT(google-explicit-constructor)
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
-  T& value() & { KTAP_CHECK(ok()); return std::get<0>(state_); }
-  const T& value() const& { KTAP_CHECK(ok()); return std::get<0>(state_); }
-  T value() && { KTAP_CHECK(ok()); return std::move(std::get<0>(state_)); }
-  const Error& error() const { KTAP_CHECK(!ok()); return std::get<1>(state_); }
+  T& value() & {
+    KTAP_CHECK(ok());
+    return std::get<0>(state_);
+  }
+  const T& value() const& {
+    KTAP_CHECK(ok());
+    return std::get<0>(state_);
+  }
+  T value() && {
+    KTAP_CHECK(ok());
+    return std::move(std::get<0>(state_));
+  }
+  const Error& error() const {
+    KTAP_CHECK(!ok());
+    return std::get<1>(state_);
+  }
 
  private:
   std::variant<T, Error> state_;
@@ -41,7 +55,10 @@ class [[nodiscard]] Result<void> {
   Result(Error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return !error_.has_value(); }
-  const Error& error() const { KTAP_CHECK(!ok()); return *error_; }
+  const Error& error() const {
+    KTAP_CHECK(!ok());
+    return *error_;
+  }
 
  private:
   std::optional<Error> error_;
@@ -53,14 +70,15 @@ class [[nodiscard]] Result<void> {
 #define KTAP_CONCAT(a, b) KTAP_CONCAT_INNER(a, b)
 
 /// Returns the error of `expr` from the enclosing function, or goes on.
-#define KTAP_TRY(expr)                                   \
-  do {                                                   \
-    auto ktap_try_result = (expr);                       \
+#define KTAP_TRY(expr)                                         \
+  do {                                                         \
+    auto ktap_try_result = (expr);                             \
     if (!ktap_try_result.ok()) return ktap_try_result.error(); \
   } while (false)
 
 /// `KTAP_ASSIGN(auto fd, open_it());` — declares or assigns the value, or returns the error.
-#define KTAP_ASSIGN(target, expr) KTAP_ASSIGN_INNER(KTAP_CONCAT(ktap_result_, __LINE__), target, expr)
+#define KTAP_ASSIGN(target, expr) \
+  KTAP_ASSIGN_INNER(KTAP_CONCAT(ktap_result_, __LINE__), target, expr)
 #define KTAP_ASSIGN_INNER(name, target, expr) \
   auto name = (expr);                         \
   if (!name.ok()) return name.error();        \

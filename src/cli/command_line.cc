@@ -1,5 +1,6 @@
-// An own reader of argv, 150 lines: the contract's short options have two letters (-le), are never joined, and
-// stop at the script, whose own arguments may look like options. Option libraries bend each of these.
+// An own reader of argv, 150 lines: the contract's short options have two letters (-le), are never
+// joined, and stop at the script, whose own arguments may look like options. Option libraries bend
+// each of these.
 #include "cli/command_line.h"
 
 #include <fmt/format.h>
@@ -24,7 +25,7 @@ struct Row {
   std::string_view short_form;
   std::string_view long_form;
   std::string_view argument;
-  std::string_view help;   ///< "" for one that is not there yet
+  std::string_view help;  ///< "" for one that is not there yet
 };
 
 constexpr Row kRows[] = {
@@ -49,7 +50,8 @@ std::string unknown_option(const std::string& name) {
     if (!row.long_form.empty()) names.emplace_back(row.long_form);
   }
   const std::string near = diag::did_you_mean(name, names);
-  return fmt::format("unknown option '{}'; {}", name, near.empty() ? "ktap --help lists them all" : near);
+  return fmt::format("unknown option '{}'; {}", name,
+                     near.empty() ? "ktap --help lists them all" : near);
 }
 
 std::optional<int64_t> number(const std::string& text) {
@@ -59,7 +61,8 @@ std::optional<int64_t> number(const std::string& text) {
   return value;
 }
 
-/// Applies one option to the command line; false with `line.mistake` set when its argument is no good.
+/// Applies one option to the command line; false with `line.mistake` set when its argument is no
+/// good.
 class Apply {
  public:
   explicit Apply(CommandLine& line) : line_(line) {}
@@ -68,27 +71,60 @@ class Apply {
     session::Options& options = line_.options;
     if (row.help.empty()) return mistake(fmt::format("option '{}' is not there yet", name));
     switch (row.opt) {
-      case Opt::Source: return source("-e", value);
-      case Opt::Show: return source("-s", "trace " + value + " { print(cpu, tid, execname, argstr) }");
-      case Opt::Output: options.output_path = value; break;
-      case Opt::Pid: return positive(name, value, "a process id", options.target_pid, 1);
-      case Opt::OnCpu: return positive(name, value, "the number of a CPU", options.cpu, 0);
-      case Opt::Timestamps: options.timestamps = true; break;
-      case Opt::Quiet: options.quiet = true; break;
-      case Opt::Verbose: options.verbose = true; break;
-      case Opt::Version: line_.action = Action::Version; break;
-      case Opt::Bytecode: options.mode = session::Mode::Bytecode; break;
-      case Opt::DryRun: options.mode = session::Mode::DryRun; break;
-      case Opt::ListEvents: line_.action = Action::ListEvents; break;
-      case Opt::Explain: options.mode = session::Mode::Explain; break;
-      case Opt::Check: options.mode = session::Mode::Check; break;
-      case Opt::Strict: options.strict = true; break;
-      case Opt::Engine: return engine(value);
-      case Opt::Placement: return placement(value);
-      case Opt::TableSize: return table_size(name, value);
-      case Opt::Dump: return dump(value);
-      case Opt::Help: line_.action = Action::Help; break;
-      default: break;
+      case Opt::Source:
+        return source("-e", value);
+      case Opt::Show:
+        return source("-s", "trace " + value + " { print(cpu, tid, execname, argstr) }");
+      case Opt::Output:
+        options.output_path = value;
+        break;
+      case Opt::Pid:
+        return positive(name, value, "a process id", options.target_pid, 1);
+      case Opt::OnCpu:
+        return positive(name, value, "the number of a CPU", options.cpu, 0);
+      case Opt::Timestamps:
+        options.timestamps = true;
+        break;
+      case Opt::Quiet:
+        options.quiet = true;
+        break;
+      case Opt::Verbose:
+        options.verbose = true;
+        break;
+      case Opt::Version:
+        line_.action = Action::Version;
+        break;
+      case Opt::Bytecode:
+        options.mode = session::Mode::Bytecode;
+        break;
+      case Opt::DryRun:
+        options.mode = session::Mode::DryRun;
+        break;
+      case Opt::ListEvents:
+        line_.action = Action::ListEvents;
+        break;
+      case Opt::Explain:
+        options.mode = session::Mode::Explain;
+        break;
+      case Opt::Check:
+        options.mode = session::Mode::Check;
+        break;
+      case Opt::Strict:
+        options.strict = true;
+        break;
+      case Opt::Engine:
+        return engine(value);
+      case Opt::Placement:
+        return placement(value);
+      case Opt::TableSize:
+        return table_size(name, value);
+      case Opt::Dump:
+        return dump(value);
+      case Opt::Help:
+        line_.action = Action::Help;
+        break;
+      default:
+        break;
     }
   }
 
@@ -99,41 +135,54 @@ class Apply {
   }
 
   void source(const char* name, std::string text) {
-    if (!line_.options.source_name.empty()) return mistake("-e or -s is given twice; put the statements into one");
+    if (!line_.options.source_name.empty())
+      return mistake("-e or -s is given twice; put the statements into one");
     line_.options.source_name = name;
     line_.options.source_text = std::move(text);
   }
 
-  void positive(const std::string& name, const std::string& value, const char* what, int64_t& out, int64_t least) {
+  void positive(const std::string& name, const std::string& value, const char* what, int64_t& out,
+                int64_t least) {
     const std::optional<int64_t> n = number(value);
-    if (!n || *n < least || *n > INT32_MAX) return mistake(fmt::format("{} takes {}, not '{}'", name, what, value));
+    if (!n || *n < least || *n > INT32_MAX)
+      return mistake(fmt::format("{} takes {}, not '{}'", name, what, value));
     out = *n;
   }
 
   void table_size(const std::string& name, const std::string& value) {
     int64_t entries = 0;
     positive(name, value, "a number of entries from 1 to 16777216", entries, 1);
-    if (entries > 16777216) return mistake(fmt::format("{} takes a number of entries from 1 to 16777216, not '{}'", name, value));
+    if (entries > 16777216)
+      return mistake(
+          fmt::format("{} takes a number of entries from 1 to 16777216, not '{}'", name, value));
     line_.options.table_size = static_cast<uint32_t>(entries);
   }
 
   void engine(const std::string& value) {
-    if (value == "perf" || value == "replay") return mistake(fmt::format("the engine '{}' is not there yet", value));
-    if (value != "auto" && value != "bpf") mistake(fmt::format("--engine takes auto or bpf, not '{}'", value));
+    if (value == "perf" || value == "replay")
+      return mistake(fmt::format("the engine '{}' is not there yet", value));
+    if (value != "auto" && value != "bpf")
+      mistake(fmt::format("--engine takes auto or bpf, not '{}'", value));
   }
 
   void placement(const std::string& value) {
-    if (value != "auto" && value != "user") return mistake(fmt::format("--placement takes auto or user, not '{}'", value));
+    if (value != "auto" && value != "user")
+      return mistake(fmt::format("--placement takes auto or user, not '{}'", value));
     line_.options.placement = value == "user" ? session::Placement::User : session::Placement::Auto;
   }
 
   void dump(const std::string& value) {
     session::Mode& mode = line_.options.mode;
-    if (value == "tokens") mode = session::Mode::Tokens;
-    else if (value == "ast") mode = session::Mode::Ast;
-    else if (value == "ssa") mode = session::Mode::DumpSsa;
-    else if (value == "bpf") mode = session::Mode::DumpBpf;
-    else mistake(fmt::format("--dump takes tokens, ast, ssa or bpf, not '{}'", value));
+    if (value == "tokens")
+      mode = session::Mode::Tokens;
+    else if (value == "ast")
+      mode = session::Mode::Ast;
+    else if (value == "ssa")
+      mode = session::Mode::DumpSsa;
+    else if (value == "bpf")
+      mode = session::Mode::DumpBpf;
+    else
+      mistake(fmt::format("--dump takes tokens, ast, ssa or bpf, not '{}'", value));
   }
 
   CommandLine& line_;
@@ -159,7 +208,8 @@ CommandLine parse_command_line(const std::vector<std::string>& args) {
     }
     const Row* row = find_row(name);
     if (row == nullptr) return fail(unknown_option(name));
-    if (row->argument.empty() && value) return fail(fmt::format("option '{}' takes no argument", name));
+    if (row->argument.empty() && value)
+      return fail(fmt::format("option '{}' takes no argument", name));
     const bool optional_argument = !row->argument.empty() && row->argument[0] == '[';
     if (!row->argument.empty() && !value && !row->help.empty()) {
       if (i + 1 < args.size() && args[i + 1] != "--") {
@@ -172,11 +222,14 @@ CommandLine parse_command_line(const std::vector<std::string>& args) {
     apply.option(*row, name, value.value_or(""));
     if (line.action == Action::Mistake) return line;
   }
-  if (line.action == Action::Help || line.action == Action::Version || line.action == Action::ListEvents) return line;
+  if (line.action == Action::Help || line.action == Action::Version ||
+      line.action == Action::ListEvents)
+    return line;
 
   session::Options& options = line.options;
   if (options.source_name.empty()) {
-    if (i == args.size() || args[i] == "--") return fail("no script: ktap FILE, or ktap -e 'SOURCE'; ktap --help tells more");
+    if (i == args.size() || args[i] == "--")
+      return fail("no script: ktap FILE, or ktap -e 'SOURCE'; ktap --help tells more");
     line.script = args[i++];
     options.args.push_back(line.script == "-" ? "stdin" : line.script);
   } else {
@@ -187,7 +240,8 @@ CommandLine parse_command_line(const std::vector<std::string>& args) {
     options.command.assign(args.begin() + static_cast<std::ptrdiff_t>(i) + 1, args.end());
     if (options.command.empty()) return fail("a command must follow '--'");
   }
-  if (!options.command.empty() && options.target_pid >= 0) return fail("-p and -- CMD exclude each other: there is one target");
+  if (!options.command.empty() && options.target_pid >= 0)
+    return fail("-p and -- CMD exclude each other: there is one target");
   return line;
 }
 
@@ -200,7 +254,8 @@ std::string help_text() {
     if (row.help.empty()) continue;
     std::string names(row.short_form);
     if (!row.long_form.empty()) names += (names.empty() ? "" : ", ") + std::string(row.long_form);
-    if (!row.argument.empty()) names += (row.short_form.empty() ? "=" : " ") + std::string(row.argument);
+    if (!row.argument.empty())
+      names += (row.short_form.empty() ? "=" : " ") + std::string(row.argument);
     text += fmt::format("  {:<30} {}\n", names, row.help);
   }
   return text;

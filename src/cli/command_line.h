@@ -13,9 +13,9 @@ enum class Action : uint8_t { Session, ListEvents, Help, Version, Mistake };
 struct CommandLine {
   Action action = Action::Session;
   session::Options options;
-  std::string script;        ///< path of the script, "-" for standard input, "" with -e or -s
-  std::string list_glob;     ///< ListEvents; "" lists all
-  std::string mistake;       ///< Mistake: what is wrong and what to do instead
+  std::string script;     ///< path of the script, "-" for standard input, "" with -e or -s
+  std::string list_glob;  ///< ListEvents; "" lists all
+  std::string mistake;    ///< Mistake: what is wrong and what to do instead
 };
 
 /// Reads the arguments after the program's name. `compile_only` is the name ktapc.

@@ -50,14 +50,26 @@ TEST(CommandLine, WhatIsNotThereYetSaysSo) {
     EXPECT_EQ(line.action, Action::Mistake) << option;
     EXPECT_NE(line.mistake.find("is not there yet"), std::string::npos) << option;
   }
-  EXPECT_NE(parse_command_line({"--engine=perf", "a"}).mistake.find("not there yet"), std::string::npos);
+  EXPECT_NE(parse_command_line({"--engine=perf", "a"}).mistake.find("not there yet"),
+            std::string::npos);
 }
 
 TEST(CommandLine, BadArguments) {
-  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
-           {}, {"-e"}, {"-p", "x", "a"}, {"-p", "0", "a"}, {"-C", "-1", "a"}, {"--engine=x", "a"}, {"--dump=x", "a"},
-           {"a", "--"}, {"--", "ls"}, {"-p", "1", "a", "--", "ls"}, {"-e", "a", "-e", "b"}, {"--check=1", "a"},
-           {"--table-size=0", "a"}, {"--placement=kernel", "a"}}) {
+  for (const std::vector<std::string>& args :
+       std::vector<std::vector<std::string>>{{},
+                                             {"-e"},
+                                             {"-p", "x", "a"},
+                                             {"-p", "0", "a"},
+                                             {"-C", "-1", "a"},
+                                             {"--engine=x", "a"},
+                                             {"--dump=x", "a"},
+                                             {"a", "--"},
+                                             {"--", "ls"},
+                                             {"-p", "1", "a", "--", "ls"},
+                                             {"-e", "a", "-e", "b"},
+                                             {"--check=1", "a"},
+                                             {"--table-size=0", "a"},
+                                             {"--placement=kernel", "a"}}) {
     EXPECT_EQ(parse_command_line(args).action, Action::Mistake);
     EXPECT_FALSE(parse_command_line(args).mistake.empty());
   }

@@ -33,7 +33,8 @@ std::string read_script(const std::string& path, ktap::session::Options& options
     options.source_text.assign(std::istreambuf_iterator<char>(std::cin), {});
     return "";
   }
-  if (is_compiled_script(path)) return "compiled scripts (" + path + ") are not there yet; give the .kp file";
+  if (is_compiled_script(path))
+    return "compiled scripts (" + path + ") are not there yet; give the .kp file";
   std::ifstream file(path, std::ios::binary);
   options.source_name = path;
   options.source_text.assign(std::istreambuf_iterator<char>(file), {});

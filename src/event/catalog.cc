@@ -117,8 +117,17 @@ class TracefsCatalog : public Catalog {
       renderer_;  // its library is only started when a record is printed
 };
 
+/// The provider of an event that this version does not trace yet, or null.
+const Provider* later_provider(const std::string& text) {
+  for (const Provider& provider : kProviders) {
+    if (!provider.there && starts_with(text, provider.prefix)) return &provider;
+  }
+  return nullptr;
+}
+
 Mistake mistake(const Pattern& pattern, std::string text) {
   Mistake out;
+  out.not_there_yet = later_provider(pattern.text) != nullptr;
   out.text = std::move(text);
   out.offset = pattern.offset;
   out.length = static_cast<uint32_t>(pattern.text.size() + (pattern.exclude ? 1 : 0));
@@ -128,10 +137,8 @@ Mistake mistake(const Pattern& pattern, std::string text) {
 /// What is wrong with the form of a part, before any name is looked at; "" when it may be SYS:NAME.
 std::string wrong_form(const std::string& text) {
   if (text.empty()) return "an event name is missing here";
-  for (const Provider& provider : kProviders) {
-    if (!provider.there && starts_with(text, provider.prefix)) {
-      return fmt::format("{} is not there yet", provider.what);
-    }
+  if (const Provider* provider = later_provider(text)) {
+    return fmt::format("{} is not there yet", provider->what);
   }
   if (starts_with(text, "tick-")) {
     return fmt::format("a timer ('{}') stands alone, not in a list of events", text);

@@ -113,6 +113,18 @@ EventMistake missing_name(const schema::Event& event, const std::string& name,
                              : fmt::format("{} has no field '{}'", event.name, name);
   if (!is_variable) mistake.choices = field_names(event);
   mistake.word = name;
+  mistake.is_variable = is_variable;
+  mistake.span = place.span;
+  mistake.line = place.line;
+  return mistake;
+}
+
+EventMistake opaque_field(const schema::Event& event, uint32_t field,
+                          const bytecode::Place& place) {
+  EventMistake mistake;
+  mistake.text = fmt::format("field '{}' of {} is '{}', which a script cannot read",
+                             event.fields[field].name, event.name, event.fields[field].c_type);
+  mistake.word = event.fields[field].name;
   mistake.span = place.span;
   mistake.line = place.line;
   return mistake;

@@ -48,5 +48,7 @@ std::vector<std::string> field_names(const schema::Event& event);
 /// The script asks for a field or variable that the event does not have.
 EventMistake missing_name(const schema::Event& event, const std::string& name,
                           const bytecode::Place& place);
+/// The field is there, but it is no value of the language.
+EventMistake opaque_field(const schema::Event& event, uint32_t field, const bytecode::Place& place);
 
 }  // namespace ktap::lower

@@ -31,6 +31,7 @@ struct EventMistake {
   std::string text;                  ///< "sys_enter_close has no field 'filename'"
   std::vector<std::string> choices;  ///< names that exist, for did-you-mean and the list
   std::string word;                  ///< what was asked for
+  bool is_variable = false;          ///< a built-in variable, not a field
   diag::Span span;
   uint32_t line = 0;
 };

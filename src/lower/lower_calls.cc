@@ -195,14 +195,19 @@ AbstractValue Lowerer::user_string(const std::vector<AbstractValue>& args) {
     }
     limit = args[1].integer;
   }
-  if (type_of(args[0]) != ssa::Type::Int) {
-    refuse_use("user_string()", args[0]);
+  // The same words as the VM's.
+  const AbstractValue address =
+      type_of(args[0]) == ssa::Type::MaybeInt
+          ? check_not_nil(args[0], "argument 1 of 'user_string' is to be an integer, got nil")
+          : args[0];
+  if (type_of(address) != ssa::Type::Int) {
+    refuse_use("user_string()", address);
     return {};
   }
   ssa::Inst inst{ssa::Op::UserString, ssa::Type::MaybeStr, ssa::StrKind::Bytes};
   inst.max_bytes = static_cast<uint32_t>(limit);
   inst.imm = limit;
-  inst.operands = {to_int(args[0], "user_string()")};
+  inst.operands = {to_int(address, "user_string()")};
   return AbstractValue::ssa(emit(std::move(inst)));
 }
 

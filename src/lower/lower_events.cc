@@ -57,12 +57,7 @@ AbstractValue Lowerer::event_read(const EventRead& read, const std::string& name
     case EventRead::Kind::Object:
       return AbstractValue::of_kind(Kind::Event);
     case EventRead::Kind::Opaque:
-      mistake({fmt::format("field '{}' of {} is '{}', which a script cannot read", name,
-                           event().name, event().fields[read.field].c_type),
-               {},
-               name,
-               place_.span,
-               place_.line});
+      mistake(opaque_field(event(), read.field, place_));
       return {};
     case EventRead::Kind::Missing:
       break;

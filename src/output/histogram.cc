@@ -1,5 +1,5 @@
-// The picture of print_hist, column for column the one of the first ktap (README of 2013): each bar is the value's
-// share of the sum of all values, also of those that are not shown.
+// The picture of print_hist, column for column the one of the first ktap (README of 2013): each bar
+// is the value's share of the sum of all values, also of those that are not shown.
 #include "output/histogram.h"
 
 #include <algorithm>
@@ -60,8 +60,8 @@ class Sum {
   int bar(Value value) const {
     if (exact_) {
       if (value.integer <= 0 || integers_ <= 0) return 0;
-      return static_cast<int>(std::min<Wide>(static_cast<Wide>(value.integer) * kBarColumns / integers_,
-                                                 kBarColumns));
+      return static_cast<int>(
+          std::min<Wide>(static_cast<Wide>(value.integer) * kBarColumns / integers_, kBarColumns));
     }
     double sum = floats_ + static_cast<double>(integers_);
     double length = runtime::to_double(value) * kBarColumns / sum;
@@ -100,7 +100,8 @@ bool print_hist(const runtime::Table& table, int64_t rows, std::string& out, std
     }
     sum.add(value);
   }
-  size_t shown = static_cast<size_t>(std::clamp<int64_t>(rows, 0, static_cast<int64_t>(entries.size())));
+  size_t shown =
+      static_cast<size_t>(std::clamp<int64_t>(rows, 0, static_cast<int64_t>(entries.size())));
   auto middle = entries.begin() + static_cast<std::ptrdiff_t>(shown);
   std::partial_sort(entries.begin(), middle, entries.end(), before);
 

@@ -1,4 +1,5 @@
-// Unit test of output/histogram.h: the seeds' pictures byte for byte, and every rule of language section 6.
+// Unit test of output/histogram.h: the seeds' pictures byte for byte, and every rule of language
+// section 6.
 #include "output/histogram.h"
 
 #include <algorithm>
@@ -17,7 +18,8 @@ using runtime::Heap;
 using runtime::Table;
 using runtime::Value;
 
-constexpr const char* kHeader = "                          value ------------- Distribution ------------- count\n";
+constexpr const char* kHeader =
+    "                          value ------------- Distribution ------------- count\n";
 
 std::string picture(const Table& table, int64_t rows = kDefaultHistogramRows) {
   std::string out;
@@ -26,7 +28,8 @@ std::string picture(const Table& table, int64_t rows = kDefaultHistogramRows) {
 }
 
 std::string row(std::string_view key, int bar, std::string_view count) {
-  return std::string(32 - key.size(), ' ') + std::string(key) + " |" + std::string(static_cast<size_t>(bar), '@') +
+  return std::string(32 - key.size(), ' ') + std::string(key) + " |" +
+         std::string(static_cast<size_t>(bar), '@') +
          std::string(static_cast<size_t>(39 - bar), ' ') + std::string(count) + "\n";
 }
 
@@ -51,13 +54,26 @@ TEST_F(HistogramTest, ContractPicture) {
 }
 
 TEST_F(HistogramTest, SeedPicture) {
-  // The README of 2013 shows these rows; its `...` row and the total of about 1530 come from two rows unseen.
-  Table* t = table({{"sys_enter_rt_sigprocmask", 596}, {"sys_enter_select", 179}, {"sys_enter_rt_sigaction", 165},
-                    {"sys_enter_read", 130}, {"sys_enter_write", 129}, {"sys_enter_poll", 38},
-                    {"sys_enter_lstat64", 36}, {"sys_enter_ioctl", 36}, {"sys_enter_capget", 31},
-                    {"sys_enter_getxattr", 31}, {"sys_enter_mmap_pgoff", 28}, {"sys_enter_close", 21},
-                    {"sys_enter_fstat64", 15}, {"sys_enter_open", 15}, {"sys_enter_stat64", 12},
-                    {"sys_enter_time", 11}, {"sys_enter_nanosleep", 10}, {"sys_enter_mprotect", 9},
+  // The README of 2013 shows these rows; its `...` row and the total of about 1530 come from two
+  // rows unseen.
+  Table* t = table({{"sys_enter_rt_sigprocmask", 596},
+                    {"sys_enter_select", 179},
+                    {"sys_enter_rt_sigaction", 165},
+                    {"sys_enter_read", 130},
+                    {"sys_enter_write", 129},
+                    {"sys_enter_poll", 38},
+                    {"sys_enter_lstat64", 36},
+                    {"sys_enter_ioctl", 36},
+                    {"sys_enter_capget", 31},
+                    {"sys_enter_getxattr", 31},
+                    {"sys_enter_mmap_pgoff", 28},
+                    {"sys_enter_close", 21},
+                    {"sys_enter_fstat64", 15},
+                    {"sys_enter_open", 15},
+                    {"sys_enter_stat64", 12},
+                    {"sys_enter_time", 11},
+                    {"sys_enter_nanosleep", 10},
+                    {"sys_enter_mprotect", 9},
                     {"sys_enter_z", 3}});
   EXPECT_EQ(picture(*t, 18),
             "                          value ------------- Distribution ------------- count\n"
@@ -104,14 +120,16 @@ TEST_F(HistogramTest, TopN) {
 }
 
 TEST_F(HistogramTest, NegativeValuesAndSums) {
-  EXPECT_EQ(picture(*table({{"a", 5}, {"b", -2}})), kHeader + row("a", 39, "5") + row("b", 0, "-2"));
+  EXPECT_EQ(picture(*table({{"a", 5}, {"b", -2}})),
+            kHeader + row("a", 39, "5") + row("b", 0, "-2"));
   EXPECT_EQ(picture(*table({{"a", 5}, {"b", -5}})), kHeader + row("a", 0, "5") + row("b", 0, "-5"));
   EXPECT_EQ(picture(*table({{"a", 0}})), kHeader + row("a", 0, "0"));
 }
 
 TEST_F(HistogramTest, HugeValuesDoNotOverflow) {
   Table* t = table({{"a", INT64_MAX}, {"b", INT64_MAX}});
-  EXPECT_EQ(picture(*t), kHeader + row("a", 19, "9223372036854775807") + row("b", 19, "9223372036854775807"));
+  EXPECT_EQ(picture(*t),
+            kHeader + row("a", 19, "9223372036854775807") + row("b", 19, "9223372036854775807"));
 }
 
 TEST_F(HistogramTest, LongKeys) {
@@ -132,7 +150,8 @@ TEST_F(HistogramTest, OtherKeys) {
   t->set(heap_.tuple(parts, 2), Value::of(int64_t{1}));
   t->set(Value::of(true), Value::of(int64_t{1}));
   t->set(Value::of(int64_t{42}), Value::of(int64_t{1}));
-  EXPECT_EQ(picture(*t), kHeader + row("42", 13, "1") + row("true", 13, "1") + row("bash, 7", 13, "1"));
+  EXPECT_EQ(picture(*t),
+            kHeader + row("42", 13, "1") + row("true", 13, "1") + row("bash, 7", 13, "1"));
 }
 
 TEST_F(HistogramTest, Floats) {

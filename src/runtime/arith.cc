@@ -1,4 +1,5 @@
-// The operators on values: integers wrap, a mix with a float gives a float, bits are for integers alone.
+// The operators on values: integers wrap, a mix with a float gives a float, bits are for integers
+// alone.
 #include "runtime/arith.h"
 
 #include <cmath>
@@ -14,14 +15,30 @@ namespace {
 bool integers(ArithOp op, int64_t a, int64_t b, Value* result, std::string* error) {
   int64_t r = 0;
   switch (op) {
-    case ArithOp::Add: r = wrap_add(a, b); break;
-    case ArithOp::Sub: r = wrap_sub(a, b); break;
-    case ArithOp::Mul: r = wrap_mul(a, b); break;
-    case ArithOp::BitAnd: r = a & b; break;
-    case ArithOp::BitOr: r = a | b; break;
-    case ArithOp::BitXor: r = a ^ b; break;
-    case ArithOp::Shl: r = shift_left(a, b); break;
-    case ArithOp::Shr: r = shift_right(a, b); break;
+    case ArithOp::Add:
+      r = wrap_add(a, b);
+      break;
+    case ArithOp::Sub:
+      r = wrap_sub(a, b);
+      break;
+    case ArithOp::Mul:
+      r = wrap_mul(a, b);
+      break;
+    case ArithOp::BitAnd:
+      r = a & b;
+      break;
+    case ArithOp::BitOr:
+      r = a | b;
+      break;
+    case ArithOp::BitXor:
+      r = a ^ b;
+      break;
+    case ArithOp::Shl:
+      r = shift_left(a, b);
+      break;
+    case ArithOp::Shr:
+      r = shift_right(a, b);
+      break;
     case ArithOp::Div:
     case ArithOp::Mod:
       if (b == 0) {
@@ -37,12 +54,18 @@ bool integers(ArithOp op, int64_t a, int64_t b, Value* result, std::string* erro
 
 double floats(ArithOp op, double a, double b) {
   switch (op) {
-    case ArithOp::Add: return a + b;
-    case ArithOp::Sub: return a - b;
-    case ArithOp::Mul: return a * b;
-    case ArithOp::Div: return a / b;
-    case ArithOp::Mod: return std::fmod(a, b);
-    default: KTAP_UNREACHABLE();
+    case ArithOp::Add:
+      return a + b;
+    case ArithOp::Sub:
+      return a - b;
+    case ArithOp::Mul:
+      return a * b;
+    case ArithOp::Div:
+      return a / b;
+    case ArithOp::Mod:
+      return std::fmod(a, b);
+    default:
+      KTAP_UNREACHABLE();
   }
 }
 
@@ -52,8 +75,10 @@ bool takes_floats(ArithOp op) {
     case ArithOp::Sub:
     case ArithOp::Mul:
     case ArithOp::Div:
-    case ArithOp::Mod: return true;
-    default: return false;
+    case ArithOp::Mod:
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -1,4 +1,5 @@
-// The operators on values, with their run-time errors: what `+` and its kin do for every pair of types.
+// The operators on values, with their run-time errors: what `+` and its kin do for every pair of
+// types.
 #pragma once
 
 #include <cstdint>

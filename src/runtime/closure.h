@@ -1,5 +1,5 @@
-// A function with its captured variables. A variable lives in its frame's register while that runs (open), then
-// in the cell itself (closed). The cell's address is the variable's identity.
+// A function with its captured variables. A variable lives in its frame's register while that runs
+// (open), then in the cell itself (closed). The cell's address is the variable's identity.
 #pragma once
 
 #include <string_view>
@@ -16,7 +16,8 @@ struct Proto;
 
 namespace ktap::runtime {
 
-/// Heap object without a script-visible type (its Object::type is Iterator's neighbour; never in a Value).
+/// Heap object without a script-visible type (its Object::type is Iterator's neighbour; never in a
+/// Value).
 struct Cell : Object {
   Cell() : Object(Type::SharedCell) {}
   Value* slot = &closed;  ///< register while open, &closed after

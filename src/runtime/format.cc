@@ -1,5 +1,5 @@
-// Rendering printf conversions. Integers are always 64 bits; `%d %u %x %o %c %p` take an integer, `%f %g %e` any
-// number, `%s` any value.
+// Rendering printf conversions. Integers are always 64 bits; `%d %u %x %o %c %p` take an integer,
+// `%f %g %e` any number, `%s` any value.
 #include "runtime/format.h"
 
 #include <cinttypes>
@@ -37,8 +37,8 @@ class Arguments {
 };
 
 /// Width or precision as a number; -1 when there is none.
-bool amount(const FormatPiece& piece, const FormatPiece::Amount& spec, std::string_view what, Arguments& arguments,
-            int64_t* result, std::string* error) {
+bool amount(const FormatPiece& piece, const FormatPiece::Amount& spec, std::string_view what,
+            Arguments& arguments, int64_t* result, std::string* error) {
   *result = -1;
   if (spec.kind == FormatPiece::Amount::Kind::None) return true;
   if (spec.kind == FormatPiece::Amount::Kind::Number) {
@@ -48,8 +48,8 @@ bool amount(const FormatPiece& piece, const FormatPiece::Amount& spec, std::stri
   Value value;
   if (!arguments.take(piece, what, &value, error)) return false;
   if (!value.is_integer() || value.integer > kMaxFormatWidth || value.integer < -kMaxFormatWidth) {
-    *error = fmt::format("argument {}, {} '%{}', is to be an integer of at most {}", arguments.taken(), what,
-                         piece.conversion, kMaxFormatWidth);
+    *error = fmt::format("argument {}, {} '%{}', is to be an integer of at most {}",
+                         arguments.taken(), what, piece.conversion, kMaxFormatWidth);
     return false;
   }
   *result = value.integer;
@@ -57,7 +57,8 @@ bool amount(const FormatPiece& piece, const FormatPiece::Amount& spec, std::stri
 }
 
 /// "%-+ #0" + "*.*" + the conversion, for snprintf.
-std::string c_format(const FormatPiece& piece, bool left, bool has_precision, std::string_view conversion) {
+std::string c_format(const FormatPiece& piece, bool left, bool has_precision,
+                     std::string_view conversion) {
   std::string text = "%";
   if (left) text += '-';
   if (piece.plus) text += '+';
@@ -71,7 +72,8 @@ std::string c_format(const FormatPiece& piece, bool left, bool has_precision, st
 
 /// Appends what snprintf makes of one number.
 template <class T>
-void append_number(std::string& out, const std::string& format, int width, int precision, bool has_precision, T number) {
+void append_number(std::string& out, const std::string& format, int width, int precision,
+                   bool has_precision, T number) {
   char buffer[512];
   auto print = [&](char* into, size_t size) {
     return has_precision ? std::snprintf(into, size, format.c_str(), width, precision, number)
@@ -102,13 +104,15 @@ struct Conversion {
   int precision;  // -1: none
 };
 
-bool wrong_type(const Conversion& conversion, std::string_view takes, Value value, size_t index, std::string* error) {
-  *error = fmt::format("'%{}' takes {}, argument {} is {}", conversion.piece.conversion, takes, index,
-                       type_phrase(value.type));
+bool wrong_type(const Conversion& conversion, std::string_view takes, Value value, size_t index,
+                std::string* error) {
+  *error = fmt::format("'%{}' takes {}, argument {} is {}", conversion.piece.conversion, takes,
+                       index, type_phrase(value.type));
   return false;
 }
 
-bool convert_integer(const Conversion& conversion, Value value, size_t index, std::string& out, std::string* error) {
+bool convert_integer(const Conversion& conversion, Value value, size_t index, std::string& out,
+                     std::string* error) {
   if (!value.is_integer()) return wrong_type(conversion, "an integer", value, index, error);
   char c = conversion.piece.conversion;
   if (c == 'c') {
@@ -117,25 +121,31 @@ bool convert_integer(const Conversion& conversion, Value value, size_t index, st
     return true;
   }
   if (c == 'p') {
-    append_padded(out, fmt::format("0x{:x}", static_cast<uint64_t>(value.integer)), static_cast<size_t>(conversion.width),
-                  conversion.left);
+    append_padded(out, fmt::format("0x{:x}", static_cast<uint64_t>(value.integer)),
+                  static_cast<size_t>(conversion.width), conversion.left);
     return true;
   }
   bool plain = conversion.width == 0 && conversion.precision < 0 && !conversion.piece.plus &&
                !conversion.piece.space && !conversion.piece.alternate;
-  if (plain && (c == 'd' || c == 'i')) {  // most of what scripts print; snprintf costs several times as much
+  if (plain &&
+      (c == 'd' || c == 'i')) {  // most of what scripts print; snprintf costs several times as much
     fmt::format_int digits(value.integer);
     out.append(digits.data(), digits.size());
     return true;
   }
-  const char* spelling = c == 'u' ? PRIu64 : c == 'x' ? PRIx64 : c == 'X' ? PRIX64 : c == 'o' ? PRIo64 : PRId64;
+  const char* spelling = c == 'u'   ? PRIu64
+                         : c == 'x' ? PRIx64
+                         : c == 'X' ? PRIX64
+                         : c == 'o' ? PRIo64
+                                    : PRId64;
   bool has_precision = conversion.precision >= 0;
   std::string format = c_format(conversion.piece, conversion.left, has_precision, spelling);
   append_number(out, format, conversion.width, conversion.precision, has_precision, value.integer);
   return true;
 }
 
-bool convert(const Conversion& conversion, Value value, size_t index, std::string& out, std::string* error) {
+bool convert(const Conversion& conversion, Value value, size_t index, std::string& out,
+             std::string* error) {
   switch (conversion.piece.conversion) {
     case 's': {
       std::string text;
@@ -146,7 +156,8 @@ bool convert(const Conversion& conversion, Value value, size_t index, std::strin
         text = to_text(value);
         view = text;
       }
-      if (conversion.precision >= 0) view = view.substr(0, static_cast<size_t>(conversion.precision));
+      if (conversion.precision >= 0)
+        view = view.substr(0, static_cast<size_t>(conversion.precision));
       append_padded(out, view, static_cast<size_t>(conversion.width), conversion.left);
       return true;
     }
@@ -155,19 +166,21 @@ bool convert(const Conversion& conversion, Value value, size_t index, std::strin
     case 'e': {
       if (!value.is_number()) return wrong_type(conversion, "a number", value, index, error);
       bool has_precision = conversion.precision >= 0;
-      std::string format =
-          c_format(conversion.piece, conversion.left, has_precision, {&conversion.piece.conversion, 1});
-      append_number(out, format, conversion.width, conversion.precision, has_precision, to_double(value));
+      std::string format = c_format(conversion.piece, conversion.left, has_precision,
+                                    {&conversion.piece.conversion, 1});
+      append_number(out, format, conversion.width, conversion.precision, has_precision,
+                    to_double(value));
       return true;
     }
-    default: return convert_integer(conversion, value, index, out, error);
+    default:
+      return convert_integer(conversion, value, index, out, error);
   }
 }
 
 }  // namespace
 
-bool render_format(const std::vector<FormatPiece>& pieces, const Value* args, size_t count, std::string& out,
-                   std::string* error) {
+bool render_format(const std::vector<FormatPiece>& pieces, const Value* args, size_t count,
+                   std::string& out, std::string* error) {
   Arguments arguments(args, count);
   for (const FormatPiece& piece : pieces) {
     if (piece.conversion == 0) {
@@ -185,17 +198,20 @@ bool render_format(const std::vector<FormatPiece>& pieces, const Value* args, si
     bool from_argument = piece.width.kind == FormatPiece::Amount::Kind::Argument;
     bool left = piece.left || (from_argument && width < 0);  // as in C: a negative width means left
     if (width < 0) width = from_argument ? -width : 0;
-    Conversion conversion{piece, left, static_cast<int>(width), static_cast<int>(precision < 0 ? -1 : precision)};
+    Conversion conversion{piece, left, static_cast<int>(width),
+                          static_cast<int>(precision < 0 ? -1 : precision)};
     if (!convert(conversion, value, arguments.taken(), out, error)) return false;
   }
   if (arguments.left() > 0) {
-    *error = fmt::format("the format takes {} argument{}, got {}", arguments.taken(), arguments.taken() == 1 ? "" : "s", count);
+    *error = fmt::format("the format takes {} argument{}, got {}", arguments.taken(),
+                         arguments.taken() == 1 ? "" : "s", count);
     return false;
   }
   return true;
 }
 
-bool render_format(std::string_view format, const Value* args, size_t count, std::string& out, std::string* error) {
+bool render_format(std::string_view format, const Value* args, size_t count, std::string& out,
+                   std::string* error) {
   std::vector<FormatPiece> pieces = parse_format(format, error);
   if (!error->empty()) return false;
   return render_format(pieces, args, count, out, error);

@@ -11,10 +11,10 @@
 
 namespace ktap::runtime {
 
-/// Appends the rendered text. False and `error` set when an argument is missing, too many, or does not fit; then
-/// `out` holds a part.
-bool render_format(const std::vector<FormatPiece>& pieces, const Value* args, size_t count, std::string& out,
-                   std::string* error);
+/// Appends the rendered text. False and `error` set when an argument is missing, too many, or does
+/// not fit; then `out` holds a part.
+bool render_format(const std::vector<FormatPiece>& pieces, const Value* args, size_t count,
+                   std::string& out, std::string* error);
 /// Parses and renders in one go.
 bool render_format(std::string_view format, const Value* args, size_t count, std::string& out,
                    std::string* error);

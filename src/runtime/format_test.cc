@@ -1,4 +1,5 @@
-// Unit test of runtime/text.h and runtime/format.h: the text of every type, tables, and every conversion.
+// Unit test of runtime/text.h and runtime/format.h: the text of every type, tables, and every
+// conversion.
 #include "runtime/format.h"
 
 #include <cmath>
@@ -97,7 +98,8 @@ TEST_F(FormatTest, TextOfTablesInThemselves) {
 }
 
 TEST_F(FormatTest, Integers) {
-  EXPECT_EQ(print("%d|%5d|%-5d|%05d|%+d|% d", {i(7), i(7), i(7), i(7), i(7), i(7)}), "7|    7|7    |00007|+7| 7");
+  EXPECT_EQ(print("%d|%5d|%-5d|%05d|%+d|% d", {i(7), i(7), i(7), i(7), i(7), i(7)}),
+            "7|    7|7    |00007|+7| 7");
   EXPECT_EQ(print("%i %u", {i(-1), i(-1)}), "-1 18446744073709551615");
   EXPECT_EQ(print("%x %X %o %#x %#o", {i(255), i(255), i(8), i(255), i(8)}), "ff FF 10 0xff 010");
   EXPECT_EQ(print("%08x|%.3d|%6.3d", {i(-1), i(5), i(5)}), "ffffffffffffffff|005|   005");
@@ -140,7 +142,8 @@ TEST_F(FormatTest, WhatDoesNotFit) {
   EXPECT_EQ(print("%d %d", {i(1)}), "error: no argument for conversion '%d'");
   EXPECT_EQ(print("%*d", {i(1)}), "error: no argument for conversion '%d'");
   EXPECT_EQ(print("%*d", {}), "error: no argument for the width of '%d'");
-  EXPECT_EQ(print("%*d", {s("x"), i(1)}), "error: argument 1, the width of '%d', is to be an integer of at most 4096");
+  EXPECT_EQ(print("%*d", {s("x"), i(1)}),
+            "error: argument 1, the width of '%d', is to be an integer of at most 4096");
   EXPECT_EQ(print("%.*d", {i(5000), i(1)}),
             "error: argument 1, the precision of '%d', is to be an integer of at most 4096");
   EXPECT_EQ(print("x", {i(1)}), "error: the format takes 0 arguments, got 1");

@@ -1,5 +1,5 @@
-// Mark and sweep, stop the world: marking with an explicit stack, so depth costs no C++ stack. Short strings are
-// interned in a chained hash table whose dead members leave it before the sweep.
+// Mark and sweep, stop the world: marking with an explicit stack, so depth costs no C++ stack.
+// Short strings are interned in a chained hash table whose dead members leave it before the sweep.
 #include "runtime/heap.h"
 
 #include <algorithm>
@@ -18,7 +18,8 @@
 namespace ktap::runtime {
 namespace {
 
-constexpr size_t kFirstThreshold = size_t{1} << 20;  // guessed: a script that makes little never collects
+constexpr size_t kFirstThreshold = size_t{1}
+                                   << 20;  // guessed: a script that makes little never collects
 
 void* allocate(size_t bytes) {
   void* memory = std::malloc(bytes);
@@ -216,7 +217,8 @@ void Heap::mark_children(Object* object) {
       for (Value key : iterator->keys) mark(key);
       break;
     }
-    default: KTAP_UNREACHABLE();
+    default:
+      KTAP_UNREACHABLE();
   }
 }
 
@@ -281,15 +283,20 @@ size_t Heap::destroy(Object* object) {
       delete table;
       return bytes;
     }
-    case Type::Function: delete static_cast<Closure*>(object); return sizeof(Closure);
-    case Type::SharedCell: delete static_cast<Cell*>(object); return sizeof(Cell);
+    case Type::Function:
+      delete static_cast<Closure*>(object);
+      return sizeof(Closure);
+    case Type::SharedCell:
+      delete static_cast<Cell*>(object);
+      return sizeof(Cell);
     case Type::Iterator: {
       auto* iterator = static_cast<Iterator*>(object);
       size_t bytes = iterator->accounted_bytes_;
       delete iterator;
       return bytes;
     }
-    default: KTAP_UNREACHABLE();
+    default:
+      KTAP_UNREACHABLE();
   }
 }
 

@@ -1,5 +1,6 @@
-// Owns every heap object; mark and sweep at safe points. The VM registers itself as the source of roots.
-// Nothing is collected while values are made: only collect() frees, and the VM alone calls it.
+// Owns every heap object; mark and sweep at safe points. The VM registers itself as the source of
+// roots. Nothing is collected while values are made: only collect() frees, and the VM alone calls
+// it.
 #pragma once
 
 #include <cstddef>
@@ -36,8 +37,8 @@ class Heap {
     if (value.is_object()) mark(value.object);
   }
   void mark(Object* object);
-  /// True when enough was allocated since the last collection; the VM asks at safe points. With KTAP_HOSTILE:
-  /// always.
+  /// True when enough was allocated since the last collection; the VM asks at safe points. With
+  /// KTAP_HOSTILE: always.
   bool wants_collection() const {
 #ifdef KTAP_HOSTILE
     return true;

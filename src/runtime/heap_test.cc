@@ -1,4 +1,5 @@
-// Unit test of runtime/heap.h: what is reachable stays, what is not goes, cycles and depth included.
+// Unit test of runtime/heap.h: what is reachable stays, what is not goes, cycles and depth
+// included.
 #include "runtime/heap.h"
 
 #include <string>
@@ -120,7 +121,8 @@ TEST_F(HeapTest, ManyInternedStrings) {
   heap_.collect();
   EXPECT_EQ(heap_.object_count(), 1000u);
   for (int n = 0; n < 10000; n += 10) {
-    EXPECT_EQ(heap_.string("s" + std::to_string(n)).object, roots_[static_cast<size_t>(n / 10)].object);
+    EXPECT_EQ(heap_.string("s" + std::to_string(n)).object,
+              roots_[static_cast<size_t>(n / 10)].object);
   }
 }
 

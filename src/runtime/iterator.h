@@ -1,4 +1,5 @@
-// The state of a generic `for`: a walk through a table (pairs) or through keys that were sorted before.
+// The state of a generic `for`: a walk through a table (pairs) or through keys that were sorted
+// before.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +10,8 @@
 
 namespace ktap::runtime {
 
-/// Never seen by a script. Entries that vanish during the walk are skipped, changed values are seen.
+/// Never seen by a script. Entries that vanish during the walk are skipped, changed values are
+/// seen.
 class Iterator : public Object {
  public:
   Iterator() : Object(Type::Iterator) {}
@@ -27,8 +29,8 @@ class Iterator : public Object {
 
   Table* table = nullptr;
   bool sorted = false;
-  Table::Cursor cursor;      ///< pairs
-  std::vector<Value> keys;   ///< sorted
+  Table::Cursor cursor;     ///< pairs
+  std::vector<Value> keys;  ///< sorted
   size_t index = 0;
 
  private:

@@ -29,7 +29,8 @@ bool number_less(Value a, Value b) {
 
 bool number_less_equal(Value a, Value b) {
   if (a.type == Type::Float && b.type == Type::Float) return a.number <= b.number;
-  if (a.type == Type::Float || b.type == Type::Float) return number_less(a, b) || number_equal(a, b);
+  if (a.type == Type::Float || b.type == Type::Float)
+    return number_less(a, b) || number_equal(a, b);
   return a.integer <= b.integer;
 }
 

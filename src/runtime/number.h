@@ -1,5 +1,5 @@
-// Number semantics: integers wrap at 64 bits and divide as in C, floats are IEEE, a mix gives a float.
-// Shared by the VM and by what folds constants.
+// Number semantics: integers wrap at 64 bits and divide as in C, floats are IEEE, a mix gives a
+// float. Shared by the VM and by what folds constants.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,5 @@
-// Unit test of runtime/number.h and runtime/arith.h: wrapping, C division, shifts, mixes, and what is refused.
+// Unit test of runtime/number.h and runtime/arith.h: wrapping, C division, shifts, mixes, and what
+// is refused.
 #include <cmath>
 #include <limits>
 #include <string>
@@ -62,10 +63,14 @@ TEST(Number, WhatIsRefused) {
   Heap heap;
   EXPECT_EQ(result_of(ArithOp::Div, i(1), i(0)), "error: division by zero");
   EXPECT_EQ(result_of(ArithOp::Mod, i(1), i(0)), "error: division by zero");
-  EXPECT_EQ(result_of(ArithOp::Add, i(1), Value::nil()), "error: '+' takes numbers, got an integer and nil");
-  EXPECT_EQ(result_of(ArithOp::Add, heap.string("1"), i(1)), "error: '+' takes numbers, got a string and an integer");
-  EXPECT_EQ(result_of(ArithOp::BitAnd, f(1), i(1)), "error: '&' takes integers, got a float and an integer");
-  EXPECT_EQ(result_of(ArithOp::Shl, Value::of(true), i(1)), "error: '<<' takes integers, got a boolean and an integer");
+  EXPECT_EQ(result_of(ArithOp::Add, i(1), Value::nil()),
+            "error: '+' takes numbers, got an integer and nil");
+  EXPECT_EQ(result_of(ArithOp::Add, heap.string("1"), i(1)),
+            "error: '+' takes numbers, got a string and an integer");
+  EXPECT_EQ(result_of(ArithOp::BitAnd, f(1), i(1)),
+            "error: '&' takes integers, got a float and an integer");
+  EXPECT_EQ(result_of(ArithOp::Shl, Value::of(true), i(1)),
+            "error: '<<' takes integers, got a boolean and an integer");
 }
 
 TEST(Number, Unary) {

@@ -1,4 +1,5 @@
-// Strings: immutable bytes behind the object's head. Short ones are interned, so that equal ones are one object.
+// Strings: immutable bytes behind the object's head. Short ones are interned, so that equal ones
+// are one object.
 #pragma once
 
 #include <cstddef>

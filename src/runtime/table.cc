@@ -1,6 +1,6 @@
-// The table's parts: a list for 1..n, insertion-ordered entries for the rest. A key stays in the part where it
-// was put, except when a list has become mostly holes: then it moves to the hash part (a queue must not grow
-// for ever at its dead end).
+// The table's parts: a list for 1..n, insertion-ordered entries for the rest. A key stays in the
+// part where it was put, except when a list has become mostly holes: then it moves to the hash part
+// (a queue must not grow for ever at its dead end).
 #include "runtime/table.h"
 
 #include <algorithm>
@@ -21,9 +21,12 @@ uint32_t mix(uint64_t x) {
 
 uint32_t hash_key(Value key) {
   switch (key.type) {
-    case Type::String: return key.string()->hash();
-    case Type::Tuple: return key.tuple()->hash();
-    default: return mix(static_cast<uint64_t>(key.integer));
+    case Type::String:
+      return key.string()->hash();
+    case Type::Tuple:
+      return key.tuple()->hash();
+    default:
+      return mix(static_cast<uint64_t>(key.integer));
   }
 }
 
@@ -37,10 +40,14 @@ bool same_key(Value a, Value b) {
   if (a.integer == b.integer && a.type == b.type) return true;
   switch (a.type) {
     case Type::Integer:
-    case Type::Address: return b.is_integer() && a.integer == b.integer;
-    case Type::String: return b.type == Type::String && same_string(a.string(), b.string());
-    case Type::Tuple: return b.type == Type::Tuple && same_tuple(*a.tuple(), *b.tuple());
-    default: return false;
+    case Type::Address:
+      return b.is_integer() && a.integer == b.integer;
+    case Type::String:
+      return b.type == Type::String && same_string(a.string(), b.string());
+    case Type::Tuple:
+      return b.type == Type::Tuple && same_tuple(*a.tuple(), *b.tuple());
+    default:
+      return false;
   }
 }
 
@@ -51,9 +58,12 @@ bool Table::valid_key(Value key) {
     case Type::Integer:
     case Type::Address:
     case Type::Boolean:
-    case Type::String: return true;
-    case Type::Tuple: return key.tuple()->valid_key();
-    default: return false;
+    case Type::String:
+      return true;
+    case Type::Tuple:
+      return key.tuple()->valid_key();
+    default:
+      return false;
   }
 }
 
@@ -76,7 +86,8 @@ size_t Table::find(Value key) const {
     return kNone;
   }
   if (key.is_integer()) {
-    return search(hash_key(key), [key](Value it) { return it.integer == key.integer && it.is_integer(); });
+    return search(hash_key(key),
+                  [key](Value it) { return it.integer == key.integer && it.is_integer(); });
   }
   return search(hash_key(key), [key](Value it) { return same_key(it, key); });
 }
@@ -102,7 +113,8 @@ Value Table::get_string(String* key) const {
       }
     }
   } else {
-    entry = search(key->hash(), [key](Value it) { return it.object == key && it.type == Type::String; });
+    entry = search(key->hash(),
+                   [key](Value it) { return it.object == key && it.type == Type::String; });
   }
   return entry == kNone ? Value::nil() : entries_[entry].value;
 }
@@ -257,7 +269,8 @@ bool Table::next(Cursor& cursor, Value& key, Value& value) const {
     cursor.next_seq = entry.seq + 1;
     if (entry.value.is_nil()) continue;
     // A list item that moved over here was seen there.
-    if (entry.key.is_integer() && static_cast<uint64_t>(entry.key.integer) - 1 < cursor.list_index) continue;
+    if (entry.key.is_integer() && static_cast<uint64_t>(entry.key.integer) - 1 < cursor.list_index)
+      continue;
     key = entry.key;
     value = entry.value;
     return true;

@@ -1,7 +1,8 @@
-// The table: list part from 1, hash part for the rest; a key is an integer, string, boolean, address or tuple.
-// The hash part keeps its entries in the order of their insertion behind an open-addressing index (the shape of
-// CPython's dict), so a walk is stable under removal, overwriting, growth and compaction.
-// A table that kernel handlers write has a TableBacking, through which the VM's reads take a snapshot.
+// The table: list part from 1, hash part for the rest; a key is an integer, string, boolean,
+// address or tuple. The hash part keeps its entries in the order of their insertion behind an
+// open-addressing index (the shape of CPython's dict), so a walk is stable under removal,
+// overwriting, growth and compaction. A table that kernel handlers write has a TableBacking,
+// through which the VM's reads take a snapshot.
 #pragma once
 
 #include <cstddef>
@@ -17,11 +18,13 @@ namespace ktap::runtime {
 class TableBacking {
  public:
   virtual ~TableBacking() = default;
-  /// Called before the VM reads or changes the table: on the first call of a handler run it brings it up to date.
+  /// Called before the VM reads or changes the table: on the first call of a handler run it brings
+  /// it up to date.
   virtual void before_read(Table& table) = 0;
   /// Called by `delete(t)` before the entries of `table` vanish: removes what the snapshot held.
   virtual void on_clear(Table& table) = 0;
-  /// Called when one key is removed or set by user space (value nil = removed); `table` still has the old value.
+  /// Called when one key is removed or set by user space (value nil = removed); `table` still has
+  /// the old value.
   virtual void on_set(Table& table, Value key, Value value) = 0;
 };
 
@@ -49,16 +52,18 @@ class Table : public Object {
     return hash_live_ == 0 ? Value::nil() : get_other(Value::of(key));
   }
   Value get_string(String* key) const;
-  /// Where the value of a key that is there lives until the next change of the table; null when it is absent.
+  /// Where the value of a key that is there lives until the next change of the table; null when it
+  /// is absent.
   Value* find_value(Value key);
 
   /// Requires valid_key(key). A nil value removes.
   void set(Value key, Value value);
-  /// Overwrites t[key] when that is a list item and `value` is not nil; else false and nothing done.
-  bool overwrite_list(int64_t key, Value value) {
+  /// Overwrites t[key] when that is a list item and `value` is not nil; else false and nothing
+  /// done.
+  bool overwrite_list(int64_t key, const Value& value) {
     uint64_t i = static_cast<uint64_t>(key) - 1;
     if (i >= list_.size() || list_[i].is_nil() || value.is_nil()) return false;
-    list_[i] = value;
+    copy_value(list_[i], value);
     return true;
   }
   void clear();
@@ -68,8 +73,9 @@ class Table : public Object {
   /// Makes room; a hint.
   void reserve(size_t list_items, size_t others);
 
-  /// The next entry in order: the list items, then the others by age. False at the end. Entries that are there
-  /// during the whole walk are seen exactly once, whatever else is added, removed or overwritten meanwhile.
+  /// The next entry in order: the list items, then the others by age. False at the end. Entries
+  /// that are there during the whole walk are seen exactly once, whatever else is added, removed or
+  /// overwritten meanwhile.
   bool next(Cursor& cursor, Value& key, Value& value) const;
   /// All keys and values at this moment.
   std::vector<std::pair<Value, Value>> entries() const;
@@ -109,8 +115,8 @@ class Table : public Object {
   size_t list_live_ = 0;
   size_t hash_live_ = 0;
   uint64_t next_seq_ = 0;
-  uint32_t epoch_ = 0;             // counts moves of entries
-  size_t* heap_bytes_ = nullptr;   // the heap's account
+  uint32_t epoch_ = 0;            // counts moves of entries
+  size_t* heap_bytes_ = nullptr;  // the heap's account
   size_t accounted_bytes_ = 0;
 };
 

@@ -1,5 +1,5 @@
-// Unit test of runtime/table.h: parts, keys, removal, growth, and walks while the table changes; at the end a
-// long random run against std::map.
+// Unit test of runtime/table.h: parts, keys, removal, growth, and walks while the table changes; at
+// the end a long random run against std::map.
 #include "runtime/table.h"
 
 #include <map>
@@ -20,7 +20,9 @@ Value i(int64_t x) { return Value::of(x); }
 class TableTest : public ::testing::Test {
  protected:
   Value s(std::string_view text) { return heap_.string(text); }
-  Value tuple(std::initializer_list<Value> parts) { return heap_.tuple(parts.begin(), parts.size()); }
+  Value tuple(std::initializer_list<Value> parts) {
+    return heap_.tuple(parts.begin(), parts.size());
+  }
   Value address(int64_t x) {
     Value v = i(x);
     v.type = Type::Address;
@@ -246,10 +248,14 @@ TEST_F(TableTest, RandomAgainstMap) {
   std::map<std::string, int64_t> model;
   auto key_of = [this](uint32_t n) {
     switch (n % 4) {
-      case 0: return i(n / 4 % 40);
-      case 1: return s("key" + std::to_string(n / 4 % 60));
-      case 2: return tuple({i(n / 4 % 10), s(n % 8 < 4 ? "a" : "b")});
-      default: return i(n);
+      case 0:
+        return i(n / 4 % 40);
+      case 1:
+        return s("key" + std::to_string(n / 4 % 60));
+      case 2:
+        return tuple({i(n / 4 % 10), s(n % 8 < 4 ? "a" : "b")});
+      default:
+        return i(n);
     }
   };
   for (int round = 0; round < 200000; ++round) {

@@ -1,4 +1,5 @@
-// Values as text. A table is `key: value` lines sorted by key; a nested one stands below its key, indented.
+// Values as text. A table is `key: value` lines sorted by key; a nested one stands below its key,
+// indented.
 #include "runtime/text.h"
 
 #include <algorithm>
@@ -40,7 +41,8 @@ void append_table(std::string& out, Table& table, std::vector<const Table*>& ope
     out += "{}";
     return;
   }
-  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return compare_keys(a.first, b.first) < 0; });
+  std::sort(entries.begin(), entries.end(),
+            [](const auto& a, const auto& b) { return compare_keys(a.first, b.first) < 0; });
   size_t indent = open.size() * 2;
   open.push_back(&table);
   bool first = true;
@@ -83,15 +85,33 @@ std::string float_text(double number) {
 
 void append_text(std::string& out, Value value) {
   switch (value.type) {
-    case Type::Nil: out += "nil"; return;
-    case Type::Boolean: out += value.boolean ? "true" : "false"; return;
-    case Type::Integer: append_integer(out, value.integer); return;
-    case Type::Address: fmt::format_to(std::back_inserter(out), "0x{:x}", static_cast<uint64_t>(value.integer)); return;
-    case Type::Float: out += float_text(value.number); return;
-    case Type::Event: out += "event"; return;
-    case Type::Builtin: out += "function"; return;
-    case Type::String: out += value.string()->view(); return;
-    case Type::Tuple: append_tuple(out, *value.tuple()); return;
+    case Type::Nil:
+      out += "nil";
+      return;
+    case Type::Boolean:
+      out += value.boolean ? "true" : "false";
+      return;
+    case Type::Integer:
+      append_integer(out, value.integer);
+      return;
+    case Type::Address:
+      fmt::format_to(std::back_inserter(out), "0x{:x}", static_cast<uint64_t>(value.integer));
+      return;
+    case Type::Float:
+      out += float_text(value.number);
+      return;
+    case Type::Event:
+      out += "event";
+      return;
+    case Type::Builtin:
+      out += "function";
+      return;
+    case Type::String:
+      out += value.string()->view();
+      return;
+    case Type::Tuple:
+      append_tuple(out, *value.tuple());
+      return;
     case Type::Table: {
       std::vector<const Table*> open;
       append_table(out, *value.table(), open);
@@ -102,7 +122,8 @@ void append_text(std::string& out, Value value) {
       if (!value.closure()->name.empty()) out.append(" ").append(value.closure()->name);
       return;
     case Type::SharedCell:
-    case Type::Iterator: KTAP_UNREACHABLE();
+    case Type::Iterator:
+      KTAP_UNREACHABLE();
   }
 }
 

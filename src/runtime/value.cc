@@ -21,12 +21,18 @@ bool same_parts(const Tuple& a, const Tuple& b) {
 int key_rank(Type type) {
   switch (type) {
     case Type::Integer:
-    case Type::Address: return 0;
-    case Type::Float: return 1;
-    case Type::String: return 2;
-    case Type::Boolean: return 3;
-    case Type::Tuple: return 4;
-    default: return 5 + static_cast<int>(type);
+    case Type::Address:
+      return 0;
+    case Type::Float:
+      return 1;
+    case Type::String:
+      return 2;
+    case Type::Boolean:
+      return 3;
+    case Type::Tuple:
+      return 4;
+    default:
+      return 5 + static_cast<int>(type);
   }
 }
 
@@ -51,50 +57,79 @@ bool equal(Value a, Value b) {
   if (a.type != b.type) return false;
   switch (a.type) {
     case Type::Nil:
-    case Type::Event: return true;
-    case Type::Boolean: return a.boolean == b.boolean;
-    case Type::Builtin: return a.builtin == b.builtin;
-    case Type::SharedCell: return a.shared == b.shared;
-    case Type::String: return same_string(a.string(), b.string());
-    case Type::Tuple: return same_parts(*a.tuple(), *b.tuple());
-    default: return a.object == b.object;
+    case Type::Event:
+      return true;
+    case Type::Boolean:
+      return a.boolean == b.boolean;
+    case Type::Builtin:
+      return a.builtin == b.builtin;
+    case Type::SharedCell:
+      return a.shared == b.shared;
+    case Type::String:
+      return same_string(a.string(), b.string());
+    case Type::Tuple:
+      return same_parts(*a.tuple(), *b.tuple());
+    default:
+      return a.object == b.object;
   }
 }
 
 std::string_view type_name(Type type) {
   switch (type) {
-    case Type::Nil: return "nil";
-    case Type::Boolean: return "boolean";
-    case Type::Integer: return "integer";
-    case Type::Float: return "float";
-    case Type::Address: return "address";
-    case Type::Event: return "event";
+    case Type::Nil:
+      return "nil";
+    case Type::Boolean:
+      return "boolean";
+    case Type::Integer:
+      return "integer";
+    case Type::Float:
+      return "float";
+    case Type::Address:
+      return "address";
+    case Type::Event:
+      return "event";
     case Type::Builtin:
-    case Type::Function: return "function";
-    case Type::String: return "string";
-    case Type::Tuple: return "tuple";
-    case Type::Table: return "table";
+    case Type::Function:
+      return "function";
+    case Type::String:
+      return "string";
+    case Type::Tuple:
+      return "tuple";
+    case Type::Table:
+      return "table";
     case Type::SharedCell:
-    case Type::Iterator: return "internal";
+    case Type::Iterator:
+      return "internal";
   }
   KTAP_UNREACHABLE();
 }
 
 std::string_view type_phrase(Type type) {
   switch (type) {
-    case Type::Nil: return "nil";
-    case Type::Boolean: return "a boolean";
-    case Type::Integer: return "an integer";
-    case Type::Float: return "a float";
-    case Type::Address: return "an address";
-    case Type::Event: return "an event";
+    case Type::Nil:
+      return "nil";
+    case Type::Boolean:
+      return "a boolean";
+    case Type::Integer:
+      return "an integer";
+    case Type::Float:
+      return "a float";
+    case Type::Address:
+      return "an address";
+    case Type::Event:
+      return "an event";
     case Type::Builtin:
-    case Type::Function: return "a function";
-    case Type::String: return "a string";
-    case Type::Tuple: return "a tuple";
-    case Type::Table: return "a table";
+    case Type::Function:
+      return "a function";
+    case Type::String:
+      return "a string";
+    case Type::Tuple:
+      return "a tuple";
+    case Type::Table:
+      return "a table";
     case Type::SharedCell:
-    case Type::Iterator: return "an internal value";
+    case Type::Iterator:
+      return "an internal value";
   }
   KTAP_UNREACHABLE();
 }
@@ -104,13 +139,20 @@ int compare_keys(Value a, Value b) {
   if (order != 0) return order;
   switch (a.type) {
     case Type::Integer:
-    case Type::Address: return three_way(a.integer, b.integer);
-    case Type::Float: return three_way(a.number, b.number);
-    case Type::String: return three_way(a.string()->view().compare(b.string()->view()), 0);
-    case Type::Boolean: return three_way(a.boolean, b.boolean);
-    case Type::Tuple: return compare_tuples(*a.tuple(), *b.tuple());
-    case Type::Builtin: return three_way(a.builtin, b.builtin);
-    default: return three_way(a.is_object() ? a.object : nullptr, b.is_object() ? b.object : nullptr);
+    case Type::Address:
+      return three_way(a.integer, b.integer);
+    case Type::Float:
+      return three_way(a.number, b.number);
+    case Type::String:
+      return three_way(a.string()->view().compare(b.string()->view()), 0);
+    case Type::Boolean:
+      return three_way(a.boolean, b.boolean);
+    case Type::Tuple:
+      return compare_tuples(*a.tuple(), *b.tuple());
+    case Type::Builtin:
+      return three_way(a.builtin, b.builtin);
+    default:
+      return three_way(a.is_object() ? a.object : nullptr, b.is_object() ? b.object : nullptr);
   }
 }
 

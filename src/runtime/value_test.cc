@@ -14,7 +14,9 @@ Value i(int64_t x) { return Value::of(x); }
 class ValueTest : public ::testing::Test {
  protected:
   Value s(std::string_view text) { return heap_.string(text); }
-  Value tuple(std::initializer_list<Value> parts) { return heap_.tuple(parts.begin(), parts.size()); }
+  Value tuple(std::initializer_list<Value> parts) {
+    return heap_.tuple(parts.begin(), parts.size());
+  }
   Heap heap_;
 };
 
@@ -54,8 +56,19 @@ TEST_F(ValueTest, Truth) {
 }
 
 TEST_F(ValueTest, OrderOfKeys) {
-  Value in_order[] = {i(-1), i(2), i(10), s(""), s("a"), s("b"), s("\xff"), Value::of(false), Value::of(true),
-                      tuple({i(1), s("x")}), tuple({i(2), s("a")}), tuple({i(2), s("a"), i(0)}), tuple({s("a"), i(0)})};
+  Value in_order[] = {i(-1),
+                      i(2),
+                      i(10),
+                      s(""),
+                      s("a"),
+                      s("b"),
+                      s("\xff"),
+                      Value::of(false),
+                      Value::of(true),
+                      tuple({i(1), s("x")}),
+                      tuple({i(2), s("a")}),
+                      tuple({i(2), s("a"), i(0)}),
+                      tuple({s("a"), i(0)})};
   for (size_t a = 0; a < std::size(in_order); ++a) {
     for (size_t b = 0; b < std::size(in_order); ++b) {
       int order = compare_keys(in_order[a], in_order[b]);

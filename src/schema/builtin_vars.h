@@ -1,4 +1,5 @@
-// The built-in variables of a handler: one enum from builtin_vars.def, shared by compiler, VM and eBPF.
+// The built-in variables of a handler: one enum from builtin_vars.def, shared by compiler, VM and
+// eBPF.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
-// What events look like, as plain values: names, fields, where a field lies in the kernel's context.
-// `event` makes them from tracefs; `lower`, `backend` and the renderers read them. Nothing here acts.
+// What events look like, as plain values: names, fields, where a field lies in the kernel's
+// context. `event` makes them from tracefs; `lower`, `backend` and the renderers read them. Nothing
+// here acts.
 #pragma once
 
 #include <cstdint>
@@ -11,20 +12,21 @@ namespace ktap::schema {
 
 /// How a field's bytes become a value.
 enum class FieldKind : uint8_t {
-  Int,          ///< integer of size_bytes, signed per is_signed
-  Pointer,      ///< kernel or user address; an integer that prints in hex
-  CharArray,    ///< char[N]: string cut at the first NUL
-  DynString,    ///< __data_loc char[]: u32 at offset holds (length << 16 | offset in record)
-  RelString,    ///< __rel_loc char[]
-  Opaque,       ///< arrays, structs: not readable as a value (named in diagnostics), still printed by argstr
+  Int,        ///< integer of size_bytes, signed per is_signed
+  Pointer,    ///< kernel or user address; an integer that prints in hex
+  CharArray,  ///< char[N]: string cut at the first NUL
+  DynString,  ///< __data_loc char[]: u32 at offset holds (length << 16 | offset in record)
+  RelString,  ///< __rel_loc char[]
+  Opaque,     ///< arrays, structs: not readable as a value (named in diagnostics), still printed by
+              ///< argstr
 };
 
 struct Field {
   std::string name;
-  std::string c_type;            ///< as the kernel declares it: "unsigned int", "const char *"
+  std::string c_type;  ///< as the kernel declares it: "unsigned int", "const char *"
   FieldKind kind = FieldKind::Int;
-  uint32_t offset_bytes = 0;     ///< in the tracepoint record; for syscalls unused
-  uint32_t size_bytes = 8;       ///< declared width; argstr prints hex of this width for syscalls
+  uint32_t offset_bytes = 0;  ///< in the tracepoint record; for syscalls unused
+  uint32_t size_bytes = 8;    ///< declared width; argstr prints hex of this width for syscalls
   bool is_signed = false;
 };
 
@@ -36,10 +38,10 @@ enum class EventKind : uint8_t {
 
 /// One event of the running kernel.
 struct Event {
-  std::string system;            ///< "sched"
-  std::string name;              ///< "sched_switch": what `probename` gives
+  std::string system;  ///< "sched"
+  std::string name;    ///< "sched_switch": what `probename` gives
   EventKind kind = EventKind::Tracepoint;
-  int64_t syscall_nr = -1;       ///< SyscallEnter/Exit only
+  int64_t syscall_nr = -1;  ///< SyscallEnter/Exit only
   int32_t tracefs_id = -1;
   uint32_t record_size_bytes = 0;  ///< Tracepoint: fixed part of the record, common header included
   std::vector<Field> fields;

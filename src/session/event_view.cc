@@ -1,5 +1,5 @@
-// Answers come from the capture record alone; what was not captured does not exist for the handler. The one
-// exception is user_string of a computed address: it reads the process as it is now.
+// Answers come from the capture record alone; what was not captured does not exist for the handler.
+// The one exception is user_string of a computed address: it reads the process as it is now.
 #include "session/event_view.h"
 
 #include <sched.h>
@@ -27,8 +27,8 @@ int special_index(const schema::Event& event, std::string_view name) {
   if (event.kind == schema::EventKind::SyscallExit && name == "retval") return 1;
   if (event.kind == schema::EventKind::Tracepoint) return -1;
   if (name == "sc_nr") return 0;
-  if (event.kind == schema::EventKind::SyscallEnter && name.size() == 7 && name.substr(0, 6) == "sc_arg" &&
-      name[6] >= '1' && name[6] <= '6') {
+  if (event.kind == schema::EventKind::SyscallEnter && name.size() == 7 &&
+      name.substr(0, 6) == "sc_arg" && name[6] >= '1' && name[6] <= '6') {
     return name[6] - '0';
   }
   return -1;
@@ -36,15 +36,17 @@ int special_index(const schema::Event& event, std::string_view name) {
 
 }  // namespace
 
-EventView::EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& heap, const engine::Record& record,
-                     bool timestamps)
+EventView::EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& heap,
+                     const engine::Record& record, bool timestamps)
     : plan_(plan),
       catalog_(catalog),
       heap_(heap),
       record_(record),
       site_(plan.linkage.module.sites[record.site]),
       layout_(plan.unit.sites[record.site]),
-      group_(plan.handlers[plan.owners[record.site].handler].groups[plan.owners[record.site].group].group),
+      group_(plan.handlers[plan.owners[record.site].handler]
+                 .groups[plan.owners[record.site].group]
+                 .group),
       capture_(&plan.linkage.captures[site_.user_index]),
       first_arg_(timestamps ? 1 : 0),
       values_(decode_args(site_, layout_, record.data, plan.linkage.module, heap)) {
@@ -57,7 +59,8 @@ EventView::EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& h
     int64_t id = 0;
     std::memcpy(&id, record.data + layout_.arg_offset_bytes[i + first_arg_], sizeof id);
     const auto at = std::find(group_.name_ids.begin(), group_.name_ids.end(), id);
-    if (at != group_.name_ids.end()) event_ = group_.events[static_cast<size_t>(at - group_.name_ids.begin())].get();
+    if (at != group_.name_ids.end())
+      event_ = group_.events[static_cast<size_t>(at - group_.name_ids.begin())].get();
   }
   if (event_ == nullptr) event_ = group_.events.front().get();
 }
@@ -132,14 +135,16 @@ Value EventView::user_string(int64_t address, int64_t limit_bytes) {
     const Value text = values_[i + first_arg_];
     if (text.is_nil()) return text;
     const std::string_view bytes = text.string()->view();
-    return heap_.string(bytes.substr(0, static_cast<size_t>(std::max<int64_t>(limit_bytes - 1, 0))));
+    return heap_.string(
+        bytes.substr(0, static_cast<size_t>(std::max<int64_t>(limit_bytes - 1, 0))));
   }
   Value pid;
   std::string ignored;
   if (!var(BuiltinVar::Pid, &pid, &ignored) || !pid.is_integer()) return Value::nil();
-  const auto size = static_cast<size_t>(std::clamp<int64_t>(limit_bytes, 1, limits::kMaxStringBytes));
-  const std::optional<std::string> text =
-      sys::read_process_string(static_cast<pid_t>(pid.integer), static_cast<uint64_t>(address), size - 1);
+  const auto size =
+      static_cast<size_t>(std::clamp<int64_t>(limit_bytes, 1, limits::kMaxStringBytes));
+  const std::optional<std::string> text = sys::read_process_string(
+      static_cast<pid_t>(pid.integer), static_cast<uint64_t>(address), size - 1);
   return text ? heap_.string(*text) : Value::nil();
 }
 

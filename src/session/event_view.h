@@ -1,5 +1,5 @@
-// A captured event as the VM's handlers see it: built-in variables, fields, argstr and user strings, all taken
-// from one record that the kernel sent.
+// A captured event as the VM's handlers see it: built-in variables, fields, argstr and user
+// strings, all taken from one record that the kernel sent.
 #pragma once
 
 #include <string>
@@ -16,8 +16,8 @@ namespace ktap::session {
 class EventView final : public vm::EventContext {
  public:
   /// `record` and everything else outlive the view.
-  EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& heap, const engine::Record& record,
-            bool timestamps);
+  EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& heap,
+            const engine::Record& record, bool timestamps);
 
   bool var(schema::BuiltinVar var, runtime::Value* out, std::string* error) override;
   bool field(std::string_view name, runtime::Value* out) override;
@@ -42,7 +42,7 @@ class EventView final : public vm::EventContext {
   const ssa::EventGroup& group_;
   const lower::CaptureSite* capture_;
   const schema::Event* event_ = nullptr;
-  size_t first_arg_ = 0;                  ///< 1 when a timestamp stands first
+  size_t first_arg_ = 0;  ///< 1 when a timestamp stands first
   std::vector<runtime::Value> values_;
 };
 

@@ -25,10 +25,12 @@ std::string attachment(const Plan& plan, uint32_t handler) {
     if (program.handler != handler) continue;
     ++programs;
     instructions += program.code.size();
-    points.insert(program.kind == bpf::ProgramKind::RawTracepoint ? "raw tracepoint " + program.attach_to
-                                                                  : "tracepoint " + program.attach_to);
+    points.insert(program.kind == bpf::ProgramKind::RawTracepoint
+                      ? "raw tracepoint " + program.attach_to
+                      : "tracepoint " + program.attach_to);
   }
-  std::string text = fmt::format("{} program{}, {} instructions, ", programs, programs == 1 ? "" : "s", instructions);
+  std::string text = fmt::format("{} program{}, {} instructions, ", programs,
+                                 programs == 1 ? "" : "s", instructions);
   if (points.size() > 4) return text + fmt::format("on {} tracepoints", points.size());
   bool first = true;
   for (const std::string& point : points) {
@@ -44,7 +46,8 @@ std::string captured(const Plan& plan, const PlannedHandler& handler, uint32_t i
   bool filtered = true;
   const ssa::Module& module = plan.linkage.module;
   for (uint32_t site = 0; site < module.sites.size(); ++site) {
-    if (module.sites[site].kind != ssa::SiteKind::Capture || plan.owners[site].handler != index) continue;
+    if (module.sites[site].kind != ssa::SiteKind::Capture || plan.owners[site].handler != index)
+      continue;
     const PlannedGroup& group = handler.groups[plan.owners[site].group];
     const lower::CaptureSite& capture = plan.linkage.captures[module.sites[site].user_index];
     most_bytes = std::max(most_bytes, plan.unit.sites[site].size_bytes);
@@ -66,7 +69,8 @@ std::string captured(const Plan& plan, const PlannedHandler& handler, uint32_t i
   }
   std::string list;
   for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  std::string text = fmt::format("  sends {}, {} bytes a record\n", list.empty() ? "nothing but the event" : list, most_bytes);
+  std::string text = fmt::format("  sends {}, {} bytes a record\n",
+                                 list.empty() ? "nothing but the event" : list, most_bytes);
   if (!filtered) text += "  the filter runs in user space too\n";
   return text;
 }
@@ -76,10 +80,18 @@ std::string key_text(const std::vector<ssa::KeyPart>& key) {
   for (const ssa::KeyPart& part : key) {
     if (!text.empty()) text += ", ";
     switch (part.kind) {
-      case ssa::KeyPart::Kind::Int: text += "integer"; break;
-      case ssa::KeyPart::Kind::Bool: text += "boolean"; break;
-      case ssa::KeyPart::Kind::StrId: text += "known string"; break;
-      case ssa::KeyPart::Kind::Bytes: text += fmt::format("string of {} bytes", part.max_bytes); break;
+      case ssa::KeyPart::Kind::Int:
+        text += "integer";
+        break;
+      case ssa::KeyPart::Kind::Bool:
+        text += "boolean";
+        break;
+      case ssa::KeyPart::Kind::StrId:
+        text += "known string";
+        break;
+      case ssa::KeyPart::Kind::Bytes:
+        text += fmt::format("string of {} bytes", part.max_bytes);
+        break;
     }
   }
   return text;
@@ -88,13 +100,14 @@ std::string key_text(const std::vector<ssa::KeyPart>& key) {
 std::string explain_handler(const Plan& plan, uint32_t index, const Registration& registration,
                             const diag::Source& source, const std::string& at) {
   const PlannedHandler& handler = plan.handlers[index];
-  std::string text = fmt::format("{}: trace {} ({} event{})\n", at, registration.event_text, handler.events.size(),
-                                 handler.events.size() == 1 ? "" : "s");
+  std::string text = fmt::format("{}: trace {} ({} event{})\n", at, registration.event_text,
+                                 handler.events.size(), handler.events.size() == 1 ? "" : "s");
   if (handler.in_kernel) {
     text += "  in the kernel\n";
   } else {
     const std::string why = place(source, handler.reason.span, handler.reason.line);
-    text += fmt::format("  in user space: {}{}\n", handler.reason.text, why.empty() ? "" : " (" + why + ")");
+    text += fmt::format("  in user space: {}{}\n", handler.reason.text,
+                        why.empty() ? "" : " (" + why + ")");
     text += captured(plan, handler, index);
   }
   return text + "  " + attachment(plan, index) + "\n";
@@ -102,7 +115,8 @@ std::string explain_handler(const Plan& plan, uint32_t index, const Registration
 
 }  // namespace
 
-std::string explain(const Plan& plan, const std::vector<Registration>& registrations, const diag::Source& source) {
+std::string explain(const Plan& plan, const std::vector<Registration>& registrations,
+                    const diag::Source& source) {
   std::string text;
   uint32_t next = 0;  // of plan.handlers, which are the event handlers in order
   for (uint32_t i = 0; i < registrations.size(); ++i) {
@@ -113,15 +127,17 @@ std::string explain(const Plan& plan, const std::vector<Registration>& registrat
       ++next;
       continue;
     }
-    text += fmt::format("{}: {}\n  in user space, {}\n", at,
-                        registration.kind == bytecode::HandlerKind::End ? "trace_end" : registration.event_text,
-                        registration.kind == bytecode::HandlerKind::End ? "at the end" : "by the event loop");
+    text += fmt::format(
+        "{}: {}\n  in user space, {}\n", at,
+        registration.kind == bytecode::HandlerKind::End ? "trace_end" : registration.event_text,
+        registration.kind == bytecode::HandlerKind::End ? "at the end" : "by the event loop");
   }
   for (uint32_t i = 0; i < plan.linkage.module.tables.size(); ++i) {
     const backend::Table& table = plan.unit.tables[i];
-    text += fmt::format("table {}: key {}; {}\n", plan.linkage.module.tables[i].name, key_text(table.key),
-                        table.layout == backend::TableLayout::Delta ? "per-CPU counts, merged on read"
-                                                                    : "one hash map that all CPUs share");
+    text += fmt::format(
+        "table {}: key {}; {}\n", plan.linkage.module.tables[i].name, key_text(table.key),
+        table.layout == backend::TableLayout::Delta ? "per-CPU counts, merged on read"
+                                                    : "one hash map that all CPUs share");
   }
   for (const std::string& cell : plan.linkage.module.cells) {
     text += fmt::format("variable {}: a word that kernel and user space share\n", cell);

@@ -48,8 +48,9 @@ void ScriptHost::end_handler() {
   handler_time_ns_.reset();
 }
 
-std::string ScriptHost::register_handler(bytecode::HandlerKind kind, std::string_view event_text, runtime::Value filter,
-                                         runtime::Value handler, const bytecode::Place& place) {
+std::string ScriptHost::register_handler(bytecode::HandlerKind kind, std::string_view event_text,
+                                         runtime::Value filter, runtime::Value handler,
+                                         const bytecode::Place& place) {
   if (frozen_) return "cannot register a handler inside a handler; register it in the main chunk";
   if (handler.type != runtime::Type::Function && handler.type != runtime::Type::Builtin) {
     return fmt::format("a handler must be a function, not {}", runtime::type_name(handler.type));
@@ -70,13 +71,16 @@ std::string ScriptHost::register_handler(bytecode::HandlerKind kind, std::string
   }
   registration.handler.function = handler;
   registration.handler.filter = filter;
+  registration.handler.at_end = kind == bytecode::HandlerKind::End;
   registration.handler.is_event = kind == bytecode::HandlerKind::Event;
   registrations_.push_back(std::move(registration));
   return "";
 }
 
-/// A computed event text may hold a filter: it is compiled here, with the script's global variables in scope.
-std::string ScriptHost::split_filter(std::string& text, runtime::Value& filter, const bytecode::Place& place) {
+/// A computed event text may hold a filter: it is compiled here, with the script's global variables
+/// in scope.
+std::string ScriptHost::split_filter(std::string& text, runtime::Value& filter,
+                                     const bytecode::Place& place) {
   const syntax::EventTextSplit split = syntax::split_event_text(text);
   if (split.filter_end == 0 || !filter.is_nil()) return "";
   if (!split.closed) return "the filter has no closing slash: " + text;
@@ -85,8 +89,10 @@ std::string ScriptHost::split_filter(std::string& text, runtime::Value& filter, 
   diag::Sink sink;
   const syntax::ExprPtr expr = syntax::parse_expression(source, sink);
   std::unique_ptr<bytecode::Function> compiled;
-  if (!sink.has_errors() && expr != nullptr) compiled = compiler::compile_filter(*expr, source, chunk_.globals, sink);
-  if (compiled == nullptr) return "the filter cannot be compiled:\n" + diag::render_all(source, sink);
+  if (!sink.has_errors() && expr != nullptr)
+    compiled = compiler::compile_filter(*expr, source, chunk_.globals, sink);
+  if (compiled == nullptr)
+    return "the filter cannot be compiled:\n" + diag::render_all(source, sink);
   filter = vm_->make_closure(*compiled);
   filters_.push_back(std::move(compiled));
   text = std::string(split.text);
@@ -105,7 +111,8 @@ int64_t ScriptHost::now_ns(vm::Clock clock) {
 }
 
 std::string ScriptHost::local_time(std::string_view format, int64_t time_ns) {
-  const time_t seconds = static_cast<time_t>(time_ns / 1000000000 - (time_ns % 1000000000 < 0 ? 1 : 0));
+  const time_t seconds =
+      static_cast<time_t>(time_ns / 1000000000 - (time_ns % 1000000000 < 0 ? 1 : 0));
   tm local{};
   if (localtime_r(&seconds, &local) == nullptr) return "";
   const std::string terminated(format);
@@ -120,6 +127,8 @@ std::string ScriptHost::machine() { return system_names().machine; }
 
 std::string ScriptHost::kernel_release() { return system_names().release; }
 
-std::string ScriptHost::syscall_name(int64_t number) { return std::string(event::syscall_name(number)); }
+std::string ScriptHost::syscall_name(int64_t number) {
+  return std::string(event::syscall_name(number));
+}
 
 }  // namespace ktap::session

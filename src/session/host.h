@@ -1,4 +1,5 @@
-// The VM's host: takes the registrations of the main chunk, carries output, exit() and the current event.
+// The VM's host: takes the registrations of the main chunk, carries output, exit() and the current
+// event.
 #pragma once
 
 #include <memory>
@@ -18,7 +19,8 @@ namespace ktap::session {
 class ScriptHost final : public vm::Host {
  public:
   /// All outlive the host. `timestamps` is -T.
-  ScriptHost(const bytecode::Chunk& chunk, const diag::Source& source, Output& output, bool timestamps)
+  ScriptHost(const bytecode::Chunk& chunk, const diag::Source& source, Output& output,
+             bool timestamps)
       : chunk_(chunk), source_(source), output_(output), timestamps_(timestamps) {}
 
   /// The VM is made with the host and told to it afterwards.
@@ -26,8 +28,9 @@ class ScriptHost final : public vm::Host {
 
   void write(std::string_view text) override;
   vm::EventContext* event() override { return event_; }
-  std::string register_handler(bytecode::HandlerKind kind, std::string_view event_text, runtime::Value filter,
-                               runtime::Value handler, const bytecode::Place& place) override;
+  std::string register_handler(bytecode::HandlerKind kind, std::string_view event_text,
+                               runtime::Value filter, runtime::Value handler,
+                               const bytecode::Place& place) override;
   void request_exit(int64_t status, bool given) override;
   int64_t now_ns(vm::Clock clock) override;
   std::string local_time(std::string_view format, int64_t time_ns) override;

@@ -10,14 +10,14 @@ namespace ktap::session {
 /// What to do with the script.
 enum class Mode : uint8_t {
   Run,
-  Check,       ///< --check: compile alone
-  Tokens,      ///< --dump=tokens
-  Ast,         ///< --dump=ast
-  Bytecode,    ///< -b
-  Explain,     ///< --explain: run the main chunk, print the plan
-  DumpSsa,     ///< --dump=ssa
-  DumpBpf,     ///< --dump=bpf
-  DryRun,      ///< -d: load and verify everything, attach nothing
+  Check,     ///< --check: compile alone
+  Tokens,    ///< --dump=tokens
+  Ast,       ///< --dump=ast
+  Bytecode,  ///< -b
+  Explain,   ///< --explain: run the main chunk, print the plan
+  DumpSsa,   ///< --dump=ssa
+  DumpBpf,   ///< --dump=bpf
+  DryRun,    ///< -d: load and verify everything, attach nothing
 };
 
 /// Where handlers may be placed. User is for comparing the two placements.
@@ -26,18 +26,18 @@ enum class Placement : uint8_t { Auto, User };
 struct Options {
   Mode mode = Mode::Run;
   Placement placement = Placement::Auto;
-  std::string source_name;              ///< in messages: path, "-e", "stdin", "-s"
+  std::string source_name;  ///< in messages: path, "-e", "stdin", "-s"
   std::string source_text;
-  std::vector<std::string> args;        ///< arg[0] script, arg[1]…
-  std::vector<std::string> command;     ///< after `--`; empty: none
-  std::string output_path;              ///< -o; empty: standard output
-  int64_t target_pid = -1;              ///< -p
-  int64_t cpu = -1;                     ///< -C
-  uint32_t table_size = 0;              ///< --table-size; 0: each table's own
-  bool timestamps = false;              ///< -T
-  bool quiet = false;                   ///< -q
-  bool verbose = false;                 ///< -v
-  bool strict = false;                  ///< --strict
+  std::vector<std::string> args;     ///< arg[0] script, arg[1]…
+  std::vector<std::string> command;  ///< after `--`; empty: none
+  std::string output_path;           ///< -o; empty: standard output
+  int64_t target_pid = -1;           ///< -p
+  int64_t cpu = -1;                  ///< -C
+  uint32_t table_size = 0;           ///< --table-size; 0: each table's own
+  bool timestamps = false;           ///< -T
+  bool quiet = false;                ///< -q
+  bool verbose = false;              ///< -v
+  bool strict = false;               ///< --strict
 };
 
 }  // namespace ktap::session

@@ -1,4 +1,5 @@
-// Where print and its kin go: a file or standard output, buffered; flushed when the event loop has nothing to do.
+// Where print and its kin go: a file or standard output, buffered; flushed when the event loop has
+// nothing to do.
 #pragma once
 
 #include <memory>

@@ -1,6 +1,6 @@
-// Placement by trial: lower every handler for the kernel; what refuses goes to user space, and takes the tables
-// that it touches with it; then the same again, until nothing moves. Each trial starts from an empty module, so
-// the result does not depend on the order of refusals.
+// Placement by trial: lower every handler for the kernel; what refuses goes to user space, and
+// takes the tables that it touches with it; then the same again, until nothing moves. Each trial
+// starts from an empty module, so the result does not depend on the order of refusals.
 #include "session/plan.h"
 
 #include <fmt/format.h>
@@ -25,8 +25,9 @@ class Planner {
   Planner(const PlanInput& input, std::vector<PlannedHandler> handlers, diag::Sink& sink)
       : input_(input), resolved_(std::move(handlers)), sink_(sink) {
     std::vector<lower::Handler> all;
-    for (const Registration& registration : *input_.registrations) all.push_back(registration.handler);
-    world_ = lower::freeze(all, *input_.globals);
+    for (const Registration& registration : *input_.registrations)
+      all.push_back(registration.handler);
+    world_ = lower::freeze(all, *input_.globals, input_.global_names);
   }
 
   Result<std::unique_ptr<Plan>> run(bool load, std::unique_ptr<engine::BpfEngine>* engine) {
@@ -51,7 +52,9 @@ class Planner {
   }
 
  private:
-  void exile(uint32_t handler, lower::Refusal reason) { exiles_.emplace(handler, std::move(reason)); }
+  void exile(uint32_t handler, lower::Refusal reason) {
+    exiles_.emplace(handler, std::move(reason));
+  }
 
   const Registration& registration(const PlannedHandler& handler) const {
     return (*input_.registrations)[handler.registration];
@@ -76,10 +79,11 @@ class Planner {
       std::vector<ssa::EventGroup> groups =
           lower::group_events(function, world_, handler.events, plan_->linkage.module);
       for (uint32_t g = 0; g < groups.size(); ++g) {
-        lower::Lowered lowered =
-            handler.in_kernel
-                ? lower::lower_handler(function, i, world_, groups[g], lower_options(), plan_->linkage)
-                : lower::lower_capture(function, i, world_, groups[g], lower_options(), plan_->linkage);
+        lower::Lowered lowered = handler.in_kernel
+                                     ? lower::lower_handler(function, i, world_, groups[g],
+                                                            lower_options(), plan_->linkage)
+                                     : lower::lower_capture(function, i, world_, groups[g],
+                                                            lower_options(), plan_->linkage);
         if (auto* refusal = std::get_if<lower::Refusal>(&lowered)) {
           exile(i, std::move(*refusal));
           return false;
@@ -98,7 +102,9 @@ class Planner {
   }
 
   void report(const lower::EventMistake& mistake) {
-    diag::Diagnostic& diagnostic = sink_.report(diag::Code::NoSuchField, mistake.span, mistake.text);
+    diag::Diagnostic& diagnostic =
+        sink_.report(mistake.is_variable ? diag::Code::NoSuchVariableHere : diag::Code::NoSuchField,
+                     mistake.span, mistake.text);
     const std::string near = diag::did_you_mean(mistake.word, mistake.choices);
     if (!near.empty()) diagnostic.hints.push_back(near);
     if (!mistake.choices.empty()) {
@@ -108,8 +114,8 @@ class Planner {
     }
   }
 
-  /// A table that a handler in user space writes, or that an event handler there touches at all, has its
-  /// master in user space: kernel handlers that use it follow. True when one did.
+  /// A table that a handler in user space writes, or that an event handler there touches at all,
+  /// has its master in user space: kernel handlers that use it follow. True when one did.
   bool tables_move() {
     std::set<const runtime::Table*> in_user;
     std::map<const runtime::Table*, uint32_t> line_of;
@@ -134,10 +140,13 @@ class Planner {
       for (uint32_t table : tables_of(plan_->handlers[i])) {
         const runtime::Table* object = plan_->linkage.tables[table];
         if (in_user.count(object) == 0) continue;
-        exile(i, lower::Refusal{fmt::format("table '{}' is also used by the handler at line {}, which runs in user space",
-                                            plan_->linkage.module.tables[table].name, line_of[object]),
-                                registration(plan_->handlers[i]).place.span,
-                                registration(plan_->handlers[i]).place.line});
+        exile(i,
+              lower::Refusal{
+                  fmt::format(
+                      "table '{}' is also used by the handler at line {}, which runs in user space",
+                      plan_->linkage.module.tables[table].name, line_of[object]),
+                  registration(plan_->handlers[i]).place.span,
+                  registration(plan_->handlers[i]).place.line});
         moved = true;
         break;
       }
@@ -177,7 +186,8 @@ class Planner {
     }
     backend::EmitResult result =
         backend::emit(plan_->jobs, plan_->linkage.module, *input_.facts, input_.backend);
-    for (const backend::EmitFailure& failure : result.failures) refuse(plan_->jobs[failure.job].handler, failure.text, 0);
+    for (const backend::EmitFailure& failure : result.failures)
+      refuse(plan_->jobs[failure.job].handler, failure.text, 0);
     plan_->unit = std::move(result.unit);
     return result.failures.empty();
   }
@@ -186,6 +196,11 @@ class Planner {
     std::vector<engine::Rejection> rejections;
     KTAP_ASSIGN(*engine, engine::BpfEngine::load(plan_->unit, &rejections));
     for (const engine::Rejection& rejection : rejections) {
+      if (plan_->unit.programs[rejection.program].handler == bpf::kNoHandler) {
+        return Error{
+            "the kernel refuses the program that waits for the command's exec: " + rejection.reason,
+            0};
+      }
       refuse(plan_->unit.programs[rejection.program].handler,
              "the kernel's verifier refuses the program" +
                  (input_.options->verbose ? ": " + rejection.reason : std::string()),
@@ -195,11 +210,13 @@ class Planner {
     return rejections.empty();
   }
 
-  /// A handler that is in user space already has nowhere to go: then its capture program is at fault.
+  /// A handler that is in user space already has nowhere to go: then its capture program is at
+  /// fault.
   void refuse(uint32_t handler, const std::string& text, uint32_t line) {
     if (exiles_.count(handler) != 0) {
       const Registration& r = registration(plan_->handlers[handler]);
-      sink_.report(diag::Code::EventUnavailable, r.place.span, "the handler cannot be traced here: " + text);
+      sink_.report(diag::Code::EventUnavailable, r.place.span,
+                   "the handler cannot be traced here: " + text);
       return;
     }
     exile(handler, lower::Refusal{text, {}, line});
@@ -213,8 +230,10 @@ class Planner {
   std::unique_ptr<Plan> plan_;
 };
 
-/// Where in the script a part of an event text stands: exact when the text is written there, else all of it.
-diag::Span part_span(const diag::Source& source, const Registration& registration, const event::Mistake& mistake) {
+/// Where in the script a part of an event text stands: exact when the text is written there, else
+/// all of it.
+diag::Span part_span(const diag::Source& source, const Registration& registration,
+                     const event::Mistake& mistake) {
   const diag::Span whole = registration.place.span;
   const std::string_view written = source.text().substr(whole.begin, whole.end - whole.begin);
   const size_t at = written.find(registration.event_text);
@@ -228,7 +247,8 @@ diag::Span part_span(const diag::Source& source, const Registration& registratio
 void check_timers(const std::vector<Registration>& registrations, diag::Sink& sink) {
   for (const Registration& registration : registrations) {
     if (registration.kind == HandlerKind::Profile) {
-      sink.report(diag::Code::EventNotThereYet, registration.place.span, "profile timers are not there yet")
+      sink.report(diag::Code::EventNotThereYet, registration.place.span,
+                  "profile timers are not there yet")
           .hints.push_back("a tick- timer runs on one CPU");
     } else if (!registration.mistake.empty()) {
       sink.report(diag::Code::BadInterval, registration.place.span, registration.mistake);
@@ -237,17 +257,20 @@ void check_timers(const std::vector<Registration>& registrations, diag::Sink& si
 }
 
 void resolve_events(const std::vector<Registration>& registrations, const diag::Source& source,
-                    event::Catalog& catalog, std::vector<PlannedHandler>& handlers, diag::Sink& sink) {
+                    event::Catalog& catalog, std::vector<PlannedHandler>& handlers,
+                    diag::Sink& sink) {
   for (uint32_t i = 0; i < registrations.size(); ++i) {
     const Registration& registration = registrations[i];
     if (registration.kind != HandlerKind::Event) continue;
     event::Matches matches = catalog.match(registration.event_text);
     for (const event::Mistake& mistake : matches.mistakes) {
-      diag::Diagnostic& diagnostic =
-          sink.report(diag::Code::NoSuchEvent, part_span(source, registration, mistake), mistake.text);
+      diag::Diagnostic& diagnostic = sink.report(
+          mistake.not_there_yet ? diag::Code::EventNotThereYet : diag::Code::NoSuchEvent,
+          part_span(source, registration, mistake), mistake.text);
       if (!mistake.nearest.empty()) {
         std::string near = "the nearest: ";
-        for (size_t n = 0; n < mistake.nearest.size(); ++n) near += (n == 0 ? "" : ", ") + mistake.nearest[n];
+        for (size_t n = 0; n < mistake.nearest.size(); ++n)
+          near += (n == 0 ? "" : ", ") + mistake.nearest[n];
         diagnostic.hints.push_back(near);
       }
     }
@@ -258,8 +281,9 @@ void resolve_events(const std::vector<Registration>& registrations, const diag::
   }
 }
 
-Result<std::unique_ptr<Plan>> make_plan(const PlanInput& input, std::vector<PlannedHandler> handlers,
-                                        bool load, std::unique_ptr<engine::BpfEngine>* engine,
+Result<std::unique_ptr<Plan>> make_plan(const PlanInput& input,
+                                        std::vector<PlannedHandler> handlers, bool load,
+                                        std::unique_ptr<engine::BpfEngine>* engine,
                                         diag::Sink& sink) {
   return Planner(input, std::move(handlers), sink).run(load, engine);
 }

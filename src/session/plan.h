@@ -1,5 +1,5 @@
-// From registered handlers to what runs where: events resolved, each handler lowered for the kernel or placed in
-// user space with the reason, tables kept under one master, one Unit for all of it.
+// From registered handlers to what runs where: events resolved, each handler lowered for the kernel
+// or placed in user space with the reason, tables kept under one master, one Unit for all of it.
 #pragma once
 
 #include <cstdint>
@@ -22,38 +22,38 @@ namespace ktap::session {
 /// A handler as the script registered it.
 struct Registration {
   bytecode::HandlerKind kind = bytecode::HandlerKind::Event;
-  std::string event_text;            ///< without filter
+  std::string event_text;  ///< without filter
   lower::Handler handler;
-  bytecode::Place place;             ///< of the event text in the script
-  int64_t interval_ns = 0;           ///< Tick
-  std::string mistake;               ///< Tick: what is wrong with the interval; "" when nothing
+  bytecode::Place place;    ///< of the event text in the script
+  int64_t interval_ns = 0;  ///< Tick
+  std::string mistake;      ///< Tick: what is wrong with the interval; "" when nothing
 };
 
 /// One handler on one group of its events.
 struct PlannedGroup {
   ssa::EventGroup group;
-  ssa::Function function;            ///< the handler itself, or its capture program
+  ssa::Function function;  ///< the handler itself, or its capture program
 };
 
 struct PlannedHandler {
   uint32_t registration = 0;
   std::vector<schema::EventPtr> events;
   bool in_kernel = true;
-  lower::Refusal reason;             ///< why in user space, when !in_kernel
+  lower::Refusal reason;  ///< why in user space, when !in_kernel
   std::vector<PlannedGroup> groups;
 };
 
 /// Whose record it is: site → handler and group of the plan.
 struct SiteOwner {
-  uint32_t handler = 0;              ///< index in Plan.handlers
+  uint32_t handler = 0;  ///< index in Plan.handlers
   uint32_t group = 0;
 };
 
 struct Plan {
-  std::vector<PlannedHandler> handlers;   ///< event handlers, in source order
+  std::vector<PlannedHandler> handlers;  ///< event handlers, in source order
   lower::Linkage linkage;
-  std::vector<SiteOwner> owners;          ///< by site id
-  std::vector<backend::Job> jobs;         ///< parallel to the emitted programs' handler/group
+  std::vector<SiteOwner> owners;   ///< by site id
+  std::vector<backend::Job> jobs;  ///< parallel to the emitted programs' handler/group
   backend::Unit unit;
 };
 
@@ -61,6 +61,7 @@ struct Plan {
 struct PlanInput {
   const std::vector<Registration>* registrations;
   const std::vector<runtime::Value>* globals;
+  const std::vector<std::string>* global_names;
   const bpf::KernelFacts* facts;
   const Options* options;
   backend::Options backend;
@@ -71,12 +72,15 @@ void check_timers(const std::vector<Registration>& registrations, diag::Sink& si
 
 /// Looks every event text up. Mistakes become diagnostics; the matched events go to `handlers`.
 void resolve_events(const std::vector<Registration>& registrations, const diag::Source& source,
-                    event::Catalog& catalog, std::vector<PlannedHandler>& handlers, diag::Sink& sink);
+                    event::Catalog& catalog, std::vector<PlannedHandler>& handlers,
+                    diag::Sink& sink);
 
-/// Places and compiles all handlers, and loads them when `load` is set: a program that the verifier refuses sends
-/// its handler to user space. Mistakes of the script go to `sink`; errors of the machine are returned.
-Result<std::unique_ptr<Plan>> make_plan(const PlanInput& input, std::vector<PlannedHandler> handlers,
-                                        bool load, std::unique_ptr<engine::BpfEngine>* engine,
+/// Places and compiles all handlers, and loads them when `load` is set: a program that the verifier
+/// refuses sends its handler to user space. Mistakes of the script go to `sink`; errors of the
+/// machine are returned.
+Result<std::unique_ptr<Plan>> make_plan(const PlanInput& input,
+                                        std::vector<PlannedHandler> handlers, bool load,
+                                        std::unique_ptr<engine::BpfEngine>* engine,
                                         diag::Sink& sink);
 
 /// `--explain`: where each handler runs and why, what its tables became, what crosses.

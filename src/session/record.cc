@@ -1,4 +1,5 @@
-// Decoding of records, the reading side of backend/unit.h. Words are in the machine's own byte order.
+// Decoding of records, the reading side of backend/unit.h. Words are in the machine's own byte
+// order.
 #include "session/record.h"
 
 #include <cstring>
@@ -68,8 +69,8 @@ const schema::Event* raw_event(const ssa::EventGroup& group, const backend::Site
 }
 
 std::string render_raw(event::Catalog& catalog, const schema::Event& event,
-                       const backend::SiteLayout& layout, const uint8_t* record, size_t record_bytes,
-                       uint32_t cpu) {
+                       const backend::SiteLayout& layout, const uint8_t* record,
+                       size_t record_bytes, uint32_t cpu) {
   KTAP_CHECK(layout.raw_offset_bytes != 0);
   const uint8_t* raw = record + layout.raw_offset_bytes;
   if (event.kind != schema::EventKind::Tracepoint) {

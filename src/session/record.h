@@ -1,4 +1,5 @@
-// Ring buffer records → runtime values: what a site's arguments were, which event it was, its argstr.
+// Ring buffer records → runtime values: what a site's arguments were, which event it was, its
+// argstr.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,7 @@ const schema::Event* raw_event(const ssa::EventGroup& group, const backend::Site
 
 /// argstr of a record with a raw event. Requires layout.raw_offset_bytes != 0.
 std::string render_raw(event::Catalog& catalog, const schema::Event& event,
-                       const backend::SiteLayout& layout, const uint8_t* record, size_t record_bytes,
-                       uint32_t cpu);
+                       const backend::SiteLayout& layout, const uint8_t* record,
+                       size_t record_bytes, uint32_t cpu);
 
 }  // namespace ktap::session

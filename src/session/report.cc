@@ -13,7 +13,8 @@ std::string line_place(const diag::Source& source, uint32_t line) {
   return line == 0 ? source.name() : fmt::format("{}:{}", source.name(), line);
 }
 
-std::string render_located(const diag::Source& source, const diag::Span& span, uint32_t line, const std::string& text) {
+std::string render_located(const diag::Source& source, const diag::Span& span, uint32_t line,
+                           const std::string& text) {
   if (span.end == 0) return fmt::format("{}: error: {}\n", line_place(source, line), text);
   diag::Diagnostic diagnostic{};
   diagnostic.code = diag::Code::RuntimeError;
@@ -33,7 +34,8 @@ std::string render_runtime_error(const diag::Source& source, const vm::RuntimeEr
     text += fmt::format("  called from {} in {}\n", line_place(source, frame.place.line),
                         frame.function.empty() ? "a function without a name" : frame.function);
   }
-  if (error.trace.size() > kFrames + 1) text += fmt::format("  … {} more calls\n", error.trace.size() - kFrames - 1);
+  if (error.trace.size() > kFrames + 1)
+    text += fmt::format("  … {} more calls\n", error.trace.size() - kFrames - 1);
   return text;
 }
 
@@ -61,15 +63,18 @@ std::string ErrorLog::summary() const {
   for (const auto& [failure, entry] : kernel_counts_) all[entry.first] += entry.second;
   std::string text;
   for (const auto& [key, count] : all) {
-    text += fmt::format("ktap: {} error{} at {}: {}\n", count, count == 1 ? "" : "s", line_place(source_, key.first), key.second);
+    text += fmt::format("ktap: {} error{} at {}: {}\n", count, count == 1 ? "" : "s",
+                        line_place(source_, key.first), key.second);
   }
   return text;
 }
 
-std::string loss_report(const Plan& plan, const engine::BpfEngine& engine, const std::vector<Registration>& registrations,
-                        const diag::Source& source, bool verbose) {
+std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
+                        const std::vector<Registration>& registrations, const diag::Source& source,
+                        bool verbose) {
   std::string text;
-  const auto add = [&](const std::vector<uint64_t>& by_cpu, uint32_t line, const std::string& cause) {
+  const auto add = [&](const std::vector<uint64_t>& by_cpu, uint32_t line,
+                       const std::string& cause) {
     uint64_t sum = 0;
     for (const uint64_t n : by_cpu) sum += n;
     if (sum == 0) return;
@@ -94,7 +99,8 @@ std::string loss_report(const Plan& plan, const engine::BpfEngine& engine, const
     if (handler < plan.handlers.size()) by_handler[handler] += missed[i];
   }
   for (const auto& [handler, count] : by_handler) {
-    add({count}, registrations[plan.handlers[handler].registration].place.line, "nested probe skipped by the kernel");
+    add({count}, registrations[plan.handlers[handler].registration].place.line,
+        "nested probe skipped by the kernel");
   }
   return text;
 }

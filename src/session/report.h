@@ -1,4 +1,5 @@
-// What went wrong while tracing: run-time errors and losses, told once as they first happen and summed at the end.
+// What went wrong while tracing: run-time errors and losses, told once as they first happen and
+// summed at the end.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +15,12 @@
 
 namespace ktap::session {
 
-/// The located message of a run-time error: `FILE:LINE:COL: error: TEXT`, source line, caret, call trace.
+/// The located message of a run-time error: `FILE:LINE:COL: error: TEXT`, source line, caret, call
+/// trace.
 std::string render_runtime_error(const diag::Source& source, const vm::RuntimeError& error);
 
-/// Counts run-time errors of handlers by place; the first at each place is written to standard error.
+/// Counts run-time errors of handlers by place; the first at each place is written to standard
+/// error.
 class ErrorLog {
  public:
   explicit ErrorLog(const diag::Source& source) : source_(source) {}
@@ -40,9 +43,10 @@ class ErrorLog {
   std::map<uint32_t, std::pair<Key, uint64_t>> kernel_counts_;  // by failure
 };
 
-/// `ktap: lost N FILE:LINE: CAUSE` for every loss counter that is not 0, and runs that the kernel skipped; with
-/// `verbose` also CPU by CPU.
-std::string loss_report(const Plan& plan, const engine::BpfEngine& engine, const std::vector<Registration>& registrations,
-                        const diag::Source& source, bool verbose);
+/// `ktap: lost N FILE:LINE: CAUSE` for every loss counter that is not 0, and runs that the kernel
+/// skipped; with `verbose` also CPU by CPU.
+std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
+                        const std::vector<Registration>& registrations, const diag::Source& source,
+                        bool verbose);
 
 }  // namespace ktap::session

@@ -16,10 +16,10 @@
 #include "session/plan.h"
 #include "session/report.h"
 #include "session/tracer.h"
-#include "sys/clock.h"
-#include "sys/process.h"
 #include "syntax/parser.h"
 #include "syntax/print.h"
+#include "sys/clock.h"
+#include "sys/process.h"
 #include "vm/vm.h"
 
 namespace ktap::session {
@@ -54,10 +54,13 @@ class Session {
     return std::nullopt;
   }
 
-  /// The lexer mends what it refuses (a number, an escape), so the names behind it can be checked in the same run.
+  /// The lexer mends a number or an escape that it refuses, so the names behind it can be checked
+  /// in the same run.
   static bool breaks_tree(const diag::Sink& sink) {
     for (const diag::Diagnostic& diagnostic : sink.diagnostics()) {
-      if (diagnostic.severity == diag::Severity::Error && static_cast<int>(diagnostic.code) >= 200) return true;
+      const bool mended = diagnostic.code >= diag::Code::UnknownEscape &&
+                          diagnostic.code <= diag::Code::DurationTooLarge;
+      if (diagnostic.severity == diag::Severity::Error && !mended) return true;
     }
     return false;
   }
@@ -159,11 +162,13 @@ class Session {
     return planned_mode();
   }
 
-  /// With a mistake in one event text, the fields that the other handlers ask for are still checked.
+  /// With a mistake in one event text, the fields that the other handlers ask for are still
+  /// checked.
   void find_more_mistakes(std::vector<PlannedHandler> handlers, diag::Sink& sink) {
     std::erase_if(handlers, [](const PlannedHandler& handler) { return handler.events.empty(); });
     const bpf::KernelFacts facts;
-    const PlanInput input{&host_->registrations(), &vm_->globals(), &facts, &options_, {}};
+    const PlanInput input{
+        &host_->registrations(), &vm_->globals(), &chunk_->globals, &facts, &options_, {}};
     diag::Sink more;
     std::unique_ptr<engine::BpfEngine> no_engine;
     if (!make_plan(input, std::move(handlers), false, &no_engine, more).ok()) return;
@@ -174,10 +179,12 @@ class Session {
   std::optional<int> place(std::vector<PlannedHandler> handlers, const backend::Options& target) {
     Result<bpf::KernelFacts> facts = engine::probe_kernel();
     if (!facts.ok()) return fail(facts.error());
-    const PlanInput input{&host_->registrations(), &vm_->globals(), &facts.value(), &options_, target};
+    const PlanInput input{&host_->registrations(), &vm_->globals(), &chunk_->globals,
+                          &facts.value(),          &options_,       target};
     const bool dump = options_.mode == Mode::DumpSsa || options_.mode == Mode::DumpBpf;
     diag::Sink sink;
-    Result<std::unique_ptr<Plan>> plan = make_plan(input, std::move(handlers), !dump, &engine_, sink);
+    Result<std::unique_ptr<Plan>> plan =
+        make_plan(input, std::move(handlers), !dump, &engine_, sink);
     if (!plan.ok()) return fail(plan.error());
     if (const std::optional<int> status = tell(sink)) return status;
     plan_ = std::move(plan).value();
@@ -187,7 +194,8 @@ class Session {
   std::optional<int> find_target(backend::Options& backend) {
     const bool only_looks = options_.mode != Mode::Run;
     if (options_.target_pid >= 0) {
-      Result<sys::ProcessRef> target = sys::ProcessRef::open(static_cast<pid_t>(options_.target_pid));
+      Result<sys::ProcessRef> target =
+          sys::ProcessRef::open(static_cast<pid_t>(options_.target_pid));
       if (!target.ok()) return fail(target.error());
       target_.emplace(std::move(target).value());
       backend.target_tgid = options_.target_pid;
@@ -206,7 +214,8 @@ class Session {
   std::optional<int> planned_mode() {
     switch (options_.mode) {
       case Mode::Explain:
-        if (host_->registrations().empty()) std::puts("no handlers: the script ends with its main chunk");
+        if (host_->registrations().empty())
+          std::puts("no handlers: the script ends with its main chunk");
         std::fputs(explain(*plan_, host_->registrations(), source_).c_str(), stdout);
         return kOk;
       case Mode::DumpSsa:
@@ -222,7 +231,8 @@ class Session {
         }
         return kOk;
       case Mode::DryRun:
-        if (options_.verbose) say(fmt::format("ktap: {} programs loaded and verified\n", plan_->unit.programs.size()));
+        if (options_.verbose)
+          say(fmt::format("ktap: {} programs loaded and verified\n", plan_->unit.programs.size()));
         return kOk;
       default:
         return std::nullopt;
@@ -262,20 +272,26 @@ class Session {
     if (!signals.ok()) return fail(signals.error());
     if (engine_ != nullptr) {
       if (const Result<void> linked = link(); !linked.ok()) return fail(linked.error());
-      if (const Result<void> attached = engine_->attach(); !attached.ok()) return fail(attached.error());
+      if (const Result<void> attached = engine_->attach(); !attached.ok())
+        return fail(attached.error());
     }
-    tracer_ = std::make_unique<Tracer>(TracerParts{options_, source_, *vm_, *host_, *output_, errors_, plan_.get(),
-                                                   engine_.get(), catalog_.get(), child_ ? &*child_ : nullptr,
-                                                   target_ ? &*target_ : nullptr});
+    tracer_ = std::make_unique<Tracer>(
+        TracerParts{options_, source_, *vm_, *host_, *output_, errors_, plan_.get(), engine_.get(),
+                    catalog_.get(), child_ ? &*child_ : nullptr, target_ ? &*target_ : nullptr});
     if (waits) {
       if (engine_ != nullptr) engine_->arm();
-      if (!options_.quiet && (has(Kind::Event) || has(Kind::Tick))) say("Tracing... Hit Ctrl-C to end.\n");
+      if (!options_.quiet && (has(Kind::Event) || has(Kind::Tick)))
+        say("Tracing... Hit Ctrl-C to end.\n");
       if (child_) {
-        if (const Result<void> released = child_->release(); !released.ok()) return fail(released.error());
+        if (const Result<void> released = child_->release(); !released.ok())
+          return fail(released.error());
       }
-      if (const Result<void> ran = tracer_->run(signals.value()); !ran.ok()) return fail(ran.error());
+      if (const Result<void> ran = tracer_->run(signals.value()); !ran.ok())
+        return fail(ran.error());
     }
-    { const sys::Signals done = std::move(signals).value(); }  // from here on Ctrl-C ends us the hard way
+    {
+      const sys::Signals done = std::move(signals).value();
+    }  // from here on Ctrl-C ends us the hard way
     tracer_->run_ends();
     return finish();
   }
@@ -283,7 +299,8 @@ class Session {
   int finish() {
     output_->flush();
     say(errors_.summary());
-    if (engine_ != nullptr) say(loss_report(*plan_, *engine_, host_->registrations(), source_, options_.verbose));
+    if (engine_ != nullptr)
+      say(loss_report(*plan_, *engine_, host_->registrations(), source_, options_.verbose));
     unlink();
     const int wanted = host_->exited() ? host_->exit_status() : 0;
     return finish_output(wanted != 0 ? wanted : errors_.empty() ? kOk : kRuntimeError);

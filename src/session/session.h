@@ -1,4 +1,5 @@
-// One run from script text to exit status: main chunk, freeze, plan, arm, loop, drain, trace_end, report.
+// One run from script text to exit status: main chunk, freeze, plan, arm, loop, drain, trace_end,
+// report.
 #pragma once
 
 #include <string>
@@ -7,8 +8,8 @@
 
 namespace ktap::session {
 
-/// Runs (or checks, dumps, explains) the script. Returns the exit status (language, section 9); everything the user is
-/// told about mistakes and losses goes to standard error.
+/// Runs (or checks, dumps, explains) the script. Returns the exit status (language, section 9);
+/// everything the user is told about mistakes and losses goes to standard error.
 int run(const Options& options);
 
 /// `-le [GLOB]`: prints the events of this machine.

@@ -1,6 +1,6 @@
-// One thread does it all: it sleeps until a wake-up, a tick or the polling clock, takes the records that are there, runs
-// what is due, and goes back to sleep. Programs never wake it for a record: it looks every few milliseconds while
-// records come, and ever more rarely while none do.
+// One thread does it all: it sleeps until a wake-up, a tick or the polling clock, takes the records
+// that are there, runs what is due, and goes back to sleep. Programs never wake it for a record: it
+// looks every few milliseconds while records come, and ever more rarely while none do.
 #include "session/tracer.h"
 
 #include <algorithm>
@@ -15,9 +15,11 @@ using runtime::Value;
 
 namespace {
 
-constexpr int64_t kBusyPollNs = 2'000'000;    // guessed: a tenth of the ring at a million records a second
-constexpr int64_t kIdlePollNs = 20'000'000;   // a user sees output at once
-constexpr int64_t kCheckNs = 100'000'000;     // how soon the first run-time error of kernel code is told
+constexpr int64_t kBusyPollNs =
+    2'000'000;  // guessed: a tenth of the ring at a million records a second
+constexpr int64_t kIdlePollNs = 20'000'000;  // a user sees output at once
+constexpr int64_t kCheckNs =
+    100'000'000;  // how soon the first run-time error of kernel code is told
 
 }  // namespace
 
@@ -107,7 +109,8 @@ void Tracer::deliver_output(const engine::Record& record, const ssa::Site& site)
   const backend::SiteLayout& layout = plan.unit.sites[record.site];
   const lower::OutputSite& output = plan.linkage.outputs[site.user_index];
   runtime::Heap& heap = parts_.vm.heap();
-  const std::vector<Value> values = decode_args(site, layout, record.data, plan.linkage.module, heap);
+  const std::vector<Value> values =
+      decode_args(site, layout, record.data, plan.linkage.module, heap);
   std::vector<Value> args;
   bool reads_table = false;
   for (const lower::OutputArg& arg : output.args) {
@@ -127,9 +130,10 @@ void Tracer::deliver_output(const engine::Record& record, const ssa::Site& site)
         const SiteOwner& owner = plan.owners[record.site];
         const ssa::EventGroup& group = plan.handlers[owner.handler].groups[owner.group].group;
         const schema::Event* event = raw_event(group, layout, record.data);
-        std::string text = event == nullptr ? std::string()
-                                            : render_raw(*parts_.catalog, *event, layout, record.data,
-                                                         record.size_bytes, record.cpu);
+        std::string text = event == nullptr
+                               ? std::string()
+                               : render_raw(*parts_.catalog, *event, layout, record.data,
+                                            record.size_bytes, record.cpu);
         if (arg.kind == lower::OutputArg::Kind::EventTextLine) text += '\n';
         args.push_back(heap.string(text));
         break;
@@ -138,7 +142,8 @@ void Tracer::deliver_output(const engine::Record& record, const ssa::Site& site)
   }
   if (reads_table) parts_.engine->next_run();
   std::string text;
-  if (const std::optional<std::string> error = parts_.vm.format_output(output.builtin, args, &text)) {
+  if (const std::optional<std::string> error =
+          parts_.vm.format_output(output.builtin, args, &text)) {
     vm::RuntimeError runtime_error;
     runtime_error.text = *error;
     runtime_error.place = bytecode::Place{site.span, site.line};
@@ -153,20 +158,24 @@ void Tracer::deliver_capture(const engine::Record& record) {
   const Plan& plan = *parts_.plan;
   const PlannedHandler& planned = plan.handlers[plan.owners[record.site].handler];
   const Registration& registration = parts_.host.registrations()[planned.registration];
-  view_ = std::make_unique<EventView>(plan, *parts_.catalog, parts_.vm.heap(), record, parts_.options.timestamps);
+  view_ = std::make_unique<EventView>(plan, *parts_.catalog, parts_.vm.heap(), record,
+                                      parts_.options.timestamps);
   run_handler(registration.handler, *view_, view_->time_ns(), !view_->filter_ran());
   view_.reset();
 }
 
-void Tracer::run_handler(const lower::Handler& handler, vm::EventContext& view, int64_t time_ns, bool filter) {
+void Tracer::run_handler(const lower::Handler& handler, vm::EventContext& view, int64_t time_ns,
+                         bool filter) {
   if (parts_.options.strict && !parts_.errors.empty()) return;
   const vm::Budget budget{limits::kHandlerIterations, limits::kHandlerCallDepth};
   if (parts_.engine != nullptr) parts_.engine->next_run();
   parts_.host.begin_handler(&view, time_ns);
   std::optional<vm::RuntimeError> error;
   Value passed = Value::of(true);
-  if (filter && !handler.filter.is_nil()) error = parts_.vm.call(handler.filter, {}, budget, &passed);
-  if (!error && passed.truthy()) error = parts_.vm.call(handler.function, {Value::event()}, budget, nullptr);
+  if (filter && !handler.filter.is_nil())
+    error = parts_.vm.call(handler.filter, {}, budget, &passed);
+  if (!error && passed.truthy())
+    error = parts_.vm.call(handler.function, {Value::event()}, budget, nullptr);
   parts_.host.end_handler();
   if (error) parts_.errors.add(*error);
   if (parts_.host.exited() && parts_.engine != nullptr) parts_.engine->disarm();
@@ -196,7 +205,8 @@ void Tracer::check_failures() {
     for (const uint64_t n : parts_.engine->counter(row)) sums[counters[row].failure] += n;
   }
   for (uint32_t failure = 0; failure < sums.size(); ++failure) {
-    parts_.errors.set_kernel_count(failure, parts_.plan->linkage.module.failures[failure], sums[failure]);
+    parts_.errors.set_kernel_count(failure, parts_.plan->linkage.module.failures[failure],
+                                   sums[failure]);
   }
 }
 
@@ -207,7 +217,8 @@ void Tracer::run_ends() {
     if (registration.kind != bytecode::HandlerKind::End) continue;
     if (!exited_before && parts_.host.exited()) return;  // exit() in an earlier trace_end
     if (parts_.engine != nullptr) parts_.engine->next_run();
-    const std::optional<vm::RuntimeError> error = parts_.vm.call(registration.handler.function, {}, budget, nullptr);
+    const std::optional<vm::RuntimeError> error =
+        parts_.vm.call(registration.handler.function, {}, budget, nullptr);
     if (error) parts_.errors.add(*error);
   }
 }

@@ -1,4 +1,5 @@
-// The event loop of an armed run: records, ticks, signals, the target's end, exit(); then drain and trace_end.
+// The event loop of an armed run: records, ticks, signals, the target's end, exit(); then drain and
+// trace_end.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@
 
 namespace ktap::session {
 
-/// Everything one run holds while it traces. `engine`, `plan` and `catalog` are null when no event is traced.
+/// Everything one run holds while it traces. `engine`, `plan` and `catalog` are null when no event
+/// is traced.
 struct TracerParts {
   const Options& options;
   const diag::Source& source;
@@ -38,7 +40,8 @@ class Tracer {
  public:
   explicit Tracer(TracerParts parts);
 
-  /// Waits for the end (signal, exit(), the target's end, --strict) with handlers running; then disarms and drains.
+  /// Waits for the end (signal, exit(), the target's end, --strict) with handlers running; then
+  /// disarms and drains.
   Result<void> run(sys::Signals& signals);
   /// The trace_end handlers, in order.
   void run_ends();
@@ -56,14 +59,15 @@ class Tracer {
   void deliver_output(const engine::Record& record, const ssa::Site& site);
   void deliver_capture(const engine::Record& record);
   void run_due_ticks();
-  void run_handler(const lower::Handler& handler, vm::EventContext& view, int64_t time_ns, bool filter);
+  void run_handler(const lower::Handler& handler, vm::EventContext& view, int64_t time_ns,
+                   bool filter);
   void check_failures();
   int64_t wait_ns(bool busy) const;
   bool should_stop(sys::Signals& signals);
 
   TracerParts parts_;
   std::vector<Tick> ticks_;
-  std::unique_ptr<EventView> view_;   ///< of the handler that runs
+  std::unique_ptr<EventView> view_;  ///< of the handler that runs
   bool stopping_ = false;
   bool kernel_exit_ = false;
   int64_t next_check_ns_ = 0;

@@ -1,5 +1,5 @@
-// What indexing, updating, joining and matching mean, beyond the interpreter's fast paths. Tables with entries in
-// the kernel are brought up to date before each access and told of each change.
+// What indexing, updating, joining and matching mean, beyond the interpreter's fast paths. Tables
+// with entries in the kernel are brought up to date before each access and told of each change.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -56,12 +56,23 @@ bool updated(Machine& machine, UpdateOp op, Value old, bool absent, Value operan
 /// cell op= operand on memory that the kernel shares; false when `op` has no atomic form.
 bool update_atomically(int64_t* cell, UpdateOp op, int64_t operand) {
   switch (op) {
-    case UpdateOp::Add: __atomic_fetch_add(cell, operand, __ATOMIC_RELAXED); return true;
-    case UpdateOp::Sub: __atomic_fetch_sub(cell, operand, __ATOMIC_RELAXED); return true;
-    case UpdateOp::BitAnd: __atomic_fetch_and(cell, operand, __ATOMIC_RELAXED); return true;
-    case UpdateOp::BitOr: __atomic_fetch_or(cell, operand, __ATOMIC_RELAXED); return true;
-    case UpdateOp::BitXor: __atomic_fetch_xor(cell, operand, __ATOMIC_RELAXED); return true;
-    default: return false;
+    case UpdateOp::Add:
+      __atomic_fetch_add(cell, operand, __ATOMIC_RELAXED);
+      return true;
+    case UpdateOp::Sub:
+      __atomic_fetch_sub(cell, operand, __ATOMIC_RELAXED);
+      return true;
+    case UpdateOp::BitAnd:
+      __atomic_fetch_and(cell, operand, __ATOMIC_RELAXED);
+      return true;
+    case UpdateOp::BitOr:
+      __atomic_fetch_or(cell, operand, __ATOMIC_RELAXED);
+      return true;
+    case UpdateOp::BitXor:
+      __atomic_fetch_xor(cell, operand, __ATOMIC_RELAXED);
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -76,7 +87,8 @@ bool Machine::get_index(Value object, Value key, Value* result) {
     case Type::Tuple: {
       const runtime::Tuple& tuple = *object.tuple();
       if (!key.is_integer()) {
-        return fail(fmt::format("a multi-key is indexed by integers, got {}", type_phrase(key.type)));
+        return fail(
+            fmt::format("a multi-key is indexed by integers, got {}", type_phrase(key.type)));
       }
       uint64_t i = static_cast<uint64_t>(key.integer) - 1;
       *result = i < tuple.size() ? tuple[i] : Value::nil();
@@ -98,7 +110,8 @@ bool Machine::get_index(Value object, Value key, Value* result) {
     }
     default:
       if (key.type == Type::String) {
-        return fail(fmt::format("cannot index {} (field '{}')", type_phrase(object.type), key.string()->view()));
+        return fail(fmt::format("cannot index {} (field '{}')", type_phrase(object.type),
+                                key.string()->view()));
       }
       return fail(fmt::format("cannot index {}", type_phrase(object.type)));
   }
@@ -127,7 +140,9 @@ bool Machine::update_index(Value object, Value key, UpdateOp op, Value operand) 
   refresh(table);
   Value* cell = table.find_value(key);
   Value result;
-  if (!updated(*this, op, cell != nullptr ? *cell : Value::nil(), cell == nullptr, operand, &result)) return false;
+  if (!updated(*this, op, cell != nullptr ? *cell : Value::nil(), cell == nullptr, operand,
+               &result))
+    return false;
   if (table.backing != nullptr) table.backing->on_set(table, key, result);
   if (cell != nullptr && table.backing == nullptr) {
     *cell = result;
@@ -147,7 +162,8 @@ bool Machine::update_variable(Value* slot, UpdateOp op, Value operand) {
 
 bool Machine::store_shared(Value slot, Value value) {
   if (!value.is_integer()) {
-    return fail(fmt::format("a variable that handlers in the kernel share holds integers, got {}", type_phrase(value.type)));
+    return fail(fmt::format("a variable that handlers in the kernel share holds integers, got {}",
+                            type_phrase(value.type)));
   }
   __atomic_store_n(slot.shared, value.integer, __ATOMIC_RELAXED);
   return true;
@@ -161,7 +177,8 @@ bool Machine::concat(const Value* values, size_t count, Value* result) {
     } else if (values[i].is_number()) {
       runtime::append_text(scratch_, values[i]);
     } else {
-      return fail(fmt::format("'..' joins strings and numbers, got {}", type_phrase(values[i].type)));
+      return fail(
+          fmt::format("'..' joins strings and numbers, got {}", type_phrase(values[i].type)));
     }
     if (scratch_.size() > limits::kMaxTextBytes) {
       return fail(fmt::format("a string of more than {} bytes", limits::kMaxTextBytes));
@@ -184,8 +201,8 @@ bool Machine::make_tuple(const Value* parts, size_t count, Value* result) {
 
 bool Machine::match(Value text, Value pattern, bool* result) {
   if (text.type != Type::String || pattern.type != Type::String) {
-    return fail(fmt::format("'~' matches a string with a glob, got {} and {}", type_phrase(text.type),
-                            type_phrase(pattern.type)));
+    return fail(fmt::format("'~' matches a string with a glob, got {} and {}",
+                            type_phrase(text.type), type_phrase(pattern.type)));
   }
   *result = glob_match(pattern.string()->view(), text.string()->view());
   return true;
@@ -204,12 +221,14 @@ bool Machine::event_var(BuiltinVar var, Value* result) {
     *result = Value::of(host_.now_ns(Clock::Monotonic));
     return true;
   }
-  return fail(fmt::format("'{}' has a value in handlers of events only", schema::builtin_var_name(var)));
+  return fail(
+      fmt::format("'{}' has a value in handlers of events only", schema::builtin_var_name(var)));
 }
 
 bool Machine::event_field(std::string_view name, bool or_word, Value word, Value* result) {
   EventContext* event = host_.event();
-  if (event == nullptr) return fail(fmt::format("there is no event here that has a field '{}'", name));
+  if (event == nullptr)
+    return fail(fmt::format("there is no event here that has a field '{}'", name));
   if (event->field(name, result)) return true;
   if (or_word) {
     *result = word;

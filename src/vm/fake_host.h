@@ -21,10 +21,18 @@ class FakeEvent : public EventContext {
 
   bool var(schema::BuiltinVar var, runtime::Value* out, std::string* error) override {
     switch (var) {
-      case schema::BuiltinVar::Pid: *out = runtime::Value::of(int64_t{42}); return true;
-      case schema::BuiltinVar::Probename: *out = heap_.string("sys_enter_read"); return true;
-      case schema::BuiltinVar::Argstr: *out = heap_.string("sys_read(fd: 3)"); return true;
-      default: *error = "this event has no 'retval'"; return false;
+      case schema::BuiltinVar::Pid:
+        *out = runtime::Value::of(int64_t{42});
+        return true;
+      case schema::BuiltinVar::Probename:
+        *out = heap_.string("sys_enter_read");
+        return true;
+      case schema::BuiltinVar::Argstr:
+        *out = heap_.string("sys_read(fd: 3)");
+        return true;
+      default:
+        *error = "this event has no 'retval'";
+        return false;
     }
   }
   bool field(std::string_view name, runtime::Value* out) override {
@@ -35,7 +43,8 @@ class FakeEvent : public EventContext {
   }
   runtime::Value user_string(int64_t address, int64_t limit_bytes) override {
     if (address != 4096) return runtime::Value::nil();
-    return heap_.string(std::string_view("/etc/passwd").substr(0, static_cast<size_t>(limit_bytes)));
+    return heap_.string(
+        std::string_view("/etc/passwd").substr(0, static_cast<size_t>(limit_bytes)));
   }
 
  private:
@@ -53,14 +62,19 @@ class FakeHost : public Host {
 
   void write(std::string_view text) override { writes.emplace_back(text); }
   EventContext* event() override { return current_event; }
-  std::string register_handler(bytecode::HandlerKind kind, std::string_view event_text, runtime::Value filter,
-                               runtime::Value handler, const bytecode::Place& place) override {
+  std::string register_handler(bytecode::HandlerKind kind, std::string_view event_text,
+                               runtime::Value filter, runtime::Value handler,
+                               const bytecode::Place& place) override {
     last_place = place;
     handlers.push_back({kind, std::string(event_text), filter, handler});
     return refusal;
   }
-  void request_exit(int64_t status, bool given) override { exit_status = given ? std::to_string(status) : "none"; }
-  int64_t now_ns(Clock clock) override { return clock == Clock::Realtime ? 1356922800123456789 : 77; }
+  void request_exit(int64_t status, bool given) override {
+    exit_status = given ? std::to_string(status) : "none";
+  }
+  int64_t now_ns(Clock clock) override {
+    return clock == Clock::Realtime ? 1356922800123456789 : 77;
+  }
   std::string local_time(std::string_view format, int64_t time_ns) override {
     return "local " + std::string(format) + " " + std::to_string(time_ns);
   }
@@ -94,7 +108,8 @@ class Assembler {
   }
 
   Assembler& abc(bytecode::Op op, int a, int b = 0, int c = 0) {
-    return add(bytecode::Insn::abc(op, static_cast<uint8_t>(a), static_cast<uint8_t>(b), static_cast<uint8_t>(c)));
+    return add(bytecode::Insn::abc(op, static_cast<uint8_t>(a), static_cast<uint8_t>(b),
+                                   static_cast<uint8_t>(c)));
   }
   Assembler& ad(bytecode::Op op, int a, int d) {
     return add(bytecode::Insn::ad(op, static_cast<uint8_t>(a), static_cast<uint16_t>(d)));
@@ -107,7 +122,9 @@ class Assembler {
   Assembler& builtin(int a, bytecode::Builtin builtin) {
     return ad(bytecode::Op::LoadBuiltin, a, static_cast<int>(builtin));
   }
-  Assembler& call(int a, int args, int results) { return abc(bytecode::Op::Call, a, args + 1, results + 1); }
+  Assembler& call(int a, int args, int results) {
+    return abc(bytecode::Op::Call, a, args + 1, results + 1);
+  }
   /// return R[a]..R[a+count-1]
   Assembler& ret(int a = 0, int count = 0) { return abc(bytecode::Op::Return, a, count + 1); }
 
@@ -147,7 +164,8 @@ class Program {
     error = vm->run_main();
     return error ? error->text : "";
   }
-  std::string call(runtime::Value function, const std::vector<runtime::Value>& args = {}, Budget budget = {}) {
+  std::string call(runtime::Value function, const std::vector<runtime::Value>& args = {},
+                   Budget budget = {}) {
     error = vm->call(function, args, budget, &result);
     return error ? error->text : "";
   }

@@ -1,5 +1,6 @@
-// What the VM asks of the world around it: where output goes, what the current event is, what `trace` means, and
-// everything that takes a system call. The session implements it; tests use a fake.
+// What the VM asks of the world around it: where output goes, what the current event is, what
+// `trace` means, and everything that takes a system call. The session implements it; tests use a
+// fake.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +19,11 @@ class EventContext {
   virtual ~EventContext() = default;
   /// False and `error` set when this event has no such variable ("retval").
   virtual bool var(schema::BuiltinVar var, runtime::Value* out, std::string* error) = 0;
-  /// Field by name; false when there is none. Answers sc_nr, sc_is_enter, sc_arg1…6 of system calls too.
+  /// Field by name; false when there is none. Answers sc_nr, sc_is_enter, sc_arg1…6 of system calls
+  /// too.
   virtual bool field(std::string_view name, runtime::Value* out) = 0;
-  /// user_string(address): a string captured with the event or read from the process; nil when unreadable.
+  /// user_string(address): a string captured with the event or read from the process; nil when
+  /// unreadable.
   virtual runtime::Value user_string(int64_t address, int64_t limit_bytes) = 0;
 };
 
@@ -36,8 +39,8 @@ class Host {
   virtual void write(std::string_view text) = 0;
   /// Null outside handlers of events (main chunk, ticks, trace_end).
   virtual EventContext* event() = 0;
-  /// `trace`, `tick-`, `profile-`, `trace_end` statements and kdebug.*, timer.*. `filter` is nil or a closure.
-  /// Returns "" or a run-time error text ("cannot register a handler inside a handler").
+  /// `trace`, `tick-`, `profile-`, `trace_end` statements and kdebug.*, timer.*. `filter` is nil or
+  /// a closure. Returns "" or a run-time error text ("cannot register a handler inside a handler").
   virtual std::string register_handler(bytecode::HandlerKind kind, std::string_view event_text,
                                        runtime::Value filter, runtime::Value handler,
                                        const bytecode::Place& place) = 0;

@@ -1,6 +1,7 @@
-// The dispatch loop: one label an opcode, computed jumps between them. Fast paths for integers, list items and
-// interned names stand here; whatever is rarer is a call into the other parts of the machine.
-// R is the frame's registers, K its constants; both are reloaded whenever the frame or the stack may have moved.
+// The dispatch loop: one label an opcode, computed jumps between them. Fast paths for integers,
+// list items and interned names stand here; whatever is rarer is a call into the other parts of the
+// machine. R is the frame's registers, K its constants; both are reloaded whenever the frame or the
+// stack may have moved.
 #include <cmath>
 
 #include <fmt/core.h>
@@ -26,22 +27,28 @@ namespace {
 
 constexpr int kListBatch = 50;  // SetList counts in these
 
-inline bool both_integers(Value a, Value b) { return a.type == Type::Integer && b.type == Type::Integer; }
+inline bool both_integers(const Value& a, const Value& b) {
+  return a.type == Type::Integer && b.type == Type::Integer;
+}
 
-inline bool same(Value a, Value b) {
+inline bool same(const Value& a, const Value& b) {
   if (a.type == b.type && a.integer == b.integer && a.type != Type::Float) return true;
   if (both_integers(a, b)) return false;
   return runtime::equal(a, b);
 }
 
-inline Table* plain_table(Value v) {
+inline Table* plain_table(const Value& v) {
   if (v.type != Type::Table) return nullptr;
   auto* table = static_cast<Table*>(v.object);
   return table->backing == nullptr ? table : nullptr;
 }
 
-inline Value load_variable(Value v) {
-  return v.type == Type::SharedCell ? Value::of(__atomic_load_n(v.shared, __ATOMIC_RELAXED)) : v;
+inline void load_variable(Value& to, const Value& from) {
+  if (from.type == Type::SharedCell) {
+    to = Value::of(__atomic_load_n(from.shared, __ATOMIC_RELAXED));
+  } else {
+    copy_value(to, from);
+  }
 }
 
 /// Rounds that a loop over integers makes beyond its first, computed without overflow.
@@ -54,13 +61,15 @@ uint64_t rounds_left(int64_t first, int64_t last, int64_t step) {
 
 }  // namespace
 
-/// loop[0..2] = first, last, step. Over integers, loop[1] becomes the count of rounds left, so that the loop ends
-/// at the edge of the number range too; with a float among them all three become floats.
+/// loop[0..2] = first, last, step. Over integers, loop[1] becomes the count of rounds left, so that
+/// the loop ends at the edge of the number range too; with a float among them all three become
+/// floats.
 bool Machine::for_prep(Value* loop, bool* empty) {
   static constexpr const char* kWhat[] = {"first value", "last value", "step"};
   for (int i = 0; i < 3; ++i) {
     if (!loop[i].is_number()) {
-      return fail(fmt::format("the {} of a for is {}, not a number", kWhat[i], runtime::type_phrase(loop[i].type)));
+      return fail(fmt::format("the {} of a for is {}, not a number", kWhat[i],
+                              runtime::type_phrase(loop[i].type)));
     }
   }
   if (runtime::to_double(loop[2]) == 0) return fail("the step of a for is 0");
@@ -75,7 +84,8 @@ bool Machine::for_prep(Value* loop, bool* empty) {
     }
   } else {
     for (int i = 0; i < 3; ++i) loop[i] = Value::of(runtime::to_double(loop[i]));
-    *empty = loop[2].number > 0 ? !(loop[0].number <= loop[1].number) : !(loop[0].number >= loop[1].number);
+    *empty = loop[2].number > 0 ? !(loop[0].number <= loop[1].number)
+                                : !(loop[0].number >= loop[1].number);
   }
   loop[3] = loop[0];
   return true;
@@ -91,9 +101,9 @@ bool Machine::for_step(Value* loop) {
 
 // Each opcode begins with OP(name) and ends with NEXT, a jump to another label, or FAIL.
 #define OP(name) op_##name:
-#define NEXT                                     \
-  do {                                           \
-    insn = *pc++;                                \
+#define NEXT                                       \
+  do {                                             \
+    insn = *pc++;                                  \
     goto* kLabels[static_cast<size_t>(insn.op())]; \
   } while (false)
 #define A (R[insn.a()])
@@ -104,19 +114,19 @@ bool Machine::for_step(Value* loop) {
 #define KD (K[insn.d()])
 // Before anything that may fail, call or collect.
 #define SAVE (frame->pc = pc)
-#define TRY(expression)        \
-  do {                         \
-    SAVE;                      \
+#define TRY(expression)             \
+  do {                              \
+    SAVE;                           \
     if (!(expression)) goto failed; \
   } while (false)
 #define SAFE_POINT(top)                                                       \
   do {                                                                        \
-    if (heap_.wants_collection()) collect(static_cast<size_t>((top) - stack_)); \
+    if (heap_.wants_collection()) collect(static_cast<size_t>((top)-stack_)); \
   } while (false)
 #define FRAME_END (R + frame->closure->function->register_count)
-#define TICK                                  \
-  do {                                        \
-    if (--ticks_ < 0) TRY(refill_ticks());    \
+#define TICK                               \
+  do {                                     \
+    if (--ticks_ < 0) TRY(refill_ticks()); \
   } while (false)
 #define JUMP(offset)                \
   do {                              \
@@ -125,33 +135,32 @@ bool Machine::for_step(Value* loop) {
     pc += jump_offset;              \
   } while (false)
 // The next instruction is a Jmp, taken when `condition` holds.
-#define BRANCH(condition)   \
-  do {                      \
-    if (condition) {        \
-      insn = *pc++;         \
-      JUMP(insn.j());       \
-    } else {                \
-      ++pc;                 \
-    }                       \
-    NEXT;                   \
+#define BRANCH(condition) \
+  do {                    \
+    if (condition) {      \
+      insn = *pc++;       \
+      JUMP(insn.j());     \
+    } else {              \
+      ++pc;               \
+    }                     \
+    NEXT;                 \
   } while (false)
-#define ARITH(name, right, fast)                                                        \
-  OP(name) {                                                                            \
-    Value left_value = B;                                                               \
-    Value right_value = (right);                                                        \
-    if (both_integers(left_value, right_value)) {                                       \
-      int64_t a = left_value.integer;                                                   \
-      int64_t b = right_value.integer;                                                  \
-      A = Value::of(static_cast<int64_t>(fast));                                        \
-      NEXT;                                                                             \
-    }                                                                                   \
-    arith_left = left_value;                                                            \
-    arith_right = right_value;                                                          \
-    goto slow_##name;                                                                   \
+#define ARITH(name, right, fast)                  \
+  OP(name) {                                      \
+    const Value& left_value = B;                  \
+    const Value& right_value = (right);           \
+    if (both_integers(left_value, right_value)) { \
+      int64_t a = left_value.integer;             \
+      int64_t b = right_value.integer;            \
+      A = Value::of(static_cast<int64_t>(fast));  \
+      NEXT;                                       \
+    }                                             \
+    arith_left = &left_value;                     \
+    arith_right = &right_value;                   \
+    goto slow_##name;                             \
   }
-#define SLOW(name, op)                                                                  \
-  slow_##name:                                                                          \
-  TRY(runtime::arith(ArithOp::op, arith_left, arith_right, &A, &error_text_));          \
+#define SLOW(name, op)                                                                         \
+  slow_##name : TRY(runtime::arith(ArithOp::op, *arith_left, *arith_right, &A, &error_text_)); \
   NEXT
 
 #if defined(__clang__)
@@ -169,8 +178,8 @@ bool Machine::run() {
   Value* R;
   const Value* K;
   Insn insn;
-  Value arith_left;
-  Value arith_right;
+  const Value* arith_left;
+  const Value* arith_right;
 
 enter:
   frame = &frames_[depth_ - 1];
@@ -192,7 +201,7 @@ enter:
     NEXT;
   }
   OP(LoadK) {
-    A = KD;
+    copy_value(A, KD);
     NEXT;
   }
   OP(LoadBuiltin) {
@@ -200,13 +209,13 @@ enter:
     NEXT;
   }
   OP(Move) {
-    A = B;
+    copy_value(A, B);
     NEXT;
   }
 
   // ---- variables
   OP(GetGlobal) {
-    A = load_variable(globals_[insn.d()]);
+    load_variable(A, globals_[insn.d()]);
     NEXT;
   }
   OP(SetGlobal) {
@@ -214,7 +223,7 @@ enter:
     if (global.type == Type::SharedCell) {
       TRY(store_shared(global, A));
     } else {
-      global = A;
+      copy_value(global, A);
     }
     NEXT;
   }
@@ -225,7 +234,7 @@ enter:
     NEXT;
   }
   OP(GetUpval) {
-    A = load_variable(*frame->closure->upvalues[insn.b()]->slot);
+    load_variable(A, *frame->closure->upvalues[insn.b()]->slot);
     NEXT;
   }
   OP(SetUpval) {
@@ -233,7 +242,7 @@ enter:
     if (slot->type == Type::SharedCell) {
       TRY(store_shared(*slot, A));
     } else {
-      *slot = A;
+      copy_value(*slot, A);
     }
     NEXT;
   }
@@ -248,7 +257,7 @@ enter:
   OP(GetIndex) {
     Table* table = plain_table(B);
     if (table != nullptr) {
-      Value key = C;
+      const Value& key = C;
       A = key.type == Type::Integer ? table->get_integer(key.integer) : table->get(key);
       NEXT;
     }
@@ -268,7 +277,7 @@ enter:
   }
   OP(SetIndex) {
     Table* table = plain_table(A);
-    Value key = B;
+    const Value& key = B;
     if (table != nullptr && key.type == Type::Integer) {
       if (!table->overwrite_list(key.integer, C)) table->set(key, C);
       NEXT;
@@ -282,7 +291,7 @@ enter:
   }
   OP(UpdateIndex) {
     Table* table = plain_table(A);
-    Value operand = R[insn.b() + 1];
+    const Value& operand = R[insn.b() + 1];
     if (table != nullptr && static_cast<bytecode::UpdateOp>(insn.c()) == bytecode::UpdateOp::Add) {
       Value* cell = table->find_value(B);
       if (cell != nullptr && both_integers(*cell, operand)) {
@@ -380,8 +389,8 @@ enter:
   OP(TestEq) { BRANCH(same(A, B) == (insn.c() != 0)); }
   OP(TestEqK) { BRANCH(same(A, KB) == (insn.c() != 0)); }
   OP(TestLt) {
-    Value left = A;
-    Value right = B;
+    const Value& left = A;
+    const Value& right = B;
     bool holds;
     if (both_integers(left, right)) {
       holds = left.integer < right.integer;
@@ -391,8 +400,8 @@ enter:
     BRANCH(holds == (insn.c() != 0));
   }
   OP(TestLe) {
-    Value left = A;
-    Value right = B;
+    const Value& left = A;
+    const Value& right = B;
     bool holds;
     if (both_integers(left, right)) {
       holds = left.integer <= right.integer;
@@ -418,8 +427,9 @@ enter:
     if (loop[0].type == Type::Integer) {
       if (loop[1].integer == 0) NEXT;
       --loop[1].integer;
-      loop[0].integer = runtime::wrap_add(loop[0].integer, loop[2].integer);
-      loop[3] = loop[0];
+      int64_t next = runtime::wrap_add(loop[0].integer, loop[2].integer);
+      loop[0].integer = next;
+      loop[3] = Value::of(next);
     } else if (!for_step(loop)) {
       NEXT;
     }
@@ -430,7 +440,8 @@ enter:
   OP(IterPrep) {
     TRY(iter_prep(static_cast<bytecode::IterKind>(insn.b()), frame->base + insn.a()));
     // Compare functions may have moved the stack and the frames.
-    SAFE_POINT(stack_ + frames_[depth_ - 1].base + frames_[depth_ - 1].closure->function->register_count);
+    SAFE_POINT(stack_ + frames_[depth_ - 1].base +
+               frames_[depth_ - 1].closure->function->register_count);
     goto enter;
   }
   OP(IterNext) {
@@ -468,7 +479,8 @@ enter:
     int wanted = insn.c() - 1;
     SAVE;
     if (callee->type == Type::Function) {
-      if (!push_frame(static_cast<Closure*>(callee->object), at + 1, arg_count, wanted, false)) goto failed;
+      if (!push_frame(static_cast<Closure*>(callee->object), at + 1, arg_count, wanted, false))
+        goto failed;
       goto enter;
     }
     if (callee->type != Type::Builtin) {
@@ -500,7 +512,7 @@ enter:
       auto* closure = static_cast<Closure*>(callee->object);
       R[-1] = *callee;
       size_t keep = std::min<size_t>(arg_count, closure->function->param_count);
-      for (size_t i = 0; i < keep; ++i) R[i] = callee[i + 1];
+      for (size_t i = 0; i < keep; ++i) copy_value(R[i], callee[i + 1]);
       Frame old = *frame;
       --depth_;
       if (!push_frame(closure, old.base, keep, old.wanted, old.entry)) {
@@ -528,11 +540,13 @@ enter:
     Value* into = R - 1;
     int wanted = frame->wanted;
     if (wanted < 0) {
-      for (size_t i = 0; i < count; ++i) into[i] = from[i];
+      for (size_t i = 0; i < count; ++i) copy_value(into[i], from[i]);
       open_top_ = frame->base - 1 + count;
     } else {
       auto wants = static_cast<size_t>(wanted);
-      for (size_t i = 0; i < wants; ++i) into[i] = i < count ? from[i] : Value::nil();
+      size_t given = count < wants ? count : wants;
+      for (size_t i = 0; i < given; ++i) copy_value(into[i], from[i]);
+      for (size_t i = given; i < wants; ++i) into[i] = Value::nil();
     }
     --depth_;
     if (frame->entry) return true;
@@ -557,7 +571,8 @@ enter:
   }
   OP(Register) {
     Value* three = &A;
-    TRY(register_handler(static_cast<bytecode::HandlerKind>(insn.b()), three[0], three[1], three[2]));
+    TRY(register_handler(static_cast<bytecode::HandlerKind>(insn.b()), three[0], three[1],
+                         three[2]));
     NEXT;
   }
   OP(AggAdd) {

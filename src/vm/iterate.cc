@@ -1,5 +1,6 @@
-// The generic for: `pairs` walks the table itself, `sort_pairs` and `sort_keys` walk keys that are sorted first.
-// Sorting is a merge sort of our own: a compare function of the script may fail, and may be no order at all.
+// The generic for: `pairs` walks the table itself, `sort_pairs` and `sort_keys` walk keys that are
+// sorted first. Sorting is a merge sort of our own: a compare function of the script may fail, and
+// may be no order at all.
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -26,7 +27,10 @@ class EntryOrder {
  public:
   /// The stack from `at` on is free for calls of `compare`.
   EntryOrder(Machine& machine, bytecode::IterKind kind, Value compare, size_t at)
-      : machine_(machine), by_value_(kind == bytecode::IterKind::SortPairs), compare_(compare), at_(at) {}
+      : machine_(machine),
+        by_value_(kind == bytecode::IterKind::SortPairs),
+        compare_(compare),
+        at_(at) {}
 
   bool before(const Entry& a, const Entry& b, bool* result) {
     if (!compare_.is_nil()) {
@@ -49,7 +53,8 @@ class EntryOrder {
     bool comparable = (a.second.is_number() && b.second.is_number()) ||
                       (a.second.type == Type::String && b.second.type == Type::String);
     if (!comparable) {
-      return machine_.fail(fmt::format("sort_pairs cannot order {} and {}", runtime::type_phrase(a.second.type),
+      return machine_.fail(fmt::format("sort_pairs cannot order {} and {}",
+                                       runtime::type_phrase(a.second.type),
                                        runtime::type_phrase(b.second.type)));
     }
     return runtime::less(a.second, b.second, result, &machine_.error_text());
@@ -73,7 +78,9 @@ bool merge_sort(std::vector<Entry>& entries, EntryOrder order) {
       size_t right = middle;
       for (size_t into = begin; into < end; ++into) {
         bool take_right = left == middle;
-        if (left < middle && right < end && !order.before(entries[right], entries[left], &take_right)) return false;
+        if (left < middle && right < end &&
+            !order.before(entries[right], entries[left], &take_right))
+          return false;
         other[into] = entries[take_right ? right++ : left++];
       }
     }
@@ -84,9 +91,12 @@ bool merge_sort(std::vector<Entry>& entries, EntryOrder order) {
 
 const char* iter_name(bytecode::IterKind kind) {
   switch (kind) {
-    case bytecode::IterKind::Pairs: return "pairs";
-    case bytecode::IterKind::SortPairs: return "sort_pairs";
-    case bytecode::IterKind::SortKeys: return "sort_keys";
+    case bytecode::IterKind::Pairs:
+      return "pairs";
+    case bytecode::IterKind::SortPairs:
+      return "sort_pairs";
+    case bytecode::IterKind::SortKeys:
+      return "sort_keys";
   }
   KTAP_UNREACHABLE();
 }
@@ -96,7 +106,8 @@ const char* iter_name(bytecode::IterKind kind) {
 /// stack_[at] is the table, the next one the compare function.
 bool Machine::iter_prep(bytecode::IterKind kind, size_t at) {
   if (stack_[at].type != Type::Table) {
-    return fail(fmt::format("{} takes a table, got {}", iter_name(kind), runtime::type_phrase(stack_[at].type)));
+    return fail(fmt::format("{} takes a table, got {}", iter_name(kind),
+                            runtime::type_phrase(stack_[at].type)));
   }
   runtime::Table* table = stack_[at].table();
   refresh(*table);
@@ -107,7 +118,8 @@ bool Machine::iter_prep(bytecode::IterKind kind, size_t at) {
   std::vector<Entry> entries = table->entries();
   const Frame& frame = frames_[depth_ - 1];
   size_t keep = frame.base + frame.closure->function->register_count;
-  // A compare function may remove entries and collect: everything that is being sorted stays on the stack.
+  // A compare function may remove entries and collect: everything that is being sorted stays on the
+  // stack.
   size_t free_at = keep + 2 * entries.size();
   Value compare = stack_[at + 1];
   if (!compare.is_nil()) {
@@ -133,7 +145,8 @@ bool Machine::iter_prep(bytecode::IterKind kind, size_t at) {
 bool Machine::iter_unpack(Value key, Value value, size_t count, Value* into) {
   size_t parts = key.type == Type::Tuple ? key.tuple()->size() : 1;
   if (parts != count - 1) {
-    return fail(fmt::format("a key of {} part{} for {} variables", parts, parts == 1 ? "" : "s", count - 1));
+    return fail(fmt::format("a key of {} part{} for {} variables", parts, parts == 1 ? "" : "s",
+                            count - 1));
   }
   for (size_t i = 0; i < parts; ++i) into[i] = (*key.tuple())[i];
   into[count - 1] = value;

@@ -19,7 +19,8 @@ using runtime::Value;
 
 namespace {
 
-constexpr size_t kMostReserved = 4096;  // table.new(n) makes room for so many at once; the rest grows
+constexpr size_t kMostReserved =
+    4096;  // table.new(n) makes room for so many at once; the rest grows
 
 std::string_view trimmed(std::string_view text) {
   constexpr const char* kBlanks = " \t\n\v\f\r";
@@ -32,7 +33,8 @@ std::string_view trimmed(std::string_view text) {
 bool parse_integer(std::string_view text, int base, int64_t* out) {
   bool negative = !text.empty() && text[0] == '-';
   if (negative || (!text.empty() && text[0] == '+')) text.remove_prefix(1);
-  if (base == 16 && text.size() > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) text.remove_prefix(2);
+  if (base == 16 && text.size() > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
+    text.remove_prefix(2);
   uint64_t number = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
   if (text.empty() || error != std::errc() || end != text.data() + text.size()) return false;
@@ -74,7 +76,8 @@ bool new_table(NativeCall& call, std::string_view name) {
   for (size_t i = 0; i < call.count; ++i) {
     if (!call.integer_arg(name, i, &sizes[i])) return false;
     if (sizes[i] < 0 || sizes[i] > UINT32_MAX) {
-      return call.machine.fail(fmt::format("argument {} of '{}' is to be 0 to {}, got {}", i + 1, name, UINT32_MAX, sizes[i]));
+      return call.machine.fail(fmt::format("argument {} of '{}' is to be 0 to {}, got {}", i + 1,
+                                           name, UINT32_MAX, sizes[i]));
     }
   }
   runtime::Table* table = call.machine.heap().table();
@@ -98,7 +101,8 @@ bool Tonumber(NativeCall& call) {
   if (call.count == 1) return call.give(parse_number(text));
   int64_t base = 0;
   if (!call.integer_arg("tonumber", 1, &base)) return false;
-  if (base < 2 || base > 36) return call.machine.fail(fmt::format("a base is 2 to 36, got {}", base));
+  if (base < 2 || base > 36)
+    return call.machine.fail(fmt::format("a base is 2 to 36, got {}", base));
   int64_t number = 0;
   bool ok = parse_integer(text, static_cast<int>(base), &number);
   return call.give(ok ? Value::of(number) : Value::nil());
@@ -110,15 +114,19 @@ bool Len(NativeCall& call) {
   Value value = call.arg(0);
   size_t length = 0;
   switch (value.type) {
-    case runtime::Type::String: length = value.string()->size(); break;
-    case runtime::Type::Tuple: length = value.tuple()->size(); break;
+    case runtime::Type::String:
+      length = value.string()->size();
+      break;
+    case runtime::Type::Tuple:
+      length = value.tuple()->size();
+      break;
     case runtime::Type::Table:
       Machine::refresh(*value.table());
       length = value.table()->size();
       break;
     default:
-      return call.machine.fail(
-          fmt::format("len takes a string, a table or a multi-key, got {}", runtime::type_phrase(value.type)));
+      return call.machine.fail(fmt::format("len takes a string, a table or a multi-key, got {}",
+                                           runtime::type_phrase(value.type)));
   }
   return call.give(Value::of(static_cast<int64_t>(length)));
 }
@@ -136,14 +144,16 @@ bool Delete(NativeCall& call) {
 
 bool Error(NativeCall& call) {
   Value message;
-  return call.machine.printable(call.arg(0), &message) && call.machine.fail(runtime::to_text(message));
+  return call.machine.printable(call.arg(0), &message) &&
+         call.machine.fail(runtime::to_text(message));
 }
 
 bool Assert(NativeCall& call) {
   if (call.arg(0).truthy()) return call.give(call.arg(0));
   if (call.count < 2) return call.machine.fail("assertion failed");
   Value message;
-  return call.machine.printable(call.arg(1), &message) && call.machine.fail(runtime::to_text(message));
+  return call.machine.printable(call.arg(1), &message) &&
+         call.machine.fail(runtime::to_text(message));
 }
 
 bool Exit(NativeCall& call) {
@@ -156,7 +166,8 @@ bool Exit(NativeCall& call) {
 bool Count(NativeCall& call) {
   if (call.count == 2) return add_to_cell(call, Value::of(int64_t{1}));
   if (call.arg(0).is_nil()) return call.give(Value::of(int64_t{0}));
-  return call.machine.fail(fmt::format("count takes an aggregate, got {}", runtime::type_phrase(call.arg(0).type)));
+  return call.machine.fail(
+      fmt::format("count takes an aggregate, got {}", runtime::type_phrase(call.arg(0).type)));
 }
 
 bool InplaceInc(NativeCall& call) { return add_to_cell(call, Value::of(int64_t{1})); }
@@ -174,8 +185,8 @@ bool UserString(NativeCall& call) {
   if (!call.integer_arg("user_string", 0, &address)) return false;
   if (call.count == 2 && !call.integer_arg("user_string", 1, &limit)) return false;
   if (limit < 1 || limit > limits::kMaxStringBytes) {
-    return call.machine.fail(
-        fmt::format("argument 2 of 'user_string' is to be 1 to {}, got {}", limits::kMaxStringBytes, limit));
+    return call.machine.fail(fmt::format("argument 2 of 'user_string' is to be 1 to {}, got {}",
+                                         limits::kMaxStringBytes, limit));
   }
   EventContext* event = call.machine.host().event();
   if (event == nullptr) return call.machine.fail("'user_string' works in handlers of events only");

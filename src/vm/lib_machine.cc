@@ -1,4 +1,5 @@
-// Library: the machine and its names: CPUs, kernel, system calls, errors, signals; and the ansi library.
+// Library: the machine and its names: CPUs, kernel, system calls, errors, signals; and the ansi
+// library.
 #include <cstdint>
 #include <iterator>
 #include <string>
@@ -44,7 +45,8 @@ const char* find_name(const NumberName (&names)[N], int64_t number) {
 
 std::string signal_name(int64_t number) {
   if (number == kFirstRealTime) return "SIGRTMIN";
-  if (number > kFirstRealTime && number < kLastSignal) return fmt::format("SIGRTMIN+{}", number - kFirstRealTime);
+  if (number > kFirstRealTime && number < kLastSignal)
+    return fmt::format("SIGRTMIN+{}", number - kFirstRealTime);
   if (number == kLastSignal) return "SIGRTMAX";
   return find_name(kSignals, number);
 }

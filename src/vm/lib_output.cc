@@ -1,4 +1,5 @@
-// Library: print, printf, format, print_hist, tostring, stringof. Each output call is one write of its whole text.
+// Library: print, printf, format, print_hist, tostring, stringof. Each output call is one write of
+// its whole text.
 #include <algorithm>
 #include <cstdint>
 
@@ -62,7 +63,8 @@ bool Machine::print_text(const Value* args, size_t count, std::string& out) {
 
 bool Machine::printf_text(const Value* args, size_t count, std::string& out) {
   if (count == 0 || args[0].type != Type::String) {
-    return fail(fmt::format("a format is a string, got {}", count == 0 ? "nothing" : runtime::type_phrase(args[0].type)));
+    return fail(fmt::format("a format is a string, got {}",
+                            count == 0 ? "nothing" : runtime::type_phrase(args[0].type)));
   }
   std::string key(args[0].string()->view());
   auto at = formats_.find(key);
@@ -88,12 +90,14 @@ bool Machine::printf_text(const Value* args, size_t count, std::string& out) {
 
 bool Machine::hist_text(const Value* args, size_t count, std::string& out) {
   if (count == 0 || args[0].type != Type::Table) {
-    return fail(fmt::format("print_hist takes a table, got {}", count == 0 ? "nothing" : runtime::type_phrase(args[0].type)));
+    return fail(fmt::format("print_hist takes a table, got {}",
+                            count == 0 ? "nothing" : runtime::type_phrase(args[0].type)));
   }
   int64_t rows = output::kDefaultHistogramRows;
   if (count > 1) {
     if (!args[1].is_integer()) {
-      return fail(fmt::format("print_hist takes an integer as the number of rows, got {}", runtime::type_phrase(args[1].type)));
+      return fail(fmt::format("print_hist takes an integer as the number of rows, got {}",
+                              runtime::type_phrase(args[1].type)));
     }
     rows = args[1].integer;
   }

@@ -18,13 +18,14 @@ bool give_time(NativeCall& call, int64_t unit_ns) {
   return call.give(Value::of(call.machine.host().now_ns(Clock::Realtime) / unit_ns));
 }
 
-/// Days since 1970-01-01 as a date of the Gregorian calendar (Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms": years that begin in March put the leap day last).
+/// Days since 1970-01-01 as a date of the Gregorian calendar (Hinnant, "chrono-Compatible Low-Level
+/// Date Algorithms": years that begin in March put the leap day last).
 void civil_from_days(int64_t days, std::tm* tm) {
   days += 719468;
   int64_t era = (days >= 0 ? days : days - 146096) / 146097;
   int64_t day_of_era = days - era * 146097;
-  int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+  int64_t year_of_era =
+      (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
   int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   int64_t shifted_month = (5 * day_of_year + 2) / 153;
   int64_t month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
@@ -70,7 +71,8 @@ std::string format_utc(std::string_view format, int64_t seconds) {
   std::tm tm = utc_time(seconds);
   std::string out(64 + prepared.size(), '\0');
   size_t length = 0;
-  while ((length = std::strftime(out.data(), out.size(), prepared.c_str(), &tm)) == 0) out.resize(out.size() * 2);
+  while ((length = std::strftime(out.data(), out.size(), prepared.c_str(), &tm)) == 0)
+    out.resize(out.size() * 2);
   out.resize(length - 1);
   return out;
 }
@@ -87,8 +89,10 @@ bool GettimeofdayS(NativeCall& call) { return give_time(call, kNsPerSecond); }
 bool Strftime(NativeCall& call) {
   std::string_view format;
   int64_t time_ns = 0;
-  if (!call.string_arg("strftime", 0, &format) || !call.integer_arg("strftime", 1, &time_ns)) return false;
-  if (format.empty() || format[0] != '!') return call.give(call.machine.host().local_time(format, time_ns));
+  if (!call.string_arg("strftime", 0, &format) || !call.integer_arg("strftime", 1, &time_ns))
+    return false;
+  if (format.empty() || format[0] != '!')
+    return call.give(call.machine.host().local_time(format, time_ns));
   int64_t seconds = time_ns / kNsPerSecond - (time_ns % kNsPerSecond < 0 ? 1 : 0);
   return call.give(format_utc(format.substr(1), seconds));
 }

@@ -1,5 +1,5 @@
-// Library: kdebug and timer, the seeds' spellings of `trace`, `tick-`, `profile-` and `trace_end`. Their event
-// texts are put into today's form here; the host takes them from there.
+// Library: kdebug and timer, the seeds' spellings of `trace`, `tick-`, `profile-` and `trace_end`.
+// Their event texts are put into today's form here; the host takes them from there.
 #include <string>
 #include <string_view>
 
@@ -11,10 +11,13 @@ namespace {
 using bytecode::HandlerKind;
 using runtime::Value;
 
-bool starts_with(std::string_view text, std::string_view head) { return text.substr(0, head.size()) == head; }
+bool starts_with(std::string_view text, std::string_view head) {
+  return text.substr(0, head.size()) == head;
+}
 
-/// "tp:syscalls" → "syscalls:*", "tp:sched:sched_switch" → "sched:sched_switch", "kprobe:f!" → "probe:f%return";
-/// what is in today's form stays. A filter or fetch arguments behind the name stay too.
+/// "tp:syscalls" → "syscalls:*", "tp:sched:sched_switch" → "sched:sched_switch", "kprobe:f!" →
+/// "probe:f%return"; what is in today's form stays. A filter or fetch arguments behind the name
+/// stay too.
 std::string event_text(std::string_view text) {
   size_t name_end = text.find_first_of(" \t\n");
   std::string_view name = text.substr(0, name_end);
@@ -49,7 +52,8 @@ namespace lib {
 
 bool KdebugProbe(NativeCall& call) {
   std::string_view text;
-  return call.string_arg("kdebug.probe", 0, &text) && add(call, HandlerKind::Event, event_text(text), call.arg(1));
+  return call.string_arg("kdebug.probe", 0, &text) &&
+         add(call, HandlerKind::Event, event_text(text), call.arg(1));
 }
 
 bool KdebugProbeEnd(NativeCall& call) { return add(call, HandlerKind::End, "", call.arg(0)); }
@@ -63,11 +67,16 @@ bool KdebugKprobe(NativeCall& call) {
 bool KdebugTracepoint(NativeCall& call) {
   std::string_view name;
   if (!call.string_arg("kdebug.tracepoint", 0, &name)) return false;
-  return add(call, HandlerKind::Event, starts_with(name, "tp:") ? event_text(name) : std::string(name), call.arg(1));
+  return add(call, HandlerKind::Event,
+             starts_with(name, "tp:") ? event_text(name) : std::string(name), call.arg(1));
 }
 
-bool TimerTick(NativeCall& call) { return add_timer(call, HandlerKind::Tick, "timer.tick", "tick-"); }
-bool TimerProfile(NativeCall& call) { return add_timer(call, HandlerKind::Profile, "timer.profile", "profile-"); }
+bool TimerTick(NativeCall& call) {
+  return add_timer(call, HandlerKind::Tick, "timer.tick", "tick-");
+}
+bool TimerProfile(NativeCall& call) {
+  return add_timer(call, HandlerKind::Profile, "timer.profile", "profile-");
+}
 
 }  // namespace lib
 }  // namespace ktap::vm

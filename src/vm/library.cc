@@ -16,22 +16,25 @@ constexpr NativeFunction kFunctions[] = {
 
 }  // namespace
 
-NativeFunction builtin_function(bytecode::Builtin builtin) { return kFunctions[static_cast<size_t>(builtin)]; }
+NativeFunction builtin_function(bytecode::Builtin builtin) {
+  return kFunctions[static_cast<size_t>(builtin)];
+}
 
 std::string argument_count_error(const bytecode::BuiltinInfo& info, size_t got) {
   std::string name = info.library.empty() || info.library == "%"
                          ? std::string(info.name)
                          : fmt::format("{}.{}", info.library, info.name);
-  std::string takes = info.max_args < 0                ? fmt::format("at least {}", info.min_args)
-                      : info.min_args == info.max_args ? fmt::format("{}", info.min_args)
-                                                       : fmt::format("{} to {}", info.min_args, info.max_args);
+  std::string takes = info.max_args < 0 ? fmt::format("at least {}", info.min_args)
+                      : info.min_args == info.max_args
+                          ? fmt::format("{}", info.min_args)
+                          : fmt::format("{} to {}", info.min_args, info.max_args);
   bool one = takes == "1" || takes == "at least 1";
   return fmt::format("'{}' takes {} argument{}, got {}", name, takes, one ? "" : "s", got);
 }
 
 bool NativeCall::wrong(std::string_view function, size_t i, std::string_view takes) {
-  return machine.fail(
-      fmt::format("argument {} of '{}' is to be {}, got {}", i + 1, function, takes, runtime::type_phrase(arg(i).type)));
+  return machine.fail(fmt::format("argument {} of '{}' is to be {}, got {}", i + 1, function, takes,
+                                  runtime::type_phrase(arg(i).type)));
 }
 
 bool NativeCall::integer_arg(std::string_view function, size_t i, int64_t* out) {

@@ -1,4 +1,5 @@
-// The library: one C++ function for each row of builtins.def, in the lib_*.cc files. Private to this folder.
+// The library: one C++ function for each row of builtins.def, in the lib_*.cc files. Private to
+// this folder.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +13,8 @@
 
 namespace ktap::vm {
 
-/// One call of a built-in: arguments in, at most one result out. The number of arguments was checked against
-/// builtins.def. Nothing is collected before the call has ended.
+/// One call of a built-in: arguments in, at most one result out. The number of arguments was
+/// checked against builtins.def. Nothing is collected before the call has ended.
 struct NativeCall {
   Machine& machine;
   const runtime::Value* args;
@@ -52,7 +53,8 @@ std::string argument_count_error(const bytecode::BuiltinInfo& info, size_t got);
 
 /// Named as in builtins.def.
 namespace lib {
-#define KTAP_BUILTIN(enumerator, library, name, min_args, max_args) bool enumerator(NativeCall& call);
+#define KTAP_BUILTIN(enumerator, library, name, min_args, max_args) \
+  bool enumerator(NativeCall& call);
 #include "bytecode/builtins.def"
 #undef KTAP_BUILTIN
 }  // namespace lib

@@ -36,9 +36,11 @@ class LibraryTest : public ::testing::Test {
 
 TEST_F(LibraryTest, ArgumentCounts) {
   EXPECT_EQ(call(Builtin::Tostring), "error: 'tostring' takes 1 argument, got 0");
-  EXPECT_EQ(call(Builtin::Tonumber, {i(1), i(2), i(3)}), "error: 'tonumber' takes 1 to 2 arguments, got 3");
+  EXPECT_EQ(call(Builtin::Tonumber, {i(1), i(2), i(3)}),
+            "error: 'tonumber' takes 1 to 2 arguments, got 3");
   EXPECT_EQ(call(Builtin::Printf), "error: 'printf' takes at least 1 argument, got 0");
-  EXPECT_EQ(call(Builtin::AnsiSetColor3, {i(1)}), "error: 'ansi.set_color3' takes 3 arguments, got 1");
+  EXPECT_EQ(call(Builtin::AnsiSetColor3, {i(1)}),
+            "error: 'ansi.set_color3' takes 3 arguments, got 1");
 }
 
 TEST_F(LibraryTest, Output) {
@@ -47,7 +49,8 @@ TEST_F(LibraryTest, Output) {
   call(Builtin::Printf, {s("%s-%d"), s("x"), i(2)});
   EXPECT_EQ(run_.host.writes, (std::vector<std::string>{"\n", "1\ta\n", "x-2"}));
   EXPECT_EQ(call(Builtin::Format, {s("%03d"), i(7)}), "007");
-  EXPECT_EQ(call(Builtin::Printf, {s("%d"), s("x")}), "error: '%d' takes an integer, argument 1 is a string");
+  EXPECT_EQ(call(Builtin::Printf, {s("%d"), s("x")}),
+            "error: '%d' takes an integer, argument 1 is a string");
   EXPECT_EQ(call(Builtin::Printf, {i(1)}), "error: a format is a string, got an integer");
   EXPECT_EQ(run_.host.writes.size(), 3u);
 }
@@ -78,7 +81,8 @@ TEST_F(LibraryTest, Conversions) {
   EXPECT_EQ(call(Builtin::Tonumber, {s("9223372036854775807")}), "9223372036854775807");
   EXPECT_EQ(call(Builtin::Tonumber, {s("-9223372036854775808")}), "-9223372036854775808");
   EXPECT_EQ(call(Builtin::Tonumber, {s("9223372036854775808")}), "9.2233720368548e+18");
-  for (const char* text : {"", "-", "abc", "1x", "0x", "nan", "inf", "1 2", "--1", "1e", ".", "0x1.8"}) {
+  for (const char* text :
+       {"", "-", "abc", "1x", "0x", "nan", "inf", "1 2", "--1", "1e", ".", "0x1.8"}) {
     EXPECT_EQ(call(Builtin::Tonumber, {s(text)}), "nil") << text;
   }
   EXPECT_EQ(call(Builtin::Tonumber, {Value::of(true)}), "nil");
@@ -86,7 +90,8 @@ TEST_F(LibraryTest, Conversions) {
   EXPECT_EQ(call(Builtin::Tonumber, {s("zz"), i(36)}), "1295");
   EXPECT_EQ(call(Builtin::Tonumber, {s("12"), i(2)}), "nil");
   EXPECT_EQ(call(Builtin::Tonumber, {s("1"), i(37)}), "error: a base is 2 to 36, got 37");
-  EXPECT_EQ(call(Builtin::Tonumber, {i(1), i(10)}), "error: argument 1 of 'tonumber' is to be a string, got an integer");
+  EXPECT_EQ(call(Builtin::Tonumber, {i(1), i(10)}),
+            "error: argument 1 of 'tonumber' is to be a string, got an integer");
 }
 
 TEST_F(LibraryTest, Len) {
@@ -96,7 +101,8 @@ TEST_F(LibraryTest, Len) {
   EXPECT_EQ(call(Builtin::Len, {t}), "1");
   Value parts[] = {i(1), i(2), i(3)};
   EXPECT_EQ(call(Builtin::Len, {run_.vm->heap().tuple(parts, 3)}), "3");
-  EXPECT_EQ(call(Builtin::Len, {i(1)}), "error: len takes a string, a table or a multi-key, got an integer");
+  EXPECT_EQ(call(Builtin::Len, {i(1)}),
+            "error: len takes a string, a table or a multi-key, got an integer");
 }
 
 TEST_F(LibraryTest, Delete) {
@@ -113,7 +119,8 @@ TEST_F(LibraryTest, Delete) {
   EXPECT_EQ(call(Builtin::Delete, {t, Value::nil()}), "nil");
   call(Builtin::Delete, {t});
   EXPECT_EQ(runtime::to_text(t), "{}");
-  EXPECT_EQ(call(Builtin::Delete, {Value::nil()}), "error: argument 1 of 'delete' is to be a table, got nil");
+  EXPECT_EQ(call(Builtin::Delete, {Value::nil()}),
+            "error: argument 1 of 'delete' is to be a table, got nil");
 }
 
 TEST_F(LibraryTest, SeedsSpellingsOfCounting) {
@@ -134,7 +141,8 @@ TEST_F(LibraryTest, NewTables) {
   EXPECT_EQ(run_.result.table()->capacity_hint, 500u);
   EXPECT_EQ(call(Builtin::Ptable), "{}");
   EXPECT_EQ(run_.result.table()->capacity_hint, 0u);
-  EXPECT_EQ(call(Builtin::TableNew, {i(-1)}), "error: argument 1 of 'table.new' is to be 0 to 4294967295, got -1");
+  EXPECT_EQ(call(Builtin::TableNew, {i(-1)}),
+            "error: argument 1 of 'table.new' is to be 0 to 4294967295, got -1");
   EXPECT_EQ(call(Builtin::TableNew, {i(4294967295), i(4294967295)}), "{}");
 }
 
@@ -146,7 +154,8 @@ TEST_F(LibraryTest, Errors) {
 }
 
 TEST_F(LibraryTest, Exit) {
-  EXPECT_EQ(call(Builtin::Exit, {s("x")}), "error: argument 1 of 'exit' is to be an integer, got a string");
+  EXPECT_EQ(call(Builtin::Exit, {s("x")}),
+            "error: argument 1 of 'exit' is to be an integer, got a string");
   EXPECT_EQ(run_.host.exit_status, "not called");
   EXPECT_EQ(call(Builtin::Exit), "nil");
   EXPECT_EQ(run_.host.exit_status, "none");
@@ -156,13 +165,15 @@ TEST_F(LibraryTest, Exit) {
 }
 
 TEST_F(LibraryTest, UserString) {
-  EXPECT_EQ(call(Builtin::UserString, {i(4096)}), "error: 'user_string' works in handlers of events only");
+  EXPECT_EQ(call(Builtin::UserString, {i(4096)}),
+            "error: 'user_string' works in handlers of events only");
   testing::FakeEvent event(run_.vm->heap());
   run_.host.current_event = &event;
   EXPECT_EQ(call(Builtin::UserString, {i(4096)}), "/etc/passwd");
   EXPECT_EQ(call(Builtin::UserString, {i(4096), i(4)}), "/etc");
   EXPECT_EQ(call(Builtin::UserString, {i(1)}), "nil");
-  EXPECT_EQ(call(Builtin::UserString, {i(4096), i(0)}), "error: argument 2 of 'user_string' is to be 1 to 4096, got 0");
+  EXPECT_EQ(call(Builtin::UserString, {i(4096), i(0)}),
+            "error: argument 2 of 'user_string' is to be 1 to 4096, got 0");
   EXPECT_EQ(call(Builtin::EventTostring), "sys_read(fd: 3)\n");
   EXPECT_EQ(call(Builtin::Stringof, {Value::event()}), "sys_read(fd: 3)");
   EXPECT_EQ(call(Builtin::Format, {s("[%s]"), Value::event()}), "[sys_read(fd: 3)]");
@@ -251,8 +262,10 @@ TEST_F(LibraryTest, SeedsSpellingsOfTracing) {
     EXPECT_EQ(run_.host.handlers[n].kind, expected[n].first) << n;
     EXPECT_EQ(run_.host.handlers[n].text, expected[n].second) << n;
   }
-  EXPECT_EQ(call(Builtin::KdebugProbe, {s("tp:x"), i(1)}), "error: a handler is a function, got an integer");
-  EXPECT_EQ(call(Builtin::TimerTick, {i(1), f}), "error: argument 1 of 'timer.tick' is to be a string, got an integer");
+  EXPECT_EQ(call(Builtin::KdebugProbe, {s("tp:x"), i(1)}),
+            "error: a handler is a function, got an integer");
+  EXPECT_EQ(call(Builtin::TimerTick, {i(1), f}),
+            "error: argument 1 of 'timer.tick' is to be a string, got an integer");
 }
 
 }  // namespace

@@ -66,7 +66,8 @@ const Proto& Machine::prepare(const Function& function) {
   return proto;
 }
 
-// ---- runs ------------------------------------------------------------------------------------------------
+// ---- runs
+// ------------------------------------------------------------------------------------------------
 
 void Machine::begin(const Budget& budget) {
   KTAP_CHECK(depth_ == 0);
@@ -85,8 +86,8 @@ std::optional<RuntimeError> Machine::run_main() {
   return finish(call_nested(main, nullptr, 0, 0, nullptr));
 }
 
-std::optional<RuntimeError> Machine::call(Value function, const Value* args, size_t count, const Budget& budget,
-                                          Value* result) {
+std::optional<RuntimeError> Machine::call(Value function, const Value* args, size_t count,
+                                          const Budget& budget, Value* result) {
   begin(budget);
   return finish(call_nested(function, args, count, 0, result));
 }
@@ -98,9 +99,11 @@ std::optional<RuntimeError> Machine::finish(bool ok) {
   return std::exchange(error_, {});
 }
 
-bool Machine::call_nested(Value function, const Value* args, size_t count, size_t at, Value* result) {
+bool Machine::call_nested(Value function, const Value* args, size_t count, size_t at,
+                          Value* result) {
   if (result != nullptr) *result = Value::nil();
-  if (nested_runs_ >= limits::kMaxNestedRuns) return fail("compare functions are nested too deeply");
+  if (nested_runs_ >= limits::kMaxNestedRuns)
+    return fail("compare functions are nested too deeply");
   if (!reserve_stack(at + 1 + count + 8)) return false;
   stack_[at] = function;
   std::copy(args, args + count, stack_ + at + 1);
@@ -138,7 +141,8 @@ bool Machine::push_frame(Closure* closure, size_t base, size_t arg_count, int wa
   return true;
 }
 
-bool Machine::call_builtin(Value builtin, const Value* args, size_t count, Value* result, bool* has_result) {
+bool Machine::call_builtin(Value builtin, const Value* args, size_t count, Value* result,
+                           bool* has_result) {
   const auto number = static_cast<bytecode::Builtin>(builtin.builtin);
   const bytecode::BuiltinInfo& info = bytecode::builtin_info(number);
   auto given = static_cast<int64_t>(count);
@@ -164,7 +168,8 @@ bool Machine::reserve_stack(size_t size) {
   return true;
 }
 
-// ---- closures --------------------------------------------------------------------------------------------
+// ---- closures
+// --------------------------------------------------------------------------------------------
 
 Value Machine::make_closure(const Proto& proto) {
   Closure* closure = heap_.closure();
@@ -205,7 +210,8 @@ void Machine::close_cells(const Value* from) {
   }
 }
 
-// ---- budget ----------------------------------------------------------------------------------------------
+// ---- budget
+// ----------------------------------------------------------------------------------------------
 
 bool Machine::refill_ticks() {
   if (interrupt_.load(std::memory_order_relaxed)) {
@@ -224,7 +230,8 @@ bool Machine::refill_ticks() {
   return true;
 }
 
-// ---- collection ------------------------------------------------------------------------------------------
+// ---- collection
+// ------------------------------------------------------------------------------------------
 
 void Machine::mark_roots() {
   for (const auto& proto : protos_) {
@@ -237,15 +244,16 @@ void Machine::mark_roots() {
   for (const auto& roots : host_roots_) roots(heap_);
 }
 
-/// A safe point: everything alive is on the stack below `live_top` or among the other roots. Slots above are
-/// cleared, so that none ever holds a dead object.
+/// A safe point: everything alive is on the stack below `live_top` or among the other roots. Slots
+/// above are cleared, so that none ever holds a dead object.
 void Machine::collect(size_t live_top) {
   live_top_ = live_top;
   std::fill(stack_ + live_top, stack_ + stack_size_, Value::nil());
   heap_.collect();
 }
 
-// ---- errors ----------------------------------------------------------------------------------------------
+// ---- errors
+// ----------------------------------------------------------------------------------------------
 
 bool Machine::fail(std::string text) {
   error_text_ = std::move(text);
@@ -286,7 +294,8 @@ void Machine::request_exit(int64_t status, bool given) {
   exited_ = true;
 }
 
-bool Machine::register_handler(bytecode::HandlerKind kind, Value text, Value filter, Value handler) {
+bool Machine::register_handler(bytecode::HandlerKind kind, Value text, Value filter,
+                               Value handler) {
   if (text.type != Type::String) {
     return fail(fmt::format("an event text is a string, got {}", runtime::type_phrase(text.type)));
   }

@@ -1,6 +1,6 @@
-// The state of the interpreter, shared by its parts: interpreter.cc (dispatch), machine.cc (frames, upvalues,
-// errors, roots), access.cc (what indexing, updating and concatenating mean), iterate.cc (generic for), lib_*.cc
-// (the library). Private to this folder.
+// The state of the interpreter, shared by its parts: interpreter.cc (dispatch), machine.cc (frames,
+// upvalues, errors, roots), access.cc (what indexing, updating and concatenating mean), iterate.cc
+// (generic for), lib_*.cc (the library). Private to this folder.
 #pragma once
 
 #include <atomic>
@@ -46,9 +46,10 @@ class Machine {
 
   // ---- runs (machine.cc)
   std::optional<RuntimeError> run_main();
-  std::optional<RuntimeError> call(runtime::Value function, const runtime::Value* args, size_t count,
-                                   const Budget& budget, runtime::Value* result);
-  /// Calls from within a run (compare functions): the stack from `at` on is free. False: failed, unwind.
+  std::optional<RuntimeError> call(runtime::Value function, const runtime::Value* args,
+                                   size_t count, const Budget& budget, runtime::Value* result);
+  /// Calls from within a run (compare functions): the stack from `at` on is free. False: failed,
+  /// unwind.
   bool call_nested(runtime::Value function, const runtime::Value* args, size_t count, size_t at,
                    runtime::Value* result);
   runtime::Value make_closure(const Proto& proto);
@@ -62,14 +63,16 @@ class Machine {
   // ---- meaning of operations (access.cc); false: error_text_ is set
   bool get_index(runtime::Value object, runtime::Value key, runtime::Value* result);
   bool set_index(runtime::Value object, runtime::Value key, runtime::Value value);
-  bool update_index(runtime::Value object, runtime::Value key, bytecode::UpdateOp op, runtime::Value operand);
+  bool update_index(runtime::Value object, runtime::Value key, bytecode::UpdateOp op,
+                    runtime::Value operand);
   bool update_variable(runtime::Value* slot, bytecode::UpdateOp op, runtime::Value operand);
   bool store_shared(runtime::Value slot, runtime::Value value);
   bool concat(const runtime::Value* values, size_t count, runtime::Value* result);
   bool make_tuple(const runtime::Value* parts, size_t count, runtime::Value* result);
   bool match(runtime::Value text, runtime::Value pattern, bool* result);
   bool event_var(schema::BuiltinVar var, runtime::Value* result);
-  bool event_field(std::string_view name, bool or_word, runtime::Value word, runtime::Value* result);
+  bool event_field(std::string_view name, bool or_word, runtime::Value word,
+                   runtime::Value* result);
   bool clear_table(runtime::Table& table);
   /// Brings a table that has entries in the kernel up to date.
   static void refresh(runtime::Table& table) {
@@ -98,7 +101,9 @@ class Machine {
   std::vector<runtime::Value>& globals() { return globals_; }
   bool exited() const { return exited_; }
   void interrupt() { interrupt_.store(true, std::memory_order_relaxed); }
-  void add_roots(std::function<void(runtime::Heap&)> roots) { host_roots_.push_back(std::move(roots)); }
+  void add_roots(std::function<void(runtime::Heap&)> roots) {
+    host_roots_.push_back(std::move(roots));
+  }
 
  private:
   // ---- interpreter.cc
@@ -108,12 +113,13 @@ class Machine {
 
   // ---- machine.cc
   bool push_frame(runtime::Closure* closure, size_t base, size_t arg_count, int wanted, bool entry);
-  bool call_builtin(runtime::Value builtin, const runtime::Value* args, size_t count, runtime::Value* result,
-                    bool* has_result);
+  bool call_builtin(runtime::Value builtin, const runtime::Value* args, size_t count,
+                    runtime::Value* result, bool* has_result);
   bool reserve_stack(size_t size);
   runtime::Cell* find_cell(runtime::Value* slot);
   void close_cells(const runtime::Value* from);
-  runtime::Value new_closure(const runtime::Closure& parent, const Proto& proto, runtime::Value* registers);
+  runtime::Value new_closure(const runtime::Closure& parent, const Proto& proto,
+                             runtime::Value* registers);
   /// Unwinds the frames of the present run() after a failure.
   void unwind();
   void note_failure();
@@ -139,11 +145,11 @@ class Machine {
   size_t open_top_ = 0;  // end of an open list of results or arguments
   size_t live_top_ = 0;  // roots end here; above it slots are stale
   std::vector<Frame> frames_;
-  size_t depth_ = 0;     // active frames
+  size_t depth_ = 0;  // active frames
   size_t depth_limit_ = 0;
   std::vector<runtime::Cell*> open_cells_;  // by slot, ascending
 
-  int64_t ticks_ = 0;           // loop iterations until refill_ticks()
+  int64_t ticks_ = 0;            // loop iterations until refill_ticks()
   int64_t iterations_left_ = 0;  // beyond ticks_; -1: no bound
   int64_t iterations_allowed_ = 0;
   int nested_runs_ = 0;

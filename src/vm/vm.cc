@@ -14,8 +14,9 @@ Vm::~Vm() = default;
 
 std::optional<RuntimeError> Vm::run_main() { return machine_->run_main(); }
 
-std::optional<RuntimeError> Vm::call(runtime::Value function, const std::vector<runtime::Value>& args,
-                                     const Budget& budget, runtime::Value* result) {
+std::optional<RuntimeError> Vm::call(runtime::Value function,
+                                     const std::vector<runtime::Value>& args, const Budget& budget,
+                                     runtime::Value* result) {
   return machine_->call(function, args.data(), args.size(), budget, result);
 }
 
@@ -23,15 +24,23 @@ bool Vm::exited() const { return machine_->exited(); }
 
 void Vm::interrupt() { machine_->interrupt(); }
 
-std::optional<std::string> Vm::format_output(bytecode::Builtin builtin, const std::vector<runtime::Value>& args,
+std::optional<std::string> Vm::format_output(bytecode::Builtin builtin,
+                                             const std::vector<runtime::Value>& args,
                                              std::string* text) {
   bool ok = false;
   switch (builtin) {
-    case bytecode::Builtin::Print: ok = machine_->print_text(args.data(), args.size(), *text); break;
-    case bytecode::Builtin::Printf: ok = machine_->printf_text(args.data(), args.size(), *text); break;
+    case bytecode::Builtin::Print:
+      ok = machine_->print_text(args.data(), args.size(), *text);
+      break;
+    case bytecode::Builtin::Printf:
+      ok = machine_->printf_text(args.data(), args.size(), *text);
+      break;
     case bytecode::Builtin::PrintHist:
-    case bytecode::Builtin::Histogram: ok = machine_->hist_text(args.data(), args.size(), *text); break;
-    default: KTAP_UNREACHABLE();
+    case bytecode::Builtin::Histogram:
+      ok = machine_->hist_text(args.data(), args.size(), *text);
+      break;
+    default:
+      KTAP_UNREACHABLE();
   }
   if (ok) return std::nullopt;
   return std::exchange(machine_->error_text(), {});
@@ -45,6 +54,8 @@ runtime::Heap& Vm::heap() { return machine_->heap(); }
 
 std::vector<runtime::Value>& Vm::globals() { return machine_->globals(); }
 
-void Vm::add_roots(std::function<void(runtime::Heap&)> roots) { machine_->add_roots(std::move(roots)); }
+void Vm::add_roots(std::function<void(runtime::Heap&)> roots) {
+  machine_->add_roots(std::move(roots));
+}
 
 }  // namespace ktap::vm

@@ -19,8 +19,8 @@ namespace ktap::vm {
 
 class Machine;
 
-/// A run-time error: what, where, and the calls that led there, innermost first (the function that failed
-/// included).
+/// A run-time error: what, where, and the calls that led there, innermost first (the function that
+/// failed included).
 struct RuntimeError {
   std::string text;
   bytecode::Place place;
@@ -39,8 +39,8 @@ struct Budget {
 
 class Vm {
  public:
-  /// `chunk` and `host` outlive the VM. `arg` of the script is args[0] (script name), args[1]…: one that is
-  /// wholly a decimal integer becomes an integer.
+  /// `chunk` and `host` outlive the VM. `arg` of the script is args[0] (script name), args[1]…: one
+  /// that is wholly a decimal integer becomes an integer.
   Vm(const bytecode::Chunk& chunk, Host& host, const std::vector<std::string>& args);
   ~Vm();
 
@@ -50,19 +50,21 @@ class Vm {
   /// `result` (may be null) gets the first result; it lives until the next run.
   std::optional<RuntimeError> call(runtime::Value function, const std::vector<runtime::Value>& args,
                                    const Budget& budget, runtime::Value* result);
-  /// True once exit() was called in any run; the function that called it was unwound. call() still works.
+  /// True once exit() was called in any run; the function that called it was unwound. call() still
+  /// works.
   bool exited() const;
-  /// Ends the function that runs with the error "interrupted" at its next loop or call. Safe in signal handlers
-  /// and from other threads; without a run it ends the next one.
+  /// Ends the function that runs with the error "interrupted" at its next loop or call. Safe in
+  /// signal handlers and from other threads; without a run it ends the next one.
   void interrupt();
 
   /// What an output call prints, for records that come from kernel sites: the text of print(args…),
   /// printf(fmt, args…), print_hist(t[, n]). An error text for a format that does not fit.
-  std::optional<std::string> format_output(bytecode::Builtin builtin, const std::vector<runtime::Value>& args,
+  std::optional<std::string> format_output(bytecode::Builtin builtin,
+                                           const std::vector<runtime::Value>& args,
                                            std::string* text);
 
-  /// A closure of a function that is not part of the chunk (a filter compiled later) and captures nothing.
-  /// `function` outlives the VM.
+  /// A closure of a function that is not part of the chunk (a filter compiled later) and captures
+  /// nothing. `function` outlives the VM.
   runtime::Value make_closure(const bytecode::Function& function);
 
   runtime::Heap& heap();

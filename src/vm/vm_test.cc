@@ -1,5 +1,5 @@
-// Unit test of the interpreter with chunks assembled by hand: each group of instructions, calls and closures,
-// run-time errors with their traces, budgets, shared variables and table backings.
+// Unit test of the interpreter with chunks assembled by hand: each group of instructions, calls and
+// closures, run-time errors with their traces, budgets, shared variables and table backings.
 #include "vm/vm.h"
 
 #include <functional>
@@ -34,7 +34,10 @@ TEST(Vm, LoadsAndPrints) {
   Assembler a("main");
   int text = a.constant(std::string("kernel"));
   int number = a.constant(2.5);
-  a.builtin(0, Builtin::Print).as(Op::LoadInt, 1, -7).ad(Op::LoadK, 2, text).ad(Op::LoadK, 3, number);
+  a.builtin(0, Builtin::Print)
+      .as(Op::LoadInt, 1, -7)
+      .ad(Op::LoadK, 2, text)
+      .ad(Op::LoadK, 3, number);
   a.abc(Op::LoadBool, 4, 1).abc(Op::LoadNil, 5, 1).abc(Op::Move, 7, 1).call(0, 7, 0).ret();
   Program run(a);
   EXPECT_EQ(run.main(), "");
@@ -47,7 +50,8 @@ TEST(Vm, Arguments) {
   a.ret();
   Program run(a, {"t.kp", "12", "-3", "1x", "", "9223372036854775808"});
   EXPECT_EQ(run.main(), "");
-  EXPECT_EQ(runtime::to_text(global(run, 0)), "0: t.kp\n1: 12\n2: -3\n3: 1x\n4: \n5: 9223372036854775808");
+  EXPECT_EQ(runtime::to_text(global(run, 0)),
+            "0: t.kp\n1: 12\n2: -3\n3: 1x\n4: \n5: 9223372036854775808");
   EXPECT_TRUE(global(run, 0).table()->get(i(1)).is_integer());
   EXPECT_FALSE(global(run, 0).table()->get(i(5)).is_integer());
 }
@@ -70,7 +74,10 @@ TEST(Vm, ForLoopAtTheEdgeOfTheRange) {
   int max = a.constant(INT64_MAX);
   a.ad(Op::LoadK, 0, near_max).ad(Op::LoadK, 1, max).as(Op::LoadInt, 2, 1);
   a.as(Op::LoadInt, 4, 0).ad(Op::SetGlobal, 4, 1).as(Op::LoadInt, 4, 1);
-  a.as(Op::ForPrep, 0, 2).abc(Op::UpdateGlobal, 1, 4, op(UpdateOp::Add)).as(Op::ForLoop, 0, -2).ret();
+  a.as(Op::ForPrep, 0, 2)
+      .abc(Op::UpdateGlobal, 1, 4, op(UpdateOp::Add))
+      .as(Op::ForLoop, 0, -2)
+      .ret();
   Program run(a);
   EXPECT_EQ(run.main(), "");
   EXPECT_EQ(global(run).integer, 2);
@@ -81,7 +88,10 @@ TEST(Vm, ForLoopDownwardsFromMinIsOneRound) {
   int min = a.constant(INT64_MIN);
   a.ad(Op::LoadK, 0, min).ad(Op::LoadK, 1, min).ad(Op::LoadK, 2, min);
   a.as(Op::LoadInt, 4, 0).ad(Op::SetGlobal, 4, 1).as(Op::LoadInt, 4, 1);
-  a.as(Op::ForPrep, 0, 2).abc(Op::UpdateGlobal, 1, 4, op(UpdateOp::Add)).as(Op::ForLoop, 0, -2).ret();
+  a.as(Op::ForPrep, 0, 2)
+      .abc(Op::UpdateGlobal, 1, 4, op(UpdateOp::Add))
+      .as(Op::ForLoop, 0, -2)
+      .ret();
   Program run(a);
   EXPECT_EQ(run.main(), "");
   EXPECT_EQ(global(run).integer, 1);
@@ -92,13 +102,17 @@ TEST(Vm, EmptyAndBadForLoops) {
     Assembler a("main");
     int n = 0;
     for (Value v : {first, last, step}) {
-      bytecode::Constant constant = v.is_nil()                           ? bytecode::Constant()
-                                    : v.type == runtime::Type::Float ? bytecode::Constant(v.number)
-                                                                         : bytecode::Constant(v.integer);
+      bytecode::Constant constant = v.is_nil() ? bytecode::Constant()
+                                    : v.type == runtime::Type::Float
+                                        ? bytecode::Constant(v.number)
+                                        : bytecode::Constant(v.integer);
       a.ad(Op::LoadK, n++, a.constant(constant));
     }
     a.as(Op::LoadInt, 4, 0).ad(Op::SetGlobal, 4, 1).as(Op::LoadInt, 4, 1);
-    a.as(Op::ForPrep, 0, 2).abc(Op::UpdateGlobal, 1, 4, op(UpdateOp::Add)).as(Op::ForLoop, 0, -2).ret();
+    a.as(Op::ForPrep, 0, 2)
+        .abc(Op::UpdateGlobal, 1, 4, op(UpdateOp::Add))
+        .as(Op::ForLoop, 0, -2)
+        .ret();
     Program run(a);
     std::string error = run.main();
     return error.empty() ? std::to_string(global(run).integer) : error;
@@ -116,11 +130,19 @@ TEST(Vm, ClosuresShareTheirVariable) {
   // main: var n (R0); add = function () { n += 1; return n }; g = add
   Assembler add("add");
   add.upvalue(true, 0);
-  add.as(Op::LoadInt, 0, 1).abc(Op::UpdateUpval, 0, 0, op(UpdateOp::Add)).abc(Op::GetUpval, 0, 0).ret(0, 1);
+  add.as(Op::LoadInt, 0, 1)
+      .abc(Op::UpdateUpval, 0, 0, op(UpdateOp::Add))
+      .abc(Op::GetUpval, 0, 0)
+      .ret(0, 1);
   Assembler a("main");
   int child = a.child(add);
   a.as(Op::LoadInt, 0, 5).ad(Op::Closure, 1, child).ad(Op::SetGlobal, 1, 1);
-  a.abc(Op::Move, 2, 1).call(2, 0, 1).builtin(3, Builtin::Print).abc(Op::Move, 4, 0).call(3, 1, 0).ret();
+  a.abc(Op::Move, 2, 1)
+      .call(2, 0, 1)
+      .builtin(3, Builtin::Print)
+      .abc(Op::Move, 4, 0)
+      .call(3, 1, 0)
+      .ret();
   Program run(a);
   EXPECT_EQ(run.main(), "");
   EXPECT_EQ(run.host.output(), "6\n");  // open: main sees the change in its register
@@ -154,7 +176,10 @@ TEST(Vm, ResultsAreFilledAndCut) {
   int child = a.child(three);
   a.builtin(0, Builtin::Print).ad(Op::Closure, 1, child).call(1, 0, 5).call(0, 5, 0);
   a.builtin(0, Builtin::Print).ad(Op::Closure, 1, child).call(1, 0, 1).call(0, 1, 0);
-  a.builtin(0, Builtin::Print).ad(Op::Closure, 1, child).abc(Op::Call, 1, 1, 0).abc(Op::Call, 0, 0, 1);
+  a.builtin(0, Builtin::Print)
+      .ad(Op::Closure, 1, child)
+      .abc(Op::Call, 1, 1, 0)
+      .abc(Op::Call, 0, 0, 1);
   a.abc(Op::NewTable, 0).ad(Op::Closure, 1, child).abc(Op::Call, 1, 1, 0).abc(Op::SetList, 0, 0, 1);
   a.ad(Op::SetGlobal, 0, 1).ret();
   Program run(a);
@@ -169,7 +194,11 @@ TEST(Vm, MissingArgumentsAreNilAndExtraOnesDropped) {
   Assembler a("main");
   int child = a.child(f);
   a.ad(Op::Closure, 0, child).as(Op::LoadInt, 1, 1).call(0, 1, 0);
-  a.ad(Op::Closure, 0, child).as(Op::LoadInt, 1, 1).as(Op::LoadInt, 2, 2).as(Op::LoadInt, 3, 3).call(0, 3, 1);
+  a.ad(Op::Closure, 0, child)
+      .as(Op::LoadInt, 1, 1)
+      .as(Op::LoadInt, 2, 2)
+      .as(Op::LoadInt, 3, 3)
+      .call(0, 3, 1);
   a.builtin(1, Builtin::Print).abc(Op::Move, 2, 0).call(1, 1, 0).ret();
   Program run(a);
   EXPECT_EQ(run.main(), "");
@@ -233,7 +262,10 @@ TEST(Vm, IterationsAtTheirEdge) {
   int one = h.constant(int64_t{1});
   h.as(Op::LoadInt, 1, 0).abc(Op::TestLt, 1, 0, 1).jump(1).ret().abc(Op::SubK, 0, 0, one).jump(-5);
   Assembler a("main");
-  a.ad(Op::Closure, 0, a.child(f)).ad(Op::SetGlobal, 0, 1).ad(Op::Closure, 0, a.child(h)).ad(Op::SetGlobal, 0, 2);
+  a.ad(Op::Closure, 0, a.child(f))
+      .ad(Op::SetGlobal, 0, 1)
+      .ad(Op::Closure, 0, a.child(h))
+      .ad(Op::SetGlobal, 0, 2);
   a.ret();
   Program run(a);
   ASSERT_EQ(run.main(), "");
@@ -241,7 +273,9 @@ TEST(Vm, IterationsAtTheirEdge) {
   budget.iterations = 100000;
   for (size_t slot : {1, 2}) {
     EXPECT_EQ(run.call(global(run, slot), {i(100000)}, budget), "") << slot;
-    EXPECT_EQ(run.call(global(run, slot), {i(100001)}, budget), "more than 100000 loop iterations in one run") << slot;
+    EXPECT_EQ(run.call(global(run, slot), {i(100001)}, budget),
+              "more than 100000 loop iterations in one run")
+        << slot;
     EXPECT_EQ(run.call(global(run, slot), {i(100001)}), "") << slot;
   }
 }
@@ -263,7 +297,11 @@ TEST(Vm, ErrorsHavePlaceAndTrace) {
   Assembler outer("");
   outer.ad(Op::GetGlobal, 0, 1).call(0, 0, 0).ret();
   Assembler a("main");
-  a.ad(Op::Closure, 0, a.child(inner)).ad(Op::SetGlobal, 0, 1).ad(Op::Closure, 0, a.child(outer)).call(0, 0, 0).ret();
+  a.ad(Op::Closure, 0, a.child(inner))
+      .ad(Op::SetGlobal, 0, 1)
+      .ad(Op::Closure, 0, a.child(outer))
+      .call(0, 0, 0)
+      .ret();
   Program run(a);
   EXPECT_EQ(run.main(), "'+' takes numbers, got nil and nil");
   EXPECT_EQ(run.error->place.line, 2u);
@@ -274,14 +312,20 @@ TEST(Vm, ErrorsHavePlaceAndTrace) {
   EXPECT_EQ(run.error->trace[1].place.line, 2u);
   EXPECT_EQ(run.error->trace[2].function, "main");
   EXPECT_EQ(run.error->trace[2].place.line, 4u);
-  EXPECT_EQ(run.call(global(run)), "'+' takes numbers, got nil and nil");  // and the machine still works
+  EXPECT_EQ(run.call(global(run)),
+            "'+' takes numbers, got nil and nil");  // and the machine still works
 }
 
 TEST(Vm, ExitUnwinds) {
   Assembler f("f");
   f.builtin(0, Builtin::Exit).as(Op::LoadInt, 1, 3).call(0, 1, 0).ret();
   Assembler a("main");
-  a.ad(Op::Closure, 0, a.child(f)).ad(Op::SetGlobal, 0, 1).call(0, 0, 0).builtin(0, Builtin::Print).call(0, 0, 0).ret();
+  a.ad(Op::Closure, 0, a.child(f))
+      .ad(Op::SetGlobal, 0, 1)
+      .call(0, 0, 0)
+      .builtin(0, Builtin::Print)
+      .call(0, 0, 0)
+      .ret();
   Program run(a);
   EXPECT_EQ(run.main(), "");
   EXPECT_TRUE(run.vm->exited());
@@ -295,10 +339,17 @@ TEST(Vm, ExitUnwinds) {
 TEST(Vm, TablesAndTuples) {
   Assembler a("main");
   int name = a.constant(std::string("name"));
-  a.abc(Op::NewTable, 0, 2, 2).ad(Op::LoadK, 1, name).as(Op::LoadInt, 2, 5).abc(Op::SetField, 0, name, 2);
+  a.abc(Op::NewTable, 0, 2, 2)
+      .ad(Op::LoadK, 1, name)
+      .as(Op::LoadInt, 2, 5)
+      .abc(Op::SetField, 0, name, 2);
   a.abc(Op::GetIndex, 3, 0, 1).abc(Op::GetField, 4, 0, name).abc(Op::Tuple, 5, 1, 2);
-  a.as(Op::LoadInt, 6, 1).abc(Op::UpdateIndex, 0, 5, op(UpdateOp::Add)).abc(Op::UpdateIndex, 0, 5, op(UpdateOp::Sub));
-  a.abc(Op::UpdateIndex, 0, 5, op(UpdateOp::Add)).abc(Op::GetIndex, 7, 0, 5).abc(Op::GetIndex, 8, 5, 6);
+  a.as(Op::LoadInt, 6, 1)
+      .abc(Op::UpdateIndex, 0, 5, op(UpdateOp::Add))
+      .abc(Op::UpdateIndex, 0, 5, op(UpdateOp::Sub));
+  a.abc(Op::UpdateIndex, 0, 5, op(UpdateOp::Add))
+      .abc(Op::GetIndex, 7, 0, 5)
+      .abc(Op::GetIndex, 8, 5, 6);
   a.builtin(2, Builtin::Print).call(2, 6, 0).ret();
   Program run(a);
   EXPECT_EQ(run.main(), "");
@@ -308,7 +359,10 @@ TEST(Vm, TablesAndTuples) {
 TEST(Vm, UpdateOfAnAbsentCell) {
   auto update = [](UpdateOp update_op) {
     Assembler a("main");
-    a.abc(Op::NewTable, 0).as(Op::LoadInt, 1, 7).as(Op::LoadInt, 2, 3).abc(Op::UpdateIndex, 0, 1, op(update_op));
+    a.abc(Op::NewTable, 0)
+        .as(Op::LoadInt, 1, 7)
+        .as(Op::LoadInt, 2, 3)
+        .abc(Op::UpdateIndex, 0, 1, op(update_op));
     a.abc(Op::GetIndex, 3, 0, 1).ad(Op::SetGlobal, 3, 1).ret();
     Program run(a);
     std::string error = run.main();
@@ -318,8 +372,8 @@ TEST(Vm, UpdateOfAnAbsentCell) {
   EXPECT_EQ(update(UpdateOp::Sub), "-3");
   EXPECT_EQ(update(UpdateOp::BitOr), "3");
   EXPECT_EQ(update(UpdateOp::BitXor), "3");
-  for (UpdateOp other : {UpdateOp::BitAnd, UpdateOp::Mul, UpdateOp::Div, UpdateOp::Mod, UpdateOp::Shl, UpdateOp::Shr,
-                         UpdateOp::Concat}) {
+  for (UpdateOp other : {UpdateOp::BitAnd, UpdateOp::Mul, UpdateOp::Div, UpdateOp::Mod,
+                         UpdateOp::Shl, UpdateOp::Shr, UpdateOp::Concat}) {
     EXPECT_EQ(update(other), "error") << op(other);
   }
 }
@@ -332,21 +386,30 @@ TEST(Vm, BadKeysAndObjects) {
     Program run(a);
     return run.main();
   };
-  EXPECT_EQ(run_with([](Assembler& a) { a.abc(Op::NewTable, 0).abc(Op::LoadNil, 1, 1).abc(Op::SetIndex, 0, 1, 2); }),
-            "nil cannot be a key");
   EXPECT_EQ(run_with([](Assembler& a) {
-              a.abc(Op::NewTable, 0).as(Op::LoadInt, 1, 1).abc(Op::NewTable, 2).abc(Op::Tuple, 1, 1, 2);
-              a.as(Op::LoadInt, 2, 1).abc(Op::UpdateIndex, 0, 1, op(UpdateOp::Add));
+              a.abc(Op::NewTable, 0).abc(Op::LoadNil, 1, 1).abc(Op::SetIndex, 0, 1, 2);
             }),
-            "a table cannot be a part of a key");
+            "nil cannot be a key");
+  EXPECT_EQ(
+      run_with([](Assembler& a) {
+        a.abc(Op::NewTable, 0).as(Op::LoadInt, 1, 1).abc(Op::NewTable, 2).abc(Op::Tuple, 1, 1, 2);
+        a.as(Op::LoadInt, 2, 1).abc(Op::UpdateIndex, 0, 1, op(UpdateOp::Add));
+      }),
+      "a table cannot be a part of a key");
   EXPECT_EQ(run_with([](Assembler& a) {
-              a.as(Op::LoadInt, 0, 1).as(Op::LoadInt, 1, 1).abc(Op::Tuple, 0, 0, 2).abc(Op::Tuple, 0, 0, 2);
+              a.as(Op::LoadInt, 0, 1)
+                  .as(Op::LoadInt, 1, 1)
+                  .abc(Op::Tuple, 0, 0, 2)
+                  .abc(Op::Tuple, 0, 0, 2);
             }),
             "a multi-key cannot be a part of another one");
-  EXPECT_EQ(run_with([](Assembler& a) { a.as(Op::LoadInt, 0, 1).abc(Op::GetIndex, 0, 0, 0); }), "cannot index an integer");
+  EXPECT_EQ(run_with([](Assembler& a) { a.as(Op::LoadInt, 0, 1).abc(Op::GetIndex, 0, 0, 0); }),
+            "cannot index an integer");
   EXPECT_EQ(run_with([](Assembler& a) { a.abc(Op::LoadNil, 0).call(0, 0, 0); }), "cannot call nil");
-  EXPECT_EQ(run_with([](Assembler& a) { a.abc(Op::LoadNil, 0).abc(Op::IterPrep, 0, 0); }), "pairs takes a table, got nil");
-  EXPECT_EQ(run_with([](Assembler& a) { a.builtin(0, Builtin::Len).call(0, 0, 1); }), "'len' takes 1 argument, got 0");
+  EXPECT_EQ(run_with([](Assembler& a) { a.abc(Op::LoadNil, 0).abc(Op::IterPrep, 0, 0); }),
+            "pairs takes a table, got nil");
+  EXPECT_EQ(run_with([](Assembler& a) { a.builtin(0, Builtin::Len).call(0, 0, 1); }),
+            "'len' takes 1 argument, got 0");
 }
 
 TEST(Vm, GlobalSharedWithTheKernel) {
@@ -358,15 +421,21 @@ TEST(Vm, GlobalSharedWithTheKernel) {
   int half = g.constant(0.5);
   g.ad(Op::LoadK, 0, half).ad(Op::SetGlobal, 0, 1).ret();
   Assembler a("main");
-  a.ad(Op::Closure, 0, a.child(f)).ad(Op::SetGlobal, 0, 2).ad(Op::Closure, 0, a.child(g)).ad(Op::SetGlobal, 0, 1).ret();
+  a.ad(Op::Closure, 0, a.child(f))
+      .ad(Op::SetGlobal, 0, 2)
+      .ad(Op::Closure, 0, a.child(g))
+      .ad(Op::SetGlobal, 0, 1)
+      .ret();
   Program run(a);
   ASSERT_EQ(run.main(), "");
   Value store_float = global(run, 1);
+  run.vm->add_roots([store_float](runtime::Heap& heap) { heap.mark(store_float); });
   run.vm->globals()[1] = Value::of_shared(&word);
   EXPECT_EQ(run.call(global(run, 2)), "");
   EXPECT_EQ(run.result.integer, 84);
   EXPECT_EQ(word, 84);
-  EXPECT_EQ(run.call(store_float), "a variable that handlers in the kernel share holds integers, got a float");
+  EXPECT_EQ(run.call(store_float),
+            "a variable that handlers in the kernel share holds integers, got a float");
   EXPECT_EQ(word, 84);
 }
 
@@ -394,7 +463,8 @@ struct FakeBacking : runtime::TableBacking {
   }
   void on_clear(Table& table) override { log += "c" + std::to_string(table.size()); }
   void on_set(Table& table, Value key, Value value) override {
-    log += "s" + runtime::to_text(key) + "=" + runtime::to_text(value) + "(" + runtime::to_text(table.get(key)) + ")";
+    log += "s" + runtime::to_text(key) + "=" + runtime::to_text(value) + "(" +
+           runtime::to_text(table.get(key)) + ")";
   }
   std::string log;
 };
@@ -402,13 +472,17 @@ struct FakeBacking : runtime::TableBacking {
 TEST(Vm, TableBacking) {
   Assembler f("f");
   f.ad(Op::GetGlobal, 0, 2).as(Op::LoadInt, 1, 7).abc(Op::GetIndex, 3, 0, 1);  // r
-  f.as(Op::LoadInt, 2, 5).abc(Op::UpdateIndex, 0, 1, op(UpdateOp::Add));      // r s7=75(70)
+  f.as(Op::LoadInt, 2, 5).abc(Op::UpdateIndex, 0, 1, op(UpdateOp::Add));       // r s7=75(70)
   f.builtin(4, Builtin::Delete).abc(Op::Move, 5, 0).abc(Op::Move, 6, 1).call(4, 2, 0);  // r s7=nil
-  f.builtin(4, Builtin::Len).abc(Op::Move, 5, 0).call(4, 1, 1);                          // r
-  f.builtin(5, Builtin::Delete).abc(Op::Move, 6, 0).call(5, 1, 0);                       // r c1
+  f.builtin(4, Builtin::Len).abc(Op::Move, 5, 0).call(4, 1, 1);                         // r
+  f.builtin(5, Builtin::Delete).abc(Op::Move, 6, 0).call(5, 1, 0);                      // r c1
   f.ret(3, 2);
   Assembler a("main");
-  a.ad(Op::Closure, 0, a.child(f)).ad(Op::SetGlobal, 0, 1).abc(Op::NewTable, 0).ad(Op::SetGlobal, 0, 2).ret();
+  a.ad(Op::Closure, 0, a.child(f))
+      .ad(Op::SetGlobal, 0, 1)
+      .abc(Op::NewTable, 0)
+      .ad(Op::SetGlobal, 0, 2)
+      .ret();
   Program run(a);
   ASSERT_EQ(run.main(), "");
   FakeBacking backing;
@@ -434,17 +508,24 @@ TEST(Vm, Events) {
   int bash = f.constant(std::string("bash"));
   f.builtin(1, Builtin::Print).ad(Op::EventVar, 2, static_cast<int>(schema::BuiltinVar::Pid));
   f.abc(Op::GetField, 3, 0, name).ad(Op::EventField, 4, name).abc(Op::GetField, 5, 0, fd);
-  f.ad(Op::EventWord, 6, fd).ad(Op::EventWord, 7, bash).abc(Op::Move, 8, 0).abc(Op::GetField, 9, 0, tostring);
+  f.ad(Op::EventWord, 6, fd)
+      .ad(Op::EventWord, 7, bash)
+      .abc(Op::Move, 8, 0)
+      .abc(Op::GetField, 9, 0, tostring);
   f.call(9, 0, 1).call(1, 8, 0).ret();
   Assembler missing("missing", 4, 1);
   int nothing = missing.constant(std::string("nothing"));
   missing.abc(Op::GetField, 0, 0, nothing).ret();
   Assembler a("main");
-  a.ad(Op::Closure, 0, a.child(f)).ad(Op::SetGlobal, 0, 1).ad(Op::Closure, 0, a.child(missing)).ad(Op::SetGlobal, 0, 2);
+  a.ad(Op::Closure, 0, a.child(f))
+      .ad(Op::SetGlobal, 0, 1)
+      .ad(Op::Closure, 0, a.child(missing))
+      .ad(Op::SetGlobal, 0, 2);
   a.ret();
   Program run(a);
   ASSERT_EQ(run.main(), "");
-  EXPECT_EQ(run.call(global(run), {Value::event()}), "'pid' has a value in handlers of events only");
+  EXPECT_EQ(run.call(global(run), {Value::event()}),
+            "'pid' has a value in handlers of events only");
   FakeEvent event(run.vm->heap());
   run.host.current_event = &event;
   EXPECT_EQ(run.call(global(run), {Value::event()}), "");
@@ -511,9 +592,11 @@ TEST(Vm, FormatOutputReportsMistakes) {
   a.ret();
   Program run(a);
   std::string text;
-  EXPECT_EQ(run.vm->format_output(Builtin::Printf, {run.vm->heap().string("%d\n"), i(3)}, &text), std::nullopt);
+  EXPECT_EQ(run.vm->format_output(Builtin::Printf, {run.vm->heap().string("%d\n"), i(3)}, &text),
+            std::nullopt);
   EXPECT_EQ(text, "3\n");
-  auto error = run.vm->format_output(Builtin::Printf, {run.vm->heap().string("%d\n"), run.vm->heap().string("x")}, &text);
+  auto error = run.vm->format_output(
+      Builtin::Printf, {run.vm->heap().string("%d\n"), run.vm->heap().string("x")}, &text);
   ASSERT_TRUE(error.has_value());
   EXPECT_EQ(*error, "'%d' takes an integer, argument 1 is a string");
 }
