@@ -2,8 +2,8 @@
 """Holds every #include under src/ to the layer table, which is the ktap_library() lines of CMakeLists.txt.
 
 A folder includes itself and the folders in its own row. A *_test.cc or test_*.h may include every folder above it,
-and gtest and gmock; nothing else includes a test_*.h. A PURE folder includes no header of system calls, clocks or threads. No header of ours has the
-path of a system header. Usage: check_layers.py [ROOT]; check_layers.py --self-test.
+and gtest and gmock; nothing else includes a test_*.h. A PURE folder includes no header of system calls, clocks or
+threads. No header of ours has the path of a system header. Usage: check_layers.py [ROOT]; check_layers.py --self-test.
 """
 import re
 import sys

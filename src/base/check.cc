@@ -1,3 +1,4 @@
+// A check that failed: our own mistake. Says where, and stops.
 #include "base/check.h"
 
 #include <cstdio>

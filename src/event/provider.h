@@ -29,7 +29,8 @@ struct Mistake {
   std::vector<std::string> nearest;  ///< event names, best first
   uint32_t offset = 0;
   uint32_t length = 0;
-  bool not_there_yet = false;  ///< the language has this kind of event, this version does not trace it
+  bool not_there_yet =
+      false;  ///< the language has this kind of event, this version does not trace it
 };
 struct Matches {
   std::vector<schema::EventPtr> events;  ///< in tracefs order, each once

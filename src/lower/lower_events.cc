@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "diag/diagnostic.h"
 #include "lower/lowerer.h"
 
 namespace ktap::lower {
@@ -70,9 +71,21 @@ AbstractValue Lowerer::event_var(schema::BuiltinVar var) {
   return event_read(read_variable(event(), var), std::string(schema::builtin_var_name(var)));
 }
 
+/// `/comm == prev_com/` compares with a word where a field was meant, perhaps.
+void Lowerer::warn_of_near_name(const std::string& word) {
+  EventMistake warning = missing_name(event(), word, place_);
+  for (size_t i = 0; i <= static_cast<size_t>(schema::BuiltinVar::EventObject); ++i) {
+    warning.choices.emplace_back(schema::builtin_var_name(static_cast<schema::BuiltinVar>(i)));
+  }
+  if (word.size() < 3 || diag::nearest(word, warning.choices).empty()) return;
+  warning.text = fmt::format("'{}' is taken as a word: {} has no such field", word, event().name);
+  linkage_.warnings.push_back(std::move(warning));
+}
+
 AbstractValue Lowerer::event_field(const std::string& name, bool or_word) {
   const EventRead read = read_field(event(), name);
   if (or_word && read.kind == EventRead::Kind::Missing) {
+    warn_of_near_name(name);
     AbstractValue word = AbstractValue::string(name);
     word.is_word = true;
     return word;

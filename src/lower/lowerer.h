@@ -180,6 +180,7 @@ class Lowerer {
   const schema::Event& event() const { return *group_.events.front(); }
   AbstractValue event_var(schema::BuiltinVar var);
   AbstractValue event_field(const std::string& name, bool or_word);
+  void warn_of_near_name(const std::string& word);
   AbstractValue event_member(const std::string& name);
   AbstractValue event_read(const EventRead& read, const std::string& name);
 

@@ -1,3 +1,4 @@
+// Names of the built-in variables, from the one table.
 #include "schema/builtin_vars.h"
 
 #include <iterator>

@@ -1,3 +1,5 @@
+// Registrations are kept as they come; a computed event text that holds a filter is split and
+// compiled here.
 #include "session/host.h"
 
 #include <fmt/format.h>

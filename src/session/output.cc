@@ -1,3 +1,4 @@
+// Buffered writing that notices a reader who went away.
 #include "session/output.h"
 
 #include <fcntl.h>

@@ -45,9 +45,12 @@ class Planner {
       }
       if (tables_move()) continue;
       if (!emit_all()) continue;
-      if (!load) return std::move(plan_);
-      KTAP_ASSIGN(const bool loaded, load_all(engine));
-      if (loaded) return std::move(plan_);
+      if (load) {
+        KTAP_ASSIGN(const bool loaded, load_all(engine));
+        if (!loaded) continue;
+      }
+      warn();
+      return std::move(plan_);
     }
   }
 
@@ -99,6 +102,16 @@ class Planner {
       }
     }
     return true;
+  }
+
+  /// Once for each place, however many groups and trials met it.
+  void warn() {
+    std::set<uint32_t> told;
+    for (const lower::EventMistake& warning : plan_->linkage.warnings) {
+      if (!told.insert(warning.span.begin).second) continue;
+      sink_.report(diag::Code::WordNearKnownName, warning.span, warning.text)
+          .hints.push_back(diag::did_you_mean(warning.word, warning.choices));
+    }
   }
 
   void report(const lower::EventMistake& mistake) {

@@ -1,3 +1,5 @@
+// Each kind of error is told once with its place and source line, and counted; losses are summed
+// over CPUs.
 #include "session/report.h"
 
 #include <fmt/format.h>

@@ -82,7 +82,8 @@ class Script:
         if shape < 0.45:
             return "print(%s, %s, probename)" % (self.integer(atoms, 2), self.condition(atoms, 1))
         if shape < 0.52:
-            return 'printf("%%d|%%x|%%5d|%%s\\n", %s, %s, %s, execname)' % tuple(self.integer(atoms, 1) for _ in range(3))
+            values = tuple(self.integer(atoms, 1) for _ in range(3))
+            return 'printf("%%d|%%x|%%5d|%%s\\n", %s, %s, %s, execname)' % values
         if shape < 0.60:
             return "%s += %s" % (variable, self.integer(atoms, 1))
         if shape < 0.66:
