@@ -76,7 +76,8 @@ struct Linkage {
   std::vector<int64_t> cell_globals;  ///< global slot by shared variable id, -1 for a captured one
   std::vector<OutputSite> outputs;    ///< by Site.user_index of Print, Printf, PrintHist
   std::vector<CaptureSite> captures;  ///< by Site.user_index of Capture
-  /// Words of filters that are near a name that the event has; each once for every group and attempt.
+  /// Words of filters that are near a name that the event has; each once for every group and
+  /// attempt.
   std::vector<EventMistake> warnings;
   std::vector<std::vector<bool>>
       literal_parts;  ///< by table id, then key part: only literals so far
