@@ -1,12 +1,7 @@
 // ktap and ktapc: one program under two names.
-#include <fmt/format.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -26,20 +21,30 @@ bool is_compiled_script(const std::string& path) {
   return path.size() > 5 && path.compare(path.size() - 5, 5, ".ktap") == 0;
 }
 
+/// The whole text of an open file; false when reading fails (a directory, say).
+bool read_all(std::FILE* file, std::string& text) {
+  char buffer[65536];
+  size_t count = 0;
+  while ((count = std::fread(buffer, 1, sizeof buffer, file)) > 0) text.append(buffer, count);
+  return std::ferror(file) == 0;
+}
+
 /// Reads the script's text into the options. "" or what is wrong.
 std::string read_script(const std::string& path, ktap::session::Options& options) {
   if (path == "-") {
     options.source_name = "stdin";
-    options.source_text.assign(std::istreambuf_iterator<char>(std::cin), {});
-    return "";
+    if (read_all(stdin, options.source_text)) return "";
+    return std::string("cannot read the script from standard input: ") + std::strerror(errno);
   }
-  if (is_compiled_script(path))
+  if (is_compiled_script(path)) {
     return "compiled scripts (" + path + ") are not there yet; give the .kp file";
-  std::ifstream file(path, std::ios::binary);
+  }
   options.source_name = path;
-  options.source_text.assign(std::istreambuf_iterator<char>(file), {});
-  if (!file.is_open() || file.bad()) return "cannot read " + path + ": " + std::strerror(errno);
-  return "";
+  std::FILE* file = std::fopen(path.c_str(), "rbe");
+  const bool read = file != nullptr && read_all(file, options.source_text);
+  const int error = errno;
+  if (file != nullptr) std::fclose(file);
+  return read ? "" : "cannot read " + path + ": " + std::strerror(error);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "base/limits.h"
+#include "lower/event_reads.h"
 #include "runtime/string.h"
 #include "session/record.h"
 #include "sys/process.h"
@@ -20,24 +21,8 @@ namespace ktap::session {
 using runtime::Value;
 using schema::BuiltinVar;
 
-namespace {
-
-/// "retval" and the sc_ names of the event object.
-int special_index(const schema::Event& event, std::string_view name) {
-  if (event.kind == schema::EventKind::SyscallExit && name == "retval") return 1;
-  if (event.kind == schema::EventKind::Tracepoint) return -1;
-  if (name == "sc_nr") return 0;
-  if (event.kind == schema::EventKind::SyscallEnter && name.size() == 7 &&
-      name.substr(0, 6) == "sc_arg" && name[6] >= '1' && name[6] <= '6') {
-    return name[6] - '0';
-  }
-  return -1;
-}
-
-}  // namespace
-
 EventView::EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& heap,
-                     const engine::Record& record, bool timestamps)
+                     const engine::Record& record, bool timestamps, std::function<void()> on_cut)
     : plan_(plan),
       catalog_(catalog),
       heap_(heap),
@@ -48,7 +33,8 @@ EventView::EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& h
                  .groups[plan.owners[record.site].group]
                  .group),
       capture_(&plan.linkage.captures[site_.user_index]),
-      first_arg_(timestamps ? 1 : 0),
+      on_cut_(std::move(on_cut)),
+      has_time_(timestamps),
       values_(decode_args(site_, layout_, record.data, plan.linkage.module, heap)) {
   event_ = raw_event(group_, layout_, record.data);
   if (event_ != nullptr) return;
@@ -57,7 +43,7 @@ EventView::EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& h
     const lower::CaptureArg& arg = capture_->args[i];
     if (arg.kind != lower::CaptureArg::Kind::Var || arg.var != BuiltinVar::Probename) continue;
     int64_t id = 0;
-    std::memcpy(&id, record.data + layout_.arg_offset_bytes[i + first_arg_], sizeof id);
+    std::memcpy(&id, record.data + layout_.arg_offset_bytes[i], sizeof id);
     const auto at = std::find(group_.name_ids.begin(), group_.name_ids.end(), id);
     if (at != group_.name_ids.end())
       event_ = group_.events[static_cast<size_t>(at - group_.name_ids.begin())].get();
@@ -65,7 +51,7 @@ EventView::EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& h
   if (event_ == nullptr) event_ = group_.events.front().get();
 }
 
-int64_t EventView::time_ns() const { return first_arg_ == 1 ? values_[0].integer : 0; }
+int64_t EventView::time_ns() const { return has_time_ ? values_[0].integer : 0; }
 
 void EventView::mark(runtime::Heap& heap) const {
   for (const Value value : values_) heap.mark(value);
@@ -75,7 +61,7 @@ Value EventView::field_value(int index) const {
   for (size_t i = 0; i < capture_->args.size(); ++i) {
     const lower::CaptureArg& arg = capture_->args[i];
     if (arg.kind == lower::CaptureArg::Kind::Field && arg.field == static_cast<uint32_t>(index)) {
-      return values_[i + first_arg_];
+      return values_[i];
     }
   }
   return Value::nil();
@@ -90,7 +76,7 @@ bool EventView::var(BuiltinVar var, Value* out, std::string* error) {
   for (size_t i = 0; i < capture_->args.size(); ++i) {
     const lower::CaptureArg& arg = capture_->args[i];
     if (arg.kind == lower::CaptureArg::Kind::Var && arg.var == var) {
-      *out = values_[i + first_arg_];
+      *out = values_[i];
       return true;
     }
   }
@@ -102,50 +88,58 @@ bool EventView::var(BuiltinVar var, Value* out, std::string* error) {
     *out = heap_.string(text());
     return true;
   }
-  if (var >= BuiltinVar::Arg0 && var <= BuiltinVar::Arg9) {
-    *out = field_value(static_cast<int>(var) - static_cast<int>(BuiltinVar::Arg0));
-    return true;
-  }
-  if (var == BuiltinVar::Retval && event_->kind == schema::EventKind::SyscallExit) {
-    *out = field_value(1);
-    return true;
-  }
-  *error = "'" + std::string(schema::builtin_var_name(var)) + "' is not there in " + event_->name;
+  if (give(lower::read_variable(*event_, var), out)) return true;
+  *error = "the event gives no '" + std::string(schema::builtin_var_name(var)) + "'";
   return false;
 }
 
 bool EventView::field(std::string_view name, Value* out) {
-  if (name == "sc_is_enter" && event_->kind != schema::EventKind::Tracepoint) {
-    *out = Value::of(event_->kind == schema::EventKind::SyscallEnter);
-    return true;
+  return give(lower::read_field(*event_, std::string(name)), out);
+}
+
+bool EventView::member(std::string_view name, Value* out) {
+  return give(lower::read_member(*event_, std::string(name)), out);
+}
+
+bool EventView::give(const lower::EventRead& read, Value* out) const {
+  switch (read.kind) {
+    case lower::EventRead::Kind::Field:
+      *out = field_value(static_cast<int>(read.field));
+      return true;
+    case lower::EventRead::Kind::Nil:
+      *out = Value::nil();
+      return true;
+    case lower::EventRead::Kind::Bool:
+      *out = Value::of(read.boolean);
+      return true;
+    default:
+      return false;
   }
-  int index = special_index(*event_, name);
-  if (index < 0) index = event_->find_field(std::string(name));
-  if (index < 0) return false;
-  *out = field_value(index);
-  return true;
+}
+
+Value EventView::bounded(std::string_view text, size_t limit_bytes) {
+  if (text.size() > limit_bytes) on_cut_();
+  return heap_.string(text.substr(0, limit_bytes));
 }
 
 Value EventView::user_string(int64_t address, int64_t limit_bytes) {
+  const auto limit =
+      static_cast<size_t>(std::clamp<int64_t>(limit_bytes, 1, limits::kMaxStringBytes));
   for (size_t i = 0; i < capture_->args.size(); ++i) {
     const lower::CaptureArg& arg = capture_->args[i];
     if (arg.kind != lower::CaptureArg::Kind::UserString) continue;
-    const Value from = values_[arg.address_arg + first_arg_];
+    const Value from = values_[arg.address_arg];
     if (!from.is_integer() || from.integer != address) continue;
-    const Value text = values_[i + first_arg_];
-    if (text.is_nil()) return text;
-    const std::string_view bytes = text.string()->view();
-    return heap_.string(
-        bytes.substr(0, static_cast<size_t>(std::max<int64_t>(limit_bytes - 1, 0))));
+    const Value text = values_[i];
+    return text.is_nil() ? text : bounded(text.string()->view(), limit);
   }
   Value pid;
   std::string ignored;
   if (!var(BuiltinVar::Pid, &pid, &ignored) || !pid.is_integer()) return Value::nil();
-  const auto size =
-      static_cast<size_t>(std::clamp<int64_t>(limit_bytes, 1, limits::kMaxStringBytes));
+  // One byte more tells a string that is cut.
   const std::optional<std::string> text = sys::read_process_string(
-      static_cast<pid_t>(pid.integer), static_cast<uint64_t>(address), size - 1);
-  return text ? heap_.string(*text) : Value::nil();
+      static_cast<pid_t>(pid.integer), static_cast<uint64_t>(address), limit + 1);
+  return text ? bounded(*text, limit) : Value::nil();
 }
 
 bool TickView::var(BuiltinVar var, Value* out, std::string* error) {

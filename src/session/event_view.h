@@ -2,12 +2,14 @@
 // strings, all taken from one record that the kernel sent.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/bpf_engine.h"
 #include "event/provider.h"
+#include "lower/event_reads.h"
 #include "session/plan.h"
 #include "vm/host.h"
 
@@ -15,12 +17,14 @@ namespace ktap::session {
 
 class EventView final : public vm::EventContext {
  public:
-  /// `record` and everything else outlive the view.
+  /// `record` and everything else outlive the view. `on_cut` is told of each string that
+  /// user_string() cuts here; what the kernel has cut it has counted.
   EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& heap,
-            const engine::Record& record, bool timestamps);
+            const engine::Record& record, bool timestamps, std::function<void()> on_cut);
 
   bool var(schema::BuiltinVar var, runtime::Value* out, std::string* error) override;
   bool field(std::string_view name, runtime::Value* out) override;
+  bool member(std::string_view name, runtime::Value* out) override;
   runtime::Value user_string(int64_t address, int64_t limit_bytes) override;
 
   /// False: the filter was left to the VM.
@@ -31,7 +35,10 @@ class EventView final : public vm::EventContext {
 
  private:
   runtime::Value field_value(int index) const;
+  /// False where there is no value: no such name, or none that a script can read.
+  bool give(const lower::EventRead& read, runtime::Value* out) const;
   std::string text();
+  runtime::Value bounded(std::string_view text, size_t limit_bytes);
 
   const Plan& plan_;
   event::Catalog& catalog_;
@@ -42,7 +49,8 @@ class EventView final : public vm::EventContext {
   const ssa::EventGroup& group_;
   const lower::CaptureSite* capture_;
   const schema::Event* event_ = nullptr;
-  size_t first_arg_ = 0;  ///< 1 when a timestamp stands first
+  std::function<void()> on_cut_;
+  bool has_time_ = false;  ///< the first argument is the timestamp, a captured `ns`
   std::vector<runtime::Value> values_;
 };
 

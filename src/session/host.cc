@@ -31,6 +31,8 @@ utsname system_names() {
 }  // namespace
 
 void ScriptHost::write(std::string_view text) {
+  // Nobody reads any more: what runs ends at its next loop or call, and the run with it.
+  if (output_.broken()) vm_->interrupt();
   if (timestamps_ && handler_time_ns_) output_.write(time_prefix(*handler_time_ns_));
   output_.write(text);
 }
@@ -58,6 +60,11 @@ std::string ScriptHost::register_handler(bytecode::HandlerKind kind, std::string
     return fmt::format("a handler must be a function, not {}", runtime::type_name(handler.type));
   }
   std::string text(event_text);
+  // `trace tick-1s { }` is `tick-1s { }`.
+  if (kind == bytecode::HandlerKind::Event && text.compare(0, 5, "tick-") == 0)
+    kind = bytecode::HandlerKind::Tick;
+  if (kind == bytecode::HandlerKind::Event && text.compare(0, 8, "profile-") == 0)
+    kind = bytecode::HandlerKind::Profile;
   if (kind == bytecode::HandlerKind::Event || kind == bytecode::HandlerKind::Tick) {
     const std::string mistake = split_filter(text, filter, place);
     if (!mistake.empty()) return mistake;
@@ -103,7 +110,7 @@ std::string ScriptHost::split_filter(std::string& text, runtime::Value& filter,
 
 void ScriptHost::request_exit(int64_t status, bool given) {
   exited_ = true;
-  exit_status_ = given ? static_cast<int>(status & 255) : 0;
+  if (given) exit_status_ = static_cast<int>(status & 255);
 }
 
 int64_t ScriptHost::now_ns(vm::Clock clock) {

@@ -31,6 +31,7 @@ class Planner {
   }
 
   Result<std::unique_ptr<Plan>> run(bool load, std::unique_ptr<engine::BpfEngine>* engine) {
+    if (!check_all_names()) return std::make_unique<Plan>();
     if (input_.options->placement == Placement::User) {
       for (uint32_t i = 0; i < resolved_.size(); ++i) {
         exile(i, lower::Refusal{"--placement=user asks for it", {}, 0});
@@ -55,6 +56,17 @@ class Planner {
   }
 
  private:
+  /// Before anything is placed, so that a script is right or wrong wherever it will run.
+  bool check_all_names() {
+    for (const PlannedHandler& handler : resolved_) {
+      for (const lower::EventMistake& mistake :
+           lower::check_names(registration(handler).handler, world_, handler.events)) {
+        report(mistake);
+      }
+    }
+    return !sink_.has_errors();
+  }
+
   void exile(uint32_t handler, lower::Refusal reason) {
     exiles_.emplace(handler, std::move(reason));
   }
@@ -69,37 +81,35 @@ class Planner {
     return options;
   }
 
-  /// False when a handler moved to user space and all must be done again.
+  /// False when handlers moved to user space and all must be done again.
   bool lower_all() {
-    for (uint32_t i = 0; i < plan_->handlers.size(); ++i) {
-      PlannedHandler& handler = plan_->handlers[i];
-      const auto exiled = exiles_.find(i);
-      if (exiled != exiles_.end()) {
-        handler.in_kernel = false;
-        handler.reason = exiled->second;
+    bool all_fit = true;
+    for (uint32_t i = 0; i < plan_->handlers.size(); ++i) all_fit = lower_one(i) && all_fit;
+    return all_fit;
+  }
+
+  bool lower_one(uint32_t index) {
+    PlannedHandler& handler = plan_->handlers[index];
+    const auto exiled = exiles_.find(index);
+    if (exiled != exiles_.end()) {
+      handler.in_kernel = false;
+      handler.reason = exiled->second;
+    }
+    const lower::Handler& function = registration(handler).handler;
+    const auto lower_group = handler.in_kernel ? lower::lower_handler : lower::lower_capture;
+    std::vector<ssa::EventGroup> groups =
+        lower::group_events(function, world_, handler.events, plan_->linkage.module);
+    for (uint32_t g = 0; g < groups.size(); ++g) {
+      lower::Lowered lowered =
+          lower_group(function, index, world_, groups[g], lower_options(), plan_->linkage);
+      if (auto* refusal = std::get_if<lower::Refusal>(&lowered)) {
+        exile(index, std::move(*refusal));
+        return false;
       }
-      const lower::Handler& function = registration(handler).handler;
-      std::vector<ssa::EventGroup> groups =
-          lower::group_events(function, world_, handler.events, plan_->linkage.module);
-      for (uint32_t g = 0; g < groups.size(); ++g) {
-        lower::Lowered lowered = handler.in_kernel
-                                     ? lower::lower_handler(function, i, world_, groups[g],
-                                                            lower_options(), plan_->linkage)
-                                     : lower::lower_capture(function, i, world_, groups[g],
-                                                            lower_options(), plan_->linkage);
-        if (auto* refusal = std::get_if<lower::Refusal>(&lowered)) {
-          exile(i, std::move(*refusal));
-          return false;
-        }
-        if (auto* mistake = std::get_if<lower::EventMistake>(&lowered)) {
-          report(*mistake);
-          break;
-        }
-        plan_->owners.resize(plan_->linkage.module.sites.size(), SiteOwner{i, g});
-        ssa::Function compiled = std::get<ssa::Function>(std::move(lowered));
-        passes::optimize(compiled, plan_->linkage.module);
-        handler.groups.push_back(PlannedGroup{std::move(groups[g]), std::move(compiled)});
-      }
+      plan_->owners.resize(plan_->linkage.module.sites.size(), SiteOwner{index, g});
+      ssa::Function compiled = std::get<ssa::Function>(std::move(lowered));
+      passes::optimize(compiled, plan_->linkage.module);
+      handler.groups.push_back(PlannedGroup{std::move(groups[g]), std::move(compiled)});
     }
     return true;
   }

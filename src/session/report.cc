@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace ktap::session {
@@ -13,6 +14,13 @@ namespace {
 /// "-e:3", or "-e" when the line is not known.
 std::string line_place(const diag::Source& source, uint32_t line) {
   return line == 0 ? source.name() : fmt::format("{}:{}", source.name(), line);
+}
+
+/// "-e:3:7", as far as the places go.
+std::string column_place(const diag::Source& source, const bytecode::Place& place) {
+  if (place.span.end == 0) return line_place(source, place.line);
+  return fmt::format("{}:{}", line_place(source, place.line),
+                     source.line_column(place.span.begin).column);
 }
 
 std::string render_located(const diag::Source& source, const diag::Span& span, uint32_t line,
@@ -25,6 +33,18 @@ std::string render_located(const diag::Source& source, const diag::Span& span, u
   return diag::render(source, diagnostic);
 }
 
+std::string cause_text(const backend::Counter& counter) {
+  switch (counter.cause) {
+    case backend::LossCause::RingFull:
+      return fmt::format("ring buffer full ({})", counter.what);
+    case backend::LossCause::TableFull:
+      return fmt::format("table '{}' full (--table-size makes it larger)", counter.what);
+    case backend::LossCause::StringCut:
+      return fmt::format("string cut ({})", counter.what);
+  }
+  KTAP_UNREACHABLE();
+}
+
 }  // namespace
 
 std::string render_runtime_error(const diag::Source& source, const vm::RuntimeError& error) {
@@ -33,7 +53,7 @@ std::string render_runtime_error(const diag::Source& source, const vm::RuntimeEr
   // The innermost frame is the place of the error itself.
   for (size_t i = 1; i < error.trace.size() && i <= kFrames; ++i) {
     const vm::RuntimeError::Frame& frame = error.trace[i];
-    text += fmt::format("  called from {} in {}\n", line_place(source, frame.place.line),
+    text += fmt::format("  called from {} in {}\n", column_place(source, frame.place),
                         frame.function.empty() ? "a function without a name" : frame.function);
   }
   if (error.trace.size() > kFrames + 1)
@@ -41,15 +61,24 @@ std::string render_runtime_error(const diag::Source& source, const vm::RuntimeEr
   return text;
 }
 
+void ErrorLog::tell(const std::string& text) const {
+  if (flush_) flush_();
+  std::fputs(text.c_str(), stderr);
+}
+
 void ErrorLog::add(const vm::RuntimeError& error) {
-  uint64_t& count = counts_[Key{error.place.line, error.text}];
-  if (count++ == 0) std::fputs(render_runtime_error(source_, error).c_str(), stderr);
+  ++counts_[Key{error.place.line, error.text}];
+  if (told_.insert(Place{error.place.span.begin, error.text}).second) {
+    tell(render_runtime_error(source_, error));
+  }
 }
 
 void ErrorLog::set_kernel_count(uint32_t failure, const ssa::Failure& what, uint64_t count) {
   if (count == 0) return;
   auto [at, is_new] = kernel_counts_.try_emplace(failure, Key{what.line, what.text}, 0);
-  if (is_new) std::fputs(render_located(source_, what.span, what.line, what.text).c_str(), stderr);
+  if (is_new && told_.insert(Place{what.span.begin, what.text}).second) {
+    tell(render_located(source_, what.span, what.line, what.text));
+  }
   at->second.second = count;
 }
 
@@ -66,43 +95,46 @@ std::string ErrorLog::summary() const {
   std::string text;
   for (const auto& [key, count] : all) {
     text += fmt::format("ktap: {} error{} at {}: {}\n", count, count == 1 ? "" : "s",
-                        line_place(source_, key.first), key.second);
+                        line_place(source_, key.first), diag::printable(key.second));
   }
   return text;
 }
 
 std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
+                        const std::map<uint32_t, uint64_t>& cut_strings,
                         const std::vector<Registration>& registrations, const diag::Source& source,
                         bool verbose) {
-  std::string text;
-  const auto add = [&](const std::vector<uint64_t>& by_cpu, uint32_t line,
-                       const std::string& cause) {
-    uint64_t sum = 0;
-    for (const uint64_t n : by_cpu) sum += n;
-    if (sum == 0) return;
-    text += fmt::format("ktap: lost {} {}: {}\n", sum, line_place(source, line), cause);
-    if (!verbose) return;
-    for (size_t cpu = 0; cpu < by_cpu.size(); ++cpu) {
-      if (by_cpu[cpu] != 0) text += fmt::format("ktap:   {} of them on CPU {}\n", by_cpu[cpu], cpu);
-    }
+  // One line for each cause and place, however many programs count it.
+  std::map<std::pair<uint32_t, std::string>, std::vector<uint64_t>> losses;
+  const auto add = [&losses](const std::vector<uint64_t>& by_cpu, uint32_t line,
+                             const std::string& cause) {
+    std::vector<uint64_t>& sums = losses[{line, cause}];
+    sums.resize(std::max(sums.size(), by_cpu.size()), 0);
+    for (size_t cpu = 0; cpu < by_cpu.size(); ++cpu) sums[cpu] += by_cpu[cpu];
   };
   for (uint32_t row = 0; row < plan.unit.counters.size(); ++row) {
     const backend::Counter& counter = plan.unit.counters[row];
-    if (counter.kind != backend::Counter::Kind::Loss) continue;
-    const bool table = counter.cause == backend::LossCause::TableFull;
-    add(engine.counter(row), counter.line,
-        table ? fmt::format("table '{}' full (--table-size makes it larger)", counter.what)
-              : fmt::format("ring buffer full ({})", counter.what));
+    if (counter.kind == backend::Counter::Kind::Loss)
+      add(engine.counter(row), counter.line, cause_text(counter));
   }
+  for (const auto& [line, count] : cut_strings) add({count}, line, "string cut (user_string)");
   const std::vector<uint64_t> missed = engine.missed_runs();
-  std::map<uint32_t, uint64_t> by_handler;
   for (size_t i = 0; i < missed.size() && i < plan.unit.programs.size(); ++i) {
     const uint32_t handler = plan.unit.programs[i].handler;
-    if (handler < plan.handlers.size()) by_handler[handler] += missed[i];
-  }
-  for (const auto& [handler, count] : by_handler) {
-    add({count}, registrations[plan.handlers[handler].registration].place.line,
+    if (handler >= plan.handlers.size()) continue;
+    add({missed[i]}, registrations[plan.handlers[handler].registration].place.line,
         "nested probe skipped by the kernel");
+  }
+  std::string text;
+  for (const auto& [what, by_cpu] : losses) {
+    uint64_t sum = 0;
+    for (const uint64_t n : by_cpu) sum += n;
+    if (sum == 0) continue;
+    text += fmt::format("ktap: lost {} {}: {}\n", sum, line_place(source, what.first), what.second);
+    if (!verbose || by_cpu.size() < 2) continue;
+    for (size_t cpu = 0; cpu < by_cpu.size(); ++cpu) {
+      if (by_cpu[cpu] != 0) text += fmt::format("ktap:   {} of them on CPU {}\n", by_cpu[cpu], cpu);
+    }
   }
   return text;
 }

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +27,9 @@ class ErrorLog {
  public:
   explicit ErrorLog(const diag::Source& source) : source_(source) {}
 
+  /// Called before anything is told: what was printed earlier goes out first.
+  void before_telling(std::function<void()> flush) { flush_ = std::move(flush); }
+
   /// An error of a handler that ran in the VM.
   void add(const vm::RuntimeError& error);
   /// The number of times kernel code met `failure` so far; tells the first one.
@@ -36,16 +41,23 @@ class ErrorLog {
   std::string summary() const;
 
  private:
-  using Key = std::pair<uint32_t, std::string>;  // line, text
+  using Key = std::pair<uint32_t, std::string>;    // line, text: a row of the summary
+  using Place = std::pair<uint32_t, std::string>;  // where its span begins, text: told once
+
+  void tell(const std::string& text) const;
 
   const diag::Source& source_;
+  std::function<void()> flush_;
   std::map<Key, uint64_t> counts_;
+  std::set<Place> told_;
   std::map<uint32_t, std::pair<Key, uint64_t>> kernel_counts_;  // by failure
 };
 
 /// `ktap: lost N FILE:LINE: CAUSE` for every loss counter that is not 0, and runs that the kernel
-/// skipped; with `verbose` also CPU by CPU.
+/// skipped; with `verbose` also CPU by CPU. `cut_strings`: those that user_string() cut in the VM,
+/// by line.
 std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
+                        const std::map<uint32_t, uint64_t>& cut_strings,
                         const std::vector<Registration>& registrations, const diag::Source& source,
                         bool verbose);
 

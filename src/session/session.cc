@@ -2,7 +2,9 @@
 #include "session/session.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -13,6 +15,7 @@
 #include "engine/bpf_engine.h"
 #include "event/provider.h"
 #include "session/host.h"
+#include "session/interrupt.h"
 #include "session/plan.h"
 #include "session/report.h"
 #include "session/tracer.h"
@@ -104,15 +107,38 @@ class Session {
     vm_ = std::make_unique<vm::Vm>(*chunk_, *host_, options_.args);
     host_->set_vm(vm_.get());
     vm_->add_roots([this](runtime::Heap& heap) { mark_roots(heap); });
+    errors_.before_telling([this] { output_->flush(); });
+    if (const std::optional<int> status = check_target()) return status;
+    const InterruptGuard guard(*vm_);
     const std::optional<vm::RuntimeError> error = vm_->run_main();
     host_->freeze();
     output_->flush();
+    if (output_->broken() || guard.interrupted()) return finish_output(host_->exit_status());
     if (error) {
       say(render_runtime_error(source_, *error));
       return host_->exited() && host_->exit_status() != 0 ? host_->exit_status() : kRuntimeError;
     }
     if (host_->exited()) return finish_output(host_->exit_status());
     return std::nullopt;
+  }
+
+  /// A target that cannot be traced is known before the script does anything.
+  std::optional<int> check_target() {
+    const int64_t cpus = sysconf(_SC_NPROCESSORS_CONF);
+    if (options_.cpu >= cpus) {
+      return fail(Error{fmt::format("-C {}: there is no such CPU; this machine has 0 to {}",
+                                    options_.cpu, cpus - 1),
+                        0});
+    }
+    if (options_.target_pid >= 0) {
+      Result<sys::ProcessRef> target =
+          sys::ProcessRef::open(static_cast<pid_t>(options_.target_pid));
+      if (!target.ok()) return fail(target.error());
+      target_.emplace(std::move(target).value());
+    }
+    if (options_.command.empty()) return std::nullopt;
+    const Result<std::string> command = sys::find_command(options_.command.front());
+    return command.ok() ? std::nullopt : std::optional<int>(fail(command.error()));
   }
 
   void mark_roots(runtime::Heap& heap) {
@@ -136,16 +162,23 @@ class Session {
   }
 
   std::optional<int> plan() {
+    Result<sys::Signals> signals = sys::Signals::create();
+    if (!signals.ok()) return fail(signals.error());
+    signals_.emplace(std::move(signals).value());
     backend::Options target;
     target.cpu = options_.cpu;
     target.table_size = options_.table_size;
+    target.strict = options_.strict;
     std::vector<PlannedHandler> handlers;
     diag::Sink sink;
     check_timers(host_->registrations(), sink);
     if (const std::optional<int> status = tell(sink)) return status;
     if (has(Kind::Event)) {
       Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();
-      if (!catalog.ok()) return fail(catalog.error());
+      if (!catalog.ok()) {
+        report_unavailable(catalog.error(), sink);
+        return tell(sink);
+      }
       catalog_ = std::move(catalog).value();
       resolve_events(host_->registrations(), source_, *catalog_, handlers, sink);
       if (sink.has_errors()) {
@@ -160,6 +193,15 @@ class Session {
       plan_ = std::make_unique<Plan>();
     }
     return planned_mode();
+  }
+
+  /// Without events or privileges none of the handlers can be traced: said at the first.
+  void report_unavailable(const Error& error, diag::Sink& sink) const {
+    for (const Registration& registration : host_->registrations()) {
+      if (registration.kind != Kind::Event) continue;
+      sink.report(diag::Code::EventUnavailable, registration.place.span, error.message);
+      return;
+    }
   }
 
   /// With a mistake in one event text, the fields that the other handlers ask for are still
@@ -178,7 +220,11 @@ class Session {
   /// Handlers → programs, loaded unless only looked at.
   std::optional<int> place(std::vector<PlannedHandler> handlers, const backend::Options& target) {
     Result<bpf::KernelFacts> facts = engine::probe_kernel();
-    if (!facts.ok()) return fail(facts.error());
+    if (!facts.ok()) {
+      diag::Sink sink;
+      report_unavailable(facts.error(), sink);
+      return tell(sink);
+    }
     const PlanInput input{&host_->registrations(), &vm_->globals(), &chunk_->globals,
                           &facts.value(),          &options_,       target};
     const bool dump = options_.mode == Mode::DumpSsa || options_.mode == Mode::DumpBpf;
@@ -193,13 +239,7 @@ class Session {
 
   std::optional<int> find_target(backend::Options& backend) {
     const bool only_looks = options_.mode != Mode::Run;
-    if (options_.target_pid >= 0) {
-      Result<sys::ProcessRef> target =
-          sys::ProcessRef::open(static_cast<pid_t>(options_.target_pid));
-      if (!target.ok()) return fail(target.error());
-      target_.emplace(std::move(target).value());
-      backend.target_tgid = options_.target_pid;
-    }
+    if (target_) backend.target_tgid = target_->pid();
     if (!options_.command.empty() && !only_looks) {
       Result<sys::Child> child = sys::Child::start(options_.command);
       if (!child.ok()) return fail(child.error());
@@ -235,6 +275,7 @@ class Session {
           say(fmt::format("ktap: {} programs loaded and verified\n", plan_->unit.programs.size()));
         return kOk;
       default:
+        if (options_.verbose) say(explain(*plan_, host_->registrations(), source_));
         return std::nullopt;
     }
   }
@@ -268,8 +309,6 @@ class Session {
 
   int trace() {
     const bool waits = has(Kind::Event) || has(Kind::Tick) || !options_.command.empty();
-    Result<sys::Signals> signals = sys::Signals::create();
-    if (!signals.ok()) return fail(signals.error());
     if (engine_ != nullptr) {
       if (const Result<void> linked = link(); !linked.ok()) return fail(linked.error());
       if (const Result<void> attached = engine_->attach(); !attached.ok())
@@ -286,21 +325,23 @@ class Session {
         if (const Result<void> released = child_->release(); !released.ok())
           return fail(released.error());
       }
-      if (const Result<void> ran = tracer_->run(signals.value()); !ran.ok())
-        return fail(ran.error());
+      if (const Result<void> ran = tracer_->run(*signals_); !ran.ok()) return fail(ran.error());
     }
+    signals_.reset();  // from here on Ctrl-C ends us the hard way
     {
-      const sys::Signals done = std::move(signals).value();
-    }  // from here on Ctrl-C ends us the hard way
-    tracer_->run_ends();
+      const InterruptGuard guard(*vm_);
+      tracer_->run_ends(guard);
+    }
     return finish();
   }
 
   int finish() {
     output_->flush();
     say(errors_.summary());
+    if (options_.verbose) say(tracer_->missed_ticks());
     if (engine_ != nullptr)
-      say(loss_report(*plan_, *engine_, host_->registrations(), source_, options_.verbose));
+      say(loss_report(*plan_, *engine_, tracer_->cut_strings(), host_->registrations(), source_,
+                      options_.verbose));
     unlink();
     const int wanted = host_->exited() ? host_->exit_status() : 0;
     return finish_output(wanted != 0 ? wanted : errors_.empty() ? kOk : kRuntimeError);
@@ -321,6 +362,7 @@ class Session {
   std::unique_ptr<ScriptHost> host_;
   std::unique_ptr<vm::Vm> vm_;
   std::unique_ptr<event::Catalog> catalog_;
+  std::optional<sys::Signals> signals_;
   std::optional<sys::Child> child_;
   std::optional<sys::ProcessRef> target_;
   std::unique_ptr<Plan> plan_;
@@ -339,7 +381,8 @@ int list_events(const std::string& glob) {
     say(fmt::format("ktap: error: {}\n", catalog.error().message));
     return kMistake;
   }
-  const std::vector<std::string> names = catalog.value()->list(glob.empty() ? "*" : glob);
+  std::vector<std::string> names = catalog.value()->list(glob.empty() ? "*" : glob);
+  std::sort(names.begin(), names.end());
   for (const std::string& name : names) std::puts(name.c_str());
   if (names.empty()) {
     say(fmt::format("ktap: error: no event matches '{}'\n", glob));

@@ -3,6 +3,8 @@
 // looks every few milliseconds while records come, and ever more rarely while none do.
 #include "session/tracer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <csignal>
 
@@ -17,7 +19,8 @@ namespace {
 
 constexpr int64_t kBusyPollNs =
     2'000'000;  // guessed: a tenth of the ring at a million records a second
-constexpr int64_t kIdlePollNs = 20'000'000;  // a user sees output at once
+constexpr int64_t kIdlePollNs = 20'000'000;     // a user sees output at once
+constexpr uint32_t kRecordsBetweenLooks = 256;  // guessed: well below a millisecond of handlers
 constexpr int64_t kCheckNs =
     100'000'000;  // how soon the first run-time error of kernel code is told
 
@@ -40,7 +43,8 @@ Result<void> Tracer::run(sys::Signals& signals) {
   int fds[4] = {signals.fd(), -1, -1, -1};
   if (parts_.engine != nullptr) fds[1] = parts_.engine->wake_fd();
   if (parts_.target != nullptr) fds[2] = parts_.target->fd();
-  while (!should_stop(signals)) {
+  signals_ = &signals;
+  while (!should_stop()) {
     parts_.output.flush();
     sys::wait_readable(fds, 4, wait_ns(busy));
     busy = drain() > 0;
@@ -49,6 +53,7 @@ Result<void> Tracer::run(sys::Signals& signals) {
   }
   if (parts_.engine != nullptr) {
     parts_.engine->disarm();
+    disarmed_ = true;
     while (drain() > 0) {
     }
     next_check_ns_ = 0;
@@ -68,10 +73,14 @@ int64_t Tracer::wait_ns(bool busy) const {
   return wait;
 }
 
-bool Tracer::should_stop(sys::Signals& signals) {
-  while (const std::optional<int> signal = signals.take()) {
+void Tracer::take_signals() {
+  while (const std::optional<int> signal = signals_->take()) {
     if (*signal == SIGINT || *signal == SIGTERM) stopping_ = true;
   }
+}
+
+bool Tracer::should_stop() {
+  take_signals();
   if (parts_.child != nullptr && parts_.child->try_wait().has_value()) stopping_ = true;
   if (parts_.target != nullptr && parts_.target->ended()) stopping_ = true;
   if (parts_.options.strict && !parts_.errors.empty()) stopping_ = true;
@@ -89,6 +98,12 @@ size_t Tracer::drain() {
 }
 
 void Tracer::deliver(const engine::Record& record) {
+  // A full ring takes the VM a second: ticks and Ctrl-C do not wait for its end.
+  if (++records_since_look_ >= kRecordsBetweenLooks && !disarmed_) {
+    records_since_look_ = 0;
+    take_signals();
+    if (!stopping_) run_due_ticks();
+  }
   const ssa::Site& site = parts_.plan->linkage.module.sites[record.site];
   switch (site.kind) {
     case ssa::SiteKind::Print:
@@ -159,7 +174,8 @@ void Tracer::deliver_capture(const engine::Record& record) {
   const PlannedHandler& planned = plan.handlers[plan.owners[record.site].handler];
   const Registration& registration = parts_.host.registrations()[planned.registration];
   view_ = std::make_unique<EventView>(plan, *parts_.catalog, parts_.vm.heap(), record,
-                                      parts_.options.timestamps);
+                                      parts_.options.timestamps,
+                                      [this] { ++cut_strings_[parts_.vm.place().line]; });
   run_handler(registration.handler, *view_, view_->time_ns(), !view_->filter_ran());
   view_.reset();
 }
@@ -177,8 +193,9 @@ void Tracer::run_handler(const lower::Handler& handler, vm::EventContext& view, 
   if (!error && passed.truthy())
     error = parts_.vm.call(handler.function, {Value::event()}, budget, nullptr);
   parts_.host.end_handler();
-  if (error) parts_.errors.add(*error);
-  if (parts_.host.exited() && parts_.engine != nullptr) parts_.engine->disarm();
+  if (error && !parts_.output.broken()) parts_.errors.add(*error);
+  const bool ends = parts_.host.exited() || (parts_.options.strict && error);
+  if (ends && parts_.engine != nullptr) parts_.engine->disarm();
 }
 
 void Tracer::run_due_ticks() {
@@ -187,7 +204,9 @@ void Tracer::run_due_ticks() {
     if (now < tick.next_ns || parts_.host.exited()) continue;
     // A tick that is late runs once, not once for each beat that it missed.
     const int64_t interval = tick.registration->interval_ns;
-    tick.next_ns += (now - tick.next_ns) / interval * interval + interval;
+    const int64_t missed = (now - tick.next_ns) / interval;
+    tick.missed += static_cast<uint64_t>(missed);
+    tick.next_ns += (missed + 1) * interval;
     TickView view(parts_.vm.heap(), tick.registration->event_text);
     run_handler(tick.registration->handler, view, now, true);
   }
@@ -196,7 +215,7 @@ void Tracer::run_due_ticks() {
 void Tracer::check_failures() {
   if (parts_.engine == nullptr) return;
   const int64_t now = parts_.host.now_ns(vm::Clock::Monotonic);
-  if (now < next_check_ns_) return;
+  if (now < next_check_ns_ && !parts_.options.strict) return;
   next_check_ns_ = now + kCheckNs;
   const std::vector<backend::Counter>& counters = parts_.plan->unit.counters;
   std::vector<uint64_t> sums(parts_.plan->linkage.module.failures.size(), 0);
@@ -210,7 +229,18 @@ void Tracer::check_failures() {
   }
 }
 
-void Tracer::run_ends() {
+std::string Tracer::missed_ticks() const {
+  std::string text;
+  for (const Tick& tick : ticks_) {
+    if (tick.missed == 0) continue;
+    text += fmt::format("ktap: {} {}:{}: beats of {} came late and fell together with the next\n",
+                        tick.missed, parts_.source.name(), tick.registration->place.line,
+                        tick.registration->event_text);
+  }
+  return text;
+}
+
+void Tracer::run_ends(const InterruptGuard& guard) {
   const vm::Budget budget{-1, limits::kMainCallDepth};
   const bool exited_before = parts_.host.exited();
   for (const Registration& registration : parts_.host.registrations()) {
@@ -219,6 +249,7 @@ void Tracer::run_ends() {
     if (parts_.engine != nullptr) parts_.engine->next_run();
     const std::optional<vm::RuntimeError> error =
         parts_.vm.call(registration.handler.function, {}, budget, nullptr);
+    if (parts_.output.broken() || guard.interrupted()) return;
     if (error) parts_.errors.add(*error);
   }
 }

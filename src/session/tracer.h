@@ -3,14 +3,17 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "engine/bpf_engine.h"
 #include "event/provider.h"
 #include "session/event_view.h"
 #include "session/host.h"
+#include "session/interrupt.h"
 #include "session/options.h"
 #include "session/plan.h"
 #include "session/report.h"
@@ -43,8 +46,12 @@ class Tracer {
   /// Waits for the end (signal, exit(), the target's end, --strict) with handlers running; then
   /// disarms and drains.
   Result<void> run(sys::Signals& signals);
-  /// The trace_end handlers, in order.
-  void run_ends();
+  /// The trace_end handlers, in order; none after a signal.
+  void run_ends(const InterruptGuard& guard);
+  /// `ktap: N FILE:LINE: …` for the beats of ticks that fell together with the next one.
+  std::string missed_ticks() const;
+  /// Strings that user_string() cut in the VM, by line of the script.
+  const std::map<uint32_t, uint64_t>& cut_strings() const { return cut_strings_; }
   /// Marks what the current handler run holds.
   void mark(runtime::Heap& heap) const;
 
@@ -52,6 +59,7 @@ class Tracer {
   struct Tick {
     const Registration* registration;
     int64_t next_ns;
+    uint64_t missed = 0;  ///< beats that were over before they could run
   };
 
   size_t drain();
@@ -63,12 +71,17 @@ class Tracer {
                    bool filter);
   void check_failures();
   int64_t wait_ns(bool busy) const;
-  bool should_stop(sys::Signals& signals);
+  void take_signals();
+  bool should_stop();
 
   TracerParts parts_;
   std::vector<Tick> ticks_;
+  sys::Signals* signals_ = nullptr;
+  uint32_t records_since_look_ = 0;
+  std::map<uint32_t, uint64_t> cut_strings_;
   std::unique_ptr<EventView> view_;  ///< of the handler that runs
   bool stopping_ = false;
+  bool disarmed_ = false;
   bool kernel_exit_ = false;
   int64_t next_check_ns_ = 0;
 };

@@ -155,6 +155,7 @@ Result<Child> Child::start(const std::vector<std::string>& argv) {
   }
   Child child;
   child.pid_ = pid;
+  child.path_ = path;
   child.go_ = std::move(go.write_end);
   child.failure_ = std::move(failure.read_end);
   return child;
@@ -162,6 +163,7 @@ Result<Child> Child::start(const std::vector<std::string>& argv) {
 
 Child::Child(Child&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
+      path_(std::move(other.path_)),
       go_(std::move(other.go_)),
       failure_(std::move(other.failure_)),
       status_(other.status_) {}
@@ -193,7 +195,7 @@ Result<void> Child::release() {
   failure_.reset();
   if (got != sizeof error_number) return {};
   wait();
-  return system_error("running the command", error_number);
+  return system_error("running '" + path_ + "'", error_number);
 }
 
 std::optional<int> Child::try_wait() {
@@ -228,10 +230,7 @@ std::optional<std::string> read_process_string(pid_t pid, uint64_t address, size
     const iovec remote{reinterpret_cast<void*>(static_cast<uintptr_t>(from)), want};
     const ssize_t got = process_vm_readv(pid, &local, 1, &remote, 1, 0);
     text.resize(used + static_cast<size_t>(std::max<ssize_t>(got, 0)));
-    if (got <= 0) {
-      if (used == 0) return std::nullopt;
-      break;
-    }
+    if (got <= 0) return std::nullopt;  // as in the kernel: an end that cannot be read is no end
     const size_t end = text.find('\0', used);
     if (end != std::string::npos) {
       text.resize(end);

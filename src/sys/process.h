@@ -55,6 +55,7 @@ class Child {
   Child() = default;
 
   pid_t pid_ = -1;
+  std::string path_;  ///< what it runs, for messages
   UniqueFd go_;       ///< written once to let it run; closed unwritten it ends
   UniqueFd failure_;  ///< exec's errno, or closed by exec
   std::optional<int> status_;
@@ -63,8 +64,8 @@ class Child {
 /// Where `name` would run from: itself when it holds a '/', else the first match in PATH.
 Result<std::string> find_command(const std::string& name);
 
-/// Bytes at `address` in process `pid` up to a NUL, at most limit_bytes; nothing when not even the
-/// first byte can be read.
+/// Bytes at `address` in process `pid` up to a NUL, at most limit_bytes; nothing when one of them
+/// cannot be read.
 std::optional<std::string> read_process_string(pid_t pid, uint64_t address, size_t limit_bytes);
 
 }  // namespace ktap::sys

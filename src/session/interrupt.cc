@@ -1,0 +1,46 @@
+// A signal handler reaches the VM through one pointer; Vm::interrupt() is safe there.
+#include "session/interrupt.h"
+
+#include <atomic>
+
+#include "base/check.h"
+
+namespace ktap::session {
+
+namespace {
+
+std::atomic<vm::Vm*> running{nullptr};
+std::atomic<bool> signalled{false};
+
+void on_signal(int) {
+  signalled = true;
+  if (vm::Vm* vm = running) vm->interrupt();
+}
+
+void install(int signal, struct sigaction* before) {
+  struct sigaction action = {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESETHAND;  // the second one is the default: the end
+  sigaction(signal, nullptr, before);
+  if (before->sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+InterruptGuard::InterruptGuard(vm::Vm& vm) {
+  KTAP_CHECK(running == nullptr);
+  signalled = false;
+  running = &vm;
+  install(SIGINT, &before_int_);
+  install(SIGTERM, &before_term_);
+}
+
+InterruptGuard::~InterruptGuard() {
+  sigaction(SIGINT, &before_int_, nullptr);
+  sigaction(SIGTERM, &before_term_, nullptr);
+  running = nullptr;
+}
+
+bool InterruptGuard::interrupted() const { return signalled; }
+
+}  // namespace ktap::session

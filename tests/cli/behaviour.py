@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""What no golden or kernel case can show of the program as a process: broken output, unusable files, ends of pipes.
+No privilege needed. usage: behaviour.py KTAP. Exit 0 when all pass.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+TIMEOUT_S = 20
+
+
+def run(ktap, *args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE):
+    return subprocess.run([ktap, *args], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, text=True,
+                          timeout=TIMEOUT_S)
+
+
+def first_line_then_close(ktap, script):
+    """Reads one line and goes away, as `| head -1` does; the exit status, or None when ktap did not end."""
+    with subprocess.Popen([ktap, "-q", "-e", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        process.stdout.close()
+        try:
+            status = process.wait(timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return line, None, ""
+        return line, status, process.stderr.read()
+
+
+def directory_is_no_script(ktap):
+    done = run(ktap, tempfile.gettempdir())
+    return done.returncode == 2 and "cannot read" in done.stderr and "terminate" not in done.stderr
+
+
+def directory_on_standard_input(ktap):
+    folder = os.open(tempfile.gettempdir(), os.O_RDONLY)
+    done = run(ktap, "-", stdin=folder)
+    os.close(folder)
+    return done.returncode == 2 and "standard input" in done.stderr
+
+
+def missing_file(ktap):
+    done = run(ktap, "/no/such/script.kp")
+    return done.returncode == 2 and "/no/such/script.kp" in done.stderr
+
+
+def main_chunk_ends_with_its_reader(ktap):
+    line, status, errors = first_line_then_close(ktap, "var i = 0 while (true) { i += 1 print(i) }")
+    return line == "1\n" and status == 0 and errors == ""
+
+
+def tick_ends_with_its_reader(ktap):
+    line, status, errors = first_line_then_close(ktap, "tick-1ms { print(7) }")
+    return line == "7\n" and status == 0 and errors == ""
+
+
+def trace_end_ends_with_its_reader(ktap):
+    line, status, errors = first_line_then_close(ktap, "tick-1ms { exit() } trace_end { while (true) { print(1) } }")
+    return line == "1\n" and status == 0 and errors == ""
+
+
+def full_disk_is_an_error(ktap):
+    with open("/dev/full", "w") as full:
+        done = run(ktap, "-e", "while (true) { print(1) }", stdout=full)
+    return done.returncode == 1 and "No space left" in done.stderr
+
+
+def no_such_cpu(ktap):
+    done = run(ktap, "-C", "9999", "-e", "tick-1ms { exit() }")
+    return done.returncode == 2 and "no such CPU" in done.stderr
+
+
+def exit_without_a_status_keeps_the_first(ktap):
+    return run(ktap, "-q", "-e", "tick-1ms { exit(3) } trace_end { exit() }").returncode == 3
+
+
+def output_file(ktap):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "out")
+        done = run(ktap, "-o", path, "-e", "print(1)")
+        with open(path) as file:
+            return done.returncode == 0 and done.stdout == "" and file.read() == "1\n"
+
+
+def ktapc_says_what_it_cannot_do_yet(ktap):
+    with tempfile.TemporaryDirectory() as folder:
+        other_name = os.path.join(folder, "ktapc")
+        os.symlink(os.path.abspath(ktap), other_name)
+        done = run(other_name, "a.kp")
+        return done.returncode == 2 and "not there yet" in done.stderr
+
+
+CASES = [directory_is_no_script, directory_on_standard_input, missing_file, main_chunk_ends_with_its_reader,
+         tick_ends_with_its_reader, trace_end_ends_with_its_reader, full_disk_is_an_error, no_such_cpu,
+         exit_without_a_status_keeps_the_first, output_file, ktapc_says_what_it_cannot_do_yet]
+
+
+def main():
+    failed = 0
+    for case in CASES:
+        passed = case(sys.argv[1])
+        failed += not passed
+        print("%s %s" % ("pass" if passed else "FAIL", case.__name__))
+    print("%d passed, %d failed" % (len(CASES) - failed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
