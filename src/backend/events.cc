@@ -169,6 +169,7 @@ void Selector::record_field(ValueId id) {
     case schema::FieldKind::Opaque:
       return fail(fmt::format("field {} has no value", field.name));
     case schema::FieldKind::Int:
+    case schema::FieldKind::Bool:
     case schema::FieldKind::Pointer:
       break;
   }
@@ -189,6 +190,12 @@ void Selector::record_field(ValueId id) {
     asm_.emit(bpf::load(Size::DW, dst, Reg::R10, static_cast<int16_t>(homes_.temp_offset)));
     narrow(dst, size, field.is_signed);
   }
+  if (field.kind == schema::FieldKind::Bool) {
+    bpf::Label is_false = asm_.make_label();
+    asm_.jump_to_if(JumpOp::Eq, dst, 0, is_false);
+    asm_.emit(bpf::mov64(dst, 1));
+    asm_.bind(is_false);
+  }
   store_result(id, dst);
 }
 
@@ -199,12 +206,10 @@ void Selector::string_field(ValueId id, const schema::Field& field) {
     return fail(fmt::format("field {} is no string here", field.name));
   }
   auto offset = static_cast<int32_t>(field.offset_bytes);
-  uint32_t most = of.max_bytes;
-  // One byte more than a home of max_bytes has words for may hold the NUL: homes of fields have
-  // room for it.
-  clear(home.payload, round_up8(of.max_bytes + 1) / 8);
+  uint32_t read = read_buffer_bytes(of.max_bytes);
+  clear(home.payload, round_up8(read) / 8);
   if (field.kind == schema::FieldKind::CharArray) {
-    most = std::min(most, field.size_bytes);
+    read = std::min(read, field.size_bytes + 1);  // what is behind the array is not its
     asm_.emit(bpf::mov64(Reg::R3, Reg::R6));
     asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, offset));
   } else {
@@ -216,8 +221,12 @@ void Selector::string_field(ValueId id, const schema::Field& field) {
     asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, Reg::R6));
   }
   load_address(Reg::R1, home.payload);
-  asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(most + 1)));
+  asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(read)));
   asm_.call_helper(Helper::ProbeReadKernelStr);
+  if (read < read_buffer_bytes(of.max_bytes)) return;
+  bpf::Label done = asm_.make_label();
+  cut_string(id, "args." + field.name, done);
+  asm_.bind(done);
 }
 
 // ---- raw copies for records (R8 holds the record)

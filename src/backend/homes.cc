@@ -24,12 +24,11 @@ struct Interval {
 
 bool is_maybe(Type type) { return type == Type::MaybeInt || type == Type::MaybeStr; }
 
-// Words of memory that making the value takes: the helpers that read strings put a NUL behind the
-// last byte.
+// Words of memory that making the value takes.
 uint32_t buffer_words(const Inst& inst) {
-  bool ends_in_nul = inst.op == Op::EventField || inst.op == Op::UserString;
-  if (ends_in_nul && inst.str_kind == ssa::StrKind::Bytes) {
-    return round_up8(inst.max_bytes + 1) / 8;
+  bool is_read = inst.op == Op::EventField || inst.op == Op::UserString;
+  if (is_read && inst.str_kind == ssa::StrKind::Bytes) {
+    return round_up8(read_buffer_bytes(inst.max_bytes)) / 8;
   }
   return payload_words(inst);
 }

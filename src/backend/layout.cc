@@ -182,6 +182,25 @@ uint32_t UnitBuilder::ring_full_row(uint32_t site) {
   return row({kRingRow, site}, counter);
 }
 
+uint32_t UnitBuilder::string_cut_row(const std::string& what, uint32_t handler, uint32_t line,
+                                     diag::Span span) {
+  for (uint32_t i = 0; i < unit.counters.size(); ++i) {
+    const Counter& have = unit.counters[i];
+    if (have.kind == Counter::Kind::Loss && have.cause == LossCause::StringCut &&
+        have.handler == handler && have.line == line && have.what == what) {
+      return i;
+    }
+  }
+  Counter counter;
+  counter.cause = LossCause::StringCut;
+  counter.handler = handler;
+  counter.what = what;
+  counter.line = line;
+  counter.span = span;
+  unit.counters.push_back(counter);
+  return static_cast<uint32_t>(unit.counters.size() - 1);
+}
+
 uint32_t UnitBuilder::read_only_map() {
   if (read_only_map_ == kNoMap) {
     read_only_map_ = static_cast<uint32_t>(unit.maps.size());

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,10 @@ namespace ktap::backend {
 
 /// Bytes of a string as it lies in scratch, keys and records: a multiple of 8.
 constexpr uint32_t round_up8(uint32_t bytes) { return (bytes + 7) & ~uint32_t{7}; }
+
+/// Bytes of memory that reading a string of at most `max_bytes` takes: the helpers put a NUL behind
+/// the last byte, and one byte more than the bound tells a string that is cut from one that fits.
+constexpr uint32_t read_buffer_bytes(uint32_t max_bytes) { return max_bytes + 2; }
 
 /// A key wider than this fits no kernel hash map of every kernel (MAX_BPF_STACK of older ones).
 constexpr uint32_t kMaxKeyBytes = 512;
@@ -33,6 +38,9 @@ class UnitBuilder {
   /// Row of a loss of `handler`, made at its first use: the table or site that lost.
   uint32_t table_full_row(uint32_t table, uint32_t handler, uint32_t line, diag::Span span);
   uint32_t ring_full_row(uint32_t site);
+  /// One row for each place and `what` ("user_string", "args.filename").
+  uint32_t string_cut_row(const std::string& what, uint32_t handler, uint32_t line,
+                          diag::Span span);
 
   /// Puts bytes (a multiple of 8) into the read-only map; gives their offset in it.
   uint32_t add_read_only(const std::vector<uint8_t>& bytes);

@@ -61,8 +61,8 @@ void Selector::record_argument(const ssa::SiteArg& arg, ValueId value, int32_t a
 
 /// A place to jump to that adds 1 to the counter and goes on at `resume`. Nothing in R0 to R5
 /// survives it.
-bpf::Label Selector::count_and_resume(uint32_t row, bpf::Label resume) {
-  cold_.push_back(Cold{asm_.make_label(), resume, row, unit_.unit.counters[row].line});
+bpf::Label Selector::count_and_resume(uint32_t row, bpf::Label resume, bool disarms) {
+  cold_.push_back(Cold{asm_.make_label(), resume, row, unit_.unit.counters[row].line, disarms});
   return cold_.back().label;
 }
 

@@ -78,7 +78,8 @@ void Selector::find_needs() {
 
 void Selector::need_of(const Inst& of) {
   if (of.str_kind == ssa::StrKind::Bytes && of.op != Op::Wrap && of.op != Op::Unwrap) {
-    needs_.widest_string_bytes = std::max(needs_.widest_string_bytes, round_up8(of.max_bytes + 1));
+    needs_.widest_string_bytes =
+        std::max(needs_.widest_string_bytes, round_up8(read_buffer_bytes(of.max_bytes)));
   }
   auto temp = [&](int32_t bytes) {
     needs_.temp_bytes = std::max(needs_.temp_bytes, static_cast<uint32_t>(bytes));
@@ -466,7 +467,7 @@ void Selector::control(ValueId id) {
   KTAP_CHECK(of.op == Op::Fail);
   uint32_t row = unit_.failure_row(static_cast<uint32_t>(of.imm), job_.handler);
   auto [it, is_new] = failures_.emplace(row, bpf::Label{});
-  if (is_new) it->second = count_and_resume(row, out_);
+  if (is_new) it->second = count_and_resume(row, out_, options_.strict);
   asm_.jump_to(it->second);
 }
 
@@ -502,6 +503,16 @@ void Selector::request_exit(ValueId id) {
   asm_.bind(done);
 }
 
+/// --strict: a run-time error ends the run, unless exit() was first.
+void Selector::disarm() {
+  bpf::Label done = asm_.make_label();
+  asm_.load_map_value(Reg::R1, unit_.unit.control_map, 0);
+  asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R1, Control::kArmed));
+  asm_.jump_to_if(JumpOp::Ne, Reg::R3, 1, done);
+  asm_.emit(bpf::store(Size::DW, Reg::R1, Control::kArmed, 3));
+  asm_.bind(done);
+}
+
 void Selector::cold_code() {
   asm_.set_line(0);
   asm_.bind(out_);
@@ -511,6 +522,7 @@ void Selector::cold_code() {
     asm_.set_line(cold.line);
     asm_.bind(cold.label);
     bump_counter(cold.row);
+    if (cold.disarms) disarm();
     asm_.jump_to(cold.resume);
   }
 }

@@ -138,6 +138,37 @@ TEST(Select, TracepointFields) {
             Bytes(want.begin() + 8, want.begin() + 74));
 }
 
+TEST(Select, StringFieldsAreCutAndCounted) {
+  constexpr int64_t kComm = 5, kLoc = 6;  // "sixteen chars!!!" of 16 bytes, "/proc"
+  struct Case {
+    int64_t field;
+    uint32_t bound;
+    std::string want, counter;
+  };
+  for (const Case& c : {Case{kComm, 16, "sixteen chars!!!", ""},
+                        Case{kComm, 15, "sixteen chars!!", "cut args.comm"},
+                        Case{kComm, 8, "sixteen ", "cut args.comm"}, Case{kLoc, 5, "/proc", ""},
+                        Case{kLoc, 4, "/pro", "cut args.loc"}}) {
+    Subject s;
+    s.group.kind = EventKind::Tracepoint;
+    s.group.events = {record_event()};
+    s.add_site({bytes_arg(c.bound)});
+    Builder& b = s.builder;
+    b.at(b.block());
+    b.op(Op::Emit, {b.bytes(Op::EventField, c.bound, c.field)}, 0);
+    b.ret();
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty());
+    FakeKernel kernel(result.unit, s.cells);
+    ASSERT_EQ(kernel.run(fake_record()), "");
+    const Bytes& record = kernel.machine.records()[0].data;
+    EXPECT_EQ(Bytes(record.begin() + 8, record.end()), padded(c.want, (c.bound + 7) / 8 * 8));
+    std::map<std::string, uint64_t> cut;
+    if (!c.counter.empty()) cut[c.counter] = 1;
+    EXPECT_EQ(kernel.outcome(0).counters, cut) << c.want;
+  }
+}
+
 // A dynamic field that points past the readable memory: the fixed part alone.
 TEST(Select, RawRecordFallsBackToTheFixedPart) {
   Subject s;
@@ -184,7 +215,7 @@ TEST(Select, DeltaTablesFollowTheGeneration) {
 }
 
 TEST(Select, UserStrings) {
-  for (size_t length : {0u, 5u, 255u, 256u, 300u}) {
+  for (size_t length : {0u, 5u, 255u, 256u, 257u, 258u, 300u}) {
     Subject s;
     user_text(s);
     auto result = s.emit_unit();
@@ -199,7 +230,11 @@ TEST(Select, UserStrings) {
     EXPECT_EQ(Bytes(record.begin() + 16, record.end()), padded(text, 256)) << length;
     Bytes key = padded(text, 256), five = word(5);
     key.insert(key.end(), five.begin(), five.end());
-    EXPECT_EQ(kernel.outcome(0).tables[0].at(key), 2);
+    const Outcome outcome = kernel.outcome(0);
+    EXPECT_EQ(outcome.tables[0].at(key), 2);
+    std::map<std::string, uint64_t> cut;
+    if (length > 256) cut["cut user_string"] = 1;
+    EXPECT_EQ(outcome.counters, cut) << length;
   }
 }
 
@@ -294,6 +329,29 @@ TEST(Select, ExitSitesWakeTheReader) {
   EXPECT_EQ(kernel.machine.records()[0].flags, 2);
   EXPECT_EQ(kernel.control(Control::kExitStatus), 3);
   EXPECT_EQ(kernel.control(Control::kArmed), 2);
+}
+
+TEST(Select, StrictStopsAtTheFirstError) {
+  for (bool strict : {false, true}) {
+    Subject s;
+    s.module.cells = {"n"};
+    s.cells = {0};
+    s.module.failures = {ssa::Failure{"division by zero", {}, 7}};
+    s.options.strict = strict;
+    Builder& b = s.builder;
+    b.at(b.block());
+    b.op(Op::CellAdd, {b.integer(1)}, 0);
+    b.op(Op::Fail, {}, 0);
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    FakeKernel kernel(result.unit, s.cells);
+    for (int i = 0; i < 3; ++i) ASSERT_EQ(kernel.run(context_of({kRegs, 0})), "");
+    EXPECT_EQ(kernel.control(Control::kArmed), strict ? 3 : 1);
+    EXPECT_EQ(kernel.control(Control::kCells), strict ? 1 : 3);
+    kernel.set_control(Control::kArmed, 2);
+    ASSERT_EQ(kernel.run(context_of({kRegs, 0})), "");
+    EXPECT_EQ(kernel.control(Control::kArmed), 2);
+  }
 }
 
 TEST(Select, GlobsOnLongStrings) {

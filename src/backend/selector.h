@@ -70,6 +70,7 @@ class Selector {
   void go_to_block(ssa::BlockId block);
   void cell(ssa::ValueId id);
   void request_exit(ssa::ValueId id);
+  void disarm();
   void cold_code();
 
   // ---- values.cc: words of values, in and out of registers
@@ -100,6 +101,7 @@ class Selector {
   void match_at(const Word& text, uint32_t position, std::string_view what, bool at_end,
                 uint32_t bytes, bpf::Label mismatch);
   void user_string(ssa::ValueId id);
+  void cut_string(ssa::ValueId id, const std::string& what, bpf::Label done);
 
   // ---- prologue.cc
   void prologue();
@@ -134,7 +136,7 @@ class Selector {
   // ---- records.cc
   void emit_record(ssa::ValueId id);
   void record_argument(const ssa::SiteArg& arg, ssa::ValueId value, int32_t at);
-  bpf::Label count_and_resume(uint32_t row, bpf::Label resume);
+  bpf::Label count_and_resume(uint32_t row, bpf::Label resume, bool disarms = false);
   void bump_counter(uint32_t row);
 
   void fail(std::string text) {
@@ -151,6 +153,7 @@ class Selector {
     bpf::Label resume;
     uint32_t row;
     uint32_t line;
+    bool disarms;  // the run of the script ends here
   };
 
   // Layout of the temporary stack: the value of an update, the generation of a Delta table, then

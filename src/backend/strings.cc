@@ -124,16 +124,29 @@ void Selector::user_string(ValueId id) {
   if (of.str_kind != ssa::StrKind::Bytes || of.max_bytes == 0)
     return fail("user_string of no bytes");
   bpf::Label done = asm_.make_label();
-  clear(home.payload, round_up8(of.max_bytes + 1) / 8);
+  clear(home.payload, round_up8(read_buffer_bytes(of.max_bytes)) / 8);
   load_word(Reg::R3, payload_word(of.operands[0], 0, false));
   load_address(Reg::R1, home.payload);
-  asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(of.max_bytes + 1)));
+  asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(read_buffer_bytes(of.max_bytes))));
   asm_.call_helper(bpf::Helper::ProbeReadUserStr);
   // -EFAULT: nil. Else the length with its NUL.
   store_word(home.tag, 0);
   asm_.jump_to_if(JumpOp::SLt, Reg::R0, 0, done);
   store_word(home.tag, 1);
+  cut_string(id, "user_string", done);
   asm_.bind(done);
+}
+
+/// After a helper has read a string into read_buffer_bytes(): takes the byte beyond the bound away,
+/// and counts a loss when there was one. R0 is the helper's result.
+void Selector::cut_string(ValueId id, const std::string& what, bpf::Label done) {
+  const Inst& of = inst(id);
+  auto [base, offset] = memory_of(homes_.homes[id.index].payload);
+  asm_.emit(bpf::store(Size::B, base,
+                       static_cast<int16_t>(offset + static_cast<int32_t>(of.max_bytes)), 0));
+  uint32_t row = unit_.string_cut_row(what, job_.handler, of.line, of.span);
+  asm_.jump_to_if(JumpOp::Eq, Reg::R0, static_cast<int32_t>(read_buffer_bytes(of.max_bytes)),
+                  count_and_resume(row, done));
 }
 
 }  // namespace ktap::backend

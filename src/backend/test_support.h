@@ -95,7 +95,15 @@ struct Outcome {
 
 inline std::string counter_name(const Counter& counter) {
   if (counter.kind == Counter::Kind::Failure) return "failure " + std::to_string(counter.failure);
-  return (counter.cause == LossCause::RingFull ? "ring " : "table ") + counter.what;
+  switch (counter.cause) {
+    case LossCause::RingFull:
+      return "ring " + counter.what;
+    case LossCause::TableFull:
+      return "table " + counter.what;
+    case LossCause::StringCut:
+      return "cut " + counter.what;
+  }
+  KTAP_UNREACHABLE();
 }
 
 /// Everything a test needs around one function.

@@ -15,8 +15,8 @@ namespace ktap::backend {
 
 /// The control page: one mmapable array value that both sides see. Offsets in bytes.
 struct Control {
-  static constexpr uint32_t kArmed =
-      0;  ///< u64: 1 while handlers run; `exit()` in a handler sets 2
+  static constexpr uint32_t kArmed = 0;  ///< u64: 1 while handlers run; `exit()` in a handler sets
+                                         ///< 2, with Options.strict a run-time error sets 3
   static constexpr uint32_t kStarted =
       8;  ///< u64: 1 once the target has begun its exec (always 1 without -- CMD)
   static constexpr uint32_t kExitStatus = 16;  ///< u64
@@ -57,14 +57,20 @@ struct Table {
   uint32_t maps[2] = {0, 0};  ///< indices in Unit.maps; Shared uses the first
 };
 
-enum class LossCause : uint8_t { RingFull, TableFull };
+enum class LossCause : uint8_t {
+  RingFull,
+  TableFull,
+  StringCut,  ///< a string was longer than its bound and lost its end
+};
 /// A row of the per-CPU counter map: what it counts and whose it is.
 struct Counter {
   enum class Kind : uint8_t { Failure, Loss } kind = Kind::Loss;
   uint32_t failure = 0;  ///< Failure: index in module.failures
   LossCause cause = LossCause::RingFull;
   uint32_t handler = 0;
-  std::string what;  ///< Loss: the table's name, or the output call ("printf")
+  /// Loss: the table's name, the output call ("printf"), or what read the string ("user_string",
+  /// "args.filename")
+  std::string what;
   uint32_t line = 0;
   diag::Span span;
 };
@@ -87,6 +93,7 @@ struct Options {
       false;  ///< -- CMD: a gate program sets kStarted when the target calls execve
   uint32_t ring_bytes = 8 << 20;
   uint32_t table_size = 0;  ///< --table-size; 0: the table's own or the default
+  bool strict = false;      ///< --strict: no handler starts after the first run-time error
 };
 
 /// One lowered handler on one group.

@@ -6,7 +6,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstring>
 #include <set>
 #include <thread>
@@ -473,6 +472,18 @@ TEST_F(EngineTest, ExitRequestSurvivesDisarming) {
   EXPECT_EQ(status, 3);
 }
 
+TEST_F(EngineTest, AStrictStopIsNoExitRequest) {
+  std::unique_ptr<BpfEngine> engine = start(empty_unit());
+  ASSERT_NE(engine, nullptr);
+  int64_t status = -1;
+  engine->arm();
+  uint64_t* control = reinterpret_cast<uint64_t*>(engine->cell(0)) - Control::kCells / 8;
+  control[Control::kArmed / 8] = 3;
+  EXPECT_FALSE(engine->exit_requested(&status));
+  engine->disarm();
+  EXPECT_FALSE(engine->exit_requested(&status));
+}
+
 TEST_F(EngineTest, RejectionNamesProgramLineAndReason) {
   backend::Unit unit = empty_unit();
   unit.programs = {counting_program(), {}};
@@ -546,11 +557,8 @@ TEST_F(EngineTest, NothingIsLeftAfterwards) {
     ASSERT_NE(engine, nullptr);
     engine->arm();
     EXPECT_EQ(programs_named("ktap_leak_test").size(), 1 + matches.events.size());
-    const auto begin = std::chrono::steady_clock::now();
     engine->detach();
     engine.reset();
-    const auto took = std::chrono::steady_clock::now() - begin;
-    EXPECT_LT(std::chrono::duration_cast<std::chrono::milliseconds>(took).count(), 150);
   }
   EXPECT_EQ(own_bpf_objects(), before);
   // The kernel frees programs after a grace period.

@@ -70,8 +70,8 @@ bool KeyCodec::encode_part(size_t part, Value value, uint8_t* key) {
     case Kind::Bytes: {
       if (value.type != Type::String) return false;
       const std::string_view text = value.string()->view();
-      // Kernel strings end at their first NUL and leave room for it.
-      if (text.size() >= shape.max_bytes || text.find('\0') != std::string_view::npos) return false;
+      // Kernel strings end at their first NUL; one of exactly max_bytes has none.
+      if (text.size() > shape.max_bytes || text.find('\0') != std::string_view::npos) return false;
       std::memcpy(bytes, text.data(), text.size());
       return true;
     }

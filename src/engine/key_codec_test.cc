@@ -61,10 +61,21 @@ TEST(KeyCodec, RefusesWhatTheKernelCannotMake) {
   EXPECT_FALSE(KeyCodec(by_id, strings).encode(heap.string("close"), &bytes));
   EXPECT_FALSE(KeyCodec(by_id, strings).encode(Value::of(int64_t{0}), &bytes));
   EXPECT_TRUE(KeyCodec(by_bytes, strings).encode(heap.string("fifteen-bytes.."), &bytes));
-  EXPECT_FALSE(KeyCodec(by_bytes, strings).encode(heap.string("sixteen--bytes.."), &bytes));
+  EXPECT_FALSE(KeyCodec(by_bytes, strings).encode(heap.string("seventeen bytes.."), &bytes));
   EXPECT_FALSE(
       KeyCodec(by_bytes, strings).encode(heap.string(std::string_view("a\0b", 3)), &bytes));
   EXPECT_FALSE(KeyCodec(by_two, strings).encode(Value::of(int64_t{1}), &bytes));
+}
+
+TEST(KeyCodec, AStringOfAllBytesComesBack) {
+  runtime::Heap heap;
+  std::vector<std::string> strings;
+  const backend::Table layout = layout_of({{Kind::Bytes, 16}});
+  KeyCodec codec(layout, strings);
+  std::vector<uint8_t> bytes;
+  const Value key = heap.string("sixteen--bytes..");
+  ASSERT_TRUE(codec.encode(key, &bytes));
+  EXPECT_TRUE(runtime::equal(codec.decode(bytes.data(), heap), key));
 }
 
 TEST(KeyCodec, KnowsStringsThatWereInternedLater) {

@@ -224,8 +224,9 @@ class Verifier {
       case Op::EventVar:
         return event_var(inst);
       case Op::EventField:
-        return inst.type == Type::Int || inst.str_kind == StrKind::Bytes ? ""
-                                                                         : "neither Int nor Bytes";
+        return inst.type == Type::Int || inst.type == Type::Bool || inst.str_kind == StrKind::Bytes
+                   ? ""
+                   : "neither Int, Bool nor Bytes";
       case Op::TableGet:
       case Op::TableSet:
       case Op::TableAdd:

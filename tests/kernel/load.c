@@ -84,7 +84,7 @@ static void run_threads(long count, char** pairs) {
 static void perform(char** pairs) {
   for (; pairs[0]; pairs += 2) {
     if (!pairs[1]) die("no number behind", pairs[0]);
-    char verb[256];
+    char verb[8192];
     if (strlen(pairs[0]) >= sizeof verb) die("too long", pairs[0]);
     strcpy(verb, pairs[0]);
     char* detail = strchr(verb, ':');
