@@ -45,6 +45,8 @@ FieldKind scalar_kind(std::string_view type, uint32_t size_bytes) {
       starts_with(type, "const struct ")) {
     return FieldKind::Opaque;
   }
+  const std::string_view plain = starts_with(type, "const ") ? type.substr(6) : type;
+  if (size_bytes == 1 && (plain == "bool" || plain == "_Bool")) return FieldKind::Bool;
   const bool is_word = size_bytes == 1 || size_bytes == 2 || size_bytes == 4 || size_bytes == 8;
   return is_word ? FieldKind::Int : FieldKind::Opaque;
 }

@@ -52,7 +52,7 @@ TEST(Format, ReadsEveryKindOfField) {
       {"args", "unsigned long[6]", FieldKind::Opaque, 56, 48, false},
       {"addr", "u8[4]", FieldKind::Opaque, 104, 4, false},
       {"span", "struct range", FieldKind::Opaque, 108, 8, false},
-      {"on", "bool", FieldKind::Int, 116, 1, false},
+      {"on", "bool", FieldKind::Bool, 116, 1, false},
   };
   ASSERT_EQ(format.fields.size(), std::size(expected));
   for (size_t i = 0; i < std::size(expected); ++i) {

@@ -116,7 +116,7 @@ bool same(const AbstractValue& a, const AbstractValue& b) {
     case AbstractValue::Kind::Float:
       return a.number == b.number;
     case AbstractValue::Kind::Str:
-      return a.text == b.text && a.is_word == b.is_word;
+      return a.text == b.text;
     case AbstractValue::Kind::Table:
       return a.table == b.table;
     case AbstractValue::Kind::Function:

@@ -36,8 +36,6 @@ struct AbstractValue {
   int64_t integer = 0;  ///< Int; Bool (0 or 1); Builtin (its number)
   double number = 0;    ///< Float
   std::string text;     ///< Str: the bytes; Table: its name in the script; Mixed: what meets here
-  bool is_word =
-      false;  ///< Str that stands for a bare name in a filter (an event without such a field)
   runtime::Table* table = nullptr;
   const runtime::Closure* closure = nullptr;     ///< Function; null for one made in the handler
   const bytecode::Function* function = nullptr;  ///< Function

@@ -1,11 +1,11 @@
 // The kernel's half of a handler that runs in user space: its filter, then one record with
 // everything of the event that the VM may ask for. Never refuses: a filter without a kernel form is
 // left to the VM as well.
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "base/check.h"
-#include "base/limits.h"
 #include "lower/attempt.h"
 #include "lower/event_names.h"
 #include "lower/event_reads.h"
@@ -18,7 +18,10 @@ namespace {
 
 class Capturer {
  public:
-  Capturer(Lowerer& lowerer, const Options& options) : lowerer_(lowerer) {
+  /// `place` is the handler's.
+  Capturer(Lowerer& lowerer, const Options& options, const bytecode::Place& place)
+      : lowerer_(lowerer), place_(place) {
+    lowerer_.at(place_);
     site_ = lowerer_.new_site(ssa::SiteKind::Capture, operands_);
     if (options.timestamps) {
       CaptureArg ns;
@@ -27,20 +30,18 @@ class Capturer {
     }
   }
 
-  void add(const EventRead& read, bool as_string) {
+  /// What code reads at `place`.
+  void add(const EventRead& read, const bytecode::Place& place) {
+    lowerer_.at(place);
     switch (read.kind) {
       case EventRead::Kind::Var:
-        if (!as_string) add_var(read.var);
+        add_var(read.var);
         break;
       case EventRead::Kind::Name:
         add_var(schema::BuiltinVar::Probename);
         break;
       case EventRead::Kind::Field:
-        if (as_string) {
-          add_string(read.field);
-        } else {
-          add_field(read.field);
-        }
+        add_field(read.field);
         break;
       case EventRead::Kind::Text:
       case EventRead::Kind::TextFunction:
@@ -51,10 +52,35 @@ class Capturer {
     }
   }
 
+  /// The same for user_string() of it.
+  void add_string(const EventRead& read, const StringRead& string) {
+    if (read.kind != EventRead::Kind::Field) return;
+    lowerer_.at(string.place);
+    const uint32_t address = add_field(read.field);
+    if (site_.args[address].type != ssa::Type::Int) return;
+    if (auto at = find(CaptureArg::Kind::UserString, address)) {
+      // Read once, as far as the call that asks for most.
+      ssa::Inst& inst = lowerer_.inst(operands_[*at]);
+      inst.max_bytes = std::max(inst.max_bytes, string.limit_bytes);
+      inst.imm = inst.max_bytes;
+      site_.args[*at].max_bytes = inst.max_bytes;
+      return;
+    }
+    CaptureArg arg;
+    arg.kind = CaptureArg::Kind::UserString;
+    arg.address_arg = address;
+    ssa::Inst inst{ssa::Op::UserString, ssa::Type::MaybeStr, ssa::StrKind::Bytes,
+                   string.limit_bytes};
+    inst.imm = string.limit_bytes;
+    inst.operands = {operands_[address]};
+    push(arg, lowerer_.emit(std::move(inst)));
+  }
+
   void finish(Linkage& linkage, bool filter_in_kernel) {
     capture_.filter_in_kernel = filter_in_kernel;
     site_.user_index = static_cast<uint32_t>(linkage.captures.size());
     linkage.captures.push_back(std::move(capture_));
+    lowerer_.at(place_);
     lowerer_.emit_site(std::move(site_), std::move(operands_));
   }
 
@@ -93,69 +119,40 @@ class Capturer {
     return push(arg, lowerer_.read_event_field(field));
   }
 
-  void add_string(uint32_t field) {
-    const uint32_t address = add_field(field);
-    if (site_.args[address].type != ssa::Type::Int || find(CaptureArg::Kind::UserString, address))
-      return;
-    CaptureArg arg;
-    arg.kind = CaptureArg::Kind::UserString;
-    arg.address_arg = address;
-    ssa::Inst inst{ssa::Op::UserString, ssa::Type::MaybeStr, ssa::StrKind::Bytes,
-                   limits::kStringBytes};
-    inst.imm = limits::kStringBytes;
-    inst.operands = {operands_[address]};
-    push(arg, lowerer_.emit(std::move(inst)));
-  }
-
   Lowerer& lowerer_;
+  const bytecode::Place place_;
   ssa::Site site_;
   CaptureSite capture_;
   std::vector<ssa::ValueId> operands_;
 };
 
 void add_all(Capturer& capturer, const schema::Event& event, const EventNames& names) {
+  const auto var_place = [&names](schema::BuiltinVar var) {
+    const auto at = names.var_places.find(var);
+    return at == names.var_places.end() ? bytecode::Place() : at->second;
+  };
+  const auto name_place = [&names](const std::string& name) {
+    const auto at = names.name_places.find(name);
+    return at == names.name_places.end() ? bytecode::Place() : at->second;
+  };
   // Printing the event object is printing argstr.
-  if (names.event_escapes) capturer.add(read_variable(event, schema::BuiltinVar::Argstr), false);
-  for (schema::BuiltinVar var : names.vars) {
-    capturer.add(read_variable(event, var), false);
+  if (names.event_escapes) capturer.add(read_variable(event, schema::BuiltinVar::Argstr), {});
+  for (schema::BuiltinVar var : names.vars) capturer.add(read_variable(event, var), var_place(var));
+  for (const std::string& name : names.fields) {
+    capturer.add(read_field(event, name), name_place(name));
   }
-  for (const std::string& name : names.fields) capturer.add(read_field(event, name), false);
-  for (const std::string& name : names.members) capturer.add(read_member(event, name), false);
-  for (schema::BuiltinVar var : names.string_vars) capturer.add(read_variable(event, var), true);
-  for (const std::string& name : names.string_fields) capturer.add(read_field(event, name), true);
-  for (const std::string& name : names.string_members) capturer.add(read_member(event, name), true);
-}
-
-/// Code that asks which event it runs on may well have ways that this event never takes.
-bool tells_events_apart(const EventNames& names) {
-  return names.vars.count(schema::BuiltinVar::Probename) != 0 ||
-         names.vars.count(schema::BuiltinVar::Arg0) != 0 || names.members.count("name") != 0 ||
-         names.members.count("sc_nr") != 0 || names.members.count("sc_is_enter") != 0;
-}
-
-/// The first name that the event does not have, where that is sure to be a mistake: the VM would
-/// only find it when it runs.
-std::optional<EventMistake> find_mistake(runtime::Value function, const World& world,
-                                         const schema::Event& event) {
-  for (const bytecode::Function* f : reachable_functions(function, world)) {
-    for (size_t pc = 0; pc < f->code.size(); ++pc) {
-      const bytecode::Insn insn = f->code[pc];
-      std::string name;
-      if (insn.op() == bytecode::Op::EventField) {
-        name = std::get<std::string>(f->constants[insn.d()]);
-        if (read_field(event, name).kind != EventRead::Kind::Missing) continue;
-      } else if (insn.op() == bytecode::Op::EventVar) {
-        const auto var = static_cast<schema::BuiltinVar>(insn.d());
-        name = schema::builtin_var_name(var);
-        if (read_variable(event, var).kind != EventRead::Kind::Missing) continue;
-      } else {
-        continue;
-      }
-      const bytecode::Place place = pc < f->places.size() ? f->places[pc] : bytecode::Place();
-      return missing_name(event, name, place);
-    }
+  for (const std::string& name : names.members) {
+    capturer.add(read_member(event, name), name_place(name));
   }
-  return std::nullopt;
+  for (const auto& [var, read] : names.string_vars) {
+    capturer.add_string(read_variable(event, var), read);
+  }
+  for (const auto& [name, read] : names.string_fields) {
+    capturer.add_string(read_field(event, name), read);
+  }
+  for (const auto& [name, read] : names.string_members) {
+    capturer.add_string(read_member(event, name), read);
+  }
 }
 
 }  // namespace
@@ -168,27 +165,23 @@ Lowered lower_capture(const Handler& handler, uint32_t handler_index, const Worl
   bool filter_in_kernel = true;
   EventNames names;
   collect_names(handler.function, world, names);
-  if (!tells_events_apart(names)) {
-    if (auto mistake = find_mistake(handler.function, world, event)) return *std::move(mistake);
-  }
   std::optional<Lowerer> lowerer;
   {
     Attempt attempt(linkage);
     lowerer.emplace(world, group, options, handler_index, name, linkage);
     lowerer->run_filter(handler.filter);
     if (lowerer->stopped()) {
-      Lowered why = lowerer->result();
       attempt.take_back();
-      if (std::holds_alternative<EventMistake>(why)) return why;
       filter_in_kernel = false;
       collect_names(handler.filter, world, names);
       lowerer.emplace(world, group, options, handler_index, name, linkage);
     }
   }
+  bytecode::Place place;
   if (handler.function.type == runtime::Type::Function)
-    lowerer->at(handler.function.closure()->function->place);
+    place = handler.function.closure()->function->place;
   if (lowerer->reachable()) {
-    Capturer capturer(*lowerer, options);
+    Capturer capturer(*lowerer, options, place);
     add_all(capturer, event, names);
     capturer.finish(linkage, filter_in_kernel);
   }

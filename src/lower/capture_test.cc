@@ -49,6 +49,42 @@ TEST(Capture, SendsWhatTheHandlerMayRead) {
   EXPECT_EQ(w.linkage.module.sites.at(0).raw, ssa::RawEvent::None);
 }
 
+TEST(Capture, SendsAsMuchOfAStringAsTheCallsAskFor) {
+  struct Case {
+    const char* calls;
+    const char* want;
+  };
+  for (const Case& c : {Case{"user_string(args.filename, 512)", "UserString max 512"},
+                        Case{"user_string(args.filename, 4)", "UserString max 4 "},
+                        Case{"user_string(args.filename, pid)", "UserString max 4096"},
+                        Case{"user_string(args.filename, 40000)", "UserString max 4096"},
+                        Case{"user_string(args.filename), user_string(arg2, 4), "
+                             "user_string(args.filename, 300)",
+                             "UserString max 300"}}) {
+    TestWorld w(std::string("trace syscalls:* { var x = {} print(") + c.calls + ") }");
+    const std::string text = w.capture({openat_event()});
+    EXPECT_THAT(text, HasSubstr(c.want));
+    EXPECT_EQ(text.find("UserString"), text.rfind("UserString")) << text;
+    for (const ssa::SiteArg& arg : w.linkage.module.sites.at(0).args) {
+      EXPECT_TRUE(arg.type != ssa::Type::MaybeStr || arg.max_bytes >= 4);
+    }
+  }
+}
+
+TEST(Capture, CutsAreCountedWhereTheStringIsRead) {
+  TestWorld w("trace syscalls:* {\n  var x = {}\n  print(\n    user_string(args.filename))\n}");
+  w.capture({openat_event()});
+  ASSERT_NE(w.function, nullptr);
+  for (const ssa::Inst& inst : w.function->values) {
+    if (inst.op == ssa::Op::UserString) {
+      EXPECT_EQ(inst.line, 4u);
+    }
+    if (inst.op == ssa::Op::Emit) {
+      EXPECT_EQ(inst.line, 1u);
+    }
+  }
+}
+
 TEST(Capture, LooksIntoFunctionsAndUnderTheEvent) {
   TestWorld w(
       "function show(x) { print(x .. tid) } trace 'syscalls:*' function (e) { show(e.fd) print(e) "

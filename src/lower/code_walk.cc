@@ -23,4 +23,40 @@ std::vector<size_t> successors(const bytecode::Function& function, size_t pc) {
   }
 }
 
+bool writes_a(Op op) {
+  switch (op) {
+    case Op::SetGlobal:
+    case Op::UpdateGlobal:
+    case Op::SetUpval:
+    case Op::UpdateUpval:
+    case Op::SetIndex:
+    case Op::SetField:
+    case Op::UpdateIndex:
+    case Op::SetList:
+    case Op::Jmp:
+    case Op::Close:
+    case Op::Return:
+    case Op::Register:
+    case Op::AggAdd:
+    case Op::AggAddVar:
+      return false;
+    default:
+      return op == Op::IterNext || !bytecode::is_test(op);
+  }
+}
+
+bool writes_upwards(Op op) {
+  switch (op) {
+    case Op::Call:
+    case Op::TailCall:
+    case Op::ForPrep:
+    case Op::ForLoop:
+    case Op::IterPrep:
+    case Op::IterNext:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace ktap::lower

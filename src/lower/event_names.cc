@@ -3,10 +3,12 @@
 // place that jumps lead to.
 #include "lower/event_names.h"
 
+#include <algorithm>
 #include <map>
 #include <variant>
 #include <vector>
 
+#include "base/limits.h"
 #include "lower/code_walk.h"
 
 namespace ktap::lower {
@@ -27,7 +29,10 @@ struct Member {
 };
 struct UserStringFunction {};
 struct Object {};
-using Known = std::variant<Var, Field, Member, UserStringFunction, Object>;
+struct Integer {
+  int64_t value;
+};
+using Known = std::variant<Var, Field, Member, UserStringFunction, Object, Integer>;
 
 class Collector {
  public:
@@ -45,6 +50,7 @@ class Collector {
     forget();
     for (size_t pc = 0; pc < f_.code.size(); ++pc) {
       if (targets.count(pc) != 0) forget();
+      place_ = pc < f_.places.size() ? f_.places[pc] : bytecode::Place();
       note_escape(f_.code[pc]);
       step(f_.code[pc]);
     }
@@ -102,6 +108,7 @@ class Collector {
       case Op::EventVar: {
         const auto var = static_cast<schema::BuiltinVar>(insn.d());
         names_.vars.insert(var);
+        names_.var_places.emplace(var, place_);
         known_[a] = Var{var};
         if (var == schema::BuiltinVar::EventObject) known_[a] = Object{};
         break;
@@ -109,21 +116,22 @@ class Collector {
       case Op::EventField:
       case Op::EventWord:
         names_.fields.insert(text(insn.d()));
+        names_.name_places.emplace(text(insn.d()), place_);
         known_[a] = Field{text(insn.d())};
         break;
       case Op::GetField:
         names_.members.insert(text(insn.c()));
+        names_.name_places.emplace(text(insn.c()), place_);
         known_[a] = Member{text(insn.c())};
         break;
       case Op::GetIndex:
         known_.erase(a);
         break;
+      case Op::LoadInt:
+        known_[a] = Integer{insn.s()};
+        break;
       case Op::LoadK:
-        // e["NAME"] reads as e.NAME.
-        if (const auto* name = std::get_if<std::string>(&f_.constants[insn.d()])) {
-          if (uses_index()) names_.members.insert(*name);
-        }
-        known_.erase(a);
+        load_constant(insn);
         break;
       case Op::LoadBuiltin:
         known_.erase(a);
@@ -146,7 +154,7 @@ class Collector {
         break;
       case Op::Call:
       case Op::TailCall:
-        call(a);
+        call(a, insn.b());
         known_.erase(known_.lower_bound(a), known_.end());
         break;
       case Op::ForPrep:
@@ -156,32 +164,19 @@ class Collector {
         known_.erase(known_.lower_bound(a), known_.end());
         break;
       default:
-        if (!keeps_registers(insn.op())) known_.erase(a);
+        if (writes_a(insn.op())) known_.erase(a);
         break;
     }
   }
 
-  /// R[A] is read, or is none.
-  static bool keeps_registers(Op op) {
-    switch (op) {
-      case Op::SetGlobal:
-      case Op::UpdateGlobal:
-      case Op::SetUpval:
-      case Op::UpdateUpval:
-      case Op::SetIndex:
-      case Op::SetField:
-      case Op::UpdateIndex:
-      case Op::SetList:
-      case Op::Jmp:
-      case Op::Close:
-      case Op::Return:
-      case Op::Register:
-      case Op::AggAdd:
-      case Op::AggAddVar:
-        return true;
-      default:
-        return bytecode::is_test(op);
+  void load_constant(Insn insn) {
+    // e["NAME"] reads as e.NAME.
+    const auto* name = std::get_if<std::string>(&f_.constants[insn.d()]);
+    if (name != nullptr && uses_index()) {
+      names_.members.insert(*name);
+      names_.name_places.emplace(*name, place_);
     }
+    known_.erase(insn.a());
   }
 
   bool uses_index() const {
@@ -191,22 +186,41 @@ class Collector {
     return false;
   }
 
-  void call(size_t a) {
+  /// The bound that the call at `a` gives; the largest there is when it is not known.
+  uint32_t limit_of(size_t a, size_t b) const {
+    if (b == 2) return limits::kStringBytes;
+    auto given = known_.find(a + 2);
+    const Integer* n =
+        b != 3 || given == known_.end() ? nullptr : std::get_if<Integer>(&given->second);
+    const int64_t limit = n == nullptr ? limits::kMaxStringBytes : n->value;
+    return static_cast<uint32_t>(std::clamp<int64_t>(limit, 1, limits::kMaxStringBytes));
+  }
+
+  template <class Map, class Name>
+  void add_string(Map& strings, const Name& name, uint32_t limit_bytes) {
+    StringRead& read = strings.emplace(name, StringRead{limit_bytes, place_}).first->second;
+    read.limit_bytes = std::max(read.limit_bytes, limit_bytes);
+  }
+
+  void call(size_t a, size_t b) {
     auto callee = known_.find(a);
     auto arg = known_.find(a + 1);
     if (callee == known_.end() || !std::holds_alternative<UserStringFunction>(callee->second))
       return;
     if (arg == known_.end()) return;
-    if (const auto* var = std::get_if<Var>(&arg->second)) names_.string_vars.insert(var->var);
+    const uint32_t limit = limit_of(a, b);
+    if (const auto* var = std::get_if<Var>(&arg->second))
+      add_string(names_.string_vars, var->var, limit);
     if (const auto* field = std::get_if<Field>(&arg->second))
-      names_.string_fields.insert(field->name);
+      add_string(names_.string_fields, field->name, limit);
     if (const auto* member = std::get_if<Member>(&arg->second))
-      names_.string_members.insert(member->name);
+      add_string(names_.string_members, member->name, limit);
   }
 
   const bytecode::Function& f_;
   bool gets_event_;
   EventNames& names_;
+  bytecode::Place place_;  // of the instruction that is looked at
   std::map<size_t, Known> known_;
 };
 

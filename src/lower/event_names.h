@@ -3,6 +3,8 @@
 // than any one run reads.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -12,15 +14,24 @@
 
 namespace ktap::lower {
 
+/// user_string() of something that the event has.
+struct StringRead {
+  uint32_t limit_bytes = 0;  ///< the largest that is asked for
+  bytecode::Place place;     ///< of the first call
+};
+
 /// Sets, so that the order is fixed.
 struct EventNames {
   std::set<schema::BuiltinVar> vars;  ///< EventVar
   std::set<std::string> fields;       ///< args.NAME and bare names of filters
   std::set<std::string> members;      ///< .NAME of any value: it may be the event
   // user_string() of one of these, straight.
-  std::set<schema::BuiltinVar> string_vars;
-  std::set<std::string> string_fields;
-  std::set<std::string> string_members;
+  std::map<schema::BuiltinVar, StringRead> string_vars;
+  std::map<std::string, StringRead> string_fields;
+  std::map<std::string, StringRead> string_members;
+  // Where each was read first.
+  std::map<schema::BuiltinVar, bytecode::Place> var_places;
+  std::map<std::string, bytecode::Place> name_places;  ///< fields and members
   bool event_escapes = false;  ///< the event object itself is printed or passed on
 };
 

@@ -72,17 +72,18 @@ EventRead read_member(const schema::Event& event, const std::string& name) {
   const bool is_syscall = event.kind != EventKind::Tracepoint;
   if (name == "name") return of(EventRead::Kind::Name);
   if (name == "tostring") return of(EventRead::Kind::TextFunction);
-  if (name == "retval") return read_variable(event, BuiltinVar::Retval);
-  if (name == "sc_nr") return is_syscall ? at_index(event, 0) : of(EventRead::Kind::Missing);
+  if (name == "retval") {
+    return event.kind == EventKind::SyscallExit ? at_index(event, 1) : of(EventRead::Kind::Nil);
+  }
+  if (name == "sc_nr") return is_syscall ? at_index(event, 0) : of(EventRead::Kind::Nil);
   if (name == "sc_is_enter") {
-    if (!is_syscall) return of(EventRead::Kind::Missing);
+    if (!is_syscall) return of(EventRead::Kind::Nil);
     EventRead read = of(EventRead::Kind::Bool);
     read.boolean = event.kind == EventKind::SyscallEnter;
     return read;
   }
   if (name.size() == 7 && name.compare(0, 6, "sc_arg") == 0 && name[6] >= '1' && name[6] <= '6') {
-    if (!is_syscall) return of(EventRead::Kind::Missing);
-    if (event.kind == EventKind::SyscallExit) return of(EventRead::Kind::Nil);
+    if (event.kind != EventKind::SyscallEnter) return of(EventRead::Kind::Nil);
     return at_index(event, static_cast<size_t>(name[6] - '0'));
   }
   return read_field(event, name);

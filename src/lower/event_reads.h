@@ -20,7 +20,7 @@ struct EventRead {
   enum class Kind : uint8_t {
     Var,           ///< pid, execname …: of the moment
     Field,         ///< index in the event's fields
-    Nil,           ///< argN beyond the fields
+    Nil,           ///< argN beyond the fields, e.sc_nr where no system call is
     Bool,          ///< known from the kind of event
     Name,          ///< probename
     Text,          ///< argstr
@@ -37,7 +37,7 @@ struct EventRead {
 EventRead read_variable(const schema::Event& event, schema::BuiltinVar var);
 /// args.NAME and bare names in filters.
 EventRead read_field(const schema::Event& event, const std::string& name);
-/// e.NAME: the special names first.
+/// e.NAME: the special names first; they are nil where the event has nothing for them.
 EventRead read_member(const schema::Event& event, const std::string& name);
 
 /// Bytes of a string field as a value: 16, 64 or 256.

@@ -85,13 +85,19 @@ struct Linkage {
   std::unique_ptr<runtime::Heap> constants = std::make_unique<runtime::Heap>();
 };
 
-using Lowered = std::variant<ssa::Function, Refusal, EventMistake>;
+using Lowered = std::variant<ssa::Function, Refusal>;
 
 struct Options {
   bool timestamps = false;  ///< -T: the first argument of each output and capture site is `ns`
 };
 
-/// The handler as kernel code. On a Refusal or EventMistake `linkage` is as before the call.
+/// The names that `events` do not have, in all code that the handler and its filter can reach; each
+/// place once, with the first event that lacks the name. Code that asks which event it runs on may
+/// name what only some of them have. The same wherever the handler will run.
+std::vector<EventMistake> check_names(const Handler& handler, const World& world,
+                                      const std::vector<schema::EventPtr>& events);
+
+/// The handler as kernel code. On a Refusal `linkage` is as before the call.
 Lowered lower_handler(const Handler& handler, uint32_t handler_index, const World& world,
                       const ssa::EventGroup& group, const Options& options, Linkage& linkage);
 

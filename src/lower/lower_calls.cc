@@ -81,7 +81,7 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
       if (args[0].is(Kind::Int)) return AbstractValue::string(fmt::format("{}", args[0].integer));
       if (args[0].is(Kind::EventText) || args[0].is(Kind::EventTextLine) ||
           type_of(args[0]) == ssa::Type::Str) {
-        return check_word(args[0]) ? args[0] : AbstractValue();
+        return args[0];
       }
       if (args[0].is(Kind::Event)) return AbstractValue::of_kind(Kind::EventText);
       break;
@@ -105,7 +105,7 @@ void Lowerer::histogram(const std::vector<AbstractValue>& args) {
 }
 
 AbstractValue Lowerer::length(const AbstractValue& value) {
-  if (value.is(Kind::Str) && !value.is_word) {
+  if (value.is(Kind::Str)) {
     return AbstractValue::of(static_cast<int64_t>(value.text.size()));
   }
   if (value.is(Kind::Tuple)) return AbstractValue::of(static_cast<int64_t>(value.parts.size()));
@@ -138,7 +138,7 @@ void Lowerer::delete_entry(const std::vector<AbstractValue>& args) {
 AbstractValue Lowerer::assert_true(const std::vector<AbstractValue>& args) {
   std::string text = "assertion failed";
   if (args.size() > 1) {
-    if (!args[1].is(Kind::Str) || args[1].is_word) {
+    if (!args[1].is(Kind::Str)) {
       refuse_use("assert()", args[1]);
       return {};
     }
@@ -176,7 +176,6 @@ AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
     case ssa::Type::Bool:
       return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Boolean)));
     case ssa::Type::Str:
-      if (!check_word(value)) return {};
       return AbstractValue::string(std::string(runtime::type_name(runtime::Type::String)));
     default:
       refuse_use("type()", value);
@@ -225,7 +224,7 @@ void Lowerer::request_exit(const std::vector<AbstractValue>& args) {
 
 /// error("text"): a run-time error of the script's own.
 void Lowerer::raise(const AbstractValue& message) {
-  if (!message.is(Kind::Str) || message.is_word) return refuse_use("error()", message);
+  if (!message.is(Kind::Str)) return refuse_use("error()", message);
   fail_now(message.text);
 }
 
@@ -287,7 +286,6 @@ bool Lowerer::output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& s
       result.value = Value::of(arg.number);
       break;
     case Kind::Str:
-      if (!check_word(arg)) return false;
       result.value = linkage_.constants->string(arg.text);
       break;
     case Kind::Builtin:
@@ -344,7 +342,7 @@ Value Lowerer::sample_of(const AbstractValue& value, bool as_nil) {
 /// after that.
 bool Lowerer::check_format(const std::vector<AbstractValue>& args) {
   formatted_ = args;
-  if (!args[0].is(Kind::Str) || args[0].is_word) {
+  if (!args[0].is(Kind::Str)) {
     refuse_use("a printf format", args[0]);
     return false;
   }

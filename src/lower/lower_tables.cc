@@ -90,7 +90,6 @@ AbstractValue Lowerer::get_index(const AbstractValue& object, const AbstractValu
 }
 
 AbstractValue Lowerer::table_get(const AbstractValue& table, const AbstractValue& key) {
-  if (!check_word(key)) return {};
   if (key.is(Kind::Nil)) return AbstractValue::nil();
   if (key.is_constant() && world_.written_tables.count(table.table) == 0) {
     for (const auto& [present, value] : table.table->entries()) {
@@ -129,7 +128,7 @@ void Lowerer::table_set(const AbstractValue& object, const AbstractValue& at,
   AbstractValue key = at;
   if (!sure_key(key)) return;
   if (type_of(value) != ssa::Type::Int) {
-    if (check_word(value)) refuse(fmt::format("{} is stored in a table", describe(value)));
+    refuse(fmt::format("{} is stored in a table", describe(value)));
     return;
   }
   ssa::Inst inst{ssa::Op::TableSet};
@@ -212,7 +211,6 @@ bool Lowerer::key_parts(const AbstractValue& key, std::vector<AbstractValue>& pa
     }
     return true;
   }
-  if (!check_word(key)) return false;
   if (is_maybe(key)) {
     refuse("a multi-key with a part that may be nil is looked up");
     return false;
@@ -400,8 +398,7 @@ std::string Lowerer::global_name(uint32_t slot) const {
 void Lowerer::write_variable(std::optional<int64_t> id, const AbstractValue& value) {
   if (!id) return;
   if (type_of(value) != ssa::Type::Int) {
-    if (check_word(value))
-      refuse(fmt::format("{} is assigned to a variable of the main chunk", describe(value)));
+    refuse(fmt::format("{} is assigned to a variable of the main chunk", describe(value)));
     return;
   }
   ssa::Inst inst{ssa::Op::CellSet};

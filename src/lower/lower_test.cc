@@ -418,6 +418,61 @@ TEST(Lower, NamesThatTheEventDoesNotHave) {
             "mistake 1: field 'set' of sched_switch is 'struct set', which a script cannot read");
 }
 
+TEST(Names, AreCheckedInAllCodeWhereverItRuns) {
+  const auto mistakes = [](const std::string& source) {
+    return TestWorld(source).mistakes({read_event()});
+  };
+  EXPECT_EQ(mistakes("var f = 1.5 trace syscalls:* { if (f == 2.5) { print(args.foo) } }"),
+            "mistake 1: sys_enter_read has no field 'foo'");
+  EXPECT_EQ(mistakes("trace syscalls:* { print(args.foo, e.bar, e.fd, retval) }"),
+            "mistake 1: sys_enter_read has no field 'foo'\n"
+            "mistake 1: sys_enter_read has no field 'bar'\n"
+            "mistake 1: sys_enter_read gives no 'retval'");
+  EXPECT_EQ(mistakes("function g(a, x) { return x.foo } trace 'a:b' function (e) { g(1, e) }"),
+            "mistake 1: sys_enter_read has no field 'foo'");
+  // Not sure to be the event.
+  EXPECT_EQ(mistakes("trace 'a:b' function (e) { if (pid == 1) { e = {} } print(e.foo) }"), "");
+  EXPECT_EQ(mistakes("trace 'a:b' function (e) { print(e.retval, e.sc_arg1, e.sc_nr) }"), "");
+  EXPECT_EQ(TestWorld("trace a:b { print(e.sc_nr, e.sc_is_enter, e.sc_arg1, e.retval) }")
+                .lower({sched_switch()}),
+            "function handler 0 (sched:sched_switch)\nb0:\n  Emit site 0\n  Return\n");
+}
+
+TEST(Names, OfSomeEventsAreForCodeThatTellsThemApart) {
+  const std::vector<schema::EventPtr> events = {read_event(), syscall_exit("read", 0)};
+  const auto mistakes = [&](const std::string& source) {
+    return TestWorld(source).mistakes(events);
+  };
+  EXPECT_EQ(mistakes("trace a:b { print(args.fd) }"), "mistake 1: sys_exit_read has no field 'fd'");
+  EXPECT_EQ(mistakes("trace a:b { if (e.sc_is_enter) { print(args.fd) } else { print(retval) } }"),
+            "");
+  EXPECT_EQ(mistakes("trace a:b { if (e.sc_is_enter) { print(args.df) } }"),
+            "mistake 1: sys_enter_read has no field 'df'");
+  // The other events' run ends there, in the VM's words.
+  EXPECT_THAT(lowered("trace a:b { print(arg0, retval) }"),
+              HasSubstr("Fail \"the event gives no 'retval'\""));
+}
+
+TEST(Names, AWordStandsOnlyBesideText) {
+  const auto mistakes = [](const std::string& filter) {
+    return TestWorld("var t = {} trace sched:* /" + filter + "/ { print(1) }")
+        .mistakes({sched_switch()});
+  };
+  EXPECT_EQ(mistakes("t[prev_pid] == seen"), "mistake 1: sched_switch has no field 'seen'");
+  EXPECT_EQ(mistakes("prev_pid == seen"), "mistake 1: sched_switch has no field 'seen'");
+  EXPECT_EQ(mistakes("seen && pid == 1"), "mistake 1: sched_switch has no field 'seen'");
+  EXPECT_EQ(mistakes("comm == bash"), "mistake 1: sched_switch has no field 'comm'");
+  EXPECT_EQ(mistakes("prev_comm == bash || bash != execname || args.next_comm ~ bash"), "");
+}
+
+TEST(Lower, BooleanFields) {
+  auto event = std::make_shared<schema::Event>(*sched_switch());
+  event->fields.push_back(int_field("on", 1));
+  event->fields.back().kind = schema::FieldKind::Bool;
+  EXPECT_THAT(TestWorld("trace a:b { if (args.on) { print(args.on) } }").lower({event}),
+              HasSubstr("EventField #5 : bool"));
+}
+
 // ---- output ----------------------------------------------------------------------------------
 
 TEST(Lower, OutputArguments) {

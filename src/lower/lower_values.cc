@@ -147,15 +147,8 @@ std::string Lowerer::describe(const AbstractValue& value) const {
   }
 }
 
-/// A bare name of a filter that the event does not have, used as a value: the name is wrong.
-bool Lowerer::check_word(const AbstractValue& value) {
-  if (!value.is_word) return true;
-  mistake(missing_name(event(), value.text, place_));
-  return false;
-}
-
 void Lowerer::refuse_use(const std::string& what, const AbstractValue& value) {
-  if (check_word(value)) refuse(fmt::format("{} on {}", what, describe(value)));
+  refuse(fmt::format("{} on {}", what, describe(value)));
 }
 
 // ---- run-time errors -------------------------------------------------------------------------
@@ -308,7 +301,6 @@ AbstractValue Lowerer::divide(ssa::Op op, const AbstractValue& left, const Abstr
 
 /// Only nil and false are false. Never ends the block.
 Lowerer::Truth Lowerer::truth(const AbstractValue& value) {
-  if (!check_word(value)) return Truth::of(false);
   switch (value.kind) {
     case Kind::Nil:
       return Truth::of(false);
@@ -348,12 +340,7 @@ AbstractValue Lowerer::to_value(Truth truth) {
 }
 
 Lowerer::Truth Lowerer::equals(const AbstractValue& a, const AbstractValue& b) {
-  for (const auto& [v, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
-    const ssa::Type type = type_of(*other);
-    if (v->is_word && (other->is_word || (type != ssa::Type::Str && type != ssa::Type::MaybeStr))) {
-      check_word(*v);
-      return Truth::of(false);
-    }
+  for (const AbstractValue* v : {&a, &b}) {
     if (v->is(Kind::Undefined) || v->is(Kind::Mixed) || v->is(Kind::EventText) ||
         v->is(Kind::EventTextLine)) {
       refuse("a comparison with " + describe(*v));
@@ -430,7 +417,7 @@ Lowerer::Truth Lowerer::equals_string(const AbstractValue& a, const AbstractValu
 }
 
 Lowerer::Truth Lowerer::less(const AbstractValue& left, const AbstractValue& right, bool or_equal) {
-  if (left.is(Kind::Str) && right.is(Kind::Str) && !left.is_word && !right.is_word) {
+  if (left.is(Kind::Str) && right.is(Kind::Str)) {
     return Truth::of(or_equal ? left.text <= right.text : left.text < right.text);
   }
   const ssa::Op op = or_equal ? ssa::Op::Le : ssa::Op::Lt;
@@ -462,7 +449,6 @@ Lowerer::Truth Lowerer::match(const AbstractValue& text, const AbstractValue& pa
     return Truth::of(false);
   }
   if (text.is(Kind::Str)) {
-    if (!check_word(text)) return Truth::of(false);
     return Truth::of(glob_match(pattern.text, text.text));
   }
   if (type_of(text) == ssa::Type::MaybeStr) {

@@ -54,16 +54,11 @@ Lowerer::Lowerer(const World& world, const ssa::EventGroup& group, const Options
 
 Lowered Lowerer::result() {
   if (!stop_) return std::move(function_);
-  if (auto* refusal = std::get_if<Refusal>(&*stop_)) return *refusal;
-  return std::get<EventMistake>(*stop_);
+  return *stop_;
 }
 
 void Lowerer::refuse(std::string text) {
   if (!stop_) stop_ = Refusal{std::move(text), place_.span, place_.line};
-}
-
-void Lowerer::mistake(EventMistake mistake) {
-  if (!stop_) stop_ = std::move(mistake);
 }
 
 ssa::BlockId Lowerer::new_block() {
@@ -621,7 +616,6 @@ std::optional<AbstractValue> Lowerer::join_strings(const std::vector<const Abstr
       maybe = true;
       continue;
     }
-    if (v->is_word) return std::nullopt;
     if (v->is(Kind::Ssa)) {
       if (function_[v->id].str_kind == ssa::StrKind::None) return std::nullopt;
       mine = function_[v->id].str_kind;
@@ -675,7 +669,7 @@ AbstractValue Lowerer::join_mixed(const std::vector<const AbstractValue*>& value
     if (mixed.text.find(what) == std::string::npos) {
       mixed.text += (mixed.text.empty() ? "" : " or ") + what;
     }
-    if (values[i]->is_word || (values[i]->is(Kind::Mixed) && !values[i]->id.valid())) {
+    if (values[i]->is(Kind::Mixed) && !values[i]->id.valid()) {
       mixed.id = {};
       return mixed;
     }

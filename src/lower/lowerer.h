@@ -13,7 +13,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "lower/abstract_value.h"
@@ -41,6 +40,7 @@ class Lowerer {
   // For the capture program, which is built by hand.
   void at(const bytecode::Place& place) { place_ = place; }
   ssa::ValueId emit(ssa::Inst inst);
+  ssa::Inst& inst(ssa::ValueId id) { return function_[id]; }
   ssa::ValueId read_var(schema::BuiltinVar var);
   ssa::ValueId read_event_field(uint32_t field);
   ssa::SiteArg site_arg(ssa::ValueId id) const;
@@ -109,11 +109,9 @@ class Lowerer {
   void branch(ssa::ValueId condition, ssa::BlockId yes, ssa::BlockId no);
 
   void refuse(std::string text);
-  void mistake(EventMistake mistake);
   /// Refuses because of what `value` is: "arithmetic" + " on a string".
   void refuse_use(const std::string& what, const AbstractValue& value);
   std::string describe(const AbstractValue& value) const;
-  bool check_word(const AbstractValue& value);
 
   // ---- lower_values.cc -----------------------------------------------------------------------
   ssa::ValueId const_int(int64_t value);
@@ -212,7 +210,7 @@ class Lowerer {
   bytecode::Place place_;
   std::vector<const bytecode::Function*> calls_;  ///< being inlined
   std::vector<AbstractValue> formatted_;          ///< printf's arguments, checked
-  std::optional<std::variant<Refusal, EventMistake>> stop_;
+  std::optional<Refusal> stop_;
 };
 
 }  // namespace ktap::lower

@@ -30,7 +30,9 @@ class TestWorld {
   explicit TestWorld(const std::string& source, std::vector<std::string> args = {"script"});
   ~TestWorld();
 
-  /// The lowered form, or "refused LINE: TEXT", or "mistake LINE: TEXT".
+  /// "mistake LINE: TEXT" for each name that the events do not have, "" for none.
+  std::string mistakes(const std::vector<schema::EventPtr>& events, size_t handler = 0);
+  /// The lowered form, or "refused LINE: TEXT", or mistakes().
   std::string lower(const std::vector<schema::EventPtr>& events, size_t handler = 0);
   std::string capture(const std::vector<schema::EventPtr>& events, size_t handler = 0);
   std::vector<ssa::EventGroup> groups(const std::vector<schema::EventPtr>& events,

@@ -120,16 +120,23 @@ std::string TestWorld::text(Lowered lowered) {
   if (auto* refusal = std::get_if<Refusal>(&lowered)) {
     return fmt::format("refused {}: {}", refusal->line, refusal->text);
   }
-  if (auto* mistake = std::get_if<EventMistake>(&lowered)) {
-    return fmt::format("mistake {}: {}", mistake->line, mistake->text);
-  }
   function = std::make_unique<ssa::Function>(std::move(std::get<ssa::Function>(lowered)));
   EXPECT_EQ(ssa::verify(*function, linkage.module), "") << ssa::print(*function, linkage.module);
   return ssa::print(*function, linkage.module);
 }
 
+std::string TestWorld::mistakes(const std::vector<schema::EventPtr>& events, size_t handler) {
+  std::string all;
+  for (const EventMistake& mistake : check_names(handlers.at(handler), world, events)) {
+    if (!all.empty()) all += '\n';
+    all += fmt::format("mistake {}: {}", mistake.line, mistake.text);
+  }
+  return all;
+}
+
 std::string TestWorld::lower(const std::vector<schema::EventPtr>& events, size_t handler) {
   if (handler >= handlers.size()) return "no handler";
+  if (std::string wrong = mistakes(events, handler); !wrong.empty()) return wrong;
   const auto all = groups(events, handler);
   EXPECT_EQ(all.size(), 1u);
   return text(lower_handler(handlers.at(handler), static_cast<uint32_t>(handler), world, all.at(0),
@@ -137,6 +144,7 @@ std::string TestWorld::lower(const std::vector<schema::EventPtr>& events, size_t
 }
 
 std::string TestWorld::capture(const std::vector<schema::EventPtr>& events, size_t handler) {
+  if (std::string wrong = mistakes(events, handler); !wrong.empty()) return wrong;
   const auto all = groups(events, handler);
   EXPECT_EQ(all.size(), 1u);
   return text(lower_capture(handlers.at(handler), static_cast<uint32_t>(handler), world, all.at(0),

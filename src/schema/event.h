@@ -13,6 +13,7 @@ namespace ktap::schema {
 /// How a field's bytes become a value.
 enum class FieldKind : uint8_t {
   Int,        ///< integer of size_bytes, signed per is_signed
+  Bool,       ///< one byte, true when it is not 0
   Pointer,    ///< kernel or user address; an integer that prints in hex
   CharArray,  ///< char[N]: string cut at the first NUL
   DynString,  ///< __data_loc char[]: u32 at offset holds (length << 16 | offset in record)

@@ -1,0 +1,252 @@
+// Names that an event does not have, found before anything is placed: a walk over all code that a
+// handler and its filter can reach, whether or not a run would come there. So the answer is the
+// same for a handler in the kernel and in user space. What is seen: args.NAME, built-in variables,
+// bare names of filters, and e.NAME where a straight run of code shows that `e` is the event. A
+// member of something else may be the event at run time; then a missing name is a run-time error.
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lower/code_walk.h"
+#include "lower/event_names.h"
+#include "lower/event_reads.h"
+#include "lower/lower.h"
+
+namespace ktap::lower {
+
+namespace {
+
+using bytecode::Function;
+using bytecode::Insn;
+using bytecode::Op;
+using runtime::Closure;
+using schema::BuiltinVar;
+using schema::Event;
+
+/// Code that asks which event it runs on may well have ways that an event never takes.
+bool tells_events_apart(const EventNames& names) {
+  return names.vars.count(BuiltinVar::Probename) != 0 || names.vars.count(BuiltinVar::Arg0) != 0 ||
+         names.members.count("name") != 0 || names.members.count("sc_nr") != 0 ||
+         names.members.count("sc_is_enter") != 0;
+}
+
+bool is_usable(const EventRead& read) {
+  return read.kind != EventRead::Kind::Missing && read.kind != EventRead::Kind::Opaque;
+}
+
+bool is_text(const Event& event, const EventRead& read) {
+  switch (read.kind) {
+    case EventRead::Kind::Var:
+      return read.var == BuiltinVar::Execname;
+    case EventRead::Kind::Field:
+      return is_string_field(event.fields[read.field]);
+    default:
+      return read.kind == EventRead::Kind::Name || read.kind == EventRead::Kind::Text;
+  }
+}
+
+EventMistake mistake_of(const Event& event, const EventRead& read, const std::string& name,
+                        const bytecode::Place& place) {
+  return read.kind == EventRead::Kind::Opaque ? opaque_field(event, read.field, place)
+                                              : missing_name(event, name, place);
+}
+
+class Checker {
+ public:
+  Checker(const Handler& handler, const World& world, const std::vector<schema::EventPtr>& events)
+      : world_(world), events_(events) {
+    EventNames names;
+    collect_names(handler.function, world, names);
+    collect_names(handler.filter, world, names);
+    lenient_ = tells_events_apart(names);
+    for (const runtime::Value root : {handler.filter, handler.function}) {
+      for (const Function* f : reachable_functions(root, world)) walk(*f, {});
+    }
+    if (handler.function.type == runtime::Type::Function)
+      walk(*handler.function.closure()->function, {0});
+  }
+
+  std::vector<EventMistake> mistakes;
+
+ private:
+  using Read = std::function<EventRead(const Event&)>;
+  /// What a register holds, as far as the code just before shows it.
+  struct Known {
+    bool is_event = false;
+    const Closure* closure = nullptr;
+    Read read;         ///< something of the event
+    std::string word;  ///< EventWord: the name
+    bytecode::Place place;
+  };
+  using Params = std::set<size_t>;
+
+  static const std::string& text(const Function& f, size_t k) {
+    return std::get<std::string>(f.constants[k]);
+  }
+
+  /// `event_params`: the parameters that hold the event.
+  void walk(const Function& f, const Params& event_params) {
+    if (!walked_.insert({&f, event_params}).second) return;
+    Params sure;
+    for (size_t param : event_params) {
+      if (param < f.param_count && !is_changed(f, param)) sure.insert(param);
+    }
+    std::set<size_t> targets;
+    for (size_t pc = 0; pc < f.code.size(); ++pc) {
+      for (size_t next : successors(f, pc)) {
+        if (next != pc + 1 || bytecode::is_test(f.code[pc].op())) targets.insert(next);
+      }
+    }
+    std::map<size_t, Known> known;
+    for (size_t pc = 0; pc < f.code.size(); ++pc) {
+      if (pc == 0 || targets.count(pc) != 0) {
+        known.clear();
+        for (size_t param : sure) known[param].is_event = true;
+      }
+      step(f, pc, known);
+    }
+  }
+
+  /// The parameter's register is written, here or by a function that captures it.
+  static bool is_changed(const Function& f, size_t param) {
+    for (Insn insn : f.code) {
+      const bool many = writes_upwards(insn.op()) || insn.op() == Op::LoadNil;
+      if (writes_a(insn.op()) && (insn.a() == param || (many && insn.a() < param))) return true;
+    }
+    for (const auto& child : f.children) {
+      for (const bytecode::UpvalueDesc& upvalue : child->upvalues) {
+        if (upvalue.from_parent_register && upvalue.index == param) return true;
+      }
+    }
+    return false;
+  }
+
+  void step(const Function& f, size_t pc, std::map<size_t, Known>& known) {
+    const Insn insn = f.code[pc];
+    Known now;
+    if (pc < f.places.size()) now.place = f.places[pc];
+    switch (insn.op()) {
+      case Op::EventVar: {
+        const auto var = static_cast<BuiltinVar>(insn.d());
+        now.is_event = var == BuiltinVar::EventObject;
+        now.read = [var](const Event& event) { return read_variable(event, var); };
+        check(now, std::string(schema::builtin_var_name(var)));
+        break;
+      }
+      case Op::EventField:
+      case Op::EventWord: {
+        const std::string name = text(f, insn.d());
+        now.read = [name](const Event& event) { return read_field(event, name); };
+        if (insn.op() == Op::EventWord) {
+          now.word = name;
+        } else {
+          check(now, name);
+        }
+        break;
+      }
+      case Op::GetField: {
+        if (!known[insn.b()].is_event) break;
+        const std::string name = text(f, insn.c());
+        now.read = [name](const Event& event) { return read_member(event, name); };
+        check(now, name);
+        break;
+      }
+      case Op::GetGlobal:
+        if (insn.d() < world_.globals->size() && world_.assigned_globals.count(insn.d()) == 0)
+          now.closure = closure_of((*world_.globals)[insn.d()]);
+        break;
+      case Op::Move:
+        now = known[insn.b()];
+        break;
+      case Op::TestEq:
+        compare(known[insn.a()], known[insn.b()]);
+        break;
+      case Op::Match:
+        compare(known[insn.b()], known[insn.c()]);
+        break;
+      case Op::Call:
+      case Op::TailCall:
+        call(insn, known);
+        break;
+      default:
+        break;
+    }
+    if (writes_upwards(insn.op()) || insn.op() == Op::LoadNil) {
+      known.erase(known.lower_bound(insn.a()), known.end());
+    } else if (writes_a(insn.op())) {
+      known[insn.a()] = std::move(now);
+    }
+  }
+
+  static const Closure* closure_of(runtime::Value value) {
+    return value.type == runtime::Type::Function ? value.closure() : nullptr;
+  }
+
+  /// A known function that gets the event reads it too.
+  void call(Insn insn, std::map<size_t, Known>& known) {
+    const Closure* callee = known[insn.a()].closure;
+    if (callee == nullptr) return;
+    Params params;
+    for (size_t i = 0; i < callee->function->param_count; ++i) {
+      if (insn.b() != 0 && i + 1 >= insn.b()) break;
+      if (known[insn.a() + 1 + i].is_event) params.insert(i);
+    }
+    if (!params.empty()) walk(*callee->function, params);
+  }
+
+  void check(const Known& known, const std::string& name) {
+    const Read& read = known.read;
+    report(
+        known.place, name, [&](const Event& event) { return !is_usable(read(event)); }, read);
+  }
+
+  /// A word is one only where it is compared with text.
+  void compare(const Known& a, const Known& b) {
+    for (const auto& [word, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
+      if (word->word.empty()) continue;
+      const Known& name = *word;
+      const Known& against = *other;
+      const auto is_wrong = [&](const Event& event) {
+        if (name.read(event).kind != EventRead::Kind::Missing) return !is_usable(name.read(event));
+        if (!against.read) return true;
+        const EventRead read = against.read(event);
+        return read.kind != EventRead::Kind::Missing && !is_text(event, read);
+      };
+      report(name.place, name.word, is_wrong, name.read);
+    }
+  }
+
+  void report(const bytecode::Place& place, const std::string& name,
+              const std::function<bool(const Event&)>& is_wrong, const Read& read) {
+    const Event* first = nullptr;
+    bool all = true;
+    for (const schema::EventPtr& event : events_) {
+      const bool wrong = is_wrong(*event);
+      all = all && wrong;
+      if (wrong && first == nullptr) first = event.get();
+    }
+    // A built-in variable that none of them gives is no slip of the pen, but code for other events.
+    const bool may_be_meant = !all || schema::find_builtin_var(name).has_value();
+    if (first == nullptr || (lenient_ && may_be_meant)) return;
+    if (!reported_.insert({place.span.begin, name}).second) return;
+    mistakes.push_back(mistake_of(*first, read(*first), name, place));
+  }
+
+  const World& world_;
+  const std::vector<schema::EventPtr>& events_;
+  bool lenient_ = false;
+  std::set<std::pair<const Function*, Params>> walked_;
+  std::set<std::pair<uint32_t, std::string>> reported_;
+};
+
+}  // namespace
+
+std::vector<EventMistake> check_names(const Handler& handler, const World& world,
+                                      const std::vector<schema::EventPtr>& events) {
+  return Checker(handler, world, events).mistakes;
+}
+
+}  // namespace ktap::lower
