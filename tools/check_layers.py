@@ -3,7 +3,7 @@
 
 A folder includes itself and the folders in its own row. A *_test.cc or test_*.h may include every folder above it,
 and gtest and gmock; nothing else includes a test_*.h. A PURE folder includes no header of system calls, clocks or
-threads. No header of ours has the path of a system header. Usage: check_layers.py [ROOT]; check_layers.py --self-test.
+threads. Our own headers stand in quotes. Usage: check_layers.py [ROOT]; check_layers.py --self-test.
 """
 import re
 import sys

@@ -192,6 +192,9 @@ def judge(path, kind, ktap, update, report):
 
 def run_folders(options):
     report = Report(options.name)
+    if not options.ktap.is_file():
+        report.fail("(all)", f"there is no program {options.ktap}")
+        return report.finish()
     for folder in options.folders:
         kind = folder.resolve().name
         if kind not in KINDS:

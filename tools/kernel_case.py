@@ -334,6 +334,10 @@ def cannot_trace():
 
 def run_folder(options):
     report = Report(options.name)
+    missing = [str(path) for path in (options.ktap, options.load) if not path.is_file()]
+    if missing:
+        report.fail("(all)", f"there is no program {' and no '.join(missing)}")
+        return report.finish()
     reason = cannot_trace()
     paths = [path for path in sorted(options.folder.glob("*.case")) if options.only in path.name]
     for path in paths:

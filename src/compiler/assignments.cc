@@ -76,7 +76,7 @@ Op register_op(UpdateOp op) {
 
 }  // namespace
 
-Target Generator::name_target(const std::string& name, diag::Span span) {
+Target Generator::name_target(const std::string& name, diag::Span span, bool is_function) {
   const Meaning found = meaning(name, span, true);
   switch (found.kind) {
     case Meaning::Kind::Local:
@@ -86,7 +86,7 @@ Target Generator::name_target(const std::string& name, diag::Span span) {
     case Meaning::Kind::Global:
       return {Target::Kind::Global, found.index, 0};
     default:
-      report_undeclared(name, span);
+      report_undeclared(name, span, is_function);
       return {};
   }
 }

@@ -106,6 +106,19 @@ KnownType type_of(Builtin builtin) {
 /// The built-in variables that may also be called: pid() … execname().
 bool is_callable(schema::BuiltinVar var) { return var <= schema::BuiltinVar::Execname; }
 
+/// What a function becomes that is given to `builtin`, which registers it.
+Role registered_role(Builtin builtin) {
+  switch (builtin) {
+    case Builtin::TimerTick:
+    case Builtin::TimerProfile:
+      return Role::TimerHandler;
+    case Builtin::KdebugProbeEnd:
+      return Role::EndHandler;
+    default:
+      return Role::Handler;
+  }
+}
+
 }  // namespace
 
 bool Generator::gives_many(const sx::Expr& expr) {
@@ -146,11 +159,11 @@ void Generator::value(const sx::Expr& expr, const sx::Call& node, int dst) {
 int Generator::call(const sx::Expr& expr, const sx::Call& node, int results, int at) {
   const int base = at >= 0 ? at : take(1, expr.span);
   const Meaning found = meaning(*node.callee, true);
-  bool registers = false;
+  std::optional<Role> registered;
   switch (found.kind) {
     case Kind::Builtin:
       check_builtin_call(found.builtin, expr, node);
-      registers = registers_handler(found.builtin);
+      if (registers_handler(found.builtin)) registered = registered_role(found.builtin);
       emit(Insn::ad(Op::LoadBuiltin, static_cast<uint8_t>(base),
                     static_cast<uint16_t>(found.builtin)),
            node.callee->span);
@@ -170,14 +183,14 @@ int Generator::call(const sx::Expr& expr, const sx::Call& node, int results, int
       expr_to(*node.callee, base);
     }
   }
-  const int b = arguments(node, registers);
+  const int b = arguments(node, registered);
   emit(Op::Call, base, b, results + 1, expr.span);
   release(base);
   if (at >= 0) take(1, expr.span);
   return base;
 }
 
-int Generator::arguments(const sx::Call& node, bool registers_handler) {
+int Generator::arguments(const sx::Call& node, std::optional<Role> registered) {
   const int count = static_cast<int>(node.args.size());
   for (const sx::Expr& arg : node.args) {
     if (&arg == &node.args.back() && gives_many(arg)) {
@@ -186,8 +199,8 @@ int Generator::arguments(const sx::Call& node, bool registers_handler) {
     }
     const int reg = take(1, arg.span);
     const auto* function = std::get_if<sx::Function>(&arg.node);
-    if (registers_handler && function != nullptr) {
-      function_to(*function->body, "handler", Role::Handler, arg.span, reg);
+    if (registered && function != nullptr) {
+      function_to(*function->body, "handler", *registered, arg.span, reg);
     } else {
       expr_to(arg, reg);
     }

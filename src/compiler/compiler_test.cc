@@ -154,7 +154,26 @@ TEST(Calls, ArgumentsOfBuiltins) {
   EXPECT_EQ(Compiled("function f() { } len(1, 2, f())").codes(), "K0501");
   EXPECT_EQ(Compiled("print(pid(), execname())").codes(), "");
   EXPECT_EQ(Compiled("print(pid(1))").codes(), "K0501");
-  EXPECT_EQ(Compiled("print(retval())").codes(), "K0505");
+  EXPECT_EQ(Compiled("trace a:b { print(retval()) }").codes(), "K0505");
+}
+
+TEST(Names, WhatOnlyEventsGive) {
+  EXPECT_EQ(Compiled("tick-1s { print(args.x, arg0, retval, e.x) }").codes(),
+            "K0402 K0403 K0403 K0402");
+  EXPECT_EQ(Compiled("timer.tick('1s', function (e) { print(e.fd, e['fd'], e.name) })").codes(),
+            "K0402 K0402");
+  EXPECT_EQ(Compiled("tick-1s { var f = function () { return arg0 } f() }").codes(), "K0403");
+  EXPECT_EQ(Compiled("tick-1s { print(pid, tid, uid, gid, cpu, ns, execname, probename, argstr, "
+                     "e.name, e.tostring()) }")
+                .codes(),
+            "");
+  EXPECT_EQ(Compiled("trace_end { print(e, probename, args.x, pid, ns) }").codes(),
+            "K0403 K0403 K0402");
+  EXPECT_EQ(Compiled("kdebug.probe_end(function () { print(arg1) })").codes(), "K0403");
+  EXPECT_EQ(Compiled("print(argstr, args.x, pid)").codes(), "K0403 K0402");
+  // Nobody sees from where such a function is called.
+  EXPECT_EQ(Compiled("function f(e) { print(arg0, args.x, e.fd) } trace 'a:b' f").codes(), "");
+  EXPECT_EQ(Compiled("kdebug.probe('tp:a:b', function (e) { print(arg0, e.fd) })").codes(), "");
 }
 
 TEST(Calls, FormatsPointAtTheirConversion) {
@@ -170,9 +189,10 @@ TEST(Calls, KnownTypes) {
     EXPECT_EQ(Compiled("x = 1 printf(\"%d\", " + std::string(bad) + ")").codes(), "K0503") << bad;
   }
   for (const char* good :
-       {"1", "x", "x + 1", "pid", "pid()", "len(x)", "~x", "x & 1", "x.y", "arg0", "-x", "(x)"}) {
+       {"1", "x", "x + 1", "pid", "pid()", "len(x)", "~x", "x & 1", "x.y", "-x", "(x)"}) {
     EXPECT_EQ(Compiled("x = 1 printf(\"%d\", " + std::string(good) + ")").codes(), "") << good;
   }
+  EXPECT_EQ(Compiled("trace a:b { printf(\"%d\", arg0) }").codes(), "");
   EXPECT_EQ(Compiled("printf(\"%f %g\", 1, 1.5)").codes(), "");
   EXPECT_EQ(Compiled("printf(\"%s %s\", nil, {})").codes(), "");
   EXPECT_EQ(Compiled("function f() { } printf(\"%d %d\", f())").codes(), "");

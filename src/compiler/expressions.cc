@@ -225,24 +225,15 @@ int Generator::key_operand(const std::vector<sx::Expr>& keys, int base, diag::Sp
 void Generator::value(const sx::Expr& expr, const sx::Index& node, int dst) {
   const std::optional<Constant> key = node.keys.size() == 1 ? fold(node.keys[0]) : std::nullopt;
   const auto* name = key ? std::get_if<std::string>(&*key) : nullptr;
-  if (name != nullptr && is_args(*node.object)) {
-    const int constant = scope_->emitter.constant(*name, expr.span);
-    return emit(
-        Insn::ad(Op::EventField, static_cast<uint8_t>(dst), static_cast<uint16_t>(constant)),
-        expr.span);
-  }
+  if (name != nullptr && is_args(*node.object)) return event_field_to(*name, expr.span, dst);
+  if (name != nullptr) check_event_member(*node.object, *name, expr.span);
   const int object = operand(*node.object, dst, may_call(node.keys));
   if (name != nullptr) return get_field(object, *name, dst, expr.span);
   emit(Op::GetIndex, dst, object, key_operand(node.keys, -1, expr.span, false), expr.span);
 }
 
 void Generator::value(const sx::Expr& expr, const sx::Member& node, int dst) {
-  if (is_args(*node.object)) {
-    const int constant = scope_->emitter.constant(node.name, expr.span);
-    return emit(
-        Insn::ad(Op::EventField, static_cast<uint8_t>(dst), static_cast<uint16_t>(constant)),
-        expr.span);
-  }
+  if (is_args(*node.object)) return event_field_to(node.name, expr.span, dst);
   if (is_library_name(*node.object)) {
     const std::string& library = std::get<sx::Name>(node.object->node).name;
     const Meaning found = member_meaning(library, node);
@@ -253,6 +244,7 @@ void Generator::value(const sx::Expr& expr, const sx::Member& node, int dst) {
     sink_.report(Code::NotThereYet, node.name_span, "'e.set_retval' is not there yet");
     return;
   }
+  check_event_member(*node.object, node.name, expr.span);
   get_field(operand(*node.object, dst), node.name, dst, expr.span);
 }
 

@@ -76,10 +76,18 @@ class Generator {
   bool is_event_object(const syntax::Expr& expr);
   void name_to(const syntax::Expr& expr, const std::string& name, int dst);
   void meaning_to(const Meaning& found, const std::string& name, diag::Span span, int dst);
+  /// R[dst] = a field of the event, where there is an event.
+  void event_field_to(const std::string& name, diag::Span span, int dst);
+  /// Reports what of an event is read where there is none: in timers, trace_end, the main chunk.
+  void check_event_var(schema::BuiltinVar var, diag::Span span);
+  void check_event_field(const std::string& name, diag::Span span);
+  void check_event_member(const syntax::Expr& object, const std::string& name, diag::Span span);
   void report_undefined(const std::string& name, diag::Span span);
-  void report_undeclared(const std::string& name, diag::Span span);
+  void report_undeclared(const std::string& name, diag::Span span, bool is_function);
   void report_no_member(const std::string& library, const syntax::Member& member);
-  std::vector<std::string> known_names() const;
+  /// The variables that the text at byte `at` may use, the innermost first, globals last.
+  std::vector<std::string> variables_at(uint32_t at) const;
+  std::vector<std::string> known_names(uint32_t at) const;
 
   // ---- expressions.cc ----
   /// R[dst] = the expression's one value.
@@ -148,7 +156,8 @@ class Generator {
   /// free again.
   int call(const syntax::Expr& expr, const syntax::Call& node, int results, int at);
   /// B of the call: arguments in new registers above the callee.
-  int arguments(const syntax::Call& node, bool registers_handler);
+  /// `registered`: the call registers a handler, and a function among them is one of this role.
+  int arguments(const syntax::Call& node, std::optional<Role> registered);
   /// `pid()`: reads the variable. True when the call was one.
   bool event_var_call(const syntax::Expr& expr, const syntax::Call& node, int dst);
   /// The expression gives a list of unknown length: a call that is not known to give one value.
@@ -162,7 +171,8 @@ class Generator {
   void statement(const syntax::Stmt& stmt, const syntax::Assign& node);
   void statement(const syntax::Stmt& stmt, const syntax::CompoundAssign& node);
   Target target(const syntax::Expr& expr, bool copy_locals, bool calls_follow);
-  Target name_target(const std::string& name, diag::Span span);
+  /// `is_function`: a function statement of that name stands there.
+  Target name_target(const std::string& name, diag::Span span, bool is_function = false);
   void store(const Target& place, int value, diag::Span span);
   void update_local(const Variable& variable, const syntax::Stmt& stmt,
                     const syntax::CompoundAssign& node);
@@ -196,6 +206,7 @@ class Generator {
   void statement(const syntax::Stmt& stmt, const syntax::GenericFor& node);
   void statement(const syntax::Stmt& stmt, const syntax::Break& node);
   void statement(const syntax::Stmt& stmt, const syntax::Continue& node);
+  void check_iterator(const syntax::GenericFor& node);
   void repeat_continues(std::map<int, Label>& labels, diag::Span span);
 
   // ---- trace.cc ----
@@ -209,7 +220,8 @@ class Generator {
   const Analysis& analysis_;
   FunctionScope* scope_ = nullptr;  ///< the innermost function
   std::vector<std::unique_ptr<FunctionScope>> scopes_;
-  std::set<std::string> reported_;  ///< names already complained about
+  std::vector<syntax::Param> main_variables_;  ///< `var` and `local` at the top level, in order
+  std::set<std::string> reported_;             ///< names already complained about
 };
 
 }  // namespace ktap::compiler

@@ -29,6 +29,18 @@ bc::IterKind iter_kind(sx::IterKind kind) {
   KTAP_UNREACHABLE();
 }
 
+std::string iterator_name(sx::IterKind kind) {
+  switch (kind) {
+    case sx::IterKind::Pairs:
+      return "pairs";
+    case sx::IterKind::SortPairs:
+      return "sort_pairs";
+    case sx::IterKind::SortKeys:
+      return "sort_keys";
+  }
+  KTAP_UNREACHABLE();
+}
+
 }  // namespace
 
 void Generator::statement(const sx::Stmt&, const sx::While& node) {
@@ -116,6 +128,20 @@ void Generator::statement(const sx::Stmt& stmt, const sx::NumericFor& node) {
   close_block(head);
 }
 
+/// The word in a loop head is the language's own; a variable of that name would not be asked.
+void Generator::check_iterator(const sx::GenericFor& node) {
+  const std::string name = iterator_name(node.kind);
+  const Meaning::Kind kind = meaning(name, node.iterator, true).kind;
+  if (kind != Meaning::Kind::Local && kind != Meaning::Kind::Upvalue &&
+      kind != Meaning::Kind::Global) {
+    return;
+  }
+  sink_
+      .report(Code::BadIterator, node.iterator,
+              fmt::format("'{}' is a variable here; a loop head takes the built-in", name))
+      .hints.emplace_back("give the variable another name");
+}
+
 void Generator::statement(const sx::Stmt& stmt, const sx::GenericFor& node) {
   const diag::Span head{stmt.span.begin,
                         node.compare ? node.compare->span.end : node.table.span.end};
@@ -125,6 +151,7 @@ void Generator::statement(const sx::Stmt& stmt, const sx::GenericFor& node) {
                  fmt::format("a multi-key has at most {} parts", limits::kMaxKeyParts));
     return;
   }
+  check_iterator(node);
   open_block();
   const int base = take(2, head);
   expr_to(node.table, base);

@@ -30,6 +30,34 @@ void add_hint(diag::Diagnostic& diagnostic, std::string hint) {
   if (!hint.empty()) diagnostic.hints.push_back(std::move(hint));
 }
 
+/// The built-in variable may have a value there.
+bool is_given(Where where, schema::BuiltinVar var) {
+  using schema::BuiltinVar;
+  if (where == Where::Event || where == Where::Unknown) return true;
+  switch (var) {
+    case BuiltinVar::Pid:
+    case BuiltinVar::Tid:
+    case BuiltinVar::Ppid:
+    case BuiltinVar::Uid:
+    case BuiltinVar::Gid:
+    case BuiltinVar::Cpu:
+    case BuiltinVar::Execname:
+    case BuiltinVar::Ns:
+      return true;
+    case BuiltinVar::Probename:
+    case BuiltinVar::Argstr:
+    case BuiltinVar::EventObject:
+      return where == Where::Timer;
+    default:
+      return false;
+  }
+}
+
+std::string_view where_text(Where where) {
+  if (where == Where::Timer) return "a timer";
+  return where == Where::End ? "trace_end" : "the main chunk";
+}
+
 }  // namespace
 
 Meaning Generator::meaning(const std::string& name, diag::Span span, bool is_callee) {
@@ -131,13 +159,12 @@ void Generator::meaning_to(const Meaning& found, const std::string& name, diag::
     case Kind::Global:
       return emit(Insn::ad(Op::GetGlobal, a, b), span);
     case Kind::EventVar:
+      check_event_var(found.event_var, span);
       return emit(Insn::ad(Op::EventVar, a, static_cast<uint16_t>(found.event_var)), span);
     case Kind::Builtin:
       return emit(Insn::ad(Op::LoadBuiltin, a, static_cast<uint16_t>(found.builtin)), span);
-    case Kind::EventField: {
-      const int constant = scope_->emitter.constant(name, span);
-      return emit(Insn::ad(Op::EventField, a, static_cast<uint16_t>(constant)), span);
-    }
+    case Kind::EventField:
+      return event_field_to(name, span, dst);
     case Kind::Later:
       sink_.report(Code::NotThereYet, span, found.later);
       return;
@@ -165,17 +192,57 @@ void Generator::meaning_to(const Meaning& found, const std::string& name, diag::
   }
 }
 
-std::vector<std::string> Generator::known_names() const {
+// ---- what of an event is where ----
+
+void Generator::event_field_to(const std::string& name, diag::Span span, int dst) {
+  check_event_field(name, span);
+  const int constant = scope_->emitter.constant(name, span);
+  emit(Insn::ad(Op::EventField, static_cast<uint8_t>(dst), static_cast<uint16_t>(constant)), span);
+}
+
+void Generator::check_event_var(schema::BuiltinVar var, diag::Span span) {
+  if (is_given(scope_->where, var)) return;
+  sink_
+      .report(
+          Code::NoSuchVariableHere, span,
+          fmt::format("{} gives no '{}'", where_text(scope_->where), schema::builtin_var_name(var)))
+      .hints.emplace_back("it has a value in handlers of events");
+}
+
+void Generator::check_event_field(const std::string& name, diag::Span span) {
+  if (scope_->where == Where::Event || scope_->where == Where::Unknown) return;
+  sink_
+      .report(Code::NoSuchField, span,
+              fmt::format("{} has no field '{}'", where_text(scope_->where), name))
+      .hints.emplace_back("events have fields: read it in a handler of one");
+}
+
+void Generator::check_event_member(const sx::Expr& object, const std::string& name,
+                                   diag::Span span) {
+  if (scope_->where != Where::Timer || name == "name" || name == "tostring") return;
+  if (is_event_object(object)) check_event_field(name, span);
+}
+
+std::vector<std::string> Generator::variables_at(uint32_t at) const {
   std::vector<std::string> names;
   for (const FunctionScope* scope = scope_; scope != nullptr; scope = scope->parent) {
     for (const Variable& variable : scope->variables) {
       if (!variable.name.empty()) names.push_back(variable.name);
     }
   }
+  // A function that is made early is compiled before the variables that its text stands behind.
+  for (const sx::Param& variable : main_variables_) {
+    if (variable.span.end <= at) names.push_back(variable.name);
+  }
+  names.insert(names.end(), analysis_.globals.begin(), analysis_.globals.end());
+  return names;
+}
+
+std::vector<std::string> Generator::known_names(uint32_t at) const {
+  std::vector<std::string> names = variables_at(at);
   const auto add = [&names](const std::vector<std::string>& more) {
     names.insert(names.end(), more.begin(), more.end());
   };
-  add(analysis_.globals);
   add(members_of(""));
   add(library_names());
 #define KTAP_BUILTIN_VAR(enumerator, spelling) names.emplace_back(spelling);
@@ -189,24 +256,22 @@ void Generator::report_undefined(const std::string& name, diag::Span span) {
   if (!reported_.insert(name).second) return;
   auto& diagnostic = sink_.report(Code::UndefinedName, span,
                                   fmt::format("'{}' is not defined: nothing assigns it", name));
-  add_hint(diagnostic, diag::did_you_mean(name, known_names()));
+  add_hint(diagnostic, diag::did_you_mean(name, known_names(span.begin)));
   if (scope_->in_handler && diagnostic.hints.empty()) {
     diagnostic.hints.push_back(fmt::format("a field of the event is args.{}", name));
   }
 }
 
-void Generator::report_undeclared(const std::string& name, diag::Span span) {
+void Generator::report_undeclared(const std::string& name, diag::Span span, bool is_function) {
   if (!reported_.insert(name).second) return;
   auto& diagnostic = sink_.report(Code::UndeclaredAssignment, span,
                                   fmt::format("'{}' is assigned in a {}, but declared nowhere",
                                               name, scope_->in_handler ? "handler" : "function"));
-  std::vector<std::string> variables = analysis_.globals;
-  for (const FunctionScope* scope = scope_; scope != nullptr; scope = scope->parent) {
-    for (const Variable& variable : scope->variables) {
-      if (!variable.name.empty()) variables.push_back(variable.name);
-    }
+  if (is_function) {
+    diagnostic.hints.push_back(fmt::format("write 'local function {}'", name));
+    return;
   }
-  add_hint(diagnostic, diag::did_you_mean(name, variables));
+  add_hint(diagnostic, diag::did_you_mean(name, variables_at(span.begin)));
   diagnostic.hints.push_back(
       fmt::format("write 'var {0}' here for a local variable, or assign '{0}' in the main chunk "
                   "for a global one",

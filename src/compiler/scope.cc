@@ -10,12 +10,39 @@
 
 namespace ktap::compiler {
 
+namespace {
+
+bool is_handler(Role role) {
+  return role == Role::Handler || role == Role::TimerHandler || role == Role::EndHandler;
+}
+
+/// A function that the main chunk makes may be called from anywhere.
+Where where_of(Role role, const FunctionScope* parent) {
+  switch (role) {
+    case Role::Main:
+      return Where::Main;
+    case Role::Handler:
+    case Role::EventFilter:
+      return Where::Event;
+    case Role::TimerHandler:
+    case Role::Filter:
+      return Where::Timer;
+    case Role::EndHandler:
+      return Where::End;
+    case Role::Plain:
+      break;
+  }
+  return parent == nullptr || parent->where == Where::Main ? Where::Unknown : parent->where;
+}
+
+}  // namespace
+
 FunctionScope::FunctionScope(FunctionScope* parent_scope, Role its_role, Emitter its_emitter)
     : parent(parent_scope),
       role(its_role),
+      where(where_of(its_role, parent_scope)),
       emitter(std::move(its_emitter)),
-      in_handler(its_role == Role::Handler ||
-                 (parent_scope != nullptr && parent_scope->in_handler)),
+      in_handler(is_handler(its_role) || (parent_scope != nullptr && parent_scope->in_handler)),
       in_event_filter(its_role == Role::EventFilter ||
                       (parent_scope != nullptr && parent_scope->in_event_filter)) {}
 

@@ -14,7 +14,10 @@
 namespace ktap::compiler {
 
 /// What a function is for: decides how its bare names resolve.
-enum class Role : uint8_t { Main, Plain, Handler, EventFilter, Filter };
+enum class Role : uint8_t { Main, Plain, Handler, TimerHandler, EndHandler, EventFilter, Filter };
+
+/// Where code runs, as far as its text shows: decides what of an event is there.
+enum class Where : uint8_t { Unknown, Main, Event, Timer, End };
 
 struct Variable {
   std::string name;  ///< "" for a loop's hidden registers
@@ -41,6 +44,7 @@ struct FunctionScope {
 
   FunctionScope* parent;
   Role role;
+  Where where;
   Emitter emitter;
   bool in_handler;       ///< this function or one around it is a handler
   bool in_event_filter;  ///< … is the filter of an event

@@ -37,7 +37,8 @@ void Generator::function_to(const sx::FunctionBody& body, std::string name, Role
   for (const sx::Param& param : body.params) {
     const bool is_first = &param == &body.params.front();
     declare(param);
-    scope_->variables.back().is_event = role == Role::Handler && is_first;
+    const bool gets_event = role == Role::Handler || role == Role::TimerHandler;
+    scope_->variables.back().is_event = gets_event && is_first;
     function.param_names.push_back(param.name);
   }
   function.param_count = static_cast<uint8_t>(body.params.size());
@@ -54,6 +55,12 @@ std::unique_ptr<bc::Function> Generator::script(const sx::Script& script) {
   std::multimap<size_t, const sx::Stmt*> hoisted;  // by the statement before which they are made
   for (const sx::Stmt& stmt : all) {
     const auto* function = std::get_if<sx::FunctionStmt>(&stmt.node);
+    if (const auto* variables = std::get_if<sx::VarDecl>(&stmt.node)) {
+      main_variables_.insert(main_variables_.end(), variables->names.begin(),
+                             variables->names.end());
+    } else if (function != nullptr && function->is_local) {
+      main_variables_.push_back(function->name);
+    }
     const auto found =
         function == nullptr ? analysis_.hoisted.end() : analysis_.hoisted.find(function);
     if (found != analysis_.hoisted.end()) hoisted.emplace(found->second, &stmt);
@@ -204,7 +211,7 @@ void Generator::statement(const sx::Stmt& stmt, const sx::FunctionStmt& node) {
 }
 
 void Generator::global_function(const sx::Stmt& stmt, const sx::FunctionStmt& node) {
-  const Target place = name_target(node.name.name, node.name.span);
+  const Target place = name_target(node.name.name, node.name.span, true);
   const int reg = take(1, stmt.span);
   function_to(*node.body, node.name.name, Role::Plain, stmt.span, reg);
   store(place, reg, stmt.span);

@@ -29,6 +29,19 @@ bc::HandlerKind handler_kind(sx::TraceKind kind) {
   KTAP_UNREACHABLE();
 }
 
+Role handler_role(sx::TraceKind kind) {
+  switch (kind) {
+    case sx::TraceKind::Event:
+      return Role::Handler;
+    case sx::TraceKind::Tick:
+    case sx::TraceKind::Profile:
+      return Role::TimerHandler;
+    case sx::TraceKind::End:
+      return Role::EndHandler;
+  }
+  KTAP_UNREACHABLE();
+}
+
 /// What a call trace calls the handler.
 std::string handler_name(const sx::Trace& node) {
   if (node.kind == sx::TraceKind::End) return "trace_end";
@@ -71,7 +84,9 @@ void Generator::filter_to(const sx::Trace& node, diag::Span head, int dst) {
 }
 
 void Generator::handler_to(const sx::Stmt& stmt, const sx::Trace& node, int dst) {
-  if (node.body) return function_to(*node.body, handler_name(node), Role::Handler, stmt.span, dst);
+  if (node.body) {
+    return function_to(*node.body, handler_name(node), handler_role(node.kind), stmt.span, dst);
+  }
   const KnownType type = known_type(*node.function);
   if (type != KnownType::Unknown && type != KnownType::Function) {
     sink_.report(Code::NotAFunction, node.function->span, "the handler of an event is a function")

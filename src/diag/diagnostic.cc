@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/printable.h"
 
 namespace ktap::diag {
 namespace {
@@ -155,7 +156,7 @@ std::string excerpt(const Source& source, Span span) {
 
 std::string head(const Source& source, Span span, std::string_view level) {
   LineColumn at = source.line_column(span.begin);
-  return fmt::format("{}:{}:{}: {}: ", source.name(), at.line, at.column, level);
+  return fmt::format("{}:{}:{}: {}: ", printable(source.name()), at.line, at.column, level);
 }
 
 }  // namespace
@@ -179,15 +180,18 @@ void Sink::add(const Sink& other) {
 
 std::string code_name(Code code) { return fmt::format("K{:04}", static_cast<unsigned>(code)); }
 
+std::string printable(std::string_view text) { return ktap::printable(text); }
+
 std::string render(const Source& source, const Diagnostic& diagnostic) {
   std::string out = fmt::format(
       "{}{} [{}]\n{}", head(source, diagnostic.span, severity_name(diagnostic.severity)),
-      diagnostic.text, code_name(diagnostic.code), excerpt(source, diagnostic.span));
+      printable(diagnostic.text), code_name(diagnostic.code), excerpt(source, diagnostic.span));
   for (const Note& note : diagnostic.notes) {
-    out += fmt::format("{}{}\n{}", head(source, note.span, "note"), note.text,
+    out += fmt::format("{}{}\n{}", head(source, note.span, "note"), printable(note.text),
                        excerpt(source, note.span));
   }
-  for (const std::string& hint : diagnostic.hints) out += fmt::format("    hint: {}\n", hint);
+  for (const std::string& hint : diagnostic.hints)
+    out += fmt::format("    hint: {}\n", printable(hint));
   return out;
 }
 
@@ -205,7 +209,8 @@ std::string render_all(const Source& source, const Sink& sink) {
   for (const Diagnostic* diagnostic : order) out += render(source, *diagnostic);
   int more = sink.error_count() - shown_errors;
   if (more > 0)
-    out += fmt::format("{}: {} more error{}\n", source.name(), more, more == 1 ? "" : "s");
+    out +=
+        fmt::format("{}: {} more error{}\n", printable(source.name()), more, more == 1 ? "" : "s");
   return out;
 }
 

@@ -57,7 +57,10 @@ class Sink {
 
 /// "K0203".
 std::string code_name(Code code);
-/// The whole text of one diagnostic, newline at the end.
+/// `text` with its control bytes as escapes (`\n`, `\x1b`), so that a message keeps to its line and
+/// gives the terminal no commands.
+std::string printable(std::string_view text);
+/// The whole text of one diagnostic, newline at the end; texts, notes and hints are made printable.
 std::string render(const Source& source, const Diagnostic& diagnostic);
 /// All of them in source order, then "N more errors" when some were dropped.
 std::string render_all(const Source& source, const Sink& sink);

@@ -114,6 +114,23 @@ TEST(RenderTest, NotesAndHintsFollow) {
             "    hint: try\n");
 }
 
+TEST(RenderTest, ControlBytesOfMessagesAreEscapes) {
+  Source source("a\nb.kp", "f(\n1");
+  Sink sink;
+  Diagnostic& made = sink.report(Code::BadFormat, {0, 1}, "unknown conversion '%\n'");
+  made.notes.push_back({{1, 2}, "a\tb"});
+  made.hints.emplace_back("red \x1b[31m");
+  EXPECT_EQ(render_all(source, sink),
+            "a\\nb.kp:1:1: error: unknown conversion '%\\n' [K0504]\n"
+            "    f(\n"
+            "    ^\n"
+            "a\\nb.kp:1:2: note: a\\tb\n"
+            "    f(\n"
+            "     ^\n"
+            "    hint: red \\x1b[31m\n");
+  EXPECT_EQ(printable("\r\x7f\u00e9"), "\\r\\x7f\u00e9");
+}
+
 TEST(RenderTest, SourceOrderNotReportOrder) {
   Source source("t.kp", "ab");
   Sink sink;

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/printable.h"
 #include "runtime/number.h"
 #include "runtime/text.h"
 
@@ -84,7 +85,7 @@ bool before(const std::pair<Value, Value>& a, const std::pair<Value, Value>& b) 
 }  // namespace
 
 std::string histogram_key(Value key) {
-  std::string text = runtime::to_text(key);
+  std::string text = printable(runtime::to_text(key));
   if (columns(text) <= kKeyColumns) return text;
   return std::string(first_columns(text, kCutKeyColumns)) + "...";
 }

@@ -53,6 +53,11 @@ TEST_F(HistogramTest, ContractPicture) {
             "                           close |                                       1\n");
 }
 
+TEST_F(HistogramTest, ControlBytesOfKeysAreEscapes) {
+  Table* t = table({{"a\nb", 1}, {"\x1b[31m", 3}});
+  EXPECT_EQ(picture(*t), kHeader + row("\\x1b[31m", 29, "3") + row("a\\nb", 9, "1"));
+}
+
 TEST_F(HistogramTest, SeedPicture) {
   // The README of 2013 shows these rows; its `...` row and the total of about 1530 come from two
   // rows unseen.

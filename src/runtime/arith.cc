@@ -3,6 +3,7 @@
 #include "runtime/arith.h"
 
 #include <cmath>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -82,8 +83,10 @@ bool takes_floats(ArithOp op) {
   }
 }
 
-bool compare_error(const char* op, Value a, Value b, std::string* error) {
-  *error = fmt::format("'{}' compares two numbers or two strings, got {} and {}", op,
+/// The same for all four comparisons, which are made from two by swapping operands.
+bool order_error(Value a, Value b, std::string* error) {
+  if (b.type < a.type) std::swap(a, b);
+  *error = fmt::format("only two numbers or two strings can be ordered, got {} and {}",
                        type_phrase(a.type), type_phrase(b.type));
   return false;
 }
@@ -134,7 +137,7 @@ bool less(Value a, Value b, bool* result, std::string* error) {
   } else if (a.type == Type::String && b.type == Type::String) {
     *result = a.string()->view() < b.string()->view();
   } else {
-    return compare_error("<", a, b, error);
+    return order_error(a, b, error);
   }
   return true;
 }
@@ -145,7 +148,7 @@ bool less_equal(Value a, Value b, bool* result, std::string* error) {
   } else if (a.type == Type::String && b.type == Type::String) {
     *result = a.string()->view() <= b.string()->view();
   } else {
-    return compare_error("<=", a, b, error);
+    return order_error(a, b, error);
   }
   return true;
 }

@@ -3,6 +3,7 @@
 #include "runtime/format.h"
 
 #include <cinttypes>
+#include <cmath>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -168,8 +169,9 @@ bool convert(const Conversion& conversion, Value value, size_t index, std::strin
       bool has_precision = conversion.precision >= 0;
       std::string format = c_format(conversion.piece, conversion.left, has_precision,
                                     {&conversion.piece.conversion, 1});
-      append_number(out, format, conversion.width, conversion.precision, has_precision,
-                    to_double(value));
+      double number = to_double(value);
+      if (std::isnan(number)) number = std::fabs(number);  // its sign means nothing
+      append_number(out, format, conversion.width, conversion.precision, has_precision, number);
       return true;
     }
     default:

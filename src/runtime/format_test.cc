@@ -32,6 +32,11 @@ class FormatTest : public ::testing::Test {
   Heap heap_;
 };
 
+TEST_F(FormatTest, NanHasNoSign) {
+  EXPECT_EQ(print("%g|%f|%e|%5g", {f(-std::nan("")), f(-std::nan("")), f(-std::nan("")), f(NAN)}),
+            "nan|nan|nan|  nan");
+}
+
 TEST_F(FormatTest, TextOfScalars) {
   EXPECT_EQ(to_text(Value::nil()), "nil");
   EXPECT_EQ(to_text(Value::of(true)), "true");

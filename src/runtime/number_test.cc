@@ -121,7 +121,7 @@ TEST(Number, OrderTakesTwoNumbersOrTwoStrings) {
   ASSERT_TRUE(less_equal(heap.string("a"), heap.string("a"), &holds, &error));
   EXPECT_TRUE(holds);
   EXPECT_FALSE(less(heap.string("1"), i(2), &holds, &error));
-  EXPECT_EQ(error, "'<' compares two numbers or two strings, got a string and an integer");
+  EXPECT_EQ(error, "only two numbers or two strings can be ordered, got an integer and a string");
   EXPECT_FALSE(less_equal(Value::nil(), Value::nil(), &holds, &error));
 }
 

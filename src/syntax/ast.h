@@ -178,6 +178,7 @@ enum class IterKind : uint8_t { Pairs, SortPairs, SortKeys };
 struct GenericFor {
   std::vector<Param> vars;
   IterKind kind;
+  diag::Span iterator;  ///< the word `pairs`, `sort_pairs` or `sort_keys`
   Expr table;
   std::optional<Expr> compare;
   Block body;

@@ -248,7 +248,7 @@ void Parser::parse_numeric_for(Block& block, uint32_t begin, Head head, Param va
 
 void Parser::parse_generic_for(Block& block, uint32_t begin, Head head, std::vector<Param> vars) {
   advance();
-  GenericFor made{std::move(vars), IterKind::Pairs, {}, std::nullopt, {}};
+  GenericFor made{std::move(vars), IterKind::Pairs, {}, {}, std::nullopt, {}};
   Expr iterator = parse_expr();
   if (!panic_) take_iterator(std::move(iterator), made);
   close_head(head);
@@ -284,6 +284,7 @@ bool Parser::take_iterator(Expr iterator, GenericFor& made) {
     return false;
   }
   if (sorted) made.kind = name->name == "sort_pairs" ? IterKind::SortPairs : IterKind::SortKeys;
+  made.iterator = call->callee->span;
   made.table = std::move(call->args[0]);
   if (call->args.size() > 1) made.compare.emplace(std::move(call->args[1]));
   return true;

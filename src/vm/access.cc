@@ -42,6 +42,12 @@ std::string key_error(Value key) {
   return fmt::format("{} cannot be a key", type_phrase(key.type));
 }
 
+/// " (field 'x')" when the key is a name.
+std::string field_note(Value key) {
+  if (key.type != Type::String) return {};
+  return fmt::format(" (field '{}')", key.string()->view());
+}
+
 /// What `op=` gives. `absent`: the place is a table cell that is not there.
 bool updated(Machine& machine, UpdateOp op, Value old, bool absent, Value operand, Value* result) {
   if (op == UpdateOp::Concat) {
@@ -100,26 +106,21 @@ bool Machine::get_index(Value object, Value key, Value* result) {
       }
       std::string_view name = key.string()->view();
       if (name == "name") return event_var(BuiltinVar::Probename, result);
-      if (name == "retval") return event_var(BuiltinVar::Retval, result);
       if (name == "set_retval") return fail("e.set_retval is not there yet");
       if (name == "tostring") {
         *result = Value::of_builtin(static_cast<uint16_t>(bytecode::Builtin::EventTostring));
         return true;
       }
-      return event_field(name, false, key, result);
+      return event_member(name, result);
     }
     default:
-      if (key.type == Type::String) {
-        return fail(fmt::format("cannot index {} (field '{}')", type_phrase(object.type),
-                                key.string()->view()));
-      }
-      return fail(fmt::format("cannot index {}", type_phrase(object.type)));
+      return fail(fmt::format("cannot index {}{}", type_phrase(object.type), field_note(key)));
   }
 }
 
 bool Machine::set_index(Value object, Value key, Value value) {
   if (object.type != Type::Table) {
-    return fail(fmt::format("cannot store into {}", type_phrase(object.type)));
+    return fail(fmt::format("cannot store into {}{}", type_phrase(object.type), field_note(key)));
   }
   if (!Table::valid_key(key)) return fail(key_error(key));
   Table& table = *object.table();
@@ -133,7 +134,7 @@ bool Machine::set_index(Value object, Value key, Value value) {
 
 bool Machine::update_index(Value object, Value key, UpdateOp op, Value operand) {
   if (object.type != Type::Table) {
-    return fail(fmt::format("cannot store into {}", type_phrase(object.type)));
+    return fail(fmt::format("cannot store into {}{}", type_phrase(object.type), field_note(key)));
   }
   if (!Table::valid_key(key)) return fail(key_error(key));
   Table& table = *object.table();
@@ -234,6 +235,12 @@ bool Machine::event_field(std::string_view name, bool or_word, Value word, Value
     *result = word;
     return true;
   }
+  return fail(fmt::format("the event has no field '{}'", name));
+}
+
+bool Machine::event_member(std::string_view name, Value* result) {
+  EventContext* event = host_.event();
+  if (event != nullptr && event->member(name, result)) return true;
   return fail(fmt::format("the event has no field '{}'", name));
 }
 

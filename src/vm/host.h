@@ -19,11 +19,12 @@ class EventContext {
   virtual ~EventContext() = default;
   /// False and `error` set when this event has no such variable ("retval").
   virtual bool var(schema::BuiltinVar var, runtime::Value* out, std::string* error) = 0;
-  /// Field by name; false when there is none. Answers sc_nr, sc_is_enter, sc_arg1…6 of system calls
-  /// too.
+  /// args.NAME: a field; false when there is none.
   virtual bool field(std::string_view name, runtime::Value* out) = 0;
-  /// user_string(address): a string captured with the event or read from the process; nil when
-  /// unreadable.
+  /// e.NAME: retval, sc_nr, sc_is_enter, sc_arg1…6 before fields of that name.
+  virtual bool member(std::string_view name, runtime::Value* out) { return field(name, out); }
+  /// user_string(address[, n]): at most `limit_bytes` of a string captured with the event or read
+  /// from the process; nil when unreadable.
   virtual runtime::Value user_string(int64_t address, int64_t limit_bytes) = 0;
 };
 

@@ -3,6 +3,7 @@
 // machine. R is the frame's registers, K its constants; both are reloaded whenever the frame or the
 // stack may have moved.
 #include <cmath>
+#include <optional>
 
 #include <fmt/core.h>
 
@@ -59,11 +60,20 @@ uint64_t rounds_left(int64_t first, int64_t last, int64_t step) {
   return (from - to) / (~static_cast<uint64_t>(step) + 1);
 }
 
+/// The integer limit of a loop over integers whose limit is a float; none when there is no round.
+std::optional<int64_t> integer_limit(double limit, int64_t step) {
+  constexpr double kEdge = 0x1p63;
+  if (std::isnan(limit)) return std::nullopt;
+  if (limit >= kEdge) return step > 0 ? std::optional<int64_t>(INT64_MAX) : std::nullopt;
+  if (limit < -kEdge) return step > 0 ? std::nullopt : std::optional<int64_t>(INT64_MIN);
+  return static_cast<int64_t>(step > 0 ? std::floor(limit) : std::ceil(limit));
+}
+
 }  // namespace
 
 /// loop[0..2] = first, last, step. Over integers, loop[1] becomes the count of rounds left, so that
-/// the loop ends at the edge of the number range too; with a float among them all three become
-/// floats.
+/// the loop ends at the edge of the number range too; a limit that is a float is rounded towards
+/// the first value. With a float as first value or step all three become floats.
 bool Machine::for_prep(Value* loop, bool* empty) {
   static constexpr const char* kWhat[] = {"first value", "last value", "step"};
   for (int i = 0; i < 3; ++i) {
@@ -73,11 +83,13 @@ bool Machine::for_prep(Value* loop, bool* empty) {
     }
   }
   if (runtime::to_double(loop[2]) == 0) return fail("the step of a for is 0");
-  if (loop[0].is_integer() && loop[1].is_integer() && loop[2].is_integer()) {
+  if (loop[0].is_integer() && loop[2].is_integer()) {
     int64_t first = loop[0].integer;
-    int64_t last = loop[1].integer;
     int64_t step = loop[2].integer;
-    *empty = step > 0 ? first > last : first < last;
+    std::optional<int64_t> limit =
+        loop[1].is_integer() ? loop[1].integer : integer_limit(loop[1].number, step);
+    int64_t last = limit.value_or(0);
+    *empty = !limit || (step > 0 ? first > last : first < last);
     if (!*empty) {
       loop[0] = Value::of(first);
       loop[1] = Value::of(static_cast<int64_t>(rounds_left(first, last, step)));
@@ -484,7 +496,7 @@ enter:
       goto enter;
     }
     if (callee->type != Type::Builtin) {
-      fail(fmt::format("cannot call {}", runtime::type_phrase(callee->type)));
+      fail_call(*frame, insn);
       goto failed;
     }
     Value result;
@@ -522,7 +534,7 @@ enter:
       goto enter;
     }
     if (callee->type != Type::Builtin) {
-      fail(fmt::format("cannot call {}", runtime::type_phrase(callee->type)));
+      fail_call(*frame, insn);
       goto failed;
     }
     Value result;

@@ -279,6 +279,35 @@ void Machine::note_failure() {
   if (!error_.trace.empty()) error_.place = error_.trace.front().place;
 }
 
+void Machine::fail_call(const Frame& frame, bytecode::Insn call) {
+  using bytecode::Op;
+  const Value& callee = stack_[frame.base + call.a()];
+  const bytecode::Function& function = *frame.closure->function;
+  const std::string text = fmt::format("cannot call {}", runtime::type_phrase(callee.type));
+  auto at = static_cast<size_t>(frame.pc - function.code.data()) - 1;
+  const diag::Span span = function.places[at].span;
+  // The arguments lie in registers above the callee's: what wrote that last gave the callee, and
+  // its text begins where that of the call does, unless the callee is more than a name.
+  for (size_t i = at; i-- > 0;) {
+    bytecode::Insn insn = function.code[i];
+    if (insn.a() != call.a() || bytecode::op_format(insn.op()) == bytecode::Format::J) continue;
+    bool same_text = span.end != 0 && function.places[i].span.begin == span.begin;
+    if (insn.op() == Op::GetField && same_text) {
+      const auto* name = std::get_if<std::string>(&function.constants[insn.c()]);
+      if (name != nullptr) {
+        fail(fmt::format("{} (field '{}')", text, *name));
+        return;
+      }
+    }
+    if (insn.op() == Op::GetGlobal && same_text) {
+      fail(fmt::format("{} (variable '{}')", text, chunk_.globals[insn.d()]));
+      return;
+    }
+    break;
+  }
+  fail(text);
+}
+
 void Machine::unwind() {
   note_failure();
   while (true) {
@@ -302,8 +331,7 @@ bool Machine::register_handler(bytecode::HandlerKind kind, Value text, Value fil
   if (handler.type != Type::Function && handler.type != Type::Builtin) {
     return fail(fmt::format("a handler is a function, got {}", runtime::type_phrase(handler.type)));
   }
-  Place place = depth_ > 0 ? place_of(frames_[depth_ - 1]) : Place{};
-  std::string error = host_.register_handler(kind, text.string()->view(), filter, handler, place);
+  std::string error = host_.register_handler(kind, text.string()->view(), filter, handler, place());
   return error.empty() || fail(std::move(error));
 }
 

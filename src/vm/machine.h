@@ -73,6 +73,7 @@ class Machine {
   bool event_var(schema::BuiltinVar var, runtime::Value* result);
   bool event_field(std::string_view name, bool or_word, runtime::Value word,
                    runtime::Value* result);
+  bool event_member(std::string_view name, runtime::Value* result);
   bool clear_table(runtime::Table& table);
   /// Brings a table that has entries in the kernel up to date.
   static void refresh(runtime::Table& table) {
@@ -100,6 +101,9 @@ class Machine {
   runtime::Value string(std::string_view text) { return heap_.string(text); }
   std::vector<runtime::Value>& globals() { return globals_; }
   bool exited() const { return exited_; }
+  bytecode::Place place() const {
+    return depth_ > 0 ? place_of(frames_[depth_ - 1]) : bytecode::Place{};
+  }
   void interrupt() { interrupt_.store(true, std::memory_order_relaxed); }
   void add_roots(std::function<void(runtime::Heap&)> roots) {
     host_roots_.push_back(std::move(roots));
@@ -123,6 +127,8 @@ class Machine {
   /// Unwinds the frames of the present run() after a failure.
   void unwind();
   void note_failure();
+  /// `call`, the instruction before frame.pc, calls no function: names it where the code shows how.
+  void fail_call(const Frame& frame, bytecode::Insn call);
   bytecode::Place place_of(const Frame& frame) const;
   RuntimeError take_error();
   std::optional<RuntimeError> finish(bool ok);

@@ -22,6 +22,8 @@ std::optional<RuntimeError> Vm::call(runtime::Value function,
 
 bool Vm::exited() const { return machine_->exited(); }
 
+bytecode::Place Vm::place() const { return machine_->place(); }
+
 void Vm::interrupt() { machine_->interrupt(); }
 
 std::optional<std::string> Vm::format_output(bytecode::Builtin builtin,

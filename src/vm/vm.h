@@ -63,6 +63,9 @@ class Vm {
                                            const std::vector<runtime::Value>& args,
                                            std::string* text);
 
+  /// What runs now: the innermost function's present instruction. Nowhere between runs.
+  bytecode::Place place() const;
+
   /// A closure of a function that is not part of the chunk (a filter compiled later) and captures
   /// nothing. `function` outlives the VM.
   runtime::Value make_closure(const bytecode::Function& function);

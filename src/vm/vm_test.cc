@@ -2,6 +2,7 @@
 // closures, run-time errors with their traces, budgets, shared variables and table backings.
 #include "vm/vm.h"
 
+#include <cmath>
 #include <functional>
 #include <string>
 
@@ -121,6 +122,13 @@ TEST(Vm, EmptyAndBadForLoops) {
   EXPECT_EQ(loop(i(0), i(1), i(-1)), "0");
   EXPECT_EQ(loop(i(INT64_MIN), i(INT64_MAX), i(INT64_MAX)), "3");
   EXPECT_EQ(loop(Value::of(0.0), i(1), Value::of(0.25)), "5");
+  EXPECT_EQ(loop(i(INT64_MAX - 1), Value::of(0x1p63), i(1)), "2");
+  EXPECT_EQ(loop(i(INT64_MIN + 1), Value::of(-0x1.8p63), i(-1)), "2");
+  EXPECT_EQ(loop(i(INT64_MIN), Value::of(-INFINITY), i(1)), "0");
+  EXPECT_EQ(loop(i(INT64_MAX), Value::of(INFINITY), i(-1)), "0");
+  EXPECT_EQ(loop(i(INT64_MIN), Value::of(-0x1p63), i(-1)), "1");
+  EXPECT_EQ(loop(i(0), Value::of(-2.5), i(-1)), "3");
+  EXPECT_EQ(loop(i(0), Value::of(std::nan("")), i(1)), "0");
   EXPECT_EQ(loop(i(1), i(3), i(0)), "the step of a for is 0");
   EXPECT_EQ(loop(i(1), i(3), Value::of(0.0)), "the step of a for is 0");
   EXPECT_EQ(loop(i(1), Value::nil(), i(1)), "the last value of a for is nil, not a number");
