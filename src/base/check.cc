@@ -11,4 +11,10 @@ void check_failed(const char* expression, const char* file, int line) {
   std::abort();
 }
 
+void out_of_memory() {
+  std::fputs("ktap: error: out of memory; a table or string of the script has grown too large\n",
+             stderr);
+  std::_Exit(1);
+}
+
 }  // namespace ktap

@@ -7,6 +7,9 @@ namespace ktap {
 /// Prints `FILE:LINE: check failed: EXPR` to standard error and aborts.
 [[noreturn]] void check_failed(const char* expression, const char* file, int line);
 
+/// Says that the machine's memory does not suffice and ends the process with status 1.
+[[noreturn]] void out_of_memory();
+
 }  // namespace ktap
 
 #define KTAP_CHECK(condition)                          \

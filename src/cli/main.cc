@@ -2,9 +2,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <new>
 #include <string>
 #include <vector>
 
+#include "base/check.h"
 #include "cli/command_line.h"
 #include "session/session.h"
 
@@ -50,6 +52,7 @@ std::string read_script(const std::string& path, ktap::session::Options& options
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::set_new_handler(ktap::out_of_memory);
   const std::string program = argc > 0 ? argv[0] : "ktap";
   const std::string name = program.substr(program.find_last_of('/') + 1);
   if (name == "ktapc") {

@@ -23,7 +23,7 @@ constexpr size_t kFirstThreshold = size_t{1}
 
 void* allocate(size_t bytes) {
   void* memory = std::malloc(bytes);
-  KTAP_CHECK(memory != nullptr);
+  if (memory == nullptr) out_of_memory();
   return memory;
 }
 

@@ -4,9 +4,14 @@ No privilege needed. usage: behaviour.py KTAP. Exit 0 when all pass.
 """
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+from report import Report  # noqa: E402
 
 TIMEOUT_S = 20
 
@@ -93,19 +98,35 @@ def ktapc_says_what_it_cannot_do_yet(ktap):
         return done.returncode == 2 and "not there yet" in done.stderr
 
 
+def out_of_memory_says_so(ktap):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
+    def run_limited(script):
+        return subprocess.run([ktap, "-e", script], preexec_fn=limit, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=60)
+    if run_limited("exit()").returncode != 0:
+        return "a sanitizer's shadow memory does not fit into the limit"
+    done = run_limited("var t = {} var i = 0 while (true) { t[i] = \"abc\" .. i i++ }")
+    return done.returncode == 1 and "out of memory" in done.stderr
+
+
 CASES = [directory_is_no_script, directory_on_standard_input, missing_file, main_chunk_ends_with_its_reader,
          tick_ends_with_its_reader, trace_end_ends_with_its_reader, full_disk_is_an_error, no_such_cpu,
-         exit_without_a_status_keeps_the_first, output_file, ktapc_says_what_it_cannot_do_yet]
+         exit_without_a_status_keeps_the_first, output_file, out_of_memory_says_so,
+         ktapc_says_what_it_cannot_do_yet]
 
 
 def main():
-    failed = 0
+    report = Report("cli")
     for case in CASES:
-        passed = case(sys.argv[1])
-        failed += not passed
-        print("%s %s" % ("pass" if passed else "FAIL", case.__name__))
-    print("%d passed, %d failed" % (len(CASES) - failed, failed))
-    return 1 if failed else 0
+        result = case(sys.argv[1])  # True, False, or why it cannot be seen here
+        if isinstance(result, str):
+            report.skip(case.__name__, result)
+        elif result:
+            report.ok(case.__name__)
+        else:
+            report.fail(case.__name__, "not as the case's code says")
+    return report.finish()
 
 
 if __name__ == "__main__":
