@@ -24,9 +24,25 @@ constexpr uint32_t kRecordsBetweenLooks = 256;  // guessed: well below a millise
 constexpr int64_t kCheckNs =
     100'000'000;  // how soon the first run-time error of kernel code is told
 
+/// True when kernel code may send a record or call exit(): then the loop must look often.
+bool sends(const Plan& plan) {
+  if (!plan.linkage.module.sites.empty()) return true;
+  for (const PlannedHandler& handler : plan.handlers) {
+    for (const PlannedGroup& group : handler.groups) {
+      for (const ssa::Block& block : group.function.blocks) {
+        for (const ssa::ValueId id : block.insts) {
+          if (group.function[id].op == ssa::Op::RequestExit) return true;
+        }
+      }
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
-Tracer::Tracer(TracerParts parts) : parts_(parts) {
+Tracer::Tracer(TracerParts parts)
+    : parts_(parts), sends_(parts.plan != nullptr && sends(*parts.plan)) {
   const int64_t now = parts_.host.now_ns(vm::Clock::Monotonic);
   for (const Registration& registration : parts_.host.registrations()) {
     if (registration.kind != bytecode::HandlerKind::Tick) continue;
@@ -44,9 +60,11 @@ Result<void> Tracer::run(sys::Signals& signals) {
   if (parts_.engine != nullptr) fds[1] = parts_.engine->wake_fd();
   if (parts_.target != nullptr) fds[2] = parts_.target->fd();
   signals_ = &signals;
+  take_signals();
   while (!should_stop()) {
     parts_.output.flush();
-    sys::wait_readable(fds, 4, wait_ns(busy));
+    const uint32_t ready = sys::wait_readable(fds, 4, wait_ns(busy));
+    if ((ready & 1) != 0) take_signals();
     busy = drain() > 0;
     run_due_ticks();
     check_failures();
@@ -64,7 +82,8 @@ Result<void> Tracer::run(sys::Signals& signals) {
 }
 
 int64_t Tracer::wait_ns(bool busy) const {
-  int64_t wait = parts_.engine == nullptr ? -1 : busy ? kBusyPollNs : kIdlePollNs;
+  int64_t wait = -1;
+  if (parts_.engine != nullptr) wait = busy ? kBusyPollNs : sends_ ? kIdlePollNs : kCheckNs;
   const int64_t now = parts_.host.now_ns(vm::Clock::Monotonic);
   for (const Tick& tick : ticks_) {
     const int64_t left = std::max<int64_t>(tick.next_ns - now, 0);
@@ -80,7 +99,6 @@ void Tracer::take_signals() {
 }
 
 bool Tracer::should_stop() {
-  take_signals();
   if (parts_.child != nullptr && parts_.child->try_wait().has_value()) stopping_ = true;
   if (parts_.target != nullptr && parts_.target->ended()) stopping_ = true;
   if (parts_.options.strict && !parts_.errors.empty()) stopping_ = true;

@@ -75,6 +75,7 @@ class Tracer {
   bool should_stop();
 
   TracerParts parts_;
+  const bool sends_;  ///< records or exit() may come from kernel code
   std::vector<Tick> ticks_;
   sys::Signals* signals_ = nullptr;
   uint32_t records_since_look_ = 0;
