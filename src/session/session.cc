@@ -327,7 +327,7 @@ class Session {
       }
       if (const Result<void> ran = tracer_->run(*signals_); !ran.ok()) return fail(ran.error());
     }
-    signals_.reset();  // from here on Ctrl-C ends us the hard way
+    signals_.reset();  // the trace_ends have a guard of their own
     {
       const InterruptGuard guard(*vm_);
       tracer_->run_ends(guard);
