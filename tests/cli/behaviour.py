@@ -5,9 +5,11 @@ No privilege needed. usage: behaviour.py KTAP. Exit 0 when all pass.
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
@@ -67,6 +69,41 @@ def trace_end_ends_with_its_reader(ktap):
     return line == "1\n" and status == 0 and errors == ""
 
 
+def ends_on(ktap, script, number):
+    """Sends the signal once the first line is there; (output, status, errors)."""
+    with subprocess.Popen([ktap, "-q", "-e", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        guard = threading.Timer(TIMEOUT_S, process.kill)  # then the status tells
+        guard.start()
+        output = process.stdout.readline()
+        process.send_signal(number)
+        output += process.stdout.read()
+        errors = process.stderr.read()
+        status = process.wait()
+        guard.cancel()
+        return output, status, errors
+
+
+# 20 000 short lines fill the output's buffer, so that the first one is there while the loop still runs.
+PRINTS_THEN_LOOPS = "for (i = 1, 20000) { print(i) } while (true) { }"
+
+
+def is_count(output):
+    """1, 2, 3 … with no line missing, wherever the signal came in."""
+    lines = output.splitlines()
+    return len(lines) > 1 and lines == [str(i + 1) for i in range(len(lines))]
+
+
+def ctrl_c_in_the_main_chunk_keeps_the_output(ktap):
+    output, status, errors = ends_on(ktap, PRINTS_THEN_LOOPS, signal.SIGINT)
+    return status == 0 and is_count(output) and errors == ""
+
+
+def sigterm_in_trace_end_keeps_the_output(ktap):
+    output, status, errors = ends_on(ktap, "trace_end { %s }" % PRINTS_THEN_LOOPS, signal.SIGTERM)
+    return status == 0 and is_count(output) and errors == ""
+
+
 def full_disk_is_an_error(ktap):
     with open("/dev/full", "w") as full:
         done = run(ktap, "-e", "while (true) { print(1) }", stdout=full)
@@ -111,7 +148,8 @@ def out_of_memory_says_so(ktap):
 
 
 CASES = [directory_is_no_script, directory_on_standard_input, missing_file, main_chunk_ends_with_its_reader,
-         tick_ends_with_its_reader, trace_end_ends_with_its_reader, full_disk_is_an_error, no_such_cpu,
+         tick_ends_with_its_reader, trace_end_ends_with_its_reader, ctrl_c_in_the_main_chunk_keeps_the_output,
+         sigterm_in_trace_end_keeps_the_output, full_disk_is_an_error, no_such_cpu,
          exit_without_a_status_keeps_the_first, output_file, out_of_memory_says_so,
          ktapc_says_what_it_cannot_do_yet]
 
