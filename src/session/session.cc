@@ -325,7 +325,7 @@ class Session {
         if (const Result<void> released = child_->release(); !released.ok())
           return fail(released.error());
       }
-      if (const Result<void> ran = tracer_->run(*signals_); !ran.ok()) return fail(ran.error());
+      tracer_->run(*signals_);
     }
     signals_.reset();  // the trace_ends have a guard of their own
     {

@@ -54,16 +54,16 @@ void Tracer::mark(runtime::Heap& heap) const {
   if (view_ != nullptr) view_->mark(heap);
 }
 
-Result<void> Tracer::run(sys::Signals& signals) {
+void Tracer::run(sys::Signals& signals) {
   bool busy = true;
-  int fds[4] = {signals.fd(), -1, -1, -1};
+  int fds[3] = {signals.fd(), -1, -1};
   if (parts_.engine != nullptr) fds[1] = parts_.engine->wake_fd();
   if (parts_.target != nullptr) fds[2] = parts_.target->fd();
   signals_ = &signals;
   take_signals();
   while (!should_stop()) {
     parts_.output.flush();
-    const uint32_t ready = sys::wait_readable(fds, 4, wait_ns(busy));
+    const uint32_t ready = sys::wait_readable(fds, 3, wait_ns(busy));
     if ((ready & 1) != 0) take_signals();
     busy = drain() > 0;
     run_due_ticks();
@@ -78,7 +78,6 @@ Result<void> Tracer::run(sys::Signals& signals) {
     check_failures();
   }
   parts_.output.flush();
-  return {};
 }
 
 int64_t Tracer::wait_ns(bool busy) const {

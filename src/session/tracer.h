@@ -45,7 +45,7 @@ class Tracer {
 
   /// Waits for the end (signal, exit(), the target's end, --strict) with handlers running; then
   /// disarms and drains.
-  Result<void> run(sys::Signals& signals);
+  void run(sys::Signals& signals);
   /// The trace_end handlers, in order; none after a signal.
   void run_ends(const InterruptGuard& guard);
   /// `ktap: N FILE:LINE: …` for the beats of ticks that fell together with the next one.
