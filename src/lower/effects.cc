@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "bytecode/chunk.h"
+#include "lower/code_walk.h"
 
 namespace ktap::lower {
 
@@ -135,16 +136,9 @@ class Walk {
 
   static bool is_jump_target(const bytecode::Function& f, size_t target) {
     for (size_t pc = 0; pc < f.code.size(); ++pc) {
-      const Insn insn = f.code[pc];
-      int64_t offset = 0;
-      if (insn.op() == Op::Jmp) {
-        offset = insn.j();
-      } else if (insn.op() == Op::ForPrep || insn.op() == Op::ForLoop) {
-        offset = insn.s();
-      } else {
-        continue;
+      for (const size_t next : successors(f, pc)) {
+        if (next == target && next != pc + 1) return true;
       }
-      if (static_cast<int64_t>(pc) + 1 + offset == static_cast<int64_t>(target)) return true;
     }
     return false;
   }
@@ -155,35 +149,11 @@ class Walk {
     while (pc > 0) {
       if (is_jump_target(f, pc)) return std::nullopt;
       const Insn insn = f.code[--pc];
-      switch (insn.op()) {
-        case Op::Jmp:
-        case Op::ForLoop:
-        case Op::ForPrep:
-        case Op::IterNext:
-          return std::nullopt;
-        case Op::Call:
-          if (reg >= insn.a()) return std::nullopt;
-          break;
-        case Op::LoadNil:
-          if (reg >= insn.a() && reg <= insn.a() + insn.b()) return pc;
-          break;
-        case Op::SetGlobal:
-        case Op::SetUpval:
-        case Op::SetIndex:
-        case Op::SetField:
-        case Op::UpdateIndex:
-        case Op::UpdateGlobal:
-        case Op::UpdateUpval:
-        case Op::SetList:
-        case Op::Register:
-        case Op::Close:
-        case Op::AggAdd:
-        case Op::AggAddVar:
-          break;
-        default:
-          if (insn.a() == reg) return pc;
-          break;
-      }
+      const Op op = insn.op();
+      if (op == Op::Jmp || op == Op::ForLoop || op == Op::ForPrep) return std::nullopt;
+      if (writes_upwards(op) && reg >= insn.a()) return std::nullopt;
+      const int last = op == Op::LoadNil ? insn.a() + insn.b() : insn.a();
+      if (writes_a(op) && reg >= insn.a() && reg <= last) return pc;
     }
     return std::nullopt;
   }
