@@ -120,6 +120,15 @@ class Apply {
         return table_size(name, value);
       case Opt::Dump:
         return dump(value);
+      case Opt::Diagnostics:
+        if (value != "text" && value != "json")
+          return mistake(fmt::format("--diagnostics takes text or json, not '{}'", value));
+        options.json = value == "json";
+        break;
+      case Opt::ExplainCode:
+        line_.action = Action::ExplainCode;
+        line_.code = value;
+        break;
       case Opt::Help:
         line_.action = Action::Help;
         break;
@@ -223,7 +232,7 @@ CommandLine parse_command_line(const std::vector<std::string>& args) {
     if (line.action == Action::Mistake) return line;
   }
   if (line.action == Action::Help || line.action == Action::Version ||
-      line.action == Action::ListEvents)
+      line.action == Action::ListEvents || line.action == Action::ExplainCode)
     return line;
 
   session::Options& options = line.options;

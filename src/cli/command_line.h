@@ -8,13 +8,14 @@
 
 namespace ktap::cli {
 
-enum class Action : uint8_t { Session, ListEvents, Help, Version, Mistake };
+enum class Action : uint8_t { Session, ListEvents, ExplainCode, Help, Version, Mistake };
 
 struct CommandLine {
   Action action = Action::Session;
   session::Options options;
   std::string script;     ///< path of the script, "-" for standard input, "" with -e or -s
   std::string list_glob;  ///< ListEvents; "" lists all
+  std::string code;       ///< ExplainCode: its argument
   std::string mistake;    ///< Mistake: what is wrong and what to do instead
 };
 

@@ -69,6 +69,8 @@ TEST(CommandLine, BadArguments) {
                                              {"-e", "a", "-e", "b"},
                                              {"--check=1", "a"},
                                              {"--table-size=0", "a"},
+                                             {"--diagnostics=xml", "a"},
+                                             {"--explain-code"},
                                              {"--placement=kernel", "a"}}) {
     EXPECT_EQ(parse_command_line(args).action, Action::Mistake);
     EXPECT_FALSE(parse_command_line(args).mistake.empty());

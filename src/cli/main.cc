@@ -8,15 +8,28 @@
 
 #include "base/check.h"
 #include "cli/command_line.h"
+#include "diag/explain.h"
+#include "session/report.h"
 #include "session/session.h"
 
 namespace {
 
 constexpr int kMistake = 2;
 
-int mistake(const std::string& text) {
-  std::fputs(("ktap: error: " + text + "\n").c_str(), stderr);
+int mistake(const std::string& text, bool json = false) {
+  std::fputs(ktap::session::render_error(text, json).c_str(), stderr);
   return kMistake;
+}
+
+int explain_code(const std::string& name) {
+  if (name == "all") {
+    std::fputs(ktap::diag::explanations_page().c_str(), stdout);
+    return 0;
+  }
+  const ktap::diag::Explanation* found = ktap::diag::find_explanation(name);
+  if (found == nullptr) return mistake(ktap::diag::no_such_code(name));
+  std::fputs(ktap::diag::render_explanation(*found).c_str(), stdout);
+  return 0;
 }
 
 bool is_compiled_script(const std::string& path) {
@@ -69,14 +82,16 @@ int main(int argc, char** argv) {
       return 0;
     case ktap::cli::Action::ListEvents:
       return ktap::session::list_events(line.list_glob);
+    case ktap::cli::Action::ExplainCode:
+      return explain_code(line.code);
     case ktap::cli::Action::Mistake:
-      return mistake(line.mistake);
+      return mistake(line.mistake, line.options.json);
     case ktap::cli::Action::Session:
       break;
   }
   if (!line.script.empty()) {
     const std::string wrong = read_script(line.script, line.options);
-    if (!wrong.empty()) return mistake(wrong);
+    if (!wrong.empty()) return mistake(wrong, line.options.json);
   }
   return ktap::session::run(line.options);
 }

@@ -26,10 +26,6 @@ bool is_iteration(std::string_view name) {
   return name == "pairs" || name == "sort_pairs" || name == "sort_keys";
 }
 
-void add_hint(diag::Diagnostic& diagnostic, std::string hint) {
-  if (!hint.empty()) diagnostic.hints.push_back(std::move(hint));
-}
-
 /// The built-in variable may have a value there.
 bool is_given(Where where, schema::BuiltinVar var) {
   using schema::BuiltinVar;
@@ -256,7 +252,7 @@ void Generator::report_undefined(const std::string& name, diag::Span span) {
   if (!reported_.insert(name).second) return;
   auto& diagnostic = sink_.report(Code::UndefinedName, span,
                                   fmt::format("'{}' is not defined: nothing assigns it", name));
-  add_hint(diagnostic, diag::did_you_mean(name, known_names(span.begin)));
+  diag::suggest(diagnostic, name, known_names(span.begin));
   if (scope_->in_handler && diagnostic.hints.empty()) {
     diagnostic.hints.push_back(fmt::format("a field of the event is args.{}", name));
   }
@@ -271,7 +267,7 @@ void Generator::report_undeclared(const std::string& name, diag::Span span, bool
     diagnostic.hints.push_back(fmt::format("write 'local function {}'", name));
     return;
   }
-  add_hint(diagnostic, diag::did_you_mean(name, variables_at(span.begin)));
+  diag::suggest(diagnostic, name, variables_at(span.begin));
   diagnostic.hints.push_back(
       fmt::format("write 'var {0}' here for a local variable, or assign '{0}' in the main chunk "
                   "for a global one",
@@ -283,7 +279,7 @@ void Generator::report_no_member(const std::string& library, const sx::Member& m
       sink_.report(Code::NoSuchMember, member.name_span,
                    fmt::format("the library '{}' has no '{}'", library, member.name));
   const std::vector<std::string> members = members_of(library);
-  add_hint(diagnostic, diag::did_you_mean(member.name, members));
+  diag::suggest(diagnostic, member.name, members);
   if (!diagnostic.hints.empty()) return;
   std::string all;
   for (const std::string& name : members) all += (all.empty() ? "" : ", ") + name;

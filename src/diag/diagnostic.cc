@@ -162,7 +162,7 @@ std::string head(const Source& source, Span span, std::string_view level) {
 }  // namespace
 
 Diagnostic& Sink::report(Code code, Span span, std::string text) {
-  Diagnostic made{code, severity_of(code), span, std::move(text), {}, {}};
+  Diagnostic made{code, severity_of(code), span, std::move(text), {}, {}, {}};
   if (made.severity == Severity::Error && ++error_count_ > limits::kMaxDiagnostics) {
     dropped_ = std::move(made);
     return dropped_;

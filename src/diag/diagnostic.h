@@ -27,6 +27,12 @@ struct Note {
   std::string text;  ///< "declared here"
 };
 
+/// An edit that most likely mends what is wrong: these bytes, replaced by that text.
+struct Fix {
+  Span span;
+  std::string replacement;
+};
+
 struct Diagnostic {
   Code code;
   Severity severity = Severity::Error;
@@ -34,6 +40,7 @@ struct Diagnostic {
   std::string text;  ///< one line, no full stop
   std::vector<Note> notes;
   std::vector<std::string> hints;  ///< "did you mean 'execname'?"
+  std::vector<Fix> fixes;          ///< for tools; people read the hints
 };
 
 /// Collects diagnostics; after limits::kMaxDiagnostics errors it keeps counting but drops them.
@@ -71,5 +78,8 @@ std::vector<std::string> nearest(std::string_view word, const std::vector<std::s
                                  size_t most = 3);
 /// "did you mean 'a', 'b' or 'c'?" or "" when nothing is near.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
+/// The same as a hint of `diagnostic`, with a fix of its span when one name alone is near.
+void suggest(Diagnostic& diagnostic, std::string_view word,
+             const std::vector<std::string>& candidates);
 
 }  // namespace ktap::diag

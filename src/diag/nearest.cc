@@ -75,4 +75,13 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   return text + "?";
 }
 
+void suggest(Diagnostic& diagnostic, std::string_view word,
+             const std::vector<std::string>& candidates) {
+  std::string hint = did_you_mean(word, candidates);
+  if (hint.empty()) return;
+  diagnostic.hints.push_back(std::move(hint));
+  std::vector<std::string> names = nearest(word, candidates);
+  if (names.size() == 1) diagnostic.fixes.push_back({diagnostic.span, std::move(names.front())});
+}
+
 }  // namespace ktap::diag

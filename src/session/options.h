@@ -38,6 +38,7 @@ struct Options {
   bool quiet = false;                ///< -q
   bool verbose = false;              ///< -v
   bool strict = false;               ///< --strict
+  bool json = false;                 ///< --diagnostics=json
 };
 
 }  // namespace ktap::session

@@ -119,8 +119,8 @@ class Planner {
     std::set<uint32_t> told;
     for (const lower::EventMistake& warning : plan_->linkage.warnings) {
       if (!told.insert(warning.span.begin).second) continue;
-      sink_.report(diag::Code::WordNearKnownName, warning.span, warning.text)
-          .hints.push_back(diag::did_you_mean(warning.word, warning.choices));
+      diag::suggest(sink_.report(diag::Code::WordNearKnownName, warning.span, warning.text),
+                    warning.word, warning.choices);
     }
   }
 
@@ -128,8 +128,7 @@ class Planner {
     diag::Diagnostic& diagnostic =
         sink_.report(mistake.is_variable ? diag::Code::NoSuchVariableHere : diag::Code::NoSuchField,
                      mistake.span, mistake.text);
-    const std::string near = diag::did_you_mean(mistake.word, mistake.choices);
-    if (!near.empty()) diagnostic.hints.push_back(near);
+    diag::suggest(diagnostic, mistake.word, mistake.choices);
     if (!mistake.choices.empty()) {
       std::string all;
       for (const std::string& choice : mistake.choices) all += (all.empty() ? "" : ", ") + choice;

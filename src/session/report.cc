@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "diag/json.h"
+
 namespace ktap::session {
 
 namespace {
@@ -23,14 +25,57 @@ std::string column_place(const diag::Source& source, const bytecode::Place& plac
                      source.line_column(place.span.begin).column);
 }
 
+/// What each JSON object about the running script begins with.
+diag::JsonObject json_head(const char* kind, const std::string& text) {
+  const bool loss = std::string_view(kind) == "loss";
+  diag::JsonObject object;
+  object.text("kind", kind);
+  if (!loss) object.text("code", diag::code_name(diag::Code::RuntimeError));
+  object.text("severity", loss ? "warning" : "error").text("message", text);
+  return object;
+}
+
+diag::JsonObject& add_line(diag::JsonObject& object, const diag::Source& source, uint32_t line) {
+  object.text("file", source.name());
+  return line == 0 ? object : object.number("line", line);
+}
+
+diag::JsonObject& add_place(diag::JsonObject& object, const diag::Source& source,
+                            const diag::Span& span, uint32_t line) {
+  return span.end == 0 ? add_line(object, source, line) : object.place(source, span);
+}
+
 std::string render_located(const diag::Source& source, const diag::Span& span, uint32_t line,
-                           const std::string& text) {
+                           const std::string& text, bool json) {
+  if (json) {
+    diag::JsonObject object = json_head("runtime-error", text);
+    return add_place(object, source, span, line).raw("trace", "[]").line();
+  }
   if (span.end == 0) return fmt::format("{}: error: {}\n", line_place(source, line), text);
   diag::Diagnostic diagnostic{};
   diagnostic.code = diag::Code::RuntimeError;
   diagnostic.span = span;
   diagnostic.text = text;
   return diag::render(source, diagnostic);
+}
+
+constexpr size_t kFrames = 10;  // of a call trace that are shown
+
+std::string runtime_error_json(const diag::Source& source, const vm::RuntimeError& error) {
+  diag::JsonObject object = json_head("runtime-error", error.text);
+  add_place(object, source, error.place.span, error.place.line);
+  std::string trace;
+  for (size_t i = 1; i < error.trace.size() && i <= kFrames; ++i) {
+    const vm::RuntimeError::Frame& frame = error.trace[i];
+    diag::JsonObject call;
+    call.text("function", frame.function);
+    add_place(call, source, frame.place.span, frame.place.line);
+    trace += (trace.empty() ? "" : ",") + call.value();
+  }
+  object.raw("trace", "[" + trace + "]");
+  if (error.trace.size() > kFrames + 1)
+    object.number("more_calls", error.trace.size() - kFrames - 1);
+  return object.line();
 }
 
 std::string cause_text(const backend::Counter& counter) {
@@ -47,9 +92,19 @@ std::string cause_text(const backend::Counter& counter) {
 
 }  // namespace
 
-std::string render_runtime_error(const diag::Source& source, const vm::RuntimeError& error) {
-  std::string text = render_located(source, error.place.span, error.place.line, error.text);
-  constexpr size_t kFrames = 10;
+std::string render_error(const std::string& text, bool json) {
+  if (!json) return fmt::format("ktap: error: {}\n", text);
+  return diag::JsonObject()
+      .text("kind", "error")
+      .text("severity", "error")
+      .text("message", text)
+      .line();
+}
+
+std::string render_runtime_error(const diag::Source& source, const vm::RuntimeError& error,
+                                 bool json) {
+  if (json) return runtime_error_json(source, error);
+  std::string text = render_located(source, error.place.span, error.place.line, error.text, false);
   // The innermost frame is the place of the error itself.
   for (size_t i = 1; i < error.trace.size() && i <= kFrames; ++i) {
     const vm::RuntimeError::Frame& frame = error.trace[i];
@@ -69,7 +124,7 @@ void ErrorLog::tell(const std::string& text) const {
 void ErrorLog::add(const vm::RuntimeError& error) {
   ++counts_[Key{error.place.line, error.text}];
   if (told_.insert(Place{error.place.span.begin, error.text}).second) {
-    tell(render_runtime_error(source_, error));
+    tell(render_runtime_error(source_, error, json_));
   }
 }
 
@@ -77,7 +132,7 @@ void ErrorLog::set_kernel_count(uint32_t failure, const ssa::Failure& what, uint
   if (count == 0) return;
   auto [at, is_new] = kernel_counts_.try_emplace(failure, Key{what.line, what.text}, 0);
   if (is_new && told_.insert(Place{what.span.begin, what.text}).second) {
-    tell(render_located(source_, what.span, what.line, what.text));
+    tell(render_located(source_, what.span, what.line, what.text, json_));
   }
   at->second.second = count;
 }
@@ -94,6 +149,11 @@ std::string ErrorLog::summary() const {
   for (const auto& [failure, entry] : kernel_counts_) all[entry.first] += entry.second;
   std::string text;
   for (const auto& [key, count] : all) {
+    if (json_) {
+      diag::JsonObject object = json_head("error-count", key.second);
+      text += add_line(object, source_, key.first).number("count", count).line();
+      continue;
+    }
     text += fmt::format("ktap: {} error{} at {}: {}\n", count, count == 1 ? "" : "s",
                         line_place(source_, key.first), diag::printable(key.second));
   }
@@ -103,7 +163,7 @@ std::string ErrorLog::summary() const {
 std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
                         const std::map<uint32_t, uint64_t>& cut_strings,
                         const std::vector<Registration>& registrations, const diag::Source& source,
-                        bool verbose) {
+                        bool verbose, bool json) {
   // One line for each cause and place, however many programs count it.
   std::map<std::pair<uint32_t, std::string>, std::vector<uint64_t>> losses;
   const auto add = [&losses](const std::vector<uint64_t>& by_cpu, uint32_t line,
@@ -130,6 +190,13 @@ std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
     uint64_t sum = 0;
     for (const uint64_t n : by_cpu) sum += n;
     if (sum == 0) continue;
+    if (json) {
+      diag::JsonObject object = json_head("loss", what.second);
+      add_line(object, source, what.first).number("count", sum);
+      if (by_cpu.size() > 1) object.raw("by_cpu", fmt::format("[{}]", fmt::join(by_cpu, ",")));
+      text += object.line();
+      continue;
+    }
     text += fmt::format("ktap: lost {} {}: {}\n", sum, line_place(source, what.first), what.second);
     if (!verbose || by_cpu.size() < 2) continue;
     for (size_t cpu = 0; cpu < by_cpu.size(); ++cpu) {

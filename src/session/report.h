@@ -18,14 +18,19 @@
 namespace ktap::session {
 
 /// The located message of a run-time error: `FILE:LINE:COL: error: TEXT`, source line, caret, call
-/// trace.
-std::string render_runtime_error(const diag::Source& source, const vm::RuntimeError& error);
+/// trace; or the same as one line of JSON.
+std::string render_runtime_error(const diag::Source& source, const vm::RuntimeError& error,
+                                 bool json);
+
+/// `ktap: error: TEXT`: what the machine or the command line has against it.
+std::string render_error(const std::string& text, bool json);
 
 /// Counts run-time errors of handlers by place; the first at each place is written to standard
 /// error.
 class ErrorLog {
  public:
-  explicit ErrorLog(const diag::Source& source) : source_(source) {}
+  /// `json`: for --diagnostics=json.
+  ErrorLog(const diag::Source& source, bool json) : source_(source), json_(json) {}
 
   /// Called before anything is told: what was printed earlier goes out first.
   void before_telling(std::function<void()> flush) { flush_ = std::move(flush); }
@@ -47,6 +52,7 @@ class ErrorLog {
   void tell(const std::string& text) const;
 
   const diag::Source& source_;
+  const bool json_;
   std::function<void()> flush_;
   std::map<Key, uint64_t> counts_;
   std::set<Place> told_;
@@ -56,9 +62,10 @@ class ErrorLog {
 /// `ktap: lost N FILE:LINE: CAUSE` for every loss counter that is not 0, and runs that the kernel
 /// skipped; with `verbose` also CPU by CPU. `cut_strings`: those that user_string() cut in the VM,
 /// by line.
+/// With `json` a line of JSON each, CPU by CPU in it.
 std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
                         const std::map<uint32_t, uint64_t>& cut_strings,
                         const std::vector<Registration>& registrations, const diag::Source& source,
-                        bool verbose);
+                        bool verbose, bool json);
 
 }  // namespace ktap::session

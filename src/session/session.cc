@@ -12,6 +12,7 @@
 
 #include "bpf/disassembler.h"
 #include "compiler/compiler.h"
+#include "diag/json.h"
 #include "engine/bpf_engine.h"
 #include "event/provider.h"
 #include "session/host.h"
@@ -38,7 +39,9 @@ void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
 class Session {
  public:
   explicit Session(const Options& options)
-      : options_(options), source_(options.source_name, options.source_text), errors_(source_) {}
+      : options_(options),
+        source_(options.source_name, options.source_text),
+        errors_(source_, options.json) {}
 
   int run() {
     if (const std::optional<int> status = compile()) return *status;
@@ -52,7 +55,7 @@ class Session {
 
   /// Tells what the sink holds; the status when there were errors.
   std::optional<int> tell(const diag::Sink& sink) {
-    say(diag::render_all(source_, sink));
+    say(options_.json ? diag::render_all_json(source_, sink) : diag::render_all(source_, sink));
     if (sink.has_errors()) return kMistake;
     return std::nullopt;
   }
@@ -69,7 +72,7 @@ class Session {
   }
 
   int fail(const Error& error) {
-    say(fmt::format("ktap: error: {}\n", error.message));
+    say(render_error(error.message, options_.json));
     return kMistake;
   }
 
@@ -115,7 +118,7 @@ class Session {
     output_->flush();
     if (output_->broken() || guard.interrupted()) return finish_output(host_->exit_status());
     if (error) {
-      say(render_runtime_error(source_, *error));
+      say(render_runtime_error(source_, *error, options_.json));
       return host_->exited() && host_->exit_status() != 0 ? host_->exit_status() : kRuntimeError;
     }
     if (host_->exited()) return finish_output(host_->exit_status());
@@ -319,7 +322,7 @@ class Session {
                     catalog_.get(), child_ ? &*child_ : nullptr, target_ ? &*target_ : nullptr});
     if (waits) {
       if (engine_ != nullptr) engine_->arm();
-      if (!options_.quiet && (has(Kind::Event) || has(Kind::Tick)))
+      if (!options_.quiet && !options_.json && (has(Kind::Event) || has(Kind::Tick)))
         say("Tracing... Hit Ctrl-C to end.\n");
       if (child_) {
         if (const Result<void> released = child_->release(); !released.ok())
@@ -341,7 +344,7 @@ class Session {
     if (options_.verbose) say(tracer_->missed_ticks());
     if (engine_ != nullptr)
       say(loss_report(*plan_, *engine_, tracer_->cut_strings(), host_->registrations(), source_,
-                      options_.verbose));
+                      options_.verbose, options_.json));
     unlink();
     const int wanted = host_->exited() ? host_->exit_status() : 0;
     return finish_output(wanted != 0 ? wanted : errors_.empty() ? kOk : kRuntimeError);
@@ -350,7 +353,7 @@ class Session {
   int finish_output(int status) {
     output_->flush();
     if (output_->failure().empty()) return status;
-    say("ktap: error: " + output_->failure() + "\n");
+    say(render_error(output_->failure(), options_.json));
     return status != kOk ? status : kRuntimeError;
   }
 

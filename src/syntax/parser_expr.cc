@@ -292,7 +292,7 @@ Expr Parser::parse_call(Expr callee) {
   Nest nest(*this);
   if (!nest.ok()) return Expr{since(begin), std::move(call)};
   advance();
-  if (!at(TokenKind::RightParen)) {
+  if (!at(TokenKind::RightParen) && !at(TokenKind::End)) {
     call.args = parse_expr_list();
     height = std::max(height, height_);
   }
@@ -358,7 +358,7 @@ Expr Parser::parse_table() {
   advance();
   int height = 0;
   bool complained = false;
-  while (!panic_ && !at(TokenKind::RightBrace)) {
+  while (!panic_ && !at(TokenKind::RightBrace) && !at(TokenKind::End)) {
     bool more = parse_table_item(table);
     height = std::max(height, height_);
     bool another = at(TokenKind::Name) || at(TokenKind::LeftBracket) || at(TokenKind::String) ||

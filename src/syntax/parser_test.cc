@@ -241,7 +241,7 @@ TEST(ControlTest, FormsOfLuaAreReportedOnce) {
 }
 
 TEST(ControlTest, FormsOfCAndOthers) {
-  EXPECT_EQ(mistakes("for (i = 0; i < 10; i++) { f(i) }\ng("), "K0210@10\";\" K0201@36");
+  EXPECT_EQ(mistakes("for (i = 0; i < 10; i++) { f(i) }\ng("), "K0210@10\";\" K0205@36");
   EXPECT_EQ(mistakes("for (var i = 1, 2) { }"), "K0212@5\"var\"");
   EXPECT_EQ(mistakes("if (a) { } elif (b) { } else { }"), "K0212@11\"elif\"");
   EXPECT_EQ(mistakes("let x = 1\nf()"), "K0212@0\"let\"");
