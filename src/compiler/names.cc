@@ -4,6 +4,7 @@
 
 #include "compiler/generator.h"
 #include "compiler/library.h"
+#include "syntax/foreign.h"
 
 namespace ktap::compiler {
 
@@ -252,8 +253,14 @@ void Generator::report_undefined(const std::string& name, diag::Span span) {
   if (!reported_.insert(name).second) return;
   auto& diagnostic = sink_.report(Code::UndefinedName, span,
                                   fmt::format("'{}' is not defined: nothing assigns it", name));
+  if (const std::string_view ktap = sx::foreign_name(name); !ktap.empty()) {
+    diagnostic.hints.push_back(fmt::format("in ktap that is {}", ktap));
+    if (ktap.find_first_of(" (") == std::string_view::npos)
+      diagnostic.fixes.push_back({span, std::string(ktap)});
+    return;
+  }
   diag::suggest(diagnostic, name, known_names(span.begin));
-  if (scope_->in_handler && diagnostic.hints.empty()) {
+  if (scope_->in_handler && scope_->where == Where::Event && diagnostic.hints.empty()) {
     diagnostic.hints.push_back(fmt::format("a field of the event is args.{}", name));
   }
 }

@@ -236,7 +236,8 @@ void TracefsCatalog::explain_no_match(const Pattern& pattern, Matches* out) {
     Mistake wrong = mistake(
         pattern, fmt::format("'{}' names no event; an event is written SUBSYSTEM:NAME", text));
     for (const Name& name : names_) {
-      if (name.name() == text) wrong.nearest.push_back(name.full);
+      const bool is_call = name.full == "syscalls:sys_enter_" + text;
+      if (is_call || name.name() == text) wrong.nearest.push_back(name.full);
     }
     const bool is_system = std::any_of(names_.begin(), names_.end(),
                                        [&](const Name& name) { return name.system() == text; });

@@ -10,6 +10,7 @@
 
 #include "lower/effects.h"
 #include "passes/pipeline.h"
+#include "syntax/foreign.h"
 
 namespace ktap::session {
 
@@ -289,6 +290,11 @@ void resolve_events(const std::vector<Registration>& registrations, const diag::
       diag::Diagnostic& diagnostic = sink.report(
           mistake.not_there_yet ? diag::Code::EventNotThereYet : diag::Code::NoSuchEvent,
           part_span(source, registration, mistake), mistake.text);
+      const std::string part = registration.event_text.substr(mistake.offset, mistake.length);
+      if (const std::string ktap = syntax::ktap_probe(part); !ktap.empty()) {
+        diagnostic.hints.push_back("write " + ktap);
+        continue;
+      }
       if (!mistake.nearest.empty()) {
         std::string near = "the nearest: ";
         for (size_t n = 0; n < mistake.nearest.size(); ++n)

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "syntax/chars.h"
+#include "syntax/foreign.h"
 
 namespace ktap::syntax {
 namespace {
@@ -44,16 +45,17 @@ const Spelling* find_word(std::string_view word) {
   return nullptr;
 }
 
-std::string hint_for(std::string_view bytes) {
+/// `rest`: from the character on.
+std::string hint_for(std::string_view bytes, std::string_view rest) {
   switch (bytes[0]) {
     case '@':
-      return "there are no '@' aggregations: use a table, `t[k] += 1` or `t[k] <<< n`";
+      return map_hint(rest);
     case '`':
       return "a kernel symbol's address is kaddr(\"name\")";
     case '?':
       return "there is no `c ? a : b`: use `c && a || b`, or an if statement";
     case '$':
-      return "fetch arguments like $retval belong into the event text";
+      return dollar_hint(rest);
     case '\\':
       return "a statement may go on in the next line without a backslash";
     default:
@@ -146,7 +148,7 @@ void Lexer::lex_unexpected() {
   // The rest of a UTF-8 sequence belongs to the same mistake.
   while (!ascii && !at_end() && (static_cast<unsigned char>(peek()) & 0xC0) == 0x80) ++at_;
   std::string_view bytes = text_.substr(begin, at_ - begin);
-  std::string hint = hint_for(bytes);
+  std::string hint = hint_for(bytes, text_.substr(begin));
   // So do further foreign characters, but their bytes are not spelled out.
   while (!ascii && !at_end() && static_cast<unsigned char>(peek()) >= 0x80) ++at_;
   bool printable = ascii ? bytes[0] > ' ' && bytes[0] < 0x7F : bytes.size() > 1;

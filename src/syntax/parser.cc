@@ -120,6 +120,22 @@ bool Parser::expect_close(TokenKind kind, Span open) {
   Diagnostic& made = fail(end ? Code::Unclosed : Code::ExpectedToken, here(),
                           fmt::format("expected '{}', found {}", token_kind_name(kind), found()));
   made.notes.push_back({open, "to close this"});
+  std::string_view rest =
+      lexer_.text().substr(std::min<size_t>(previous_end_, lexer_.text().size()));
+  bool adjacent = previous_end_ == tok_.span.begin && offsets_ == nullptr;
+  if (at(TokenKind::PlusPlus) || at(TokenKind::MinusMinus)) {
+    made.hints.push_back(fmt::format("x{0} is a statement of its own", tok_.text));
+  } else if (at(TokenKind::Colon)) {
+    made.hints.emplace_back("there are no methods: call f(t), or t.f(t)");
+  } else if (at(TokenKind::String) && adjacent && previous_ == TokenKind::Name) {
+    made.hints.emplace_back("values are put into a string by format(\"%s\", x) or `..`");
+  } else if (at(TokenKind::Name) && adjacent && previous_ == TokenKind::String) {
+    made.hints.emplace_back("a quote inside a string is written \\' or \\\"");
+  } else if (at(TokenKind::Assign)) {
+    made.hints.emplace_back("a parameter that is missing is nil: x = x || 1 gives it a value");
+  } else if (offsets_ == nullptr && rest.substr(0, 1) == "#") {
+    made.hints.emplace_back("'#' begins a comment; the length of t is len(t)");
+  }
   return false;
 }
 
@@ -260,6 +276,18 @@ void Parser::skip_table_rest() {
     advance();
     if (closed) break;
   }
+  lexer_.set_muted(false);
+}
+
+/// `{ … }` without looking at what it holds.
+void Parser::skip_block() {
+  lexer_.set_muted(true);
+  int braces = 0;
+  do {
+    if (at(TokenKind::LeftBrace)) ++braces;
+    if (at(TokenKind::RightBrace)) --braces;
+    advance();
+  } while (braces > 0 && !at(TokenKind::End));
   lexer_.set_muted(false);
 }
 

@@ -7,6 +7,8 @@
 #include <limits>
 
 #include "base/limits.h"
+#include "syntax/chars.h"
+#include "syntax/foreign.h"
 #include "syntax/parser_impl.h"
 
 namespace ktap::syntax {
@@ -20,16 +22,15 @@ constexpr int kConcatPrecedence = 8;
 
 Expr leaf(Span span, decltype(Expr::node) node) { return Expr{span, std::move(node)}; }
 
-/// `=` stands behind the token that was read last.
+ExprPtr boxed(Expr expr) { return std::make_unique<Expr>(std::move(expr)); }
+
+}  // namespace
+
 bool assignment_follows(const Lexer& lexer) {
   std::string_view rest = lexer.text().substr(lexer.position());
   size_t at = rest.find_first_not_of(" \t");
   return at != std::string_view::npos && rest[at] == '=' && rest.substr(at, 2) != "==";
 }
-
-ExprPtr boxed(Expr expr) { return std::make_unique<Expr>(std::move(expr)); }
-
-}  // namespace
 
 std::optional<BinaryInfo> binary_info(TokenKind kind) {
   switch (kind) {
@@ -494,6 +495,10 @@ Expr Parser::bad_expression() {
     advance();
     return leaf(span, NilLit{});
   }
+  if (at(TokenKind::Greater) && adjacent && before == TokenKind::Minus) {
+    refuse_arrow();
+    return leaf(span, NilLit{});
+  }
   Diagnostic& made = fail(Code::ExpectedExpression, here(),
                           fmt::format("expected an expression, found {}", found()));
   if (at(TokenKind::MinusMinus) ||
@@ -507,8 +512,33 @@ Expr Parser::bad_expression() {
     made.hints.emplace_back("a float begins with a digit: 0.5");
   } else if (at(TokenKind::Assign) && before == TokenKind::Equal) {
     made.hints.emplace_back("equality is `==`");
+  } else if (at(TokenKind::Greater) && adjacent && before == TokenKind::Less) {
+    made.hints.emplace_back("inequality is `!=`");
+  } else if (at(TokenKind::LeftBracket)) {
+    made.hints.emplace_back("a list is a table: { 1, 2, 3 }");
+  } else if (at(TokenKind::Ampersand)) {
+    made.hints.emplace_back("there are no addresses of variables");
+  } else if (at(TokenKind::Plus) && adjacent && before == TokenKind::Assign) {
+    made.hints.emplace_back("to add, write `x += 1`");
   }
   return leaf(span, NilLit{});
+}
+
+/// `args->fd`: the parser is at the `>`.
+void Parser::refuse_arrow() {
+  Diagnostic& made = fail(Code::ForeignSyntax, {previous_end_ - 1, tok_.span.end},
+                          "there is no '->' in the language");
+  const std::string_view rest = lexer_.text().substr(lexer_.position());
+  size_t end = 0;
+  while (end < rest.size() && is_name_part(rest[end])) ++end;
+  const std::string_view object = operand_.text;
+  if (object == "self" || object == "this") {
+    made.hints.push_back(fmt::format("'{}' is {}", object, foreign_name(object)));
+  } else if (end > 0 && !object.empty()) {
+    made.hints.push_back(
+        fmt::format("a member stands behind a dot: {}.{}", object, rest.substr(0, end)));
+    made.fixes.push_back({made.span, "."});
+  }
 }
 
 }  // namespace ktap::syntax

@@ -74,6 +74,11 @@ class Parser {
   void synchronize(uint32_t begin);
   void skip_to_head_end();
   void skip_table_rest();
+  void skip_block();
+  /// The byte behind the token, NUL at the end.
+  char next_byte() const {
+    return lexer_.position() < lexer_.text().size() ? lexer_.text()[lexer_.position()] : '\0';
+  }
   Block parse_block();
   void parse_lua_block(Block& block);
 
@@ -96,6 +101,7 @@ class Parser {
   Expr parse_function();
   std::vector<Expr> parse_expr_list();
   Expr bad_expression();
+  void refuse_arrow();
   std::unique_ptr<FunctionBody> parse_function_rest(std::string name);
   void parse_params(std::vector<Param>& params);
   Block parse_function_block();
@@ -112,6 +118,8 @@ class Parser {
   void parse_compound(Block& block, Expr target, BinaryOp op);
   void refuse_expression_statement(const Expr& expr);
   void parse_stray(Block& block);
+  bool parse_foreign_probe();
+  bool parse_foreach();
   void parse_bad_statement();
   bool check_assignable(const Expr& target);
   template <class Node>
@@ -176,6 +184,8 @@ struct BinaryInfo {
   int precedence;
 };
 std::optional<BinaryInfo> binary_info(TokenKind kind);
+/// `=` stands behind the token that was read last, on its line.
+bool assignment_follows(const Lexer& lexer);
 /// The operator of `+=` and its like.
 std::optional<BinaryOp> compound_op(TokenKind kind);
 

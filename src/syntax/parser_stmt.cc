@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
+#include "syntax/foreign.h"
 #include "syntax/parser_impl.h"
 
 namespace ktap::syntax {
@@ -13,42 +13,6 @@ using diag::Code;
 using diag::Diagnostic;
 
 namespace {
-
-struct ForeignWord {
-  std::string_view word;
-  std::string_view hint;
-};
-
-constexpr ForeignWord kForeignWords[] = {
-    {"let", "variables are declared by `var`"},
-    {"const", "variables are declared by `var`"},
-    {"int", "variables have no types; they are declared by `var`"},
-    {"long", "variables have no types; they are declared by `var`"},
-    {"char", "variables have no types; they are declared by `var`"},
-    {"auto", "variables are declared by `var`"},
-    {"def", "functions are declared by `function f(a, b) { }`"},
-    {"fn", "functions are declared by `function f(a, b) { }`"},
-    {"func", "functions are declared by `function f(a, b) { }`"},
-    {"end", "a body is closed by `}`"},
-    {"then", "a body is opened by `{`"},
-    {"switch", "there is no switch: use if and elseif"},
-    {"goto", "there is no goto"},
-    {"foreach", "a loop over a table is `for (k, v in pairs(t)) { }`"},
-    {"probe", "a handler is `trace probe:NAME { }`"},
-    {"kprobe", "a handler is `trace probe:NAME { }`"},
-    {"kretprobe", "a handler is `trace probe:NAME%return { }`"},
-    {"tracepoint", "a handler is `trace SYS:NAME { }`"},
-    {"interval", "a timer is `tick-1s { }`"},
-    {"END", "a handler for the end is `trace_end { }`"},
-    {"BEGIN", "the script itself runs once at the start: no handler is needed"},
-};
-
-std::string_view foreign_hint(std::string_view word) {
-  for (const ForeignWord& entry : kForeignWords) {
-    if (entry.word == word) return entry.hint;
-  }
-  return {};
-}
 
 /// Keywords that a mistyped word before a block or a name may have meant.
 std::string meant_keyword(std::string_view word) {
@@ -115,6 +79,8 @@ void Parser::parse_statement_node(Block& block) {
     case TokenKind::LeftBrace:
       return parse_stray(block);
     case TokenKind::Name:
+      if (parse_foreign_probe() || parse_foreach()) return;
+      return parse_expression_statement(block);
     case TokenKind::LeftParen:
       return parse_expression_statement(block);
     case TokenKind::Int:
@@ -144,9 +110,12 @@ void Parser::parse_var(Block& block) {
     if (!expect_name(name, "a variable's name")) return;
     made.names.push_back(std::move(name));
   } while (accept(TokenKind::Comma));
-  if (compound_op(tok_.kind) || at(TokenKind::Equal)) {
-    fail(Code::ExpectedToken, here(),
-         fmt::format("expected '=' after the variable's name, found {}", found()));
+  bool dash = at(TokenKind::Minus) && previous_end_ == tok_.span.begin;
+  if (compound_op(tok_.kind) || at(TokenKind::Equal) || dash) {
+    Diagnostic& missing =
+        fail(Code::ExpectedToken, here(),
+             fmt::format("expected '=' after the variable's name, found {}", found()));
+    if (dash) missing.hints.emplace_back("names are made of letters, digits and `_`");
     return;
   }
   if (accept(TokenKind::Assign)) made.values = parse_expr_list();
@@ -243,6 +212,65 @@ void Parser::parse_expression_statement(Block& block) {
   add(block, begin, CallStmt{std::move(expr)});
 }
 
+/// `kprobe:vfs_read { … }`, `syscall::read:entry /…/ { … }`, `probe syscall.read { … }`: reported
+/// once with ktap's spelling; its body is read as a handler's. The parser is at a name (or at
+/// `profile`). False when it is something else.
+bool Parser::parse_foreign_probe() {
+  const std::string_view text = lexer_.text();
+  const uint32_t begin = lexer_.position() - static_cast<uint32_t>(tok_.text.size());
+  const bool colon = next_byte() == ':';
+  const bool systemtap = tok_.text == "probe" && next_byte() == ' ';
+  if ((!colon && !systemtap && tok_.text != "END") || offsets_ != nullptr) return false;
+  const EventTextScan scan = scan_event_text(text, begin, false);
+  const bool has_body = scan.problem == EventTextProblem::None;
+  std::string_view head = text.substr(begin, scan.text_end - begin);
+  if (tok_.text.size() == 1 && !has_body) return false;
+  const std::vector<EventPart> parts = event_parts(head);
+  std::string ktap;
+  const bool at_start = head == "probe begin" || head == "probe init" || head == "dtrace:::BEGIN";
+  for (const EventPart& part : parts) {
+    std::string item(head.substr(part.begin, part.end - part.begin));
+    if (systemtap && part.begin > 0) item.insert(0, "probe ");
+    std::string one = ktap_probe(item);
+    if (one.empty() && !at_start) return false;
+    const bool another = !ktap.empty() && one.compare(0, 6, "trace ") == 0;
+    ktap += another ? ", " + one.substr(6) : ktap.empty() ? one : " { } " + one;
+  }
+  const Span span = lexer_.span(begin, scan.text_end);
+  Diagnostic& made = note(Code::ForeignSyntax, span,
+                          fmt::format("'{}' is an event in another tracer's form", head));
+  made.hints.push_back(
+      at_start ? std::string(foreign_statement("BEGIN"))
+               : fmt::format("write {}{} {{ }}", ktap, scan.has_filter ? " /.../" : ""));
+  if (parts.size() == 1 && !at_start) made.fixes.push_back({span, std::move(ktap)});
+  if (!has_body) {
+    panic_ = true;
+    return true;
+  }
+  lexer_.seek(scan.body);
+  advance();
+  lexer_complained_ = false;
+  parse_function_block();
+  return true;
+}
+
+/// `foreach (x in t) { … }`: reported, and its body read.
+bool Parser::parse_foreach() {
+  const std::string_view rest = lexer_.text().substr(lexer_.position());
+  const size_t open = rest.find_first_not_of(' ');
+  if (!at_name("foreach") || open == std::string_view::npos || rest[open] != '(') return false;
+  fail(Code::ForeignSyntax, tok_.span, "'foreach' is no word of the language")
+      .hints.emplace_back(foreign_statement("foreach"));
+  advance();
+  advance();
+  skip_to_head_end();
+  Block body;
+  Head head;
+  head.sloppy = true;
+  parse_loop_body(body, head, "");
+  return true;
+}
+
 bool Parser::check_assignable(const Expr& target) {
   if (std::holds_alternative<Name>(target.node) || std::holds_alternative<Index>(target.node) ||
       std::holds_alternative<Member>(target.node)) {
@@ -297,7 +325,7 @@ void Parser::refuse_expression_statement(const Expr& expr) {
   Span span = expr.span;
   if (binary_info(tok_.kind)) span = parse_binary_rest(Expr{expr.span, NilLit{}}, 1).span;
   if (panic_) return;
-  std::string_view foreign = foreign_hint(word);
+  std::string_view foreign = foreign_statement(word);
   bool alone = std::holds_alternative<Name>(expr.node) && span.end == expr.span.end;
   Code code = !foreign.empty() ? Code::ForeignSyntax
               : before_block   ? Code::BadStatement
@@ -316,13 +344,25 @@ void Parser::refuse_expression_statement(const Expr& expr) {
   } else if (alone && same_line && at(TokenKind::String)) {
     made.hints.push_back(fmt::format("a call needs parentheses: {}({})", word, tok_.text));
   } else if (alone && same_line && at(TokenKind::Colon)) {
-    made.hints.emplace_back("there are no methods: call t.f(x)");
+    made.hints.emplace_back(next_byte() == '=' ? "to assign, write `=`"
+                                               : "there are no methods: call t.f(x)");
+  } else if (alone && same_line && at(TokenKind::Name) && assignment_follows(lexer_)) {
+    made.hints.emplace_back("variables have no types; they are declared by `var`");
   } else if (!meant.empty()) {
     made.hints.push_back(std::move(meant));
+  } else if (alone && (!same_line || at(TokenKind::RightBrace) || at(TokenKind::Semicolon))) {
+    made.hints.push_back(fmt::format("a call needs parentheses: {}()", word));
   }
   if (before_block) {
+    // The words of a switch would only be more of the same mistake.
     lexer_complained_ = false;
-    parse_block();
+    if (word == "switch") {
+      panic_ = true;
+      skip_block();
+      panic_ = false;
+    } else {
+      parse_block();
+    }
   } else if (same_line && !at(TokenKind::RightBrace) && !at(TokenKind::Semicolon)) {
     panic_ = true;
   }

@@ -33,6 +33,15 @@ size_t trailing_function(std::string_view text) {
   return open < text.size() && text[open] == '(' ? at : std::string_view::npos;
 }
 
+/// `sched:sched_switch if (pid == 1)`: where the word begins, or npos.
+size_t trailing_condition(std::string_view text) {
+  for (std::string_view word : {" if ", " if(", " when ", " where "}) {
+    size_t at = text.find(word);
+    if (at != std::string_view::npos) return at + 1;
+  }
+  return std::string_view::npos;
+}
+
 }  // namespace
 
 void Parser::parse_trace(Block& block) {
@@ -55,9 +64,14 @@ void Parser::parse_timer(Block& block) {
   std::string_view text = lexer_.text();
   uint32_t after = lexer_.position();
   if (after >= text.size() || text[after] != '-') {
+    if (parse_foreign_probe()) return;
     size_t next = first_not_blank(text, after);
-    bool spaced = next < text.size() && text[next] == '-';
-    std::string form = fmt::format("{}-10ms {{ }}", tok_.text);
+    bool number = next < text.size() && is_digit(text[next]);
+    bool spaced = number || (next < text.size() && text[next] == '-');
+    size_t digits = number ? next : after;
+    while (number && digits < text.size() && is_name_part(text[digits])) ++digits;
+    std::string form =
+        fmt::format("{}-{} {{ }}", tok_.text, number ? text.substr(next, digits - next) : "10ms");
     Diagnostic& made =
         spaced
             ? fail(Code::BadEventText, tok_.span, "a timer's name holds no blanks")
@@ -121,6 +135,14 @@ bool Parser::report_event_text(const EventTextScan& scan, TraceKind kind) {
     note(Code::BadEventText, lexer_.span(at, at + 8),
          "an event text without quotes is followed by its body")
         .hints.emplace_back("trace \"EVENT\" function (e) { }");
+    return false;
+  }
+  size_t condition = trailing_condition(text);
+  if (condition != std::string_view::npos) {
+    uint32_t at = scan.text_begin + static_cast<uint32_t>(condition);
+    note(Code::BadEventText, lexer_.span(at, scan.text_end),
+         "a condition on an event stands between slashes")
+        .hints.emplace_back(kTraceForm);
     return false;
   }
   switch (scan.problem) {
