@@ -31,6 +31,7 @@ KINDS = {
     "run": ([], 0),
     "diag": (["--check"], 2),
     "explain": (["--explain"], 0),
+    "fmt": (["fmt"], 0),
 }
 # Kind → what in its output changes with every change of the backend and is not what a case is about.
 MASKS = {"explain": (re.compile(r"\b\d+ instructions\b"), "N instructions")}

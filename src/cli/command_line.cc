@@ -258,6 +258,7 @@ std::string help_text() {
   std::string text =
       "usage: ktap [options] FILE.kp [args...] [-- CMD...]\n"
       "       ktap [options] -e 'SOURCE' [args...] [-- CMD...]\n"
+      "       ktap fmt [--check | -w] FILE.kp...\n"
       "FILE `-` is standard input. -- CMD runs CMD and traces that process alone.\n\noptions:\n";
   for (const Row& row : kRows) {
     if (row.help.empty()) continue;

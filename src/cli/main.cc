@@ -1,13 +1,13 @@
 // ktap and ktapc: one program under two names.
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <new>
 #include <string>
 #include <vector>
 
 #include "base/check.h"
 #include "cli/command_line.h"
+#include "cli/files.h"
+#include "cli/format_command.h"
 #include "diag/explain.h"
 #include "session/report.h"
 #include "session/session.h"
@@ -36,30 +36,13 @@ bool is_compiled_script(const std::string& path) {
   return path.size() > 5 && path.compare(path.size() - 5, 5, ".ktap") == 0;
 }
 
-/// The whole text of an open file; false when reading fails (a directory, say).
-bool read_all(std::FILE* file, std::string& text) {
-  char buffer[65536];
-  size_t count = 0;
-  while ((count = std::fread(buffer, 1, sizeof buffer, file)) > 0) text.append(buffer, count);
-  return std::ferror(file) == 0;
-}
-
 /// Reads the script's text into the options. "" or what is wrong.
 std::string read_script(const std::string& path, ktap::session::Options& options) {
-  if (path == "-") {
-    options.source_name = "stdin";
-    if (read_all(stdin, options.source_text)) return "";
-    return std::string("cannot read the script from standard input: ") + std::strerror(errno);
-  }
   if (is_compiled_script(path)) {
     return "compiled scripts (" + path + ") are not there yet; give the .kp file";
   }
-  options.source_name = path;
-  std::FILE* file = std::fopen(path.c_str(), "rbe");
-  const bool read = file != nullptr && read_all(file, options.source_text);
-  const int error = errno;
-  if (file != nullptr) std::fclose(file);
-  return read ? "" : "cannot read " + path + ": " + std::strerror(error);
+  options.source_name = path == "-" ? "stdin" : path;
+  return ktap::cli::read_file(path, options.source_text);
 }
 
 }  // namespace
@@ -72,6 +55,8 @@ int main(int argc, char** argv) {
     return mistake("ktapc: writing .ktap files is not there yet; ktap runs the .kp file itself");
   }
   const std::vector<std::string> args(argv + (argc > 0 ? 1 : 0), argv + argc);
+  if (!args.empty() && args[0] == "fmt")
+    return ktap::cli::format_command({args.begin() + 1, args.end()});
   ktap::cli::CommandLine line = ktap::cli::parse_command_line(args);
   switch (line.action) {
     case ktap::cli::Action::Help:

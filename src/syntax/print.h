@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "diag/diagnostic.h"
 #include "syntax/ast.h"
@@ -15,6 +16,8 @@ std::string print_tokens(const diag::Source& source, diag::Sink* sink = nullptr)
 
 /// One node a line, its parts indented below it. Places in the source are not shown.
 std::string print_ast(const Script& script);
+/// The same with each event text as `event_text` gives it, to compare scripts up to its blanks.
+std::string print_ast(const Script& script, std::string (*event_text)(std::string_view));
 std::string print_ast(const Expr& expr);
 
 /// "==", "..".

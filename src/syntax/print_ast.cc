@@ -10,6 +10,9 @@ namespace {
 
 class AstPrinter {
  public:
+  explicit AstPrinter(std::string (*event_text)(std::string_view) = nullptr)
+      : event_text_(event_text) {}
+
   std::string take() { return std::move(out_); }
 
   void print(const Expr& expr) {
@@ -181,7 +184,9 @@ class AstPrinter {
   void print_node(const Trace& node) {
     const char* kinds[] = {"trace", "tick", "profile", "trace_end"};
     std::string head = kinds[static_cast<size_t>(node.kind)];
-    if (!node.text_expr && node.kind != TraceKind::End) head += ' ' + quoted(node.event_text);
+    if (!node.text_expr && node.kind != TraceKind::End) {
+      head += ' ' + quoted(event_text_ == nullptr ? node.event_text : event_text_(node.event_text));
+    }
     line(head);
     if (node.text_expr) labelled("text", *node.text_expr);
     if (node.filter) labelled("filter", *node.filter);
@@ -189,6 +194,7 @@ class AstPrinter {
     if (node.function) labelled("function", *node.function);
   }
 
+  std::string (*event_text_)(std::string_view);
   std::string out_;
   int depth_ = 0;
 };
@@ -253,8 +259,10 @@ const char* spelling(UnaryOp op) {
   return "?";
 }
 
-std::string print_ast(const Script& script) {
-  AstPrinter printer;
+std::string print_ast(const Script& script) { return print_ast(script, nullptr); }
+
+std::string print_ast(const Script& script, std::string (*event_text)(std::string_view)) {
+  AstPrinter printer(event_text);
   printer.line("script");
   printer.child(script.body);
   return printer.take();
