@@ -97,6 +97,8 @@ class Apply {
       case Opt::Bytecode:
         options.mode = session::Mode::Bytecode;
         break;
+      case Opt::Interactive:
+        return interactive();
       case Opt::DryRun:
         options.mode = session::Mode::DryRun;
         break;
@@ -121,10 +123,7 @@ class Apply {
       case Opt::Dump:
         return dump(value);
       case Opt::Diagnostics:
-        if (value != "text" && value != "json")
-          return mistake(fmt::format("--diagnostics takes text or json, not '{}'", value));
-        options.json = value == "json";
-        break;
+        return diagnostics(value);
       case Opt::ExplainCode:
         line_.action = Action::ExplainCode;
         line_.code = value;
@@ -148,6 +147,18 @@ class Apply {
       return mistake("-e or -s is given twice; put the statements into one");
     line_.options.source_name = name;
     line_.options.source_text = std::move(text);
+  }
+
+  void interactive() {
+    if (!line_.options.source_name.empty())
+      return mistake("-i reads statements itself: it goes without -e and -s");
+    line_.options.mode = session::Mode::Interactive;
+  }
+
+  void diagnostics(const std::string& value) {
+    if (value != "text" && value != "json")
+      return mistake(fmt::format("--diagnostics takes text or json, not '{}'", value));
+    line_.options.json = value == "json";
   }
 
   void positive(const std::string& name, const std::string& value, const char* what, int64_t& out,
@@ -236,6 +247,15 @@ CommandLine parse_command_line(const std::vector<std::string>& args) {
     return line;
 
   session::Options& options = line.options;
+  if (options.mode == session::Mode::Interactive) {
+    if (i < args.size() || !options.source_name.empty())
+      return fail(
+          "-i takes no script and no command: it reads statements from the terminal or standard "
+          "input");
+    options.source_name = "-i";
+    options.args.push_back("-i");
+    return line;
+  }
   if (options.source_name.empty()) {
     if (i == args.size() || args[i] == "--")
       return fail("no script: ktap FILE, or ktap -e 'SOURCE'; ktap --help tells more");
@@ -258,6 +278,7 @@ std::string help_text() {
   std::string text =
       "usage: ktap [options] FILE.kp [args...] [-- CMD...]\n"
       "       ktap [options] -e 'SOURCE' [args...] [-- CMD...]\n"
+      "       ktap -i [options]\n"
       "       ktap fmt [--check | -w] FILE.kp...\n"
       "FILE `-` is standard input. -- CMD runs CMD and traces that process alone.\n\noptions:\n";
   for (const Row& row : kRows) {

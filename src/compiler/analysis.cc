@@ -257,9 +257,11 @@ class Analyser {
 
 }  // namespace
 
-Analysis analyse(const sx::Script& script) {
+Analysis analyse(const sx::Script& script) { return analyse(script, {"arg"}); }
+
+Analysis analyse(const sx::Script& script, const std::vector<std::string>& globals) {
   Analysis analysis;
-  analysis.globals = {"arg"};
+  analysis.globals = globals;
   Analyser(analysis).script(script);
   return analysis;
 }

@@ -38,6 +38,8 @@ struct Analysis {
 };
 
 Analysis analyse(const syntax::Script& script);
+/// With these globals before its own, by slot.
+Analysis analyse(const syntax::Script& script, const std::vector<std::string>& globals);
 /// For an expression by itself, with these globals.
 Analysis analyse(const syntax::Expr& expression, const std::vector<std::string>& globals);
 

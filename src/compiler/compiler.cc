@@ -26,10 +26,25 @@ void check_chunk(const bc::Chunk& chunk) {
 
 }  // namespace
 
-std::unique_ptr<bc::Chunk> compile(const syntax::Script& script, const diag::Source& source,
-                                   diag::Sink& sink) {
-  if (sink.has_errors()) return nullptr;
-  const Analysis analysis = analyse(script);
+namespace {
+
+/// Top-level `var a = 1` as `a = 1`, `local function f` as `function f`.
+void make_variables_global(syntax::Script& script) {
+  for (syntax::Stmt& stmt : script.body.statements) {
+    if (auto* function = std::get_if<syntax::FunctionStmt>(&stmt.node)) function->is_local = false;
+    auto* declared = std::get_if<syntax::VarDecl>(&stmt.node);
+    if (declared == nullptr) continue;
+    syntax::Assign assign;
+    for (syntax::Param& name : declared->names)
+      assign.targets.push_back({name.span, syntax::Name{std::move(name.name)}});
+    assign.values = std::move(declared->values);
+    if (assign.values.empty()) assign.values.push_back({stmt.span, syntax::NilLit{}});
+    stmt.node = std::move(assign);
+  }
+}
+
+std::unique_ptr<bc::Chunk> compile_analysed(const syntax::Script& script, const Analysis& analysis,
+                                            const diag::Source& source, diag::Sink& sink) {
   if (analysis.excess_global) {
     sink.report(diag::Code::TooManyGlobals, *analysis.excess_global,
                 fmt::format("more than {} global variables", limits::kMaxGlobals - 1));
@@ -42,6 +57,22 @@ std::unique_ptr<bc::Chunk> compile(const syntax::Script& script, const diag::Sou
   if (sink.has_errors()) return nullptr;
   check_chunk(*chunk);
   return chunk;
+}
+
+}  // namespace
+
+std::unique_ptr<bc::Chunk> compile(const syntax::Script& script, const diag::Source& source,
+                                   diag::Sink& sink) {
+  if (sink.has_errors()) return nullptr;
+  return compile_analysed(script, analyse(script), source, sink);
+}
+
+std::unique_ptr<bc::Chunk> compile_entry(syntax::Script script, const diag::Source& source,
+                                         const std::vector<std::string>& globals,
+                                         diag::Sink& sink) {
+  if (sink.has_errors()) return nullptr;
+  make_variables_global(script);
+  return compile_analysed(script, analyse(script, globals), source, sink);
 }
 
 std::unique_ptr<bc::Function> compile_filter(const syntax::Expr& filter, const diag::Source& source,

@@ -16,6 +16,12 @@ namespace ktap::compiler {
 std::unique_ptr<bytecode::Chunk> compile(const syntax::Script& script, const diag::Source& source,
                                          diag::Sink& sink);
 
+/// Compiles what was entered at a prompt. `globals` are those of earlier entries, by slot; the
+/// chunk's are the same and those that this one adds. Its top-level variables are global.
+std::unique_ptr<bytecode::Chunk> compile_entry(syntax::Script script, const diag::Source& source,
+                                               const std::vector<std::string>& globals,
+                                               diag::Sink& sink);
+
 /// Compiles a filter that was found in a computed event text: a function of no parameters that
 /// returns the filter's value; bare names are built-in variables, fields, words, or the chunk's
 /// globals.

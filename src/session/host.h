@@ -42,6 +42,8 @@ class ScriptHost final : public vm::Host {
   std::vector<Registration>& registrations() { return registrations_; }
   /// After the main chunk a registration is a run-time error.
   void freeze() { frozen_ = true; }
+  /// Registrations are taken again (an entry at the prompt is a main chunk of its own).
+  void thaw() { frozen_ = false; }
 
   bool exited() const { return exited_; }
   /// n & 255 of exit(n); 0 when none was given.

@@ -10,14 +10,15 @@ namespace ktap::session {
 /// What to do with the script.
 enum class Mode : uint8_t {
   Run,
-  Check,     ///< --check: compile alone
-  Tokens,    ///< --dump=tokens
-  Ast,       ///< --dump=ast
-  Bytecode,  ///< -b
-  Explain,   ///< --explain: run the main chunk, print the plan
-  DumpSsa,   ///< --dump=ssa
-  DumpBpf,   ///< --dump=bpf
-  DryRun,    ///< -d: load and verify everything, attach nothing
+  Check,        ///< --check: compile alone
+  Tokens,       ///< --dump=tokens
+  Ast,          ///< --dump=ast
+  Bytecode,     ///< -b
+  Explain,      ///< --explain: run the main chunk, print the plan
+  DumpSsa,      ///< --dump=ssa
+  DumpBpf,      ///< --dump=bpf
+  Interactive,  ///< -i: statements as they are entered
+  DryRun,       ///< -d: load and verify everything, attach nothing
 };
 
 /// Where handlers may be placed. User is for comparing the two placements.

@@ -32,6 +32,8 @@ void Output::write(std::string_view text) {
 }
 
 void Output::flush() {
+  if (buffer_.empty()) return;
+  if (before_) before_();
   size_t done = 0;
   while (done < buffer_.size() && !broken_) {
     const ssize_t n = ::write(fd_, buffer_.data() + done, buffer_.size() - done);
@@ -43,6 +45,7 @@ void Output::flush() {
     }
   }
   buffer_.clear();
+  if (after_) after_();
 }
 
 }  // namespace ktap::session

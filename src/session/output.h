@@ -2,9 +2,11 @@
 // nothing to do.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 
@@ -20,6 +22,11 @@ class Output {
 
   void write(std::string_view text);
   void flush();
+  /// Called around each writing, for a prompt that shares the screen.
+  void around_writing(std::function<void()> before, std::function<void()> after) {
+    before_ = std::move(before);
+    after_ = std::move(after);
+  }
   /// The reader has gone (EPIPE) or the disk is full: what a run does about it is to end.
   bool broken() const { return broken_; }
   /// "" or why output was lost, for the user. A reader that went away is no error.
@@ -33,6 +40,8 @@ class Output {
   bool broken_ = false;
   std::string failure_;
   std::string buffer_;
+  std::function<void()> before_;
+  std::function<void()> after_;
 };
 
 }  // namespace ktap::session

@@ -26,6 +26,7 @@ struct Registration {
   lower::Handler handler;
   bytecode::Place place;    ///< of the event text in the script
   int64_t interval_ns = 0;  ///< Tick
+  int64_t next_ns = 0;      ///< Tick: the next beat, kept while it is not armed; 0: none yet
   std::string mistake;      ///< Tick: what is wrong with the interval; "" when nothing
 };
 

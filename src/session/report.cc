@@ -119,6 +119,7 @@ std::string render_runtime_error(const diag::Source& source, const vm::RuntimeEr
 void ErrorLog::tell(const std::string& text) const {
   if (flush_) flush_();
   std::fputs(text.c_str(), stderr);
+  if (then_) then_();
 }
 
 void ErrorLog::add(const vm::RuntimeError& error) {
@@ -160,18 +161,21 @@ std::string ErrorLog::summary() const {
   return text;
 }
 
-std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
-                        const std::map<uint32_t, uint64_t>& cut_strings,
-                        const std::vector<Registration>& registrations, const diag::Source& source,
-                        bool verbose, bool json) {
+void ErrorLog::keep_kernel_counts() {
+  for (const auto& [failure, entry] : kernel_counts_) counts_[entry.first] += entry.second;
+  kernel_counts_.clear();
+}
+
+void LossLog::add(const std::vector<uint64_t>& by_cpu, uint32_t line, const std::string& cause) {
+  std::vector<uint64_t>& sums = losses_[{line, cause}];
+  sums.resize(std::max(sums.size(), by_cpu.size()), 0);
+  for (size_t cpu = 0; cpu < by_cpu.size(); ++cpu) sums[cpu] += by_cpu[cpu];
+}
+
+void LossLog::add(const Plan& plan, const engine::BpfEngine& engine,
+                  const std::map<uint32_t, uint64_t>& cut_strings,
+                  const std::vector<Registration>& registrations) {
   // One line for each cause and place, however many programs count it.
-  std::map<std::pair<uint32_t, std::string>, std::vector<uint64_t>> losses;
-  const auto add = [&losses](const std::vector<uint64_t>& by_cpu, uint32_t line,
-                             const std::string& cause) {
-    std::vector<uint64_t>& sums = losses[{line, cause}];
-    sums.resize(std::max(sums.size(), by_cpu.size()), 0);
-    for (size_t cpu = 0; cpu < by_cpu.size(); ++cpu) sums[cpu] += by_cpu[cpu];
-  };
   for (uint32_t row = 0; row < plan.unit.counters.size(); ++row) {
     const backend::Counter& counter = plan.unit.counters[row];
     if (counter.kind == backend::Counter::Kind::Loss)
@@ -185,8 +189,11 @@ std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
     add({missed[i]}, registrations[plan.handlers[handler].registration].place.line,
         "nested probe skipped by the kernel");
   }
+}
+
+std::string LossLog::report(const diag::Source& source, bool verbose, bool json) const {
   std::string text;
-  for (const auto& [what, by_cpu] : losses) {
+  for (const auto& [what, by_cpu] : losses_) {
     uint64_t sum = 0;
     for (const uint64_t n : by_cpu) sum += n;
     if (sum == 0) continue;

@@ -34,11 +34,16 @@ class ErrorLog {
 
   /// Called before anything is told: what was printed earlier goes out first.
   void before_telling(std::function<void()> flush) { flush_ = std::move(flush); }
+  /// Called after something was told (a prompt is drawn again).
+  void after_telling(std::function<void()> then) { then_ = std::move(then); }
 
   /// An error of a handler that ran in the VM.
   void add(const vm::RuntimeError& error);
   /// The number of times kernel code met `failure` so far; tells the first one.
   void set_kernel_count(uint32_t failure, const ssa::Failure& what, uint64_t count);
+
+  /// Another plan follows, whose failures have numbers of their own: keeps what was counted.
+  void keep_kernel_counts();
 
   bool empty() const { return total() == 0; }
   uint64_t total() const;
@@ -54,18 +59,30 @@ class ErrorLog {
   const diag::Source& source_;
   const bool json_;
   std::function<void()> flush_;
+  std::function<void()> then_;
   std::map<Key, uint64_t> counts_;
   std::set<Place> told_;
   std::map<uint32_t, std::pair<Key, uint64_t>> kernel_counts_;  // by failure
 };
 
-/// `ktap: lost N FILE:LINE: CAUSE` for every loss counter that is not 0, and runs that the kernel
-/// skipped; with `verbose` also CPU by CPU. `cut_strings`: those that user_string() cut in the VM,
-/// by line.
-/// With `json` a line of JSON each, CPU by CPU in it.
-std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
-                        const std::map<uint32_t, uint64_t>& cut_strings,
-                        const std::vector<Registration>& registrations, const diag::Source& source,
-                        bool verbose, bool json);
+/// What was lost, by cause and place, over all plans of a run.
+class LossLog {
+ public:
+  /// Adds every loss counter that is not 0, and runs that the kernel skipped. `cut_strings`: those
+  /// that user_string() cut in the VM, by line.
+  void add(const Plan& plan, const engine::BpfEngine& engine,
+           const std::map<uint32_t, uint64_t>& cut_strings,
+           const std::vector<Registration>& registrations);
+  /// `ktap: lost N FILE:LINE: CAUSE`, one line each; with `verbose` also CPU by CPU. With `json` a
+  /// line of JSON each, CPU by CPU in it.
+  std::string report(const diag::Source& source, bool verbose, bool json) const;
+
+ private:
+  using Key = std::pair<uint32_t, std::string>;  // line, cause
+
+  void add(const std::vector<uint64_t>& by_cpu, uint32_t line, const std::string& cause);
+
+  std::map<Key, std::vector<uint64_t>> losses_;
+};
 
 }  // namespace ktap::session

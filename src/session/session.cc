@@ -2,7 +2,6 @@
 #include "session/session.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -16,9 +15,12 @@
 #include "engine/bpf_engine.h"
 #include "event/provider.h"
 #include "session/host.h"
+#include "session/interactive.h"
 #include "session/interrupt.h"
+#include "session/link.h"
 #include "session/plan.h"
 #include "session/report.h"
+#include "session/target.h"
 #include "session/tracer.h"
 #include "syntax/parser.h"
 #include "syntax/print.h"
@@ -125,23 +127,11 @@ class Session {
     return std::nullopt;
   }
 
-  /// A target that cannot be traced is known before the script does anything.
   std::optional<int> check_target() {
-    const int64_t cpus = sysconf(_SC_NPROCESSORS_CONF);
-    if (options_.cpu >= cpus) {
-      return fail(Error{fmt::format("-C {}: there is no such CPU; this machine has 0 to {}",
-                                    options_.cpu, cpus - 1),
-                        0});
-    }
-    if (options_.target_pid >= 0) {
-      Result<sys::ProcessRef> target =
-          sys::ProcessRef::open(static_cast<pid_t>(options_.target_pid));
-      if (!target.ok()) return fail(target.error());
-      target_.emplace(std::move(target).value());
-    }
-    if (options_.command.empty()) return std::nullopt;
-    const Result<std::string> command = sys::find_command(options_.command.front());
-    return command.ok() ? std::nullopt : std::optional<int>(fail(command.error()));
+    Result<std::optional<sys::ProcessRef>> target = open_target(options_);
+    if (!target.ok()) return fail(target.error());
+    target_ = std::move(target).value();
+    return std::nullopt;
   }
 
   void mark_roots(runtime::Heap& heap) {
@@ -283,37 +273,15 @@ class Session {
     }
   }
 
-  /// Puts kernel tables and shared variables behind their runtime objects.
-  Result<void> link() {
-    const lower::Linkage& linkage = plan_->linkage;
-    for (uint32_t i = 0; i < linkage.tables.size(); ++i) {
-      if (plan_->unit.tables[i].layout == backend::TableLayout::Shared) {
-        KTAP_TRY(engine_->preload(i, *linkage.tables[i], linkage.module));
-      }
-      backings_.push_back(engine_->back(i, vm_->heap(), linkage.module));
-      linkage.tables[i]->backing = backings_.back().get();
-    }
-    for (uint32_t i = 0; i < linkage.cells.size(); ++i) {
-      runtime::Value& variable = linkage.cells[i] != nullptr
-                                     ? *linkage.cells[i]->slot
-                                     : vm_->globals()[static_cast<size_t>(linkage.cell_globals[i])];
-      KTAP_CHECK(variable.is_integer());
-      int64_t* word = engine_->cell(i);
-      *word = variable.integer;
-      variable = runtime::Value::of_shared(word);
-    }
-    return {};
-  }
-
-  void unlink() {
-    if (plan_ == nullptr || engine_ == nullptr) return;
-    for (runtime::Table* table : plan_->linkage.tables) table->backing = nullptr;
+  void take_kernel_side_away() {
+    if (plan_ != nullptr && engine_ != nullptr) unlink(*plan_);
   }
 
   int trace() {
     const bool waits = has(Kind::Event) || has(Kind::Tick) || !options_.command.empty();
     if (engine_ != nullptr) {
-      if (const Result<void> linked = link(); !linked.ok()) return fail(linked.error());
+      if (const Result<void> linked = link(*plan_, *engine_, *vm_, backings_); !linked.ok())
+        return fail(linked.error());
       if (const Result<void> attached = engine_->attach(); !attached.ok())
         return fail(attached.error());
     }
@@ -342,10 +310,12 @@ class Session {
     output_->flush();
     say(errors_.summary());
     if (options_.verbose) say(tracer_->missed_ticks());
-    if (engine_ != nullptr)
-      say(loss_report(*plan_, *engine_, tracer_->cut_strings(), host_->registrations(), source_,
-                      options_.verbose, options_.json));
-    unlink();
+    if (engine_ != nullptr) {
+      LossLog losses;
+      losses.add(*plan_, *engine_, tracer_->cut_strings(), host_->registrations());
+      say(losses.report(source_, options_.verbose, options_.json));
+    }
+    take_kernel_side_away();
     const int wanted = host_->exited() ? host_->exit_status() : 0;
     return finish_output(wanted != 0 ? wanted : errors_.empty() ? kOk : kRuntimeError);
   }
@@ -370,13 +340,15 @@ class Session {
   std::optional<sys::ProcessRef> target_;
   std::unique_ptr<Plan> plan_;
   std::unique_ptr<engine::BpfEngine> engine_;
-  std::vector<std::unique_ptr<runtime::TableBacking>> backings_;
+  Backings backings_;
   std::unique_ptr<Tracer> tracer_;
 };
 
 }  // namespace
 
-int run(const Options& options) { return Session(options).run(); }
+int run(const Options& options) {
+  return options.mode == Mode::Interactive ? run_interactive(options) : Session(options).run();
+}
 
 int list_events(const std::string& glob) {
   Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();

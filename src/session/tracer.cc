@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include "base/limits.h"
 #include "session/record.h"
@@ -44,9 +45,11 @@ bool sends(const Plan& plan) {
 Tracer::Tracer(TracerParts parts)
     : parts_(parts), sends_(parts.plan != nullptr && sends(*parts.plan)) {
   const int64_t now = parts_.host.now_ns(vm::Clock::Monotonic);
-  for (const Registration& registration : parts_.host.registrations()) {
+  for (Registration& registration : parts_.host.registrations()) {
     if (registration.kind != bytecode::HandlerKind::Tick) continue;
-    ticks_.push_back(Tick{&registration, now + registration.interval_ns});
+    const bool kept = registration.next_ns > now;
+    ticks_.push_back(
+        Tick{&registration, kept ? registration.next_ns : now + registration.interval_ns});
   }
 }
 
@@ -55,20 +58,33 @@ void Tracer::mark(runtime::Heap& heap) const {
 }
 
 void Tracer::run(sys::Signals& signals) {
+  wait(signals, -1);
+  finish();
+}
+
+Tracer::Waited Tracer::wait(sys::Signals& signals, int input_fd) {
   bool busy = true;
-  int fds[3] = {signals.fd(), -1, -1};
+  int fds[4] = {signals.fd(), -1, -1, input_fd};
+  interactive_ = input_fd >= 0;
   if (parts_.engine != nullptr) fds[1] = parts_.engine->wake_fd();
   if (parts_.target != nullptr) fds[2] = parts_.target->fd();
   signals_ = &signals;
   take_signals();
   while (!should_stop()) {
     parts_.output.flush();
-    const uint32_t ready = sys::wait_readable(fds, 3, wait_ns(busy));
+    const uint32_t ready = sys::wait_readable(fds, 4, wait_ns(busy));
     if ((ready & 1) != 0) take_signals();
     busy = drain() > 0;
     run_due_ticks();
     check_failures();
+    if (std::exchange(interrupted_, false)) return Waited::Interrupted;
+    if ((ready & 8) != 0) return Waited::Input;
   }
+  return Waited::Ended;
+}
+
+void Tracer::finish() {
+  for (Tick& tick : ticks_) tick.registration->next_ns = tick.next_ns;
   if (parts_.engine != nullptr) {
     parts_.engine->disarm();
     disarmed_ = true;
@@ -93,7 +109,11 @@ int64_t Tracer::wait_ns(bool busy) const {
 
 void Tracer::take_signals() {
   while (const std::optional<int> signal = signals_->take()) {
-    if (*signal == SIGINT || *signal == SIGTERM) stopping_ = true;
+    if (*signal == SIGINT && interactive_) {
+      interrupted_ = true;
+    } else if (*signal == SIGINT || *signal == SIGTERM) {
+      stopping_ = true;
+    }
   }
 }
 

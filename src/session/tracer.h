@@ -46,6 +46,12 @@ class Tracer {
   /// Waits for the end (signal, exit(), the target's end, --strict) with handlers running; then
   /// disarms and drains.
   void run(sys::Signals& signals);
+  enum class Waited : uint8_t { Input, Interrupted, Ended };
+  /// The same, but comes back when `input_fd` is readable or Ctrl-C was hit, with handlers still
+  /// running. -1: no input; Ctrl-C is an end then.
+  Waited wait(sys::Signals& signals, int input_fd);
+  /// Disarms and drains.
+  void finish();
   /// The trace_end handlers, in order; none after a signal.
   void run_ends(const InterruptGuard& guard);
   /// `ktap: N FILE:LINE: …` for the beats of ticks that fell together with the next one.
@@ -57,7 +63,7 @@ class Tracer {
 
  private:
   struct Tick {
-    const Registration* registration;
+    Registration* registration;
     int64_t next_ns;
     uint64_t missed = 0;  ///< beats that were over before they could run
   };
@@ -81,6 +87,8 @@ class Tracer {
   uint32_t records_since_look_ = 0;
   std::map<uint32_t, uint64_t> cut_strings_;
   std::unique_ptr<EventView> view_;  ///< of the handler that runs
+  bool interactive_ = false;         ///< Ctrl-C is no end
+  bool interrupted_ = false;
   bool stopping_ = false;
   bool disarmed_ = false;
   bool kernel_exit_ = false;

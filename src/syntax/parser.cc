@@ -60,6 +60,14 @@ Script parse(const diag::Source& source, diag::Sink& sink) {
   return Parser(source.text(), sink).parse_script();
 }
 
+Script parse_entry(const diag::Source& source, uint32_t begin, diag::Sink& sink) {
+  return Parser(source.text(), sink, begin).parse_script();
+}
+
+ExprPtr parse_entry_expression(const diag::Source& source, uint32_t begin, diag::Sink& sink) {
+  return Parser(source.text(), sink, begin).parse_all_as_expression();
+}
+
 ExprPtr parse_expression(const diag::Source& source, diag::Sink& sink) {
   return Parser(source.text(), sink).parse_all_as_expression();
 }

@@ -12,6 +12,11 @@ namespace ktap::syntax {
 /// compiled only when the sink has no errors.
 Script parse(const diag::Source& source, diag::Sink& sink);
 
+/// Parses the source from `begin` on: what was entered last, of a text that grows.
+Script parse_entry(const diag::Source& source, uint32_t begin, diag::Sink& sink);
+/// The same, when it is to be one expression.
+ExprPtr parse_entry_expression(const diag::Source& source, uint32_t begin, diag::Sink& sink);
+
 /// Parses one expression that fills the source (a filter found in a computed event text).
 ExprPtr parse_expression(const diag::Source& source, diag::Sink& sink);
 
