@@ -270,6 +270,7 @@ class Interactive {
       return output_->flush();
     }
     disarm();
+    if (over()) return;  // exit() in a handler that was still to run
     const size_t registered = host_->registrations().size();
     vm_->globals().resize(chunk_.globals.size());
     host_->thaw();
@@ -322,6 +323,8 @@ class Interactive {
       output_->write(text);
     if (!listen()) ended_ = true;
     if (guard.interrupted()) {
+      vm_->clear_interrupt();
+      ended_ = ended_ || guard.terminated();
       complain("interrupted\n");
       return false;
     }

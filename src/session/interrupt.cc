@@ -10,10 +10,10 @@ namespace ktap::session {
 namespace {
 
 std::atomic<vm::Vm*> running{nullptr};
-std::atomic<bool> signalled{false};
+std::atomic<int> signalled{0};  // the last signal that came
 
-void on_signal(int) {
-  signalled = true;
+void on_signal(int signal) {
+  signalled = signal;
   if (vm::Vm* vm = running) vm->interrupt();
 }
 
@@ -29,7 +29,7 @@ void install(int signal, struct sigaction* before) {
 
 InterruptGuard::InterruptGuard(vm::Vm& vm) {
   KTAP_CHECK(running == nullptr);
-  signalled = false;
+  signalled = 0;
   running = &vm;
   install(SIGINT, &before_int_);
   install(SIGTERM, &before_term_);
@@ -41,6 +41,8 @@ InterruptGuard::~InterruptGuard() {
   running = nullptr;
 }
 
-bool InterruptGuard::interrupted() const { return signalled; }
+bool InterruptGuard::interrupted() const { return signalled != 0; }
+
+bool InterruptGuard::terminated() const { return signalled == SIGTERM; }
 
 }  // namespace ktap::session

@@ -19,6 +19,8 @@ class InterruptGuard {
 
   /// A signal came since the guard was made.
   bool interrupted() const;
+  /// It was SIGTERM.
+  bool terminated() const;
 
  private:
   struct sigaction before_int_ = {};

@@ -78,7 +78,7 @@ Tracer::Waited Tracer::wait(sys::Signals& signals, int input_fd) {
     run_due_ticks();
     check_failures();
     if (std::exchange(interrupted_, false)) return Waited::Interrupted;
-    if ((ready & 8) != 0) return Waited::Input;
+    if ((ready & 8) != 0 && !should_stop()) return Waited::Input;
   }
   return Waited::Ended;
 }

@@ -105,6 +105,7 @@ class Machine {
     return depth_ > 0 ? place_of(frames_[depth_ - 1]) : bytecode::Place{};
   }
   void interrupt() { interrupt_.store(true, std::memory_order_relaxed); }
+  void clear_interrupt() { interrupt_.store(false, std::memory_order_relaxed); }
   void add_roots(std::function<void(runtime::Heap&)> roots) {
     host_roots_.push_back(std::move(roots));
   }

@@ -26,6 +26,8 @@ bytecode::Place Vm::place() const { return machine_->place(); }
 
 void Vm::interrupt() { machine_->interrupt(); }
 
+void Vm::clear_interrupt() { machine_->clear_interrupt(); }
+
 std::optional<std::string> Vm::format_output(bytecode::Builtin builtin,
                                              const std::vector<runtime::Value>& args,
                                              std::string* text) {

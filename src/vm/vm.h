@@ -56,6 +56,8 @@ class Vm {
   /// Ends the function that runs with the error "interrupted" at its next loop or call. Safe in
   /// signal handlers and from other threads; without a run it ends the next one.
   void interrupt();
+  /// Forgets an interrupt that has not ended a run.
+  void clear_interrupt();
 
   /// What an output call prints, for records that come from kernel sites: the text of print(args…),
   /// printf(fmt, args…), print_hist(t[, n]). An error text for a format that does not fit.

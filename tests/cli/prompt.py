@@ -101,9 +101,9 @@ def commands(ktap):
 def ticks_run_while_the_prompt_waits(ktap):
     with subprocess.Popen([ktap, "-i"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                           bufsize=1) as process:
-        process.stdin.write("var n = 0\ntick-5ms { n += 1 print(n) }\n")
+        process.stdin.write("var n = 0\ntrace_end { print(\"end\") }\ntick-5ms { n += 1 print(n) }\n")
         beats = [process.stdout.readline() for _ in range(3)]
-        process.stdin.write("trace_end { print(\"end\") }\n")
+        process.stdin.write("n = 100\n")  # the signal comes in before, in the midst of it or behind
         process.send_signal(signal.SIGTERM)
         rest = process.stdout.read().splitlines()
         return beats == ["1\n", "2\n", "3\n"] and rest[-1] == "end" and process.wait(TIMEOUT_S) == 0
