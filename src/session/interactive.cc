@@ -313,7 +313,7 @@ class Interactive {
   /// False when it failed or was interrupted.
   bool call(const bytecode::Chunk& entry, bool is_expression, bool is_call) {
     const InterruptGuard guard(*vm_);
-    signals_.reset();
+    signals_->let_through();
     runtime::Value result;
     const std::optional<vm::RuntimeError> error =
         vm_->call(vm_->make_closure(*entry.main), {}, vm::Budget{}, &result);
@@ -436,7 +436,7 @@ class Interactive {
     if (!output_->broken()) {
       Tracer ends(TracerParts{options_, source_, *vm_, *host_, *output_, errors_});
       const InterruptGuard guard(*vm_);
-      signals_.reset();
+      signals_->let_through();
       ends.run_ends(guard);
     }
     output_->flush();

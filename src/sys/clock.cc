@@ -68,6 +68,12 @@ Signals::~Signals() {
   pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
+void Signals::let_through() {
+  if (!fd_.valid()) return;
+  fd_.reset();
+  pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
+
 std::optional<int> Signals::take() {
   signalfd_siginfo info;
   if (read(fd_.get(), &info, sizeof info) != sizeof info) return std::nullopt;

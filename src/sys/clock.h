@@ -33,6 +33,9 @@ class Signals {
   Signals& operator=(Signals&&) = delete;
   ~Signals();
   int fd() const { return fd_.get(); }
+  /// From here on signals take effect again, those that came in and were not taken at once. (The
+  /// destructor drops them.)
+  void let_through();
   /// The next signal that came in, or nothing.
   std::optional<int> take();
 
