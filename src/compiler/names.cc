@@ -50,6 +50,13 @@ bool is_given(Where where, schema::BuiltinVar var) {
   }
 }
 
+/// Why a variable that is declared is not there at `at`.
+std::string elsewhere_text(const sx::Param& variable, uint32_t at) {
+  return fmt::format(
+      "'{}' is declared here, {}", variable.name,
+      variable.span.begin < at ? "for its own block or function alone" : "further down");
+}
+
 std::string_view where_text(Where where) {
   if (where == Where::Timer) return "a timer";
   return where == Where::End ? "trace_end" : "the main chunk";
@@ -249,10 +256,32 @@ std::vector<std::string> Generator::known_names(uint32_t at) const {
   return names;
 }
 
+const sx::Param* Generator::declared_elsewhere(const std::string& name, uint32_t at) const {
+  const sx::Param* best = nullptr;
+  for (const auto& [variable, facts] : analysis_.variables) {
+    if (variable->name != name) continue;
+    const bool before = variable->span.begin < at;
+    const bool best_before = best != nullptr && best->span.begin < at;
+    // The last one before the place, else the first one behind it.
+    const bool better =
+        best == nullptr || (before && !best_before) ||
+        (before == best_before && before == (best->span.begin < variable->span.begin));
+    if (better) best = variable;
+  }
+  return best;
+}
+
 void Generator::report_undefined(const std::string& name, diag::Span span) {
   if (!reported_.insert(name).second) return;
-  auto& diagnostic = sink_.report(Code::UndefinedName, span,
-                                  fmt::format("'{}' is not defined: nothing assigns it", name));
+  const sx::Param* elsewhere = declared_elsewhere(name, span.begin);
+  auto& diagnostic = sink_.report(
+      Code::UndefinedName, span,
+      elsewhere != nullptr ? fmt::format("'{}' is not defined here", name)
+                           : fmt::format("'{}' is not defined: nothing assigns it", name));
+  if (elsewhere != nullptr) {
+    diagnostic.notes.push_back({elsewhere->span, elsewhere_text(*elsewhere, span.begin)});
+    return;
+  }
   if (const std::string_view ktap = sx::foreign_name(name); !ktap.empty()) {
     diagnostic.hints.push_back(fmt::format("in ktap that is {}", ktap));
     if (ktap.find_first_of(" (") == std::string_view::npos)
@@ -274,6 +303,8 @@ void Generator::report_undeclared(const std::string& name, diag::Span span, bool
     diagnostic.hints.push_back(fmt::format("write 'local function {}'", name));
     return;
   }
+  if (const sx::Param* elsewhere = declared_elsewhere(name, span.begin))
+    diagnostic.notes.push_back({elsewhere->span, elsewhere_text(*elsewhere, span.begin)});
   diag::suggest(diagnostic, name, variables_at(span.begin));
   diagnostic.hints.push_back(
       fmt::format("write 'var {0}' here for a local variable, or assign '{0}' in the main chunk "
