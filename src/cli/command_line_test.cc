@@ -77,6 +77,24 @@ TEST(CommandLine, BadArguments) {
   }
 }
 
+TEST(CommandLine, InteractiveTakesNoScript) {
+  const CommandLine line = parse_command_line({"-q", "-i"});
+  EXPECT_EQ(line.action, Action::Session);
+  EXPECT_EQ(line.options.mode, session::Mode::Interactive);
+  EXPECT_EQ(line.options.args, (std::vector<std::string>{"-i"}));
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {"-i", "a.kp"}, {"-i", "-e", "x"}, {"-e", "x", "-i"}, {"-i", "--", "ls"}})
+    EXPECT_EQ(parse_command_line(args).action, Action::Mistake);
+}
+
+TEST(CommandLine, DiagnosticsAndTheirExplanation) {
+  EXPECT_TRUE(parse_command_line({"--diagnostics=json", "a"}).options.json);
+  EXPECT_FALSE(parse_command_line({"--diagnostics", "text", "a"}).options.json);
+  const CommandLine line = parse_command_line({"--explain-code", "K0203"});
+  EXPECT_EQ(line.action, Action::ExplainCode);
+  EXPECT_EQ(line.code, "K0203");
+}
+
 TEST(CommandLine, ListTakesAGlobOrNone) {
   EXPECT_EQ(parse_command_line({"-le"}).action, Action::ListEvents);
   EXPECT_EQ(parse_command_line({"-le", "sched:*"}).list_glob, "sched:*");

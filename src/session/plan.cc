@@ -300,6 +300,8 @@ void resolve_events(const std::vector<Registration>& registrations, const diag::
         for (size_t n = 0; n < mistake.nearest.size(); ++n)
           near += (n == 0 ? "" : ", ") + mistake.nearest[n];
         diagnostic.hints.push_back(near);
+        if (mistake.nearest.size() == 1)
+          diagnostic.fixes.push_back({diagnostic.span, mistake.nearest.front()});
       }
     }
     PlannedHandler handler;

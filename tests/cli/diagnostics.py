@@ -127,6 +127,16 @@ def json_whatever_the_bytes(ktap):
     return True
 
 
+def json_fix_of_an_event(ktap):
+    if os.geteuid() != 0:
+        return "needs root"
+    script = "trace sched:sched_swich { }"
+    (error,) = objects(run(ktap, "--diagnostics=json", "--explain", "-e", script))
+    (fix,) = error["fixes"]
+    mended = script[:fix["begin"]] + fix["replacement"] + script[fix["end"]:]
+    return error["code"] == "K0401" and mended == "trace sched:sched_switch { }"
+
+
 def json_counts_what_it_drops(ktap):
     script = "\n".join(f"print(name{i})" for i in range(30))
     last = objects(run(ktap, "--diagnostics=json", "--check", "-e", script))[-1]
@@ -166,7 +176,8 @@ def json_of_mistakes_on_the_command_line(ktap):
 
 
 CASES = [explains_a_code_in_every_spelling, names_the_nearest_code, tells_the_range_of_codes, page_is_fresh,
-         examples_are_what_they_say, json_of_compile_errors, json_whatever_the_bytes, json_counts_what_it_drops,
+         examples_are_what_they_say, json_of_compile_errors, json_whatever_the_bytes, json_fix_of_an_event,
+         json_counts_what_it_drops,
          json_of_a_run_time_error, json_of_errors_in_handlers, json_of_losses, json_of_mistakes_on_the_command_line]
 
 
