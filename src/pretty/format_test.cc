@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "pretty/items.h"
 #include "pretty/lines.h"
 
@@ -63,6 +68,31 @@ TEST(Format, MistakesAreToldAndNothingIsGiven) {
   EXPECT_FALSE(format_script(diag::Source("t.kp", "x = "), sink, &failure).has_value());
   EXPECT_TRUE(sink.has_errors());
   EXPECT_EQ(failure, "");
+}
+
+/// Every golden script, whole and cut off at many places: what parses is formatted, nothing
+/// crashes, and no result is refused.
+TEST(Format, ScriptsOfTheTreeWholeAndCutOff) {
+  size_t whole = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator("tests/golden")) {
+    if (entry.path().extension() != ".kp") continue;
+    std::ifstream file(entry.path(), std::ios::binary);
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    text.resize(std::min(text.size(), text.find("#---\n")));
+    if (text.size() > 20000) continue;  // the limits' cases: their size is their point
+    const size_t step = std::max<size_t>(1, text.size() / 12);
+    for (size_t size = text.size();; size -= std::min(step, size)) {
+      diag::Sink sink;
+      std::string failure;
+      const diag::Source source("t.kp", text.substr(0, size));
+      const std::optional<std::string> made = format_script(source, sink, &failure);
+      EXPECT_EQ(failure, "") << entry.path() << " to byte " << size;
+      EXPECT_NE(made.has_value(), sink.has_errors()) << entry.path();
+      if (size == text.size() && made) ++whole;
+      if (size == 0) break;
+    }
+  }
+  EXPECT_GT(whole, 100U);
 }
 
 TEST(EventText, BlanksThatDoNotCountAreMadeEqual) {
