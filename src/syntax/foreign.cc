@@ -146,6 +146,11 @@ std::string_view argument(std::string_view text, std::string_view head) {
   return rest.substr(0, rest.find('@'));  // function@file
 }
 
+/// "" when there is nothing before the tail.
+std::string_view without_tail(std::string_view text, std::string_view tail) {
+  return ends_with(text, tail) ? text.substr(0, text.size() - tail.size()) : std::string_view();
+}
+
 /// What stands behind SystemTap's `probe`.
 std::string from_systemtap(std::string_view text) {
   const bool returns = ends_with(text, ".return");
@@ -158,13 +163,13 @@ std::string from_systemtap(std::string_view text) {
   }
   if (starts_with(text, "syscall.")) {
     std::string_view name = text.substr(8);
-    if (returns) name.remove_suffix(7);
+    if (returns) name = without_tail(name, ".return");
     if (!is_plain(name)) return {};
     return fmt::format("trace syscalls:sys_{}_{}", returns ? "exit" : "enter", name);
   }
   if (starts_with(text, "vfs.")) {
     std::string_view name = text.substr(4);
-    if (returns) name.remove_suffix(7);
+    if (returns) name = without_tail(name, ".return");
     return is_plain(name) ? fmt::format("trace probe:vfs_{}{}", name, tail) : std::string();
   }
   const std::string_view function = argument(text, "function(\"");

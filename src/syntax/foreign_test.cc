@@ -63,6 +63,24 @@ TEST(Foreign, WhatIsNoProbeOfTheirsIsLeftAlone) {
   }
 }
 
+/// Nothing is read beyond the end (the sanitizers look).
+TEST(Foreign, EveryPartOfAProbe) {
+  for (const std::string text :
+       {"probe kernel.function(\"f@a/b.c\").return", "probe syscall.read.return",
+        "probe timer.s(5)", "probe process(\"/bin/x\").mark(\"m\")", "probe vfs.read.return",
+        "watchpoint:0x1000:8:w", "syscall::read:entry", "profile:::profile-97", "interval:s:1",
+        "@a[f(b)[c]] = lhist(d, 1)", "$retval"}) {
+    for (size_t begin = 0; begin < text.size(); ++begin) {
+      for (size_t size = 1; begin + size <= text.size(); ++size) {
+        const std::string part = text.substr(begin, size);  // a buffer of its own
+        ktap_probe(part);
+        map_hint(part);
+        dollar_hint(part);
+      }
+    }
+  }
+}
+
 TEST(Foreign, Maps) {
   EXPECT_EQ(map_hint("@[comm] = count();"),
             "write `t[execname] += 1`, with `t = {}` in the main chunk");
