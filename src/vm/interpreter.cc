@@ -124,16 +124,16 @@ bool Machine::for_step(Value* loop) {
 #define KB (K[insn.b()])
 #define KC (K[insn.c()])
 #define KD (K[insn.d()])
-// Before anything that may fail, call or collect.
+// Before anything that may fail, call or collect, safe points among it.
 #define SAVE (frame->pc = pc)
 #define TRY(expression)             \
   do {                              \
     SAVE;                           \
     if (!(expression)) goto failed; \
   } while (false)
-#define SAFE_POINT(top)                                                       \
-  do {                                                                        \
-    if (heap_.wants_collection()) collect(static_cast<size_t>((top)-stack_)); \
+#define SAFE_POINT(top)                                                                       \
+  do {                                                                                        \
+    if (heap_.wants_collection() && !collect(static_cast<size_t>((top)-stack_))) goto failed; \
   } while (false)
 #define FRAME_END (R + frame->closure->function->register_count)
 #define TICK                               \
@@ -254,6 +254,7 @@ enter:
     if (slot->type == Type::SharedCell) {
       TRY(store_shared(*slot, A));
     } else {
+      heap_.shade(A);
       copy_value(*slot, A);
     }
     NEXT;
@@ -261,6 +262,7 @@ enter:
   OP(UpdateUpval) {
     Value* slot = frame->closure->upvalues[insn.a()]->slot;
     TRY(update_variable(slot, static_cast<bytecode::UpdateOp>(insn.c()), B));
+    heap_.shade(*slot);
     SAFE_POINT(FRAME_END);
     NEXT;
   }
@@ -291,14 +293,18 @@ enter:
     Table* table = plain_table(A);
     const Value& key = B;
     if (table != nullptr && key.type == Type::Integer) {
-      if (!table->overwrite_list(key.integer, C)) table->set(key, C);
-      NEXT;
+      if (table->overwrite_list(key.integer, C)) NEXT;
+      SAVE;
+      table->set(key, C);
+    } else {
+      TRY(set_index(A, key, C));
     }
-    TRY(set_index(A, key, C));
+    SAFE_POINT(FRAME_END);
     NEXT;
   }
   OP(SetField) {
     TRY(set_index(A, KB, C));
+    SAFE_POINT(FRAME_END);
     NEXT;
   }
   OP(UpdateIndex) {
