@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "base/limits.h"
 #include "runtime/aggregate.h"
 #include "runtime/histogram.h"
 #include "runtime/string.h"
@@ -60,12 +61,17 @@ bool linear_hist(NativeCall& call, const Aggregate* aggregate) {
   if (aggregate == nullptr || aggregate->linear(shape, needs, &distribution)) {
     return give_distribution(call, std::move(distribution));
   }
+  if (!known) {
+    return call.machine.fail(
+        fmt::format("hist with more than {} different bounds", limits::kMaxLinearShapes));
+  }
   return call.machine.fail(fmt::format(
-      "this aggregate was filled before the bounds {}, {}, {} were known, with too many different "
-      "values to keep: {}",
+      "this aggregate was filled before the bounds {}, {}, {} were known, {}: write them as "
+      "numbers, or call hist(nil, lo, hi, step) before the first sample",
       shape.lo, shape.hi, shape.step,
-      known ? "write the bounds as numbers, or call hist(nil, lo, hi, step) before the first sample"
-            : "the script has more different bounds than an aggregate counts"));
+      needs.values
+          ? fmt::format("with over {} different values to keep", limits::kMaxAggregateValues)
+          : std::string("and its values were not kept")));
 }
 
 }  // namespace
