@@ -86,6 +86,7 @@ std::vector<std::string> members_of(std::string_view library) {
 }
 
 bool gives_one_value(Builtin builtin) {
+  if (bytecode::builtin_info(builtin).library == "string") return true;
   switch (builtin) {
     case Builtin::Format:
     case Builtin::Tostring:

@@ -24,13 +24,6 @@ namespace {
 constexpr size_t kMostReserved =
     4096;  // table.new(n) makes room for so many at once; the rest grows
 
-std::string_view trimmed(std::string_view text) {
-  constexpr const char* kBlanks = " \t\n\v\f\r";
-  size_t begin = text.find_first_not_of(kBlanks);
-  if (begin == std::string_view::npos) return "";
-  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
-}
-
 /// The digits of `text` in `base` as an integer; false when they are none or do not fit.
 bool parse_integer(std::string_view text, int base, int64_t* out) {
   bool negative = !text.empty() && text[0] == '-';

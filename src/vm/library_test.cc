@@ -10,31 +10,16 @@
 #include "runtime/aggregate.h"
 #include "runtime/table.h"
 #include "runtime/text.h"
-#include "vm/fake_host.h"
+#include "vm/fake_library.h"
 
 namespace ktap::vm {
 namespace {
 
 using bytecode::Builtin;
 using runtime::Value;
+using testing::i;
 
-Value i(int64_t x) { return Value::of(x); }
-
-class LibraryTest : public ::testing::Test {
- protected:
-  LibraryTest() : main_("main"), run_((main_.ret(), main_)) {}
-
-  Value s(std::string_view text) { return run_.vm->heap().string(text); }
-  Value table() { return Value::of_object(runtime::Type::Table, run_.vm->heap().table()); }
-  /// The text of the result, or "error: …".
-  std::string call(Builtin builtin, std::vector<Value> args = {}) {
-    std::string error = run_.call(Value::of_builtin(static_cast<uint16_t>(builtin)), args);
-    return error.empty() ? runtime::to_text(run_.result) : "error: " + error;
-  }
-
-  testing::Assembler main_;
-  testing::Program run_;
-};
+class LibraryTest : public ::testing::Test, protected testing::FakeLibrary {};
 
 TEST_F(LibraryTest, ArgumentCounts) {
   EXPECT_EQ(call(Builtin::Tostring), "error: 'tostring' takes 1 argument, got 0");
