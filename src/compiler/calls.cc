@@ -105,6 +105,8 @@ KnownType type_of(Builtin builtin) {
     case Builtin::GettimeofdayUs:
     case Builtin::GettimeofdayMs:
     case Builtin::GettimeofdayS:
+    case Builtin::MathFloor:
+    case Builtin::Rand:
       return KnownType::Integer;
     case Builtin::StringStarts:
     case Builtin::StringEnds:

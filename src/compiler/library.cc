@@ -86,7 +86,8 @@ std::vector<std::string> members_of(std::string_view library) {
 }
 
 bool gives_one_value(Builtin builtin) {
-  if (bytecode::builtin_info(builtin).library == "string") return true;
+  const std::string_view library = bytecode::builtin_info(builtin).library;
+  if (library == "string" || library == "math" || library == "net") return true;
   switch (builtin) {
     case Builtin::Format:
     case Builtin::Tostring:
@@ -115,6 +116,7 @@ bool gives_one_value(Builtin builtin) {
     case Builtin::GettimeofdayMs:
     case Builtin::GettimeofdayS:
     case Builtin::Strftime:
+    case Builtin::Rand:
     case Builtin::TableNew:
       return true;
     default:

@@ -3,6 +3,7 @@
 #include "session/host.h"
 
 #include <fmt/format.h>
+#include <sys/random.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -128,6 +129,15 @@ std::string ScriptHost::local_time(std::string_view format, int64_t time_ns) {
   std::string text(terminated.size() * 8 + 128, '\0');
   text.resize(std::strftime(text.data(), text.size(), terminated.c_str(), &local));
   return text;
+}
+
+uint64_t ScriptHost::random_seed() {
+  uint64_t seed = 0;
+  // Early in the boot the kernel may have no randomness yet: then the clock has to do.
+  if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) {
+    seed = static_cast<uint64_t>(now_ns(vm::Clock::Realtime));
+  }
+  return seed;
 }
 
 int64_t ScriptHost::cpu_count() { return sysconf(_SC_NPROCESSORS_ONLN); }

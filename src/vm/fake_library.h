@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "runtime/heap.h"
+#include "runtime/table.h"
 #include "runtime/text.h"
 #include "vm/fake_host.h"
 

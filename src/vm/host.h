@@ -51,6 +51,8 @@ class Host {
   virtual int64_t now_ns(Clock clock) = 0;
   /// strftime(format, t) in the local time zone, of a time since 1970.
   virtual std::string local_time(std::string_view format, int64_t time_ns) = 0;
+  /// Where rand() starts, asked once a VM, at its first call. 0 always gives the same numbers.
+  virtual uint64_t random_seed() { return 0; }
   /// CPUs that are online.
   virtual int64_t cpu_count() = 0;
   /// uname: the machine ("x86_64") and the kernel's release ("6.1.0-18-amd64").

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -95,6 +96,9 @@ class Machine {
   bool print_text(const runtime::Value* args, size_t count, std::string& out);
   bool printf_text(const runtime::Value* args, size_t count, std::string& out);
   bool hist_text(const runtime::Value* args, size_t count, std::string& out);
+
+  /// 64 random bits; the host seeds them (lib_math.cc).
+  uint64_t random();
 
   // ---- handlers
   bool register_handler(bytecode::HandlerKind kind, runtime::Value text, runtime::Value filter,
@@ -184,6 +188,7 @@ class Machine {
   bool exiting_ = false;  // this run unwinds because of exit()
   bool exited_ = false;
 
+  std::optional<uint64_t> random_state_;  // none before the first rand()
   std::string scratch_;
   std::unordered_map<std::string, std::vector<FormatPiece>> formats_;
 };
