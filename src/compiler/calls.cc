@@ -94,6 +94,9 @@ KnownType type_of(Builtin builtin) {
     case Builtin::StringChar:
     case Builtin::StringTrim:
     case Builtin::StringFormat:
+    case Builtin::TableConcat:
+    case Builtin::NetIp:
+    case Builtin::NetFormatIpAddr:
       return KnownType::String;
     case Builtin::Len:
     case Builtin::Sum:
@@ -107,6 +110,7 @@ KnownType type_of(Builtin builtin) {
     case Builtin::GettimeofdayS:
     case Builtin::MathFloor:
     case Builtin::Rand:
+    case Builtin::NetPort:
       return KnownType::Integer;
     case Builtin::StringStarts:
     case Builtin::StringEnds:

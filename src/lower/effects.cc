@@ -101,6 +101,9 @@ class Walk {
       case Builtin::Count:
       case Builtin::InplaceInc:
       case Builtin::TableCount:
+      case Builtin::TableInsert:
+      case Builtin::TableRemove:
+      case Builtin::TableSort:
         return true;
       default:
         return false;

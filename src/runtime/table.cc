@@ -151,6 +151,13 @@ void Table::set(Value key, Value value) {
   set_hash(key, value);
 }
 
+int64_t Table::list_length() const {
+  bool whole = list_live_ == list_.size();
+  auto length = static_cast<int64_t>(whole ? list_.size() : 0);
+  while (!get_integer(length + 1).is_nil()) ++length;
+  return length;
+}
+
 void Table::set_list_item(size_t i, Value value) {
   list_live_ += (value.is_nil() ? 0 : 1);
   list_live_ -= (list_[i].is_nil() ? 0 : 1);

@@ -126,6 +126,13 @@ bool Machine::for_step(Value* loop) {
 #define KD (K[insn.d()])
 // Before anything that may fail, call or collect, safe points among it.
 #define SAVE (frame->pc = pc)
+// After a built-in, which may have called a function of the script: stack and frames may have
+// moved.
+#define RELOAD                    \
+  do {                            \
+    frame = &frames_[depth_ - 1]; \
+    R = stack_ + frame->base;     \
+  } while (false)
 #define TRY(expression)             \
   do {                              \
     SAVE;                           \
@@ -508,6 +515,8 @@ enter:
     Value result;
     bool has_result = false;
     if (!call_builtin(*callee, callee + 1, arg_count, &result, &has_result)) goto failed;
+    RELOAD;
+    callee = stack_ + at;
     if (wanted < 0) {
       if (has_result) *callee = result;
       open_top_ = at + (has_result ? 1 : 0);
@@ -546,7 +555,8 @@ enter:
     Value result;
     bool has_result = false;
     if (!call_builtin(*callee, callee + 1, arg_count, &result, &has_result)) goto failed;
-    *callee = result;
+    RELOAD;
+    stack_[at] = result;
     open_top_ = at + (has_result ? 1 : 0);
     insn = Insn::abc(Op::Return, insn.a(), 0, 0);
     goto op_Return;

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "schema/builtin_vars.h"
 #include "vm/library.h"
 
 namespace ktap::vm {
@@ -85,6 +86,14 @@ bool GettimeofdayNs(NativeCall& call) { return give_time(call, 1); }
 bool GettimeofdayUs(NativeCall& call) { return give_time(call, 1000); }
 bool GettimeofdayMs(NativeCall& call) { return give_time(call, 1000000); }
 bool GettimeofdayS(NativeCall& call) { return give_time(call, kNsPerSecond); }
+
+bool PrintTraceClock(NativeCall& call) {
+  Value ns;
+  if (!call.machine.event_var(schema::BuiltinVar::Ns, &ns)) return false;
+  call.machine.host().write(
+      fmt::format("{}.{:06}\n", ns.integer / kNsPerSecond, ns.integer % kNsPerSecond / 1000));
+  return true;
+}
 
 bool Strftime(NativeCall& call) {
   std::string_view format;

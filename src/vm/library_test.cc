@@ -170,6 +170,11 @@ TEST_F(LibraryTest, NewTables) {
   EXPECT_EQ(call(Builtin::TableNew, {i(4294967295), i(4294967295)}), "{}");
 }
 
+TEST_F(LibraryTest, TraceClock) {
+  call(Builtin::PrintTraceClock);
+  EXPECT_EQ(run_.host.output(), "0.000000\n");
+}
+
 TEST_F(LibraryTest, Errors) {
   EXPECT_EQ(call(Builtin::Error, {s("boom")}), "error: boom");
   EXPECT_EQ(call(Builtin::Assert, {i(7)}), "7");

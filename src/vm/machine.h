@@ -90,6 +90,13 @@ class Machine {
   bool iter_prep_histogram(bytecode::IterKind kind, size_t at);
   bool iter_unpack(runtime::Value key, runtime::Value value, size_t count, runtime::Value* into);
 
+  // ---- table.sort (lib_table.cc)
+  /// Orders `items`, stable, by a compare function or, when that is nil, numbers or strings
+  /// ascending. `args_end` is the end of the arguments of the built-in that asks. False: failed.
+  /// Requires: the arguments are not used any more, the stack may move.
+  bool sort_values(std::vector<runtime::Value>& items, runtime::Value compare,
+                   const runtime::Value* args_end);
+
   // ---- output (lib_output.cc)
   /// The event object prints as argstr; everything else is as it is.
   bool printable(runtime::Value value, runtime::Value* result);
