@@ -138,6 +138,10 @@ class Collector {
         if (static_cast<bytecode::Builtin>(insn.d()) == bytecode::Builtin::UserString) {
           known_[a] = UserStringFunction{};
         }
+        if (static_cast<bytecode::Builtin>(insn.d()) == bytecode::Builtin::PrintTraceClock) {
+          names_.vars.insert(schema::BuiltinVar::Ns);
+          names_.var_places.emplace(schema::BuiltinVar::Ns, place_);
+        }
         break;
       case Op::Move: {
         auto from = known_.find(insn.b());

@@ -90,6 +90,9 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
                      bytecode::UpdateOp::Add);
       }
       return AbstractValue::nil();
+    case Builtin::PrintTraceClock:
+      print_trace_clock();
+      return AbstractValue::nil();
     case Builtin::UserString:
       return user_string(args);
     case Builtin::EventTostring:
@@ -119,6 +122,16 @@ void Lowerer::histogram(const std::vector<AbstractValue>& args) {
     return refuse_use("a number of rows", args[1]);
   }
   output(Builtin::PrintHist, ssa::SiteKind::PrintHist, args);
+}
+
+/// The same text as the VM's.
+void Lowerer::print_trace_clock() {
+  const AbstractValue ns = AbstractValue::ssa(read_var(schema::BuiltinVar::Ns));
+  const AbstractValue second = AbstractValue::of(int64_t{1000000000});
+  const AbstractValue micros =
+      divide(ssa::Op::DivS, divide(ssa::Op::ModS, ns, second), AbstractValue::of(int64_t{1000}));
+  output(Builtin::Printf, ssa::SiteKind::Printf,
+         {AbstractValue::string("%d.%06d\n"), divide(ssa::Op::DivS, ns, second), micros});
 }
 
 AbstractValue Lowerer::length(const AbstractValue& value) {

@@ -192,6 +192,7 @@ class Lowerer {
   runtime::Value sample_of(const AbstractValue& value, bool as_nil);
   bool check_format(const std::vector<AbstractValue>& args);
   void histogram(const std::vector<AbstractValue>& args);
+  void print_trace_clock();
   AbstractValue length(const AbstractValue& value);
   void delete_entry(const std::vector<AbstractValue>& args);
   AbstractValue assert_true(const std::vector<AbstractValue>& args);
