@@ -13,6 +13,7 @@
 #include "event/interval.h"
 #include "event/syscall_table.h"
 #include "syntax/parser.h"
+#include "vm/time_text.h"
 
 namespace ktap::session {
 
@@ -125,10 +126,7 @@ std::string ScriptHost::local_time(std::string_view format, int64_t time_ns) {
       static_cast<time_t>(time_ns / 1000000000 - (time_ns % 1000000000 < 0 ? 1 : 0));
   tm local{};
   if (localtime_r(&seconds, &local) == nullptr) return "";
-  const std::string terminated(format);
-  std::string text(terminated.size() * 8 + 128, '\0');
-  text.resize(std::strftime(text.data(), text.size(), terminated.c_str(), &local));
-  return text;
+  return vm::time_text(format, local);
 }
 
 uint64_t ScriptHost::random_seed() {

@@ -69,7 +69,7 @@ bool add_to_cell(NativeCall& call, Value amount) {
 bool new_table(NativeCall& call, std::string_view name) {
   int64_t sizes[2] = {0, 0};
   for (size_t i = 0; i < call.count; ++i) {
-    if (!call.integer_arg(name, i, &sizes[i])) return false;
+    if (call.has(i) && !call.integer_arg(name, i, &sizes[i])) return false;
     if (sizes[i] < 0 || sizes[i] > UINT32_MAX) {
       return call.machine.fail(fmt::format("argument {} of '{}' is to be 0 to {}, got {}", i + 1,
                                            name, UINT32_MAX, sizes[i]));
@@ -88,16 +88,15 @@ namespace lib {
 
 bool Tonumber(NativeCall& call) {
   Value value = call.arg(0);
-  if (call.count == 1 && value.is_number()) return call.give(value);
-  if (call.count == 1 && value.type != runtime::Type::String) return call.give(Value::nil());
+  if (!call.has(1) && value.is_number()) return call.give(value);
+  if (!call.has(1) && value.type != runtime::Type::String) return call.give(Value::nil());
   std::string_view text;
   if (!call.string_arg("tonumber", 0, &text)) return false;
   text = trimmed(text);
-  if (call.count == 1) return call.give(parse_number(text));
+  if (!call.has(1)) return call.give(parse_number(text));
   int64_t base = 0;
   if (!call.integer_arg("tonumber", 1, &base)) return false;
-  if (base < 2 || base > 36)
-    return call.machine.fail(fmt::format("a base is 2 to 36, got {}", base));
+  if (base < 2 || base > 36) return call.wrong_value("tonumber", 1, "2 to 36");
   int64_t number = 0;
   bool ok = parse_integer(text, static_cast<int>(base), &number);
   return call.give(ok ? Value::of(number) : Value::nil());
@@ -156,7 +155,7 @@ bool Error(NativeCall& call) {
 
 bool Assert(NativeCall& call) {
   if (call.arg(0).truthy()) return call.give(call.arg(0));
-  if (call.count < 2) return call.machine.fail("assertion failed");
+  if (!call.has(1)) return call.machine.fail("assertion failed");
   Value message;
   return call.machine.printable(call.arg(1), &message) &&
          call.machine.fail(runtime::to_text(message));
@@ -164,8 +163,8 @@ bool Assert(NativeCall& call) {
 
 bool Exit(NativeCall& call) {
   int64_t status = 0;
-  if (call.count == 1 && !call.integer_arg("exit", 0, &status)) return false;
-  call.machine.request_exit(status, call.count == 1);
+  if (call.has(0) && !call.integer_arg("exit", 0, &status)) return false;
+  call.machine.request_exit(status, call.has(0));
   return false;
 }
 
@@ -182,7 +181,7 @@ bool UserString(NativeCall& call) {
   int64_t address = 0;
   int64_t limit = limits::kStringBytes;
   if (!call.integer_arg("user_string", 0, &address)) return false;
-  if (call.count == 2 && !call.integer_arg("user_string", 1, &limit)) return false;
+  if (call.has(1) && !call.integer_arg("user_string", 1, &limit)) return false;
   if (limit < 1 || limit > limits::kMaxStringBytes) {
     return call.machine.fail(fmt::format("argument 2 of 'user_string' is to be 1 to {}, got {}",
                                          limits::kMaxStringBytes, limit));

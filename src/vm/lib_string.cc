@@ -67,7 +67,7 @@ bool StringSub(NativeCall& call) {
   int64_t last = -1;
   if (!call.string_arg("string.sub", 0, &text) || !call.integer_arg("string.sub", 1, &first))
     return false;
-  if (call.count == 3 && !call.integer_arg("string.sub", 2, &last)) return false;
+  if (call.has(2) && !call.integer_arg("string.sub", 2, &last)) return false;
   first = std::max<int64_t>(from_start(first, text.size()), 1);
   last = std::min(from_start(last, text.size()), static_cast<int64_t>(text.size()));
   if (first > last) return call.give("");
@@ -81,7 +81,7 @@ bool StringFind(NativeCall& call) {
   std::string_view what;
   int64_t from = 1;
   if (!two_strings(call, "string.find", &text, &what)) return false;
-  if (call.count == 3 && !call.integer_arg("string.find", 2, &from)) return false;
+  if (call.has(2) && !call.integer_arg("string.find", 2, &from)) return false;
   from = std::max<int64_t>(from_start(from, text.size()), 1);
   if (static_cast<uint64_t>(from - 1) > text.size()) return call.give(Value::nil());
   auto begin = static_cast<size_t>(from - 1);
@@ -109,7 +109,7 @@ bool StringRep(NativeCall& call) {
   int64_t count = 0;
   if (!call.string_arg("string.rep", 0, &text) || !call.integer_arg("string.rep", 1, &count))
     return false;
-  if (call.count == 3 && !call.string_arg("string.rep", 2, &separator)) return false;
+  if (call.has(2) && !call.string_arg("string.rep", 2, &separator)) return false;
   if (count <= 0 || text.size() + separator.size() == 0) return call.give("");
   if (!repeated_fits(call, text.size(), separator.size(), count)) return false;
   auto times = static_cast<size_t>(count);
@@ -126,7 +126,7 @@ bool StringByte(NativeCall& call) {
   std::string_view text;
   int64_t position = 1;
   if (!call.string_arg("string.byte", 0, &text)) return false;
-  if (call.count == 2 && !call.integer_arg("string.byte", 1, &position)) return false;
+  if (call.has(1) && !call.integer_arg("string.byte", 1, &position)) return false;
   uint64_t at = static_cast<uint64_t>(from_start(position, text.size())) - 1;
   if (at >= text.size()) return call.give(Value::nil());
   return call.give(Value::of(int64_t{static_cast<unsigned char>(text[at])}));

@@ -100,7 +100,7 @@ bool TableRemove(NativeCall& call) {
   int64_t length = 0;
   if (!list_arg(call, "table.remove", &table, &length)) return false;
   int64_t position = length;
-  if (call.count == 2 && !position_arg(call, "table.remove", length, &position)) return false;
+  if (call.has(1) && !position_arg(call, "table.remove", length, &position)) return false;
   if (position < 1 || position > length) return call.give(Value::nil());
   Value removed = table->get_integer(position);
   for (int64_t i = position; i < length; ++i) {
@@ -115,9 +115,9 @@ bool TableConcat(NativeCall& call) {
   int64_t first = 1;
   int64_t last = 0;
   if (!list_arg(call, "table.concat", &table, &last)) return false;
-  if (call.count > 1 && !call.string_arg("table.concat", 1, &separator)) return false;
-  if (call.count > 2 && !call.integer_arg("table.concat", 2, &first)) return false;
-  if (call.count > 3 && !call.integer_arg("table.concat", 3, &last)) return false;
+  if (call.has(1) && !call.string_arg("table.concat", 1, &separator)) return false;
+  if (call.has(2) && !call.integer_arg("table.concat", 2, &first)) return false;
+  if (call.has(3) && !call.integer_arg("table.concat", 3, &last)) return false;
   std::string out;
   for (int64_t i = first; i <= last; ++i) {
     Value item = table->get_integer(i);

@@ -24,6 +24,8 @@ struct NativeCall {
 
   /// nil when it was not given.
   runtime::Value arg(size_t i) const { return i < count ? args[i] : runtime::Value::nil(); }
+  /// An argument that may be left out is there; nil counts as left out.
+  bool has(size_t i) const { return !arg(i).is_nil(); }
   bool give(runtime::Value value) {
     result = value;
     has_result = true;

@@ -77,7 +77,9 @@ TEST_F(LibraryTest, Conversions) {
   EXPECT_EQ(call(Builtin::Tonumber, {s("ff"), i(16)}), "255");
   EXPECT_EQ(call(Builtin::Tonumber, {s("zz"), i(36)}), "1295");
   EXPECT_EQ(call(Builtin::Tonumber, {s("12"), i(2)}), "nil");
-  EXPECT_EQ(call(Builtin::Tonumber, {s("1"), i(37)}), "error: a base is 2 to 36, got 37");
+  EXPECT_EQ(call(Builtin::Tonumber, {s("1"), i(37)}),
+            "error: argument 2 of 'tonumber' is to be 2 to 36, got 37");
+  EXPECT_EQ(call(Builtin::Tonumber, {s("7"), Value::nil()}), "7");
   EXPECT_EQ(call(Builtin::Tonumber, {i(1), i(10)}),
             "error: argument 1 of 'tonumber' is to be a string, got an integer");
 }
