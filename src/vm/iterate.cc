@@ -115,13 +115,17 @@ bool Machine::iter_prep(bytecode::IterKind kind, size_t at) {
     stack_[at] = Value::of_object(Type::Iterator, heap_.iterator(table));
     return true;
   }
+  Value compare = stack_[at + 1];
+  if (!compare.is_nil() && compare.type != Type::Function && compare.type != Type::Builtin) {
+    return fail(fmt::format("{} takes a function to compare with, got {}", iter_name(kind),
+                            runtime::type_phrase(compare.type)));
+  }
   std::vector<Entry> entries = table->entries();
   const Frame& frame = frames_[depth_ - 1];
   size_t keep = frame.base + frame.closure->function->register_count;
   // A compare function may remove entries and collect: everything that is being sorted stays on the
   // stack.
   size_t free_at = keep + 2 * entries.size();
-  Value compare = stack_[at + 1];
   if (!compare.is_nil()) {
     if (!reserve_stack(free_at)) return false;
     for (const Entry& entry : entries) {

@@ -125,7 +125,9 @@ bool Machine::call_nested(Value function, const Value* args, size_t count, size_
   if (function.type == Type::Builtin) {
     Value out;
     bool has_result = false;
+    ++nested_runs_;
     bool ok = call_builtin(function, stack_ + at + 1, count, &out, &has_result);
+    --nested_runs_;
     if (ok && result != nullptr) *result = out;
     return ok;
   }
