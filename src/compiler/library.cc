@@ -103,6 +103,7 @@ bool gives_one_value(Builtin builtin) {
     case Builtin::Quantile:
     case Builtin::Hist:
     case Builtin::UserString:
+    case Builtin::KernelString:
     case Builtin::Stringof:
     case Builtin::NumCpus:
     case Builtin::Arch:

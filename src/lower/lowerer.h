@@ -197,7 +197,7 @@ class Lowerer {
   void delete_entry(const std::vector<AbstractValue>& args);
   AbstractValue assert_true(const std::vector<AbstractValue>& args);
   AbstractValue type_name_of(const AbstractValue& value);
-  AbstractValue user_string(const std::vector<AbstractValue>& args);
+  AbstractValue read_string(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
   void request_exit(const std::vector<AbstractValue>& args);
   void raise(const AbstractValue& message);
 

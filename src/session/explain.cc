@@ -64,6 +64,9 @@ std::string captured(const Plan& plan, const PlannedHandler& handler, uint32_t i
         case lower::CaptureArg::Kind::UserString:
           names.insert("user_string()");
           break;
+        case lower::CaptureArg::Kind::KernelString:
+          names.insert("kernel_string()");
+          break;
       }
     }
   }

@@ -101,7 +101,7 @@ std::string ErrorLog::summary() const {
 }
 
 std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
-                        const std::map<uint32_t, uint64_t>& cut_strings,
+                        const CutStrings& cut_strings,
                         const std::vector<Registration>& registrations, const diag::Source& source,
                         bool verbose) {
   // One line for each cause and place, however many programs count it.
@@ -117,7 +117,9 @@ std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
     if (counter.kind == backend::Counter::Kind::Loss)
       add(engine.counter(row), counter.line, cause_text(counter));
   }
-  for (const auto& [line, count] : cut_strings) add({count}, line, "string cut (user_string)");
+  for (const auto& [place, count] : cut_strings) {
+    add({count}, place.first, fmt::format("string cut ({})", place.second));
+  }
   const std::vector<uint64_t> missed = engine.missed_runs();
   for (size_t i = 0; i < missed.size() && i < plan.unit.programs.size(); ++i) {
     const uint32_t handler = plan.unit.programs[i].handler;

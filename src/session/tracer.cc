@@ -191,8 +191,9 @@ void Tracer::deliver_capture(const engine::Record& record) {
   const PlannedHandler& planned = plan.handlers[plan.owners[record.site].handler];
   const Registration& registration = parts_.host.registrations()[planned.registration];
   view_ = std::make_unique<EventView>(plan, *parts_.catalog, parts_.vm.heap(), record,
-                                      parts_.options.timestamps,
-                                      [this] { ++cut_strings_[parts_.vm.place().line]; });
+                                      parts_.options.timestamps, [this](const char* what) {
+                                        ++cut_strings_[{parts_.vm.place().line, what}];
+                                      });
   run_handler(registration.handler, *view_, view_->time_ns(), !view_->filter_ran());
   view_.reset();
 }

@@ -26,6 +26,14 @@ class EventContext {
   /// user_string(address[, n]): at most `limit_bytes` of a string captured with the event or read
   /// from the process; nil when unreadable.
   virtual runtime::Value user_string(int64_t address, int64_t limit_bytes) = 0;
+  /// kernel_string(address[, n]): likewise, but of what was captured alone; false and `error` when
+  /// that address was not.
+  virtual bool kernel_string(int64_t address, int64_t limit_bytes, runtime::Value* out,
+                             std::string* error) {
+    (void)address, (void)limit_bytes, (void)out;
+    *error = "'kernel_string' works in handlers of events only";
+    return false;
+  }
 };
 
 enum class Clock : uint8_t {

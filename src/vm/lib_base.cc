@@ -66,6 +66,15 @@ bool add_to_cell(NativeCall& call, Value amount) {
   return call.machine.update_index(call.arg(0), call.arg(1), bytecode::UpdateOp::Add, amount);
 }
 
+/// The address and the bound of user_string() and kernel_string().
+bool string_args(NativeCall& call, std::string_view function, int64_t* address, int64_t* limit) {
+  *limit = limits::kStringBytes;
+  if (!call.integer_arg(function, 0, address)) return false;
+  if (call.has(1) && !call.integer_arg(function, 1, limit)) return false;
+  return (*limit >= 1 && *limit <= limits::kMaxStringBytes) ||
+         call.wrong_value(function, 1, fmt::format("1 to {}", limits::kMaxStringBytes));
+}
+
 bool new_table(NativeCall& call, std::string_view name) {
   int64_t sizes[2] = {0, 0};
   for (size_t i = 0; i < call.count; ++i) {
@@ -179,16 +188,22 @@ bool TableNew(NativeCall& call) { return new_table(call, "table.new"); }
 
 bool UserString(NativeCall& call) {
   int64_t address = 0;
-  int64_t limit = limits::kStringBytes;
-  if (!call.integer_arg("user_string", 0, &address)) return false;
-  if (call.has(1) && !call.integer_arg("user_string", 1, &limit)) return false;
-  if (limit < 1 || limit > limits::kMaxStringBytes) {
-    return call.machine.fail(fmt::format("argument 2 of 'user_string' is to be 1 to {}, got {}",
-                                         limits::kMaxStringBytes, limit));
-  }
+  int64_t limit = 0;
+  if (!string_args(call, "user_string", &address, &limit)) return false;
   EventContext* event = call.machine.host().event();
   if (event == nullptr) return call.machine.fail("'user_string' works in handlers of events only");
   return call.give(event->user_string(address, limit));
+}
+
+bool KernelString(NativeCall& call) {
+  int64_t address = 0;
+  int64_t limit = 0;
+  if (!string_args(call, "kernel_string", &address, &limit)) return false;
+  EventContext* event = call.machine.host().event();
+  if (event == nullptr)
+    return call.machine.fail("'kernel_string' works in handlers of events only");
+  Value text;
+  return event->kernel_string(address, limit, &text, &call.machine.error_text()) && call.give(text);
 }
 
 }  // namespace lib

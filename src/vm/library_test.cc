@@ -172,6 +172,15 @@ TEST_F(LibraryTest, NewTables) {
   EXPECT_EQ(call(Builtin::TableNew, {i(4294967295), i(4294967295)}), "{}");
 }
 
+TEST_F(LibraryTest, KernelString) {
+  EXPECT_EQ(call(Builtin::KernelString, {i(1)}),
+            "error: 'kernel_string' works in handlers of events only");
+  EXPECT_EQ(call(Builtin::KernelString, {s("x")}),
+            "error: argument 1 of 'kernel_string' is to be an integer, got a string");
+  EXPECT_EQ(call(Builtin::KernelString, {i(1), i(4097)}),
+            "error: argument 2 of 'kernel_string' is to be 1 to 4096, got 4097");
+}
+
 TEST_F(LibraryTest, TraceClock) {
   call(Builtin::PrintTraceClock);
   EXPECT_EQ(run_.host.output(), "0.000000\n");
