@@ -29,8 +29,11 @@ std::string no_kernel_form(Builtin builtin) {
     case Builtin::Quantile:
     case Builtin::Hist:
       return "aggregates run in user space in this version";
-    default:
-      return fmt::format("{}() has no kernel form", bytecode::builtin_info(builtin).name);
+    default: {
+      const bytecode::BuiltinInfo& info = bytecode::builtin_info(builtin);
+      return fmt::format("{}{}{}() has no kernel form", info.library,
+                         info.library.empty() ? "" : ".", info.name);
+    }
   }
 }
 
