@@ -33,6 +33,10 @@ std::string render_located(const diag::Source& source, const diag::Span& span, u
   return diag::render(source, diagnostic);
 }
 
+std::string function_name(const vm::RuntimeError::Frame& frame) {
+  return frame.function.empty() ? "a function without a name" : frame.function;
+}
+
 std::string cause_text(const backend::Counter& counter) {
   switch (counter.cause) {
     case backend::LossCause::RingFull:
@@ -48,13 +52,17 @@ std::string cause_text(const backend::Counter& counter) {
 }  // namespace
 
 std::string render_runtime_error(const diag::Source& source, const vm::RuntimeError& error) {
-  std::string text = render_located(source, error.place.span, error.place.line, error.text);
+  std::string what = error.text;
+  // A stripped script has no lines: the function is what there is to say.
+  if (error.place.line == 0 && !error.trace.empty())
+    what += fmt::format(" (in {})", function_name(error.trace.front()));
+  std::string text = render_located(source, error.place.span, error.place.line, what);
   constexpr size_t kFrames = 10;
   // The innermost frame is the place of the error itself.
   for (size_t i = 1; i < error.trace.size() && i <= kFrames; ++i) {
     const vm::RuntimeError::Frame& frame = error.trace[i];
     text += fmt::format("  called from {} in {}\n", column_place(source, frame.place),
-                        frame.function.empty() ? "a function without a name" : frame.function);
+                        function_name(frame));
   }
   if (error.trace.size() > kFrames + 1)
     text += fmt::format("  … {} more calls\n", error.trace.size() - kFrames - 1);

@@ -251,9 +251,10 @@ std::string Tracer::missed_ticks() const {
   std::string text;
   for (const Tick& tick : ticks_) {
     if (tick.missed == 0) continue;
-    text += fmt::format("ktap: {} {}:{}: beats of {} came late and fell together with the next\n",
-                        tick.missed, parts_.source.name(), tick.registration->place.line,
-                        tick.registration->event_text);
+    const uint32_t line = tick.registration->place.line;
+    text += fmt::format("ktap: {} {}{}: beats of {} came late and fell together with the next\n",
+                        tick.missed, parts_.source.name(),
+                        line == 0 ? "" : fmt::format(":{}", line), tick.registration->event_text);
   }
   return text;
 }
