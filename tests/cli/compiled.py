@@ -170,7 +170,8 @@ def damaged_files(at):
     renamed = data[:16] + struct.pack("<I", zlib.crc32(data[8:16] + payload)) + payload
     problems = []
     for text, message in ((b"print(1)\n", "no compiled script"), (b"", "no compiled script"),
-                          (data[:10], "cut short"), (data[:-1], "cut short"), (data + b"x", "damaged: 1 bytes follow its end"),
+                          (data[:10], "cut short"), (data[:-1], "cut short"),
+                          (data + b"x", "damaged: 1 bytes follow its end"),
                           (data[:-1] + b"x", "damaged: its checksum"), (newer, "it needs a newer ktap"),
                           (renamed, "it needs a newer ktap: this one has no built-in function 'prynt'"),
                           (data.replace(b"\r\n", b"\n"), "damaged: its line ends")):
