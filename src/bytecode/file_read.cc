@@ -23,6 +23,7 @@ namespace ktap::bytecode {
 namespace {
 
 constexpr size_t kLeastFunctionBytes = 11;
+constexpr size_t kMostShown = 60;  // bytes of a name in a message
 
 double double_of(uint64_t bits) {
   double value = 0;
@@ -106,7 +107,7 @@ class FileReader {
         const std::optional<size_t> member = find(list, name);
         if (!member) {
           return fail(fmt::format("it needs a newer ktap: this one has no {} '{}'",
-                                  list_title(list), printable(name)));
+                                  list_title(list), printable(name.substr(0, kMostShown))));
         }
         if (members.size() == list_size(list))
           return fail(
