@@ -210,6 +210,7 @@ class Lowerer {
   ssa::BlockId current_;  ///< invalid where nothing runs
   bytecode::Place place_;
   std::vector<const bytecode::Function*> calls_;  ///< being inlined
+  size_t steps_ = 0;                              ///< instructions looked at
   std::vector<AbstractValue> formatted_;          ///< printf's arguments, checked
   std::optional<Refusal> stop_;
 };
