@@ -42,7 +42,7 @@ class FunctionVerifier {
   FunctionVerifier(const Chunk& chunk, const Function& function, const Function* parent)
       : chunk_(chunk), function_(function), parent_(parent) {}
 
-  std::string run() {
+  std::string run_shape() {
     check_head();
     if (has_missing_child(function_)) fail("a child is missing");
     for (pc_ = 0; pc_ < function_.code.size() && problem_.empty(); ++pc_) {
@@ -56,11 +56,13 @@ class FunctionVerifier {
       check_constants();
       check_indices();
     }
-    if (problem_.empty()) {
-      if (const std::optional<FlowProblem> problem = check_flow(function_)) {
-        pc_ = problem->pc;
-        fail(problem->text);
-      }
+    return problem_;
+  }
+
+  std::string run_flow() {
+    if (const std::optional<FlowProblem> problem = check_flow(function_)) {
+      pc_ = problem->pc;
+      fail(problem->text);
     }
     return problem_;
   }
@@ -367,13 +369,23 @@ class FunctionVerifier {
   std::string problem_;
 };
 
-std::string verify_function(const Chunk& chunk, const Function& function, const Function* parent,
-                            int depth) {
+std::string verify_shapes(const Chunk& chunk, const Function& function, const Function* parent,
+                          int depth) {
   if (depth > limits::kMaxNesting) return "functions nested too deeply";
-  std::string problem = FunctionVerifier(chunk, function, parent).run();
+  std::string problem = FunctionVerifier(chunk, function, parent).run_shape();
   for (const auto& child : function.children) {
     if (!problem.empty()) return problem;
-    problem = verify_function(chunk, *child, &function, depth + 1);
+    problem = verify_shapes(chunk, *child, &function, depth + 1);
+  }
+  return problem;
+}
+
+/// Looks at what children capture too: their shapes are good.
+std::string verify_flows(const Chunk& chunk, const Function& function) {
+  std::string problem = FunctionVerifier(chunk, function, nullptr).run_flow();
+  for (const auto& child : function.children) {
+    if (!problem.empty()) return problem;
+    problem = verify_flows(chunk, *child);
   }
   return problem;
 }
@@ -388,7 +400,8 @@ std::string verify(const Chunk& chunk) {
   for (const std::string& name : chunk.globals) {
     if (!is_name(name)) return "a global's name with control characters";
   }
-  return verify_function(chunk, *chunk.main, nullptr, 0);
+  const std::string problem = verify_shapes(chunk, *chunk.main, nullptr, 0);
+  return problem.empty() ? verify_flows(chunk, *chunk.main) : problem;
 }
 
 }  // namespace ktap::bytecode

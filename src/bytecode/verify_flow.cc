@@ -11,7 +11,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -66,8 +65,9 @@ class Flow {
 
   std::optional<FlowProblem> run() {
     find_leaders();
-    if (leader_count_ * function_.register_count * sizeof(Register) > kMaxStateBytes)
+    if (size_t{leader_count_} * function_.register_count * sizeof(Register) > kMaxStateBytes)
       return FlowProblem{0, "too many jumps to verify"};
+    leaders_.resize(leader_count_);
     State entry(function_.register_count);
     for (size_t r = 0; r < function_.param_count; ++r) entry[r].holds = Holds::Value;
     reach(0, entry);
@@ -75,8 +75,9 @@ class Flow {
     while (!waiting_.empty() && !problem_) {
       pc_ = waiting_.back();
       waiting_.pop_back();
-      is_waiting_[pc_] = false;
-      state_ = states_[pc_];
+      Leader& leader = leaders_[leader_at_[pc_]];
+      leader.is_waiting = false;
+      state_ = leader.state;
       do {
         if (steps_left-- == 0) return FlowProblem{pc_, "too tangled to verify"};
         const size_t at = pc_;
@@ -89,33 +90,43 @@ class Flow {
 
  private:
   static constexpr size_t kNowhere = SIZE_MAX;
+  static constexpr uint32_t kNoLeader = UINT32_MAX;
+
+  /// An instruction where ways meet.
+  struct Leader {
+    State state;
+    bool is_reached = false;
+    bool is_waiting = false;
+  };
 
   size_t target(size_t pc, int offset) const {
     return static_cast<size_t>(static_cast<int64_t>(pc) + 1 + offset);
   }
 
   void find_leaders() {
-    is_leader_.assign(code_.size(), false);
-    is_waiting_.assign(code_.size(), false);
-    states_.resize(code_.size());
-    is_leader_[0] = true;
+    std::vector<bool> is_leader(code_.size(), false);
+    is_leader[0] = true;
     for (size_t pc = 0; pc < code_.size(); ++pc) {
       const Insn insn = code_[pc];
-      if (insn.op() == Op::Jmp) is_leader_[target(pc, insn.j())] = true;
+      if (insn.op() == Op::Jmp) is_leader[target(pc, insn.j())] = true;
       if (insn.op() == Op::ForPrep || insn.op() == Op::ForLoop)
-        is_leader_[target(pc, insn.s())] = true;
-      if (is_test(insn.op())) is_leader_[pc + 2] = true;
+        is_leader[target(pc, insn.s())] = true;
+      if (is_test(insn.op())) is_leader[pc + 2] = true;
     }
-    leader_count_ = static_cast<size_t>(std::count(is_leader_.begin(), is_leader_.end(), true));
+    leader_at_.assign(code_.size(), kNoLeader);
+    for (size_t pc = 0; pc < code_.size(); ++pc) {
+      if (is_leader[pc]) leader_at_[pc] = leader_count_++;
+    }
   }
 
   /// A way comes to the leader `pc` with `state`.
   void reach(size_t pc, const State& state) {
-    State& known = states_[pc];
-    bool changed = false;
-    if (!reached_any(pc)) {
+    Leader& leader = leaders_[leader_at_[pc]];
+    State& known = leader.state;
+    bool changed = !leader.is_reached;
+    if (changed) {
       known = state;
-      changed = true;
+      leader.is_reached = true;
     } else {
       for (size_t r = 0; r < known.size(); ++r) {
         const Register both = meet(known[r], state[r]);
@@ -123,17 +134,9 @@ class Flow {
         known[r] = both;
       }
     }
-    if (!changed || is_waiting_[pc]) return;
-    is_waiting_[pc] = true;
+    if (!changed || leader.is_waiting) return;
+    leader.is_waiting = true;
     waiting_.push_back(pc);
-  }
-
-  /// A function without registers has states of no size.
-  bool reached_any(size_t pc) {
-    if (reached_.empty()) reached_.assign(code_.size(), false);
-    const bool before = reached_[pc];
-    reached_[pc] = true;
-    return before;
   }
 
   /// Sends the state along the edges out of `insn`; where the walk goes on, or kNowhere.
@@ -169,7 +172,7 @@ class Flow {
   }
 
   size_t next(size_t pc) {
-    if (!is_leader_[pc + 1]) return pc + 1;
+    if (leader_at_[pc + 1] == kNoLeader) return pc + 1;
     reach(pc + 1, state_);
     return kNowhere;
   }
@@ -373,12 +376,10 @@ class Flow {
 
   const Function& function_;
   const std::vector<Insn>& code_;
-  std::vector<bool> is_leader_;
-  size_t leader_count_ = 0;
-  std::vector<State> states_;  // by pc; of leaders only
-  std::vector<bool> reached_;
-  std::vector<bool> is_waiting_;
-  std::vector<size_t> waiting_;
+  std::vector<uint32_t> leader_at_;  // by pc
+  uint32_t leader_count_ = 0;
+  std::vector<Leader> leaders_;
+  std::vector<size_t> waiting_;  // pcs of leaders whose state has changed
   State state_;
   size_t pc_ = 0;
   std::optional<FlowProblem> problem_;

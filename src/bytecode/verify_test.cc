@@ -205,6 +205,14 @@ TEST(Verify, HeadsOfFunctions) {
   chunk = chunk_with({});
   chunk.main->children[0]->upvalues[0].index = 4;
   EXPECT_NE(verify(chunk).find("the parent does not have"), std::string::npos);
+  // Before the closure that captures it is looked at.
+  chunk.main->code.insert(chunk.main->code.begin(), Insn::ad(Op::Closure, 1, 0));
+  chunk.main->places.resize(2);
+  for (const int index : {4, 200}) {
+    chunk.main->children[0]->upvalues[0].index = static_cast<uint8_t>(index);
+    EXPECT_EQ(verify(chunk),
+              "child, instruction 0 (GetUpval): an upvalue that the parent does not have");
+  }
   chunk.main->children[0]->upvalues[0] = {false, 0, "v"};
   EXPECT_NE(verify(chunk).find("the parent does not have"), std::string::npos);
   chunk = chunk_with({Insn::abc(Op::LoadNil, 0, 3, 0)});

@@ -25,7 +25,8 @@ std::string column_place(const diag::Source& source, const bytecode::Place& plac
 
 std::string render_located(const diag::Source& source, const diag::Span& span, uint32_t line,
                            const std::string& text) {
-  if (span.end == 0) return fmt::format("{}: error: {}\n", line_place(source, line), text);
+  if (span.end == 0)
+    return fmt::format("{}: error: {}\n", line_place(source, line), diag::printable(text));
   diag::Diagnostic diagnostic{};
   diagnostic.code = diag::Code::RuntimeError;
   diagnostic.span = span;

@@ -136,14 +136,15 @@ def messages_are_those_of_the_source(at):
 
 def messages_without_lines(at):
     at.compiled("-s", "x.kp")
-    at.write("t.kp", 'var n = 0\ntick-1ms { n += 1 if (n == 3) { exit() } error("a" .. nil) }\n')
+    at.write("t.kp", 'var n = 0\ntick-1ms { n += 1 if (n == 3) { exit() } error("a" .. nil) }\nif (arg[1]) { error("x\\n\\x1b[2J") }\n')
     at.compiled("-s", "t.kp")
     handler = ("t.ktap: error: '..' joins strings and numbers, got nil (in tick-1ms)\n"
                "ktap: 2 errors at t.ktap: '..' joins strings and numbers, got nil\n")
     return first(expect(at.run("ktap", "x.ktap", "bad"), 1, "x.ktap\tbad\t2\n",
                         "x.ktap: error: '+' takes numbers, got a string and an integer (in f)\n"
                         "  called from x.ktap in main\n"),
-                 expect(at.run("ktap", "-q", "t.ktap"), 1, err=handler))
+                 expect(at.run("ktap", "-q", "t.ktap"), 1, err=handler),
+                 expect(at.run("ktap", "t.ktap", "7"), 1, err="t.ktap: error: x\\n\\x1b[2J (in main)\n"))
 
 
 def modes_of_ktap(at):
