@@ -136,7 +136,8 @@ def messages_are_those_of_the_source(at):
 
 def messages_without_lines(at):
     at.compiled("-s", "x.kp")
-    at.write("t.kp", 'var n = 0\ntick-1ms { n += 1 if (n == 3) { exit() } error("a" .. nil) }\nif (arg[1]) { error("x\\n\\x1b[2J") }\n')
+    at.write("t.kp", 'var n = 0\ntick-1ms { n += 1 if (n == 3) { exit() } error("a" .. nil) }\n'
+             'if (arg[1]) { error("x\\n\\x1b[2J") }\n')
     at.compiled("-s", "t.kp")
     handler = ("t.ktap: error: '..' joins strings and numbers, got nil (in tick-1ms)\n"
                "ktap: 2 errors at t.ktap: '..' joins strings and numbers, got nil\n")
