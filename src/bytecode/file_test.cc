@@ -330,6 +330,25 @@ TEST(File, TheMostBytes) {
             std::string::npos);
 }
 
+TEST(File, TooLargeIsSaidBeforeItIsRead) {
+  std::string bytes = saved(small_chunk());
+  bytes.resize(limits::kMaxCompiledBytes + 1);
+  EXPECT_EQ(refusal(mended(bytes)), "too large: it has 16777217 bytes, the most is 16777216");
+  bytes.resize(limits::kMaxCompiledBytes);
+  EXPECT_EQ(refusal(mended(bytes)), "damaged: bytes follow its last part");
+}
+
+/// A list whose length is a lie costs nothing.
+TEST(File, CountsAreHeldToTheBytesThatFollow) {
+  const std::string bytes = saved(small_chunk());
+  const std::string huge = "\xff\xff\xff\xff\x0f";
+  int accepted = 0;
+  for (size_t at = kFileHeaderBytes; at < bytes.size(); ++at) {
+    if (refusal(mended(bytes.substr(0, at) + huge + bytes.substr(at + 1))).empty()) ++accepted;
+  }
+  EXPECT_EQ(accepted, 2);  // the two integer constants of one byte: no counts
+}
+
 TEST(File, FunctionsNestAsDeepAsSourceMay) {
   const auto nested = [](int depth) {
     Chunk chunk;

@@ -4,7 +4,8 @@
 // usage: mutate_ktap [--count=N] [--seed=N] [--reasons=yes] [--only=INDEX] [--dump=FILE] FOLDER…
 //
 // Scripts are the *.kp files of the folders, up to a line `#---`. Mutant INDEX of a seed is always
-// the same: where one crashes, its index is printed, --only runs it alone, --dump writes it.
+// the same: where one crashes, its index is printed, --only runs it alone, --dump writes it. Ctrl-C
+// ends a long run with the counts so far.
 // Exit 0: none crashed, and both kinds, accepted and refused, are a good part.
 #include <unistd.h>
 
@@ -35,6 +36,9 @@ using ktap::testing::Outcome;
 constexpr unsigned kSeconds = 60;  // more for one mutant is a hang
 
 volatile uint64_t present_index = 0;
+volatile std::sig_atomic_t stopped = 0;
+
+void stop(int) { stopped = 1; }
 
 void tell_and_die(int signal) {
   char text[100];
@@ -130,11 +134,12 @@ int main(int argc, char** argv) {
   }
   for (const int signal : {SIGABRT, SIGALRM, SIGSEGV, SIGBUS, SIGFPE, SIGILL})
     std::signal(signal, tell_and_die);
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, stop);
   const uint64_t seed = std::strtoull(seed_text.c_str(), nullptr, 10);
   const uint64_t first = std::strtoull(only.c_str(), nullptr, 10);
   const uint64_t last = only.empty() ? std::strtoull(count_text.c_str(), nullptr, 10) : first + 1;
   Counts counts;
-  for (uint64_t index = first; index < last; ++index) {
+  for (uint64_t index = first; index < last && stopped == 0; ++index) {
     present_index = index;
     alarm(kSeconds);
     Chance chance(seed * 1000003 + index);
