@@ -14,6 +14,8 @@ namespace ktap::cli {
 
 namespace {
 
+constexpr int64_t kLeastMemoryBytes = int64_t{1} << 20;  // --max-memory
+
 enum class Opt : uint8_t {
 #define KTAP_OPTION(name, short_form, long_form, argument, help) name,
 #define KTAP_OPTION_LATER(name, short_form, long_form, argument) name,
@@ -120,6 +122,8 @@ class Apply {
         return placement(value);
       case Opt::TableSize:
         return table_size(name, value);
+      case Opt::MaxMemory:
+        return max_memory(name, value);
       case Opt::Dump:
         return dump(value);
       case Opt::Diagnostics:
@@ -176,6 +180,19 @@ class Apply {
       return mistake(
           fmt::format("{} takes a number of entries from 1 to 16777216, not '{}'", name, value));
     line_.options.table_size = static_cast<uint32_t>(entries);
+  }
+
+  /// A whole number of bytes, or of K, M, G (powers of 1024).
+  void max_memory(const std::string& name, const std::string& value) {
+    constexpr std::string_view kUnits = "KMG";
+    size_t unit = value.empty() ? kUnits.npos : kUnits.find(value.back());
+    std::string digits = unit == kUnits.npos ? value : value.substr(0, value.size() - 1);
+    int shift = unit == kUnits.npos ? 0 : 10 * (static_cast<int>(unit) + 1);
+    std::optional<int64_t> n = number(digits);
+    if (!n || *n < 0 || *n > (int64_t{1} << 40) >> shift || (*n << shift) < kLeastMemoryBytes)
+      return mistake(
+          fmt::format("{} takes a size from 1M to 1024G, such as 64M, not '{}'", name, value));
+    line_.options.max_memory_bytes = static_cast<uint64_t>(*n) << shift;
   }
 
   void engine(const std::string& value) {
@@ -276,11 +293,12 @@ CommandLine parse_command_line(const std::vector<std::string>& args) {
 
 std::string help_text() {
   std::string text =
-      "usage: ktap [options] FILE.kp [args...] [-- CMD...]\n"
+      "usage: ktap [options] FILE.kp|FILE.ktap [args...] [-- CMD...]\n"
       "       ktap [options] -e 'SOURCE' [args...] [-- CMD...]\n"
       "       ktap -i [options]\n"
       "       ktap fmt [--check | -w] FILE.kp...\n"
-      "FILE `-` is standard input. -- CMD runs CMD and traces that process alone.\n\noptions:\n";
+      "FILE `-` is standard input. -- CMD runs CMD and traces that process alone. ktapc makes the "
+      ".ktap files.\n\noptions:\n";
   for (const Row& row : kRows) {
     if (row.help.empty()) continue;
     std::string names(row.short_form);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "bytecode/file.h"
 #include "cli/command_line.h"
 #include "cli/files.h"
 #include "cli/format_command.h"
@@ -16,8 +17,8 @@ namespace {
 
 constexpr int kMistake = 2;
 
-int mistake(const std::string& text, bool json = false) {
-  std::fputs(ktap::session::render_error(text, json).c_str(), stderr);
+int mistake(const std::string& text, bool json = false, const std::string& program = "ktap") {
+  std::fputs(ktap::session::render_error(text, json, program).c_str(), stderr);
   return kMistake;
 }
 
@@ -32,17 +33,15 @@ int explain_code(const std::string& name) {
   return 0;
 }
 
-bool is_compiled_script(const std::string& path) {
-  return path.size() > 5 && path.compare(path.size() - 5, 5, ".ktap") == 0;
-}
-
-/// Reads the script's text into the options. "" or what is wrong.
+/// Reads the script's text, or a compiled script's bytes, into the options. "" or what is wrong.
 std::string read_script(const std::string& path, ktap::session::Options& options) {
-  if (is_compiled_script(path)) {
-    return "compiled scripts (" + path + ") are not there yet; give the .kp file";
-  }
   options.source_name = path == "-" ? "stdin" : path;
-  return ktap::cli::read_file(path, options.source_text);
+  const std::string wrong = ktap::cli::read_file(path, options.source_text);
+  if (!wrong.empty()) return wrong;
+  // Whatever its name. Under the name of a compiled script nothing else is taken: it may be
+  // damaged.
+  options.is_compiled = ktap::bytecode::is_compiled(options.source_text) || path.ends_with(".ktap");
+  return "";
 }
 
 }  // namespace
@@ -50,33 +49,34 @@ std::string read_script(const std::string& path, ktap::session::Options& options
 int main(int argc, char** argv) {
   std::set_new_handler(ktap::out_of_memory);
   const std::string program = argc > 0 ? argv[0] : "ktap";
-  const std::string name = program.substr(program.find_last_of('/') + 1);
-  if (name == "ktapc") {
-    return mistake("ktapc: writing .ktap files is not there yet; ktap runs the .kp file itself");
-  }
+  const bool compiles = program.substr(program.find_last_of('/') + 1) == "ktapc";
+  const std::string name = compiles ? "ktapc" : "ktap";
   const std::vector<std::string> args(argv + (argc > 0 ? 1 : 0), argv + argc);
-  if (!args.empty() && args[0] == "fmt")
+  if (!compiles && !args.empty() && args[0] == "fmt")
     return ktap::cli::format_command({args.begin() + 1, args.end()});
-  ktap::cli::CommandLine line = ktap::cli::parse_command_line(args);
+  ktap::cli::CommandLine line =
+      compiles ? ktap::cli::parse_compile_line(args) : ktap::cli::parse_command_line(args);
   switch (line.action) {
-    case ktap::cli::Action::Help:
-      std::fputs(ktap::cli::help_text().c_str(), stdout);
+    case ktap::cli::Action::Help: {
+      const std::string text = compiles ? ktap::cli::compile_help_text() : ktap::cli::help_text();
+      std::fputs(text.c_str(), stdout);
       return 0;
+    }
     case ktap::cli::Action::Version:
-      std::puts("ktap " KTAP_VERSION);
+      std::puts((name + " " KTAP_VERSION).c_str());
       return 0;
     case ktap::cli::Action::ListEvents:
       return ktap::session::list_events(line.list_glob);
     case ktap::cli::Action::ExplainCode:
       return explain_code(line.code);
     case ktap::cli::Action::Mistake:
-      return mistake(line.mistake, line.options.json);
+      return mistake(line.mistake, line.options.json, name);
     case ktap::cli::Action::Session:
       break;
   }
   if (!line.script.empty()) {
     const std::string wrong = read_script(line.script, line.options);
-    if (!wrong.empty()) return mistake(wrong, line.options.json);
+    if (!wrong.empty()) return mistake(wrong, line.options.json, name);
   }
   return ktap::session::run(line.options);
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "runtime/heap.h"
 #include "runtime/string.h"
 #include "runtime/tuple.h"
 
@@ -132,6 +133,7 @@ Value* Table::find_value(Value key) {
 
 void Table::set(Value key, Value value) {
   KTAP_CHECK(valid_key(key));
+  if (value.is_object()) shade(value);
   if (key.is_integer()) {
     uint64_t i = static_cast<uint64_t>(key.integer) - 1;
     if (i < list_.size()) {
@@ -147,6 +149,13 @@ void Table::set(Value key, Value value) {
     }
   }
   set_hash(key, value);
+}
+
+int64_t Table::list_length() const {
+  bool whole = list_live_ == list_.size();
+  auto length = static_cast<int64_t>(whole ? list_.size() : 0);
+  while (!get_integer(length + 1).is_nil()) ++length;
+  return length;
 }
 
 void Table::set_list_item(size_t i, Value value) {
@@ -195,6 +204,7 @@ void Table::set_hash(Value key, Value value) {
 #else
   if (entries_.size() >= entry_limit_) make_room();
 #endif
+  if (key.is_object()) shade(key);
   entries_.push_back({key, value, next_seq_++});
   ++hash_live_;
   if (index_.empty()) return;
@@ -233,9 +243,18 @@ void Table::rebuild(size_t limit) {
 }
 
 void Table::clear() {
-  list_.clear();
-  entries_.clear();
-  std::fill(index_.begin(), index_.end(), 0);
+  constexpr size_t kKeptBytes = 4096;  // guessed: what is filled again at once keeps its room
+  if (memory_bytes() > kKeptBytes) {
+    std::vector<Value>().swap(list_);
+    std::vector<Entry>().swap(entries_);
+    std::vector<uint32_t>().swap(index_);
+    entry_limit_ = 0;
+    account();
+  } else {
+    list_.clear();
+    entries_.clear();
+    std::fill(index_.begin(), index_.end(), 0);
+  }
   list_live_ = 0;
   hash_live_ = 0;
   ++epoch_;
@@ -259,9 +278,7 @@ bool Table::next(Cursor& cursor, Value& key, Value& value) const {
     cursor.epoch = epoch_;
   }
   if (cursor.epoch != epoch_) {
-    auto after = [](const Entry& entry, uint64_t seq) { return entry.seq < seq; };
-    auto at = std::lower_bound(entries_.begin(), entries_.end(), cursor.next_seq, after);
-    cursor.entry = static_cast<size_t>(at - entries_.begin());
+    cursor.entry = first_entry_since(cursor.next_seq);
     cursor.epoch = epoch_;
   }
   while (cursor.entry < entries_.size()) {
@@ -276,6 +293,28 @@ bool Table::next(Cursor& cursor, Value& key, Value& value) const {
     return true;
   }
   return false;
+}
+
+/// The first entry whose sequence number is at least `seq`.
+size_t Table::first_entry_since(uint64_t seq) const {
+  auto before = [](const Entry& entry, uint64_t wanted) { return entry.seq < wanted; };
+  auto at = std::lower_bound(entries_.begin(), entries_.end(), seq, before);
+  return static_cast<size_t>(at - entries_.begin());
+}
+
+bool Table::scan(Heap& heap, ScanPoint& point, int64_t& units) const {
+  for (; point.list_index < list_.size(); ++point.list_index) {
+    if (units-- <= 0) return false;
+    heap.mark(list_[point.list_index]);
+  }
+  for (size_t i = first_entry_since(point.next_seq); i < entries_.size(); ++i) {
+    if (units-- <= 0) return false;
+    const Entry& entry = entries_[i];
+    heap.mark(entry.key);  // of dead entries too: lookups still compare with it
+    heap.mark(entry.value);
+    point.next_seq = entry.seq + 1;
+  }
+  return true;
 }
 
 std::vector<std::pair<Value, Value>> Table::entries() const {
@@ -295,8 +334,12 @@ size_t Table::memory_bytes() const {
 
 void Table::account() {
   size_t bytes = memory_bytes();
-  if (heap_bytes_ != nullptr) *heap_bytes_ += bytes - accounted_bytes_;
+  if (heap_ != nullptr) heap_->bytes_ += bytes - accounted_bytes_;
   accounted_bytes_ = bytes;
+}
+
+void Table::shade(Value value) {
+  if (heap_ != nullptr) heap_->shade(value);
 }
 
 }  // namespace ktap::runtime

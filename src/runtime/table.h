@@ -14,6 +14,8 @@
 
 namespace ktap::runtime {
 
+class Heap;
+
 /// Implemented by the engine for a table whose entries live (also) in kernel maps.
 class TableBacking {
  public:
@@ -63,11 +65,15 @@ class Table : public Object {
   bool overwrite_list(int64_t key, const Value& value) {
     uint64_t i = static_cast<uint64_t>(key) - 1;
     if (i >= list_.size() || list_[i].is_nil() || value.is_nil()) return false;
+    if (value.is_object()) shade(value);
     copy_value(list_[i], value);
     return true;
   }
   void clear();
   size_t size() const { return list_live_ + hash_live_; }
+  /// The n for which t[1] … t[n] are there and t[n + 1] is not. Cost: constant, unless the list has
+  /// holes or was made backwards.
+  int64_t list_length() const;
   /// integer, string, boolean, address, or a tuple of these.
   static bool valid_key(Value key);
   /// Makes room; a hint.
@@ -81,6 +87,8 @@ class Table : public Object {
   std::vector<std::pair<Value, Value>> entries() const;
 
   size_t memory_bytes() const;
+  /// The collector's write barrier, for those who store an object through find_value().
+  void shade(Value value);
 
   TableBacking* backing = nullptr;
   uint32_t capacity_hint = 0;  ///< table.new(0, n); 0 = default
@@ -92,6 +100,12 @@ class Table : public Object {
     Value key;
     Value value;
     uint64_t seq;
+  };
+  /// How far the collector has looked at a table: list items, then entries by age, so that a
+  /// compaction in between hides none.
+  struct ScanPoint {
+    size_t list_index = 0;
+    uint64_t next_seq = 0;
   };
   static constexpr size_t kNone = SIZE_MAX;
   static constexpr size_t kSmall = 8;  ///< up to here entries are searched without an index
@@ -107,6 +121,9 @@ class Table : public Object {
   void make_room();
   void rebuild(size_t limit);
   void account();
+  /// Marks keys and values from `point` on until `units` are spent; true at the end of the table.
+  bool scan(Heap& heap, ScanPoint& point, int64_t& units) const;
+  size_t first_entry_since(uint64_t seq) const;
 
   std::vector<Value> list_;      // t[1..n], no nil at the end
   std::vector<Entry> entries_;   // by seq
@@ -115,8 +132,8 @@ class Table : public Object {
   size_t list_live_ = 0;
   size_t hash_live_ = 0;
   uint64_t next_seq_ = 0;
-  uint32_t epoch_ = 0;            // counts moves of entries
-  size_t* heap_bytes_ = nullptr;  // the heap's account
+  uint32_t epoch_ = 0;    // counts moves of entries
+  Heap* heap_ = nullptr;  // keeps the account; null for a table of its own
   size_t accounted_bytes_ = 0;
 };
 

@@ -79,6 +79,8 @@ class Interactive {
     target_ = std::move(target).value();
     host_ = std::make_unique<ScriptHost>(chunk_, source_, *output_, options_.timestamps);
     vm_ = std::make_unique<vm::Vm>(chunk_, *host_, options_.args);
+    vm_->set_memory_limit_bytes(memory_limit_bytes(options_));
+    vm_->expect_later_readers();
     host_->set_vm(vm_.get());
     host_->freeze();
     vm_->add_roots([this](runtime::Heap& heap) { mark_roots(heap); });
@@ -437,6 +439,7 @@ class Interactive {
       Tracer ends(TracerParts{options_, source_, *vm_, *host_, *output_, errors_});
       const InterruptGuard guard(*vm_);
       signals_->let_through();
+      vm_->set_memory_limit_bytes(last_memory_limit_bytes(options_));
       ends.run_ends(guard);
     }
     output_->flush();

@@ -1,6 +1,7 @@
 // What the command line asks of one run. `cli` fills it; everything below reads it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@ enum class Mode : uint8_t {
   DumpBpf,      ///< --dump=bpf
   Interactive,  ///< -i: statements as they are entered
   DryRun,       ///< -d: load and verify everything, attach nothing
+  Compile,      ///< ktapc: write the .ktap file
 };
 
 /// Where handlers may be placed. User is for comparing the two placements.
@@ -27,19 +29,28 @@ enum class Placement : uint8_t { Auto, User };
 struct Options {
   Mode mode = Mode::Run;
   Placement placement = Placement::Auto;
-  std::string source_name;  ///< in messages: path, "-e", "stdin", "-s"
-  std::string source_text;
+  std::string source_name;           ///< in messages: path, "-e", "stdin", "-s"
+  std::string source_text;           ///< or a .ktap file's bytes
+  bool is_compiled = false;          ///< source_text is that
+  bool strip = false;                ///< ktapc -s
   std::vector<std::string> args;     ///< arg[0] script, arg[1]…
   std::vector<std::string> command;  ///< after `--`; empty: none
-  std::string output_path;           ///< -o; empty: standard output
+  std::string output_path;           ///< -o; empty: standard output; ktapc: the file to write
   int64_t target_pid = -1;           ///< -p
   int64_t cpu = -1;                  ///< -C
   uint32_t table_size = 0;           ///< --table-size; 0: each table's own
+  uint64_t max_memory_bytes = 0;     ///< --max-memory; 0: a quarter of the machine's
   bool timestamps = false;           ///< -T
   bool quiet = false;                ///< -q
   bool verbose = false;              ///< -v
   bool strict = false;               ///< --strict
   bool json = false;                 ///< --diagnostics=json
 };
+
+/// What the script's values may take: --max-memory, or a quarter of the machine's.
+size_t memory_limit_bytes(const Options& options);
+/// The same for the trace_ends: an eighth more, so that what was gathered can be shown, whatever
+/// filled the memory.
+size_t last_memory_limit_bytes(const Options& options);
 
 }  // namespace ktap::session

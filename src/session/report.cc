@@ -51,7 +51,8 @@ std::string render_located(const diag::Source& source, const diag::Span& span, u
     diag::JsonObject object = json_head("runtime-error", text);
     return add_place(object, source, span, line).raw("trace", "[]").line();
   }
-  if (span.end == 0) return fmt::format("{}: error: {}\n", line_place(source, line), text);
+  if (span.end == 0)
+    return fmt::format("{}: error: {}\n", line_place(source, line), diag::printable(text));
   diag::Diagnostic diagnostic{};
   diagnostic.code = diag::Code::RuntimeError;
   diagnostic.span = span;
@@ -59,10 +60,20 @@ std::string render_located(const diag::Source& source, const diag::Span& span, u
   return diag::render(source, diagnostic);
 }
 
+std::string function_name(const vm::RuntimeError::Frame& frame) {
+  return frame.function.empty() ? "a function without a name" : frame.function;
+}
+
+/// A stripped script has no lines: the function is what there is to say.
+std::string what_failed(const vm::RuntimeError& error) {
+  if (error.place.line != 0 || error.trace.empty()) return error.text;
+  return fmt::format("{} (in {})", error.text, function_name(error.trace.front()));
+}
+
 constexpr size_t kFrames = 10;  // of a call trace that are shown
 
 std::string runtime_error_json(const diag::Source& source, const vm::RuntimeError& error) {
-  diag::JsonObject object = json_head("runtime-error", error.text);
+  diag::JsonObject object = json_head("runtime-error", what_failed(error));
   add_place(object, source, error.place.span, error.place.line);
   std::string trace;
   for (size_t i = 1; i < error.trace.size() && i <= kFrames; ++i) {
@@ -92,8 +103,8 @@ std::string cause_text(const backend::Counter& counter) {
 
 }  // namespace
 
-std::string render_error(const std::string& text, bool json) {
-  if (!json) return fmt::format("ktap: error: {}\n", text);
+std::string render_error(const std::string& text, bool json, const std::string& program) {
+  if (!json) return fmt::format("{}: error: {}\n", program, text);
   return diag::JsonObject()
       .text("kind", "error")
       .text("severity", "error")
@@ -104,12 +115,13 @@ std::string render_error(const std::string& text, bool json) {
 std::string render_runtime_error(const diag::Source& source, const vm::RuntimeError& error,
                                  bool json) {
   if (json) return runtime_error_json(source, error);
-  std::string text = render_located(source, error.place.span, error.place.line, error.text, false);
+  std::string text =
+      render_located(source, error.place.span, error.place.line, what_failed(error), false);
   // The innermost frame is the place of the error itself.
   for (size_t i = 1; i < error.trace.size() && i <= kFrames; ++i) {
     const vm::RuntimeError::Frame& frame = error.trace[i];
     text += fmt::format("  called from {} in {}\n", column_place(source, frame.place),
-                        frame.function.empty() ? "a function without a name" : frame.function);
+                        function_name(frame));
   }
   if (error.trace.size() > kFrames + 1)
     text += fmt::format("  … {} more calls\n", error.trace.size() - kFrames - 1);
@@ -172,8 +184,7 @@ void LossLog::add(const std::vector<uint64_t>& by_cpu, uint32_t line, const std:
   for (size_t cpu = 0; cpu < by_cpu.size(); ++cpu) sums[cpu] += by_cpu[cpu];
 }
 
-void LossLog::add(const Plan& plan, const engine::BpfEngine& engine,
-                  const std::map<uint32_t, uint64_t>& cut_strings,
+void LossLog::add(const Plan& plan, const engine::BpfEngine& engine, const CutStrings& cut_strings,
                   const std::vector<Registration>& registrations) {
   // One line for each cause and place, however many programs count it.
   for (uint32_t row = 0; row < plan.unit.counters.size(); ++row) {
@@ -181,7 +192,9 @@ void LossLog::add(const Plan& plan, const engine::BpfEngine& engine,
     if (counter.kind == backend::Counter::Kind::Loss)
       add(engine.counter(row), counter.line, cause_text(counter));
   }
-  for (const auto& [line, count] : cut_strings) add({count}, line, "string cut (user_string)");
+  for (const auto& [place, count] : cut_strings) {
+    add({count}, place.first, fmt::format("string cut ({})", place.second));
+  }
   const std::vector<uint64_t> missed = engine.missed_runs();
   for (size_t i = 0; i < missed.size() && i < plan.unit.programs.size(); ++i) {
     const uint32_t handler = plan.unit.programs[i].handler;

@@ -23,7 +23,7 @@ std::string render_runtime_error(const diag::Source& source, const vm::RuntimeEr
                                  bool json);
 
 /// `ktap: error: TEXT`: what the machine or the command line has against it.
-std::string render_error(const std::string& text, bool json);
+std::string render_error(const std::string& text, bool json, const std::string& program = "ktap");
 
 /// Counts run-time errors of handlers by place; the first at each place is written to standard
 /// error.
@@ -65,13 +65,14 @@ class ErrorLog {
   std::map<uint32_t, std::pair<Key, uint64_t>> kernel_counts_;  // by failure
 };
 
+/// Strings that were cut in the VM, by line of the script and the function that did.
+using CutStrings = std::map<std::pair<uint32_t, std::string>, uint64_t>;
+
 /// What was lost, by cause and place, over all plans of a run.
 class LossLog {
  public:
-  /// Adds every loss counter that is not 0, and runs that the kernel skipped. `cut_strings`: those
-  /// that user_string() cut in the VM, by line.
-  void add(const Plan& plan, const engine::BpfEngine& engine,
-           const std::map<uint32_t, uint64_t>& cut_strings,
+  /// Adds every loss counter that is not 0, and runs that the kernel skipped.
+  void add(const Plan& plan, const engine::BpfEngine& engine, const CutStrings& cut_strings,
            const std::vector<Registration>& registrations);
   /// `ktap: lost N FILE:LINE: CAUSE`, one line each; with `verbose` also CPU by CPU. With `json` a
   /// line of JSON each, CPU by CPU in it.

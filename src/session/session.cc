@@ -14,6 +14,7 @@
 #include "diag/json.h"
 #include "engine/bpf_engine.h"
 #include "event/provider.h"
+#include "session/compiled.h"
 #include "session/host.h"
 #include "session/interactive.h"
 #include "session/interrupt.h"
@@ -40,10 +41,12 @@ void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
 
 class Session {
  public:
-  explicit Session(const Options& options)
+  /// `chunk` is null when `source` has to be compiled first.
+  Session(const Options& options, diag::Source source, std::unique_ptr<bytecode::Chunk> chunk)
       : options_(options),
-        source_(options.source_name, options.source_text),
-        errors_(source_, options.json) {}
+        source_(std::move(source)),
+        errors_(source_, options.json),
+        chunk_(std::move(chunk)) {}
 
   int run() {
     if (const std::optional<int> status = compile()) return *status;
@@ -74,11 +77,13 @@ class Session {
   }
 
   int fail(const Error& error) {
-    say(render_error(error.message, options_.json));
+    say(render_error(error.message, options_.json,
+                     options_.mode == Mode::Compile ? "ktapc" : "ktap"));
     return kMistake;
   }
 
   std::optional<int> compile() {
+    if (chunk_ != nullptr) return compiled_mode();
     if (options_.mode == Mode::Tokens) {
       std::fputs(syntax::print_tokens(source_).c_str(), stdout);
       return kOk;
@@ -95,12 +100,35 @@ class Session {
       sink.add(more);
     }
     if (const std::optional<int> status = tell(sink)) return status;
-    if (options_.mode == Mode::Check) return kOk;
-    if (options_.mode == Mode::Bytecode) {
-      std::fputs(bytecode::disassemble(*chunk_, &source_).c_str(), stdout);
-      return kOk;
+    if (options_.mode == Mode::Compile) {
+      const Result<void> written = write_compiled(*chunk_, source_, options_);
+      return written.ok() ? kOk : fail(written.error());
     }
-    return std::nullopt;
+    return compiled_mode();
+  }
+
+  /// The modes that end with the chunk.
+  std::optional<int> compiled_mode() {
+    switch (options_.mode) {
+      case Mode::Check:
+        return kOk;
+      case Mode::Bytecode:
+        // A stripped script has no lines to show.
+        std::fputs(bytecode::disassemble(*chunk_, &source_).c_str(), stdout);
+        return kOk;
+      case Mode::Tokens:
+      case Mode::Ast:
+        return fail(
+            Error{fmt::format("{}: --dump={} shows source text, and this is compiled; give "
+                              "the .kp file",
+                              options_.source_name, options_.mode == Mode::Ast ? "ast" : "tokens"),
+                  0});
+      case Mode::Compile:
+        return fail(Error{
+            fmt::format("{}: it is compiled already; give the .kp file", options_.source_name), 0});
+      default:
+        return std::nullopt;
+    }
   }
 
   std::optional<int> main_chunk() {
@@ -110,6 +138,7 @@ class Session {
     std::signal(SIGPIPE, SIG_IGN);
     host_ = std::make_unique<ScriptHost>(*chunk_, source_, *output_, options_.timestamps);
     vm_ = std::make_unique<vm::Vm>(*chunk_, *host_, options_.args);
+    vm_->set_memory_limit_bytes(memory_limit_bytes(options_));
     host_->set_vm(vm_.get());
     vm_->add_roots([this](runtime::Heap& heap) { mark_roots(heap); });
     errors_.before_telling([this] { output_->flush(); });
@@ -299,6 +328,8 @@ class Session {
       tracer_->run(*signals_);
     }
     signals_.reset();  // the trace_ends have a guard of their own
+    // Whatever filled the memory, what was gathered can still be shown.
+    vm_->set_memory_limit_bytes(last_memory_limit_bytes(options_));
     {
       const InterruptGuard guard(*vm_);
       tracer_->run_ends(guard);
@@ -347,7 +378,17 @@ class Session {
 }  // namespace
 
 int run(const Options& options) {
-  return options.mode == Mode::Interactive ? run_interactive(options) : Session(options).run();
+  if (options.mode == Mode::Interactive) return run_interactive(options);
+  if (!options.is_compiled) {
+    return Session(options, diag::Source(options.source_name, options.source_text), nullptr).run();
+  }
+  Result<LoadedScript> loaded = load_compiled(options);
+  if (!loaded.ok()) {
+    say(render_error(loaded.error().message, options.json));
+    return kMistake;
+  }
+  LoadedScript script = std::move(loaded).value();
+  return Session(options, std::move(script.source), std::move(script.chunk)).run();
 }
 
 int list_events(const std::string& glob) {

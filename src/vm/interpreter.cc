@@ -124,16 +124,23 @@ bool Machine::for_step(Value* loop) {
 #define KB (K[insn.b()])
 #define KC (K[insn.c()])
 #define KD (K[insn.d()])
-// Before anything that may fail, call or collect.
+// Before anything that may fail, call or collect, safe points among it.
 #define SAVE (frame->pc = pc)
+// After a built-in, which may have called a function of the script: stack and frames may have
+// moved.
+#define RELOAD                    \
+  do {                            \
+    frame = &frames_[depth_ - 1]; \
+    R = stack_ + frame->base;     \
+  } while (false)
 #define TRY(expression)             \
   do {                              \
     SAVE;                           \
     if (!(expression)) goto failed; \
   } while (false)
-#define SAFE_POINT(top)                                                       \
-  do {                                                                        \
-    if (heap_.wants_collection()) collect(static_cast<size_t>((top)-stack_)); \
+#define SAFE_POINT(top)                                                                       \
+  do {                                                                                        \
+    if (heap_.wants_collection() && !collect(static_cast<size_t>((top)-stack_))) goto failed; \
   } while (false)
 #define FRAME_END (R + frame->closure->function->register_count)
 #define TICK                               \
@@ -254,6 +261,7 @@ enter:
     if (slot->type == Type::SharedCell) {
       TRY(store_shared(*slot, A));
     } else {
+      heap_.shade(A);
       copy_value(*slot, A);
     }
     NEXT;
@@ -261,6 +269,7 @@ enter:
   OP(UpdateUpval) {
     Value* slot = frame->closure->upvalues[insn.a()]->slot;
     TRY(update_variable(slot, static_cast<bytecode::UpdateOp>(insn.c()), B));
+    heap_.shade(*slot);
     SAFE_POINT(FRAME_END);
     NEXT;
   }
@@ -291,14 +300,18 @@ enter:
     Table* table = plain_table(A);
     const Value& key = B;
     if (table != nullptr && key.type == Type::Integer) {
-      if (!table->overwrite_list(key.integer, C)) table->set(key, C);
-      NEXT;
+      if (table->overwrite_list(key.integer, C)) NEXT;
+      SAVE;
+      table->set(key, C);
+    } else {
+      TRY(set_index(A, key, C));
     }
-    TRY(set_index(A, key, C));
+    SAFE_POINT(FRAME_END);
     NEXT;
   }
   OP(SetField) {
     TRY(set_index(A, KB, C));
+    SAFE_POINT(FRAME_END);
     NEXT;
   }
   OP(UpdateIndex) {
@@ -438,7 +451,7 @@ enter:
     Value* loop = &A;
     if (loop[0].type == Type::Integer) {
       if (loop[1].integer == 0) NEXT;
-      --loop[1].integer;
+      loop[1].integer = runtime::wrap_sub(loop[1].integer, 1);  // may count to 2^64 - 1
       int64_t next = runtime::wrap_add(loop[0].integer, loop[2].integer);
       loop[0].integer = next;
       loop[3] = Value::of(next);
@@ -502,6 +515,8 @@ enter:
     Value result;
     bool has_result = false;
     if (!call_builtin(*callee, callee + 1, arg_count, &result, &has_result)) goto failed;
+    RELOAD;
+    callee = stack_ + at;
     if (wanted < 0) {
       if (has_result) *callee = result;
       open_top_ = at + (has_result ? 1 : 0);
@@ -540,7 +555,8 @@ enter:
     Value result;
     bool has_result = false;
     if (!call_builtin(*callee, callee + 1, arg_count, &result, &has_result)) goto failed;
-    *callee = result;
+    RELOAD;
+    stack_[at] = result;
     open_top_ = at + (has_result ? 1 : 0);
     insn = Insn::abc(Op::Return, insn.a(), 0, 0);
     goto op_Return;
@@ -588,14 +604,14 @@ enter:
     NEXT;
   }
   OP(AggAdd) {
-    SAVE;
-    fail("aggregates are not there yet");
-    goto failed;
+    TRY(add_sample_at(A, B, C));
+    SAFE_POINT(FRAME_END);
+    NEXT;
   }
   OP(AggAddVar) {
-    SAVE;
-    fail("aggregates are not there yet");
-    goto failed;
+    TRY(add_sample(A, B));
+    SAFE_POINT(FRAME_END);
+    NEXT;
   }
 
 failed:

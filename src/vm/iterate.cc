@@ -1,17 +1,19 @@
 // The generic for: `pairs` walks the table itself, `sort_pairs` and `sort_keys` walk keys that are
-// sorted first. Sorting is a merge sort of our own: a compare function of the script may fail, and
-// may be no order at all.
+// sorted first.
 #include <algorithm>
 #include <utility>
 #include <vector>
 
 #include <fmt/core.h>
 
+#include "runtime/aggregate.h"
 #include "runtime/arith.h"
+#include "runtime/histogram.h"
 #include "runtime/iterator.h"
 #include "runtime/table.h"
 #include "runtime/tuple.h"
 #include "vm/machine.h"
+#include "vm/merge_sort.h"
 
 namespace ktap::vm {
 
@@ -32,7 +34,7 @@ class EntryOrder {
         compare_(compare),
         at_(at) {}
 
-  bool before(const Entry& a, const Entry& b, bool* result) {
+  bool operator()(const Entry& a, const Entry& b, bool* result) {
     if (!compare_.is_nil()) {
       Value args[4] = {a.first, b.first, Value::nil(), Value::nil()};
       if (by_value_) {
@@ -48,6 +50,10 @@ class EntryOrder {
     }
     if (!by_value_) {
       *result = runtime::compare_keys(a.first, b.first) < 0;
+      return true;
+    }
+    if (a.second.type == Type::Aggregate && b.second.type == Type::Aggregate) {
+      *result = a.second.aggregate()->count() < b.second.aggregate()->count();
       return true;
     }
     bool comparable = (a.second.is_number() && b.second.is_number()) ||
@@ -67,28 +73,6 @@ class EntryOrder {
   size_t at_;
 };
 
-/// Stable; bottom-up. False: comparing failed.
-bool merge_sort(std::vector<Entry>& entries, EntryOrder order) {
-  std::vector<Entry> other(entries.size());
-  for (size_t width = 1; width < entries.size(); width *= 2) {
-    for (size_t begin = 0; begin < entries.size(); begin += 2 * width) {
-      size_t middle = std::min(begin + width, entries.size());
-      size_t end = std::min(begin + 2 * width, entries.size());
-      size_t left = begin;
-      size_t right = middle;
-      for (size_t into = begin; into < end; ++into) {
-        bool take_right = left == middle;
-        if (left < middle && right < end &&
-            !order.before(entries[right], entries[left], &take_right))
-          return false;
-        other[into] = entries[take_right ? right++ : left++];
-      }
-    }
-    entries.swap(other);
-  }
-  return true;
-}
-
 const char* iter_name(bytecode::IterKind kind) {
   switch (kind) {
     case bytecode::IterKind::Pairs:
@@ -103,8 +87,24 @@ const char* iter_name(bytecode::IterKind kind) {
 
 }  // namespace
 
+/// pairs and its kin walk a histogram as a table from lower bounds to counts, the bounds in order.
+bool Machine::iter_prep_histogram(bytecode::IterKind kind, size_t at) {
+  const runtime::Distribution& distribution = stack_[at].histogram()->distribution();
+  runtime::Table* table = heap_.table();
+  std::vector<Value> bounds;
+  for (const runtime::BucketCount& b : distribution.counts) {
+    bounds.push_back(Value::of(distribution.lower(b.bucket)));
+    table->set(bounds.back(), Value::of(static_cast<int64_t>(b.count)));
+  }
+  stack_[at] = Value::of_object(Type::Table, table);
+  if (kind != bytecode::IterKind::Pairs) return iter_prep(kind, at);
+  stack_[at] = Value::of_object(Type::Iterator, heap_.sorted_iterator(table, std::move(bounds)));
+  return true;
+}
+
 /// stack_[at] is the table, the next one the compare function.
 bool Machine::iter_prep(bytecode::IterKind kind, size_t at) {
+  if (stack_[at].type == Type::Histogram) return iter_prep_histogram(kind, at);
   if (stack_[at].type != Type::Table) {
     return fail(fmt::format("{} takes a table, got {}", iter_name(kind),
                             runtime::type_phrase(stack_[at].type)));
@@ -115,13 +115,17 @@ bool Machine::iter_prep(bytecode::IterKind kind, size_t at) {
     stack_[at] = Value::of_object(Type::Iterator, heap_.iterator(table));
     return true;
   }
+  Value compare = stack_[at + 1];
+  if (!compare.is_nil() && compare.type != Type::Function && compare.type != Type::Builtin) {
+    return fail(fmt::format("{} takes a function to compare with, got {}", iter_name(kind),
+                            runtime::type_phrase(compare.type)));
+  }
   std::vector<Entry> entries = table->entries();
   const Frame& frame = frames_[depth_ - 1];
   size_t keep = frame.base + frame.closure->function->register_count;
   // A compare function may remove entries and collect: everything that is being sorted stays on the
   // stack.
   size_t free_at = keep + 2 * entries.size();
-  Value compare = stack_[at + 1];
   if (!compare.is_nil()) {
     if (!reserve_stack(free_at)) return false;
     for (const Entry& entry : entries) {

@@ -1,38 +1,25 @@
 // Unit test of the library: each built-in through the VM, results and refusals.
 #include "vm/library.h"
 
+#include <cmath>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "runtime/aggregate.h"
 #include "runtime/table.h"
 #include "runtime/text.h"
-#include "vm/fake_host.h"
+#include "vm/fake_library.h"
 
 namespace ktap::vm {
 namespace {
 
 using bytecode::Builtin;
 using runtime::Value;
+using testing::i;
 
-Value i(int64_t x) { return Value::of(x); }
-
-class LibraryTest : public ::testing::Test {
- protected:
-  LibraryTest() : main_("main"), run_((main_.ret(), main_)) {}
-
-  Value s(std::string_view text) { return run_.vm->heap().string(text); }
-  Value table() { return Value::of_object(runtime::Type::Table, run_.vm->heap().table()); }
-  /// The text of the result, or "error: …".
-  std::string call(Builtin builtin, std::vector<Value> args = {}) {
-    std::string error = run_.call(Value::of_builtin(static_cast<uint16_t>(builtin)), args);
-    return error.empty() ? runtime::to_text(run_.result) : "error: " + error;
-  }
-
-  testing::Assembler main_;
-  testing::Program run_;
-};
+class LibraryTest : public ::testing::Test, protected testing::FakeLibrary {};
 
 TEST_F(LibraryTest, ArgumentCounts) {
   EXPECT_EQ(call(Builtin::Tostring), "error: 'tostring' takes 1 argument, got 0");
@@ -64,7 +51,8 @@ TEST_F(LibraryTest, PrintHist) {
             "                          value ------------- Distribution ------------- count\n"
             "                               a |@@@@@@@@@@@@@@@@@@@@@@@@@@@@@          3\n"
             "                             ... |\n");
-  EXPECT_EQ(call(Builtin::PrintHist, {i(1)}), "error: print_hist takes a table, got an integer");
+  EXPECT_EQ(call(Builtin::PrintHist, {i(1)}),
+            "error: print_hist takes a table, an aggregate or a histogram, got an integer");
   EXPECT_EQ(call(Builtin::Histogram, {t, s("x")}),
             "error: print_hist takes an integer as the number of rows, got a string");
 }
@@ -89,7 +77,9 @@ TEST_F(LibraryTest, Conversions) {
   EXPECT_EQ(call(Builtin::Tonumber, {s("ff"), i(16)}), "255");
   EXPECT_EQ(call(Builtin::Tonumber, {s("zz"), i(36)}), "1295");
   EXPECT_EQ(call(Builtin::Tonumber, {s("12"), i(2)}), "nil");
-  EXPECT_EQ(call(Builtin::Tonumber, {s("1"), i(37)}), "error: a base is 2 to 36, got 37");
+  EXPECT_EQ(call(Builtin::Tonumber, {s("1"), i(37)}),
+            "error: argument 2 of 'tonumber' is to be 2 to 36, got 37");
+  EXPECT_EQ(call(Builtin::Tonumber, {s("7"), Value::nil()}), "7");
   EXPECT_EQ(call(Builtin::Tonumber, {i(1), i(10)}),
             "error: argument 1 of 'tonumber' is to be a string, got an integer");
 }
@@ -120,7 +110,7 @@ TEST_F(LibraryTest, Delete) {
   call(Builtin::Delete, {t});
   EXPECT_EQ(runtime::to_text(t), "{}");
   EXPECT_EQ(call(Builtin::Delete, {Value::nil()}),
-            "error: argument 1 of 'delete' is to be a table, got nil");
+            "error: delete empties a table or an aggregate, got nil");
 }
 
 TEST_F(LibraryTest, SeedsSpellingsOfCounting) {
@@ -136,6 +126,42 @@ TEST_F(LibraryTest, SeedsSpellingsOfCounting) {
   EXPECT_EQ(call(Builtin::Count, {i(1), i(1)}), "error: cannot store into an integer");
 }
 
+TEST_F(LibraryTest, ReadersOfAggregates) {
+  call(Builtin::Aggr);
+  const Value a = run_.result;
+  run_.vm->globals()[0] = a;
+  for (Builtin reader : {Builtin::Count, Builtin::Sum, Builtin::Avg, Builtin::Stddev}) {
+    EXPECT_EQ(call(reader, {Value::nil()}), "0");
+    EXPECT_EQ(call(reader, {a}), "0");
+    EXPECT_NE(call(reader, {i(1)}).find("takes an aggregate, got an integer"), std::string::npos);
+  }
+  for (Builtin reader : {Builtin::Min, Builtin::Max}) {
+    EXPECT_EQ(call(reader, {Value::nil()}), "nil");
+    EXPECT_EQ(call(reader, {a}), "nil");
+  }
+  EXPECT_EQ(call(Builtin::Quantile, {a, Value::of(0.5)}), "nil");
+  a.aggregate()->add(10, {});
+  a.aggregate()->add(20, {});
+  EXPECT_EQ(call(Builtin::Count, {a}), "2");
+  EXPECT_EQ(call(Builtin::Sum, {a}), "30");
+  EXPECT_EQ(call(Builtin::Min, {a}), "10");
+  EXPECT_EQ(call(Builtin::Max, {a}), "20");
+  EXPECT_EQ(call(Builtin::Avg, {a}), "15");
+  EXPECT_EQ(call(Builtin::Stddev, {a}), "5");
+  EXPECT_EQ(call(Builtin::Quantile, {a, i(1)}), "20");
+  EXPECT_EQ(call(Builtin::Quantile, {a, Value::of(-0.1)}),
+            "error: quantile takes a number from 0 to 1, got -0.1");
+  EXPECT_EQ(call(Builtin::Quantile, {a, Value::of(std::nan(""))}),
+            "error: quantile takes a number from 0 to 1, got nan");
+  EXPECT_EQ(call(Builtin::Type, {a}), "aggregate");
+  EXPECT_EQ(call(Builtin::Len, {a}),
+            "error: len takes a string, a table or a multi-key, got an aggregate");
+  call(Builtin::Hist, {a});
+  EXPECT_EQ(call(Builtin::Type, {run_.result}), "histogram");
+  call(Builtin::Delete, {a});
+  EXPECT_EQ(call(Builtin::Count, {a}), "0");
+}
+
 TEST_F(LibraryTest, NewTables) {
   EXPECT_EQ(call(Builtin::TableNew, {i(0), i(500)}), "{}");
   EXPECT_EQ(run_.result.table()->capacity_hint, 500u);
@@ -144,6 +170,20 @@ TEST_F(LibraryTest, NewTables) {
   EXPECT_EQ(call(Builtin::TableNew, {i(-1)}),
             "error: argument 1 of 'table.new' is to be 0 to 4294967295, got -1");
   EXPECT_EQ(call(Builtin::TableNew, {i(4294967295), i(4294967295)}), "{}");
+}
+
+TEST_F(LibraryTest, KernelString) {
+  EXPECT_EQ(call(Builtin::KernelString, {i(1)}),
+            "error: 'kernel_string' works in handlers of events only");
+  EXPECT_EQ(call(Builtin::KernelString, {s("x")}),
+            "error: argument 1 of 'kernel_string' is to be an integer, got a string");
+  EXPECT_EQ(call(Builtin::KernelString, {i(1), i(4097)}),
+            "error: argument 2 of 'kernel_string' is to be 1 to 4096, got 4097");
+}
+
+TEST_F(LibraryTest, TraceClock) {
+  call(Builtin::PrintTraceClock);
+  EXPECT_EQ(run_.host.output(), "0.000000\n");
 }
 
 TEST_F(LibraryTest, Errors) {

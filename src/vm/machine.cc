@@ -7,6 +7,7 @@
 
 #include <fmt/core.h>
 
+#include "bytecode/hist_calls.h"
 #include "runtime/string.h"
 #include "vm/library.h"
 
@@ -62,8 +63,21 @@ const Proto& Machine::prepare(const Function& function) {
   for (const bytecode::Constant& constant : function.constants) {
     proto.constants.push_back(constant_value(heap_, constant));
   }
+  learn_readers(function);
   for (const auto& child : function.children) proto.children.push_back(&prepare(*child));
   return proto;
+}
+
+/// What its linear histograms ask of every aggregate from the first sample on.
+void Machine::learn_readers(const Function& function) {
+  bytecode::HistCalls calls;
+  bytecode::find_hist_calls(function, &calls);
+  reader_needs_.values |= calls.computed;
+  for (const auto& [lo, hi, step] : calls.constant) {
+    const runtime::LinearShape shape{lo, hi, step};
+    // A shape that is none, or one too many, is reported where it is read.
+    if (runtime::shape_problem(shape).empty()) static_cast<void>(reader_needs_.learn(shape));
+  }
 }
 
 // ---- runs
@@ -111,7 +125,9 @@ bool Machine::call_nested(Value function, const Value* args, size_t count, size_
   if (function.type == Type::Builtin) {
     Value out;
     bool has_result = false;
+    ++nested_runs_;
     bool ok = call_builtin(function, stack_ + at + 1, count, &out, &has_result);
+    --nested_runs_;
     if (ok && result != nullptr) *result = out;
     return ok;
   }
@@ -160,6 +176,7 @@ bool Machine::reserve_stack(size_t size) {
   if (size <= stack_size_) return true;
   if (size > limits::kMaxStackValues) return fail("too many values on the stack");
   size_t bigger = std::min<size_t>(std::max(size, stack_size_ * 2), limits::kMaxStackValues);
+  if (!fits(bigger * sizeof(Value))) return false;
   const Value* old = stack_;
   stack_store_.resize(bigger);
   stack_ = stack_store_.data();
@@ -172,7 +189,7 @@ bool Machine::reserve_stack(size_t size) {
 // --------------------------------------------------------------------------------------------
 
 Value Machine::make_closure(const Proto& proto) {
-  Closure* closure = heap_.closure();
+  Closure* closure = heap_.closure(proto.function->upvalues.size());
   closure->function = proto.function;
   closure->proto = &proto;
   closure->name = proto.function->name;
@@ -182,10 +199,10 @@ Value Machine::make_closure(const Proto& proto) {
 Value Machine::new_closure(const Closure& parent, const Proto& proto, Value* registers) {
   Value value = make_closure(proto);
   auto& upvalues = value.closure()->upvalues;
-  upvalues.reserve(proto.function->upvalues.size());
   for (const bytecode::UpvalueDesc& upvalue : proto.function->upvalues) {
     upvalues.push_back(upvalue.from_parent_register ? find_cell(registers + upvalue.index)
                                                     : parent.upvalues[upvalue.index]);
+    heap_.shade(upvalues.back());
   }
   return value;
 }
@@ -206,6 +223,7 @@ void Machine::close_cells(const Value* from) {
     Cell* cell = open_cells_.back();
     cell->closed = *cell->slot;
     cell->slot = &cell->closed;
+    heap_.shade(cell->closed);
     open_cells_.pop_back();
   }
 }
@@ -233,7 +251,9 @@ bool Machine::refill_ticks() {
 // ---- collection
 // ------------------------------------------------------------------------------------------
 
+/// What lies above live_top_ is cleared, so that no slot ever holds an object that is freed.
 void Machine::mark_roots() {
+  std::fill(stack_ + live_top_, stack_ + stack_size_, Value::nil());
   for (const auto& proto : protos_) {
     for (Value constant : proto->constants) heap_.mark(constant);
   }
@@ -244,12 +264,19 @@ void Machine::mark_roots() {
   for (const auto& roots : host_roots_) roots(heap_);
 }
 
-/// A safe point: everything alive is on the stack below `live_top` or among the other roots. Slots
-/// above are cleared, so that none ever holds a dead object.
-void Machine::collect(size_t live_top) {
+/// A safe point: everything alive is on the stack below `live_top` or among the other roots.
+bool Machine::collect(size_t live_top) {
   live_top_ = live_top;
-  std::fill(stack_ + live_top, stack_ + stack_size_, Value::nil());
-  heap_.collect();
+  return heap_.step() || fail_memory();
+}
+
+bool Machine::fits(size_t bytes) { return bytes <= memory_limit_ || fail_memory(); }
+
+bool Machine::fail_memory() {
+  size_t shown = memory_limit_ >> 20;
+  bool whole = memory_limit_ % (size_t{1} << 30) == 0;
+  return fail(fmt::format("the script's data takes more than {}{} of memory (--max-memory)",
+                          whole ? shown >> 10 : shown, whole ? 'G' : 'M'));
 }
 
 // ---- errors
@@ -331,6 +358,9 @@ bool Machine::register_handler(bytecode::HandlerKind kind, Value text, Value fil
   if (handler.type != Type::Function && handler.type != Type::Builtin) {
     return fail(fmt::format("a handler is a function, got {}", runtime::type_phrase(handler.type)));
   }
+  // The compiler puts nothing else there; a file may.
+  if (filter.type != Type::Function && !filter.is_nil())
+    return fail(fmt::format("a filter is a function, got {}", runtime::type_phrase(filter.type)));
   std::string error = host_.register_handler(kind, text.string()->view(), filter, handler, place());
   return error.empty() || fail(std::move(error));
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,6 +16,7 @@
 
 #include "base/printf_format.h"
 #include "bytecode/chunk.h"
+#include "runtime/aggregate.h"
 #include "runtime/closure.h"
 #include "runtime/heap.h"
 #include "runtime/table.h"
@@ -75,6 +77,9 @@ class Machine {
                    runtime::Value* result);
   bool event_member(std::string_view name, runtime::Value* result);
   bool clear_table(runtime::Table& table);
+  bool add_sample(runtime::Value aggregate, runtime::Value sample);
+  /// object[key] <<< sample: an absent cell gets a new aggregate.
+  bool add_sample_at(runtime::Value object, runtime::Value key, runtime::Value sample);
   /// Brings a table that has entries in the kernel up to date.
   static void refresh(runtime::Table& table) {
     if (table.backing != nullptr) table.backing->before_read(table);
@@ -82,7 +87,15 @@ class Machine {
 
   // ---- generic for (iterate.cc)
   bool iter_prep(bytecode::IterKind kind, size_t at);
+  bool iter_prep_histogram(bytecode::IterKind kind, size_t at);
   bool iter_unpack(runtime::Value key, runtime::Value value, size_t count, runtime::Value* into);
+
+  // ---- table.sort (lib_table.cc)
+  /// Orders `items`, stable, by a compare function or, when that is nil, numbers or strings
+  /// ascending. `args_end` is the end of the arguments of the built-in that asks. False: failed.
+  /// Requires: the arguments are not used any more, the stack may move.
+  bool sort_values(std::vector<runtime::Value>& items, runtime::Value compare,
+                   const runtime::Value* args_end);
 
   // ---- output (lib_output.cc)
   /// The event object prints as argstr; everything else is as it is.
@@ -91,15 +104,26 @@ class Machine {
   bool printf_text(const runtime::Value* args, size_t count, std::string& out);
   bool hist_text(const runtime::Value* args, size_t count, std::string& out);
 
+  /// 64 random bits; the host seeds them (lib_math.cc).
+  uint64_t random();
+
   // ---- handlers
   bool register_handler(bytecode::HandlerKind kind, runtime::Value text, runtime::Value filter,
                         runtime::Value handler);
   void request_exit(int64_t status, bool given);
 
+  void set_memory_limit_bytes(size_t limit) {
+    memory_limit_ = limit;
+    heap_.set_limit_bytes(limit);
+  }
+  /// False with an error when `bytes` more at once cannot fit, whatever is freed.
+  bool fits(size_t bytes);
   runtime::Heap& heap() { return heap_; }
   Host& host() { return host_; }
   runtime::Value string(std::string_view text) { return heap_.string(text); }
   std::vector<runtime::Value>& globals() { return globals_; }
+  /// What the script's readers of aggregates ask for, as far as that is known.
+  runtime::ReaderNeeds& reader_needs() { return reader_needs_; }
   bool exited() const { return exited_; }
   bytecode::Place place() const {
     return depth_ > 0 ? place_of(frames_[depth_ - 1]) : bytecode::Place{};
@@ -121,6 +145,7 @@ class Machine {
   bool call_builtin(runtime::Value builtin, const runtime::Value* args, size_t count,
                     runtime::Value* result, bool* has_result);
   bool reserve_stack(size_t size);
+  void learn_readers(const bytecode::Function& function);
   runtime::Cell* find_cell(runtime::Value* slot);
   void close_cells(const runtime::Value* from);
   runtime::Value new_closure(const runtime::Closure& parent, const Proto& proto,
@@ -134,7 +159,8 @@ class Machine {
   RuntimeError take_error();
   std::optional<RuntimeError> finish(bool ok);
   void mark_roots();
-  void collect(size_t live_top);
+  bool collect(size_t live_top);
+  bool fail_memory();
   /// Called when ticks_ has run out: the interrupt, the budget, the next portion. False: unwind.
   bool refill_ticks();
   void begin(const Budget& budget);
@@ -145,7 +171,9 @@ class Machine {
   std::vector<std::function<void(runtime::Heap&)>> host_roots_;
   std::vector<std::unique_ptr<Proto>> protos_;
   std::vector<runtime::Value> globals_;
+  runtime::ReaderNeeds reader_needs_;
 
+  size_t memory_limit_ = SIZE_MAX;
   std::vector<runtime::Value> stack_store_;
   runtime::Value* stack_ = nullptr;  // stack_store_'s memory
   size_t stack_size_ = 0;
@@ -168,6 +196,7 @@ class Machine {
   bool exiting_ = false;  // this run unwinds because of exit()
   bool exited_ = false;
 
+  std::optional<uint64_t> random_state_;  // none before the first rand()
   std::string scratch_;
   std::unordered_map<std::string, std::vector<FormatPiece>> formats_;
 };

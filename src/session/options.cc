@@ -1,0 +1,18 @@
+// Bounds that follow from the options and the machine.
+#include "session/options.h"
+
+#include "sys/process.h"
+
+namespace ktap::session {
+
+size_t memory_limit_bytes(const Options& options) {
+  return options.max_memory_bytes != 0 ? options.max_memory_bytes
+                                       : sys::physical_memory_bytes() / 4;
+}
+
+size_t last_memory_limit_bytes(const Options& options) {
+  const size_t limit = memory_limit_bytes(options);
+  return limit + limit / 8 + (1 << 20);
+}
+
+}  // namespace ktap::session
