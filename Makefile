@@ -31,6 +31,7 @@ bench:
 	@tools/setup bench
 	@$(MAKE) --no-print-directory all
 	@bench/start.py build/ktap
+	@bench/vm/run.py build/ktap
 
 install: all
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
