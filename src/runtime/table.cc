@@ -101,22 +101,26 @@ Value Table::get_other(Value key) const {
   return entry == kNone ? Value::nil() : entries_[entry].value;
 }
 
-Value Table::get_string(String* key) const {
-  if (hash_live_ == 0) return Value::nil();
+uint32_t Table::find_name(String* key) const {
   size_t entry = kNone;
   if (!key->interned()) {
     entry = find(Value::of_object(Type::String, key));
   } else if (index_.empty()) {
     for (size_t i = 0; i < entries_.size(); ++i) {
       if (entries_[i].key.object == key && entries_[i].key.type == Type::String) {
-        return entries_[i].value;
+        return static_cast<uint32_t>(i);
       }
     }
   } else {
     entry = search(key->hash(),
                    [key](Value it) { return it.object == key && it.type == Type::String; });
   }
-  return entry == kNone ? Value::nil() : entries_[entry].value;
+  return entry == kNone ? kNoEntry : static_cast<uint32_t>(entry);
+}
+
+Value Table::get_string(String* key) const {
+  uint32_t entry = find_name(key);
+  return entry == kNoEntry ? Value::nil() : entries_[entry].value;
 }
 
 Value* Table::find_value(Value key) {

@@ -52,18 +52,47 @@ class Table : public Object {
     return hash_live_ == 0 ? Value::nil() : get_other(Value::of(key));
   }
   Value get_string(String* key) const;
+  /// t[key] where that lies in the list part, nil or not; else null.
+  const Value* list_item(int64_t key) const {
+    uint64_t i = static_cast<uint64_t>(key) - 1;
+    return i < list_.size() ? &list_[i] : nullptr;
+  }
+
+  // ---- names by entry: a place in code remembers where it found a name last time
+  static constexpr uint32_t kNoEntry = UINT32_MAX;
+  /// The value under the name `key` when entry number `entry` has that very key; else null. nil: it
+  /// was removed.
+  Value* entry_with(size_t entry, const Object* key) {
+    if (entry >= entries_.size()) return nullptr;
+    Entry& found = entries_[entry];
+    return found.key.object == key && found.key.type == Type::String ? &found.value : nullptr;
+  }
+  const Value* entry_with(size_t entry, const Object* key) const {
+    return const_cast<Table*>(this)->entry_with(entry, key);
+  }
+  /// The entry of a name, live or removed; kNoEntry when there is none.
+  uint32_t find_name(String* key) const;
+  /// Requires `entry` from find_name(), and no change of the table since.
+  Value* value_at(uint32_t entry) { return &entries_[entry].value; }
+
   /// Where the value of a key that is there lives until the next change of the table; null when it
   /// is absent.
   Value* find_value(Value key);
 
   /// Requires valid_key(key). A nil value removes.
   void set(Value key, Value value);
-  /// Overwrites t[key] when that is a list item and `value` is not nil; else false and nothing
-  /// done.
-  bool overwrite_list(int64_t key, const Value& value) {
+  /// Overwrites t[key] when that is a list item, or appends it where that needs no room; `value` is
+  /// not nil. Else false and nothing done.
+  bool set_list(int64_t key, const Value& value) {
     uint64_t i = static_cast<uint64_t>(key) - 1;
-    if (i >= list_.size() || list_[i].is_nil() || value.is_nil()) return false;
-    copy_value(list_[i], value);
+    if (value.is_nil()) return false;
+    if (i < list_.size() && !list_[i].is_nil()) {
+      copy_value(list_[i], value);
+      return true;
+    }
+    if (i != list_.size() || hash_live_ != 0 || i == list_.capacity()) return false;
+    list_.push_back(value);
+    ++list_live_;
     return true;
   }
   void clear();
