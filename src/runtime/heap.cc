@@ -196,10 +196,10 @@ void Heap::mark_children(Object* object) {
     }
     case Type::Table: {
       auto* table = static_cast<Table*>(object);
-      for (Value item : table->list_) mark(item);
-      for (const Table::Entry& entry : table->entries_) {
-        mark(entry.key);  // of dead entries too: lookups still compare with it
-        mark(entry.value);
+      for (uint32_t i = 0; i < table->list_size_; ++i) mark(table->list_[i]);
+      for (uint32_t i = 0; i < table->entry_count_; ++i) {
+        mark(table->entries_[i].key);  // of dead entries too: lookups still compare with it
+        mark(table->entries_[i].value);
       }
       break;
     }

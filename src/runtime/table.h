@@ -1,8 +1,9 @@
 // The table: list part from 1, hash part for the rest; a key is an integer, string, boolean,
 // address or tuple. The hash part keeps its entries in the order of their insertion behind an
 // open-addressing index (the shape of CPython's dict), so a walk is stable under removal,
-// overwriting, growth and compaction. A table that kernel handlers write has a TableBacking,
-// through which the VM's reads take a snapshot.
+// overwriting, growth and compaction. Entries and index are one block; an empty table has none. A
+// table that kernel handlers write has a TableBacking, through which the VM's reads take a
+// snapshot.
 #pragma once
 
 #include <cstddef>
@@ -40,65 +41,79 @@ class Table : public Object {
   };
 
   Table() : Object(Type::Table) {}
+  ~Table();
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
 
   /// nil when absent or when the key cannot be one.
-  Value get(Value key) const {
-    if (key.type == Type::Integer) return get_integer(key.integer);
-    return get_other(key);
+  Value get(const Value& key) const {
+    const Value* found = key.type == Type::Integer ? find_integer(key.integer) : find_other(key);
+    return found == nullptr ? Value::nil() : *found;
   }
   Value get_integer(int64_t key) const {
-    uint64_t i = static_cast<uint64_t>(key) - 1;
-    if (i < list_.size()) return list_[i];
-    return hash_live_ == 0 ? Value::nil() : get_other(Value::of(key));
+    const Value* found = find_integer(key);
+    return found == nullptr ? Value::nil() : *found;
   }
-  Value get_string(String* key) const;
-  /// t[key] where that lies in the list part, nil or not; else null.
-  const Value* list_item(int64_t key) const {
+  Value get_string(const String* key) const {
+    const Value* found = find_string(key);
+    return found == nullptr ? Value::nil() : *found;
+  }
+
+  // ---- where a value lives until the next change of the table: null, or nil, when it is absent
+  const Value* find(const Value& key) const {
+    return key.type == Type::Integer ? find_integer(key.integer) : find_other(key);
+  }
+  const Value* find_integer(int64_t key) const {
     uint64_t i = static_cast<uint64_t>(key) - 1;
-    return i < list_.size() ? &list_[i] : nullptr;
+    return i < list_size_ ? &list_[i] : find_hashed_integer(key);
+  }
+  const Value* find_string(const String* key) const {
+    uint32_t entry = find_name(key);
+    return entry == kNoEntry ? nullptr : &entries_[entry].value;
+  }
+  /// Null unless the key is there. Whoever stores through it stores no nil.
+  Value* find_value(const Value& key) {
+    const Value* found = find(key);
+    return found == nullptr || found->is_nil() ? nullptr : const_cast<Value*>(found);
   }
 
   // ---- names by entry: a place in code remembers where it found a name last time
   static constexpr uint32_t kNoEntry = UINT32_MAX;
   /// The value under the name `key` when entry number `entry` has that very key; else null. nil: it
   /// was removed.
-  Value* entry_with(size_t entry, const Object* key) {
-    if (entry >= entries_.size()) return nullptr;
+  Value* entry_with(uint32_t entry, const Object* key) {
+    if (entry >= entry_count_) return nullptr;
     Entry& found = entries_[entry];
     return found.key.object == key && found.key.type == Type::String ? &found.value : nullptr;
   }
-  const Value* entry_with(size_t entry, const Object* key) const {
-    return const_cast<Table*>(this)->entry_with(entry, key);
-  }
   /// The entry of a name, live or removed; kNoEntry when there is none.
-  uint32_t find_name(String* key) const;
+  uint32_t find_name(const String* key) const;
   /// Requires `entry` from find_name(), and no change of the table since.
   Value* value_at(uint32_t entry) { return &entries_[entry].value; }
 
-  /// Where the value of a key that is there lives until the next change of the table; null when it
-  /// is absent.
-  Value* find_value(Value key);
-
   /// Requires valid_key(key). A nil value removes.
-  void set(Value key, Value value);
+  void set(const Value& key, const Value& value);
   /// Overwrites t[key] when that is a list item, or appends it where that needs no room; `value` is
   /// not nil. Else false and nothing done.
   bool set_list(int64_t key, const Value& value) {
     uint64_t i = static_cast<uint64_t>(key) - 1;
     if (value.is_nil()) return false;
-    if (i < list_.size() && !list_[i].is_nil()) {
+    if (i < list_size_ && !list_[i].is_nil()) {
       copy_value(list_[i], value);
       return true;
     }
-    if (i != list_.size() || hash_live_ != 0 || i == list_.capacity()) return false;
-    list_.push_back(value);
+    if (i != list_size_ || i >= list_capacity_ || hash_live_ != 0) return false;
+    copy_value(list_[i], value);
+    ++list_size_;
     ++list_live_;
     return true;
   }
+  /// t[first + i] = values[i]
+  void set_items(int64_t first, const Value* values, size_t count);
   void clear();
   size_t size() const { return list_live_ + hash_live_; }
   /// integer, string, boolean, address, or a tuple of these.
-  static bool valid_key(Value key);
+  static bool valid_key(const Value& key);
   /// Makes room; a hint.
   void reserve(size_t list_items, size_t others);
 
@@ -122,29 +137,35 @@ class Table : public Object {
     Value value;
     uint64_t seq;
   };
-  static constexpr size_t kNone = SIZE_MAX;
-  static constexpr size_t kSmall = 8;  ///< up to here entries are searched without an index
+  static constexpr uint32_t kSmall = 8;  ///< up to here entries are searched without an index
 
-  Value get_other(Value key) const;
-  size_t find(Value key) const;
+  const Value* find_hashed_integer(int64_t key) const;
+  const Value* find_other(const Value& key) const;
+  uint32_t find_entry(const Value& key) const;
   template <class Same>
-  size_t search(uint32_t hash, Same same) const;
-  void set_list_item(size_t i, Value value);
-  void append(Value value);
-  void set_hash(Value key, Value value);
+  uint32_t search(uint32_t hash, Same same) const;
+  void set_list_item(size_t i, const Value& value);
+  void append(const Value& value);
+  void grow_list(size_t capacity);
+  void set_hash(const Value& key, const Value& value);
   void move_list_to_hash();
   void make_room();
   void rebuild(size_t limit);
+  void put_into_index(uint32_t entry);
   void account();
 
-  std::vector<Value> list_;      // t[1..n], no nil at the end
-  std::vector<Entry> entries_;   // by seq
-  std::vector<uint32_t> index_;  // entry + 1, 0 free; power of two, or empty while small
-  size_t entry_limit_ = 0;       // entries_ may hold so many before a rebuild
-  size_t list_live_ = 0;
-  size_t hash_live_ = 0;
+  Value* list_ = nullptr;  // t[1..n], no nil at the end
+  uint32_t list_size_ = 0;
+  uint32_t list_capacity_ = 0;
+  uint32_t list_live_ = 0;
+  uint32_t hash_live_ = 0;
+  Entry* entries_ = nullptr;   // by seq; the index lies behind them
+  uint32_t* index_ = nullptr;  // entry + 1, 0 free; null while small
+  uint32_t index_mask_ = 0;
+  uint32_t entry_count_ = 0;
+  uint32_t entry_limit_ = 0;  // entries_ may hold so many before a rebuild
+  uint32_t epoch_ = 0;        // counts moves of entries
   uint64_t next_seq_ = 0;
-  uint32_t epoch_ = 0;            // counts moves of entries
   size_t* heap_bytes_ = nullptr;  // the heap's account
   size_t accounted_bytes_ = 0;
 };

@@ -61,6 +61,11 @@ inline bool same(const Value& a, const Value& b) {
   return runtime::equal(a, b);
 }
 
+/// For the next time: names mostly stand at the same entry in tables of the same making.
+inline void remember_entry(const Step* step, uint32_t entry) {
+  const_cast<Step*>(step)->d = static_cast<uint16_t>(entry < UINT16_MAX ? entry : UINT16_MAX);
+}
+
 /// 64-bit division costs several times what 32-bit does. Requires b > 0.
 inline int64_t quotient(int64_t a, int64_t b) {
   if (((a | b) >> 32) == 0) return static_cast<uint32_t>(a) / static_cast<uint32_t>(b);
@@ -427,17 +432,11 @@ resume:
     Table* table = plain_table(B);
     const Value& key = C;
     if (table != nullptr) {
-      if (key.type == Type::Integer) {
-        const Value* item = table->list_item(key.integer);
-        if (item != nullptr) {
-          copy_value(A, *item);
-        } else {
-          A = table->get_integer(key.integer);
-        }
-      } else if (key.type == Type::String) {
-        A = table->get_string(static_cast<runtime::String*>(key.object));
+      const Value* found = table->find(key);
+      if (found != nullptr) {
+        copy_value(A, *found);
       } else {
-        A = table->get(key);
+        put_nil(A);
       }
       NEXT;
     }
@@ -456,7 +455,7 @@ resume:
           put_nil(A);
           NEXT;
         }
-        const_cast<Step*>(pc)->d = static_cast<uint16_t>(entry < UINT16_MAX ? entry : UINT16_MAX);
+        remember_entry(pc, entry);
         found = table->value_at(entry);
       }
       copy_value(A, *found);
@@ -485,7 +484,7 @@ resume:
       if (found == nullptr) {
         uint32_t entry = table->find_name(name);
         if (entry != Table::kNoEntry) {
-          const_cast<Step*>(pc)->d = static_cast<uint16_t>(entry < UINT16_MAX ? entry : UINT16_MAX);
+          remember_entry(pc, entry);
           found = table->value_at(entry);
         }
       }
@@ -534,10 +533,7 @@ resume:
   OP(SetList) {
     size_t first = static_cast<size_t>(&A - stack_) + 1;
     size_t count = pc->b != 0 ? pc->b : open_top_ - first;
-    Table* table = A.table();
-    for (size_t i = 1; i <= count; ++i) {
-      table->set(Value::of(static_cast<int64_t>(pc->c * kListBatch + i)), (&A)[i]);
-    }
+    A.table()->set_items(pc->c * kListBatch + 1, &A + 1, count);
     NEXT;
   }
 
@@ -668,19 +664,21 @@ resume:
   }
   OP(IterNext) {
     Value* into = &A + 2;
-    Value key;
-    Value value;
-    if (!static_cast<runtime::Iterator*>(A.object)->next(key, value)) {
-      pc += 2;
-      GO;
-    }
-    if (pc->b > 2) {
-      TRY(iter_unpack(key, value, pc->b, into));
+    auto& iterator = *static_cast<runtime::Iterator*>(A.object);
+    bool more;
+    if (pc->b == 2) {
+      more = iterator.next(into[0], into[1]);
     } else {
-      copy_value(into[0], key);
-      if (pc->b == 2) copy_value(into[1], value);
+      Value key;
+      Value value;
+      more = iterator.next(key, value);
+      if (more && pc->b == 1) {
+        copy_value(into[0], key);
+      } else if (more) {
+        TRY(iter_unpack(key, value, pc->b, into));
+      }
     }
-    JUMP(pc + 1);
+    BRANCH(more);
   }
 
   // ---- functions
