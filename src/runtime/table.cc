@@ -297,36 +297,12 @@ void Table::reserve(size_t list_items, size_t others) {
 
 // ---- walks
 
-bool Table::next(Cursor& cursor, Value& key, Value& value) const {
-  if (!cursor.in_hash) {
-    while (cursor.list_index < list_size_) {
-      const Value& item = list_[cursor.list_index++];
-      if (item.is_nil()) continue;
-      copy_value(value, item);
-      copy_value(key, Value::of(static_cast<int64_t>(cursor.list_index)));
-      return true;
-    }
-    cursor.in_hash = true;
-    cursor.epoch = epoch_;
-  }
-  if (cursor.epoch != epoch_) {
-    auto after = [](const Entry& entry, uint64_t seq) { return entry.seq < seq; };
-    auto at = std::lower_bound(entries_, entries_ + entry_count_, cursor.next_seq, after);
-    cursor.entry = static_cast<size_t>(at - entries_);
-    cursor.epoch = epoch_;
-  }
-  while (cursor.entry < entry_count_) {
-    const Entry& entry = entries_[cursor.entry++];
-    cursor.next_seq = entry.seq + 1;
-    if (entry.value.is_nil()) continue;
-    // A list item that moved over here was seen there.
-    if (entry.key.is_integer() && static_cast<uint64_t>(entry.key.integer) - 1 < cursor.list_index)
-      continue;
-    copy_value(key, entry.key);
-    copy_value(value, entry.value);
-    return true;
-  }
-  return false;
+void Table::find_place(Cursor& cursor) const {
+  auto before = [](const Entry& entry, uint64_t seq) { return entry.seq < seq; };
+  const Entry* at = std::lower_bound(entries_, entries_ + entry_count_, cursor.next_seq, before);
+  cursor.entry = static_cast<size_t>(at - entries_);
+  cursor.in_hash = true;
+  cursor.epoch = epoch_;
 }
 
 std::vector<std::pair<Value, Value>> Table::entries() const {

@@ -120,7 +120,31 @@ class Table : public Object {
   /// The next entry in order: the list items, then the others by age. False at the end. Entries
   /// that are there during the whole walk are seen exactly once, whatever else is added, removed or
   /// overwritten meanwhile.
-  bool next(Cursor& cursor, Value& key, Value& value) const;
+  bool next(Cursor& cursor, Value& key, Value& value) const {
+    while (cursor.list_index < list_size_ && !cursor.in_hash) {
+      const Value& item = list_[cursor.list_index++];
+      if (item.is_nil()) continue;
+      copy_value(value, item);
+      key.type = Type::Integer;
+      key.integer = static_cast<int64_t>(cursor.list_index);
+      return true;
+    }
+    if (!cursor.in_hash || cursor.epoch != epoch_) find_place(cursor);
+    while (cursor.entry < entry_count_) {
+      const Entry& entry = entries_[cursor.entry++];
+      cursor.next_seq = entry.seq + 1;
+      if (entry.value.is_nil()) continue;
+      // A list item that moved over here was seen there.
+      if (cursor.list_index != 0 && entry.key.is_integer() &&
+          static_cast<uint64_t>(entry.key.integer) - 1 < cursor.list_index) {
+        continue;
+      }
+      copy_value(key, entry.key);
+      copy_value(value, entry.value);
+      return true;
+    }
+    return false;
+  }
   /// All keys and values at this moment.
   std::vector<std::pair<Value, Value>> entries() const;
 
@@ -153,6 +177,8 @@ class Table : public Object {
   void rebuild(size_t limit);
   void put_into_index(uint32_t entry);
   void account();
+  /// Leads a walk into the hash part, or to its place there after entries have moved.
+  void find_place(Cursor& cursor) const;
 
   Value* list_ = nullptr;  // t[1..n], no nil at the end
   uint32_t list_size_ = 0;

@@ -7,10 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/printf_format.h"
@@ -185,7 +185,7 @@ class Machine {
   bool exited_ = false;
 
   std::string scratch_;
-  std::unordered_map<std::string, std::vector<FormatPiece>> formats_;
+  std::map<std::string, std::vector<FormatPiece>, std::less<>> formats_;
 };
 
 }  // namespace ktap::vm
