@@ -32,6 +32,7 @@ bench:
 	@$(MAKE) --no-print-directory all
 	@bench/start.py build/ktap
 	@bench/vm/run.py build/ktap
+	@$(CMAKE_BUILD) build --target gc_pauses -- --quiet && build/gc_pauses
 
 install: all
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)

@@ -14,6 +14,8 @@ namespace ktap::cli {
 
 namespace {
 
+constexpr int64_t kLeastMemoryBytes = int64_t{1} << 20;  // --max-memory
+
 enum class Opt : uint8_t {
 #define KTAP_OPTION(name, short_form, long_form, argument, help) name,
 #define KTAP_OPTION_LATER(name, short_form, long_form, argument) name,
@@ -118,6 +120,8 @@ class Apply {
         return placement(value);
       case Opt::TableSize:
         return table_size(name, value);
+      case Opt::MaxMemory:
+        return max_memory(name, value);
       case Opt::Dump:
         return dump(value);
       case Opt::Help:
@@ -156,6 +160,19 @@ class Apply {
       return mistake(
           fmt::format("{} takes a number of entries from 1 to 16777216, not '{}'", name, value));
     line_.options.table_size = static_cast<uint32_t>(entries);
+  }
+
+  /// A whole number of bytes, or of K, M, G (powers of 1024).
+  void max_memory(const std::string& name, const std::string& value) {
+    constexpr std::string_view kUnits = "KMG";
+    size_t unit = value.empty() ? kUnits.npos : kUnits.find(value.back());
+    std::string digits = unit == kUnits.npos ? value : value.substr(0, value.size() - 1);
+    int shift = unit == kUnits.npos ? 0 : 10 * (static_cast<int>(unit) + 1);
+    std::optional<int64_t> n = number(digits);
+    if (!n || *n < 0 || *n > (int64_t{1} << 40) >> shift || (*n << shift) < kLeastMemoryBytes)
+      return mistake(
+          fmt::format("{} takes a size from 1M to 1024G, such as 64M, not '{}'", name, value));
+    line_.options.max_memory_bytes = static_cast<uint64_t>(*n) << shift;
   }
 
   void engine(const std::string& value) {

@@ -32,6 +32,16 @@ TEST(CommandLine, StandardInputIsCalledStdin) {
 TEST(CommandLine, LongOptionsTakeEqualsOrABlank) {
   EXPECT_EQ(parse_command_line({"--table-size=7", "a"}).options.table_size, 7U);
   EXPECT_EQ(parse_command_line({"--table-size", "7", "a"}).options.table_size, 7U);
+  EXPECT_EQ(parse_command_line({"--max-memory=64M", "a"}).options.max_memory_bytes, 64U << 20);
+  EXPECT_EQ(parse_command_line({"--max-memory", "1048576", "a"}).options.max_memory_bytes,
+            1U << 20);
+  EXPECT_EQ(parse_command_line({"--max-memory=1024G", "a"}).options.max_memory_bytes, 1ULL << 40);
+  for (const char* wrong : {"1048575", "1023K", "1025G", "M", "", "64m", "64 M", "-1", "1.5G",
+                            "99999999999999999999"}) {
+    EXPECT_EQ(parse_command_line({std::string("--max-memory=") + wrong, "a"}).action,
+              Action::Mistake)
+        << wrong;
+  }
 }
 
 TEST(CommandLine, UnknownOptionNamesTheNearest) {
@@ -45,7 +55,7 @@ TEST(CommandLine, ShortOptionsAreNotJoined) {
 }
 
 TEST(CommandLine, WhatIsNotThereYetSaysSo) {
-  for (const char* option : {"-lf", "-lm", "--follow", "--unsafe", "--max-memory"}) {
+  for (const char* option : {"-lf", "-lm", "--follow", "--unsafe"}) {
     const CommandLine line = parse_command_line({option, "x"});
     EXPECT_EQ(line.action, Action::Mistake) << option;
     EXPECT_NE(line.mistake.find("is not there yet"), std::string::npos) << option;

@@ -35,7 +35,7 @@ class EffectsTest : public ::testing::Test {
       if (chunk_->globals[i] == "b")
         globals_[i] = runtime::Value::of_object(runtime::Type::Table, b_);
     }
-    runtime::Closure* closure = heap_.closure();
+    runtime::Closure* closure = heap_.closure(0);
     closure->function = chunk_->main->children.at(0).get();
     Handler handler;
     handler.function = runtime::Value::of_object(runtime::Type::Function, closure);

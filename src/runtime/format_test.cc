@@ -45,7 +45,7 @@ TEST_F(FormatTest, TextOfScalars) {
   Value address = i(-1);
   address.type = Type::Address;
   EXPECT_EQ(to_text(address), "0xffffffffffffffff");
-  Closure* closure = heap_.closure();
+  Closure* closure = heap_.closure(0);
   EXPECT_EQ(to_text(Value::of_object(Type::Function, closure)), "function");
   closure->name = "f";
   EXPECT_EQ(to_text(Value::of_object(Type::Function, closure)), "function f");

@@ -1,5 +1,6 @@
-// Mark and sweep, stop the world: marking with an explicit stack, so depth costs no C++ stack.
-// Short strings are interned in a chained hash table whose dead members leave it before the sweep.
+// The collector marks with an explicit stack, so depth costs no C++ stack, and looks at big tables
+// in pieces. Short strings are interned in a chained hash table; one that is found there while its
+// turn to be swept has not come lives on.
 #include "runtime/heap.h"
 
 #include <algorithm>
@@ -18,13 +19,21 @@
 namespace ktap::runtime {
 namespace {
 
-constexpr size_t kFirstThreshold = size_t{1}
-                                   << 20;  // guessed: a script that makes little never collects
+constexpr size_t kFirstThreshold = size_t{1} << 20;  // guessed: who makes little never collects
+constexpr size_t kSliceBytes = size_t{64} << 10;     // allocated between two slices
+// Of work for each kSliceBytes: about 0.1 ms. With objects of 50 bytes and more a cycle ends before
+// the script has added two thirds to what was there.
+constexpr int64_t kSliceUnits = 4000;
+constexpr int64_t kMaxSlices = 16;  // at once, after a big allocation
 
 void* allocate(size_t bytes) {
   void* memory = std::malloc(bytes);
   if (memory == nullptr) out_of_memory();
   return memory;
+}
+
+size_t closure_bytes(const Closure& closure) {
+  return sizeof(Closure) + closure.upvalues.capacity() * sizeof(Cell*);
 }
 
 uint32_t hash_part(Value part) {
@@ -61,7 +70,7 @@ void String::compute_hash() const {
   hashed_ = true;
 }
 
-Heap::Heap() : threshold_(kFirstThreshold), pool_(256, nullptr) {}
+Heap::Heap() : threshold_(kFirstThreshold), next_slice_(kFirstThreshold), pool_(256, nullptr) {}
 
 Heap::~Heap() {
   while (objects_ != nullptr) {
@@ -72,6 +81,7 @@ Heap::~Heap() {
 }
 
 void Heap::link(Object* object, size_t bytes) {
+  object->mark = current_;
   object->next = objects_;
   objects_ = object;
   bytes_ += bytes;
@@ -91,7 +101,10 @@ String* Heap::make_string(std::string_view bytes) {
 String* Heap::intern(std::string_view bytes) {
   uint32_t hash = hash_bytes(bytes);
   for (String* s = pool_[hash & (pool_.size() - 1)]; s != nullptr; s = s->chain_) {
-    if (s->hash_ == hash && s->view() == bytes) return s;
+    if (s->hash_ == hash && s->view() == bytes) {
+      s->mark = current_;
+      return s;
+    }
   }
   if (pool_count_ >= pool_.size()) grow_pool();
   String* string = make_string(bytes);
@@ -132,6 +145,7 @@ Value Heap::tuple(const Value* parts, size_t count) {
   uint32_t hash = static_cast<uint32_t>(count);
   for (size_t i = 0; i < count; ++i) {
     KTAP_CHECK(parts[i].type != Type::Tuple);
+    shade(parts[i]);
     new (into + i) Value(parts[i]);
     tuple->valid_key_ = tuple->valid_key_ && Table::valid_key(parts[i]);
     hash = (hash ^ hash_part(parts[i])) * 0x9e3779b1u;
@@ -144,14 +158,15 @@ Value Heap::tuple(const Value* parts, size_t count) {
 
 Table* Heap::table() {
   auto* table = new Table();
-  table->heap_bytes_ = &bytes_;
+  table->heap_ = this;
   link(table, sizeof(Table));
   return table;
 }
 
-Closure* Heap::closure() {
+Closure* Heap::closure(size_t upvalue_count) {
   auto* closure = new Closure();
-  link(closure, sizeof(Closure));
+  closure->upvalues.reserve(upvalue_count);
+  link(closure, closure_bytes(*closure));
   return closure;
 }
 
@@ -164,6 +179,7 @@ Cell* Heap::cell() {
 Iterator* Heap::iterator(Table* table) {
   auto* iterator = new Iterator();
   iterator->table = table;
+  shade(Value::of_object(Type::Table, table));
   iterator->accounted_bytes_ = sizeof(Iterator);
   link(iterator, iterator->accounted_bytes_);
   return iterator;
@@ -173,6 +189,8 @@ Iterator* Heap::sorted_iterator(Table* table, std::vector<Value> keys) {
   auto* iterator = new Iterator();
   iterator->table = table;
   iterator->sorted = true;
+  shade(Value::of_object(Type::Table, table));
+  for (Value key : keys) shade(key);
   iterator->keys = std::move(keys);
   iterator->accounted_bytes_ = sizeof(Iterator) + iterator->keys.capacity() * sizeof(Value);
   link(iterator, iterator->accounted_bytes_);
@@ -181,40 +199,47 @@ Iterator* Heap::sorted_iterator(Table* table, std::vector<Value> keys) {
 
 void Heap::set_roots(std::function<void(Heap&)> roots) { roots_ = std::move(roots); }
 
-void Heap::mark(Object* object) {
-  if (object == nullptr || object->marked) return;
-  object->marked = true;
+void Heap::set_limit_bytes(size_t limit) {
+  limit_ = limit;
+  plan_next_slice();
+}
+
+// ---- marking
+
+void Heap::reach(Object* object) {
+  object->mark = current_;
   if (object->type != Type::String) gray_.push_back(object);
 }
 
-void Heap::mark_children(Object* object) {
+void Heap::start_cycle() {
+  phase_ = Phase::Marking;
+  current_ ^= 1;
+  if (roots_) roots_(*this);
+}
+
+void Heap::mark_children(Object* object, int64_t& units) {
   switch (object->type) {
     case Type::Tuple: {
       auto* tuple = static_cast<Tuple*>(object);
       for (size_t i = 0; i < tuple->size(); ++i) mark((*tuple)[i]);
+      units -= static_cast<int64_t>(tuple->size());
       break;
     }
-    case Type::Table: {
-      auto* table = static_cast<Table*>(object);
-      for (uint32_t i = 0; i < table->list_size_; ++i) mark(table->list_[i]);
-      for (uint32_t i = 0; i < table->entry_count_; ++i) {
-        mark(table->entries_[i].key);  // of dead entries too: lookups still compare with it
-        mark(table->entries_[i].value);
-      }
+    case Type::Table:
+      scanned_ = static_cast<Table*>(object);
+      scan_point_ = {};
       break;
-    }
     case Type::Function:
       for (Cell* cell : static_cast<Closure*>(object)->upvalues) mark(cell);
       break;
-    case Type::SharedCell: {
-      auto* cell = static_cast<Cell*>(object);
-      mark(*cell->slot);
+    case Type::SharedCell:
+      mark(*static_cast<Cell*>(object)->slot);
       break;
-    }
     case Type::Iterator: {
       auto* iterator = static_cast<Iterator*>(object);
       mark(iterator->table);
       for (Value key : iterator->keys) mark(key);
+      units -= static_cast<int64_t>(iterator->keys.size());
       break;
     }
     default:
@@ -222,46 +247,110 @@ void Heap::mark_children(Object* object) {
   }
 }
 
-void Heap::collect() {
-  if (roots_) roots_(*this);
-  while (!gray_.empty()) {
-    Object* object = gray_.back();
-    gray_.pop_back();
-    mark_children(object);
-  }
-  sweep_pool();
-  sweep();
-  threshold_ = std::max(kFirstThreshold, bytes_ * 2);
-}
-
-void Heap::sweep_pool() {
-  for (String*& bucket : pool_) {
-    String** link_to = &bucket;
-    while (*link_to != nullptr) {
-      String* string = *link_to;
-      if (string->marked) {
-        link_to = &string->chain_;
-      } else {
-        *link_to = string->chain_;
-        --pool_count_;
-      }
+/// True when all that is reachable from what was marked is marked.
+bool Heap::mark_slice(int64_t& units) {
+  while (units > 0) {
+    if (scanned_ != nullptr) {
+      if (!scanned_->scan(*this, scan_point_, units)) return false;
+      scanned_ = nullptr;
+    } else if (!gray_.empty()) {
+      Object* object = gray_.back();
+      gray_.pop_back();
+      --units;
+      mark_children(object, units);
+    } else {
+      return true;
     }
   }
+  return false;
 }
 
-void Heap::sweep() {
-  Object** link_to = &objects_;
-  while (*link_to != nullptr) {
-    Object* object = *link_to;
-    if (object->marked) {
-      object->marked = false;
-      link_to = &object->next;
+/// What the variables hold by now, at once; then nothing unmarked is reachable.
+void Heap::finish_marking() {
+  if (roots_) roots_(*this);
+  int64_t units = INT64_MAX;
+  KTAP_CHECK(mark_slice(units));
+  phase_ = Phase::Sweeping;
+  sweep_at_ = &objects_;
+}
+
+// ---- sweeping
+
+void Heap::leave_pool(const String& string) {
+  if (!string.interned()) return;
+  String** link_to = &pool_[string.hash_ & (pool_.size() - 1)];
+  while (*link_to != &string) link_to = &(*link_to)->chain_;
+  *link_to = string.chain_;
+  --pool_count_;
+}
+
+bool Heap::sweep_slice(int64_t& units) {
+  while (*sweep_at_ != nullptr) {
+    if (units-- <= 0) return false;
+    Object* object = *sweep_at_;
+    if (object->mark == current_) {
+      sweep_at_ = &object->next;
     } else {
-      *link_to = object->next;
+      *sweep_at_ = object->next;
+      if (object->type == Type::String) leave_pool(*static_cast<String*>(object));
       bytes_ -= destroy(object);
       --object_count_;
     }
   }
+  phase_ = Phase::Idle;
+  threshold_ = std::max(kFirstThreshold, bytes_ * 2);
+  return true;
+}
+
+// ---- the course of a cycle
+
+bool Heap::work(int64_t units) {
+  if (phase_ == Phase::Marking) {
+    if (!mark_slice(units)) return false;
+    finish_marking();
+  }
+  return sweep_slice(units);
+}
+
+void Heap::finish_cycle() {
+  if (phase_ != Phase::Idle) KTAP_CHECK(work(INT64_MAX));
+}
+
+void Heap::collect() {
+  finish_cycle();
+  start_cycle();
+  finish_cycle();
+  plan_next_slice();
+}
+
+bool Heap::step() {
+#ifdef KTAP_HOSTILE
+  // Now a whole collection, now a few slices of almost nothing.
+  if (++hostile_turn_ % 4 == 0) {
+    collect();
+  } else {
+    if (phase_ == Phase::Idle) start_cycle();
+    work(3);
+  }
+#else
+  if (phase_ == Phase::Idle && bytes_ >= threshold_) {
+    start_cycle();
+    slice_start_ = bytes_;
+  }
+  if (phase_ != Phase::Idle) {
+    size_t made = bytes_ > slice_start_ ? bytes_ - slice_start_ : 0;
+    work(std::min(kMaxSlices, static_cast<int64_t>(made / kSliceBytes) + 1) * kSliceUnits);
+  }
+#endif
+  if (bytes_ > limit_) collect();
+  plan_next_slice();
+  return bytes_ <= limit_;
+}
+
+void Heap::plan_next_slice() {
+  slice_start_ = bytes_;
+  next_slice_ = phase_ == Phase::Idle ? threshold_ : bytes_ + kSliceBytes;
+  if (next_slice_ > limit_) next_slice_ = limit_ + 1;
 }
 
 /// Frees the object; returns the bytes that it had been accounted for.
@@ -283,9 +372,12 @@ size_t Heap::destroy(Object* object) {
       delete table;
       return bytes;
     }
-    case Type::Function:
-      delete static_cast<Closure*>(object);
-      return sizeof(Closure);
+    case Type::Function: {
+      auto* closure = static_cast<Closure*>(object);
+      size_t bytes = closure_bytes(*closure);
+      delete closure;
+      return bytes;
+    }
     case Type::SharedCell:
       delete static_cast<Cell*>(object);
       return sizeof(Cell);

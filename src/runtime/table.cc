@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "runtime/heap.h"
 #include "runtime/string.h"
 #include "runtime/tuple.h"
 
@@ -144,6 +145,7 @@ const Value* Table::find_other(const Value& key) const {
 
 void Table::set(const Value& key, const Value& value) {
   KTAP_CHECK(valid_key(key));
+  shade(value);
   if (key.is_integer()) {
     uint64_t i = static_cast<uint64_t>(key.integer) - 1;
     if (i < list_size_) {
@@ -228,6 +230,7 @@ void Table::set_hash(const Value& key, const Value& value) {
 #else
   if (entry_count_ >= entry_limit_) make_room();
 #endif
+  shade(key);
   Entry& added = entries_[entry_count_++];
   copy_value(added.key, key);
   copy_value(added.value, value);
@@ -282,9 +285,19 @@ void Table::rebuild(size_t limit) {
 }
 
 void Table::clear() {
+  constexpr size_t kKeptBytes = 4096;  // guessed: what is filled again at once keeps its room
+  if (memory_bytes() > kKeptBytes) {
+    std::free(std::exchange(list_, nullptr));
+    std::free(std::exchange(entries_, nullptr));
+    index_ = nullptr;
+    list_capacity_ = 0;
+    entry_limit_ = 0;
+    account();
+  } else if (index_ != nullptr) {
+    std::fill(index_, index_ + index_mask_ + 1, 0);
+  }
   list_size_ = 0;
   entry_count_ = 0;
-  if (index_ != nullptr) std::fill(index_, index_ + index_mask_ + 1, 0);
   list_live_ = 0;
   hash_live_ = 0;
   ++epoch_;
@@ -298,11 +311,31 @@ void Table::reserve(size_t list_items, size_t others) {
 // ---- walks
 
 void Table::find_place(Cursor& cursor) const {
-  auto before = [](const Entry& entry, uint64_t seq) { return entry.seq < seq; };
-  const Entry* at = std::lower_bound(entries_, entries_ + entry_count_, cursor.next_seq, before);
-  cursor.entry = static_cast<size_t>(at - entries_);
+  cursor.entry = first_entry_since(cursor.next_seq);
   cursor.in_hash = true;
   cursor.epoch = epoch_;
+}
+
+/// The first entry whose sequence number is at least `seq`.
+uint32_t Table::first_entry_since(uint64_t seq) const {
+  auto before = [](const Entry& entry, uint64_t wanted) { return entry.seq < wanted; };
+  const Entry* at = std::lower_bound(entries_, entries_ + entry_count_, seq, before);
+  return static_cast<uint32_t>(at - entries_);
+}
+
+bool Table::scan(Heap& heap, ScanPoint& point, int64_t& units) const {
+  for (; point.list_index < list_size_; ++point.list_index) {
+    if (units-- <= 0) return false;
+    heap.mark(list_[point.list_index]);
+  }
+  for (uint32_t i = first_entry_since(point.next_seq); i < entry_count_; ++i) {
+    if (units-- <= 0) return false;
+    const Entry& entry = entries_[i];
+    heap.mark(entry.key);  // of dead entries too: lookups still compare with it
+    heap.mark(entry.value);
+    point.next_seq = entry.seq + 1;
+  }
+  return true;
 }
 
 std::vector<std::pair<Value, Value>> Table::entries() const {
@@ -322,7 +355,7 @@ size_t Table::memory_bytes() const {
 
 void Table::account() {
   size_t bytes = memory_bytes();
-  if (heap_bytes_ != nullptr) *heap_bytes_ += bytes - accounted_bytes_;
+  if (heap_ != nullptr) heap_->bytes_ += bytes - accounted_bytes_;
   accounted_bytes_ = bytes;
 }
 

@@ -15,6 +15,8 @@
 
 namespace ktap::runtime {
 
+class Heap;
+
 /// Implemented by the engine for a table whose entries live (also) in kernel maps.
 class TableBacking {
  public:
@@ -95,19 +97,7 @@ class Table : public Object {
   void set(const Value& key, const Value& value);
   /// Overwrites t[key] when that is a list item, or appends it where that needs no room; `value` is
   /// not nil. Else false and nothing done.
-  bool set_list(int64_t key, const Value& value) {
-    uint64_t i = static_cast<uint64_t>(key) - 1;
-    if (value.is_nil()) return false;
-    if (i < list_size_ && !list_[i].is_nil()) {
-      copy_value(list_[i], value);
-      return true;
-    }
-    if (i != list_size_ || i >= list_capacity_ || hash_live_ != 0) return false;
-    copy_value(list_[i], value);
-    ++list_size_;
-    ++list_live_;
-    return true;
-  }
+  bool set_list(int64_t key, const Value& value);  // heap.h
   /// t[first + i] = values[i]
   void set_items(int64_t first, const Value* values, size_t count);
   void clear();
@@ -149,6 +139,8 @@ class Table : public Object {
   std::vector<std::pair<Value, Value>> entries() const;
 
   size_t memory_bytes() const;
+  /// The collector's write barrier, for those who store through find_value() and its kin.
+  void shade(const Value& value);  // heap.h
 
   TableBacking* backing = nullptr;
   uint32_t capacity_hint = 0;  ///< table.new(0, n); 0 = default
@@ -160,6 +152,12 @@ class Table : public Object {
     Value key;
     Value value;
     uint64_t seq;
+  };
+  /// How far the collector has looked at a table: list items, then entries by age, so that a
+  /// compaction in between hides none.
+  struct ScanPoint {
+    size_t list_index = 0;
+    uint64_t next_seq = 0;
   };
   static constexpr uint32_t kSmall = 8;  ///< up to here entries are searched without an index
 
@@ -177,6 +175,9 @@ class Table : public Object {
   void rebuild(size_t limit);
   void put_into_index(uint32_t entry);
   void account();
+  /// Marks keys and values from `point` on until `units` are spent; true at the end of the table.
+  bool scan(Heap& heap, ScanPoint& point, int64_t& units) const;
+  uint32_t first_entry_since(uint64_t seq) const;
   /// Leads a walk into the hash part, or to its place there after entries have moved.
   void find_place(Cursor& cursor) const;
 
@@ -192,7 +193,7 @@ class Table : public Object {
   uint32_t entry_limit_ = 0;  // entries_ may hold so many before a rebuild
   uint32_t epoch_ = 0;        // counts moves of entries
   uint64_t next_seq_ = 0;
-  size_t* heap_bytes_ = nullptr;  // the heap's account
+  Heap* heap_ = nullptr;  // keeps the account; null for a table of its own
   size_t accounted_bytes_ = 0;
 };
 

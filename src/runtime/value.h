@@ -129,7 +129,7 @@ inline void copy_value(Value& to, const Value& from) {
 struct Object {
   Object* next = nullptr;  ///< in the heap's list
   Type type;
-  bool marked = false;
+  uint8_t mark = 0;  ///< the heap's present mark: reached in this cycle, or made since it began
   explicit Object(Type t) : type(t) {}
 };
 

@@ -34,6 +34,7 @@ struct Options {
   int64_t target_pid = -1;           ///< -p
   int64_t cpu = -1;                  ///< -C
   uint32_t table_size = 0;           ///< --table-size; 0: each table's own
+  uint64_t max_memory_bytes = 0;     ///< --max-memory; 0: a quarter of the machine's
   bool timestamps = false;           ///< -T
   bool quiet = false;                ///< -q
   bool verbose = false;              ///< -v

@@ -105,6 +105,7 @@ class Session {
     std::signal(SIGPIPE, SIG_IGN);
     host_ = std::make_unique<ScriptHost>(*chunk_, source_, *output_, options_.timestamps);
     vm_ = std::make_unique<vm::Vm>(*chunk_, *host_, options_.args);
+    vm_->set_memory_limit_bytes(memory_limit_bytes());
     host_->set_vm(vm_.get());
     vm_->add_roots([this](runtime::Heap& heap) { mark_roots(heap); });
     errors_.before_telling([this] { output_->flush(); });
@@ -280,6 +281,11 @@ class Session {
     }
   }
 
+  size_t memory_limit_bytes() const {
+    return options_.max_memory_bytes != 0 ? options_.max_memory_bytes
+                                          : sys::physical_memory_bytes() / 4;
+  }
+
   /// Puts kernel tables and shared variables behind their runtime objects.
   Result<void> link() {
     const lower::Linkage& linkage = plan_->linkage;
@@ -328,6 +334,8 @@ class Session {
       tracer_->run(*signals_);
     }
     signals_.reset();  // the trace_ends have a guard of their own
+    // Whatever filled the memory, what was gathered can still be shown.
+    vm_->set_memory_limit_bytes(memory_limit_bytes() + memory_limit_bytes() / 8 + (1 << 20));
     {
       const InterruptGuard guard(*vm_);
       tracer_->run_ends(guard);

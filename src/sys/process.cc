@@ -24,6 +24,13 @@ extern char** environ;
 
 namespace ktap::sys {
 
+uint64_t physical_memory_bytes() {
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  const long page_bytes = sysconf(_SC_PAGESIZE);
+  KTAP_CHECK(pages > 0 && page_bytes > 0);
+  return static_cast<uint64_t>(pages) * static_cast<uint64_t>(page_bytes);
+}
+
 namespace {
 
 /// The process that thread `tid` belongs to, or -1.

@@ -15,6 +15,9 @@
 
 namespace ktap::sys {
 
+/// Of the machine.
+uint64_t physical_memory_bytes();
+
 /// A process that is there already, by a descriptor that no later process of the same number can
 /// take over.
 class ProcessRef {

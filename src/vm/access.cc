@@ -184,6 +184,7 @@ bool Machine::concat(const Value* values, size_t count, Value* result) {
     if (scratch_.size() > limits::kMaxTextBytes) {
       return fail(fmt::format("a string of more than {} bytes", limits::kMaxTextBytes));
     }
+    if (!fits(scratch_.size())) return false;
   }
   *result = string(scratch_);
   return true;

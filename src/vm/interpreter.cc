@@ -192,9 +192,9 @@ __attribute__((noinline)) bool Machine::slow_less_equal(const Value& a, const Va
     if (!(expression)) goto failed; \
   } while (false)
 // Requires SAVE.
-#define SAFE_POINT(top)                                                       \
-  do {                                                                        \
-    if (heap_.wants_collection()) collect(static_cast<size_t>((top)-stack_)); \
+#define SAFE_POINT(top)                                                                       \
+  do {                                                                                        \
+    if (heap_.wants_collection() && !collect(static_cast<size_t>((top)-stack_))) goto failed; \
   } while (false)
 #define FRAME_END (R + frame->closure->function->register_count)
 // One more round; `at` is the step to blame when there are too many.
@@ -408,6 +408,7 @@ resume:
     if (slot->type == Type::SharedCell) {
       TRY(store_shared(*slot, A));
     } else {
+      heap_.shade(A);
       copy_value(*slot, A);
     }
     NEXT;
@@ -418,11 +419,12 @@ resume:
       slot->integer = runtime::wrap_add(slot->integer, B.integer);
       NEXT;
     }
-    TRY(update_variable(slot, UpdateOp::Add, B));
+    TRY(update_variable(slot, UpdateOp::Add, B));  // a number: nothing to shade
     NEXT;
   }
   OP(UpdateUpval) {
     TRY(update_variable(UPVALUE(pc->a), static_cast<UpdateOp>(pc->c), B));
+    heap_.shade(*UPVALUE(pc->a));
     SAFE_POINT(FRAME_END);
     NEXT;
   }
@@ -469,10 +471,13 @@ resume:
     Table* table = plain_table(A);
     const Value& key = B;
     if (table != nullptr && key.type == Type::Integer) {
-      if (!table->set_list(key.integer, C)) table->set(key, C);
-      NEXT;
+      if (table->set_list(key.integer, C)) NEXT;
+      SAVE;
+      table->set(key, C);
+    } else {
+      TRY(set_index(A, key, C));
     }
-    TRY(set_index(A, key, C));
+    SAFE_POINT(FRAME_END);
     NEXT;
   }
   OP(SetField) {
@@ -490,13 +495,16 @@ resume:
       }
       // What appears or vanishes is the table's own affair.
       if (found != nullptr && !found->is_nil() && !value.is_nil()) {
+        table->shade(value);
         copy_value(*found, value);
-      } else {
-        table->set(KB, value);
+        NEXT;
       }
-      NEXT;
+      SAVE;
+      table->set(KB, value);
+    } else {
+      TRY(set_index(A, KB, value));
     }
-    TRY(set_index(A, KB, value));
+    SAFE_POINT(FRAME_END);
     NEXT;
   }
   OP(AddIndex) {
@@ -510,6 +518,7 @@ resume:
       }
     }
     TRY(update_index(A, B, UpdateOp::Add, operand));
+    SAFE_POINT(FRAME_END);
     NEXT;
   }
   OP(UpdateIndex) {

@@ -183,6 +183,7 @@ bool Machine::reserve_stack(size_t size) {
   if (size <= stack_size_) return true;
   if (size > limits::kMaxStackValues) return fail("too many values on the stack");
   size_t bigger = std::min<size_t>(std::max(size, stack_size_ * 2), limits::kMaxStackValues);
+  if (!fits(bigger * sizeof(Value))) return false;
   const Value* old = stack_;
   stack_store_.resize(bigger);
   stack_ = stack_store_.data();
@@ -196,7 +197,7 @@ bool Machine::reserve_stack(size_t size) {
 // --------------------------------------------------------------------------------------------
 
 Value Machine::make_closure(const Proto& proto) {
-  Closure* closure = heap_.closure();
+  Closure* closure = heap_.closure(proto.function->upvalues.size());
   closure->function = proto.function;
   closure->proto = &proto;
   closure->name = proto.function->name;
@@ -206,10 +207,10 @@ Value Machine::make_closure(const Proto& proto) {
 Value Machine::new_closure(const Closure& parent, const Proto& proto, Value* registers) {
   Value value = make_closure(proto);
   auto& upvalues = value.closure()->upvalues;
-  upvalues.reserve(proto.function->upvalues.size());
   for (const bytecode::UpvalueDesc& upvalue : proto.function->upvalues) {
     upvalues.push_back(upvalue.from_parent_register ? find_cell(registers + upvalue.index)
                                                     : parent.upvalues[upvalue.index]);
+    heap_.shade(upvalues.back());
   }
   return value;
 }
@@ -230,6 +231,7 @@ void Machine::close_cells(const Value* from) {
     Cell* cell = open_cells_.back();
     cell->closed = *cell->slot;
     cell->slot = &cell->closed;
+    heap_.shade(cell->closed);
     open_cells_.pop_back();
   }
 }
@@ -257,7 +259,9 @@ bool Machine::refill_ticks() {
 // ---- collection
 // ------------------------------------------------------------------------------------------
 
+/// What lies above live_top_ is cleared, so that no slot ever holds an object that is freed.
 void Machine::mark_roots() {
+  std::fill(stack_ + live_top_, stack_ + stack_size_, Value::nil());
   for (const auto& proto : protos_) {
     for (Value constant : proto->constants) heap_.mark(constant);
   }
@@ -268,12 +272,19 @@ void Machine::mark_roots() {
   for (const auto& roots : host_roots_) roots(heap_);
 }
 
-/// A safe point: everything alive is on the stack below `live_top` or among the other roots. Slots
-/// above are cleared, so that none ever holds a dead object.
-void Machine::collect(size_t live_top) {
+/// A safe point: everything alive is on the stack below `live_top` or among the other roots.
+bool Machine::collect(size_t live_top) {
   live_top_ = live_top;
-  std::fill(stack_ + live_top, stack_ + stack_size_, Value::nil());
-  heap_.collect();
+  return heap_.step() || fail_memory();
+}
+
+bool Machine::fits(size_t bytes) { return bytes <= memory_limit_ || fail_memory(); }
+
+bool Machine::fail_memory() {
+  size_t shown = memory_limit_ >> 20;
+  bool whole = memory_limit_ % (size_t{1} << 30) == 0;
+  return fail(fmt::format("the script's data takes more than {}{} of memory (--max-memory)",
+                          whole ? shown >> 10 : shown, whole ? 'G' : 'M'));
 }
 
 // ---- errors

@@ -103,6 +103,12 @@ class Machine {
                         runtime::Value handler);
   void request_exit(int64_t status, bool given);
 
+  void set_memory_limit_bytes(size_t limit) {
+    memory_limit_ = limit;
+    heap_.set_limit_bytes(limit);
+  }
+  /// False with an error when `bytes` more at once cannot fit, whatever is freed.
+  bool fits(size_t bytes);
   runtime::Heap& heap() { return heap_; }
   Host& host() { return host_; }
   runtime::Value string(std::string_view text) { return heap_.string(text); }
@@ -148,7 +154,8 @@ class Machine {
   RuntimeError take_error();
   std::optional<RuntimeError> finish(bool ok);
   void mark_roots();
-  void collect(size_t live_top);
+  bool collect(size_t live_top);
+  bool fail_memory();
   /// Called when ticks_ has run out: the interrupt, the budget, the next portion. False: unwind.
   bool refill_ticks();
   void begin(const Budget& budget);
@@ -160,6 +167,7 @@ class Machine {
   std::vector<std::unique_ptr<Proto>> protos_;
   std::vector<runtime::Value> globals_;
 
+  size_t memory_limit_ = SIZE_MAX;
   std::vector<runtime::Value> stack_store_;
   runtime::Value* stack_ = nullptr;  // stack_store_'s memory
   runtime::Value* stack_end_ = nullptr;

@@ -52,6 +52,8 @@ runtime::Value Vm::make_closure(const bytecode::Function& function) {
   return machine_->make_closure(machine_->prepare(function));
 }
 
+void Vm::set_memory_limit_bytes(size_t limit) { machine_->set_memory_limit_bytes(limit); }
+
 runtime::Heap& Vm::heap() { return machine_->heap(); }
 
 std::vector<runtime::Value>& Vm::globals() { return machine_->globals(); }

@@ -70,6 +70,9 @@ class Vm {
   /// nothing. `function` outlives the VM.
   runtime::Value make_closure(const bytecode::Function& function);
 
+  /// Bounds what the script's values and calls take; crossing it is a run-time error of the code
+  /// that does, after everything unreachable was freed.
+  void set_memory_limit_bytes(size_t limit);
   runtime::Heap& heap();
   std::vector<runtime::Value>& globals();  ///< by slot
   /// Adds a source of roots: called at each collection, it marks what the host keeps.
