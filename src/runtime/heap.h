@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/pool.h"
 #include "runtime/table.h"
 #include "runtime/value.h"
 
@@ -99,6 +100,7 @@ class Heap {
   void grow_pool();
   void leave_pool(const String& string);
 
+  Pool memory_;
   size_t bytes_ = 0;
   size_t threshold_;        // bytes at which the next cycle starts
   size_t next_slice_;       // bytes at which step() is wanted

@@ -54,17 +54,45 @@ bool same_key(const Value& a, const Value& b) {
   }
 }
 
-void* reallocate(void* old, size_t bytes) {
-  void* memory = std::realloc(old, bytes);
-  if (memory == nullptr) out_of_memory();
-  return memory;
-}
-
 }  // namespace
 
 Table::~Table() {
-  std::free(list_);
-  std::free(entries_);
+  free_list();
+  free_entries();
+}
+
+/// A table of its own, without a heap, lives on malloc.
+void* Table::resize(void* memory, size_t old_bytes, size_t bytes) {
+  if (heap_ != nullptr) return heap_->memory_.resize(memory, old_bytes, bytes);
+  void* moved = std::realloc(memory, bytes);
+  if (moved == nullptr) out_of_memory();
+  return moved;
+}
+
+void Table::release(void* memory, size_t bytes) {
+  if (heap_ != nullptr) {
+    heap_->memory_.give(memory, bytes);
+  } else {
+    std::free(memory);
+  }
+}
+
+void Table::free_list() {
+  release(list_, list_bytes());
+  list_ = nullptr;
+  list_size_ = 0;
+  list_capacity_ = 0;
+  list_live_ = 0;
+}
+
+void Table::free_entries() {
+  release(entries_, hash_bytes());
+  entries_ = nullptr;
+  index_ = nullptr;
+  index_mask_ = 0;
+  entry_count_ = 0;
+  entry_limit_ = 0;
+  hash_live_ = 0;
 }
 
 bool Table::valid_key(const Value& key) {
@@ -183,7 +211,7 @@ void Table::set_list_item(size_t i, const Value& value) {
 
 void Table::grow_list(size_t capacity) {
   if (capacity >= kNoEntry) out_of_memory();
-  list_ = static_cast<Value*>(reallocate(list_, capacity * sizeof(Value)));
+  list_ = static_cast<Value*>(resize(list_, list_bytes(), capacity * sizeof(Value)));
   list_capacity_ = static_cast<uint32_t>(capacity);
   account();
 }
@@ -203,14 +231,14 @@ void Table::append(const Value& value) {
 }
 
 void Table::move_list_to_hash() {
-  Value* items = std::exchange(list_, nullptr);
+  const Value* items = std::exchange(list_, nullptr);
   uint32_t count = std::exchange(list_size_, 0);
-  list_capacity_ = 0;
+  uint32_t capacity = std::exchange(list_capacity_, 0);
   list_live_ = 0;
   for (uint32_t i = 0; i < count; ++i) {
     if (!items[i].is_nil()) set_hash(Value::of(int64_t{i} + 1), items[i]);
   }
-  std::free(items);
+  release(const_cast<Value*>(items), capacity * sizeof(Value));
   account();
 }
 
@@ -264,12 +292,12 @@ void Table::rebuild(size_t limit) {
   if (slots >= kNoEntry) out_of_memory();
   ++epoch_;
   size_t bytes = limit * sizeof(Entry) + slots * sizeof(uint32_t);
-  auto* moved = static_cast<Entry*>(reallocate(nullptr, bytes));
+  auto* moved = static_cast<Entry*>(resize(nullptr, 0, bytes));
   uint32_t count = 0;
   for (uint32_t i = 0; i < entry_count_; ++i) {
     if (!entries_[i].value.is_nil()) moved[count++] = entries_[i];
   }
-  std::free(entries_);
+  release(entries_, hash_bytes());
   entries_ = moved;
   entry_count_ = count;
   entry_limit_ = static_cast<uint32_t>(limit);
@@ -287,11 +315,8 @@ void Table::rebuild(size_t limit) {
 void Table::clear() {
   constexpr size_t kKeptBytes = 4096;  // guessed: what is filled again at once keeps its room
   if (memory_bytes() > kKeptBytes) {
-    std::free(std::exchange(list_, nullptr));
-    std::free(std::exchange(entries_, nullptr));
-    index_ = nullptr;
-    list_capacity_ = 0;
-    entry_limit_ = 0;
+    free_list();
+    free_entries();
     account();
   } else if (index_ != nullptr) {
     std::fill(index_, index_ + index_mask_ + 1, 0);
@@ -348,9 +373,9 @@ std::vector<std::pair<Value, Value>> Table::entries() const {
   return all;
 }
 
-size_t Table::memory_bytes() const {
+size_t Table::hash_bytes() const {
   size_t slots = index_ != nullptr ? size_t{index_mask_} + 1 : 0;
-  return list_capacity_ * sizeof(Value) + entry_limit_ * sizeof(Entry) + slots * sizeof(uint32_t);
+  return entry_limit_ * sizeof(Entry) + slots * sizeof(uint32_t);
 }
 
 void Table::account() {

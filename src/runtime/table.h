@@ -138,7 +138,7 @@ class Table : public Object {
   /// All keys and values at this moment.
   std::vector<std::pair<Value, Value>> entries() const;
 
-  size_t memory_bytes() const;
+  size_t memory_bytes() const { return list_bytes() + hash_bytes(); }
   /// The collector's write barrier, for those who store through find_value() and its kin.
   void shade(const Value& value);  // heap.h
 
@@ -175,6 +175,12 @@ class Table : public Object {
   void rebuild(size_t limit);
   void put_into_index(uint32_t entry);
   void account();
+  void* resize(void* memory, size_t old_bytes, size_t bytes);
+  void release(void* memory, size_t bytes);
+  void free_list();
+  void free_entries();
+  size_t list_bytes() const { return list_capacity_ * sizeof(Value); }
+  size_t hash_bytes() const;
   /// Marks keys and values from `point` on until `units` are spent; true at the end of the table.
   bool scan(Heap& heap, ScanPoint& point, int64_t& units) const;
   uint32_t first_entry_since(uint64_t seq) const;

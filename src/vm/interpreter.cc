@@ -184,7 +184,7 @@ __attribute__((noinline)) bool Machine::slow_less_equal(const Value& a, const Va
 #define KD CONSTANT(pc->imm)
 #define GLOBAL(offset) \
   (*reinterpret_cast<Value*>(reinterpret_cast<char*>(globals_.data()) + (offset)))
-#define UPVALUE(index) (frame->closure->upvalues.data()[index]->slot)
+#define UPVALUE(index) (frame->closure->upvalues[index]->slot)
 #define SAVE (frame->pc = pc)
 #define TRY(expression)             \
   do {                              \
