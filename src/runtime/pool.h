@@ -11,15 +11,15 @@
 
 #include "base/check.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define KTAP_POOL_IS_MALLOC 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define KTAP_POOL_IS_MALLOC 1
-#endif
-#endif
-
 namespace ktap::runtime {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kPoolIsMalloc = true;
+#elif defined(__has_feature)
+constexpr bool kPoolIsMalloc = __has_feature(address_sanitizer);
+#else
+constexpr bool kPoolIsMalloc = false;
+#endif
 
 class Pool {
  public:
@@ -32,21 +32,18 @@ class Pool {
 
   /// Never null.
   void* take(size_t bytes) {
-#ifndef KTAP_POOL_IS_MALLOC
-    if (bytes <= kMaxBytes) {
+    if (bytes <= kMaxBytes && !kPoolIsMalloc) {
       size_t size_class = class_of(bytes);
       Free* first = free_[size_class];
       if (first == nullptr) return carve(size_class);
       free_[size_class] = first->next;
       return first;
     }
-#endif
     return check(std::malloc(bytes));
   }
   /// `bytes`: as it was taken.
   void give(void* memory, size_t bytes) {
-#ifndef KTAP_POOL_IS_MALLOC
-    if (bytes <= kMaxBytes) {
+    if (bytes <= kMaxBytes && !kPoolIsMalloc) {
       if (memory == nullptr) return;
       auto* freed = static_cast<Free*>(memory);
       Free*& first = free_[class_of(bytes)];
@@ -54,7 +51,6 @@ class Pool {
       first = freed;
       return;
     }
-#endif
     std::free(memory);
   }
   /// A block of `bytes` that begins with what was in the old one; `memory` may be null when
