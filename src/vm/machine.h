@@ -124,9 +124,13 @@ class Machine {
 
  private:
   // ---- interpreter.cc
-  bool run(const void* const** labels = nullptr);
+  /// Runs the topmost frame until it returns. With `labels`: gives the addresses of the steps, runs
+  /// nothing.
+  [[gnu::noinline]] bool run(const void* const** labels = nullptr);
   /// From numbers of steps to addresses.
   void link(std::vector<Step>& steps);
+
+  // ---- numbers.cc
   bool slow_arith(runtime::ArithOp op, const runtime::Value& a, const runtime::Value& b,
                   runtime::Value* result);
   bool slow_less(const runtime::Value& a, const runtime::Value& b, bool* result);
