@@ -1,6 +1,7 @@
 // Every named limit of the language and the programs, in one place. Each is tested at its edge.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace ktap::limits {
@@ -22,6 +23,9 @@ constexpr int64_t kMaxStringBytes =
     4096;  ///< bytes user_string reads at most, whatever is asked for
 constexpr uint32_t kMaxTextBytes = 256u << 20;   ///< bytes of one string in user space
 constexpr uint32_t kMaxStackValues = 16u << 20;  ///< registers of all active calls in user space
+constexpr size_t kMaxLinearBuckets = 10000;      ///< buckets of one linear hist between its bounds
+constexpr size_t kMaxLinearShapes = 32;          ///< different linear hists of one script
+constexpr size_t kMaxAggregateValues = 65536;  ///< different values for hists with computed bounds
 constexpr int kMaxNestedRuns = 100;  ///< compare functions that sort with compare functions, …
 
 }  // namespace ktap::limits

@@ -207,5 +207,14 @@ TEST(Verify, HeadsOfFunctions) {
   EXPECT_EQ(verify(chunk), "no main function");
 }
 
+TEST(Verify, RegistersOfSamples) {
+  EXPECT_EQ(verdict({Insn::abc(Op::AggAdd, 3, 3, 3), Insn::abc(Op::AggAddVar, 3, 3, 0)}), "");
+  expect_refused({Insn::abc(Op::AggAdd, 4, 0, 0)}, "register");
+  expect_refused({Insn::abc(Op::AggAdd, 0, 4, 0)}, "register");
+  expect_refused({Insn::abc(Op::AggAdd, 0, 0, 4)}, "register");
+  expect_refused({Insn::abc(Op::AggAddVar, 4, 0, 0)}, "register");
+  expect_refused({Insn::abc(Op::AggAddVar, 0, 4, 0)}, "register");
+}
+
 }  // namespace
 }  // namespace ktap::bytecode

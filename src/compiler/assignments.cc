@@ -1,6 +1,8 @@
 // Assignments. What stands left is evaluated first, from left to right and once, then the values,
 // then all is stored from left to right. `t[k] += v` and updates of shared variables are one
 // instruction, so that they can be atomic.
+#include <fmt/format.h>
+
 #include "base/check.h"
 #include "compiler/fold.h"
 #include "compiler/generator.h"
@@ -91,6 +93,29 @@ Target Generator::name_target(const std::string& name, diag::Span span, bool is_
   }
 }
 
+bool Generator::check_stored_into(const sx::Expr& object, diag::Span place) {
+  const auto* name = std::get_if<sx::Name>(&object.node);
+  if (name == nullptr) return true;
+  switch (meaning(name->name, object.span, true).kind) {
+    case Meaning::Kind::Args:
+      sink_.report(Code::CannotAssign, place, "the arguments of an event cannot be assigned");
+      return false;
+    case Meaning::Kind::Library:
+      sink_.report(Code::CannotAssign, place, "a member of a library cannot be assigned");
+      return false;
+    case Meaning::Kind::Builtin: {
+      auto& diagnostic = sink_.report(
+          Code::CannotAssign, object.span,
+          fmt::format("'{}' is a built-in function, nothing can be stored in it", name->name));
+      const std::string near = diag::did_you_mean(name->name, variables_at(object.span.begin));
+      if (!near.empty()) diagnostic.hints.push_back(near);
+      return false;
+    }
+    default:
+      return true;
+  }
+}
+
 Target Generator::target(const sx::Expr& expr, bool copy_locals, bool calls_follow) {
   if (const auto* name = std::get_if<sx::Name>(&expr.node))
     return name_target(name->name, expr.span);
@@ -101,12 +126,7 @@ Target Generator::target(const sx::Expr& expr, bool copy_locals, bool calls_foll
     return {};
   }
   const sx::Expr& object = index != nullptr ? *index->object : *member->object;
-  if (is_args(object) || is_library_name(object)) {
-    sink_.report(Code::CannotAssign, expr.span,
-                 is_args(object) ? "the arguments of an event cannot be assigned"
-                                 : "a member of a library cannot be assigned");
-    return {};
-  }
+  if (!check_stored_into(object, expr.span)) return {};
   const auto in_register = [&](const sx::Expr& part) {
     return copy_locals ? temporary(part) : operand(part, -1, calls_follow || index != nullptr);
   };
@@ -196,10 +216,7 @@ void Generator::update_index(const sx::Stmt& stmt, const sx::CompoundAssign& nod
     return;
   }
   const sx::Expr& object_expr = index != nullptr ? *index->object : *member->object;
-  if (is_args(object_expr) || is_library_name(object_expr)) {
-    target(node.target, false, false);  // says why not
-    return;
-  }
+  if (!check_stored_into(object_expr, node.target.span)) return;
   const int object = operand(object_expr, -1, true);
   const int key = take(1, stmt.span);
   if (index != nullptr) {
@@ -209,6 +226,42 @@ void Generator::update_index(const sx::Stmt& stmt, const sx::CompoundAssign& nod
   }
   temporary(node.value);  // right above the key
   emit(Op::UpdateIndex, object, key, static_cast<int>(update_op(node.op)), stmt.span);
+}
+
+// `place <<< sample`: a table cell is named to the instruction, since it may have to be made; an
+// aggregate in a variable is a value like others.
+void Generator::statement(const sx::Stmt& stmt, const sx::AggregateAdd& node) {
+  const auto* index = std::get_if<sx::Index>(&node.target.node);
+  const auto* member = std::get_if<sx::Member>(&node.target.node);
+  if (index == nullptr && member == nullptr) {
+    check_sampled_name(node.target);
+    const int aggregate = operand(node.target, -1, true);
+    return emit(Op::AggAddVar, aggregate, operand(node.value, -1), 0, stmt.span);
+  }
+  const sx::Expr& object_expr = index != nullptr ? *index->object : *member->object;
+  if (!check_stored_into(object_expr, node.target.span)) return;
+  const int object = operand(object_expr, -1, true);
+  int key = 0;
+  if (index != nullptr) {
+    key = key_operand(index->keys, -1, node.target.span, true);
+  } else {
+    key = take(1, stmt.span);
+    scope_->emitter.load(member->name, key, member->name_span);
+  }
+  emit(Op::AggAdd, object, key, operand(node.value, -1), stmt.span);
+}
+
+/// A built-in variable or function left of `<<<` can never be an aggregate.
+void Generator::check_sampled_name(const sx::Expr& target) {
+  const auto* name = std::get_if<sx::Name>(&target.node);
+  if (name == nullptr) return;
+  const Meaning::Kind kind = meaning(name->name, target.span, true).kind;
+  if (kind != Meaning::Kind::Builtin && kind != Meaning::Kind::EventVar) return;
+  sink_
+      .report(Code::CannotAssign, target.span,
+              fmt::format("'{}' is a built-in {}, it takes no samples", name->name,
+                          kind == Meaning::Kind::Builtin ? "function" : "variable"))
+      .hints.emplace_back("'<<<' adds to a table cell or to a variable that holds aggr()");
 }
 
 }  // namespace ktap::compiler

@@ -89,6 +89,9 @@ KnownType type_of(Builtin builtin) {
     case Builtin::Type:
       return KnownType::String;
     case Builtin::Len:
+    case Builtin::Sum:
+    case Builtin::Avg:
+    case Builtin::Stddev:
     case Builtin::NumCpus:
     case Builtin::GettimeofdayNs:
     case Builtin::GettimeofdayUs:
@@ -222,10 +225,6 @@ void Generator::check_builtin_call(Builtin builtin, const sx::Expr& expr, const 
                              count_text(info.min_args, info.max_args),
                              count == 0 ? "none" : std::to_string(count)));
     return;
-  }
-  if (builtin == Builtin::Count && count == 1 && !is_open) {
-    sink_.report(Code::NotThereYet, node.callee->span,
-                 "aggregates are not there yet ('count' with one argument)");
   }
   if (builtin == Builtin::Printf || builtin == Builtin::Format) check_format(builtin, expr, node);
 }

@@ -201,12 +201,27 @@ TEST(Calls, KnownTypes) {
 }
 
 TEST(NotThereYet, IsRefusedByName) {
-  for (const char* text :
-       {"var a = aggr()", "var t = {} t[1] <<< 2", "print(sum(1))", "print(string.len(\"a\"))",
-        "print(math.abs(1))", "var f = rand", "table.sort({})", "trace a:b { e.set_retval(1) }",
-        "kdebug.dumpstack()", "trace a:b { print(stack()) }", "signal(9)"}) {
+  for (const char* text : {"print(string.len(\"a\"))", "print(math.abs(1))", "var f = rand",
+                           "table.sort({})", "trace a:b { e.set_retval(1) }", "kdebug.dumpstack()",
+                           "trace a:b { print(stack()) }", "signal(9)"}) {
     EXPECT_EQ(Compiled(text).codes(), "K0701") << text;
   }
+}
+
+TEST(Samples, GoIntoCellsAndVariables) {
+  EXPECT_EQ(
+      Compiled("var t = {} t[1, 2] <<< 3 t.a.b <<< 4 var x = aggr() x <<< 5 g = x g <<< 6").codes(),
+      "");
+  EXPECT_EQ(Compiled("print <<< 1").codes(), "K0303");
+  EXPECT_EQ(Compiled("hist[1] <<< 1").codes(), "K0303");
+  EXPECT_EQ(Compiled("hist[1] += 1").codes(), "K0303");
+  EXPECT_EQ(Compiled("hist[1] = 1").codes(), "K0303");
+  EXPECT_EQ(Compiled("trace a:b { pid <<< 1 }").codes(), "K0303");
+  EXPECT_EQ(Compiled("args.x <<< 1").codes(), "K0303");
+  EXPECT_EQ(Compiled("table.new <<< 1").codes(), "K0303");
+  EXPECT_EQ(Compiled("trace a:b { x <<< 1 }").codes(), "K0301");
+  EXPECT_EQ(Compiled("print(sum())").codes(), "K0501");
+  EXPECT_EQ(Compiled("print(quantile(1))").codes(), "K0501");
 }
 
 // ---- limits, each at its edge and one past ----

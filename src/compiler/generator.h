@@ -170,6 +170,8 @@ class Generator {
   // ---- assignments.cc ----
   void statement(const syntax::Stmt& stmt, const syntax::Assign& node);
   void statement(const syntax::Stmt& stmt, const syntax::CompoundAssign& node);
+  /// False after a diagnostic: entries of this object can never be assigned.
+  bool check_stored_into(const syntax::Expr& object, diag::Span place);
   Target target(const syntax::Expr& expr, bool copy_locals, bool calls_follow);
   /// `is_function`: a function statement of that name stands there.
   Target name_target(const std::string& name, diag::Span span, bool is_function = false);
@@ -177,12 +179,13 @@ class Generator {
   void update_local(const Variable& variable, const syntax::Stmt& stmt,
                     const syntax::CompoundAssign& node);
   void update_index(const syntax::Stmt& stmt, const syntax::CompoundAssign& node);
+  void statement(const syntax::Stmt& stmt, const syntax::AggregateAdd& node);
+  void check_sampled_name(const syntax::Expr& target);
 
   // ---- statements.cc ----
   void statements(const syntax::Block& block);
   void one_statement(const syntax::Stmt& stmt);
   void statement(const syntax::Stmt& stmt, const syntax::VarDecl& node);
-  void statement(const syntax::Stmt& stmt, const syntax::AggregateAdd& node);
   void statement(const syntax::Stmt& stmt, const syntax::CallStmt& node);
   void statement(const syntax::Stmt& stmt, const syntax::If& node);
   void statement(const syntax::Stmt& stmt, const syntax::Do& node);

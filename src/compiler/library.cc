@@ -23,8 +23,6 @@ constexpr LaterName kLater[] = {
 };
 
 /// The parts of the language that several names share.
-constexpr std::string_view kAggregateNames[] = {"sum",    "min",      "max",  "avg",
-                                                "stddev", "quantile", "hist", "aggr"};
 constexpr std::string_view kStackNames[] = {"stack", "ustack", "backtrace", "print_backtrace",
                                             "dumpstack"};
 
@@ -50,9 +48,6 @@ std::optional<std::string> not_there_yet(std::string_view library, std::string_v
     if (later.library != library) continue;
     if (later.name == "*") return fmt::format("the {} library is not there yet", library);
     if (later.name != name) continue;
-    if (library.empty() && contains(kAggregateNames, name)) {
-      return fmt::format("aggregates are not there yet ('{}')", name);
-    }
     if (contains(kStackNames, name)) return fmt::format("stacks are not there yet ('{}')", name);
     return library.empty() ? fmt::format("'{}' is not there yet", name)
                            : fmt::format("'{}.{}' is not there yet", library, name);
@@ -98,6 +93,14 @@ bool gives_one_value(Builtin builtin) {
     case Builtin::Type:
     case Builtin::Len:
     case Builtin::Ptable:
+    case Builtin::Aggr:
+    case Builtin::Sum:
+    case Builtin::Min:
+    case Builtin::Max:
+    case Builtin::Avg:
+    case Builtin::Stddev:
+    case Builtin::Quantile:
+    case Builtin::Hist:
     case Builtin::UserString:
     case Builtin::Stringof:
     case Builtin::NumCpus:

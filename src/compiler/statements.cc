@@ -128,10 +128,6 @@ void Generator::statement(const sx::Stmt& stmt, const sx::VarDecl& node) {
   for (int i = 0; i < count; ++i) declare(node.names[static_cast<size_t>(i)], first + i);
 }
 
-void Generator::statement(const sx::Stmt& stmt, const sx::AggregateAdd&) {
-  sink_.report(Code::NotThereYet, stmt.span, "aggregates are not there yet ('<<<')");
-}
-
 void Generator::statement(const sx::Stmt&, const sx::CallStmt& node) {
   const auto& call_node = std::get<sx::Call>(node.call.node);
   const int reg = free_register();

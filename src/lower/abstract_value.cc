@@ -77,6 +77,11 @@ AbstractValue AbstractValue::of_world(runtime::Value value, std::string name) {
       v.function = v.closure->function;
       v.cells.assign(v.closure->upvalues.begin(), v.closure->upvalues.end());
       return v;
+    case runtime::Type::Aggregate:
+    case runtime::Type::Histogram:
+      v = of_kind(Kind::Mixed);  // nothing in the kernel can use it
+      v.text = runtime::type_phrase(value.type);
+      return v;
     case runtime::Type::SharedCell:
     case runtime::Type::Iterator:
       break;

@@ -30,7 +30,8 @@ struct AbstractValue {
     EventTextLine,  ///< e.tostring()
     Tuple,
     Ssa,
-    Mixed,  ///< of different types on different ways: usable for its truth alone
+    Mixed,  ///< of different types on different ways: usable for its truth alone; an aggregate: for
+            ///< nothing
   };
   Kind kind = Kind::Undefined;
   int64_t integer = 0;  ///< Int; Bool (0 or 1); Builtin (its number)

@@ -17,6 +17,23 @@ namespace {
 using bytecode::Builtin;
 using runtime::Value;
 
+std::string no_kernel_form(Builtin builtin) {
+  switch (builtin) {
+    case Builtin::Aggr:
+    case Builtin::Count:
+    case Builtin::Sum:
+    case Builtin::Min:
+    case Builtin::Max:
+    case Builtin::Avg:
+    case Builtin::Stddev:
+    case Builtin::Quantile:
+    case Builtin::Hist:
+      return "aggregates run in user space in this version";
+    default:
+      return fmt::format("{}() has no kernel form", bytecode::builtin_info(builtin).name);
+  }
+}
+
 }  // namespace
 
 std::string Lowerer::match_error_text() const {
@@ -67,7 +84,7 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
     case Builtin::InplaceInc:
     case Builtin::TableCount:
       if (count == 1) {
-        refuse("count() of an aggregate");
+        refuse(no_kernel_form(builtin));
       } else {
         table_update(args[0], args[1], count > 2 ? args[2] : AbstractValue::of(int64_t{1}),
                      bytecode::UpdateOp::Add);
@@ -92,7 +109,7 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
     default:
       break;
   }
-  refuse(fmt::format("{}() has no kernel form", info.name));
+  refuse(no_kernel_form(builtin));
   return {};
 }
 

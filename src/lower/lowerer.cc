@@ -37,7 +37,7 @@ const char* never_in_kernel(Op op) {
       return "a handler is registered here";
     case Op::AggAdd:
     case Op::AggAddVar:
-      return "an aggregate";
+      return "aggregates run in user space in this version";
     default:
       return nullptr;
   }

@@ -1,5 +1,5 @@
-// The picture of print_hist, column for column the one of the first ktap (README of 2013): each bar
-// is the value's share of the sum of all values, also of those that are not shown.
+// The pictures of print_hist, column for column the one of the first ktap (README of 2013): each
+// bar is the share of the sum of all values, also of those that are not shown.
 #include "output/histogram.h"
 
 #include <algorithm>
@@ -9,24 +9,23 @@
 #include <fmt/format.h>
 
 #include "base/printable.h"
+#include "runtime/aggregate.h"
+#include "runtime/histogram.h"
 #include "runtime/number.h"
+#include "runtime/picture.h"
 #include "runtime/text.h"
 
 namespace ktap::output {
 namespace {
 
+using runtime::kPictureBarColumns;
 using runtime::Type;
 using runtime::Value;
+using runtime::Wide;
 
-constexpr size_t kKeyColumns = 32;
+using Entries = std::vector<std::pair<Value, Value>>;
+
 constexpr size_t kCutKeyColumns = 28;
-constexpr int kBarColumns = 39;
-
-/// Columns of UTF-8 text, one a code point: bytes that do not continue one.
-size_t columns(std::string_view text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
-}
 
 /// The first `count` code points.
 std::string_view first_columns(std::string_view text, size_t count) {
@@ -37,15 +36,7 @@ std::string_view first_columns(std::string_view text, size_t count) {
   return text;
 }
 
-void append_key(std::string& out, std::string_view text) {
-  size_t width = columns(text);
-  out.append(width < kKeyColumns ? kKeyColumns - width : 0, ' ');
-  out.append(text).append(" |");
-}
-
-__extension__ typedef __int128 Wide;  // 2^64 values of 63 bits do not overflow it
-
-/// The sum of all values, exact for integers.
+/// The sum of all values, exact for integers: 2^64 values of 63 bits do not overflow it.
 class Sum {
  public:
   void add(Value value) {
@@ -61,13 +52,13 @@ class Sum {
   int bar(Value value) const {
     if (exact_) {
       if (value.integer <= 0 || integers_ <= 0) return 0;
-      return static_cast<int>(
-          std::min<Wide>(static_cast<Wide>(value.integer) * kBarColumns / integers_, kBarColumns));
+      const Wide length = static_cast<Wide>(value.integer) * kPictureBarColumns / integers_;
+      return static_cast<int>(std::min<Wide>(length, kPictureBarColumns));
     }
     double sum = floats_ + static_cast<double>(integers_);
-    double length = runtime::to_double(value) * kBarColumns / sum;
+    double length = runtime::to_double(value) * kPictureBarColumns / sum;
     if (!(sum > 0) || !(length > 0)) return 0;
-    return static_cast<int>(std::min<double>(length, kBarColumns));
+    return static_cast<int>(std::min<double>(length, kPictureBarColumns));
   }
 
  private:
@@ -76,47 +67,114 @@ class Sum {
   bool exact_ = true;
 };
 
+bool is_distribution(Value value) {
+  return value.type == Type::Aggregate || value.type == Type::Histogram;
+}
+
+bool is_drawable(Value value) {
+  return value.is_number() && !(value.type == Type::Float && value.number != value.number);
+}
+
+/// By value descending, ties by key.
 bool before(const std::pair<Value, Value>& a, const std::pair<Value, Value>& b) {
   if (runtime::number_less(b.second, a.second)) return true;
   if (runtime::number_less(a.second, b.second)) return false;
   return runtime::compare_keys(a.first, b.first) < 0;
 }
 
+bool key_before(const std::pair<Value, Value>& a, const std::pair<Value, Value>& b) {
+  return runtime::compare_keys(a.first, b.first) < 0;
+}
+
+uint64_t samples(Value value) {
+  return value.type == Type::Aggregate ? static_cast<uint64_t>(value.aggregate()->count())
+                                       : value.histogram()->distribution().total();
+}
+
+bool samples_before(const std::pair<Value, Value>& a, const std::pair<Value, Value>& b) {
+  const uint64_t left = samples(a.second);
+  const uint64_t right = samples(b.second);
+  return left != right ? left > right : key_before(a, b);
+}
+
+/// Puts the first of that order in front; returns how many are to be shown.
+template <class Before>
+size_t pick(Entries& entries, int64_t rows, Before before) {
+  const auto shown = std::clamp<int64_t>(rows, 0, static_cast<int64_t>(entries.size()));
+  std::partial_sort(entries.begin(), entries.begin() + shown, entries.end(), before);
+  return static_cast<size_t>(shown);
+}
+
+/// All entries are numbers, or all are distributions.
+bool check(const Entries& entries, std::string* error) {
+  const bool distributions = !entries.empty() && is_distribution(entries[0].second);
+  for (const auto& [key, value] : entries) {
+    if (distributions ? is_distribution(value) : is_drawable(value)) continue;
+    if (is_distribution(value) || (distributions && value.is_number())) {
+      *error = fmt::format(
+          "print_hist draws numbers or aggregates, not both: the value of '{}' is {}, that of '{}' "
+          "is {}",
+          histogram_key(entries[0].first), runtime::type_phrase(entries[0].second.type),
+          histogram_key(key), runtime::type_phrase(value.type));
+    } else {
+      *error = fmt::format("print_hist draws numbers or aggregates, the value of '{}' is {}",
+                           histogram_key(key),
+                           value.is_number() ? "not a number" : runtime::type_phrase(value.type));
+    }
+    return false;
+  }
+  return true;
+}
+
+void draw_numbers(Entries& entries, int64_t rows, std::string& out) {
+  Sum sum;
+  for (const auto& entry : entries) sum.add(entry.second);
+  const size_t shown = pick(entries, rows, before);
+  runtime::append_picture_header(out);
+  for (size_t i = 0; i < shown; ++i) {
+    const auto& [key, value] = entries[i];
+    runtime::append_picture_row(out, histogram_key(key), sum.bar(value), runtime::to_text(value));
+  }
+  if (shown < entries.size()) runtime::append_picture_more(out);
+}
+
+void draw_distributions(Entries& entries, std::optional<int64_t> rows, std::string& out) {
+  const size_t shown = rows ? pick(entries, *rows, samples_before) : entries.size();
+  std::sort(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(shown), key_before);
+  for (size_t i = 0; i < shown; ++i) {
+    out += printable(runtime::to_text(entries[i].first));
+    out += '\n';
+    print_distribution(entries[i].second, out);
+  }
+  if (shown < entries.size()) out += "...\n";
+}
+
 }  // namespace
 
 std::string histogram_key(Value key) {
   std::string text = printable(runtime::to_text(key));
-  if (columns(text) <= kKeyColumns) return text;
+  if (runtime::text_columns(text) <= runtime::kPictureKeyColumns) return text;
   return std::string(first_columns(text, kCutKeyColumns)) + "...";
 }
 
-bool print_hist(const runtime::Table& table, int64_t rows, std::string& out, std::string* error) {
-  auto entries = table.entries();
-  Sum sum;
-  for (const auto& [key, value] : entries) {
-    if (!value.is_number() || (value.type == Type::Float && value.number != value.number)) {
-      *error = fmt::format("print_hist draws numbers, the value of '{}' is {}", histogram_key(key),
-                           value.is_number() ? "not a number" : runtime::type_phrase(value.type));
-      return false;
-    }
-    sum.add(value);
+bool print_hist(const runtime::Table& table, std::optional<int64_t> rows, std::string& out,
+                std::string* error) {
+  Entries entries = table.entries();
+  if (!check(entries, error)) return false;
+  if (!entries.empty() && is_distribution(entries[0].second)) {
+    draw_distributions(entries, rows, out);
+  } else {
+    draw_numbers(entries, rows.value_or(kDefaultHistogramRows), out);
   }
-  size_t shown =
-      static_cast<size_t>(std::clamp<int64_t>(rows, 0, static_cast<int64_t>(entries.size())));
-  auto middle = entries.begin() + static_cast<std::ptrdiff_t>(shown);
-  std::partial_sort(entries.begin(), middle, entries.end(), before);
+  return true;
+}
 
-  out.append(kKeyColumns - 6, ' ').append("value ------------- Distribution ------------- count\n");
-  for (auto row = entries.begin(); row != middle; ++row) {
-    append_key(out, histogram_key(row->first));
-    auto bar = static_cast<size_t>(sum.bar(row->second));
-    out.append(bar, '@').append(static_cast<size_t>(kBarColumns) - bar, ' ');
-    runtime::append_text(out, row->second);
-    out += '\n';
-  }
-  if (shown < entries.size()) {
-    append_key(out, "...");
-    out += '\n';
+bool print_distribution(Value value, std::string& out) {
+  if (!is_distribution(value)) return false;
+  if (value.type == Type::Aggregate) {
+    runtime::append_distribution(out, value.aggregate()->pow2());
+  } else {
+    runtime::append_distribution(out, value.histogram()->distribution());
   }
   return true;
 }

@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include <gtest/gtest.h>
 
+#include "runtime/aggregate.h"
 #include "runtime/heap.h"
+#include "runtime/histogram.h"
 
 namespace ktap::output {
 namespace {
@@ -21,7 +24,7 @@ using runtime::Value;
 constexpr const char* kHeader =
     "                          value ------------- Distribution ------------- count\n";
 
-std::string picture(const Table& table, int64_t rows = kDefaultHistogramRows) {
+std::string picture(const Table& table, std::optional<int64_t> rows = std::nullopt) {
   std::string out;
   std::string error;
   return print_hist(table, rows, out, &error) ? out : "error: " + error;
@@ -168,7 +171,62 @@ TEST_F(HistogramTest, Floats) {
 TEST_F(HistogramTest, NoNumber) {
   Table* t = table({{"a", 1}});
   t->set(heap_.string("b"), heap_.string("x"));
-  EXPECT_EQ(picture(*t), "error: print_hist draws numbers, the value of 'b' is a string");
+  EXPECT_EQ(picture(*t),
+            "error: print_hist draws numbers or aggregates, the value of 'b' is a string");
+}
+
+class DistributionTest : public HistogramTest {
+ protected:
+  Value sampled(std::initializer_list<int64_t> samples) {
+    runtime::Aggregate* aggregate = heap_.aggregate();
+    for (int64_t sample : samples) aggregate->add(sample, {});
+    return Value::of_object(runtime::Type::Aggregate, aggregate);
+  }
+};
+
+TEST_F(DistributionTest, OneAKeyInTheOrderOfTheKeys) {
+  Table* t = heap_.table();
+  t->set(heap_.string("b"), sampled({1}));
+  t->set(heap_.string("a\n"), sampled({}));
+  t->set(Value::of(int64_t{7}), sampled({5, 6}));
+  EXPECT_EQ(picture(*t), std::string("7\n") + kHeader + row("[4, 8)", 39, "2") + "a\\n\n" +
+                             kHeader + "b\n" + kHeader + row("[1, 2)", 39, "1"));
+  EXPECT_EQ(picture(*t, 1), std::string("7\n") + kHeader + row("[4, 8)", 39, "2") + "...\n");
+  EXPECT_EQ(picture(*t, 0), "...\n");
+  EXPECT_EQ(picture(*t, 3).find("...\n"), std::string::npos);
+}
+
+TEST_F(DistributionTest, LongTitlesAreNotCut) {
+  Table* t = heap_.table();
+  t->set(heap_.string(std::string(50, 'k')), sampled({}));
+  EXPECT_EQ(picture(*t), std::string(50, 'k') + "\n" + kHeader);
+}
+
+TEST_F(DistributionTest, HistogramsToo) {
+  Table* t = heap_.table();
+  t->set(heap_.string("h"), Value::of_object(runtime::Type::Histogram,
+                                             heap_.histogram(sampled({0}).aggregate()->pow2())));
+  EXPECT_EQ(picture(*t), std::string("h\n") + kHeader + row("0", 39, "1"));
+}
+
+TEST_F(DistributionTest, NoMixWithNumbers) {
+  Table* t = table({{"a", 1}});
+  t->set(heap_.string("b"), sampled({1}));
+  EXPECT_EQ(picture(*t),
+            "error: print_hist draws numbers or aggregates, not both: the value of 'a' is an "
+            "integer, that of 'b' is an aggregate");
+  Table* other = heap_.table();
+  other->set(heap_.string("a"), sampled({1}));
+  other->set(heap_.string("b"), heap_.string("x"));
+  EXPECT_EQ(picture(*other),
+            "error: print_hist draws numbers or aggregates, the value of 'b' is a string");
+}
+
+TEST_F(DistributionTest, NeitherOfBoth) {
+  std::string out;
+  EXPECT_FALSE(print_distribution(Value::of(int64_t{1}), out));
+  EXPECT_TRUE(print_distribution(sampled({3}), out));
+  EXPECT_EQ(out, kHeader + row("[2, 4)", 39, "1"));
 }
 
 }  // namespace

@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "runtime/aggregate.h"
 #include "runtime/closure.h"
+#include "runtime/histogram.h"
 #include "runtime/iterator.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
@@ -170,6 +172,19 @@ Cell* Heap::cell() {
   return cell;
 }
 
+Aggregate* Heap::aggregate() {
+  auto* aggregate = new Aggregate();
+  aggregate->heap_bytes_ = &bytes_;
+  link(aggregate, sizeof(Aggregate));
+  return aggregate;
+}
+
+Histogram* Heap::histogram(Distribution distribution) {
+  auto* histogram = new Histogram(std::move(distribution));
+  link(histogram, histogram->memory_bytes());
+  return histogram;
+}
+
 Iterator* Heap::iterator(Table* table) {
   auto* iterator = new (memory_.take(sizeof(Iterator))) Iterator();
   iterator->table = table;
@@ -228,6 +243,9 @@ void Heap::mark_children(Object* object, int64_t& units) {
       break;
     case Type::SharedCell:
       mark(*static_cast<Cell*>(object)->slot);
+      break;
+    case Type::Aggregate:
+    case Type::Histogram:
       break;
     case Type::Iterator: {
       auto* iterator = static_cast<Iterator*>(object);
@@ -376,6 +394,18 @@ size_t Heap::destroy(Object* object) {
     case Type::SharedCell:
       memory_.give(object, sizeof(Cell));
       return sizeof(Cell);
+    case Type::Aggregate: {
+      auto* aggregate = static_cast<Aggregate*>(object);
+      size_t bytes = sizeof(Aggregate) + aggregate->accounted_bytes_;
+      delete aggregate;
+      return bytes;
+    }
+    case Type::Histogram: {
+      auto* histogram = static_cast<Histogram*>(object);
+      size_t bytes = histogram->memory_bytes();
+      delete histogram;
+      return bytes;
+    }
     case Type::Iterator: {
       auto* iterator = static_cast<Iterator*>(object);
       size_t bytes = iterator->accounted_bytes_;

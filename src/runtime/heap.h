@@ -22,6 +22,7 @@
 namespace ktap::runtime {
 
 struct Cell;
+struct Distribution;
 
 class Heap {
  public:
@@ -37,6 +38,8 @@ class Heap {
   /// With room for so many upvalues.
   Closure* closure(size_t upvalue_count);
   Cell* cell();
+  Aggregate* aggregate();
+  Histogram* histogram(Distribution distribution);
   Iterator* iterator(Table* table);
   /// One that walks `keys` in their order.
   Iterator* sorted_iterator(Table* table, std::vector<Value> keys);

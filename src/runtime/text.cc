@@ -9,7 +9,9 @@
 
 #include <fmt/format.h>
 
+#include "runtime/aggregate.h"
 #include "runtime/closure.h"
+#include "runtime/histogram.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
 #include "runtime/tuple.h"
@@ -25,12 +27,18 @@ void append_integer(std::string& out, int64_t number) {
 void append_tuple(std::string& out, const Tuple& tuple) {
   for (size_t i = 0; i < tuple.size(); ++i) {
     if (i > 0) out += ", ";
-    if (tuple[i].type == Type::Table) {
+    if (tuple[i].type == Type::Table || tuple[i].type == Type::Histogram) {
       out += "{...}";  // its lines would break the one that we are on
     } else {
       append_text(out, tuple[i]);
     }
   }
+}
+
+/// Its last line without a newline, as of a table.
+void append_picture(std::string& out, const Histogram& histogram, size_t indent) {
+  append_distribution(out, histogram.distribution(), indent);
+  out.pop_back();
 }
 
 /// `open`: the tables that are being printed around this one.
@@ -52,6 +60,11 @@ void append_table(std::string& out, Table& table, std::vector<const Table*>& ope
     out.append(indent, ' ');
     append_text(out, key);
     out += ':';
+    if (value.type == Type::Histogram) {
+      out += '\n';
+      append_picture(out, *value.histogram(), open.size() * 2);
+      continue;
+    }
     if (value.type != Type::Table) {
       out += ' ';
       append_text(out, value);
@@ -117,6 +130,12 @@ void append_text(std::string& out, Value value) {
       append_table(out, *value.table(), open);
       return;
     }
+    case Type::Aggregate:
+      append_aggregate(out, *value.aggregate());
+      return;
+    case Type::Histogram:
+      append_picture(out, *value.histogram(), 0);
+      return;
     case Type::Function:
       out += "function";
       if (!value.closure()->name.empty()) out.append(" ").append(value.closure()->name);

@@ -97,6 +97,10 @@ std::string_view type_name(Type type) {
       return "tuple";
     case Type::Table:
       return "table";
+    case Type::Aggregate:
+      return "aggregate";
+    case Type::Histogram:
+      return "histogram";
     case Type::SharedCell:
     case Type::Iterator:
       return "internal";
@@ -127,6 +131,10 @@ std::string_view type_phrase(Type type) {
       return "a tuple";
     case Type::Table:
       return "a table";
+    case Type::Aggregate:
+      return "an aggregate";
+    case Type::Histogram:
+      return "a histogram";
     case Type::SharedCell:
     case Type::Iterator:
       return "an internal value";

@@ -23,6 +23,8 @@ enum class Type : uint8_t {
   Tuple,
   Table,
   Function,  ///< closure
+  Aggregate,
+  Histogram,
   Iterator,  ///< never seen by a script: the state of a generic for
 };
 
@@ -31,6 +33,8 @@ class String;
 class Tuple;
 class Table;
 class Closure;
+class Aggregate;
+class Histogram;
 class Iterator;
 
 /// Plain, copied freely; it does not own. `type` tells which member is alive.
@@ -110,6 +114,14 @@ struct Value {
   Closure* closure() const {
     KTAP_CHECK(type == Type::Function);
     return reinterpret_cast<Closure*>(object);
+  }
+  Aggregate* aggregate() const {
+    KTAP_CHECK(type == Type::Aggregate);
+    return reinterpret_cast<Aggregate*>(object);
+  }
+  Histogram* histogram() const {
+    KTAP_CHECK(type == Type::Histogram);
+    return reinterpret_cast<Histogram*>(object);
   }
   Iterator* iterator() const {
     KTAP_CHECK(type == Type::Iterator);

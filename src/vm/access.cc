@@ -7,6 +7,7 @@
 #include "base/glob.h"
 #include "base/limits.h"
 #include "runtime/arith.h"
+#include "runtime/histogram.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
 #include "runtime/text.h"
@@ -98,6 +99,12 @@ bool Machine::get_index(Value object, Value key, Value* result) {
       }
       uint64_t i = static_cast<uint64_t>(key.integer) - 1;
       *result = i < tuple.size() ? tuple[i] : Value::nil();
+      return true;
+    }
+    case Type::Histogram: {
+      const uint64_t count =
+          key.is_integer() ? object.histogram()->distribution().count_from(key.integer) : 0;
+      *result = count == 0 ? Value::nil() : Value::of(static_cast<int64_t>(count));
       return true;
     }
     case Type::Event: {
@@ -252,6 +259,35 @@ bool Machine::clear_table(Table& table) {
   }
   table.clear();
   return true;
+}
+
+bool Machine::add_sample(Value aggregate, Value sample) {
+  if (aggregate.type != Type::Aggregate) {
+    return fail(fmt::format("'<<<' adds a sample to an aggregate, got {}{}",
+                            type_phrase(aggregate.type),
+                            aggregate.is_nil() ? " (aggr() makes one)" : ""));
+  }
+  if (!sample.is_integer())
+    return fail(fmt::format("a sample is an integer, got {}", type_phrase(sample.type)));
+  aggregate.aggregate()->add(sample.integer, reader_needs_);
+  return true;
+}
+
+bool Machine::add_sample_at(Value object, Value key, Value sample) {
+  if (object.type != Type::Table) {
+    return fail(fmt::format("cannot store into {}{}", type_phrase(object.type), field_note(key)));
+  }
+  if (!Table::valid_key(key)) return fail(key_error(key));
+  Table& table = *object.table();
+  refresh(table);
+  const Value* cell = table.find_value(key);
+  if (cell != nullptr) {
+    if (cell->type == Type::Aggregate) return add_sample(*cell, sample);
+    return fail(fmt::format("'<<<' adds a sample to an aggregate, the cell{} holds {}",
+                            field_note(key), type_phrase(cell->type)));
+  }
+  const Value fresh = Value::of_object(Type::Aggregate, heap_.aggregate());
+  return add_sample(fresh, sample) && set_index(object, key, fresh);
 }
 
 }  // namespace ktap::vm

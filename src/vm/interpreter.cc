@@ -753,14 +753,14 @@ resume:
     NEXT;
   }
   OP(AggAdd) {
-    SAVE;
-    fail("aggregates are not there yet");
-    goto failed;
+    TRY(add_sample_at(A, B, C));
+    SAFE_POINT(FRAME_END);
+    NEXT;
   }
   OP(AggAddVar) {
-    SAVE;
-    fail("aggregates are not there yet");
-    goto failed;
+    TRY(add_sample(A, B));
+    SAFE_POINT(FRAME_END);
+    NEXT;
   }
 
 failed:

@@ -7,7 +7,9 @@
 
 #include <fmt/core.h>
 
+#include "runtime/aggregate.h"
 #include "runtime/arith.h"
+#include "runtime/histogram.h"
 #include "runtime/iterator.h"
 #include "runtime/table.h"
 #include "runtime/tuple.h"
@@ -48,6 +50,10 @@ class EntryOrder {
     }
     if (!by_value_) {
       *result = runtime::compare_keys(a.first, b.first) < 0;
+      return true;
+    }
+    if (a.second.type == Type::Aggregate && b.second.type == Type::Aggregate) {
+      *result = a.second.aggregate()->count() < b.second.aggregate()->count();
       return true;
     }
     bool comparable = (a.second.is_number() && b.second.is_number()) ||
@@ -103,8 +109,24 @@ const char* iter_name(bytecode::IterKind kind) {
 
 }  // namespace
 
+/// pairs and its kin walk a histogram as a table from lower bounds to counts, the bounds in order.
+bool Machine::iter_prep_histogram(bytecode::IterKind kind, size_t at) {
+  const runtime::Distribution& distribution = stack_[at].histogram()->distribution();
+  runtime::Table* table = heap_.table();
+  std::vector<Value> bounds;
+  for (const runtime::BucketCount& b : distribution.counts) {
+    bounds.push_back(Value::of(distribution.lower(b.bucket)));
+    table->set(bounds.back(), Value::of(static_cast<int64_t>(b.count)));
+  }
+  stack_[at] = Value::of_object(Type::Table, table);
+  if (kind != bytecode::IterKind::Pairs) return iter_prep(kind, at);
+  stack_[at] = Value::of_object(Type::Iterator, heap_.sorted_iterator(table, std::move(bounds)));
+  return true;
+}
+
 /// stack_[at] is the table, the next one the compare function.
 bool Machine::iter_prep(bytecode::IterKind kind, size_t at) {
+  if (stack_[at].type == Type::Histogram) return iter_prep_histogram(kind, at);
   if (stack_[at].type != Type::Table) {
     return fail(fmt::format("{} takes a table, got {}", iter_name(kind),
                             runtime::type_phrase(stack_[at].type)));

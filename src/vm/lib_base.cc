@@ -7,6 +7,8 @@
 #include <fmt/core.h>
 
 #include "base/limits.h"
+#include "runtime/aggregate.h"
+#include "runtime/histogram.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
 #include "runtime/text.h"
@@ -120,6 +122,9 @@ bool Len(NativeCall& call) {
     case runtime::Type::Tuple:
       length = value.tuple()->size();
       break;
+    case runtime::Type::Histogram:
+      length = value.histogram()->distribution().counts.size();
+      break;
     case runtime::Type::Table:
       Machine::refresh(*value.table());
       length = value.table()->size();
@@ -132,6 +137,14 @@ bool Len(NativeCall& call) {
 }
 
 bool Delete(NativeCall& call) {
+  if (call.count == 1 && call.arg(0).type == runtime::Type::Aggregate) {
+    call.arg(0).aggregate()->clear();
+    return true;
+  }
+  if (call.count == 1 && call.arg(0).type != runtime::Type::Table) {
+    return call.machine.fail(fmt::format("delete empties a table or an aggregate, got {}",
+                                         runtime::type_phrase(call.arg(0).type)));
+  }
   runtime::Table* table = nullptr;
   if (!call.table_arg("delete", 0, &table)) return false;
   if (call.count == 1) return call.machine.clear_table(*table);
@@ -161,13 +174,6 @@ bool Exit(NativeCall& call) {
   if (call.count == 1 && !call.integer_arg("exit", 0, &status)) return false;
   call.machine.request_exit(status, call.count == 1);
   return false;
-}
-
-bool Count(NativeCall& call) {
-  if (call.count == 2) return add_to_cell(call, Value::of(int64_t{1}));
-  if (call.arg(0).is_nil()) return call.give(Value::of(int64_t{0}));
-  return call.machine.fail(
-      fmt::format("count takes an aggregate, got {}", runtime::type_phrase(call.arg(0).type)));
 }
 
 bool InplaceInc(NativeCall& call) { return add_to_cell(call, Value::of(int64_t{1})); }

@@ -2,6 +2,7 @@
 // its whole text.
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 
 #include <fmt/core.h>
 
@@ -89,11 +90,17 @@ bool Machine::printf_text(const Value* args, size_t count, std::string& out) {
 }
 
 bool Machine::hist_text(const Value* args, size_t count, std::string& out) {
-  if (count == 0 || args[0].type != Type::Table) {
-    return fail(fmt::format("print_hist takes a table, got {}",
-                            count == 0 ? "nothing" : runtime::type_phrase(args[0].type)));
+  const Value drawn = count == 0 ? Value::nil() : args[0];
+  if (output::print_distribution(drawn, out)) {
+    return count == 1 || fail(fmt::format("print_hist draws all buckets of {}, a number of rows is "
+                                          "for tables",
+                                          runtime::type_phrase(drawn.type)));
   }
-  int64_t rows = output::kDefaultHistogramRows;
+  if (drawn.type != Type::Table) {
+    return fail(fmt::format("print_hist takes a table, an aggregate or a histogram, got {}",
+                            runtime::type_phrase(drawn.type)));
+  }
+  std::optional<int64_t> rows;
   if (count > 1) {
     if (!args[1].is_integer()) {
       return fail(fmt::format("print_hist takes an integer as the number of rows, got {}",

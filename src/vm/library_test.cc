@@ -1,11 +1,13 @@
 // Unit test of the library: each built-in through the VM, results and refusals.
 #include "vm/library.h"
 
+#include <cmath>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "runtime/aggregate.h"
 #include "runtime/table.h"
 #include "runtime/text.h"
 #include "vm/fake_host.h"
@@ -64,7 +66,8 @@ TEST_F(LibraryTest, PrintHist) {
             "                          value ------------- Distribution ------------- count\n"
             "                               a |@@@@@@@@@@@@@@@@@@@@@@@@@@@@@          3\n"
             "                             ... |\n");
-  EXPECT_EQ(call(Builtin::PrintHist, {i(1)}), "error: print_hist takes a table, got an integer");
+  EXPECT_EQ(call(Builtin::PrintHist, {i(1)}),
+            "error: print_hist takes a table, an aggregate or a histogram, got an integer");
   EXPECT_EQ(call(Builtin::Histogram, {t, s("x")}),
             "error: print_hist takes an integer as the number of rows, got a string");
 }
@@ -120,7 +123,7 @@ TEST_F(LibraryTest, Delete) {
   call(Builtin::Delete, {t});
   EXPECT_EQ(runtime::to_text(t), "{}");
   EXPECT_EQ(call(Builtin::Delete, {Value::nil()}),
-            "error: argument 1 of 'delete' is to be a table, got nil");
+            "error: delete empties a table or an aggregate, got nil");
 }
 
 TEST_F(LibraryTest, SeedsSpellingsOfCounting) {
@@ -134,6 +137,42 @@ TEST_F(LibraryTest, SeedsSpellingsOfCounting) {
   EXPECT_EQ(call(Builtin::Count, {Value::nil()}), "0");
   EXPECT_EQ(call(Builtin::Count, {i(1)}), "error: count takes an aggregate, got an integer");
   EXPECT_EQ(call(Builtin::Count, {i(1), i(1)}), "error: cannot store into an integer");
+}
+
+TEST_F(LibraryTest, ReadersOfAggregates) {
+  call(Builtin::Aggr);
+  const Value a = run_.result;
+  run_.vm->globals()[0] = a;
+  for (Builtin reader : {Builtin::Count, Builtin::Sum, Builtin::Avg, Builtin::Stddev}) {
+    EXPECT_EQ(call(reader, {Value::nil()}), "0");
+    EXPECT_EQ(call(reader, {a}), "0");
+    EXPECT_NE(call(reader, {i(1)}).find("takes an aggregate, got an integer"), std::string::npos);
+  }
+  for (Builtin reader : {Builtin::Min, Builtin::Max}) {
+    EXPECT_EQ(call(reader, {Value::nil()}), "nil");
+    EXPECT_EQ(call(reader, {a}), "nil");
+  }
+  EXPECT_EQ(call(Builtin::Quantile, {a, Value::of(0.5)}), "nil");
+  a.aggregate()->add(10, {});
+  a.aggregate()->add(20, {});
+  EXPECT_EQ(call(Builtin::Count, {a}), "2");
+  EXPECT_EQ(call(Builtin::Sum, {a}), "30");
+  EXPECT_EQ(call(Builtin::Min, {a}), "10");
+  EXPECT_EQ(call(Builtin::Max, {a}), "20");
+  EXPECT_EQ(call(Builtin::Avg, {a}), "15");
+  EXPECT_EQ(call(Builtin::Stddev, {a}), "5");
+  EXPECT_EQ(call(Builtin::Quantile, {a, i(1)}), "20");
+  EXPECT_EQ(call(Builtin::Quantile, {a, Value::of(-0.1)}),
+            "error: quantile takes a number from 0 to 1, got -0.1");
+  EXPECT_EQ(call(Builtin::Quantile, {a, Value::of(std::nan(""))}),
+            "error: quantile takes a number from 0 to 1, got nan");
+  EXPECT_EQ(call(Builtin::Type, {a}), "aggregate");
+  EXPECT_EQ(call(Builtin::Len, {a}),
+            "error: len takes a string, a table or a multi-key, got an aggregate");
+  call(Builtin::Hist, {a});
+  EXPECT_EQ(call(Builtin::Type, {run_.result}), "histogram");
+  call(Builtin::Delete, {a});
+  EXPECT_EQ(call(Builtin::Count, {a}), "0");
 }
 
 TEST_F(LibraryTest, NewTables) {

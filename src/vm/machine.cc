@@ -7,6 +7,7 @@
 
 #include <fmt/core.h>
 
+#include "bytecode/hist_calls.h"
 #include "runtime/string.h"
 #include "vm/library.h"
 
@@ -66,8 +67,21 @@ const Proto& Machine::prepare(const Function& function) {
   proto.param_count = function.param_count;
   proto.steps = translate(function);
   link(proto.steps);
+  learn_readers(function);
   for (const auto& child : function.children) proto.children.push_back(&prepare(*child));
   return proto;
+}
+
+/// What its linear histograms ask of every aggregate from the first sample on.
+void Machine::learn_readers(const Function& function) {
+  bytecode::HistCalls calls;
+  bytecode::find_hist_calls(function, &calls);
+  reader_needs_.values |= calls.computed;
+  for (const auto& [lo, hi, step] : calls.constant) {
+    const runtime::LinearShape shape{lo, hi, step};
+    // A shape that is none, or one too many, is reported where it is read.
+    if (runtime::shape_problem(shape).empty()) static_cast<void>(reader_needs_.learn(shape));
+  }
 }
 
 // ---- runs

@@ -15,6 +15,7 @@
 
 #include "base/printf_format.h"
 #include "bytecode/chunk.h"
+#include "runtime/aggregate.h"
 #include "runtime/arith.h"
 #include "runtime/closure.h"
 #include "runtime/heap.h"
@@ -82,6 +83,9 @@ class Machine {
                    runtime::Value* result);
   bool event_member(std::string_view name, runtime::Value* result);
   bool clear_table(runtime::Table& table);
+  bool add_sample(runtime::Value aggregate, runtime::Value sample);
+  /// object[key] <<< sample: an absent cell gets a new aggregate.
+  bool add_sample_at(runtime::Value object, runtime::Value key, runtime::Value sample);
   /// Brings a table that has entries in the kernel up to date.
   static void refresh(runtime::Table& table) {
     if (table.backing != nullptr) table.backing->before_read(table);
@@ -89,6 +93,7 @@ class Machine {
 
   // ---- generic for (iterate.cc)
   bool iter_prep(bytecode::IterKind kind, size_t at);
+  bool iter_prep_histogram(bytecode::IterKind kind, size_t at);
   bool iter_unpack(runtime::Value key, runtime::Value value, size_t count, runtime::Value* into);
 
   // ---- output (lib_output.cc)
@@ -113,6 +118,8 @@ class Machine {
   Host& host() { return host_; }
   runtime::Value string(std::string_view text) { return heap_.string(text); }
   std::vector<runtime::Value>& globals() { return globals_; }
+  /// What the script's readers of aggregates ask for, as far as that is known.
+  runtime::ReaderNeeds& reader_needs() { return reader_needs_; }
   bool exited() const { return exited_; }
   bytecode::Place place() const {
     return depth_ > 0 ? place_of(frames_[depth_ - 1]) : bytecode::Place{};
@@ -143,6 +150,7 @@ class Machine {
   bool call_builtin(runtime::Value builtin, const runtime::Value* args, size_t count,
                     runtime::Value* result, bool* has_result);
   bool reserve_stack(size_t size);
+  void learn_readers(const bytecode::Function& function);
   runtime::Cell* find_cell(runtime::Value* slot);
   void close_cells(const runtime::Value* from);
   runtime::Value new_closure(const runtime::Closure& parent, const Proto& proto,
@@ -170,6 +178,7 @@ class Machine {
   std::vector<std::function<void(runtime::Heap&)>> host_roots_;
   std::vector<std::unique_ptr<Proto>> protos_;
   std::vector<runtime::Value> globals_;
+  runtime::ReaderNeeds reader_needs_;
 
   size_t memory_limit_ = SIZE_MAX;
   std::vector<runtime::Value> stack_store_;

@@ -1,0 +1,39 @@
+// See picture.h. The columns are those of the first ktap's README (2013).
+#include "runtime/picture.h"
+
+#include <algorithm>
+
+namespace ktap::runtime {
+namespace {
+
+void append_key(std::string& out, std::string_view text) {
+  const size_t width = text_columns(text);
+  out.append(width < kPictureKeyColumns ? kPictureKeyColumns - width : 0, ' ');
+  out.append(text).append(" |");
+}
+
+}  // namespace
+
+size_t text_columns(std::string_view text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+void append_picture_header(std::string& out) {
+  out.append(kPictureKeyColumns - 6, ' ');
+  out += "value ------------- Distribution ------------- count\n";
+}
+
+void append_picture_row(std::string& out, std::string_view key, int bar, std::string_view count) {
+  append_key(out, key);
+  out.append(static_cast<size_t>(bar), '@');
+  out.append(static_cast<size_t>(kPictureBarColumns - bar), ' ').append(count);
+  out += '\n';
+}
+
+void append_picture_more(std::string& out) {
+  append_key(out, "...");
+  out += '\n';
+}
+
+}  // namespace ktap::runtime

@@ -1,0 +1,22 @@
+// The rows that pictures of distributions are made of (language, section 6): keys right-aligned in
+// 32 columns, bars of `@` in 39, what was counted at once behind.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace ktap::runtime {
+
+constexpr size_t kPictureKeyColumns = 32;
+constexpr int kPictureBarColumns = 39;
+
+/// Columns of UTF-8 text, one a code point.
+size_t text_columns(std::string_view text);
+void append_picture_header(std::string& out);
+/// ` KEY |@@@   COUNT` and a newline. Requires: bar ≤ kPictureBarColumns.
+void append_picture_row(std::string& out, std::string_view key, int bar, std::string_view count);
+/// The row that stands for all that is not shown.
+void append_picture_more(std::string& out);
+
+}  // namespace ktap::runtime
