@@ -333,6 +333,9 @@ TEST_F(FieldTest, EntriesThatMove) {
 }
 
 TEST_F(FieldTest, FarBehindIsNotRemembered) {
+#ifdef KTAP_HOSTILE
+  GTEST_SKIP() << "a table that grows at each insert takes minutes to get that large";
+#endif
   Table* t = table_with(70000, 1);
   for (int round = 0; round < 3; ++round) EXPECT_EQ(get(t), 1);
   put(t, i(2));
