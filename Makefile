@@ -31,6 +31,7 @@ bench:
 	@tools/setup bench
 	@$(MAKE) --no-print-directory all
 	@bench/start.py build/ktap
+	@bench/vm/run.py build/ktap
 	@$(CMAKE_BUILD) build --target gc_pauses -- --quiet && build/gc_pauses
 
 install: all

@@ -97,6 +97,8 @@ def long_python_functions(text):
 def opens_with_comment(path, lines):
     if path.suffix in CPP:
         return lines[0].startswith(("// ", "/* "))
+    if path.suffix == ".lua":
+        return lines[0].startswith("-- ")
     first = lines[1] if lines[0].startswith("#!") and len(lines) > 1 else lines[0]
     return first.startswith(("# ", '"""')) or path.suffix == ".json"
 

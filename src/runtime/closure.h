@@ -2,9 +2,11 @@
 // (open), then in the cell itself (closed). The cell's address is the variable's identity.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string_view>
-#include <vector>
 
+#include "base/check.h"
 #include "runtime/value.h"
 
 namespace ktap::bytecode {
@@ -24,13 +26,41 @@ struct Cell : Object {
   Value closed;
 };
 
+/// The captured variables of a closure, behind it in the same block.
+class Upvalues {
+ public:
+  Upvalues(size_t capacity) : capacity_(static_cast<uint32_t>(capacity)) {}
+  Upvalues(const Upvalues&) = delete;
+  Upvalues& operator=(const Upvalues&) = delete;
+
+  Cell** data() { return reinterpret_cast<Cell**>(this + 1); }
+  Cell* const* data() const { return reinterpret_cast<Cell* const*>(this + 1); }
+  size_t size() const { return size_; }
+  size_t capacity() const { return capacity_; }
+  Cell* operator[](size_t i) const { return data()[i]; }
+  Cell* const* begin() const { return data(); }
+  Cell* const* end() const { return data() + size_; }
+  Cell* back() const { return data()[size_ - 1]; }
+  void push_back(Cell* cell) {
+    KTAP_CHECK(size_ < capacity_);
+    data()[size_++] = cell;
+  }
+
+ private:
+  uint32_t size_ = 0;
+  uint32_t capacity_;
+};
+
+/// Made by Heap::closure() alone.
 class Closure : public Object {
  public:
-  Closure() : Object(Type::Function) {}
+  explicit Closure(size_t upvalue_count) : Object(Type::Function), upvalues(upvalue_count) {}
   const bytecode::Function* function = nullptr;
   const vm::Proto* proto = nullptr;  ///< what the VM made of `function`: constants as values
   std::string_view name;             ///< "" for an anonymous one; owned by `function`
-  std::vector<Cell*> upvalues;
+  Upvalues upvalues;                 ///< last: they lie behind it
 };
+
+static_assert(sizeof(Upvalues) == 8 && sizeof(Closure) % sizeof(Cell*) == 0);
 
 }  // namespace ktap::runtime

@@ -3,6 +3,7 @@
 #include "runtime/format.h"
 
 #include <cmath>
+#include <cstdio>
 #include <initializer_list>
 #include <string>
 #include <vector>
@@ -110,6 +111,21 @@ TEST_F(FormatTest, Integers) {
   EXPECT_EQ(print("%08x|%.3d|%6.3d", {i(-1), i(5), i(5)}), "ffffffffffffffff|005|   005");
   EXPECT_EQ(print("%c%c|%3c|%-3c|", {i('k'), i('t'), i('x'), i('x')}), "kt|  x|x  |");
   EXPECT_EQ(print("%p %20p", {i(4096), i(-1)}), "0x1000   0xffffffffffffffff");
+}
+
+TEST_F(FormatTest, IntegersAsSnprintfHasThem) {
+  for (const char* flags : {"", "-", "0", "+", " ", "-0", "+0", " 0", "#", "#0", "+-", "+ "}) {
+    for (const char* width : {"", "1", "7", "25", ".0", ".3", "9.4"}) {
+      for (const char* conversion : {"d", "i", "u", "x", "X", "o"}) {
+        for (int64_t number : {int64_t{0}, int64_t{7}, int64_t{-7}, int64_t{123456}, INT64_MIN}) {
+          std::string format = std::string("%") + flags + width;
+          char wanted[64];
+          std::snprintf(wanted, sizeof(wanted), (format + "l" + conversion).c_str(), number);
+          EXPECT_EQ(print(format + conversion, {i(number)}), wanted) << format << conversion;
+        }
+      }
+    }
+  }
 }
 
 TEST_F(FormatTest, Strings) {

@@ -28,12 +28,6 @@ constexpr size_t kSliceBytes = size_t{64} << 10;     // allocated between two sl
 constexpr int64_t kSliceUnits = 4000;
 constexpr int64_t kMaxSlices = 16;  // at once, after a big allocation
 
-void* allocate(size_t bytes) {
-  void* memory = std::malloc(bytes);
-  if (memory == nullptr) out_of_memory();
-  return memory;
-}
-
 size_t closure_bytes(const Closure& closure) {
   return sizeof(Closure) + closure.upvalues.capacity() * sizeof(Cell*);
 }
@@ -93,7 +87,7 @@ void Heap::link(Object* object, size_t bytes) {
 String* Heap::make_string(std::string_view bytes) {
   KTAP_CHECK(bytes.size() < UINT32_MAX);
   size_t size = sizeof(String) + bytes.size();
-  auto* string = new (allocate(size)) String();
+  auto* string = new (memory_.take(size)) String();
   string->size_ = static_cast<uint32_t>(bytes.size());
   if (!bytes.empty()) std::memcpy(static_cast<void*>(string + 1), bytes.data(), bytes.size());
   link(string, size);
@@ -141,7 +135,7 @@ Value Heap::string(std::string_view bytes) {
 Value Heap::tuple(const Value* parts, size_t count) {
   KTAP_CHECK(count >= 2 && count <= static_cast<size_t>(limits::kMaxKeyParts));
   size_t size = sizeof(Tuple) + count * sizeof(Value);
-  auto* tuple = new (allocate(size)) Tuple();
+  auto* tuple = new (memory_.take(size)) Tuple();
   tuple->size_ = static_cast<uint32_t>(count);
   auto* into = reinterpret_cast<Value*>(tuple + 1);
   uint32_t hash = static_cast<uint32_t>(count);
@@ -159,21 +153,21 @@ Value Heap::tuple(const Value* parts, size_t count) {
 }
 
 Table* Heap::table() {
-  auto* table = new Table();
+  auto* table = new (memory_.take(sizeof(Table))) Table();
   table->heap_ = this;
   link(table, sizeof(Table));
   return table;
 }
 
 Closure* Heap::closure(size_t upvalue_count) {
-  auto* closure = new Closure();
-  closure->upvalues.reserve(upvalue_count);
-  link(closure, closure_bytes(*closure));
+  size_t bytes = sizeof(Closure) + upvalue_count * sizeof(Cell*);
+  auto* closure = new (memory_.take(bytes)) Closure(upvalue_count);
+  link(closure, bytes);
   return closure;
 }
 
 Cell* Heap::cell() {
-  auto* cell = new Cell();
+  auto* cell = new (memory_.take(sizeof(Cell))) Cell();
   link(cell, sizeof(Cell));
   return cell;
 }
@@ -192,7 +186,7 @@ Histogram* Heap::histogram(Distribution distribution) {
 }
 
 Iterator* Heap::iterator(Table* table) {
-  auto* iterator = new Iterator();
+  auto* iterator = new (memory_.take(sizeof(Iterator))) Iterator();
   iterator->table = table;
   shade(Value::of_object(Type::Table, table));
   iterator->accounted_bytes_ = sizeof(Iterator);
@@ -201,7 +195,7 @@ Iterator* Heap::iterator(Table* table) {
 }
 
 Iterator* Heap::sorted_iterator(Table* table, std::vector<Value> keys) {
-  auto* iterator = new Iterator();
+  auto* iterator = new (memory_.take(sizeof(Iterator))) Iterator();
   iterator->table = table;
   iterator->sorted = true;
   shade(Value::of_object(Type::Table, table));
@@ -376,28 +370,29 @@ size_t Heap::destroy(Object* object) {
   switch (object->type) {
     case Type::String: {
       size_t bytes = sizeof(String) + static_cast<String*>(object)->size();
-      std::free(static_cast<void*>(object));
+      memory_.give(object, bytes);
       return bytes;
     }
     case Type::Tuple: {
       size_t bytes = sizeof(Tuple) + static_cast<Tuple*>(object)->size() * sizeof(Value);
-      std::free(static_cast<void*>(object));
+      memory_.give(object, bytes);
       return bytes;
     }
     case Type::Table: {
       auto* table = static_cast<Table*>(object);
       size_t bytes = sizeof(Table) + table->accounted_bytes_;
-      delete table;
+      table->~Table();
+      memory_.give(table, sizeof(Table));
       return bytes;
     }
     case Type::Function: {
       auto* closure = static_cast<Closure*>(object);
       size_t bytes = closure_bytes(*closure);
-      delete closure;
+      memory_.give(closure, bytes);
       return bytes;
     }
     case Type::SharedCell:
-      delete static_cast<Cell*>(object);
+      memory_.give(object, sizeof(Cell));
       return sizeof(Cell);
     case Type::Aggregate: {
       auto* aggregate = static_cast<Aggregate*>(object);
@@ -414,7 +409,8 @@ size_t Heap::destroy(Object* object) {
     case Type::Iterator: {
       auto* iterator = static_cast<Iterator*>(object);
       size_t bytes = iterator->accounted_bytes_;
-      delete iterator;
+      iterator->~Iterator();
+      memory_.give(iterator, sizeof(Iterator));
       return bytes;
     }
     default:

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/pool.h"
 #include "runtime/table.h"
 #include "runtime/value.h"
 
@@ -102,6 +103,7 @@ class Heap {
   void grow_pool();
   void leave_pool(const String& string);
 
+  Pool memory_;
   size_t bytes_ = 0;
   size_t threshold_;        // bytes at which the next cycle starts
   size_t next_slice_;       // bytes at which step() is wanted
@@ -122,5 +124,25 @@ class Heap {
   unsigned hostile_turn_ = 0;
 #endif
 };
+
+inline void Table::shade(const Value& value) {
+  if (value.is_object() && heap_ != nullptr) heap_->shade(value);
+}
+
+inline bool Table::set_list(int64_t key, const Value& value) {
+  uint64_t i = static_cast<uint64_t>(key) - 1;
+  if (value.is_nil()) return false;
+  if (i < list_size_ && !list_[i].is_nil()) {
+    shade(value);
+    copy_value(list_[i], value);
+    return true;
+  }
+  if (i != list_size_ || i >= list_capacity_ || hash_live_ != 0) return false;
+  shade(value);
+  copy_value(list_[i], value);
+  ++list_size_;
+  ++list_live_;
+  return true;
+}
 
 }  // namespace ktap::runtime

@@ -4,6 +4,8 @@
 #include "runtime/table.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <utility>
 
 #include "runtime/heap.h"
 #include "runtime/string.h"
@@ -12,22 +14,22 @@
 namespace ktap::runtime {
 namespace {
 
-uint32_t mix(uint64_t x) {
-  // The finaliser of MurmurHash3: every input bit reaches every output bit.
-  x ^= x >> 33;
-  x *= 0xff51afd7ed558ccdULL;
-  x ^= x >> 33;
-  return static_cast<uint32_t>(x ^ (x >> 32));
+/// Most integers are used as they come: Fibonacci hashing, with the upper half folded in first, for
+/// what lies above bit 31 to count too.
+uint32_t hash_integer(int64_t integer) {
+  auto x = static_cast<uint64_t>(integer);
+  x ^= x >> 32;
+  return static_cast<uint32_t>((x * 0x9e3779b97f4a7c15ULL) >> 32);
 }
 
-uint32_t hash_key(Value key) {
+uint32_t hash_key(const Value& key) {
   switch (key.type) {
     case Type::String:
       return key.string()->hash();
     case Type::Tuple:
       return key.tuple()->hash();
     default:
-      return mix(static_cast<uint64_t>(key.integer));
+      return hash_integer(key.integer);
   }
 }
 
@@ -37,7 +39,7 @@ bool same_tuple(const Tuple& a, const Tuple& b) {
 }
 
 /// Requires: valid keys. Equal numbers are the same key.
-bool same_key(Value a, Value b) {
+bool same_key(const Value& a, const Value& b) {
   if (a.integer == b.integer && a.type == b.type) return true;
   switch (a.type) {
     case Type::Integer:
@@ -54,7 +56,46 @@ bool same_key(Value a, Value b) {
 
 }  // namespace
 
-bool Table::valid_key(Value key) {
+Table::~Table() {
+  free_list();
+  free_entries();
+}
+
+/// A table of its own, without a heap, lives on malloc.
+void* Table::resize(void* memory, size_t old_bytes, size_t bytes) {
+  if (heap_ != nullptr) return heap_->memory_.resize(memory, old_bytes, bytes);
+  void* moved = std::realloc(memory, bytes);
+  if (moved == nullptr) out_of_memory();
+  return moved;
+}
+
+void Table::release(void* memory, size_t bytes) {
+  if (heap_ != nullptr) {
+    heap_->memory_.give(memory, bytes);
+  } else {
+    std::free(memory);
+  }
+}
+
+void Table::free_list() {
+  release(list_, list_bytes());
+  list_ = nullptr;
+  list_size_ = 0;
+  list_capacity_ = 0;
+  list_live_ = 0;
+}
+
+void Table::free_entries() {
+  release(entries_, hash_bytes());
+  entries_ = nullptr;
+  index_ = nullptr;
+  index_mask_ = 0;
+  entry_count_ = 0;
+  entry_limit_ = 0;
+  hash_live_ = 0;
+}
+
+bool Table::valid_key(const Value& key) {
   switch (key.type) {
     case Type::Integer:
     case Type::Address:
@@ -68,81 +109,80 @@ bool Table::valid_key(Value key) {
   }
 }
 
+// ---- look-ups
+
 /// `same` tells whether an entry's key is the one looked for.
 template <class Same>
-inline size_t Table::search(uint32_t hash, Same same) const {
-  size_t mask = index_.size() - 1;
-  for (size_t i = hash & mask; index_[i] != 0; i = (i + 1) & mask) {
-    size_t entry = index_[i] - 1;
+inline uint32_t Table::search(uint32_t hash, Same same) const {
+  if (index_ == nullptr) {
+    for (uint32_t i = 0; i < entry_count_; ++i) {
+      if (same(entries_[i].key)) return i;
+    }
+    return kNoEntry;
+  }
+  for (uint32_t i = hash & index_mask_; index_[i] != 0; i = (i + 1) & index_mask_) {
+    uint32_t entry = index_[i] - 1;
     if (same(entries_[entry].key)) return entry;
   }
-  return kNone;
+  return kNoEntry;
 }
 
-size_t Table::find(Value key) const {
-  if (index_.empty()) {
-    for (size_t i = 0; i < entries_.size(); ++i) {
-      if (same_key(entries_[i].key, key)) return i;
-    }
-    return kNone;
-  }
-  if (key.is_integer()) {
-    return search(hash_key(key),
-                  [key](Value it) { return it.integer == key.integer && it.is_integer(); });
-  }
-  return search(hash_key(key), [key](Value it) { return same_key(it, key); });
+const Value* Table::find_hashed_integer(int64_t key) const {
+  if (hash_live_ == 0) return nullptr;
+  uint32_t entry = search(hash_integer(key),
+                          [key](const Value& it) { return it.integer == key && it.is_integer(); });
+  return entry == kNoEntry ? nullptr : &entries_[entry].value;
 }
 
-Value Table::get_other(Value key) const {
-  if (key.type == Type::Address && static_cast<uint64_t>(key.integer) - 1 < list_.size()) {
-    return list_[static_cast<size_t>(key.integer) - 1];
-  }
-  if (hash_live_ == 0 || !valid_key(key)) return Value::nil();
-  size_t entry = find(key);
-  return entry == kNone ? Value::nil() : entries_[entry].value;
-}
-
-Value Table::get_string(String* key) const {
-  if (hash_live_ == 0) return Value::nil();
-  size_t entry = kNone;
+uint32_t Table::find_name(const String* key) const {
   if (!key->interned()) {
-    entry = find(Value::of_object(Type::String, key));
-  } else if (index_.empty()) {
-    for (size_t i = 0; i < entries_.size(); ++i) {
-      if (entries_[i].key.object == key && entries_[i].key.type == Type::String) {
-        return entries_[i].value;
-      }
+    return search(key->hash(), [key](const Value& it) {
+      return it.type == Type::String && same_string(it.string(), key);
+    });
+  }
+  return search(key->hash(), [key](const Value& it) {
+    return static_cast<const Object*>(it.object) == key && it.type == Type::String;
+  });
+}
+
+/// Requires: a valid key.
+uint32_t Table::find_entry(const Value& key) const {
+  switch (key.type) {
+    case Type::Integer:
+    case Type::Address: {
+      int64_t integer = key.integer;
+      return search(hash_integer(integer), [integer](const Value& it) {
+        return it.integer == integer && it.is_integer();
+      });
     }
-  } else {
-    entry = search(key->hash(),
-                   [key](Value it) { return it.object == key && it.type == Type::String; });
+    case Type::String:
+      return find_name(key.string());
+    default:
+      return search(hash_key(key), [&key](const Value& it) { return same_key(it, key); });
   }
-  return entry == kNone ? Value::nil() : entries_[entry].value;
 }
 
-Value* Table::find_value(Value key) {
-  if (!valid_key(key)) return nullptr;
-  if (key.is_integer() && static_cast<uint64_t>(key.integer) - 1 < list_.size()) {
-    Value* item = &list_[static_cast<size_t>(key.integer) - 1];
-    return item->is_nil() ? nullptr : item;
-  }
-  size_t entry = hash_live_ == 0 ? kNone : find(key);
-  if (entry == kNone || entries_[entry].value.is_nil()) return nullptr;
-  return &entries_[entry].value;
+const Value* Table::find_other(const Value& key) const {
+  if (key.type == Type::Address) return find_integer(key.integer);
+  if (hash_live_ == 0 || !valid_key(key)) return nullptr;
+  uint32_t entry = find_entry(key);
+  return entry == kNoEntry ? nullptr : &entries_[entry].value;
 }
 
-void Table::set(Value key, Value value) {
+// ---- the list part
+
+void Table::set(const Value& key, const Value& value) {
   KTAP_CHECK(valid_key(key));
-  if (value.is_object()) shade(value);
+  shade(value);
   if (key.is_integer()) {
     uint64_t i = static_cast<uint64_t>(key.integer) - 1;
-    if (i < list_.size()) {
+    if (i < list_size_) {
       set_list_item(i, value);
       return;
     }
-    if (i == list_.size() && !value.is_nil()) {
-      size_t entry = hash_live_ == 0 ? kNone : find(key);
-      if (entry == kNone || entries_[entry].value.is_nil()) {
+    if (i == list_size_ && !value.is_nil()) {
+      uint32_t entry = hash_live_ == 0 ? kNoEntry : find_entry(key);
+      if (entry == kNoEntry || entries_[entry].value.is_nil()) {
         append(value);
         return;
       }
@@ -152,162 +192,174 @@ void Table::set(Value key, Value value) {
 }
 
 int64_t Table::list_length() const {
-  bool whole = list_live_ == list_.size();
-  auto length = static_cast<int64_t>(whole ? list_.size() : 0);
+  int64_t length = list_live_ == list_size_ ? list_size_ : 0;
   while (!get_integer(length + 1).is_nil()) ++length;
   return length;
 }
 
-void Table::set_list_item(size_t i, Value value) {
-  list_live_ += (value.is_nil() ? 0 : 1);
-  list_live_ -= (list_[i].is_nil() ? 0 : 1);
-  list_[i] = value;
-  while (!list_.empty() && list_.back().is_nil()) list_.pop_back();
+void Table::set_items(int64_t first, const Value* values, size_t count) {
+  if (first == static_cast<int64_t>(list_size_) + 1 && hash_live_ == 0 &&
+      list_size_ + count > list_capacity_) {
+    grow_list(std::max<size_t>(list_size_ + count, size_t{list_size_} * 2));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    int64_t key = first + static_cast<int64_t>(i);
+    if (!set_list(key, values[i])) set(Value::of(key), values[i]);
+  }
 }
 
-void Table::append(Value value) {
-  if (list_.size() == list_.capacity()) {
-    if (list_.size() >= 16 && list_live_ < list_.size() / 2) {
-      auto key = Value::of(static_cast<int64_t>(list_.size() + 1));
+void Table::set_list_item(size_t i, const Value& value) {
+  list_live_ += (value.is_nil() ? 0 : 1);
+  list_live_ -= (list_[i].is_nil() ? 0 : 1);
+  copy_value(list_[i], value);
+  while (list_size_ > 0 && list_[list_size_ - 1].is_nil()) --list_size_;
+}
+
+void Table::grow_list(size_t capacity) {
+  if (capacity >= kNoEntry) out_of_memory();
+  list_ = static_cast<Value*>(resize(list_, list_bytes(), capacity * sizeof(Value)));
+  list_capacity_ = static_cast<uint32_t>(capacity);
+  account();
+}
+
+void Table::append(const Value& value) {
+  if (list_size_ == list_capacity_) {
+    if (list_size_ >= 16 && list_live_ < list_size_ / 2) {
+      auto key = Value::of(int64_t{list_size_} + 1);
       move_list_to_hash();
       set_hash(key, value);
       return;
     }
-    list_.reserve(std::max<size_t>(4, list_.size() * 2));
-    account();
+    grow_list(std::max<size_t>(4, size_t{list_size_} * 2));
   }
-  list_.push_back(value);
+  copy_value(list_[list_size_++], value);
   ++list_live_;
 }
 
 void Table::move_list_to_hash() {
-  std::vector<Value> items;
-  items.swap(list_);
+  const Value* items = std::exchange(list_, nullptr);
+  uint32_t count = std::exchange(list_size_, 0);
+  uint32_t capacity = std::exchange(list_capacity_, 0);
   list_live_ = 0;
-  for (size_t i = 0; i < items.size(); ++i) {
-    if (!items[i].is_nil()) set_hash(Value::of(static_cast<int64_t>(i + 1)), items[i]);
+  for (uint32_t i = 0; i < count; ++i) {
+    if (!items[i].is_nil()) set_hash(Value::of(int64_t{i} + 1), items[i]);
   }
+  release(const_cast<Value*>(items), capacity * sizeof(Value));
   account();
 }
 
-void Table::set_hash(Value key, Value value) {
-  size_t entry = find(key);
-  if (entry != kNone) {
+// ---- the hash part
+
+void Table::set_hash(const Value& key, const Value& value) {
+  uint32_t entry = find_entry(key);
+  if (entry != kNoEntry) {
     hash_live_ += (value.is_nil() ? 0 : 1);
     hash_live_ -= (entries_[entry].value.is_nil() ? 0 : 1);
-    entries_[entry].value = value;
+    copy_value(entries_[entry].value, value);
     return;
   }
   if (value.is_nil()) return;
 #ifdef KTAP_HOSTILE
-  rebuild(std::max(entry_limit_, hash_live_ + 1));
+  rebuild(std::max<size_t>(entry_limit_, size_t{hash_live_} + 1));
 #else
-  if (entries_.size() >= entry_limit_) make_room();
+  if (entry_count_ >= entry_limit_) make_room();
 #endif
-  if (key.is_object()) shade(key);
-  entries_.push_back({key, value, next_seq_++});
+  shade(key);
+  Entry& added = entries_[entry_count_++];
+  copy_value(added.key, key);
+  copy_value(added.value, value);
+  added.seq = next_seq_++;
   ++hash_live_;
-  if (index_.empty()) return;
-  size_t mask = index_.size() - 1;
-  size_t i = hash_key(key) & mask;
-  while (index_[i] != 0) i = (i + 1) & mask;
-  index_[i] = static_cast<uint32_t>(entries_.size());
+  if (index_ != nullptr) put_into_index(entry_count_ - 1);
+}
+
+inline void Table::put_into_index(uint32_t entry) {
+  uint32_t i = hash_key(entries_[entry].key) & index_mask_;
+  while (index_[i] != 0) i = (i + 1) & index_mask_;
+  index_[i] = entry + 1;
 }
 
 void Table::make_room() {
-  bool mostly_live = hash_live_ >= entries_.size() - entries_.size() / 4;
-  rebuild(mostly_live ? entry_limit_ * 2 : entry_limit_);
+  bool mostly_live = hash_live_ >= entry_count_ - entry_count_ / 4;
+  rebuild(mostly_live ? size_t{entry_limit_} * 2 : entry_limit_);
 }
 
 /// Drops dead entries and makes room for at least `limit` in all.
 void Table::rebuild(size_t limit) {
-  limit = std::max<size_t>(limit, hash_live_ + 1);
-  std::erase_if(entries_, [](const Entry& entry) { return entry.value.is_nil(); });
-  ++epoch_;
+  limit = std::max<size_t>(limit, size_t{hash_live_} + 1);
+  size_t slots = 0;
   if (limit <= kSmall) {
-    entry_limit_ = limit <= 4 ? 4 : kSmall;
-    index_.clear();
+    limit = limit <= 4 ? 4 : kSmall;
   } else {
-    size_t slots = 16;
+    slots = 16;
     while (slots - slots / 4 < limit) slots *= 2;
-    entry_limit_ = slots - slots / 4;
-    index_.assign(slots, 0);
-    for (size_t entry = 0; entry < entries_.size(); ++entry) {
-      size_t i = hash_key(entries_[entry].key) & (slots - 1);
-      while (index_[i] != 0) i = (i + 1) & (slots - 1);
-      index_[i] = static_cast<uint32_t>(entry + 1);
-    }
+    limit = slots - slots / 4;
   }
-  entries_.reserve(entry_limit_);
+  if (slots >= kNoEntry) out_of_memory();
+  ++epoch_;
+  size_t bytes = limit * sizeof(Entry) + slots * sizeof(uint32_t);
+  auto* moved = static_cast<Entry*>(resize(nullptr, 0, bytes));
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < entry_count_; ++i) {
+    if (!entries_[i].value.is_nil()) moved[count++] = entries_[i];
+  }
+  release(entries_, hash_bytes());
+  entries_ = moved;
+  entry_count_ = count;
+  entry_limit_ = static_cast<uint32_t>(limit);
+  index_ = nullptr;
+  index_mask_ = 0;
+  if (slots != 0) {
+    index_ = reinterpret_cast<uint32_t*>(entries_ + limit);
+    index_mask_ = static_cast<uint32_t>(slots - 1);
+    std::fill(index_, index_ + slots, 0);
+    for (uint32_t entry = 0; entry < count; ++entry) put_into_index(entry);
+  }
   account();
 }
 
 void Table::clear() {
   constexpr size_t kKeptBytes = 4096;  // guessed: what is filled again at once keeps its room
   if (memory_bytes() > kKeptBytes) {
-    std::vector<Value>().swap(list_);
-    std::vector<Entry>().swap(entries_);
-    std::vector<uint32_t>().swap(index_);
-    entry_limit_ = 0;
+    free_list();
+    free_entries();
     account();
-  } else {
-    list_.clear();
-    entries_.clear();
-    std::fill(index_.begin(), index_.end(), 0);
+  } else if (index_ != nullptr) {
+    std::fill(index_, index_ + index_mask_ + 1, 0);
   }
+  list_size_ = 0;
+  entry_count_ = 0;
   list_live_ = 0;
   hash_live_ = 0;
   ++epoch_;
 }
 
 void Table::reserve(size_t list_items, size_t others) {
-  list_.reserve(list_items);
+  if (list_items > list_capacity_) grow_list(list_items);
   if (others > entry_limit_) rebuild(others);
-  account();
 }
 
-bool Table::next(Cursor& cursor, Value& key, Value& value) const {
-  if (!cursor.in_hash) {
-    while (cursor.list_index < list_.size()) {
-      value = list_[cursor.list_index++];
-      if (value.is_nil()) continue;
-      key = Value::of(static_cast<int64_t>(cursor.list_index));
-      return true;
-    }
-    cursor.in_hash = true;
-    cursor.epoch = epoch_;
-  }
-  if (cursor.epoch != epoch_) {
-    cursor.entry = first_entry_since(cursor.next_seq);
-    cursor.epoch = epoch_;
-  }
-  while (cursor.entry < entries_.size()) {
-    const Entry& entry = entries_[cursor.entry++];
-    cursor.next_seq = entry.seq + 1;
-    if (entry.value.is_nil()) continue;
-    // A list item that moved over here was seen there.
-    if (entry.key.is_integer() && static_cast<uint64_t>(entry.key.integer) - 1 < cursor.list_index)
-      continue;
-    key = entry.key;
-    value = entry.value;
-    return true;
-  }
-  return false;
+// ---- walks
+
+void Table::find_place(Cursor& cursor) const {
+  cursor.entry = first_entry_since(cursor.next_seq);
+  cursor.in_hash = true;
+  cursor.epoch = epoch_;
 }
 
 /// The first entry whose sequence number is at least `seq`.
-size_t Table::first_entry_since(uint64_t seq) const {
+uint32_t Table::first_entry_since(uint64_t seq) const {
   auto before = [](const Entry& entry, uint64_t wanted) { return entry.seq < wanted; };
-  auto at = std::lower_bound(entries_.begin(), entries_.end(), seq, before);
-  return static_cast<size_t>(at - entries_.begin());
+  const Entry* at = std::lower_bound(entries_, entries_ + entry_count_, seq, before);
+  return static_cast<uint32_t>(at - entries_);
 }
 
 bool Table::scan(Heap& heap, ScanPoint& point, int64_t& units) const {
-  for (; point.list_index < list_.size(); ++point.list_index) {
+  for (; point.list_index < list_size_; ++point.list_index) {
     if (units-- <= 0) return false;
     heap.mark(list_[point.list_index]);
   }
-  for (size_t i = first_entry_since(point.next_seq); i < entries_.size(); ++i) {
+  for (uint32_t i = first_entry_since(point.next_seq); i < entry_count_; ++i) {
     if (units-- <= 0) return false;
     const Entry& entry = entries_[i];
     heap.mark(entry.key);  // of dead entries too: lookups still compare with it
@@ -327,19 +379,15 @@ std::vector<std::pair<Value, Value>> Table::entries() const {
   return all;
 }
 
-size_t Table::memory_bytes() const {
-  return list_.capacity() * sizeof(Value) + entries_.capacity() * sizeof(Entry) +
-         index_.capacity() * sizeof(uint32_t);
+size_t Table::hash_bytes() const {
+  size_t slots = index_ != nullptr ? size_t{index_mask_} + 1 : 0;
+  return entry_limit_ * sizeof(Entry) + slots * sizeof(uint32_t);
 }
 
 void Table::account() {
   size_t bytes = memory_bytes();
   if (heap_ != nullptr) heap_->bytes_ += bytes - accounted_bytes_;
   accounted_bytes_ = bytes;
-}
-
-void Table::shade(Value value) {
-  if (heap_ != nullptr) heap_->shade(value);
 }
 
 }  // namespace ktap::runtime

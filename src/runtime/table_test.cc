@@ -121,6 +121,35 @@ TEST_F(TableTest, LongStringsAreKeysByTheirBytes) {
   EXPECT_EQ(at(s(text + "y")), -1);
 }
 
+TEST_F(TableTest, ItemsAtOnce) {
+  const Value three[] = {i(1), Value::nil(), i(3)};
+  t_->set_items(1, three, 3);
+  EXPECT_EQ(t_->size(), 2u);
+  EXPECT_EQ(at(i(2)), -1);
+  EXPECT_EQ(at(i(3)), 3);
+  t_->set_items(51, three, 3);  // behind a gap
+  EXPECT_EQ(at(i(51)), 1);
+  EXPECT_EQ(at(i(53)), 3);
+  EXPECT_EQ(t_->size(), 4u);
+  const Value none[] = {Value::nil(), Value::nil()};
+  t_->set_items(1, none, 2);
+  t_->set_items(3, none, 1);
+  EXPECT_EQ(walk_keys(), (std::multiset<int64_t>{51, 53}));
+}
+
+TEST_F(TableTest, SetListTakesWhatNeedsNoThought) {
+  EXPECT_FALSE(t_->set_list(1, i(1)));  // no room
+  t_->reserve(2, 0);
+  EXPECT_TRUE(t_->set_list(1, i(1)));
+  EXPECT_FALSE(t_->set_list(1, Value::nil()));
+  EXPECT_FALSE(t_->set_list(0, i(1)));
+  EXPECT_FALSE(t_->set_list(3, i(1)));
+  EXPECT_FALSE(t_->set_list(INT64_MIN, i(1)));
+  t_->set(i(2000), i(5));
+  EXPECT_FALSE(t_->set_list(2, i(2)));  // the hash part might have it
+  EXPECT_EQ(t_->size(), 2u);
+}
+
 TEST_F(TableTest, ListWithHoles) {
   for (int64_t k = 1; k <= 10; ++k) t_->set(i(k), i(k));
   t_->set(i(5), Value::nil());

@@ -1,23 +1,21 @@
-// The dispatch loop: one label an opcode, computed jumps between them. Fast paths for integers,
-// list items and interned names stand here; whatever is rarer is a call into the other parts of the
-// machine. R is the frame's registers, K its constants; both are reloaded whenever the frame or the
-// stack may have moved.
-#include <cmath>
-#include <optional>
-
-#include <fmt/core.h>
+// The dispatch loop over steps (step.h): one label a step, computed jumps between them. Fast paths
+// for integers, floats, list items, interned names and calls of closures stand here; whatever is
+// rarer is a call into the other parts of the machine. R is the frame's registers, K its constants;
+// both are reloaded whenever the frame or the stack may have moved. `pc` stands on the step that
+// runs; frame->pc is brought up to date before anything that may fail, call or collect.
+#include <algorithm>
 
 #include "runtime/arith.h"
 #include "runtime/iterator.h"
 #include "runtime/number.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
+#include "vm/library.h"
 #include "vm/machine.h"
 
 namespace ktap::vm {
 
-using bytecode::Insn;
-using bytecode::Op;
+using bytecode::UpdateOp;
 using runtime::ArithOp;
 using runtime::Closure;
 using runtime::Table;
@@ -32,10 +30,47 @@ inline bool both_integers(const Value& a, const Value& b) {
   return a.type == Type::Integer && b.type == Type::Integer;
 }
 
+inline bool both_floats(const Value& a, const Value& b) {
+  return a.type == Type::Float && b.type == Type::Float;
+}
+
+// Into a register, member by member: see copy_value().
+inline void put(Value& to, int64_t integer) {
+  to.type = Type::Integer;
+  to.integer = integer;
+}
+inline void put(Value& to, double number) {
+  to.type = Type::Float;
+  to.number = number;
+}
+inline void put(Value& to, bool boolean) {
+  to.type = Type::Boolean;
+  to.integer = boolean ? 1 : 0;
+}
+inline void put_nil(Value& to) {
+  to.type = Type::Nil;
+  to.integer = 0;
+}
+
 inline bool same(const Value& a, const Value& b) {
   if (a.type == b.type && a.integer == b.integer && a.type != Type::Float) return true;
   if (both_integers(a, b)) return false;
   return runtime::equal(a, b);
+}
+
+/// For the next time: names mostly stand at the same entry in tables of the same making.
+inline void remember_entry(const Step* step, uint32_t entry) {
+  const_cast<Step*>(step)->d = static_cast<uint16_t>(entry < UINT16_MAX ? entry : UINT16_MAX);
+}
+
+/// 64-bit division costs several times what 32-bit does. Requires b > 0.
+inline int64_t quotient(int64_t a, int64_t b) {
+  if (((a | b) >> 32) == 0) return static_cast<uint32_t>(a) / static_cast<uint32_t>(b);
+  return a / b;
+}
+inline int64_t remainder(int64_t a, int64_t b) {
+  if (((a | b) >> 32) == 0) return static_cast<uint32_t>(a) % static_cast<uint32_t>(b);
+  return a % b;
 }
 
 inline Table* plain_table(const Value& v) {
@@ -52,79 +87,28 @@ inline void load_variable(Value& to, const Value& from) {
   }
 }
 
-/// Rounds that a loop over integers makes beyond its first, computed without overflow.
-uint64_t rounds_left(int64_t first, int64_t last, int64_t step) {
-  auto from = static_cast<uint64_t>(first);
-  auto to = static_cast<uint64_t>(last);
-  if (step > 0) return (to - from) / static_cast<uint64_t>(step);
-  return (from - to) / (~static_cast<uint64_t>(step) + 1);
-}
-
-/// The integer limit of a loop over integers whose limit is a float; none when there is no round.
-std::optional<int64_t> integer_limit(double limit, int64_t step) {
-  constexpr double kEdge = 0x1p63;
-  if (std::isnan(limit)) return std::nullopt;
-  if (limit >= kEdge) return step > 0 ? std::optional<int64_t>(INT64_MAX) : std::nullopt;
-  if (limit < -kEdge) return step > 0 ? std::nullopt : std::optional<int64_t>(INT64_MIN);
-  return static_cast<int64_t>(step > 0 ? std::floor(limit) : std::ceil(limit));
-}
-
 }  // namespace
 
-/// loop[0..2] = first, last, step. Over integers, loop[1] becomes the count of rounds left, so that
-/// the loop ends at the edge of the number range too; a limit that is a float is rounded towards
-/// the first value. With a float as first value or step all three become floats.
-bool Machine::for_prep(Value* loop, bool* empty) {
-  static constexpr const char* kWhat[] = {"first value", "last value", "step"};
-  for (int i = 0; i < 3; ++i) {
-    if (!loop[i].is_number()) {
-      return fail(fmt::format("the {} of a for is {}, not a number", kWhat[i],
-                              runtime::type_phrase(loop[i].type)));
-    }
-  }
-  if (runtime::to_double(loop[2]) == 0) return fail("the step of a for is 0");
-  if (loop[0].is_integer() && loop[2].is_integer()) {
-    int64_t first = loop[0].integer;
-    int64_t step = loop[2].integer;
-    std::optional<int64_t> limit =
-        loop[1].is_integer() ? loop[1].integer : integer_limit(loop[1].number, step);
-    int64_t last = limit.value_or(0);
-    *empty = !limit || (step > 0 ? first > last : first < last);
-    if (!*empty) {
-      loop[0] = Value::of(first);
-      loop[1] = Value::of(static_cast<int64_t>(rounds_left(first, last, step)));
-    }
-  } else {
-    for (int i = 0; i < 3; ++i) loop[i] = Value::of(runtime::to_double(loop[i]));
-    *empty = loop[2].number > 0 ? !(loop[0].number <= loop[1].number)
-                                : !(loop[0].number >= loop[1].number);
-  }
-  loop[3] = loop[0];
-  return true;
-}
-
-/// The next round of a loop over floats; false at its end.
-bool Machine::for_step(Value* loop) {
-  double next = loop[0].number + loop[2].number;
-  if (loop[2].number > 0 ? !(next <= loop[1].number) : !(next >= loop[1].number)) return false;
-  loop[0] = loop[3] = Value::of(next);
-  return true;
-}
-
-// Each opcode begins with OP(name) and ends with NEXT, a jump to another label, or FAIL.
+// Each step begins with OP(name) and ends with NEXT, SKIP, GO, another jump, or a failure.
 #define OP(name) op_##name:
-#define NEXT                                       \
-  do {                                             \
-    insn = *pc++;                                  \
-    goto* kLabels[static_cast<size_t>(insn.op())]; \
+#define GO goto*(pc->label)
+#define NEXT \
+  do {       \
+    ++pc;    \
+    GO;      \
   } while (false)
-#define A (R[insn.a()])
-#define B (R[insn.b()])
-#define C (R[insn.c()])
-#define KB (K[insn.b()])
-#define KC (K[insn.c()])
-#define KD (K[insn.d()])
-// Before anything that may fail, call or collect, safe points among it.
+#define REGISTER(offset) (*reinterpret_cast<Value*>(reinterpret_cast<char*>(R) + (offset)))
+#define CONSTANT(offset) \
+  (*reinterpret_cast<const Value*>(reinterpret_cast<const char*>(K) + (offset)))
+#define A REGISTER(pc->a)
+#define B REGISTER(pc->b)
+#define C REGISTER(pc->c)
+#define KB CONSTANT(pc->b)
+#define KC CONSTANT(pc->c)
+#define KD CONSTANT(pc->imm)
+#define GLOBAL(offset) \
+  (*reinterpret_cast<Value*>(reinterpret_cast<char*>(globals_.data()) + (offset)))
+#define UPVALUE(index) (frame->closure->upvalues[index]->slot)
 #define SAVE (frame->pc = pc)
 // After a built-in, which may have called a function of the script: stack and frames may have
 // moved.
@@ -138,85 +122,169 @@ bool Machine::for_step(Value* loop) {
     SAVE;                           \
     if (!(expression)) goto failed; \
   } while (false)
+// Requires SAVE.
 #define SAFE_POINT(top)                                                                       \
   do {                                                                                        \
     if (heap_.wants_collection() && !collect(static_cast<size_t>((top)-stack_))) goto failed; \
   } while (false)
 #define FRAME_END (R + frame->closure->function->register_count)
-#define TICK                               \
-  do {                                     \
-    if (--ticks_ < 0) TRY(refill_ticks()); \
+// One more round; `at` is the step to blame when there are too many.
+#define TICK(at)                        \
+  do {                                  \
+    if (--ticks_ < 0) [[unlikely]] {    \
+      frame->pc = (at);                 \
+      if (!refill_ticks()) goto failed; \
+    }                                   \
   } while (false)
-#define JUMP(offset)                \
-  do {                              \
-    int32_t jump_offset = (offset); \
-    if (jump_offset < 0) TICK;      \
-    pc += jump_offset;              \
+#define LEAP(from)                                                                     \
+  do {                                                                                 \
+    pc = reinterpret_cast<const Step*>(reinterpret_cast<const char*>(from) + pc->imm); \
+    GO;                                                                                \
   } while (false)
-// The next instruction is a Jmp, taken when `condition` holds.
-#define BRANCH(condition) \
-  do {                    \
-    if (condition) {      \
-      insn = *pc++;       \
-      JUMP(insn.j());     \
-    } else {              \
-      ++pc;               \
-    }                     \
-    NEXT;                 \
+// The jump at step `at`; one that does not lead on is a round.
+#define JUMP(at)                \
+  do {                          \
+    if (pc->imm <= 0) TICK(at); \
+    LEAP(at);                   \
   } while (false)
-#define ARITH(name, right, fast)                  \
-  OP(name) {                                      \
-    const Value& left_value = B;                  \
-    const Value& right_value = (right);           \
-    if (both_integers(left_value, right_value)) { \
-      int64_t a = left_value.integer;             \
-      int64_t b = right_value.integer;            \
-      A = Value::of(static_cast<int64_t>(fast));  \
-      NEXT;                                       \
-    }                                             \
-    arith_left = &left_value;                     \
-    arith_right = &right_value;                   \
-    goto slow_##name;                             \
+// The test's jump is the next step.
+#define BRANCH(condition)        \
+  do {                           \
+    if (condition) JUMP(pc + 1); \
+    pc += 2;                     \
+    GO;                          \
+  } while (false)
+
+#define ARITH(name, op, right, of_integers, of_floats)         \
+  OP(name) {                                                   \
+    const Value& left_value = B;                               \
+    const Value& right_value = (right);                        \
+    if (both_integers(left_value, right_value)) {              \
+      int64_t a = left_value.integer;                          \
+      int64_t b = right_value.integer;                         \
+      put(A, static_cast<int64_t>(of_integers));               \
+      NEXT;                                                    \
+    }                                                          \
+    if (both_floats(left_value, right_value)) {                \
+      double a = left_value.number;                            \
+      double b = right_value.number;                           \
+      put(A, of_floats);                                       \
+      NEXT;                                                    \
+    }                                                          \
+    TRY(slow_arith(ArithOp::op, left_value, right_value, &A)); \
+    NEXT;                                                      \
   }
-#define SLOW(name, op)                                                                         \
-  slow_##name : TRY(runtime::arith(ArithOp::op, *arith_left, *arith_right, &A, &error_text_)); \
-  NEXT
+// With a small integer as right operand.
+#define ARITH_INT(name, op, of_integers, of_floats)                            \
+  OP(name) {                                                                   \
+    const Value& left_value = B;                                               \
+    if (left_value.type == Type::Integer) {                                    \
+      int64_t a = left_value.integer;                                          \
+      int64_t b = pc->imm;                                                     \
+      put(A, static_cast<int64_t>(of_integers));                               \
+      NEXT;                                                                    \
+    }                                                                          \
+    if (left_value.type == Type::Float) {                                      \
+      double a = left_value.number;                                            \
+      double b = pc->imm;                                                      \
+      put(A, of_floats);                                                       \
+      NEXT;                                                                    \
+    }                                                                          \
+    TRY(slow_arith(ArithOp::op, left_value, Value::of(int64_t{pc->imm}), &A)); \
+    NEXT;                                                                      \
+  }
+#define BITS(name, of_integers)                                  \
+  OP(name) {                                                     \
+    const Value& left_value = B;                                 \
+    const Value& right_value = C;                                \
+    if (both_integers(left_value, right_value)) {                \
+      int64_t a = left_value.integer;                            \
+      int64_t b = right_value.integer;                           \
+      put(A, static_cast<int64_t>(of_integers));                 \
+      NEXT;                                                      \
+    }                                                            \
+    TRY(slow_arith(ArithOp::name, left_value, right_value, &A)); \
+    NEXT;                                                        \
+  }
+#define COMPARE(name, sense, symbol, slow)       \
+  OP(name) {                                     \
+    const Value& left = A;                       \
+    const Value& right = B;                      \
+    bool holds;                                  \
+    if (both_integers(left, right)) {            \
+      holds = left.integer symbol right.integer; \
+    } else if (both_floats(left, right)) {       \
+      holds = left.number symbol right.number;   \
+    } else {                                     \
+      TRY(slow(left, right, &holds));            \
+    }                                            \
+    BRANCH(holds == (sense));                    \
+  }
+// R[a] = imm, then what the next step does, `operand` of it being an integer too.
+#define INT_THEN(name, then, operand, fast)          \
+  OP(name) {                                         \
+    int64_t loaded = pc->imm;                        \
+    put(A, loaded);                                  \
+    ++pc;                                            \
+    const Value& other = (operand);                  \
+    if (other.type != Type::Integer) goto op_##then; \
+    int64_t a = other.integer;                       \
+    int64_t b = loaded;                              \
+    fast;                                            \
+  }
+#define INT_ARITH(name, then, result) \
+  INT_THEN(name, then, B, put(A, static_cast<int64_t>(result)); NEXT)
 
 #if defined(__clang__)
 #pragma clang diagnostic ignored "-Wgnu-label-as-value"
 #endif
 
-bool Machine::run() {
+void Machine::link(std::vector<Step>& steps) {
+  const void* const* labels = nullptr;
+  run(&labels);
+  for (Step& step : steps) step.label = labels[static_cast<size_t>(step.op)];
+}
+
+bool Machine::run(const void* const** labels) {
   static const void* const kLabels[] = {
-#define KTAP_OPCODE(name, format, meaning) &&op_##name,
-#include "bytecode/opcodes.def"
-#undef KTAP_OPCODE
+#define KTAP_STEP(name, meaning) &&op_##name,
+#include "vm/steps.def"
+#undef KTAP_STEP
   };
+  if (labels != nullptr) {
+    *labels = kLabels;
+    return true;
+  }
   Frame* frame;
-  const Insn* pc;
+  const Step* pc;
   Value* R;
   const Value* K;
-  Insn insn;
-  const Value* arith_left;
-  const Value* arith_right;
 
 enter:
   frame = &frames_[depth_ - 1];
   pc = frame->pc;
   R = stack_ + frame->base;
-  K = frame->closure->proto->constants.data();
+  K = frame->constants;
+  GO;
+
+resume:
+  frame = &frames_[depth_ - 1];
+  pc = frame->pc;
+  R = stack_ + frame->base;
+  K = frame->constants;
   NEXT;
 
   OP(LoadNil) {
-    for (int i = 0; i <= insn.b(); ++i) R[insn.a() + i] = Value::nil();
+    Value* to = &A;
+    for (int i = 0; i <= pc->imm; ++i) put_nil(to[i]);
     NEXT;
   }
   OP(LoadBool) {
-    A = Value::of(insn.b() != 0);
+    put(A, pc->imm != 0);
     NEXT;
   }
   OP(LoadInt) {
-    A = Value::of(static_cast<int64_t>(insn.s()));
+    put(A, int64_t{pc->imm});
     NEXT;
   }
   OP(LoadK) {
@@ -224,7 +292,7 @@ enter:
     NEXT;
   }
   OP(LoadBuiltin) {
-    A = Value::of_builtin(insn.d());
+    A = Value::of_builtin(static_cast<uint16_t>(pc->imm));
     NEXT;
   }
   OP(Move) {
@@ -234,11 +302,11 @@ enter:
 
   // ---- variables
   OP(GetGlobal) {
-    load_variable(A, globals_[insn.d()]);
+    load_variable(A, GLOBAL(pc->imm));
     NEXT;
   }
   OP(SetGlobal) {
-    Value& global = globals_[insn.d()];
+    Value& global = GLOBAL(pc->imm);
     if (global.type == Type::SharedCell) {
       TRY(store_shared(global, A));
     } else {
@@ -246,18 +314,26 @@ enter:
     }
     NEXT;
   }
+  OP(AddGlobal) {
+    Value& global = globals_[pc->a];
+    if (both_integers(global, B)) {
+      global.integer = runtime::wrap_add(global.integer, B.integer);
+      NEXT;
+    }
+    TRY(update_variable(&global, UpdateOp::Add, B));
+    NEXT;
+  }
   OP(UpdateGlobal) {
-    Value& global = globals_[insn.a()];
-    TRY(update_variable(&global, static_cast<bytecode::UpdateOp>(insn.c()), B));
+    TRY(update_variable(&globals_[pc->a], static_cast<UpdateOp>(pc->c), B));
     SAFE_POINT(FRAME_END);
     NEXT;
   }
   OP(GetUpval) {
-    load_variable(A, *frame->closure->upvalues[insn.b()]->slot);
+    load_variable(A, *UPVALUE(pc->b));
     NEXT;
   }
   OP(SetUpval) {
-    Value* slot = frame->closure->upvalues[insn.b()]->slot;
+    Value* slot = UPVALUE(pc->b);
     if (slot->type == Type::SharedCell) {
       TRY(store_shared(*slot, A));
     } else {
@@ -266,10 +342,18 @@ enter:
     }
     NEXT;
   }
+  OP(AddUpval) {
+    Value* slot = UPVALUE(pc->a);
+    if (both_integers(*slot, B)) {
+      slot->integer = runtime::wrap_add(slot->integer, B.integer);
+      NEXT;
+    }
+    TRY(update_variable(slot, UpdateOp::Add, B));  // a number: nothing to shade
+    NEXT;
+  }
   OP(UpdateUpval) {
-    Value* slot = frame->closure->upvalues[insn.a()]->slot;
-    TRY(update_variable(slot, static_cast<bytecode::UpdateOp>(insn.c()), B));
-    heap_.shade(*slot);
+    TRY(update_variable(UPVALUE(pc->a), static_cast<UpdateOp>(pc->c), B));
+    heap_.shade(*UPVALUE(pc->a));
     SAFE_POINT(FRAME_END);
     NEXT;
   }
@@ -277,19 +361,35 @@ enter:
   // ---- tables and tuples
   OP(GetIndex) {
     Table* table = plain_table(B);
+    const Value& key = C;
     if (table != nullptr) {
-      const Value& key = C;
-      A = key.type == Type::Integer ? table->get_integer(key.integer) : table->get(key);
+      const Value* found = table->find(key);
+      if (found != nullptr) {
+        copy_value(A, *found);
+      } else {
+        put_nil(A);
+      }
       NEXT;
     }
-    TRY(get_index(B, C, &A));
+    TRY(get_index(B, key, &A));
     SAFE_POINT(FRAME_END);
     NEXT;
   }
   OP(GetField) {
     Table* table = plain_table(B);
     if (table != nullptr) {
-      A = table->get_string(reinterpret_cast<runtime::String*>(KC.object));
+      auto* name = static_cast<runtime::String*>(KC.object);
+      const Value* found = table->entry_with(pc->d, name);
+      if (found == nullptr) {
+        uint32_t entry = table->find_name(name);
+        if (entry == Table::kNoEntry) {
+          put_nil(A);
+          NEXT;
+        }
+        remember_entry(pc, entry);
+        found = table->value_at(entry);
+      }
+      copy_value(A, *found);
       NEXT;
     }
     TRY(get_index(B, KC, &A));
@@ -300,7 +400,7 @@ enter:
     Table* table = plain_table(A);
     const Value& key = B;
     if (table != nullptr && key.type == Type::Integer) {
-      if (table->overwrite_list(key.integer, C)) NEXT;
+      if (table->set_list(key.integer, C)) NEXT;
       SAVE;
       table->set(key, C);
     } else {
@@ -310,79 +410,117 @@ enter:
     NEXT;
   }
   OP(SetField) {
-    TRY(set_index(A, KB, C));
+    Table* table = plain_table(A);
+    const Value& value = C;
+    if (table != nullptr) {
+      auto* name = static_cast<runtime::String*>(KB.object);
+      Value* found = table->entry_with(pc->d, name);
+      if (found == nullptr) {
+        uint32_t entry = table->find_name(name);
+        if (entry != Table::kNoEntry) {
+          remember_entry(pc, entry);
+          found = table->value_at(entry);
+        }
+      }
+      // What appears or vanishes is the table's own affair.
+      if (found != nullptr && !found->is_nil() && !value.is_nil()) {
+        table->shade(value);
+        copy_value(*found, value);
+        NEXT;
+      }
+      SAVE;
+      table->set(KB, value);
+    } else {
+      TRY(set_index(A, KB, value));
+    }
     SAFE_POINT(FRAME_END);
     NEXT;
   }
-  OP(UpdateIndex) {
+  OP(AddIndex) {
     Table* table = plain_table(A);
-    const Value& operand = R[insn.b() + 1];
-    if (table != nullptr && static_cast<bytecode::UpdateOp>(insn.c()) == bytecode::UpdateOp::Add) {
+    const Value& operand = *(&B + 1);
+    if (table != nullptr) {
       Value* cell = table->find_value(B);
       if (cell != nullptr && both_integers(*cell, operand)) {
         cell->integer = runtime::wrap_add(cell->integer, operand.integer);
         NEXT;
       }
     }
-    TRY(update_index(A, B, static_cast<bytecode::UpdateOp>(insn.c()), operand));
+    TRY(update_index(A, B, UpdateOp::Add, operand));
+    SAFE_POINT(FRAME_END);
+    NEXT;
+  }
+  OP(UpdateIndex) {
+    TRY(update_index(A, B, static_cast<UpdateOp>(pc->c), *(&B + 1)));
     SAFE_POINT(FRAME_END);
     NEXT;
   }
   OP(Tuple) {
-    TRY(make_tuple(&B, insn.c(), &A));
+    TRY(make_tuple(&B, pc->c, &A));
     SAFE_POINT(FRAME_END);
     NEXT;
   }
   OP(NewTable) {
     Table* table = heap_.table();
     A = Value::of_object(Type::Table, table);
-    if (insn.b() != 0 || insn.c() != 0) table->reserve(insn.b(), insn.c());
+    if (pc->imm != 0 || pc->b != 0) table->reserve(pc->b, pc->c);
     SAVE;
     SAFE_POINT(FRAME_END);
     NEXT;
   }
   OP(SetList) {
-    size_t count = insn.b() != 0 ? insn.b() : open_top_ - (frame->base + insn.a() + 1);
-    Table* table = A.table();
-    for (size_t i = 1; i <= count; ++i) {
-      table->set(Value::of(static_cast<int64_t>(insn.c() * kListBatch + i)), R[insn.a() + i]);
-    }
+    size_t first = static_cast<size_t>(&A - stack_) + 1;
+    size_t count = pc->b != 0 ? pc->b : open_top_ - first;
+    A.table()->set_items(pc->c * kListBatch + 1, &A + 1, count);
     NEXT;
   }
 
   // ---- operators
-  ARITH(Add, C, runtime::wrap_add(a, b))
-  ARITH(Sub, C, runtime::wrap_sub(a, b))
-  ARITH(Mul, C, runtime::wrap_mul(a, b))
-  ARITH(AddK, KC, runtime::wrap_add(a, b))
-  ARITH(SubK, KC, runtime::wrap_sub(a, b))
-  ARITH(MulK, KC, runtime::wrap_mul(a, b))
-  ARITH(BitAnd, C, a & b)
-  ARITH(BitOr, C, a | b)
-  ARITH(BitXor, C, a ^ b)
-  ARITH(Shl, C, runtime::shift_left(a, b))
-  ARITH(Shr, C, runtime::shift_right(a, b))
-  SLOW(Add, Add);
-  SLOW(Sub, Sub);
-  SLOW(Mul, Mul);
-  SLOW(AddK, Add);
-  SLOW(SubK, Sub);
-  SLOW(MulK, Mul);
-  SLOW(BitAnd, BitAnd);
-  SLOW(BitOr, BitOr);
-  SLOW(BitXor, BitXor);
-  SLOW(Shl, Shl);
-  SLOW(Shr, Shr);
+  ARITH(Add, Add, C, runtime::wrap_add(a, b), a + b)
+  ARITH(Sub, Sub, C, runtime::wrap_sub(a, b), a - b)
+  ARITH(Mul, Mul, C, runtime::wrap_mul(a, b), a * b)
+  ARITH(AddK, Add, KC, runtime::wrap_add(a, b), a + b)
+  ARITH(SubK, Sub, KC, runtime::wrap_sub(a, b), a - b)
+  ARITH(MulK, Mul, KC, runtime::wrap_mul(a, b), a * b)
+  ARITH_INT(AddInt, Add, runtime::wrap_add(a, b), a + b)
+  ARITH_INT(SubInt, Sub, runtime::wrap_sub(a, b), a - b)
+  ARITH_INT(MulInt, Mul, runtime::wrap_mul(a, b), a * b)
+  BITS(BitAnd, a & b)
+  BITS(BitOr, a | b)
+  BITS(BitXor, a ^ b)
+  BITS(Shl, runtime::shift_left(a, b))
+  BITS(Shr, runtime::shift_right(a, b))
   OP(Div) {
-    TRY(runtime::arith(ArithOp::Div, B, C, &A, &error_text_));
+    const Value& left = B;
+    const Value& right = C;
+    if (both_integers(left, right) && right.integer > 0) {
+      put(A, quotient(left.integer, right.integer));
+      NEXT;
+    }
+    if (both_floats(left, right)) {
+      put(A, left.number / right.number);
+      NEXT;
+    }
+    TRY(slow_arith(ArithOp::Div, left, right, &A));
     NEXT;
   }
   OP(Mod) {
-    TRY(runtime::arith(ArithOp::Mod, B, C, &A, &error_text_));
+    const Value& left = B;
+    const Value& right = C;
+    if (both_integers(left, right) && right.integer > 0) {
+      put(A, remainder(left.integer, right.integer));
+      NEXT;
+    }
+    TRY(slow_arith(ArithOp::Mod, left, right, &A));
     NEXT;
   }
+  INT_ARITH(IntDiv, Div, quotient(a, b))
+  INT_ARITH(IntMod, Mod, remainder(a, b))
+  INT_ARITH(IntBitAnd, BitAnd, a & b)
+  INT_ARITH(IntShl, Shl, runtime::shift_left(a, b))
+  INT_ARITH(IntShr, Shr, runtime::shift_right(a, b))
   OP(Concat) {
-    TRY(concat(&B, static_cast<size_t>(insn.c() - insn.b()) + 1, &A));
+    TRY(concat(&B, pc->c, &A));
     SAFE_POINT(FRAME_END);
     NEXT;
   }
@@ -391,7 +529,7 @@ enter:
     NEXT;
   }
   OP(Not) {
-    A = Value::of(!B.truthy());
+    put(A, !B.truthy());
     NEXT;
   }
   OP(BitNot) {
@@ -401,50 +539,44 @@ enter:
   OP(Match) {
     bool matches = false;
     TRY(match(B, C, &matches));
-    A = Value::of(matches);
+    put(A, matches);
     NEXT;
   }
 
   // ---- jumps and tests
-  OP(Jmp) {
-    JUMP(insn.j());
-    NEXT;
-  }
-  OP(Test) { BRANCH(A.truthy() == (insn.c() != 0)); }
-  OP(TestEq) { BRANCH(same(A, B) == (insn.c() != 0)); }
-  OP(TestEqK) { BRANCH(same(A, KB) == (insn.c() != 0)); }
-  OP(TestLt) {
-    const Value& left = A;
-    const Value& right = B;
-    bool holds;
-    if (both_integers(left, right)) {
-      holds = left.integer < right.integer;
-    } else {
-      TRY(runtime::less(left, right, &holds, &error_text_));
-    }
-    BRANCH(holds == (insn.c() != 0));
-  }
-  OP(TestLe) {
-    const Value& left = A;
-    const Value& right = B;
-    bool holds;
-    if (both_integers(left, right)) {
-      holds = left.integer <= right.integer;
-    } else {
-      TRY(runtime::less_equal(left, right, &holds, &error_text_));
-    }
-    BRANCH(holds == (insn.c() != 0));
+  OP(Jmp) { JUMP(pc); }
+  OP(Test) { BRANCH(A.truthy()); }
+  OP(TestNot) { BRANCH(!A.truthy()); }
+  OP(TestEq) { BRANCH(same(A, B)); }
+  OP(TestNotEq) { BRANCH(!same(A, B)); }
+  OP(TestEqK) { BRANCH(same(A, KB)); }
+  OP(TestNotEqK) { BRANCH(!same(A, KB)); }
+  OP(TestNil) { BRANCH(A.is_nil()); }
+  OP(TestNotNil) { BRANCH(!A.is_nil()); }
+  COMPARE(TestLt, true, <, slow_less)
+  COMPARE(TestNotLt, false, <, slow_less)
+  COMPARE(TestLe, true, <=, slow_less_equal)
+  COMPARE(TestNotLe, false, <=, slow_less_equal)
+  INT_THEN(IntTestLt, TestLt, A, BRANCH(a < b))
+  INT_THEN(IntTestNotLt, TestNotLt, A, BRANCH(!(a < b)))
+  INT_THEN(IntTestLe, TestLe, A, BRANCH(a <= b))
+  INT_THEN(IntTestNotLe, TestNotLe, A, BRANCH(!(a <= b)))
+  INT_THEN(IntTestGt, TestLt, B, BRANCH(a > b))
+  INT_THEN(IntTestNotGt, TestNotLt, B, BRANCH(!(a > b)))
+  INT_THEN(IntTestGe, TestLe, B, BRANCH(a >= b))
+  INT_THEN(IntTestNotGe, TestNotLe, B, BRANCH(!(a >= b)))
+  OP(IntAddIndex) {
+    put(A, int64_t{pc->imm});
+    ++pc;
+    goto op_AddIndex;
   }
 
   // ---- loops
   OP(ForPrep) {
     bool empty = false;
     TRY(for_prep(&A, &empty));
-    if (empty) {
-      pc += insn.s();
-    } else {
-      TICK;
-    }
+    if (empty) LEAP(pc);
+    TICK(pc);
     NEXT;
   }
   OP(ForLoop) {
@@ -454,32 +586,34 @@ enter:
       loop[1].integer = runtime::wrap_sub(loop[1].integer, 1);  // may count to 2^64 - 1
       int64_t next = runtime::wrap_add(loop[0].integer, loop[2].integer);
       loop[0].integer = next;
-      loop[3] = Value::of(next);
+      put(loop[3], next);
     } else if (!for_step(loop)) {
       NEXT;
     }
-    TICK;
-    pc += insn.s();
-    NEXT;
+    TICK(pc);
+    LEAP(pc);
   }
   OP(IterPrep) {
-    TRY(iter_prep(static_cast<bytecode::IterKind>(insn.b()), frame->base + insn.a()));
+    TRY(iter_prep(static_cast<bytecode::IterKind>(pc->b), static_cast<size_t>(&A - stack_)));
     // Compare functions may have moved the stack and the frames.
     SAFE_POINT(stack_ + frames_[depth_ - 1].base +
                frames_[depth_ - 1].closure->function->register_count);
-    goto enter;
+    goto resume;
   }
   OP(IterNext) {
     Value* into = &A + 2;
-    Value key;
-    Value value;
-    bool more = A.iterator()->next(key, value);
-    if (more) {
-      if (insn.b() > 2) {
-        TRY(iter_unpack(key, value, insn.b(), into));
-      } else {
-        into[0] = key;
-        if (insn.b() == 2) into[1] = value;
+    auto& iterator = *static_cast<runtime::Iterator*>(A.object);
+    bool more;
+    if (pc->b == 2) {
+      more = iterator.next(into[0], into[1]);
+    } else {
+      Value key;
+      Value value;
+      more = iterator.next(key, value);
+      if (more && pc->b == 1) {
+        copy_value(into[0], key);
+      } else if (more) {
+        TRY(iter_unpack(key, value, pc->b, into));
       }
     }
     BRANCH(more);
@@ -488,7 +622,7 @@ enter:
   // ---- functions
   OP(Closure) {
     const Closure& parent = *frame->closure;
-    A = new_closure(parent, *parent.proto->children[insn.d()], R);
+    A = new_closure(parent, *parent.proto->children[static_cast<size_t>(pc->imm)], R);
     SAVE;
     SAFE_POINT(FRAME_END);
     NEXT;
@@ -499,46 +633,62 @@ enter:
   }
   OP(Call) {
     Value* callee = &A;
-    size_t at = frame->base + insn.a();
-    size_t arg_count = insn.b() != 0 ? insn.b() - 1u : open_top_ - (at + 1);
-    int wanted = insn.c() - 1;
     SAVE;
+    size_t arg_count =
+        pc->b != 0 ? pc->b - 1u : open_top_ - static_cast<size_t>(callee + 1 - stack_);
+    int wanted = pc->c - 1;
     if (callee->type == Type::Function) {
-      if (!push_frame(static_cast<Closure*>(callee->object), at + 1, arg_count, wanted, false))
-        goto failed;
-      goto enter;
+      auto* closure = static_cast<Closure*>(callee->object);
+      const Proto& proto = *closure->proto;
+      R = callee + 1;
+      if (depth_ >= frame_room_ || R + proto.register_count > stack_end_ ||
+          interrupt_.load(std::memory_order_relaxed)) [[unlikely]] {
+        if (!push_frame(closure, static_cast<size_t>(R - stack_), arg_count, wanted, false))
+          goto failed;
+        goto enter;
+      }
+      for (size_t i = arg_count; i < proto.param_count; ++i) put_nil(R[i]);
+      ++depth_;
+      ++frame;
+      frame->closure = closure;
+      frame->base = static_cast<size_t>(R - stack_);
+      frame->constants = K = proto.constants.data();
+      frame->wanted = wanted;
+      frame->entry = false;
+      pc = proto.steps.data();
+      GO;
     }
     if (callee->type != Type::Builtin) {
-      fail_call(*frame, insn);
+      fail_call(*frame);
       goto failed;
     }
     Value result;
     bool has_result = false;
     if (!call_builtin(*callee, callee + 1, arg_count, &result, &has_result)) goto failed;
     RELOAD;
-    callee = stack_ + at;
+    callee = &A;
     if (wanted < 0) {
       if (has_result) *callee = result;
-      open_top_ = at + (has_result ? 1 : 0);
+      open_top_ = static_cast<size_t>(callee - stack_) + (has_result ? 1 : 0);
       SAFE_POINT(FRAME_END > callee + 1 ? FRAME_END : callee + 1);
     } else {
-      for (int i = 0; i < wanted; ++i) callee[i] = Value::nil();
-      if (wanted > 0) *callee = result;
+      if (wanted > 0) copy_value(*callee, result);
+      for (int i = 1; i < wanted; ++i) put_nil(callee[i]);
       SAFE_POINT(FRAME_END);
     }
     NEXT;
   }
   OP(TailCall) {
     Value* callee = &A;
-    size_t at = frame->base + insn.a();
-    size_t arg_count = insn.b() != 0 ? insn.b() - 1u : open_top_ - (at + 1);
+    size_t at = static_cast<size_t>(callee - stack_);
+    size_t arg_count = pc->b != 0 ? pc->b - 1u : open_top_ - (at + 1);
     SAVE;
     if (callee->type == Type::Function) {
       if (--ticks_ < 0 && !refill_ticks()) goto failed;
       close_cells(R);
       auto* closure = static_cast<Closure*>(callee->object);
       R[-1] = *callee;
-      size_t keep = std::min<size_t>(arg_count, closure->function->param_count);
+      size_t keep = std::min<size_t>(arg_count, closure->proto->param_count);
       for (size_t i = 0; i < keep; ++i) copy_value(R[i], callee[i + 1]);
       Frame old = *frame;
       --depth_;
@@ -549,41 +699,45 @@ enter:
       goto enter;
     }
     if (callee->type != Type::Builtin) {
-      fail_call(*frame, insn);
+      fail_call(*frame);
       goto failed;
     }
     Value result;
     bool has_result = false;
     if (!call_builtin(*callee, callee + 1, arg_count, &result, &has_result)) goto failed;
     RELOAD;
-    stack_[at] = result;
-    open_top_ = at + (has_result ? 1 : 0);
-    insn = Insn::abc(Op::Return, insn.a(), 0, 0);
-    goto op_Return;
+    if (!open_cells_.empty()) close_cells(R);
+    if (!leave(*frame, &result, has_result ? 1 : 0)) return true;
+    goto resume;
   }
   OP(Return) {
-    Value* from = &A;
-    size_t count = insn.b() != 0 ? insn.b() - 1u : open_top_ - (frame->base + insn.a());
+    const Value* from = &A;
+    size_t count = pc->b != 0 ? pc->b - 1u : open_top_ - static_cast<size_t>(from - stack_);
     if (!open_cells_.empty()) close_cells(R);
-    Value* into = R - 1;
-    int wanted = frame->wanted;
-    if (wanted < 0) {
-      for (size_t i = 0; i < count; ++i) copy_value(into[i], from[i]);
-      open_top_ = frame->base - 1 + count;
-    } else {
-      auto wants = static_cast<size_t>(wanted);
-      size_t given = count < wants ? count : wants;
-      for (size_t i = 0; i < given; ++i) copy_value(into[i], from[i]);
-      for (size_t i = given; i < wants; ++i) into[i] = Value::nil();
+    if (!leave(*frame, from, count)) return true;
+    goto resume;
+  }
+  OP(Return0) {
+    if (!leave(*frame, nullptr, 0)) return true;
+    goto resume;
+  }
+  OP(Return1) {
+    if (frame->wanted != 1 || frame->entry) [[unlikely]] {
+      if (!leave(*frame, &A, 1)) return true;
+      goto resume;
     }
+    copy_value(R[-1], A);
     --depth_;
-    if (frame->entry) return true;
-    goto enter;
+    --frame;
+    pc = frame->pc;
+    R = stack_ + frame->base;
+    K = frame->constants;
+    NEXT;
   }
 
   // ---- events
   OP(EventVar) {
-    TRY(event_var(static_cast<schema::BuiltinVar>(insn.d()), &A));
+    TRY(event_var(static_cast<schema::BuiltinVar>(pc->imm), &A));
     SAFE_POINT(FRAME_END);
     NEXT;
   }
@@ -599,8 +753,7 @@ enter:
   }
   OP(Register) {
     Value* three = &A;
-    TRY(register_handler(static_cast<bytecode::HandlerKind>(insn.b()), three[0], three[1],
-                         three[2]));
+    TRY(register_handler(static_cast<bytecode::HandlerKind>(pc->b), three[0], three[1], three[2]));
     NEXT;
   }
   OP(AggAdd) {

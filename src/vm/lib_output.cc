@@ -67,13 +67,13 @@ bool Machine::printf_text(const Value* args, size_t count, std::string& out) {
     return fail(fmt::format("a format is a string, got {}",
                             count == 0 ? "nothing" : runtime::type_phrase(args[0].type)));
   }
-  std::string key(args[0].string()->view());
+  std::string_view key = args[0].string()->view();
   auto at = formats_.find(key);
   if (at == formats_.end()) {
     std::vector<FormatPiece> pieces = parse_format(key, &error_text_);
     if (!error_text_.empty()) return false;
     if (formats_.size() >= kCachedFormats) formats_.clear();
-    at = formats_.emplace(std::move(key), std::move(pieces)).first;
+    at = formats_.emplace(std::string(key), std::move(pieces)).first;
   }
   std::vector<Value> shown;
   const Value* values = args + 1;

@@ -63,6 +63,10 @@ const Proto& Machine::prepare(const Function& function) {
   for (const bytecode::Constant& constant : function.constants) {
     proto.constants.push_back(constant_value(heap_, constant));
   }
+  proto.register_count = function.register_count;
+  proto.param_count = function.param_count;
+  proto.steps = translate(function);
+  link(proto.steps);
   learn_readers(function);
   for (const auto& child : function.children) proto.children.push_back(&prepare(*child));
   return proto;
@@ -89,6 +93,7 @@ void Machine::begin(const Budget& budget) {
   iterations_left_ = budget.iterations;
   ticks_ = 0;
   depth_limit_ = static_cast<size_t>(std::max(0, budget.call_depth));
+  frame_room_ = std::min(depth_limit_, frames_.size());
   failure_noted_ = false;
   exiting_ = false;
   error_text_.clear();
@@ -148,13 +153,31 @@ bool Machine::push_frame(Closure* closure, size_t base, size_t arg_count, int wa
     interrupt_.store(false, std::memory_order_relaxed);
     return fail("interrupted");
   }
-  const Function& function = *closure->function;
-  size_t end = base + function.register_count;
+  const Proto& proto = *closure->proto;
+  size_t end = base + proto.register_count;
   if (end > stack_size_ && !reserve_stack(end)) return false;
-  for (size_t i = arg_count; i < function.param_count; ++i) stack_[base + i] = Value::nil();
-  if (depth_ == frames_.size()) frames_.resize(frames_.size() * 2);
-  frames_[depth_++] = {closure, function.code.data(), base, wanted, entry};
+  for (size_t i = arg_count; i < proto.param_count; ++i) stack_[base + i] = Value::nil();
+  if (depth_ == frames_.size()) {
+    frames_.resize(frames_.size() * 2);
+    frame_room_ = std::min(depth_limit_, frames_.size());
+  }
+  frames_[depth_++] = {closure, proto.steps.data(), base, proto.constants.data(), wanted, entry};
   return true;
+}
+
+bool Machine::leave(const Frame& frame, const Value* from, size_t count) {
+  Value* into = stack_ + frame.base - 1;
+  if (frame.wanted < 0) {
+    for (size_t i = 0; i < count; ++i) copy_value(into[i], from[i]);
+    open_top_ = frame.base - 1 + count;
+  } else {
+    auto wanted = static_cast<size_t>(frame.wanted);
+    size_t given = std::min(count, wanted);
+    for (size_t i = 0; i < given; ++i) copy_value(into[i], from[i]);
+    for (size_t i = given; i < wanted; ++i) into[i] = Value::nil();
+  }
+  --depth_;
+  return !frame.entry;
 }
 
 bool Machine::call_builtin(Value builtin, const Value* args, size_t count, Value* result,
@@ -181,6 +204,7 @@ bool Machine::reserve_stack(size_t size) {
   stack_store_.resize(bigger);
   stack_ = stack_store_.data();
   stack_size_ = bigger;
+  stack_end_ = stack_ + bigger;
   for (Cell* cell : open_cells_) cell->slot = stack_ + (cell->slot - old);
   return true;
 }
@@ -289,8 +313,7 @@ bool Machine::fail(std::string text) {
 
 Place Machine::place_of(const Frame& frame) const {
   const Function& function = *frame.closure->function;
-  auto index = static_cast<size_t>(frame.pc - function.code.data());
-  if (index > 0) --index;  // pc stands behind the instruction that runs
+  auto index = static_cast<size_t>(frame.pc - frame.closure->proto->steps.data());
   return index < function.places.size() ? function.places[index] : function.place;
 }
 
@@ -306,12 +329,13 @@ void Machine::note_failure() {
   if (!error_.trace.empty()) error_.place = error_.trace.front().place;
 }
 
-void Machine::fail_call(const Frame& frame, bytecode::Insn call) {
+void Machine::fail_call(const Frame& frame) {
   using bytecode::Op;
-  const Value& callee = stack_[frame.base + call.a()];
   const bytecode::Function& function = *frame.closure->function;
+  auto at = static_cast<size_t>(frame.pc - frame.closure->proto->steps.data());
+  const bytecode::Insn call = function.code[at];
+  const Value& callee = stack_[frame.base + call.a()];
   const std::string text = fmt::format("cannot call {}", runtime::type_phrase(callee.type));
-  auto at = static_cast<size_t>(frame.pc - function.code.data()) - 1;
   const diag::Span span = function.places[at].span;
   // The arguments lie in registers above the callee's: what wrote that last gave the callee, and
   // its text begins where that of the call does, unless the callee is more than a name.

@@ -7,39 +7,46 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/printf_format.h"
 #include "bytecode/chunk.h"
 #include "runtime/aggregate.h"
+#include "runtime/arith.h"
 #include "runtime/closure.h"
 #include "runtime/heap.h"
 #include "runtime/table.h"
 #include "runtime/value.h"
 #include "vm/host.h"
+#include "vm/step.h"
 #include "vm/vm.h"
 
 namespace ktap::vm {
 
-/// A function as the machine runs it: its constants as values. Lives as long as the machine.
+/// A function as the machine runs it: its steps, its constants as values. Lives as long as the
+/// machine.
 struct Proto {
   const bytecode::Function* function = nullptr;
+  std::vector<Step> steps;
   std::vector<runtime::Value> constants;
   std::vector<const Proto*> children;
+  size_t register_count = 0;
+  size_t param_count = 0;
 };
 
 /// An active call.
 struct Frame {
   runtime::Closure* closure;
-  const bytecode::Insn* pc;  ///< saved whenever control may leave the frame
-  size_t base;               ///< of R[0] on the stack; the function itself lies at base - 1
-  int wanted;                ///< results that the caller takes; -1 all
-  bool entry;                ///< the first frame of a run(): its return ends that run
+  const Step* pc;  ///< the step that runs; saved whenever control may leave the frame
+  size_t base;     ///< of R[0] on the stack; the function itself lies at base - 1
+  const runtime::Value* constants;  ///< of the closure's proto
+  int wanted;                       ///< results that the caller takes; -1 all
+  bool entry;                       ///< the first frame of a run(): its return ends that run
 };
 
 class Machine {
@@ -136,7 +143,17 @@ class Machine {
 
  private:
   // ---- interpreter.cc
-  bool run();
+  /// Runs the topmost frame until it returns. With `labels`: gives the addresses of the steps, runs
+  /// nothing.
+  [[gnu::noinline]] bool run(const void* const** labels = nullptr);
+  /// From numbers of steps to addresses.
+  void link(std::vector<Step>& steps);
+
+  // ---- numbers.cc
+  bool slow_arith(runtime::ArithOp op, const runtime::Value& a, const runtime::Value& b,
+                  runtime::Value* result);
+  bool slow_less(const runtime::Value& a, const runtime::Value& b, bool* result);
+  bool slow_less_equal(const runtime::Value& a, const runtime::Value& b, bool* result);
   bool for_prep(runtime::Value* loop, bool* empty);
   static bool for_step(runtime::Value* loop);
 
@@ -150,11 +167,13 @@ class Machine {
   void close_cells(const runtime::Value* from);
   runtime::Value new_closure(const runtime::Closure& parent, const Proto& proto,
                              runtime::Value* registers);
+  /// Ends the topmost frame with `count` results. False: that ends the run() too.
+  bool leave(const Frame& frame, const runtime::Value* from, size_t count);
   /// Unwinds the frames of the present run() after a failure.
   void unwind();
   void note_failure();
-  /// `call`, the instruction before frame.pc, calls no function: names it where the code shows how.
-  void fail_call(const Frame& frame, bytecode::Insn call);
+  /// The call at frame.pc calls no function: names what it calls where the code shows how.
+  void fail_call(const Frame& frame);
   bytecode::Place place_of(const Frame& frame) const;
   RuntimeError take_error();
   std::optional<RuntimeError> finish(bool ok);
@@ -176,12 +195,14 @@ class Machine {
   size_t memory_limit_ = SIZE_MAX;
   std::vector<runtime::Value> stack_store_;
   runtime::Value* stack_ = nullptr;  // stack_store_'s memory
+  runtime::Value* stack_end_ = nullptr;
   size_t stack_size_ = 0;
   size_t open_top_ = 0;  // end of an open list of results or arguments
   size_t live_top_ = 0;  // roots end here; above it slots are stale
   std::vector<Frame> frames_;
   size_t depth_ = 0;  // active frames
   size_t depth_limit_ = 0;
+  size_t frame_room_ = 0;                   // depth that needs neither more frames nor an error
   std::vector<runtime::Cell*> open_cells_;  // by slot, ascending
 
   int64_t ticks_ = 0;            // loop iterations until refill_ticks()
@@ -198,7 +219,7 @@ class Machine {
 
   std::optional<uint64_t> random_state_;  // none before the first rand()
   std::string scratch_;
-  std::unordered_map<std::string, std::vector<FormatPiece>> formats_;
+  std::map<std::string, std::vector<FormatPiece>, std::less<>> formats_;
 };
 
 }  // namespace ktap::vm

@@ -1,0 +1,6 @@
+-- Calls of a local function: additions, comparisons, frames.
+local function fib(n)
+  if n < 2 then return n end
+  return fib(n - 1) + fib(n - 2)
+end
+print(fib(33))
