@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Builds a fuzz target with clang and runs it for a while with a fixed seed: a test, not a campaign.
 
-The first inputs are the repository's own scripts and golden cases. For a campaign: `cmake --preset fuzz`, build,
-and run the target with a corpus folder of your own. Skipped where clang or its fuzzer library is not there.
-Usage: fuzz_short.py TARGET --build DIR [--seconds N]
+The first inputs are the repository's own scripts and golden cases; with --ktapc what that program makes of them. For a
+campaign: `cmake --preset fuzz`, build, and run the target with a corpus folder of your own; or
+--seconds, and --corpus for one that stays. Skipped where clang or its fuzzer library is not there.
+Usage: fuzz_short.py TARGET --build DIR [--seconds N] [--ktapc KTAPC] [--corpus DIR]
 """
 import argparse
 import shutil
@@ -38,13 +39,18 @@ def build(target, directory):
     return True
 
 
-def fill_corpus(directory):
+def fill_corpus(directory, ktapc):
     for index, path in enumerate(sorted([*ROOT.glob("scripts/**/*.kp"), *ROOT.glob("tests/golden/**/*.kp")])):
         text = path.read_bytes().split(b"\n#---\n")[0]
-        (directory / f"{index}_{path.name}").write_bytes(text)
+        script = directory / f"{index}_{path.name}"
+        script.write_bytes(text)
+        if ktapc:
+            strip = ["-s"] if index % 2 else []
+            subprocess.run([str(ktapc), *strip, "-o", f"{script}.ktap", str(script)], capture_output=True, check=False)
+            script.unlink()
     dictionary = ["trace", "trace_end", "tick-1s", "profile-9hz", "function", "sort_pairs", "/pid == 1/", "syscalls:*",
                   "~sys_enter_read", "[=[", "]=]", "<<<", "..", "&&", "0x7fffffffffffffff", "10ms", "\\\\x41"]
-    (directory.parent / "words").write_text("".join(f'"{word}"\n' for word in dictionary))
+    return "".join(f'"{word}"\n' for word in dictionary)
 
 
 def main():
@@ -52,6 +58,8 @@ def main():
     parser.add_argument("target")
     parser.add_argument("--build", type=Path, required=True)
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--ktapc", type=Path, help="compile the first inputs with it")
+    parser.add_argument("--corpus", type=Path, help="a folder that keeps what was found")
     options = parser.parse_args()
     reason = why_not()
     if reason:
@@ -60,13 +68,14 @@ def main():
     if not build(options.target, options.build):
         return 1
     with tempfile.TemporaryDirectory(prefix="ktap-fuzz-") as directory:
-        corpus = Path(directory) / "corpus"
-        corpus.mkdir()
-        fill_corpus(corpus)
+        corpus = options.corpus or Path(directory) / "corpus"
+        corpus.mkdir(parents=True, exist_ok=True)
+        words = Path(directory) / "words"
+        words.write_text(fill_corpus(corpus, options.ktapc))
         artifacts = options.build / "artifacts"
         artifacts.mkdir(exist_ok=True)
         command = [str(options.build / "fuzz" / options.target), "-seed=1", f"-max_total_time={options.seconds}",
-                   "-max_len=4096", "-timeout=5", "-print_final_stats=1", f"-dict={directory}/words",
+                   "-max_len=4096", "-timeout=5", "-print_final_stats=1", f"-dict={words}",
                    f"-artifact_prefix={artifacts}/", str(corpus)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = result.stderr.split("\n")

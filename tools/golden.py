@@ -5,8 +5,12 @@ Each folder of tests/golden/ is a kind of case and stands for one command; each 
 before the line `#---` is written to a fresh folder under the case's own name and given to ktap there, so paths in
 its output are bare file names; what ktap prints is compared with the lines behind, to the byte.
 
-Usage: golden.py --ktap KTAP [--name NAME] [--update] [--only PART] FOLDER…; golden.py --self-test
+Usage: golden.py --ktap KTAP [--name NAME] [--update] [--through-ktapc [--strip]] [--only PART] FOLDER…
+       golden.py --self-test
 --update rewrites the expectations instead of judging; it refuses where CI is set.
+--through-ktapc compiles each case first (the program ktapc beside KTAP) and gives ktap the compiled script under the
+case's own name: everything must come out as from the source. With --strip standard error, which has no lines then, is
+not compared.
 """
 import argparse
 import difflib
@@ -104,11 +108,26 @@ def command_of(case, kind, ktap):
             shlex.split(directives.get("args", "")))
 
 
-def run_case(case, kind, ktap):
-    """Returns (stdout, stderr, exit status); a signal is a negative status."""
+def compile_case(name, directory, ktap, strip):
+    """Puts the compiled script in the place of its source. What ktapc said; its status when that was not 0."""
+    command = [str(ktap.parent / "ktapc"), *(["-s"] if strip else []), "-o", "compiled", name]
+    result = subprocess.run(command, cwd=directory, capture_output=True, timeout=TIMEOUT_S, check=False)
+    if result.returncode == 0:
+        os.replace(Path(directory) / "compiled", Path(directory) / name)
+    return result.stdout, result.stderr, result.returncode
+
+
+def run_case(case, kind, ktap, through=None):
+    """Returns (stdout, stderr, exit status); a signal is a negative status. `through`: "ktapc", "ktapc -s" or None."""
     with tempfile.TemporaryDirectory(prefix="ktap-golden-") as directory:
-        (Path(directory) / case.path.name).write_bytes(case.script.encode("utf-8", "surrogateescape"))
-        stdin = (case.script if case.directives.get("stdin") == "script" else "").encode("utf-8", "surrogateescape")
+        script = Path(directory) / case.path.name
+        script.write_bytes(case.script.encode("utf-8", "surrogateescape"))
+        said = b""
+        if through:
+            stdout, said, status = compile_case(case.path.name, directory, ktap, through == "ktapc -s")
+            if status:
+                return stdout.decode("utf-8", "surrogateescape"), said.decode("utf-8", "surrogateescape"), status
+        stdin = script.read_bytes() if case.directives.get("stdin") == "script" else b""
         try:
             result = subprocess.run(command_of(case, kind, ktap), cwd=directory, input=stdin, capture_output=True,
                                     timeout=TIMEOUT_S, check=False)
@@ -117,7 +136,7 @@ def run_case(case, kind, ktap):
     stdout = result.stdout.decode("utf-8", "surrogateescape")
     if kind in MASKS:
         stdout = MASKS[kind][0].sub(MASKS[kind][1], stdout)
-    return stdout, result.stderr.decode("utf-8", "surrogateescape"), result.returncode
+    return stdout, (said + result.stderr).decode("utf-8", "surrogateescape"), result.returncode
 
 
 def wanted_status(case, kind):
@@ -127,14 +146,14 @@ def wanted_status(case, kind):
     return int(text)
 
 
-def differences(case, kind, actual):
+def differences(case, kind, actual, judges_stderr=True):
     """What is wrong, as text; empty when all is as expected."""
     stdout, stderr, status = actual
     text = ""
     if status != wanted_status(case, kind):
         text += f"exit status {status}, expected {wanted_status(case, kind)}\n"
     for name, expected, got in (("stdout", case.stdout, stdout), ("stderr", case.stderr, stderr)):
-        if expected == got:
+        if expected == got or (name == "stderr" and not judges_stderr):
             continue
         text += "\n".join(difflib.unified_diff(expected.split("\n"), got.split("\n"), f"{name} expected",
                                                f"{name} actual", lineterm="")) + "\n"
@@ -169,7 +188,7 @@ def missing_need(case):
     return None if os.geteuid() == 0 else "needs root"
 
 
-def judge(path, kind, ktap, update, report):
+def judge(path, kind, ktap, update, through, report):
     name = f"{kind}/{path.name}"
     try:
         case = read_case(path)
@@ -180,8 +199,9 @@ def judge(path, kind, ktap, update, report):
             return
         if not update and not case.has_expectation:
             raise CaseError(f"no line '{MARK}': nothing is expected, so nothing can fail")
-        actual = run_case(case, kind, ktap)
-        problem = update_case(case, kind, actual) if update else differences(case, kind, actual)
+        actual = run_case(case, kind, ktap, through)
+        problem = (update_case(case, kind, actual) if update else
+                   differences(case, kind, actual, through != "ktapc -s"))
     except CaseError as error:
         problem = str(error)
     if problem:
@@ -195,6 +215,12 @@ def run_folders(options):
     if not options.ktap.is_file():
         report.fail("(all)", f"there is no program {options.ktap}")
         return report.finish()
+    through = None
+    if options.through_ktapc:
+        through = "ktapc -s" if options.strip else "ktapc"
+        if not (options.ktap.resolve().parent / "ktapc").is_file():
+            report.fail("(all)", f"there is no program ktapc beside {options.ktap}")
+            return report.finish()
     for folder in options.folders:
         kind = folder.resolve().name
         if kind not in KINDS:
@@ -202,7 +228,7 @@ def run_folders(options):
             continue
         for path in sorted(folder.glob("*.kp")):
             if options.only in path.name:
-                judge(path, kind, options.ktap.resolve(), options.update, report)
+                judge(path, kind, options.ktap.resolve(), options.update, through, report)
     if not report.passed and not report.failed and not report.skipped:
         report.fail("(none)", "no case found")
     return report.finish()
@@ -221,6 +247,9 @@ if "plan" in text:
 if "cut" in text:
     sys.stdout.write("\ncut")
 '''
+FAKE_KTAPC = """out=$2; script=$3; [ "$1" = -s ] && exec sh -c 'echo bad > "$3"' "$@"
+{ echo cut; cat "$script"; } > "$out"
+"""
 SELF_TEST_CASES = [
     ("tokens", "x = 1\n#---\n#> --dump=tokens c.kp\n", True),
     ("run", "#args: 1 'a b'\nx = 1\n#---\n#> c.kp 1 a b\n", True),
@@ -271,6 +300,16 @@ def self_test():
             failures.append("--update was not refused in CI")
         if run("--ktap", fake, "--update", folder).returncode != 0 or run("--ktap", fake, folder).returncode != 0:
             failures.append("a case does not pass after --update")
+        # The stand-in compiler puts a line in front of the script; with -s it changes it.
+        for compiler, flags, passes in ((FAKE_KTAPC, [], True), (FAKE_KTAPC, ["--strip"], False),
+                                        ("exit 2", [], False)):
+            (Path(directory) / "ktapc").write_text("#!/bin/sh\n" + compiler)
+            (Path(directory) / "ktapc").chmod(0o755)
+            folder = Path(directory) / "compiled" / "run"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "c.kp").write_text("#---\n#> c.kp\n#>\n#> cut\n#\\ no newline at the end\n")
+            if (run("--ktap", fake, "--through-ktapc", *flags, folder).returncode == 0) != passes:
+                failures.append(f"--through-ktapc {flags} with {compiler}")
         empty = Path(directory) / "empty" / "run"
         empty.mkdir(parents=True)
         if run("--ktap", fake, empty).returncode == 0:
@@ -287,8 +326,12 @@ def main():
     parser.add_argument("--name", default="golden")
     parser.add_argument("--only", default="", help="cases whose file name holds this")
     parser.add_argument("--update", action="store_true")
+    parser.add_argument("--through-ktapc", action="store_true")
+    parser.add_argument("--strip", action="store_true")
     parser.add_argument("folders", type=Path, nargs="+")
     options = parser.parse_args()
+    if (options.update and options.through_ktapc) or (options.strip and not options.through_ktapc):
+        parser.error("--through-ktapc judges, it does not update; --strip goes with it")
     if options.update and os.environ.get("CI"):
         print("golden.py: --update is for people, not for CI", file=sys.stderr)
         return 2

@@ -26,7 +26,8 @@ bool is_maybe(Type type) { return type == Type::MaybeInt || type == Type::MaybeS
 
 // Words of memory that making the value takes.
 uint32_t buffer_words(const Inst& inst) {
-  bool is_read = inst.op == Op::EventField || inst.op == Op::UserString;
+  bool is_read =
+      inst.op == Op::EventField || inst.op == Op::UserString || inst.op == Op::KernelString;
   if (is_read && inst.str_kind == ssa::StrKind::Bytes) {
     return round_up8(read_buffer_bytes(inst.max_bytes)) / 8;
   }

@@ -245,7 +245,8 @@ void Selector::select(ValueId id) {
     case Op::EventField:
       return event_field(id);
     case Op::UserString:
-      return user_string(id);
+    case Op::KernelString:
+      return read_string(id);
     case Op::TableGet:
     case Op::TableSet:
     case Op::TableAdd:

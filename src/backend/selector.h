@@ -100,7 +100,7 @@ class Selector {
   void glob_jump(ssa::ValueId id, bool sense, bpf::Label target);
   void match_at(const Word& text, uint32_t position, std::string_view what, bool at_end,
                 uint32_t bytes, bpf::Label mismatch);
-  void user_string(ssa::ValueId id);
+  void read_string(ssa::ValueId id);
   void cut_string(ssa::ValueId id, const std::string& what, bpf::Label done);
 
   // ---- prologue.cc

@@ -1,5 +1,5 @@
-// Strings: equality and globs over zero-padded words, strings of user memory. Conditions use R1 to
-// R5 alone.
+// Strings: equality and globs over zero-padded words, strings of user and kernel memory. Conditions
+// use R1 to R5 alone.
 #include <algorithm>
 #include <string_view>
 
@@ -118,22 +118,24 @@ void Selector::glob_jump(ValueId id, bool sense, bpf::Label target) {
   }
 }
 
-void Selector::user_string(ValueId id) {
+/// user_string() and kernel_string().
+void Selector::read_string(ValueId id) {
   const Inst& of = inst(id);
+  const bool is_kernel = of.op == Op::KernelString;
+  const char* what = is_kernel ? "kernel_string" : "user_string";
   const Home& home = homes_.homes[id.index];
-  if (of.str_kind != ssa::StrKind::Bytes || of.max_bytes == 0)
-    return fail("user_string of no bytes");
+  if (of.str_kind != ssa::StrKind::Bytes || of.max_bytes == 0) return fail("a string of no bytes");
   bpf::Label done = asm_.make_label();
   clear(home.payload, round_up8(read_buffer_bytes(of.max_bytes)) / 8);
   load_word(Reg::R3, payload_word(of.operands[0], 0, false));
   load_address(Reg::R1, home.payload);
   asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(read_buffer_bytes(of.max_bytes))));
-  asm_.call_helper(bpf::Helper::ProbeReadUserStr);
+  asm_.call_helper(is_kernel ? bpf::Helper::ProbeReadKernelStr : bpf::Helper::ProbeReadUserStr);
   // -EFAULT: nil. Else the length with its NUL.
   store_word(home.tag, 0);
   asm_.jump_to_if(JumpOp::SLt, Reg::R0, 0, done);
   store_word(home.tag, 1);
-  cut_string(id, "user_string", done);
+  cut_string(id, what, done);
   asm_.bind(done);
 }
 

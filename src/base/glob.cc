@@ -128,6 +128,38 @@ class Automaton {
     return false;
   }
 
+  /// Every start is followed at once; `starts[i]` is that of `now[i]`. Older starts stand first and
+  /// keep a state that a younger one reaches too, so the first state that accepts has the leftmost.
+  size_t find(std::string_view text, size_t from) {
+    std::vector<uint32_t> now;
+    std::vector<uint32_t> next;
+    std::vector<size_t> starts;
+    std::vector<size_t> next_starts;
+    size_t best = std::string_view::npos;
+    begin_step();
+    for (size_t t = from;; ++t) {
+      if (best == std::string_view::npos) follow(0, now);
+      starts.resize(now.size(), t);
+      for (size_t i = 0; i < now.size(); ++i) {
+        if (states_[now[i]].kind != Kind::Accept) continue;
+        best = starts[i];
+        now.resize(i);  // what started later cannot be better
+        break;
+      }
+      bool found = best != std::string_view::npos && (now.empty() || starts.front() == best);
+      if (found || t == text.size()) return best;
+      next.clear();
+      next_starts.clear();
+      begin_step();
+      for (size_t i = 0; i < now.size(); ++i) {
+        step(now[i], static_cast<unsigned char>(text[t]), next);
+        next_starts.resize(next.size(), starts[i]);
+      }
+      now.swap(next);
+      starts.swap(next_starts);
+    }
+  }
+
  private:
   enum class Kind : uint8_t { Byte, Star, Split, Jump, Accept };
   struct State {
@@ -241,6 +273,10 @@ class Automaton {
 bool glob_match(std::string_view pattern, std::string_view text) {
   if (pattern.find('{') == std::string_view::npos) return match_simple(pattern, text);
   return Automaton(pattern).match(text);
+}
+
+size_t glob_find(std::string_view pattern, std::string_view text, size_t from) {
+  return Automaton(pattern).find(text, from);
 }
 
 bool has_glob(std::string_view text) {

@@ -92,6 +92,46 @@ TEST(Glob, NoBlowUp) {
   EXPECT_TRUE(glob_match(deep, "a"));
 }
 
+TEST(Glob, FindsTheLeftmostMatch) {
+  constexpr size_t kNone = std::string_view::npos;
+  EXPECT_EQ(glob_find("b?", "abcbd", 0), 1u);
+  EXPECT_EQ(glob_find("b?", "abcbd", 2), 3u);
+  EXPECT_EQ(glob_find("b?", "abcb", 2), kNone);
+  EXPECT_EQ(glob_find("[xy]*z", "a-x-yy-z", 0), 2u);
+  EXPECT_EQ(glob_find("*d", "abcd", 1), 1u);
+  EXPECT_EQ(glob_find("*", "", 0), 0u);
+  EXPECT_EQ(glob_find("?", "a", 1), kNone);
+  EXPECT_EQ(glob_find("", "abc", 3), 3u);
+  // The match that ends last may begin first.
+  EXPECT_EQ(glob_find("{bc,a*d}", "abcd", 0), 0u);
+  EXPECT_EQ(glob_find("{bc,a*e}", "abcd", 0), 1u);
+  EXPECT_EQ(glob_find("{b*,abcx}", "abcd", 0), 1u);
+}
+
+TEST(Glob, FindAgreesWithMatchEverywhere) {
+  const std::string_view patterns[] = {"a*b",  "*",       "b",   "{a,ab}b",
+                                       "[!a]", "a{,b}*c", "?a?", "{b*c,a}"};
+  std::string text;
+  for (int n = 0; n < 729; ++n) {  // all texts of six letters of a, b, c
+    text.clear();
+    for (int i = 0, rest = n; i < 6; ++i, rest /= 3) text += static_cast<char>('a' + rest % 3);
+    for (std::string_view pattern : patterns) {
+      size_t leftmost = 0;
+      std::string open = std::string(pattern) + "*";
+      while (leftmost <= text.size() && !glob_match(open, std::string_view(text).substr(leftmost)))
+        ++leftmost;
+      if (leftmost > text.size()) leftmost = std::string_view::npos;
+      EXPECT_EQ(glob_find(pattern, text, 0), leftmost) << pattern << " in " << text;
+    }
+  }
+}
+
+TEST(Glob, FindDoesNotBlowUp) {
+  std::string text(200000, 'a');
+  EXPECT_EQ(glob_find("a*a*a*b", text, 0), std::string_view::npos);
+  EXPECT_EQ(glob_find("{a,aa}*b", text, 0), std::string_view::npos);
+}
+
 TEST(Glob, HasGlob) {
   EXPECT_TRUE(has_glob("a*"));
   EXPECT_TRUE(has_glob("{a}"));

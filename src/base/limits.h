@@ -26,6 +26,7 @@ constexpr uint32_t kMaxStackValues = 16u << 20;  ///< registers of all active ca
 constexpr size_t kMaxLinearBuckets = 10000;      ///< buckets of one linear hist between its bounds
 constexpr size_t kMaxLinearShapes = 32;          ///< different linear hists of one script
 constexpr size_t kMaxAggregateValues = 65536;  ///< different values for hists with computed bounds
+constexpr uint32_t kMaxCompiledBytes = 16u << 20;  ///< bytes of a .ktap file
 constexpr int kMaxNestedRuns = 100;  ///< compare functions that sort with compare functions, …
 
 }  // namespace ktap::limits

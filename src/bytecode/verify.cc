@@ -1,15 +1,18 @@
 // The check between those who make bytecode and those who trust it: what passes here can be run,
-// lowered and disassembled without a look at any index. It knows shapes, not types: a call of a nil
-// passes. The idea is a single walk per function; each instruction names the registers that it
-// touches, each jump its target, and calls of open results are held to the instruction that
-// consumes them.
+// lowered and disassembled without a look at any index or any register's kind. Two parts: this file
+// looks at each instruction by itself (the shape), verify_flow.cc follows control through the
+// function (what the registers hold). Types stay the machine's affair: a call of nil passes. The
+// rules stand in this folder's README; whoever relies on one finds it there.
 #include <fmt/format.h>
 
-#include <iterator>
+#include <algorithm>
+#include <optional>
 #include <string>
 
 #include "base/limits.h"
+#include "base/printable.h"
 #include "bytecode/chunk.h"
+#include "bytecode/verify_flow.h"
 
 namespace ktap::bytecode {
 
@@ -23,6 +26,15 @@ constexpr size_t kBuiltinVarCount = 0
 constexpr int kUpdateOpCount = static_cast<int>(UpdateOp::Concat) + 1;
 constexpr int kIterKindCount = static_cast<int>(IterKind::SortKeys) + 1;
 constexpr int kHandlerKindCount = static_cast<int>(HandlerKind::End) + 1;
+constexpr size_t kMaxCode = size_t{1} << 22;  // so that any Jmp reaches
+constexpr size_t kMaxWide = 65536;            // what an operand of 16 bits can name
+
+bool is_name(const std::string& name) { return printable(name) == name; }
+
+bool has_missing_child(const Function& function) {
+  return std::any_of(function.children.begin(), function.children.end(),
+                     [](const auto& child) { return child == nullptr; });
+}
 
 /// Checks one function; the first finding stays in problem_.
 class FunctionVerifier {
@@ -30,8 +42,9 @@ class FunctionVerifier {
   FunctionVerifier(const Chunk& chunk, const Function& function, const Function* parent)
       : chunk_(chunk), function_(function), parent_(parent) {}
 
-  std::string run() {
+  std::string run_shape() {
     check_head();
+    if (has_missing_child(function_)) fail("a child is missing");
     for (pc_ = 0; pc_ < function_.code.size() && problem_.empty(); ++pc_) {
       insn_ = function_.code[pc_];
       if (static_cast<int>(insn_.op()) >= kOpCount) {
@@ -46,10 +59,19 @@ class FunctionVerifier {
     return problem_;
   }
 
+  std::string run_flow() {
+    if (const std::optional<FlowProblem> problem = check_flow(function_)) {
+      pc_ = problem->pc;
+      fail(problem->text);
+    }
+    return problem_;
+  }
+
  private:
   void fail(std::string_view what) {
     if (!problem_.empty()) return;
-    const std::string name = function_.name.empty() ? "an anonymous function" : function_.name;
+    const std::string name =
+        function_.name.empty() ? "an anonymous function" : printable(function_.name);
     const bool at_insn = pc_ < function_.code.size();
     problem_ = at_insn && static_cast<int>(function_.code[pc_].op()) < kOpCount
                    ? fmt::format("{}, instruction {} ({}): {}", name, pc_,
@@ -65,6 +87,9 @@ class FunctionVerifier {
       return fail("more parameters than registers");
     if (function_.param_names.size() != function_.param_count)
       return fail("parameter names missing");
+    if (function_.code.size() > kMaxCode) return fail("too many instructions");
+    if (function_.constants.size() > kMaxWide) return fail("too many constants");
+    if (function_.children.size() > kMaxWide) return fail("too many functions inside");
     if (function_.upvalues.size() > limits::kMaxUpvalues) return fail("too many upvalues");
     if (parent_ == nullptr && !function_.upvalues.empty()) return fail("upvalues without a parent");
     for (const UpvalueDesc& upvalue : function_.upvalues) {
@@ -72,11 +97,26 @@ class FunctionVerifier {
           upvalue.from_parent_register ? parent_->register_count : parent_->upvalues.size();
       if (upvalue.index >= bound) return fail("an upvalue that the parent does not have");
     }
+    check_debug();
     const Op last = function_.code.back().op();
     if (last != Op::Return && last != Op::TailCall && last != Op::Jmp) {
       pc_ = function_.code.size() - 1;
       fail("the end can be crossed");
     }
+  }
+
+  /// What messages are made of.
+  void check_debug() {
+    bool good = is_name(function_.name);
+    for (const std::string& name : function_.param_names) good = good && is_name(name);
+    for (const UpvalueDesc& upvalue : function_.upvalues) good = good && is_name(upvalue.name);
+    if (!good) return fail("a name with control characters");
+    const auto forwards = [](const Place& place) { return place.span.begin <= place.span.end; };
+    if (!forwards(function_.place)) return fail("a place that ends before it begins");
+    for (pc_ = 0; pc_ < function_.places.size() && problem_.empty(); ++pc_) {
+      if (!forwards(function_.places[pc_])) fail("a place that ends before it begins");
+    }
+    pc_ = 0;
   }
 
   // ---- registers ----
@@ -96,6 +136,9 @@ class FunctionVerifier {
     const int64_t target = static_cast<int64_t>(pc_) + 1 + offset;
     if (target < 0 || target >= static_cast<int64_t>(function_.code.size())) {
       return fail(fmt::format("a jump to {}", target));
+    }
+    if (target > 0 && is_test(function_.code[static_cast<size_t>(target) - 1].op())) {
+      return fail(fmt::format("a jump to {}, between a test and its jump", target));
     }
     if (consumes_open(function_.code[static_cast<size_t>(target)])) {
       fail(fmt::format("a jump to {}, between open results and their use", target));
@@ -143,7 +186,12 @@ class FunctionVerifier {
       case Op::Jmp:
         return jump(insn_.j());
       case Op::ForPrep:
+        // Backwards it would be a loop that counts no iterations.
+        if (insn_.s() < 0) fail("a jump backwards out of an empty loop");
+        range(insn_.a(), 4);
+        return jump(insn_.s());
       case Op::ForLoop:
+        if (insn_.s() >= 0) fail("a loop that does not jump back");
         range(insn_.a(), 4);
         return jump(insn_.s());
       case Op::IterPrep:
@@ -321,11 +369,23 @@ class FunctionVerifier {
   std::string problem_;
 };
 
-std::string verify_function(const Chunk& chunk, const Function& function, const Function* parent) {
-  std::string problem = FunctionVerifier(chunk, function, parent).run();
+std::string verify_shapes(const Chunk& chunk, const Function& function, const Function* parent,
+                          int depth) {
+  if (depth > limits::kMaxNesting) return "functions nested too deeply";
+  std::string problem = FunctionVerifier(chunk, function, parent).run_shape();
   for (const auto& child : function.children) {
     if (!problem.empty()) return problem;
-    problem = child ? verify_function(chunk, *child, &function) : "a child is missing";
+    problem = verify_shapes(chunk, *child, &function, depth + 1);
+  }
+  return problem;
+}
+
+/// Looks at what children capture too: their shapes are good.
+std::string verify_flows(const Chunk& chunk, const Function& function) {
+  std::string problem = FunctionVerifier(chunk, function, nullptr).run_flow();
+  for (const auto& child : function.children) {
+    if (!problem.empty()) return problem;
+    problem = verify_flows(chunk, *child);
   }
   return problem;
 }
@@ -334,8 +394,14 @@ std::string verify_function(const Chunk& chunk, const Function& function, const 
 
 std::string verify(const Chunk& chunk) {
   if (chunk.main == nullptr) return "no main function";
+  if (chunk.main->param_count != 0) return "a main function with parameters";
+  if (chunk.globals.empty() || chunk.globals.front() != "arg") return "global 0 is not 'arg'";
   if (chunk.globals.size() > limits::kMaxGlobals) return "too many globals";
-  return verify_function(chunk, *chunk.main, nullptr);
+  for (const std::string& name : chunk.globals) {
+    if (!is_name(name)) return "a global's name with control characters";
+  }
+  const std::string problem = verify_shapes(chunk, *chunk.main, nullptr, 0);
+  return problem.empty() ? verify_flows(chunk, *chunk.main) : problem;
 }
 
 }  // namespace ktap::bytecode

@@ -49,11 +49,12 @@ void expect_refused(std::vector<Insn> code, const std::string& part, bool add_en
 TEST(Verify, AcceptsWhatIsWellFormed) {
   EXPECT_EQ(verdict({}), "");
   EXPECT_EQ(verdict({Insn::abc(Op::LoadNil, 0, 3, 0)}), "");
-  EXPECT_EQ(verdict({Insn::abc(Op::Test, 3, 0, 1), Insn::jump(Op::Jmp, -2)}), "");
-  EXPECT_EQ(verdict({Insn::abc(Op::Call, 1, 1, 0), Insn::abc(Op::Call, 0, 0, 0),
+  const Insn nils = Insn::abc(Op::LoadNil, 0, 3, 0);
+  EXPECT_EQ(verdict({nils, Insn::abc(Op::Test, 3, 0, 1), Insn::jump(Op::Jmp, -2)}), "");
+  EXPECT_EQ(verdict({nils, Insn::abc(Op::Call, 1, 1, 0), Insn::abc(Op::Call, 0, 0, 0),
                      Insn::abc(Op::Return, 0, 0, 0)}),
             "");
-  EXPECT_EQ(verdict({Insn::ad(Op::Closure, 0, 0), Insn::ad(Op::SetGlobal, 0, 1)}), "");
+  EXPECT_EQ(verdict({nils, Insn::ad(Op::Closure, 0, 0), Insn::ad(Op::SetGlobal, 0, 1)}), "");
   EXPECT_EQ(verdict({Insn::jump(Op::Jmp, -1)}, false), "");
 }
 
@@ -122,6 +123,11 @@ TEST(Verify, JumpsStayInside) {
   expect_refused({Insn::jump(Op::Jmp, -2)}, "a jump to -1");
   expect_refused({Insn::as(Op::ForPrep, 0, 1)}, "a jump to 2");
   expect_refused({Insn::as(Op::ForLoop, 0, -2)}, "a jump to -1");
+  expect_refused({Insn::as(Op::ForPrep, 0, -1)}, "a jump backwards out of an empty loop");
+  expect_refused({Insn::as(Op::ForLoop, 0, 0)}, "a loop that does not jump back");
+  expect_refused(
+      {Insn::jump(Op::Jmp, 1), Insn::abc(Op::Test, 0, 0, 0), Insn::jump(Op::Jmp, 0), kEnd},
+      "a jump to 2, between a test and its jump");
 }
 
 TEST(Verify, OpenResultsAreUsedAtOnce) {
@@ -182,11 +188,14 @@ TEST(Verify, HeadsOfFunctions) {
   chunk.main->places.clear();
   EXPECT_NE(verify(chunk).find("places do not fit"), std::string::npos);
   chunk = chunk_with({});
-  chunk.main->param_count = 5;
+  chunk.main->children[0]->param_count = 5;
   EXPECT_NE(verify(chunk).find("more parameters"), std::string::npos);
   chunk = chunk_with({});
-  chunk.main->param_count = 1;
+  chunk.main->children[0]->param_count = 1;
   EXPECT_NE(verify(chunk).find("parameter names"), std::string::npos);
+  chunk = chunk_with({});
+  chunk.main->param_count = 1;
+  EXPECT_EQ(verify(chunk), "a main function with parameters");
   chunk = chunk_with({});
   chunk.main->register_count = limits::kMaxRegisters + 1;
   EXPECT_NE(verify(chunk).find("too many registers"), std::string::npos);
@@ -196,9 +205,17 @@ TEST(Verify, HeadsOfFunctions) {
   chunk = chunk_with({});
   chunk.main->children[0]->upvalues[0].index = 4;
   EXPECT_NE(verify(chunk).find("the parent does not have"), std::string::npos);
+  // Before the closure that captures it is looked at.
+  chunk.main->code.insert(chunk.main->code.begin(), Insn::ad(Op::Closure, 1, 0));
+  chunk.main->places.resize(2);
+  for (const int index : {4, 200}) {
+    chunk.main->children[0]->upvalues[0].index = static_cast<uint8_t>(index);
+    EXPECT_EQ(verify(chunk),
+              "child, instruction 0 (GetUpval): an upvalue that the parent does not have");
+  }
   chunk.main->children[0]->upvalues[0] = {false, 0, "v"};
   EXPECT_NE(verify(chunk).find("the parent does not have"), std::string::npos);
-  chunk = chunk_with({});
+  chunk = chunk_with({Insn::abc(Op::LoadNil, 0, 3, 0)});
   chunk.main->children[0]->code[0] = Insn::abc(Op::Move, 0, 2, 0);
   EXPECT_NE(verify(chunk).find("child, instruction 0 (Move): register 2 of 2"), std::string::npos);
   chunk.main->children[0].reset();
@@ -208,12 +225,74 @@ TEST(Verify, HeadsOfFunctions) {
 }
 
 TEST(Verify, RegistersOfSamples) {
-  EXPECT_EQ(verdict({Insn::abc(Op::AggAdd, 3, 3, 3), Insn::abc(Op::AggAddVar, 3, 3, 0)}), "");
+  EXPECT_EQ(verdict({Insn::abc(Op::LoadNil, 0, 3, 0), Insn::abc(Op::AggAdd, 3, 3, 3),
+                     Insn::abc(Op::AggAddVar, 3, 3, 0)}),
+            "");
   expect_refused({Insn::abc(Op::AggAdd, 4, 0, 0)}, "register");
   expect_refused({Insn::abc(Op::AggAdd, 0, 4, 0)}, "register");
   expect_refused({Insn::abc(Op::AggAdd, 0, 0, 4)}, "register");
   expect_refused({Insn::abc(Op::AggAddVar, 4, 0, 0)}, "register");
   expect_refused({Insn::abc(Op::AggAddVar, 0, 4, 0)}, "register");
+}
+
+TEST(Verify, Globals) {
+  Chunk chunk = chunk_with({});
+  chunk.globals[0] = "x";
+  EXPECT_EQ(verify(chunk), "global 0 is not 'arg'");
+  chunk.globals.clear();
+  EXPECT_EQ(verify(chunk), "global 0 is not 'arg'");
+  chunk.globals.assign(limits::kMaxGlobals, "arg");
+  EXPECT_EQ(verify(chunk), "");
+  chunk.globals.emplace_back("one_more");
+  EXPECT_EQ(verify(chunk), "too many globals");
+  chunk.globals.resize(2);
+  chunk.globals[1] = "a\x1b[2J";
+  EXPECT_EQ(verify(chunk), "a global's name with control characters");
+}
+
+TEST(Verify, WhatMessagesAreMadeOf) {
+  Chunk chunk = chunk_with({});
+  chunk.main->children[0]->name = "bell\a";
+  EXPECT_EQ(verify(chunk), "bell\\x07, instruction 0 (GetUpval): a name with control characters");
+  chunk = chunk_with({});
+  chunk.main->children[0]->upvalues[0].name = "\n";
+  EXPECT_NE(verify(chunk).find("a name with control characters"), std::string::npos);
+  chunk = chunk_with({});
+  chunk.main->children[0]->param_count = 1;
+  chunk.main->children[0]->param_names = {"\t"};
+  EXPECT_NE(verify(chunk).find("a name with control characters"), std::string::npos);
+  chunk = chunk_with({});
+  chunk.main->place.span = {2, 1};
+  EXPECT_NE(verify(chunk).find("a place that ends before it begins"), std::string::npos);
+  chunk = chunk_with({Insn::abc(Op::LoadNil, 0, 3, 0)});
+  chunk.main->places[1].span = {7, 3};
+  EXPECT_EQ(verify(chunk), "main, instruction 1 (Return): a place that ends before it begins");
+}
+
+TEST(Verify, SizesAndDepth) {
+  const auto nested = [](int depth) {
+    Chunk chunk = chunk_with({});
+    chunk.main->children.clear();
+    Function* inner = chunk.main.get();
+    for (int i = 0; i < depth; ++i) {
+      inner->children.push_back(std::make_unique<Function>());
+      inner = inner->children.back().get();
+      inner->code = {kEnd};
+      inner->places.resize(1);
+    }
+    return verify(chunk);
+  };
+  EXPECT_EQ(nested(limits::kMaxNesting), "");
+  EXPECT_EQ(nested(limits::kMaxNesting + 1), "functions nested too deeply");
+  Chunk chunk = chunk_with({});
+  chunk.main->constants.resize(65536);
+  EXPECT_EQ(verify(chunk), "");
+  chunk.main->constants.resize(65537);
+  EXPECT_NE(verify(chunk).find("too many constants"), std::string::npos);
+  chunk = chunk_with({});
+  chunk.main->code.assign((size_t{1} << 22) + 1, kEnd);
+  chunk.main->places.resize(chunk.main->code.size());
+  EXPECT_NE(verify(chunk).find("too many instructions"), std::string::npos);
 }
 
 }  // namespace

@@ -264,9 +264,11 @@ CommandLine parse_command_line(const std::vector<std::string>& args) {
 
 std::string help_text() {
   std::string text =
-      "usage: ktap [options] FILE.kp [args...] [-- CMD...]\n"
+      "usage: ktap [options] FILE.kp|FILE.ktap [args...] [-- CMD...]\n"
       "       ktap [options] -e 'SOURCE' [args...] [-- CMD...]\n"
-      "FILE `-` is standard input. -- CMD runs CMD and traces that process alone.\n\noptions:\n";
+      "FILE `-` is standard input. -- CMD runs CMD and traces that process alone. ktapc makes the "
+      ".ktap "
+      "files.\n\noptions:\n";
   for (const Row& row : kRows) {
     if (row.help.empty()) continue;
     std::string names(row.short_form);

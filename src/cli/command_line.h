@@ -18,10 +18,13 @@ struct CommandLine {
   std::string mistake;    ///< Mistake: what is wrong and what to do instead
 };
 
-/// Reads the arguments after the program's name. `compile_only` is the name ktapc.
+/// Reads the arguments after the program's name.
 CommandLine parse_command_line(const std::vector<std::string>& args);
+/// The same where the program's name is ktapc.
+CommandLine parse_compile_line(const std::vector<std::string>& args);
 
-/// The text of --help.
+/// The texts of --help.
 std::string help_text();
+std::string compile_help_text();
 
 }  // namespace ktap::cli

@@ -87,19 +87,37 @@ KnownType type_of(Builtin builtin) {
     case Builtin::Format:
     case Builtin::Tostring:
     case Builtin::Type:
+    case Builtin::StringSub:
+    case Builtin::StringUpper:
+    case Builtin::StringLower:
+    case Builtin::StringRep:
+    case Builtin::StringChar:
+    case Builtin::StringTrim:
+    case Builtin::StringFormat:
+    case Builtin::TableConcat:
+    case Builtin::NetIp:
+    case Builtin::NetFormatIpAddr:
       return KnownType::String;
     case Builtin::Len:
     case Builtin::Sum:
     case Builtin::Avg:
     case Builtin::Stddev:
+    case Builtin::StringLen:
     case Builtin::NumCpus:
     case Builtin::GettimeofdayNs:
     case Builtin::GettimeofdayUs:
     case Builtin::GettimeofdayMs:
     case Builtin::GettimeofdayS:
+    case Builtin::MathFloor:
+    case Builtin::Rand:
+    case Builtin::NetPort:
       return KnownType::Integer;
+    case Builtin::StringStarts:
+    case Builtin::StringEnds:
+      return KnownType::Boolean;
     case Builtin::TableNew:
     case Builtin::Ptable:
+    case Builtin::StringSplit:
       return KnownType::Table;
     default:
       return KnownType::Unknown;
@@ -226,7 +244,8 @@ void Generator::check_builtin_call(Builtin builtin, const sx::Expr& expr, const 
                              count == 0 ? "none" : std::to_string(count)));
     return;
   }
-  if (builtin == Builtin::Printf || builtin == Builtin::Format) check_format(builtin, expr, node);
+  if (builtin == Builtin::Printf || builtin == Builtin::Format || builtin == Builtin::StringFormat)
+    check_format(builtin, expr, node);
 }
 
 void Generator::check_format(Builtin builtin, const sx::Expr& expr, const sx::Call& node) {

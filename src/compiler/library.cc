@@ -46,7 +46,6 @@ std::optional<Builtin> find_builtin(std::string_view library, std::string_view n
 std::optional<std::string> not_there_yet(std::string_view library, std::string_view name) {
   for (const LaterName& later : kLater) {
     if (later.library != library) continue;
-    if (later.name == "*") return fmt::format("the {} library is not there yet", library);
     if (later.name != name) continue;
     if (contains(kStackNames, name)) return fmt::format("stacks are not there yet ('{}')", name);
     return library.empty() ? fmt::format("'{}' is not there yet", name)
@@ -80,12 +79,14 @@ std::vector<std::string> members_of(std::string_view library) {
     if (info.library == library) names.emplace_back(info.name);
   }
   for (const LaterName& later : kLater) {
-    if (later.library == library && later.name != "*") names.emplace_back(later.name);
+    if (later.library == library) names.emplace_back(later.name);
   }
   return names;
 }
 
 bool gives_one_value(Builtin builtin) {
+  const std::string_view library = bytecode::builtin_info(builtin).library;
+  if (library == "string" || library == "math" || library == "net") return true;
   switch (builtin) {
     case Builtin::Format:
     case Builtin::Tostring:
@@ -102,6 +103,7 @@ bool gives_one_value(Builtin builtin) {
     case Builtin::Quantile:
     case Builtin::Hist:
     case Builtin::UserString:
+    case Builtin::KernelString:
     case Builtin::Stringof:
     case Builtin::NumCpus:
     case Builtin::Arch:
@@ -114,7 +116,10 @@ bool gives_one_value(Builtin builtin) {
     case Builtin::GettimeofdayMs:
     case Builtin::GettimeofdayS:
     case Builtin::Strftime:
+    case Builtin::Rand:
     case Builtin::TableNew:
+    case Builtin::TableRemove:
+    case Builtin::TableConcat:
       return true;
     default:
       return false;

@@ -121,6 +121,7 @@ std::string_view near(std::string_view line, uint32_t first, uint32_t& cut) {
 
 /// The source line and the caret line below it, both indented.
 std::string excerpt(const Source& source, Span span) {
+  if (source.text().empty()) return {};
   LineColumn at = source.line_column(span.begin);
   std::string_view line = source.line_text(at.line);
   uint32_t first = std::min(at.column - 1, static_cast<uint32_t>(line.size()));
@@ -154,7 +155,9 @@ std::string excerpt(const Source& source, Span span) {
   return fmt::format("    {}\n    {}^{}\n", shown, std::string(caret, ' '), tail);
 }
 
+/// Without a text (a compiled script that was stripped) there are no places.
 std::string head(const Source& source, Span span, std::string_view level) {
+  if (source.text().empty()) return fmt::format("{}: {}: ", printable(source.name()), level);
   LineColumn at = source.line_column(span.begin);
   return fmt::format("{}:{}:{}: {}: ", printable(source.name()), at.line, at.column, level);
 }

@@ -52,13 +52,13 @@ class Capturer {
     }
   }
 
-  /// The same for user_string() of it.
-  void add_string(const EventRead& read, const StringRead& string) {
+  /// The same for user_string() or kernel_string() of it.
+  void add_string(CaptureArg::Kind kind, const EventRead& read, const StringRead& string) {
     if (read.kind != EventRead::Kind::Field) return;
     lowerer_.at(string.place);
     const uint32_t address = add_field(read.field);
     if (site_.args[address].type != ssa::Type::Int) return;
-    if (auto at = find(CaptureArg::Kind::UserString, address)) {
+    if (auto at = find(kind, address)) {
       // Read once, as far as the call that asks for most.
       ssa::Inst& inst = lowerer_.inst(operands_[*at]);
       inst.max_bytes = std::max(inst.max_bytes, string.limit_bytes);
@@ -67,10 +67,11 @@ class Capturer {
       return;
     }
     CaptureArg arg;
-    arg.kind = CaptureArg::Kind::UserString;
+    arg.kind = kind;
     arg.address_arg = address;
-    ssa::Inst inst{ssa::Op::UserString, ssa::Type::MaybeStr, ssa::StrKind::Bytes,
-                   string.limit_bytes};
+    const bool is_kernel = kind == CaptureArg::Kind::KernelString;
+    ssa::Inst inst{is_kernel ? ssa::Op::KernelString : ssa::Op::UserString, ssa::Type::MaybeStr,
+                   ssa::StrKind::Bytes, string.limit_bytes};
     inst.imm = string.limit_bytes;
     inst.operands = {operands_[address]};
     push(arg, lowerer_.emit(std::move(inst)));
@@ -126,6 +127,19 @@ class Capturer {
   std::vector<ssa::ValueId> operands_;
 };
 
+void add_strings(Capturer& capturer, const schema::Event& event, CaptureArg::Kind kind,
+                 const StringReads& reads) {
+  for (const auto& [var, read] : reads.vars) {
+    capturer.add_string(kind, read_variable(event, var), read);
+  }
+  for (const auto& [name, read] : reads.fields) {
+    capturer.add_string(kind, read_field(event, name), read);
+  }
+  for (const auto& [name, read] : reads.members) {
+    capturer.add_string(kind, read_member(event, name), read);
+  }
+}
+
 void add_all(Capturer& capturer, const schema::Event& event, const EventNames& names) {
   const auto var_place = [&names](schema::BuiltinVar var) {
     const auto at = names.var_places.find(var);
@@ -144,15 +158,8 @@ void add_all(Capturer& capturer, const schema::Event& event, const EventNames& n
   for (const std::string& name : names.members) {
     capturer.add(read_member(event, name), name_place(name));
   }
-  for (const auto& [var, read] : names.string_vars) {
-    capturer.add_string(read_variable(event, var), read);
-  }
-  for (const auto& [name, read] : names.string_fields) {
-    capturer.add_string(read_field(event, name), read);
-  }
-  for (const auto& [name, read] : names.string_members) {
-    capturer.add_string(read_member(event, name), read);
-  }
+  add_strings(capturer, event, CaptureArg::Kind::UserString, names.user_strings);
+  add_strings(capturer, event, CaptureArg::Kind::KernelString, names.kernel_strings);
 }
 
 }  // namespace

@@ -49,6 +49,15 @@ TEST(Capture, SendsWhatTheHandlerMayRead) {
   EXPECT_EQ(w.linkage.module.sites.at(0).raw, ssa::RawEvent::None);
 }
 
+TEST(Capture, KernelStringsAreReadApart) {
+  TestWorld w(
+      "trace syscalls:* { var x = {} print(user_string(args.filename, 8), "
+      "kernel_string(args.filename)) }");
+  const std::string text = w.capture({openat_event()});
+  EXPECT_THAT(text, HasSubstr("= UserString max 8 v"));
+  EXPECT_THAT(text, HasSubstr("= KernelString max 256 v"));
+}
+
 TEST(Capture, SendsAsMuchOfAStringAsTheCallsAskFor) {
   struct Case {
     const char* calls;

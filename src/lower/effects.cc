@@ -4,6 +4,7 @@
 #include "lower/effects.h"
 
 #include <optional>
+#include <set>
 
 #include "bytecode/chunk.h"
 #include "lower/code_walk.h"
@@ -31,6 +32,8 @@ class Walk {
       const runtime::Closure* closure = v.closure();
       if (!seen_closures_.insert(closure).second) return;
       function(*closure->function, {closure->upvalues.begin(), closure->upvalues.end()});
+    } else if (v.type == Type::Builtin && is_writer(static_cast<Builtin>(v.builtin))) {
+      hidden_write_ = true;  // it is somewhere a handler may call it from
     }
   }
 
@@ -55,6 +58,7 @@ class Walk {
   }
 
   void function(const bytecode::Function& f, const Cells& cells) {
+    writers(f, cells);
     for (size_t pc = 0; pc < f.code.size(); ++pc) {
       const Insn insn = f.code[pc];
       switch (insn.op()) {
@@ -73,11 +77,6 @@ class Walk {
         case Op::AggAdd:
           store(f, pc, insn.a(), cells);
           break;
-        case Op::Call:
-        case Op::TailCall:
-          if (writes_first_argument(f, pc, insn.a()))
-            store(f, pc, static_cast<uint8_t>(insn.a() + 1), cells);
-          break;
         default:
           break;
       }
@@ -94,17 +93,34 @@ class Walk {
     function(f, captured);
   }
 
-  static bool writes_first_argument(const bytecode::Function& f, size_t pc, uint8_t callee) {
-    const std::optional<size_t> at = definition(f, pc, callee);
-    if (!at || f.code[*at].op() != Op::LoadBuiltin) return false;
-    switch (static_cast<Builtin>(f.code[*at].d())) {
+  /// It changes the table that is its first argument; emptying is no change.
+  static bool is_writer(Builtin builtin) {
+    switch (builtin) {
       case Builtin::Count:
       case Builtin::InplaceInc:
       case Builtin::TableCount:
+      case Builtin::TableInsert:
+      case Builtin::TableRemove:
+      case Builtin::TableSort:
         return true;
       default:
         return false;
     }
+  }
+
+  /// Calls of writers; one that is loaded and not called where the text shows it may be called
+  /// anywhere, on anything.
+  void writers(const bytecode::Function& f, const Cells& cells) {
+    std::set<size_t> loaded;
+    for (size_t pc = 0; pc < f.code.size(); ++pc) {
+      const Insn insn = f.code[pc];
+      if (insn.op() == Op::LoadBuiltin && is_writer(static_cast<Builtin>(insn.d())))
+        loaded.insert(pc);
+      if (insn.op() != Op::Call && insn.op() != Op::TailCall) continue;
+      const std::optional<size_t> at = definition(f, pc, insn.a());
+      if (at && loaded.erase(*at) != 0) store(f, pc, static_cast<uint8_t>(insn.a() + 1), cells);
+    }
+    hidden_write_ = hidden_write_ || !loaded.empty();
   }
 
   void store(const bytecode::Function& f, size_t pc, uint8_t base, const Cells& cells) {

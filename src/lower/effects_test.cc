@@ -67,6 +67,9 @@ TEST_F(EffectsTest, StoresNameTheirTable) {
   EXPECT_TRUE(writes_a_alone("a[1] = 2"));
   EXPECT_TRUE(writes_a_alone("a.x += 2"));
   EXPECT_TRUE(writes_a_alone("count(a, 1)"));
+  EXPECT_TRUE(writes_a_alone("table.insert(a, 1)"));
+  EXPECT_TRUE(writes_a_alone("table.remove(a)"));
+  EXPECT_TRUE(writes_a_alone("table.sort(a, function (x, y) { return x < y })"));
 }
 
 TEST_F(EffectsTest, ATableOfTheHandlersOwnIsNobodyElses) {
@@ -83,6 +86,12 @@ TEST_F(EffectsTest, AHiddenStoreCountsForAllThatIsTouched) {
   const Effects effects = of("var t = a if (len(b) > 0) { t = b } t[1] = 2");
   EXPECT_EQ(effects.written.count(a_), 1U);
   EXPECT_EQ(effects.written.count(b_), 1U);
+}
+
+TEST_F(EffectsTest, AWriterThatIsAValueMayBeCalledOnAnything) {
+  EXPECT_EQ(of("var put = table.insert put(a, 1)").written.count(a_), 1U);
+  EXPECT_EQ(of("inplace_inc(a, b.x || 1)").written.count(a_), 1U);
+  EXPECT_TRUE(of("var get = table.concat get(a)").written.empty());
 }
 
 }  // namespace

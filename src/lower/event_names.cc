@@ -1,6 +1,6 @@
-// Collecting event names from bytecode; see event_names.h. For user_string() a window of one
-// straight run of code is enough: which register holds which name, forgotten at every jump and
-// place that jumps lead to.
+// Collecting event names from bytecode; see event_names.h. For user_string() and kernel_string() a
+// window of one straight run of code is enough: which register holds which name, forgotten at every
+// jump and place that jumps lead to.
 #include "lower/event_names.h"
 
 #include <algorithm>
@@ -27,12 +27,14 @@ struct Field {
 struct Member {
   std::string name;
 };
-struct UserStringFunction {};
+struct StringFunction {
+  bytecode::Builtin builtin;
+};
 struct Object {};
 struct Integer {
   int64_t value;
 };
-using Known = std::variant<Var, Field, Member, UserStringFunction, Object, Integer>;
+using Known = std::variant<Var, Field, Member, StringFunction, Object, Integer>;
 
 class Collector {
  public:
@@ -134,10 +136,7 @@ class Collector {
         load_constant(insn);
         break;
       case Op::LoadBuiltin:
-        known_.erase(a);
-        if (static_cast<bytecode::Builtin>(insn.d()) == bytecode::Builtin::UserString) {
-          known_[a] = UserStringFunction{};
-        }
+        load_builtin(a, static_cast<bytecode::Builtin>(insn.d()));
         break;
       case Op::Move: {
         auto from = known_.find(insn.b());
@@ -166,6 +165,17 @@ class Collector {
       default:
         if (writes_a(insn.op())) known_.erase(a);
         break;
+    }
+  }
+
+  void load_builtin(uint8_t a, bytecode::Builtin builtin) {
+    known_.erase(a);
+    if (builtin == bytecode::Builtin::UserString || builtin == bytecode::Builtin::KernelString) {
+      known_[a] = StringFunction{builtin};
+    }
+    if (builtin == bytecode::Builtin::PrintTraceClock) {
+      names_.vars.insert(schema::BuiltinVar::Ns);
+      names_.var_places.emplace(schema::BuiltinVar::Ns, place_);
     }
   }
 
@@ -205,16 +215,18 @@ class Collector {
   void call(size_t a, size_t b) {
     auto callee = known_.find(a);
     auto arg = known_.find(a + 1);
-    if (callee == known_.end() || !std::holds_alternative<UserStringFunction>(callee->second))
-      return;
-    if (arg == known_.end()) return;
+    if (callee == known_.end() || arg == known_.end()) return;
+    const auto* function = std::get_if<StringFunction>(&callee->second);
+    if (function == nullptr) return;
+    StringReads& reads = function->builtin == bytecode::Builtin::KernelString
+                             ? names_.kernel_strings
+                             : names_.user_strings;
     const uint32_t limit = limit_of(a, b);
-    if (const auto* var = std::get_if<Var>(&arg->second))
-      add_string(names_.string_vars, var->var, limit);
+    if (const auto* var = std::get_if<Var>(&arg->second)) add_string(reads.vars, var->var, limit);
     if (const auto* field = std::get_if<Field>(&arg->second))
-      add_string(names_.string_fields, field->name, limit);
+      add_string(reads.fields, field->name, limit);
     if (const auto* member = std::get_if<Member>(&arg->second))
-      add_string(names_.string_members, member->name, limit);
+      add_string(reads.members, member->name, limit);
   }
 
   const bytecode::Function& f_;

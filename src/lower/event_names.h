@@ -14,10 +14,17 @@
 
 namespace ktap::lower {
 
-/// user_string() of something that the event has.
+/// user_string() or kernel_string() of something that the event has.
 struct StringRead {
   uint32_t limit_bytes = 0;  ///< the largest that is asked for
   bytecode::Place place;     ///< of the first call
+};
+
+/// What is read as a string, straight.
+struct StringReads {
+  std::map<schema::BuiltinVar, StringRead> vars;
+  std::map<std::string, StringRead> fields;
+  std::map<std::string, StringRead> members;
 };
 
 /// Sets, so that the order is fixed.
@@ -25,10 +32,8 @@ struct EventNames {
   std::set<schema::BuiltinVar> vars;  ///< EventVar
   std::set<std::string> fields;       ///< args.NAME and bare names of filters
   std::set<std::string> members;      ///< .NAME of any value: it may be the event
-  // user_string() of one of these, straight.
-  std::map<schema::BuiltinVar, StringRead> string_vars;
-  std::map<std::string, StringRead> string_fields;
-  std::map<std::string, StringRead> string_members;
+  StringReads user_strings;
+  StringReads kernel_strings;
   // Where each was read first.
   std::map<schema::BuiltinVar, bytecode::Place> var_places;
   std::map<std::string, bytecode::Place> name_places;  ///< fields and members

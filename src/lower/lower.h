@@ -57,10 +57,10 @@ struct OutputSite {
 
 /// What a capture record holds, in the order of its site's args.
 struct CaptureArg {
-  enum class Kind : uint8_t { Var, Field, UserString } kind = Kind::Var;
+  enum class Kind : uint8_t { Var, Field, UserString, KernelString } kind = Kind::Var;
   schema::BuiltinVar var = schema::BuiltinVar::Pid;  ///< Var
   uint32_t field = 0;                                ///< Field: index in the event's fields
-  uint32_t address_arg = 0;  ///< UserString: which earlier arg holds the address
+  uint32_t address_arg = 0;  ///< UserString, KernelString: which earlier arg holds the address
 };
 struct CaptureSite {
   std::vector<CaptureArg> args;

@@ -29,8 +29,11 @@ std::string no_kernel_form(Builtin builtin) {
     case Builtin::Quantile:
     case Builtin::Hist:
       return "aggregates run in user space in this version";
-    default:
-      return fmt::format("{}() has no kernel form", bytecode::builtin_info(builtin).name);
+    default: {
+      const bytecode::BuiltinInfo& info = bytecode::builtin_info(builtin);
+      return fmt::format("{}{}{}() has no kernel form", info.library,
+                         info.library.empty() ? "" : ".", info.name);
+    }
   }
 }
 
@@ -90,8 +93,12 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
                      bytecode::UpdateOp::Add);
       }
       return AbstractValue::nil();
+    case Builtin::PrintTraceClock:
+      print_trace_clock();
+      return AbstractValue::nil();
     case Builtin::UserString:
-      return user_string(args);
+    case Builtin::KernelString:
+      return read_string(builtin, args);
     case Builtin::EventTostring:
       return AbstractValue::of_kind(Kind::EventTextLine);
     case Builtin::Tostring:
@@ -119,6 +126,16 @@ void Lowerer::histogram(const std::vector<AbstractValue>& args) {
     return refuse_use("a number of rows", args[1]);
   }
   output(Builtin::PrintHist, ssa::SiteKind::PrintHist, args);
+}
+
+/// The same text as the VM's.
+void Lowerer::print_trace_clock() {
+  const AbstractValue ns = AbstractValue::ssa(read_var(schema::BuiltinVar::Ns));
+  const AbstractValue second = AbstractValue::of(int64_t{1000000000});
+  const AbstractValue micros =
+      divide(ssa::Op::DivS, divide(ssa::Op::ModS, ns, second), AbstractValue::of(int64_t{1000}));
+  output(Builtin::Printf, ssa::SiteKind::Printf,
+         {AbstractValue::string("%d.%06d\n"), divide(ssa::Op::DivS, ns, second), micros});
 }
 
 AbstractValue Lowerer::length(const AbstractValue& value) {
@@ -200,12 +217,13 @@ AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
   }
 }
 
-/// user_string(address[, limit]): nil on a bad address.
-AbstractValue Lowerer::user_string(const std::vector<AbstractValue>& args) {
+/// user_string(address[, limit]), kernel_string likewise: nil on a bad address.
+AbstractValue Lowerer::read_string(Builtin builtin, const std::vector<AbstractValue>& args) {
+  const std::string name(bytecode::builtin_info(builtin).name);
   int64_t limit = limits::kStringBytes;
   if (args.size() > 1) {
     if (!args[1].is(Kind::Int) || args[1].integer < 1 || args[1].integer > limits::kStringBytes) {
-      refuse(fmt::format("user_string() with a limit that is not a known number from 1 to {}",
+      refuse(fmt::format("{}() with a limit that is not a known number from 1 to {}", name,
                          limits::kStringBytes));
       return {};
     }
@@ -214,16 +232,19 @@ AbstractValue Lowerer::user_string(const std::vector<AbstractValue>& args) {
   // The same words as the VM's.
   const AbstractValue address =
       type_of(args[0]) == ssa::Type::MaybeInt
-          ? check_not_nil(args[0], "argument 1 of 'user_string' is to be an integer, got nil")
+          ? check_not_nil(args[0],
+                          fmt::format("argument 1 of '{}' is to be an integer, got nil", name))
           : args[0];
   if (type_of(address) != ssa::Type::Int) {
-    refuse_use("user_string()", address);
+    refuse_use(name + "()", address);
     return {};
   }
-  ssa::Inst inst{ssa::Op::UserString, ssa::Type::MaybeStr, ssa::StrKind::Bytes};
+  const bool is_kernel = builtin == Builtin::KernelString;
+  ssa::Inst inst{is_kernel ? ssa::Op::KernelString : ssa::Op::UserString, ssa::Type::MaybeStr,
+                 ssa::StrKind::Bytes};
   inst.max_bytes = static_cast<uint32_t>(limit);
   inst.imm = limit;
-  inst.operands = {to_int(address, "user_string()")};
+  inst.operands = {to_int(address, name + "()")};
   return AbstractValue::ssa(emit(std::move(inst)));
 }
 

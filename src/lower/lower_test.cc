@@ -358,6 +358,17 @@ TEST(Lower, RefusesWithReasons) {
   }
 }
 
+TEST(Lower, CallsThatMultiplyAreTooMuchCode) {
+  std::string source = "function f0() { }\n";
+  for (int i = 1; i < 15; ++i) {
+    source += "function f" + std::to_string(i) + "() {";
+    for (int k = 0; k < 10; ++k) source += " f" + std::to_string(i - 1) + "()";
+    source += " }\n";
+  }
+  EXPECT_THAT(lowered(source + "trace syscalls:* { f14() }"),
+              HasSubstr(": too much code for one handler"));
+}
+
 TEST(Lower, RecursionIsRefusedWhereItIs) {
   EXPECT_EQ(lowered("function rec(n) {\n return rec(n - 1) + 1 }\ntrace syscalls:* { rec(3) }"),
             "refused 2: a function that calls itself");

@@ -18,6 +18,7 @@ using bytecode::Op;
 
 constexpr size_t kMaxValues = 20000;  // guessed: far over any real handler, quick to compile still
 constexpr size_t kMaxInlineDepth = 20;  // guessed
+constexpr size_t kMaxSteps = 200000;    // guessed: calls that make no values multiply too
 
 /// Why an instruction has no kernel form at all; null for the others.
 const char* never_in_kernel(Op op) {
@@ -165,7 +166,8 @@ void Lowerer::interpret(Frame& frame) {
       frame.registers = join(std::move(edges));
     }
     if (!reachable()) continue;
-    if (function_.values.size() > kMaxValues) refuse("too much code for one handler");
+    if (function_.values.size() > kMaxValues || ++steps_ > kMaxSteps)
+      refuse("too much code for one handler");
     if (pc < frame.function->places.size()) place_ = frame.function->places[pc];
     if (!stopped()) step(frame, pc);
     if (stopped()) return;

@@ -192,11 +192,12 @@ class Lowerer {
   runtime::Value sample_of(const AbstractValue& value, bool as_nil);
   bool check_format(const std::vector<AbstractValue>& args);
   void histogram(const std::vector<AbstractValue>& args);
+  void print_trace_clock();
   AbstractValue length(const AbstractValue& value);
   void delete_entry(const std::vector<AbstractValue>& args);
   AbstractValue assert_true(const std::vector<AbstractValue>& args);
   AbstractValue type_name_of(const AbstractValue& value);
-  AbstractValue user_string(const std::vector<AbstractValue>& args);
+  AbstractValue read_string(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
   void request_exit(const std::vector<AbstractValue>& args);
   void raise(const AbstractValue& message);
 
@@ -209,6 +210,7 @@ class Lowerer {
   ssa::BlockId current_;  ///< invalid where nothing runs
   bytecode::Place place_;
   std::vector<const bytecode::Function*> calls_;  ///< being inlined
+  size_t steps_ = 0;                              ///< instructions looked at
   std::vector<AbstractValue> formatted_;          ///< printf's arguments, checked
   std::optional<Refusal> stop_;
 };

@@ -520,13 +520,29 @@ class Freezer {
           write(args[0], arithmetic(contents(args[0]), args.size() > 2 ? args[2] : Facts()));
         }
         return Facts::of(kInt | kNil);
+      case Builtin::TableInsert:
+      case Builtin::TableRemove:
+      case Builtin::TableSort:
+        return list_builtin(builtin, args);
       case Builtin::TableNew:
-      case Builtin::Ptable: {
+      case Builtin::Ptable:
+      case Builtin::StringSplit: {
         Facts f;
         f.fresh = true;
         return f;
       }
+      case Builtin::MathAbs:
+      case Builtin::MathMin:
+      case Builtin::MathMax: {
+        Facts f = Facts::of(kInt);
+        for (const Facts& arg : args) f = arithmetic(f, arg);
+        return f;
+      }
       case Builtin::Len:
+      case Builtin::StringLen:
+      case Builtin::MathFloor:
+      case Builtin::Rand:
+      case Builtin::NetPort:
       case Builtin::NumCpus:
       case Builtin::GettimeofdayNs:
       case Builtin::GettimeofdayUs:
@@ -541,6 +557,21 @@ class Freezer {
       default:
         return Facts::of(kInt | kFloat | kNil | kOther);
     }
+  }
+
+  /// What changes a list moves its items about, and nil may come in.
+  Facts list_builtin(Builtin builtin, const std::vector<Facts>& args) {
+    if (args.empty()) return Facts::of(kNil);
+    Facts items = contents(args[0]);
+    items.merge(Facts::of(kNil));
+    if (builtin == Builtin::TableSort && args.size() > 1) {
+      for (size_t i : args[1].functions) {
+        for (Facts& param : instances_[i].params) grow(param, items);
+      }
+    }
+    if (builtin == Builtin::TableInsert) items.merge(args.back());
+    write(args[0], items);
+    return builtin == Builtin::TableRemove ? items : Facts::of(kNil);
   }
 
   void leave(size_t a, size_t b) {

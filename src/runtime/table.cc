@@ -202,6 +202,12 @@ void Table::set_items(int64_t first, const Value* values, size_t count) {
   }
 }
 
+int64_t Table::list_length() const {
+  int64_t length = list_live_ == list_size_ ? list_size_ : 0;
+  while (!get_integer(length + 1).is_nil()) ++length;
+  return length;
+}
+
 void Table::set_list_item(size_t i, const Value& value) {
   list_live_ += (value.is_nil() ? 0 : 1);
   list_live_ -= (list_[i].is_nil() ? 0 : 1);

@@ -102,6 +102,9 @@ class Table : public Object {
   void set_items(int64_t first, const Value* values, size_t count);
   void clear();
   size_t size() const { return list_live_ + hash_live_; }
+  /// The n for which t[1] … t[n] are there and t[n + 1] is not. Cost: constant, unless the list has
+  /// holes or was made backwards.
+  int64_t list_length() const;
   /// integer, string, boolean, address, or a tuple of these.
   static bool valid_key(const Value& key);
   /// Makes room; a hint.

@@ -56,6 +56,20 @@ TEST_F(TableTest, GetSetRemove) {
   EXPECT_EQ(t_->size(), 2u);
 }
 
+TEST_F(TableTest, ListLengthEndsAtTheFirstHole) {
+  EXPECT_EQ(t_->list_length(), 0);
+  for (int64_t n = 1; n <= 40; ++n) t_->set(i(n), i(n));
+  EXPECT_EQ(t_->list_length(), 40);
+  t_->set(i(20), Value::nil());
+  EXPECT_EQ(t_->list_length(), 19);
+  t_->set(i(1), Value::nil());
+  EXPECT_EQ(t_->list_length(), 0);
+  t_->clear();
+  for (int64_t n = 5; n >= 1; --n) t_->set(i(n), i(n));
+  t_->set(i(0), i(0));
+  EXPECT_EQ(t_->list_length(), 5);
+}
+
 TEST_F(TableTest, KeysOfAllTypesAreDistinct) {
   t_->set(i(1), i(10));
   t_->set(s("1"), i(11));

@@ -22,7 +22,8 @@ using runtime::Value;
 using schema::BuiltinVar;
 
 EventView::EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& heap,
-                     const engine::Record& record, bool timestamps, std::function<void()> on_cut)
+                     const engine::Record& record, bool timestamps,
+                     std::function<void(const char*)> on_cut)
     : plan_(plan),
       catalog_(catalog),
       heap_(heap),
@@ -117,21 +118,27 @@ bool EventView::give(const lower::EventRead& read, Value* out) const {
   }
 }
 
-Value EventView::bounded(std::string_view text, size_t limit_bytes) {
-  if (text.size() > limit_bytes) on_cut_();
+Value EventView::bounded(std::string_view text, size_t limit_bytes, const char* function) {
+  if (text.size() > limit_bytes) on_cut_(function);
   return heap_.string(text.substr(0, limit_bytes));
 }
 
-Value EventView::user_string(int64_t address, int64_t limit_bytes) {
-  const auto limit =
-      static_cast<size_t>(std::clamp<int64_t>(limit_bytes, 1, limits::kMaxStringBytes));
+std::optional<Value> EventView::captured(lower::CaptureArg::Kind kind, int64_t address) const {
   for (size_t i = 0; i < capture_->args.size(); ++i) {
     const lower::CaptureArg& arg = capture_->args[i];
-    if (arg.kind != lower::CaptureArg::Kind::UserString) continue;
+    if (arg.kind != kind) continue;
     const Value from = values_[arg.address_arg];
-    if (!from.is_integer() || from.integer != address) continue;
-    const Value text = values_[i];
-    return text.is_nil() ? text : bounded(text.string()->view(), limit);
+    if (from.is_integer() && from.integer == address) return values_[i];
+  }
+  return std::nullopt;
+}
+
+Value EventView::user_string(int64_t address, int64_t limit_bytes) {
+  const char* function = "user_string";
+  const auto limit =
+      static_cast<size_t>(std::clamp<int64_t>(limit_bytes, 1, limits::kMaxStringBytes));
+  if (const auto text = captured(lower::CaptureArg::Kind::UserString, address)) {
+    return text->is_nil() ? *text : bounded(text->string()->view(), limit, function);
   }
   Value pid;
   std::string ignored;
@@ -139,7 +146,22 @@ Value EventView::user_string(int64_t address, int64_t limit_bytes) {
   // One byte more tells a string that is cut.
   const std::optional<std::string> text = sys::read_process_string(
       static_cast<pid_t>(pid.integer), static_cast<uint64_t>(address), limit + 1);
-  return text ? bounded(*text, limit) : Value::nil();
+  return text ? bounded(*text, limit, function) : Value::nil();
+}
+
+bool EventView::kernel_string(int64_t address, int64_t limit_bytes, Value* out,
+                              std::string* error) {
+  const auto text = captured(lower::CaptureArg::Kind::KernelString, address);
+  if (!text) {
+    *error =
+        "in user space 'kernel_string' reads what a field or variable of the event points to, "
+        "straight; this address was computed";
+    return false;
+  }
+  *out = text->is_nil()
+             ? *text
+             : bounded(text->string()->view(), static_cast<size_t>(limit_bytes), "kernel_string");
+  return true;
 }
 
 bool TickView::var(BuiltinVar var, Value* out, std::string* error) {

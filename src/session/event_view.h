@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,14 +19,17 @@ namespace ktap::session {
 class EventView final : public vm::EventContext {
  public:
   /// `record` and everything else outlive the view. `on_cut` is told of each string that
-  /// user_string() cuts here; what the kernel has cut it has counted.
+  /// user_string() or kernel_string() (it gets the name) cuts here; what the kernel has cut it has
+  /// counted.
   EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& heap,
-            const engine::Record& record, bool timestamps, std::function<void()> on_cut);
+            const engine::Record& record, bool timestamps, std::function<void(const char*)> on_cut);
 
   bool var(schema::BuiltinVar var, runtime::Value* out, std::string* error) override;
   bool field(std::string_view name, runtime::Value* out) override;
   bool member(std::string_view name, runtime::Value* out) override;
   runtime::Value user_string(int64_t address, int64_t limit_bytes) override;
+  bool kernel_string(int64_t address, int64_t limit_bytes, runtime::Value* out,
+                     std::string* error) override;
 
   /// False: the filter was left to the VM.
   bool filter_ran() const { return capture_->filter_in_kernel; }
@@ -38,7 +42,9 @@ class EventView final : public vm::EventContext {
   /// False where there is no value: no such name, or none that a script can read.
   bool give(const lower::EventRead& read, runtime::Value* out) const;
   std::string text();
-  runtime::Value bounded(std::string_view text, size_t limit_bytes);
+  /// What was captured of that kind at that address.
+  std::optional<runtime::Value> captured(lower::CaptureArg::Kind kind, int64_t address) const;
+  runtime::Value bounded(std::string_view text, size_t limit_bytes, const char* function);
 
   const Plan& plan_;
   event::Catalog& catalog_;
@@ -49,7 +55,7 @@ class EventView final : public vm::EventContext {
   const ssa::EventGroup& group_;
   const lower::CaptureSite* capture_;
   const schema::Event* event_ = nullptr;
-  std::function<void()> on_cut_;
+  std::function<void(const char*)> on_cut_;
   bool has_time_ = false;  ///< the first argument is the timestamp, a captured `ns`
   std::vector<runtime::Value> values_;
 };

@@ -64,6 +64,9 @@ std::string captured(const Plan& plan, const PlannedHandler& handler, uint32_t i
         case lower::CaptureArg::Kind::UserString:
           names.insert("user_string()");
           break;
+        case lower::CaptureArg::Kind::KernelString:
+          names.insert("kernel_string()");
+          break;
       }
     }
   }
@@ -121,7 +124,8 @@ std::string explain(const Plan& plan, const std::vector<Registration>& registrat
   uint32_t next = 0;  // of plan.handlers, which are the event handlers in order
   for (uint32_t i = 0; i < registrations.size(); ++i) {
     const Registration& registration = registrations[i];
-    const std::string at = place(source, registration.place.span, registration.place.line);
+    std::string at = place(source, registration.place.span, registration.place.line);
+    if (at.empty()) at = source.name();  // stripped
     if (registration.kind == bytecode::HandlerKind::Event) {
       text += explain_handler(plan, next, registration, source, at);
       ++next;

@@ -3,6 +3,7 @@
 #include "session/host.h"
 
 #include <fmt/format.h>
+#include <sys/random.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "event/interval.h"
 #include "event/syscall_table.h"
 #include "syntax/parser.h"
+#include "vm/time_text.h"
 
 namespace ktap::session {
 
@@ -124,10 +126,16 @@ std::string ScriptHost::local_time(std::string_view format, int64_t time_ns) {
       static_cast<time_t>(time_ns / 1000000000 - (time_ns % 1000000000 < 0 ? 1 : 0));
   tm local{};
   if (localtime_r(&seconds, &local) == nullptr) return "";
-  const std::string terminated(format);
-  std::string text(terminated.size() * 8 + 128, '\0');
-  text.resize(std::strftime(text.data(), text.size(), terminated.c_str(), &local));
-  return text;
+  return vm::time_text(format, local);
+}
+
+uint64_t ScriptHost::random_seed() {
+  uint64_t seed = 0;
+  // Early in the boot the kernel may have no randomness yet: then the clock has to do.
+  if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) {
+    seed = static_cast<uint64_t>(now_ns(vm::Clock::Realtime));
+  }
+  return seed;
 }
 
 int64_t ScriptHost::cpu_count() { return sysconf(_SC_NPROCESSORS_ONLN); }

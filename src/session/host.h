@@ -34,6 +34,7 @@ class ScriptHost final : public vm::Host {
   void request_exit(int64_t status, bool given) override;
   int64_t now_ns(vm::Clock clock) override;
   std::string local_time(std::string_view format, int64_t time_ns) override;
+  uint64_t random_seed() override;
   int64_t cpu_count() override;
   std::string machine() override;
   std::string kernel_release() override;

@@ -18,6 +18,7 @@ enum class Mode : uint8_t {
   DumpSsa,   ///< --dump=ssa
   DumpBpf,   ///< --dump=bpf
   DryRun,    ///< -d: load and verify everything, attach nothing
+  Compile,   ///< ktapc: write the .ktap file
 };
 
 /// Where handlers may be placed. User is for comparing the two placements.
@@ -26,11 +27,13 @@ enum class Placement : uint8_t { Auto, User };
 struct Options {
   Mode mode = Mode::Run;
   Placement placement = Placement::Auto;
-  std::string source_name;  ///< in messages: path, "-e", "stdin", "-s"
-  std::string source_text;
+  std::string source_name;           ///< in messages: path, "-e", "stdin", "-s"
+  std::string source_text;           ///< or a .ktap file's bytes
+  bool is_compiled = false;          ///< source_text is that
+  bool strip = false;                ///< ktapc -s
   std::vector<std::string> args;     ///< arg[0] script, arg[1]…
   std::vector<std::string> command;  ///< after `--`; empty: none
-  std::string output_path;           ///< -o; empty: standard output
+  std::string output_path;           ///< -o; empty: standard output; ktapc: the file to write
   int64_t target_pid = -1;           ///< -p
   int64_t cpu = -1;                  ///< -C
   uint32_t table_size = 0;           ///< --table-size; 0: each table's own

@@ -163,13 +163,14 @@ class Planner {
       for (uint32_t table : tables_of(plan_->handlers[i])) {
         const runtime::Table* object = plan_->linkage.tables[table];
         if (in_user.count(object) == 0) continue;
+        const uint32_t line = line_of[object];
+        const std::string who =
+            line == 0 ? "another handler" : fmt::format("the handler at line {}", line);
         exile(i,
-              lower::Refusal{
-                  fmt::format(
-                      "table '{}' is also used by the handler at line {}, which runs in user space",
-                      plan_->linkage.module.tables[table].name, line_of[object]),
-                  registration(plan_->handlers[i]).place.span,
-                  registration(plan_->handlers[i]).place.line});
+              lower::Refusal{fmt::format("table '{}' is also used by {}, which runs in user space",
+                                         plan_->linkage.module.tables[table].name, who),
+                             registration(plan_->handlers[i]).place.span,
+                             registration(plan_->handlers[i]).place.line});
         moved = true;
         break;
       }

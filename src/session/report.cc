@@ -25,12 +25,17 @@ std::string column_place(const diag::Source& source, const bytecode::Place& plac
 
 std::string render_located(const diag::Source& source, const diag::Span& span, uint32_t line,
                            const std::string& text) {
-  if (span.end == 0) return fmt::format("{}: error: {}\n", line_place(source, line), text);
+  if (span.end == 0)
+    return fmt::format("{}: error: {}\n", line_place(source, line), diag::printable(text));
   diag::Diagnostic diagnostic{};
   diagnostic.code = diag::Code::RuntimeError;
   diagnostic.span = span;
   diagnostic.text = text;
   return diag::render(source, diagnostic);
+}
+
+std::string function_name(const vm::RuntimeError::Frame& frame) {
+  return frame.function.empty() ? "a function without a name" : frame.function;
 }
 
 std::string cause_text(const backend::Counter& counter) {
@@ -48,13 +53,17 @@ std::string cause_text(const backend::Counter& counter) {
 }  // namespace
 
 std::string render_runtime_error(const diag::Source& source, const vm::RuntimeError& error) {
-  std::string text = render_located(source, error.place.span, error.place.line, error.text);
+  std::string what = error.text;
+  // A stripped script has no lines: the function is what there is to say.
+  if (error.place.line == 0 && !error.trace.empty())
+    what += fmt::format(" (in {})", function_name(error.trace.front()));
+  std::string text = render_located(source, error.place.span, error.place.line, what);
   constexpr size_t kFrames = 10;
   // The innermost frame is the place of the error itself.
   for (size_t i = 1; i < error.trace.size() && i <= kFrames; ++i) {
     const vm::RuntimeError::Frame& frame = error.trace[i];
     text += fmt::format("  called from {} in {}\n", column_place(source, frame.place),
-                        frame.function.empty() ? "a function without a name" : frame.function);
+                        function_name(frame));
   }
   if (error.trace.size() > kFrames + 1)
     text += fmt::format("  … {} more calls\n", error.trace.size() - kFrames - 1);
@@ -101,7 +110,7 @@ std::string ErrorLog::summary() const {
 }
 
 std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
-                        const std::map<uint32_t, uint64_t>& cut_strings,
+                        const CutStrings& cut_strings,
                         const std::vector<Registration>& registrations, const diag::Source& source,
                         bool verbose) {
   // One line for each cause and place, however many programs count it.
@@ -117,7 +126,9 @@ std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
     if (counter.kind == backend::Counter::Kind::Loss)
       add(engine.counter(row), counter.line, cause_text(counter));
   }
-  for (const auto& [line, count] : cut_strings) add({count}, line, "string cut (user_string)");
+  for (const auto& [place, count] : cut_strings) {
+    add({count}, place.first, fmt::format("string cut ({})", place.second));
+  }
   const std::vector<uint64_t> missed = engine.missed_runs();
   for (size_t i = 0; i < missed.size() && i < plan.unit.programs.size(); ++i) {
     const uint32_t handler = plan.unit.programs[i].handler;

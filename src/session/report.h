@@ -53,11 +53,13 @@ class ErrorLog {
   std::map<uint32_t, std::pair<Key, uint64_t>> kernel_counts_;  // by failure
 };
 
+/// Strings that were cut in the VM, by line of the script and the function that did.
+using CutStrings = std::map<std::pair<uint32_t, std::string>, uint64_t>;
+
 /// `ktap: lost N FILE:LINE: CAUSE` for every loss counter that is not 0, and runs that the kernel
-/// skipped; with `verbose` also CPU by CPU. `cut_strings`: those that user_string() cut in the VM,
-/// by line.
+/// skipped; with `verbose` also CPU by CPU.
 std::string loss_report(const Plan& plan, const engine::BpfEngine& engine,
-                        const std::map<uint32_t, uint64_t>& cut_strings,
+                        const CutStrings& cut_strings,
                         const std::vector<Registration>& registrations, const diag::Source& source,
                         bool verbose);
 

@@ -14,6 +14,7 @@
 #include "compiler/compiler.h"
 #include "engine/bpf_engine.h"
 #include "event/provider.h"
+#include "session/compiled.h"
 #include "session/host.h"
 #include "session/interrupt.h"
 #include "session/plan.h"
@@ -37,8 +38,9 @@ void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
 
 class Session {
  public:
-  explicit Session(const Options& options)
-      : options_(options), source_(options.source_name, options.source_text), errors_(source_) {}
+  /// `chunk` is null when `source` has to be compiled first.
+  Session(const Options& options, diag::Source source, std::unique_ptr<bytecode::Chunk> chunk)
+      : options_(options), source_(std::move(source)), errors_(source_), chunk_(std::move(chunk)) {}
 
   int run() {
     if (const std::optional<int> status = compile()) return *status;
@@ -69,11 +71,13 @@ class Session {
   }
 
   int fail(const Error& error) {
-    say(fmt::format("ktap: error: {}\n", error.message));
+    say(fmt::format("{}: error: {}\n", options_.mode == Mode::Compile ? "ktapc" : "ktap",
+                    error.message));
     return kMistake;
   }
 
   std::optional<int> compile() {
+    if (chunk_ != nullptr) return compiled_mode();
     if (options_.mode == Mode::Tokens) {
       std::fputs(syntax::print_tokens(source_).c_str(), stdout);
       return kOk;
@@ -90,12 +94,35 @@ class Session {
       sink.add(more);
     }
     if (const std::optional<int> status = tell(sink)) return status;
-    if (options_.mode == Mode::Check) return kOk;
-    if (options_.mode == Mode::Bytecode) {
-      std::fputs(bytecode::disassemble(*chunk_, &source_).c_str(), stdout);
-      return kOk;
+    if (options_.mode == Mode::Compile) {
+      const Result<void> written = write_compiled(*chunk_, source_, options_);
+      return written.ok() ? kOk : fail(written.error());
     }
-    return std::nullopt;
+    return compiled_mode();
+  }
+
+  /// The modes that end with the chunk.
+  std::optional<int> compiled_mode() {
+    switch (options_.mode) {
+      case Mode::Check:
+        return kOk;
+      case Mode::Bytecode:
+        // A stripped script has no lines to show.
+        std::fputs(bytecode::disassemble(*chunk_, &source_).c_str(), stdout);
+        return kOk;
+      case Mode::Tokens:
+      case Mode::Ast:
+        return fail(
+            Error{fmt::format("{}: --dump={} shows source text, and this is compiled; give "
+                              "the .kp file",
+                              options_.source_name, options_.mode == Mode::Ast ? "ast" : "tokens"),
+                  0});
+      case Mode::Compile:
+        return fail(Error{
+            fmt::format("{}: it is compiled already; give the .kp file", options_.source_name), 0});
+      default:
+        return std::nullopt;
+    }
   }
 
   std::optional<int> main_chunk() {
@@ -381,7 +408,18 @@ class Session {
 
 }  // namespace
 
-int run(const Options& options) { return Session(options).run(); }
+int run(const Options& options) {
+  if (!options.is_compiled) {
+    return Session(options, diag::Source(options.source_name, options.source_text), nullptr).run();
+  }
+  Result<LoadedScript> loaded = load_compiled(options);
+  if (!loaded.ok()) {
+    say(fmt::format("ktap: error: {}\n", loaded.error().message));
+    return kMistake;
+  }
+  LoadedScript script = std::move(loaded).value();
+  return Session(options, std::move(script.source), std::move(script.chunk)).run();
+}
 
 int list_events(const std::string& glob) {
   Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();

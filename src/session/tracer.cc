@@ -191,8 +191,9 @@ void Tracer::deliver_capture(const engine::Record& record) {
   const PlannedHandler& planned = plan.handlers[plan.owners[record.site].handler];
   const Registration& registration = parts_.host.registrations()[planned.registration];
   view_ = std::make_unique<EventView>(plan, *parts_.catalog, parts_.vm.heap(), record,
-                                      parts_.options.timestamps,
-                                      [this] { ++cut_strings_[parts_.vm.place().line]; });
+                                      parts_.options.timestamps, [this](const char* what) {
+                                        ++cut_strings_[{parts_.vm.place().line, what}];
+                                      });
   run_handler(registration.handler, *view_, view_->time_ns(), !view_->filter_ran());
   view_.reset();
 }
@@ -250,9 +251,10 @@ std::string Tracer::missed_ticks() const {
   std::string text;
   for (const Tick& tick : ticks_) {
     if (tick.missed == 0) continue;
-    text += fmt::format("ktap: {} {}:{}: beats of {} came late and fell together with the next\n",
-                        tick.missed, parts_.source.name(), tick.registration->place.line,
-                        tick.registration->event_text);
+    const uint32_t line = tick.registration->place.line;
+    text += fmt::format("ktap: {} {}{}: beats of {} came late and fell together with the next\n",
+                        tick.missed, parts_.source.name(),
+                        line == 0 ? "" : fmt::format(":{}", line), tick.registration->event_text);
   }
   return text;
 }

@@ -50,8 +50,7 @@ class Tracer {
   void run_ends(const InterruptGuard& guard);
   /// `ktap: N FILE:LINE: …` for the beats of ticks that fell together with the next one.
   std::string missed_ticks() const;
-  /// Strings that user_string() cut in the VM, by line of the script.
-  const std::map<uint32_t, uint64_t>& cut_strings() const { return cut_strings_; }
+  const CutStrings& cut_strings() const { return cut_strings_; }
   /// Marks what the current handler run holds.
   void mark(runtime::Heap& heap) const;
 
@@ -79,7 +78,7 @@ class Tracer {
   std::vector<Tick> ticks_;
   sys::Signals* signals_ = nullptr;
   uint32_t records_since_look_ = 0;
-  std::map<uint32_t, uint64_t> cut_strings_;
+  CutStrings cut_strings_;
   std::unique_ptr<EventView> view_;  ///< of the handler that runs
   bool stopping_ = false;
   bool disarmed_ = false;

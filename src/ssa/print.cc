@@ -73,6 +73,7 @@ std::string attribute(const Inst& inst, const Module& module) {
     case Op::EventField:
       return fmt::format(" #{}", inst.imm);
     case Op::UserString:
+    case Op::KernelString:
       return fmt::format(" max {}", inst.imm);
     case Op::TableGet:
     case Op::TableSet:

@@ -204,6 +204,7 @@ class Verifier {
       case Op::CellAdd:
       case Op::RequestExit:
       case Op::UserString:
+      case Op::KernelString:
         return integers(inst);
       case Op::Eq:
       case Op::Ne:
@@ -250,7 +251,7 @@ class Verifier {
     if (inst.op == Op::CellSet || inst.op == Op::CellAdd) {
       return want_index(m_.cells, inst.imm, "cell");
     }
-    if (inst.op == Op::UserString &&
+    if ((inst.op == Op::UserString || inst.op == Op::KernelString) &&
         (inst.str_kind != StrKind::Bytes || inst.imm != inst.max_bytes)) {
       return "the bound and max_bytes disagree";
     }

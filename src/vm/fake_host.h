@@ -78,6 +78,7 @@ class FakeHost : public Host {
   std::string local_time(std::string_view format, int64_t time_ns) override {
     return "local " + std::string(format) + " " + std::to_string(time_ns);
   }
+  uint64_t random_seed() override { return seed; }
   int64_t cpu_count() override { return 2; }
   std::string machine() override { return "x86_64"; }
   std::string kernel_release() override { return "6.1.0"; }
@@ -95,6 +96,7 @@ class FakeHost : public Host {
   std::string refusal;
   std::string exit_status = "not called";
   bytecode::Place last_place;
+  uint64_t seed = 0;
 };
 
 /// Builds one function; lines count the instructions from 1.

@@ -26,6 +26,14 @@ class EventContext {
   /// user_string(address[, n]): at most `limit_bytes` of a string captured with the event or read
   /// from the process; nil when unreadable.
   virtual runtime::Value user_string(int64_t address, int64_t limit_bytes) = 0;
+  /// kernel_string(address[, n]): likewise, but of what was captured alone; false and `error` when
+  /// that address was not.
+  virtual bool kernel_string(int64_t address, int64_t limit_bytes, runtime::Value* out,
+                             std::string* error) {
+    (void)address, (void)limit_bytes, (void)out;
+    *error = "'kernel_string' works in handlers of events only";
+    return false;
+  }
 };
 
 enum class Clock : uint8_t {
@@ -51,6 +59,8 @@ class Host {
   virtual int64_t now_ns(Clock clock) = 0;
   /// strftime(format, t) in the local time zone, of a time since 1970.
   virtual std::string local_time(std::string_view format, int64_t time_ns) = 0;
+  /// Where rand() starts, asked once a VM, at its first call. 0 always gives the same numbers.
+  virtual uint64_t random_seed() { return 0; }
   /// CPUs that are online.
   virtual int64_t cpu_count() = 0;
   /// uname: the machine ("x86_64") and the kernel's release ("6.1.0-18-amd64").

@@ -576,7 +576,7 @@ resume:
     Value* loop = &A;
     if (loop[0].type == Type::Integer) {
       if (loop[1].integer == 0) NEXT;
-      --loop[1].integer;
+      loop[1].integer = runtime::wrap_sub(loop[1].integer, 1);  // may count to 2^64 - 1
       int64_t next = runtime::wrap_add(loop[0].integer, loop[2].integer);
       loop[0].integer = next;
       put(loop[3], next);

@@ -1,6 +1,5 @@
 // The generic for: `pairs` walks the table itself, `sort_pairs` and `sort_keys` walk keys that are
-// sorted first. Sorting is a merge sort of our own: a compare function of the script may fail, and
-// may be no order at all.
+// sorted first.
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "runtime/table.h"
 #include "runtime/tuple.h"
 #include "vm/machine.h"
+#include "vm/merge_sort.h"
 
 namespace ktap::vm {
 
@@ -34,7 +34,7 @@ class EntryOrder {
         compare_(compare),
         at_(at) {}
 
-  bool before(const Entry& a, const Entry& b, bool* result) {
+  bool operator()(const Entry& a, const Entry& b, bool* result) {
     if (!compare_.is_nil()) {
       Value args[4] = {a.first, b.first, Value::nil(), Value::nil()};
       if (by_value_) {
@@ -72,28 +72,6 @@ class EntryOrder {
   Value compare_;
   size_t at_;
 };
-
-/// Stable; bottom-up. False: comparing failed.
-bool merge_sort(std::vector<Entry>& entries, EntryOrder order) {
-  std::vector<Entry> other(entries.size());
-  for (size_t width = 1; width < entries.size(); width *= 2) {
-    for (size_t begin = 0; begin < entries.size(); begin += 2 * width) {
-      size_t middle = std::min(begin + width, entries.size());
-      size_t end = std::min(begin + 2 * width, entries.size());
-      size_t left = begin;
-      size_t right = middle;
-      for (size_t into = begin; into < end; ++into) {
-        bool take_right = left == middle;
-        if (left < middle && right < end &&
-            !order.before(entries[right], entries[left], &take_right))
-          return false;
-        other[into] = entries[take_right ? right++ : left++];
-      }
-    }
-    entries.swap(other);
-  }
-  return true;
-}
 
 const char* iter_name(bytecode::IterKind kind) {
   switch (kind) {
@@ -137,13 +115,17 @@ bool Machine::iter_prep(bytecode::IterKind kind, size_t at) {
     stack_[at] = Value::of_object(Type::Iterator, heap_.iterator(table));
     return true;
   }
+  Value compare = stack_[at + 1];
+  if (!compare.is_nil() && compare.type != Type::Function && compare.type != Type::Builtin) {
+    return fail(fmt::format("{} takes a function to compare with, got {}", iter_name(kind),
+                            runtime::type_phrase(compare.type)));
+  }
   std::vector<Entry> entries = table->entries();
   const Frame& frame = frames_[depth_ - 1];
   size_t keep = frame.base + frame.closure->function->register_count;
   // A compare function may remove entries and collect: everything that is being sorted stays on the
   // stack.
   size_t free_at = keep + 2 * entries.size();
-  Value compare = stack_[at + 1];
   if (!compare.is_nil()) {
     if (!reserve_stack(free_at)) return false;
     for (const Entry& entry : entries) {

@@ -24,13 +24,6 @@ namespace {
 constexpr size_t kMostReserved =
     4096;  // table.new(n) makes room for so many at once; the rest grows
 
-std::string_view trimmed(std::string_view text) {
-  constexpr const char* kBlanks = " \t\n\v\f\r";
-  size_t begin = text.find_first_not_of(kBlanks);
-  if (begin == std::string_view::npos) return "";
-  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
-}
-
 /// The digits of `text` in `base` as an integer; false when they are none or do not fit.
 bool parse_integer(std::string_view text, int base, int64_t* out) {
   bool negative = !text.empty() && text[0] == '-';
@@ -73,10 +66,19 @@ bool add_to_cell(NativeCall& call, Value amount) {
   return call.machine.update_index(call.arg(0), call.arg(1), bytecode::UpdateOp::Add, amount);
 }
 
+/// The address and the bound of user_string() and kernel_string().
+bool string_args(NativeCall& call, std::string_view function, int64_t* address, int64_t* limit) {
+  *limit = limits::kStringBytes;
+  if (!call.integer_arg(function, 0, address)) return false;
+  if (call.has(1) && !call.integer_arg(function, 1, limit)) return false;
+  return (*limit >= 1 && *limit <= limits::kMaxStringBytes) ||
+         call.wrong_value(function, 1, fmt::format("1 to {}", limits::kMaxStringBytes));
+}
+
 bool new_table(NativeCall& call, std::string_view name) {
   int64_t sizes[2] = {0, 0};
   for (size_t i = 0; i < call.count; ++i) {
-    if (!call.integer_arg(name, i, &sizes[i])) return false;
+    if (call.has(i) && !call.integer_arg(name, i, &sizes[i])) return false;
     if (sizes[i] < 0 || sizes[i] > UINT32_MAX) {
       return call.machine.fail(fmt::format("argument {} of '{}' is to be 0 to {}, got {}", i + 1,
                                            name, UINT32_MAX, sizes[i]));
@@ -95,16 +97,15 @@ namespace lib {
 
 bool Tonumber(NativeCall& call) {
   Value value = call.arg(0);
-  if (call.count == 1 && value.is_number()) return call.give(value);
-  if (call.count == 1 && value.type != runtime::Type::String) return call.give(Value::nil());
+  if (!call.has(1) && value.is_number()) return call.give(value);
+  if (!call.has(1) && value.type != runtime::Type::String) return call.give(Value::nil());
   std::string_view text;
   if (!call.string_arg("tonumber", 0, &text)) return false;
   text = trimmed(text);
-  if (call.count == 1) return call.give(parse_number(text));
+  if (!call.has(1)) return call.give(parse_number(text));
   int64_t base = 0;
   if (!call.integer_arg("tonumber", 1, &base)) return false;
-  if (base < 2 || base > 36)
-    return call.machine.fail(fmt::format("a base is 2 to 36, got {}", base));
+  if (base < 2 || base > 36) return call.wrong_value("tonumber", 1, "2 to 36");
   int64_t number = 0;
   bool ok = parse_integer(text, static_cast<int>(base), &number);
   return call.give(ok ? Value::of(number) : Value::nil());
@@ -163,7 +164,7 @@ bool Error(NativeCall& call) {
 
 bool Assert(NativeCall& call) {
   if (call.arg(0).truthy()) return call.give(call.arg(0));
-  if (call.count < 2) return call.machine.fail("assertion failed");
+  if (!call.has(1)) return call.machine.fail("assertion failed");
   Value message;
   return call.machine.printable(call.arg(1), &message) &&
          call.machine.fail(runtime::to_text(message));
@@ -171,8 +172,8 @@ bool Assert(NativeCall& call) {
 
 bool Exit(NativeCall& call) {
   int64_t status = 0;
-  if (call.count == 1 && !call.integer_arg("exit", 0, &status)) return false;
-  call.machine.request_exit(status, call.count == 1);
+  if (call.has(0) && !call.integer_arg("exit", 0, &status)) return false;
+  call.machine.request_exit(status, call.has(0));
   return false;
 }
 
@@ -187,16 +188,22 @@ bool TableNew(NativeCall& call) { return new_table(call, "table.new"); }
 
 bool UserString(NativeCall& call) {
   int64_t address = 0;
-  int64_t limit = limits::kStringBytes;
-  if (!call.integer_arg("user_string", 0, &address)) return false;
-  if (call.count == 2 && !call.integer_arg("user_string", 1, &limit)) return false;
-  if (limit < 1 || limit > limits::kMaxStringBytes) {
-    return call.machine.fail(fmt::format("argument 2 of 'user_string' is to be 1 to {}, got {}",
-                                         limits::kMaxStringBytes, limit));
-  }
+  int64_t limit = 0;
+  if (!string_args(call, "user_string", &address, &limit)) return false;
   EventContext* event = call.machine.host().event();
   if (event == nullptr) return call.machine.fail("'user_string' works in handlers of events only");
   return call.give(event->user_string(address, limit));
+}
+
+bool KernelString(NativeCall& call) {
+  int64_t address = 0;
+  int64_t limit = 0;
+  if (!string_args(call, "kernel_string", &address, &limit)) return false;
+  EventContext* event = call.machine.host().event();
+  if (event == nullptr)
+    return call.machine.fail("'kernel_string' works in handlers of events only");
+  Value text;
+  return event->kernel_string(address, limit, &text, &call.machine.error_text()) && call.give(text);
 }
 
 }  // namespace lib

@@ -1,10 +1,15 @@
 // Library: the clocks and strftime.
+#include "vm/time_text.h"
+
+#include <algorithm>
 #include <cstdint>
 #include <ctime>
 #include <string>
 
 #include <fmt/core.h>
 
+#include "base/printf_format.h"
+#include "schema/builtin_vars.h"
 #include "vm/library.h"
 
 namespace ktap::vm {
@@ -56,28 +61,59 @@ std::tm utc_time(int64_t seconds) {
   return tm;
 }
 
+/// Where the conversion that begins with the `%` at `at` ends: glibc's flags, a width, a modifier,
+/// the letter. `width` gets the width, 0 when there is none.
+size_t conversion_end(std::string_view format, size_t at, int64_t* width) {
+  size_t i = at + 1;
+  while (i < format.size() && std::string_view("_-0^#").find(format[i]) != std::string_view::npos)
+    ++i;
+  for (*width = 0; i < format.size() && format[i] >= '0' && format[i] <= '9'; ++i) {
+    *width = std::min<int64_t>(*width * 10 + (format[i] - '0'), kMaxFormatWidth + 1);
+  }
+  if (i < format.size() && (format[i] == 'E' || format[i] == 'O')) ++i;
+  return std::min(i + 1, format.size());
+}
+
+bool check_widths(NativeCall& call, std::string_view format) {
+  for (size_t i = format.find('%'); i < format.size(); i = format.find('%', i)) {
+    int64_t width = 0;
+    i = conversion_end(format, i, &width);
+    if (width > kMaxFormatWidth) {
+      return call.machine.fail(
+          fmt::format("a width in the format of 'strftime' is over {}", kMaxFormatWidth));
+    }
+  }
+  return true;
+}
+
 /// strftime without the local zone: `%s` would go through it, so it is replaced before.
 std::string format_utc(std::string_view format, int64_t seconds) {
   std::string prepared;
-  for (size_t i = 0; i < format.size(); ++i) {
-    if (format[i] == '%' && i + 1 < format.size()) {
-      ++i;
-      prepared += format[i] == 's' ? std::to_string(seconds) : std::string("%") + format[i];
+  for (size_t i = 0; i < format.size();) {
+    int64_t width = 0;
+    size_t end = format[i] == '%' ? conversion_end(format, i, &width) : i + 1;
+    if (format[i] == '%' && format[end - 1] == 's') {
+      prepared += std::to_string(seconds);
     } else {
-      prepared += format[i];
+      prepared += format.substr(i, end - i);
     }
+    i = end;
   }
-  prepared += ' ';  // so that the result is never empty and 0 means that it did not fit
-  std::tm tm = utc_time(seconds);
-  std::string out(64 + prepared.size(), '\0');
+  return time_text(prepared, utc_time(seconds));
+}
+
+}  // namespace
+
+std::string time_text(std::string_view format, const tm& time) {
+  std::string terminated(format);
+  terminated += ' ';  // so that the text is never empty and 0 means that it did not fit
+  std::string out(64 + 2 * terminated.size(), '\0');
   size_t length = 0;
-  while ((length = std::strftime(out.data(), out.size(), prepared.c_str(), &tm)) == 0)
+  while ((length = std::strftime(out.data(), out.size(), terminated.c_str(), &time)) == 0)
     out.resize(out.size() * 2);
   out.resize(length - 1);
   return out;
 }
-
-}  // namespace
 
 namespace lib {
 
@@ -86,15 +122,32 @@ bool GettimeofdayUs(NativeCall& call) { return give_time(call, 1000); }
 bool GettimeofdayMs(NativeCall& call) { return give_time(call, 1000000); }
 bool GettimeofdayS(NativeCall& call) { return give_time(call, kNsPerSecond); }
 
+bool PrintTraceClock(NativeCall& call) {
+  Value ns;
+  if (!call.machine.event_var(schema::BuiltinVar::Ns, &ns)) return false;
+  call.machine.host().write(
+      fmt::format("{}.{:06}\n", ns.integer / kNsPerSecond, ns.integer % kNsPerSecond / 1000));
+  return true;
+}
+
 bool Strftime(NativeCall& call) {
   std::string_view format;
   int64_t time_ns = 0;
   if (!call.string_arg("strftime", 0, &format) || !call.integer_arg("strftime", 1, &time_ns))
     return false;
-  if (format.empty() || format[0] != '!')
-    return call.give(call.machine.host().local_time(format, time_ns));
+  if (!check_widths(call, format)) return false;
+  bool utc = !format.empty() && format[0] == '!';
+  if (utc) format.remove_prefix(1);
   int64_t seconds = time_ns / kNsPerSecond - (time_ns % kNsPerSecond < 0 ? 1 : 0);
-  return call.give(format_utc(format.substr(1), seconds));
+  std::string out;
+  while (true) {  // C's strftime would end at a NUL byte
+    std::string_view part = format.substr(0, format.find('\0'));
+    out += utc ? format_utc(part, seconds) : call.machine.host().local_time(part, time_ns);
+    if (part.size() == format.size()) break;
+    out += '\0';
+    format.remove_prefix(part.size() + 1);
+  }
+  return call.fits(out.size()) && call.give(out);
 }
 
 }  // namespace lib

@@ -3,7 +3,9 @@
 
 #include <fmt/core.h>
 
+#include "base/limits.h"
 #include "runtime/string.h"
+#include "runtime/text.h"
 
 namespace ktap::vm {
 namespace {
@@ -37,6 +39,22 @@ bool NativeCall::wrong(std::string_view function, size_t i, std::string_view tak
                                   runtime::type_phrase(arg(i).type)));
 }
 
+bool NativeCall::wrong_value(std::string_view function, size_t i, std::string_view takes) {
+  return machine.fail(fmt::format("argument {} of '{}' is to be {}, got {}", i + 1, function, takes,
+                                  runtime::to_text(arg(i))));
+}
+
+bool NativeCall::fits(size_t bytes) {
+  return bytes <= limits::kMaxTextBytes ||
+         machine.fail(fmt::format("a string of more than {} bytes", limits::kMaxTextBytes));
+}
+
+bool NativeCall::number_arg(std::string_view function, size_t i, runtime::Value* out) {
+  if (!arg(i).is_number()) return wrong(function, i, "a number");
+  *out = args[i];
+  return true;
+}
+
 bool NativeCall::integer_arg(std::string_view function, size_t i, int64_t* out) {
   if (!arg(i).is_integer()) return wrong(function, i, "an integer");
   *out = args[i].integer;
@@ -53,6 +71,13 @@ bool NativeCall::table_arg(std::string_view function, size_t i, runtime::Table**
   if (arg(i).type != runtime::Type::Table) return wrong(function, i, "a table");
   *out = args[i].table();
   return true;
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr const char* kBlanks = " \t\n\v\f\r";
+  size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return "";
+  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
 }
 
 }  // namespace ktap::vm

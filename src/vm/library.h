@@ -24,6 +24,8 @@ struct NativeCall {
 
   /// nil when it was not given.
   runtime::Value arg(size_t i) const { return i < count ? args[i] : runtime::Value::nil(); }
+  /// An argument that may be left out is there; nil counts as left out.
+  bool has(size_t i) const { return !arg(i).is_nil(); }
   bool give(runtime::Value value) {
     result = value;
     has_result = true;
@@ -39,10 +41,18 @@ struct NativeCall {
   bool integer_arg(std::string_view function, size_t i, int64_t* out);
   bool string_arg(std::string_view function, size_t i, std::string_view* out);
   bool table_arg(std::string_view function, size_t i, runtime::Table** out);
+  bool number_arg(std::string_view function, size_t i, runtime::Value* out);
 
- private:
+  /// False: a string of so many bytes is longer than strings may be.
+  bool fits(size_t bytes);
+  /// False, with "argument 1 of 'string.sub' is to be a string, got nil".
   bool wrong(std::string_view function, size_t i, std::string_view takes);
+  /// The same for a value of the right type that is not allowed.
+  bool wrong_value(std::string_view function, size_t i, std::string_view takes);
 };
+
+/// Without the blanks at both ends.
+std::string_view trimmed(std::string_view text);
 
 using NativeFunction = bool (*)(NativeCall&);
 

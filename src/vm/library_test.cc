@@ -10,31 +10,16 @@
 #include "runtime/aggregate.h"
 #include "runtime/table.h"
 #include "runtime/text.h"
-#include "vm/fake_host.h"
+#include "vm/fake_library.h"
 
 namespace ktap::vm {
 namespace {
 
 using bytecode::Builtin;
 using runtime::Value;
+using testing::i;
 
-Value i(int64_t x) { return Value::of(x); }
-
-class LibraryTest : public ::testing::Test {
- protected:
-  LibraryTest() : main_("main"), run_((main_.ret(), main_)) {}
-
-  Value s(std::string_view text) { return run_.vm->heap().string(text); }
-  Value table() { return Value::of_object(runtime::Type::Table, run_.vm->heap().table()); }
-  /// The text of the result, or "error: …".
-  std::string call(Builtin builtin, std::vector<Value> args = {}) {
-    std::string error = run_.call(Value::of_builtin(static_cast<uint16_t>(builtin)), args);
-    return error.empty() ? runtime::to_text(run_.result) : "error: " + error;
-  }
-
-  testing::Assembler main_;
-  testing::Program run_;
-};
+class LibraryTest : public ::testing::Test, protected testing::FakeLibrary {};
 
 TEST_F(LibraryTest, ArgumentCounts) {
   EXPECT_EQ(call(Builtin::Tostring), "error: 'tostring' takes 1 argument, got 0");
@@ -92,7 +77,9 @@ TEST_F(LibraryTest, Conversions) {
   EXPECT_EQ(call(Builtin::Tonumber, {s("ff"), i(16)}), "255");
   EXPECT_EQ(call(Builtin::Tonumber, {s("zz"), i(36)}), "1295");
   EXPECT_EQ(call(Builtin::Tonumber, {s("12"), i(2)}), "nil");
-  EXPECT_EQ(call(Builtin::Tonumber, {s("1"), i(37)}), "error: a base is 2 to 36, got 37");
+  EXPECT_EQ(call(Builtin::Tonumber, {s("1"), i(37)}),
+            "error: argument 2 of 'tonumber' is to be 2 to 36, got 37");
+  EXPECT_EQ(call(Builtin::Tonumber, {s("7"), Value::nil()}), "7");
   EXPECT_EQ(call(Builtin::Tonumber, {i(1), i(10)}),
             "error: argument 1 of 'tonumber' is to be a string, got an integer");
 }
@@ -183,6 +170,20 @@ TEST_F(LibraryTest, NewTables) {
   EXPECT_EQ(call(Builtin::TableNew, {i(-1)}),
             "error: argument 1 of 'table.new' is to be 0 to 4294967295, got -1");
   EXPECT_EQ(call(Builtin::TableNew, {i(4294967295), i(4294967295)}), "{}");
+}
+
+TEST_F(LibraryTest, KernelString) {
+  EXPECT_EQ(call(Builtin::KernelString, {i(1)}),
+            "error: 'kernel_string' works in handlers of events only");
+  EXPECT_EQ(call(Builtin::KernelString, {s("x")}),
+            "error: argument 1 of 'kernel_string' is to be an integer, got a string");
+  EXPECT_EQ(call(Builtin::KernelString, {i(1), i(4097)}),
+            "error: argument 2 of 'kernel_string' is to be 1 to 4096, got 4097");
+}
+
+TEST_F(LibraryTest, TraceClock) {
+  call(Builtin::PrintTraceClock);
+  EXPECT_EQ(run_.host.output(), "0.000000\n");
 }
 
 TEST_F(LibraryTest, Errors) {

@@ -130,7 +130,9 @@ bool Machine::call_nested(Value function, const Value* args, size_t count, size_
   if (function.type == Type::Builtin) {
     Value out;
     bool has_result = false;
+    ++nested_runs_;
     bool ok = call_builtin(function, stack_ + at + 1, count, &out, &has_result);
+    --nested_runs_;
     if (ok && result != nullptr) *result = out;
     return ok;
   }
@@ -380,6 +382,9 @@ bool Machine::register_handler(bytecode::HandlerKind kind, Value text, Value fil
   if (handler.type != Type::Function && handler.type != Type::Builtin) {
     return fail(fmt::format("a handler is a function, got {}", runtime::type_phrase(handler.type)));
   }
+  // The compiler puts nothing else there; a file may.
+  if (filter.type != Type::Function && !filter.is_nil())
+    return fail(fmt::format("a filter is a function, got {}", runtime::type_phrase(filter.type)));
   std::string error = host_.register_handler(kind, text.string()->view(), filter, handler, place());
   return error.empty() || fail(std::move(error));
 }

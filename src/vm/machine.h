@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -96,12 +97,22 @@ class Machine {
   bool iter_prep_histogram(bytecode::IterKind kind, size_t at);
   bool iter_unpack(runtime::Value key, runtime::Value value, size_t count, runtime::Value* into);
 
+  // ---- table.sort (lib_table.cc)
+  /// Orders `items`, stable, by a compare function or, when that is nil, numbers or strings
+  /// ascending. `args_end` is the end of the arguments of the built-in that asks. False: failed.
+  /// Requires: the arguments are not used any more, the stack may move.
+  bool sort_values(std::vector<runtime::Value>& items, runtime::Value compare,
+                   const runtime::Value* args_end);
+
   // ---- output (lib_output.cc)
   /// The event object prints as argstr; everything else is as it is.
   bool printable(runtime::Value value, runtime::Value* result);
   bool print_text(const runtime::Value* args, size_t count, std::string& out);
   bool printf_text(const runtime::Value* args, size_t count, std::string& out);
   bool hist_text(const runtime::Value* args, size_t count, std::string& out);
+
+  /// 64 random bits; the host seeds them (lib_math.cc).
+  uint64_t random();
 
   // ---- handlers
   bool register_handler(bytecode::HandlerKind kind, runtime::Value text, runtime::Value filter,
@@ -205,6 +216,7 @@ class Machine {
   bool exiting_ = false;  // this run unwinds because of exit()
   bool exited_ = false;
 
+  std::optional<uint64_t> random_state_;  // none before the first rand()
   std::string scratch_;
   std::map<std::string, std::vector<FormatPiece>, std::less<>> formats_;
 };

@@ -568,6 +568,16 @@ TEST(Vm, RefusedRegistrationIsARunTimeError) {
   EXPECT_EQ(run.main(), "cannot register a handler inside a handler");
 }
 
+TEST(Vm, AFilterIsAFunction) {
+  Assembler a("main");
+  int text = a.constant(std::string("sched:sched_switch"));
+  a.ad(Op::LoadK, 0, text).as(Op::LoadInt, 1, 7).builtin(2, Builtin::Print);
+  a.abc(Op::Register, 0, static_cast<int>(bytecode::HandlerKind::Event)).ret();
+  Program run(a);
+  EXPECT_EQ(run.main(), "a filter is a function, got an integer");
+  EXPECT_TRUE(run.host.handlers.empty());
+}
+
 TEST(Vm, MakeClosureOfALaterFunction) {
   Assembler a("main");
   a.as(Op::LoadInt, 0, 5).ad(Op::SetGlobal, 0, 1).ret();

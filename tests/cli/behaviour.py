@@ -127,14 +127,6 @@ def output_file(ktap):
             return done.returncode == 0 and done.stdout == "" and file.read() == "1\n"
 
 
-def ktapc_says_what_it_cannot_do_yet(ktap):
-    with tempfile.TemporaryDirectory() as folder:
-        other_name = os.path.join(folder, "ktapc")
-        os.symlink(os.path.abspath(ktap), other_name)
-        done = run(other_name, "a.kp")
-        return done.returncode == 2 and "not there yet" in done.stderr
-
-
 def out_of_memory_says_so(ktap):
     def limit():
         resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
@@ -150,8 +142,7 @@ def out_of_memory_says_so(ktap):
 CASES = [directory_is_no_script, directory_on_standard_input, missing_file, main_chunk_ends_with_its_reader,
          tick_ends_with_its_reader, trace_end_ends_with_its_reader, ctrl_c_in_the_main_chunk_keeps_the_output,
          sigterm_in_trace_end_keeps_the_output, full_disk_is_an_error, no_such_cpu,
-         exit_without_a_status_keeps_the_first, output_file, out_of_memory_says_so,
-         ktapc_says_what_it_cannot_do_yet]
+         exit_without_a_status_keeps_the_first, output_file, out_of_memory_says_so]
 
 
 def main():

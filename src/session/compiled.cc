@@ -1,0 +1,74 @@
+// .ktap files on the disk. What the compiler made is verified before it is written: what this ktapc
+// writes, every ktap of its version loads.
+#include "session/compiled.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "base/printable.h"
+#include "bytecode/file.h"
+
+namespace ktap::session {
+
+namespace {
+
+bool same_file(const std::string& a, const std::string& b) {
+  struct stat first {};
+  struct stat second {};
+  return stat(a.c_str(), &first) == 0 && stat(b.c_str(), &second) == 0 &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+bool is_regular(const std::string& path) {
+  struct stat file {};
+  return stat(path.c_str(), &file) == 0 && S_ISREG(file.st_mode);
+}
+
+Error cannot_write(const std::string& path, int error) {
+  return {fmt::format("cannot write {}: {}", path, std::strerror(error)), error};
+}
+
+}  // namespace
+
+Result<LoadedScript> load_compiled(const Options& options) {
+  Result<bytecode::CompiledScript> loaded = bytecode::load(options.source_text);
+  if (!loaded.ok())
+    return Error{fmt::format("{}: {}", printable(options.source_name), loaded.error().message), 0};
+  bytecode::CompiledScript script = std::move(loaded).value();
+  std::string name = script.stripped ? options.source_name : script.chunk->source_name;
+  return LoadedScript{std::move(script.chunk),
+                      diag::Source(std::move(name), std::move(script.source_text))};
+}
+
+Result<void> write_compiled(const bytecode::Chunk& chunk, const diag::Source& source,
+                            const Options& options) {
+  const std::string& path = options.output_path;
+  const std::string wrong = bytecode::verify(chunk);
+  if (!wrong.empty()) {
+    return Error{fmt::format("{}: its bytecode does not verify ({}); ktap can still run the source",
+                             source.name(), wrong),
+                 0};
+  }
+  Result<std::string> bytes = bytecode::save(chunk, source, options.strip);
+  if (!bytes.ok()) return Error{fmt::format("{}: {}", source.name(), bytes.error().message), 0};
+  if (same_file(path, source.name()))
+    return Error{fmt::format("{} is the script itself; name another file with -o", path), 0};
+  std::FILE* file = std::fopen(path.c_str(), "wbe");
+  if (file == nullptr) return cannot_write(path, errno);
+  const bool all =
+      std::fwrite(bytes.value().data(), 1, bytes.value().size(), file) == bytes.value().size();
+  int error = all ? 0 : errno;
+  if (std::fclose(file) != 0 && error == 0) error = errno;
+  if (error == 0) return {};
+  if (is_regular(path)) unlink(path.c_str());
+  return cannot_write(path, error);
+}
+
+}  // namespace ktap::session
