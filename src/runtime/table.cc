@@ -191,12 +191,6 @@ void Table::set(const Value& key, const Value& value) {
   set_hash(key, value);
 }
 
-int64_t Table::list_length() const {
-  int64_t length = list_live_ == list_size_ ? list_size_ : 0;
-  while (!get_integer(length + 1).is_nil()) ++length;
-  return length;
-}
-
 void Table::set_items(int64_t first, const Value* values, size_t count) {
   if (first == static_cast<int64_t>(list_size_) + 1 && hash_live_ == 0 &&
       list_size_ + count > list_capacity_) {
@@ -206,6 +200,12 @@ void Table::set_items(int64_t first, const Value* values, size_t count) {
     int64_t key = first + static_cast<int64_t>(i);
     if (!set_list(key, values[i])) set(Value::of(key), values[i]);
   }
+}
+
+int64_t Table::list_length() const {
+  int64_t length = list_live_ == list_size_ ? list_size_ : 0;
+  while (!get_integer(length + 1).is_nil()) ++length;
+  return length;
 }
 
 void Table::set_list_item(size_t i, const Value& value) {

@@ -110,13 +110,6 @@ inline void load_variable(Value& to, const Value& from) {
   (*reinterpret_cast<Value*>(reinterpret_cast<char*>(globals_.data()) + (offset)))
 #define UPVALUE(index) (frame->closure->upvalues[index]->slot)
 #define SAVE (frame->pc = pc)
-// After a built-in, which may have called a function of the script: stack and frames may have
-// moved.
-#define RELOAD                    \
-  do {                            \
-    frame = &frames_[depth_ - 1]; \
-    R = stack_ + frame->base;     \
-  } while (false)
 #define TRY(expression)             \
   do {                              \
     SAVE;                           \
