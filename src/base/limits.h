@@ -15,6 +15,7 @@ constexpr int kMaxUpvalues = 250;    ///< captured variables per function
 constexpr int kMaxGlobals = 256;     ///< global variables per script
 constexpr int kMaxKeyParts = 16;     ///< parts of a multi-key
 constexpr int64_t kHandlerIterations = 100000;  ///< loop iterations of one handler run
+constexpr int64_t kHandlerCalls = 1000000;      ///< calls of one handler run
 constexpr int kHandlerCallDepth = 200;          ///< call depth of one handler run
 constexpr int kMainCallDepth = 200000;          ///< call depth of the main chunk and trace_end
 constexpr uint32_t kDefaultTableSize = 10240;   ///< entries of a table that lives in the kernel

@@ -221,7 +221,8 @@ void Tracer::deliver_capture(const engine::Record& record) {
 void Tracer::run_handler(const lower::Handler& handler, vm::EventContext& view, int64_t time_ns,
                          bool filter) {
   if (parts_.options.strict && !parts_.errors.empty()) return;
-  const vm::Budget budget{limits::kHandlerIterations, limits::kHandlerCallDepth};
+  const vm::Budget budget{limits::kHandlerIterations, limits::kHandlerCallDepth,
+                          limits::kHandlerCalls};
   if (parts_.engine != nullptr) parts_.engine->next_run();
   parts_.host.begin_handler(&view, time_ns);
   std::optional<vm::RuntimeError> error;

@@ -110,6 +110,13 @@ inline void load_variable(Value& to, const Value& from) {
   (*reinterpret_cast<Value*>(reinterpret_cast<char*>(globals_.data()) + (offset)))
 #define UPVALUE(index) (frame->closure->upvalues[index]->slot)
 #define SAVE (frame->pc = pc)
+// After a built-in, which may have called a function of the script: stack and frames may have
+// moved.
+#define RELOAD                    \
+  do {                            \
+    frame = &frames_[depth_ - 1]; \
+    R = stack_ + frame->base;     \
+  } while (false)
 #define TRY(expression)             \
   do {                              \
     SAVE;                           \
@@ -634,12 +641,13 @@ resume:
       auto* closure = static_cast<Closure*>(callee->object);
       const Proto& proto = *closure->proto;
       R = callee + 1;
-      if (depth_ >= frame_room_ || R + proto.register_count > stack_end_ ||
-          interrupt_.load(std::memory_order_relaxed)) [[unlikely]] {
+      if (depth_ >= frame_room_ || R + proto.register_count > stack_end_ || call_ticks_ == 0)
+          [[unlikely]] {
         if (!push_frame(closure, static_cast<size_t>(R - stack_), arg_count, wanted, false))
           goto failed;
         goto enter;
       }
+      --call_ticks_;
       for (size_t i = arg_count; i < proto.param_count; ++i) put_nil(R[i]);
       ++depth_;
       ++frame;

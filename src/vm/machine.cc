@@ -92,6 +92,9 @@ void Machine::begin(const Budget& budget) {
   iterations_allowed_ = budget.iterations;
   iterations_left_ = budget.iterations;
   ticks_ = 0;
+  calls_allowed_ = budget.calls;
+  calls_left_ = budget.calls;
+  call_ticks_ = 0;
   depth_limit_ = static_cast<size_t>(std::max(0, budget.call_depth));
   frame_room_ = std::min(depth_limit_, frames_.size());
   failure_noted_ = false;
@@ -149,10 +152,8 @@ bool Machine::call_nested(Value function, const Value* args, size_t count, size_
 
 bool Machine::push_frame(Closure* closure, size_t base, size_t arg_count, int wanted, bool entry) {
   if (depth_ >= depth_limit_) return fail(fmt::format("call depth over {}", depth_limit_));
-  if (interrupt_.load(std::memory_order_relaxed)) {
-    interrupt_.store(false, std::memory_order_relaxed);
-    return fail("interrupted");
-  }
+  if (call_ticks_ == 0 && !refill_calls()) return false;
+  --call_ticks_;
   const Proto& proto = *closure->proto;
   size_t end = base + proto.register_count;
   if (end > stack_size_ && !reserve_stack(end)) return false;
@@ -182,6 +183,7 @@ bool Machine::leave(const Frame& frame, const Value* from, size_t count) {
 
 bool Machine::call_builtin(Value builtin, const Value* args, size_t count, Value* result,
                            bool* has_result) {
+  if (interrupted()) return false;  // some take long
   const auto number = static_cast<bytecode::Builtin>(builtin.builtin);
   const bytecode::BuiltinInfo& info = bytecode::builtin_info(number);
   auto given = static_cast<int64_t>(count);
@@ -255,11 +257,25 @@ void Machine::close_cells(const Value* from) {
 // ---- budget
 // ----------------------------------------------------------------------------------------------
 
+bool Machine::interrupted() {
+  if (!interrupt_.load(std::memory_order_relaxed)) return false;
+  interrupt_.store(false, std::memory_order_relaxed);
+  fail("interrupted");
+  return true;
+}
+
+bool Machine::refill_calls() {
+  if (interrupted()) return false;
+  call_ticks_ = kTicksPerPortion;
+  if (calls_allowed_ < 0) return true;
+  if (calls_left_ == 0) return fail(fmt::format("more than {} calls in one run", calls_allowed_));
+  call_ticks_ = std::min(kTicksPerPortion, calls_left_);
+  calls_left_ -= call_ticks_;
+  return true;
+}
+
 bool Machine::refill_ticks() {
-  if (interrupt_.load(std::memory_order_relaxed)) {
-    interrupt_.store(false, std::memory_order_relaxed);
-    return fail("interrupted");
-  }
+  if (interrupted()) return false;
   int64_t portion = kTicksPerPortion;
   if (iterations_allowed_ >= 0) {
     if (iterations_left_ == 0) {

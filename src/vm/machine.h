@@ -182,6 +182,10 @@ class Machine {
   bool fail_memory();
   /// Called when ticks_ has run out: the interrupt, the budget, the next portion. False: unwind.
   bool refill_ticks();
+  /// The same for call_ticks_.
+  bool refill_calls();
+  /// True, with the error set, once after interrupt().
+  bool interrupted();
   void begin(const Budget& budget);
 
   Host& host_;
@@ -205,6 +209,9 @@ class Machine {
   size_t frame_room_ = 0;                   // depth that needs neither more frames nor an error
   std::vector<runtime::Cell*> open_cells_;  // by slot, ascending
 
+  int64_t call_ticks_ = 0;  // calls until refill_calls()
+  int64_t calls_left_ = 0;  // beyond call_ticks_; -1: no bound
+  int64_t calls_allowed_ = 0;
   int64_t ticks_ = 0;            // loop iterations until refill_ticks()
   int64_t iterations_left_ = 0;  // beyond ticks_; -1: no bound
   int64_t iterations_allowed_ = 0;

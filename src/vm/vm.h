@@ -35,6 +35,7 @@ struct RuntimeError {
 struct Budget {
   int64_t iterations = -1;  ///< loop iterations and tail calls in all; -1: no bound
   int call_depth = limits::kMainCallDepth;
+  int64_t calls = -1;  ///< of functions of the script in all; -1: no bound
 };
 
 class Vm {
