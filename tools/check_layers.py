@@ -3,7 +3,9 @@
 
 A folder includes itself and the folders in its own row. A *_test.cc or test_*.h may include every folder above it,
 and gtest and gmock; nothing else includes a test_*.h. A PURE folder includes no header of system calls, clocks or
-threads. Our own headers stand in quotes. Usage: check_layers.py [ROOT]; check_layers.py --self-test.
+threads. Our own headers stand in quotes.
+The naive evaluator of the tests sees nothing of what it judges.
+Usage: check_layers.py [ROOT]; check_layers.py --self-test.
 """
 import re
 import sys
@@ -23,6 +25,9 @@ IMPURE = re.compile(
 ALLOWED = {
     ("src/vm/lib_time.cc", "ctime"): "std::tm and strftime, the calendar; the clock itself comes through Host",
 }
+
+
+NAIVE_SEES = {"naive", "syntax", "diag"}
 
 
 def read_table(root):
@@ -76,6 +81,15 @@ def check_file(path, root, table, pure, order):
     return problems
 
 
+def check_naive(root):
+    """tests/differential/naive shares only the syntax tree and the sources with the code that it judges."""
+    for path in sorted((root / "tests/differential/naive").glob("*.*")):
+        for number, line in enumerate(path.read_text(errors="replace").split("\n"), 1):
+            match = INCLUDE.match(line)
+            if match and match.group(1) == '"' and match.group(2).split("/")[0] not in NAIVE_SEES:
+                yield f"{path.relative_to(root)}:{number}: the naive evaluator may not include {match.group(2)}"
+
+
 def check_tree(root):
     table, pure, order = read_table(root)
     problems = check_table(table, order)
@@ -89,6 +103,7 @@ def check_tree(root):
             problems.append(f"{path.relative_to(root)}: not directly in a folder that CMakeLists.txt names")
             continue
         problems += check_file(path, root, table, pure, order)
+    problems += check_naive(root)
     if not table or not files:
         problems.append("no layer table or no code found: this check has checked nothing")
     return problems
@@ -118,6 +133,8 @@ def self_test():
         "test header used": ("diag/b.cc", '#include "diag/test_help.h"\n', "is for tests"),
         "missing": ("sys/b.cc", '#include "base/none.h"\n', "no such file"),
         "brackets": ("sys/b.cc", "#include <base/a.h>\n", "our header in <>"),
+        "naive": ("../tests/differential/naive/a.cc", '#include "syntax/a.h"\n#include "vm/v.h"\n',
+                  "may not include vm"),
         "strange folder": ("util/b.cc", "\n", "not directly in a folder"),
     }
     failures = []

@@ -1,0 +1,200 @@
+// See enumerate.h. The shape is re2's exhaustive_tester.h: enumerate all small inputs, let a naive
+// engine judge. Many expressions share one program, each in a function of its own, so that an error
+// ends one function alone.
+#include "enumerate.h"
+
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "machines.h"
+
+namespace ktap::differential {
+namespace {
+
+constexpr int kBatch = 1000;
+constexpr int kShown = 10;
+
+struct Leaf {
+  const char* literal;
+  const char* name;  ///< of the variable that holds it
+};
+constexpr Leaf kLeaves[] = {
+    {"nil", "nothing"},
+    {"true", "yes"},
+    {"false", "no"},
+    {"0", "zero"},
+    {"1", "one"},
+    {"(-1)", "minus"},
+    {"2", "two"},
+    {"63", "sixty3"},
+    {"64", "sixty4"},
+    {"9223372036854775807", "most"},
+    {"(-9223372036854775808)", "least"},
+    {"0.5", "half"},
+    {"\"\"", "empty"},
+    {"\"a\"", "letter"},
+    {"\"b*\"", "pattern"},
+    {"({})", "fresh"},
+    {"t", "t"},
+    {"pair", "pair"},
+    {"t.none", "t.none"},
+};
+constexpr size_t kLeafCount = sizeof(kLeaves) / sizeof(kLeaves[0]);
+constexpr size_t kConstants = 16;  ///< the leaves that variables of the mode's kind hold
+constexpr const char* kUnary[] = {"-", "!", "~"};
+constexpr const char* kBinary[] = {"||", "&&", "==", "!=", "<",  "<=", ">", ">=", "~", "|",
+                                   "^",  "&",  "<<", ">>", "..", "+",  "-", "*",  "/", "%"};
+
+/// Where the operands are.
+enum class Mode : uint8_t { Literal, Local, Upvalue, Global, LiteralFirst, LocalFirst };
+constexpr Mode kModes[] = {Mode::Literal, Mode::Local,        Mode::Upvalue,
+                           Mode::Global,  Mode::LiteralFirst, Mode::LocalFirst};
+
+/// An expression in which one byte, 1 + its index, stands for each leaf.
+using Pattern = std::string;
+using Visit = std::function<void(const Pattern&)>;
+
+/// Calls `visit` with each expression of exactly `nodes` nodes; `smaller` has those of fewer.
+void each_of_size(int nodes, const std::vector<std::vector<Pattern>>& smaller, const Visit& visit) {
+  if (nodes == 1) {
+    for (size_t i = 0; i < kLeafCount; ++i) visit(Pattern(1, static_cast<char>(1 + i)));
+    return;
+  }
+  for (const char* op : kUnary) {
+    for (const Pattern& operand : smaller[static_cast<size_t>(nodes) - 1])
+      visit("(" + std::string(op) + operand + ")");
+  }
+  for (int left = 1; left + 1 < nodes; ++left) {
+    for (const Pattern& a : smaller[static_cast<size_t>(left)]) {
+      for (const Pattern& b : smaller[static_cast<size_t>(nodes - 1 - left)]) {
+        for (const char* op : kBinary) visit("(" + a + " " + op + " " + b + ")");
+        visit("(" + a + ")[" + b + "]");
+      }
+    }
+  }
+}
+
+std::string spelled(const Pattern& pattern, Mode mode) {
+  std::string out;
+  int position = 0;
+  for (char c : pattern) {
+    const auto leaf = static_cast<size_t>(static_cast<unsigned char>(c)) - 1;
+    if (leaf >= kLeafCount) {
+      out += c;
+      continue;
+    }
+    const bool is_even = position++ % 2 == 0;
+    const bool is_literal = mode == Mode::Literal || (mode == Mode::LiteralFirst && is_even) ||
+                            (mode == Mode::LocalFirst && !is_even);
+    const bool is_global = mode == Mode::Global && leaf < kConstants;
+    out += is_literal ? kLeaves[leaf].literal
+                      : (is_global ? "g" : "") + std::string(kLeaves[leaf].name);
+  }
+  return out;
+}
+
+/// The variables of the leaves in `pattern` as locals of a function.
+std::string locals(const Pattern& pattern, Mode mode) {
+  if (mode != Mode::Local && mode != Mode::LiteralFirst && mode != Mode::LocalFirst) return {};
+  std::string out;
+  for (size_t i = 0; i < kConstants; ++i) {
+    if (pattern.find(static_cast<char>(1 + i)) != Pattern::npos)
+      out += std::string("var ") + kLeaves[i].name + " = " + kLeaves[i].literal + " ";
+  }
+  return out;
+}
+
+std::string prelude() {
+  std::string out = "var fs = {}; var pair = nil; var m = {}; m[1, \"a\"] = 1";
+  out += "; for (k, v in pairs(m)) { pair = k }; var t = {a = 1, [1] = 2, [2] = \"b\"}";
+  for (size_t i = 0; i < kConstants; ++i) {
+    out += std::string("; var ") + kLeaves[i].name + " = " + kLeaves[i].literal;
+    out += std::string("; g") + kLeaves[i].name + " = " + kLeaves[i].literal;
+  }
+  return out + "; function run(i) { return fs[i]() }\n";
+}
+
+class Batch {
+ public:
+  Batch(Mode mode, bool broken) : mode_(mode), broken_(broken) {}
+
+  void add(const Pattern& pattern) {
+    patterns_.push_back(pattern);
+    if (patterns_.size() == static_cast<size_t>(kBatch)) flush();
+  }
+
+  void flush() {
+    if (patterns_.empty()) return;
+    std::string text = prelude();
+    for (size_t i = 0; i < patterns_.size(); ++i) {
+      const std::string e = spelled(patterns_[i], mode_);
+      text += "fs[" + std::to_string(i + 1) + "] = function () { " + locals(patterns_[i], mode_) +
+              "var r = " + e + "; var c = \"-\"; if (" + e +
+              ") { c = \"+\" } return type(r) .. \":\" .. tostring(r) .. c }\n";
+    }
+    Subject subject(text);
+    if (!subject.compiles()) {
+      std::printf("a batch does not compile:\n%s", subject.refusal().c_str());
+      ++result.differing;
+    } else if (Run naive = subject.run_naive(), vm = subject.run_vm(); !naive.agrees_with(vm)) {
+      std::printf("the batch itself: naive %s, VM %s %s\n", naive.end.c_str(), vm.end.c_str(),
+                  vm.why.c_str());
+      ++result.differing;
+    } else {
+      compare(subject);
+    }
+    patterns_.clear();
+  }
+
+  EnumerateResult result;
+
+ private:
+  void compare(Subject& subject) {
+    for (size_t i = 0; i < patterns_.size(); ++i) {
+      Run naive = subject.call_naive("run", static_cast<int64_t>(i) + 1);
+      Run vm = subject.call_vm("run", static_cast<int64_t>(i) + 1);
+      if (broken_ && i == 0) vm.output += "!";
+      ++result.judged;
+      if (naive.end != "ended") ++result.failing;
+      if (naive.judged && naive.agrees_with(vm)) continue;
+      if (++result.differing > kShown) continue;
+      std::printf("%s%s\n  naive: %s, %s %s\n  VM:    %s, %s %s\n",
+                  locals(patterns_[i], mode_).c_str(), spelled(patterns_[i], mode_).c_str(),
+                  naive.output.c_str(), naive.end.c_str(), naive.why.c_str(), vm.output.c_str(),
+                  vm.end.c_str(), vm.why.c_str());
+    }
+  }
+
+  Mode mode_;
+  bool broken_;
+  std::vector<Pattern> patterns_;
+};
+
+}  // namespace
+
+EnumerateResult enumerate(int nodes, bool broken) {
+  std::vector<Batch> batches;
+  for (Mode mode : kModes) batches.emplace_back(mode, broken);
+  std::vector<std::vector<Pattern>> smaller(1);
+  for (int size = 1; size <= nodes; ++size) {
+    smaller.emplace_back();
+    each_of_size(size, smaller, [&](const Pattern& pattern) {
+      for (Batch& batch : batches) batch.add(pattern);
+      if (size < nodes) smaller.back().push_back(pattern);
+    });
+  }
+  EnumerateResult sum;
+  for (Batch& batch : batches) {
+    batch.flush();
+    sum.judged += batch.result.judged;
+    sum.failing += batch.result.failing;
+    sum.differing += batch.result.differing;
+    ++sum.modes;
+    if (batch.result.differing > 0) ++sum.modes_failed;
+  }
+  return sum;
+}
+
+}  // namespace ktap::differential
