@@ -17,9 +17,6 @@ struct ErrorAt {
   uint32_t line;
   std::string text;
 };
-struct GaveUp {
-  std::string why;
-};
 
 int64_t wrap(uint64_t bits) { return static_cast<int64_t>(bits); }
 

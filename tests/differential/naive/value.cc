@@ -46,6 +46,7 @@ std::string tuple_text(const Tuple& tuple) {
 
 std::string table_text(const Table& table, const std::string& indent) {
   if (table.entries.empty()) return "{}";
+  if (indent.size() > 40) throw GaveUp{"a table within itself"};
   std::string out;
   for (const auto& [key, value] : table.entries) {
     if (!out.empty()) out += '\n';

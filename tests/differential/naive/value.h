@@ -65,6 +65,10 @@ struct Failure {
   std::string text;
 };
 
+/// No judgement: too long, too deep, or beyond what is evaluated here.
+struct GaveUp {
+  std::string why;
+};
 /// exit() was called.
 struct Exit {};
 
