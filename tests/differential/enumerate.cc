@@ -33,6 +33,8 @@ constexpr Leaf kLeaves[] = {
     {"9223372036854775807", "most"},
     {"(-9223372036854775808)", "least"},
     {"0.5", "half"},
+    {"(-0.0)", "below"},
+    {"(0.0 / 0.0)", "nan"},
     {"\"\"", "empty"},
     {"\"a\"", "letter"},
     {"\"b*\"", "pattern"},
@@ -42,7 +44,7 @@ constexpr Leaf kLeaves[] = {
     {"t.none", "t.none"},
 };
 constexpr size_t kLeafCount = sizeof(kLeaves) / sizeof(kLeaves[0]);
-constexpr size_t kConstants = 16;  ///< the leaves that variables of the mode's kind hold
+constexpr size_t kConstants = 18;  ///< the leaves that variables of the mode's kind hold
 constexpr const char* kUnary[] = {"-", "!", "~"};
 constexpr const char* kBinary[] = {"||", "&&", "==", "!=", "<",  "<=", ">", ">=", "~", "|",
                                    "^",  "&",  "<<", ">>", "..", "+",  "-", "*",  "/", "%"};

@@ -19,7 +19,8 @@ const Texts kInts = {"0",  "1",  "2",   "3",   "5",    "7",    "10",
                      "63", "64", "255", "256", "(-1)", "(-7)", "1000000007"};
 const Texts kEdges = {"9223372036854775807", "9223372036854775806", "4294967296", "2147483648",
                       "9007199254740993"};
-const Texts kFloats = {"0.5", "1.5", "2.0", "(-0.25)", "1e15", "2e9", "1e300", "3.0"};
+const Texts kFloats = {"0.5",   "1.5", "2.0",    "(-0.25)",   "1e15",       "2e9",
+                       "1e300", "3.0", "(-0.0)", "(1.0 / 0)", "(0.0 / 0.0)"};
 const Texts kStrings = {"\"\"",   "\"a\"",  "\"b\"",  "\"abc\"",    "\"ab ba\"",
                         "\"10\"", "\" x\"", "\"Zz\"", "\"a,b,,c\"", "\"-7\""};
 const Texts kGlobs = {"\"a*\"", "\"?b*\"", "\"[a-c]*\"", "\"*{b,ab}*\"", "\"*\"", "\"[!a]*\""};
@@ -167,6 +168,7 @@ Node Generator::floating(int depth) {
 
 Node Generator::text(int depth) {
   if (depth <= 0 || chance(20)) return one_of(kStrings);
+  if (chance(1)) return long_list("(", " .. ", ")");
   --depth;
   const auto sub = [&] { return value(Type::String, depth); };
   switch (below(options_.common ? 8 : 15)) {
@@ -259,7 +261,21 @@ Node Generator::table_place() {
   return variable != nullptr ? expr(variable->name) : expr("({})");
 }
 
+/// Of more items than one instruction takes.
+Node Generator::long_list(const std::string& open, const std::string& between,
+                          const std::string& close) {
+  std::string all = open;
+  const size_t count = 48 + below(60);
+  for (size_t i = 0; i < count; ++i) {
+    const Variable* variable = any_variable(Type::Int, false);
+    all += i > 0 ? between : "";
+    all += variable != nullptr && chance(50) ? variable->name : kInts[below(kInts.size())];
+  }
+  return expr(all + close);
+}
+
 Node Generator::table(int depth) {
+  if (chance(1)) return long_list("{", ", ", "}");
   std::vector<Node> kids;
   std::string form = "{";
   const size_t count = below(4);

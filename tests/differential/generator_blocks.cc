@@ -31,7 +31,7 @@ void Generator::nested(Statements& out, int depth) {
     case 10:
       return unordered_loop(out);
     default:
-      return loops_ == 0 ? function(out, depth) : if_else(out, depth);
+      return loops_ == 0 || chance(50) ? function(out, depth) : if_else(out, depth);
   }
 }
 
@@ -229,6 +229,21 @@ void Generator::function(Statements& out, int depth) {
                            "local " + fn.name + " = function (" + list + ") $0 end"));
   functions_.push_back(std::move(fn));
   if (chance(60)) out.push_back(stmt("print($0)", {call(functions_.back(), 2, false)}));
+}
+
+/// A global function that text before it may call; it sees the globals alone.
+Node Generator::later_function() {
+  Fn fn{fresh("h"), {any_type()}, {any_type(), any_type()}, false};
+  scope_.push_back({fresh("p"), fn.params[0], true});
+  const std::string param = scope_.back().name;
+  const auto* outer_returns = std::exchange(returns_, &fn.results);
+  Node inner = body(2, 3);
+  inner.kids.push_back(results(fn.results));
+  returns_ = outer_returns;
+  scope_.pop_back();
+  const std::string head = "function " + fn.name + "(" + param + ") {$0}";
+  functions_.push_back(std::move(fn));
+  return stmt(head, {std::move(inner)});
 }
 
 void Generator::recursive_function(Statements& out) {

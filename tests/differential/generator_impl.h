@@ -49,6 +49,7 @@ class Generator {
   Node key(int depth);
   Node table_place();
   Node table(int depth);
+  Node long_list(const std::string& open, const std::string& between, const std::string& close);
   Node call_of(Type type, int depth);
   Node call(const Fn& fn, int depth, bool cut);
 
@@ -74,6 +75,7 @@ class Generator {
   void aggregates(Statements& out);
   void jump(Statements& out);
   void function(Statements& out, int depth);
+  Node later_function();
   void recursive_function(Statements& out);
   void closures(Statements& out);
   Node results(const std::vector<Type>& types);

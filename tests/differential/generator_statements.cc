@@ -315,6 +315,8 @@ Node Generator::program() {
     out.push_back(stmt(std::string(name) + " = $0", {value(type, 1)}));
     scope_.push_back({name, type, true});
   }
+  Statements later;
+  if (!options_.common && chance(50)) later.push_back(later_function());
   const size_t count = 4 + below(12);
   for (size_t i = 0; i < count; ++i) {
     if (chance(25)) {
@@ -324,6 +326,9 @@ Node Generator::program() {
     }
   }
   for (const Variable& variable : scope_) out.push_back(stmt("print(" + variable.name + ")"));
+  // Anywhere among the top-level statements; mostly behind all calls.
+  const size_t at = chance(70) ? out.size() : below(out.size());
+  out.insert(out.begin() + static_cast<std::ptrdiff_t>(at), later.begin(), later.end());
   return block(std::move(out));
 }
 
