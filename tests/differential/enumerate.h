@@ -1,5 +1,5 @@
 // All small expressions, each as a value and as a condition, with its operands in every place that
-// the compiler knows.
+// the compiler knows; and all calls of the library with arguments of every kind.
 #pragma once
 
 #include <cstdint>
@@ -17,5 +17,8 @@ struct EnumerateResult {
 /// Every expression of at most `nodes` nodes, in every mode. Differences are printed, the first few
 /// in full. `broken` spoils one result in each batch: for the self-test.
 EnumerateResult enumerate(int nodes, bool broken);
+
+/// Calls of the library's pure functions with every leaf as each of at most so many arguments.
+EnumerateResult enumerate_library(int arguments, bool broken);
 
 }  // namespace ktap::differential

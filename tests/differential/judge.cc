@@ -1,7 +1,8 @@
 // The judge of the main chunk's language: the same programs through compiler and VM and through the
 // naive evaluator of naive/, in one process. re2 is judged in this way (re2/testing/tester.h,
 // exhaustive_tester.h). Usage:
-//   judge --enumerate N             every expression of at most N nodes
+//   judge --enumerate N             every expression of at most N nodes; every call of the library
+//                                   with at most N arguments
 //   judge --random N [--seed S]     N random programs; one that differs is made smaller and printed
 //   judge --program S               prints the program of that seed
 //   judge --common N [--seed S] OUT N programs of the subset that Lua shares: OUT.lua runs them
@@ -34,12 +35,17 @@ int finish(int64_t passed, int64_t failed) {
 }
 
 int run_enumerate(int nodes) {
+  EnumerateResult calls = enumerate_library(nodes, false);
+  std::printf("%lld calls of the library, of which %lld are run-time errors; %lld differ\n",
+              static_cast<long long>(calls.judged), static_cast<long long>(calls.failing),
+              static_cast<long long>(calls.differing));
   EnumerateResult result = enumerate(nodes, false);
   std::printf(
       "%lld expressions of at most %d nodes, of which %lld are run-time errors; %lld differ\n",
       static_cast<long long>(result.judged), nodes, static_cast<long long>(result.failing),
       static_cast<long long>(result.differing));
-  return finish(result.modes - result.modes_failed, result.modes_failed);
+  const int failed = result.modes_failed + calls.modes_failed;
+  return finish(result.modes + calls.modes - failed, failed);
 }
 
 /// What is generated: aggregates only where this compiler has them.
@@ -133,7 +139,7 @@ int run_check(const std::string& path) {
 /// A program that holds `print(7` somewhere stands for one that differs.
 int self_test() {
   int failed = 0;
-  if (enumerate(1, true).differing == 0) {
+  if (enumerate(1, true).modes_failed != 6 || enumerate_library(1, true).modes_failed != 1) {
     std::printf("a spoiled result is not found\n");
     ++failed;
   }

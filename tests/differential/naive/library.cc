@@ -81,10 +81,10 @@ Value to_number(const std::string& full, bool has_base, int64_t base) {
 
 Values native_tonumber(Evaluator&, Values& args) {
   count_args(args, 1, 2);
-  if (args.size() == 1 && is_number(args[0])) return {args[0]};
-  if (args.size() == 1 && !std::holds_alternative<std::string>(args[0])) return {Value{}};
-  const std::string& text = string_arg(args, 0);
   bool has_base = given(args, 1);
+  if (!has_base && is_number(args[0])) return {args[0]};
+  if (!has_base && !std::holds_alternative<std::string>(args[0])) return {Value{}};
+  const std::string& text = string_arg(args, 0);
   int64_t base = has_base ? integer_arg(args, 1) : 10;
   if (base < 2 || base > 36) throw Failure{"a base is 2 to 36"};
   return {to_number(text, has_base, base)};
@@ -359,6 +359,7 @@ Values table_remove(Evaluator&, Values& args) {
   Table& table = *arg<Table*>(args, 0);
   int64_t n = list_length(table);
   int64_t at = integer_or(args, 1, n);
+  if (given(args, 1) && (at < 1 || at > n + 1)) throw Failure{"no such position"};
   if (at < 1 || at > n) return {Value{}};
   Value removed = get(table, at);
   for (int64_t i = at; i <= n; ++i) set(table, i, get(table, i + 1));
