@@ -24,7 +24,7 @@ void Generator::nested(Statements& out, int depth) {
     case 7:
       return table_loop(out, depth);
     case 8:
-      return closures(out);
+      return options_.common || chance(50) ? closures(out) : effects(out);
     case 9:
       out.push_back(stmt("do {$0}", {body(depth, 3)}, "do $0 end"));
       return;
@@ -229,6 +229,50 @@ void Generator::function(Statements& out, int depth) {
                            "local " + fn.name + " = function (" + list + ") $0 end"));
   functions_.push_back(std::move(fn));
   if (chance(60)) out.push_back(stmt("print($0)", {call(functions_.back(), 2, false)}));
+}
+
+/// A variable that a call changes while the expression around the call reads it: what was read
+/// before the call stays as it was.
+void Generator::effects(Statements& out) {
+  const bool is_text = chance(30);
+  const Type type = is_text ? Type::String : Type::Int;
+  const std::string x = fresh("v");
+  const std::string f = fresh("f");
+  out.push_back(stmt("var " + x + " = $0", {value(type, 1)}));
+  scope_.push_back({x, type, true});
+  const std::string update = x + (is_text ? " ..= $0" : chance(50) ? " += $0" : " = $0");
+  std::vector<Node> inner = {stmt(update, {value(type, 1)}), stmt("return $0", {value(type, 1)})};
+  out.push_back(stmt("local function " + f + "() {$0}", {block(std::move(inner))}));
+  static constexpr const char* kForms[] = {
+      "print(@ .. #, # .. @)",
+      "print(@ == #, # == @, @ < #, # <= @)",
+      "print({@, #, @})",
+      "print({[@] = #, [101] = @})",
+      "@ ..= #",
+      "var y, z = @, # print(y, z)",
+      "gt[@] = # print(gt)",
+      "gt[@], gt[1] = #, @ print(gt)",
+      "if (@ == # && # != @) {\n    print(1)\n  }",
+      "print((@ && #) .. @, (# || @) .. @)",
+      "gt[#] = @ print(gt)",
+      "print(gt[@], gt[#], gt[@ .. #])",
+      "print(tostring(@) .. @ .. # .. @)",
+      "print(@ + #, # + @, @ - # * @)",
+      "@ += #",
+      "@ -= # + @",
+      "gt.na += # print(gt.na, @)",
+      "gx = @ + (# ^ @)",
+      "print(@ > # || @ >= #, -@ + #)",
+      "print(math.max(@, #, @), @ / (# | 1))",
+      "for (i = @ & 3, # & 7) {\n    print(i, @)\n  }",
+  };
+  const size_t count = 1 + below(4);
+  for (size_t i = 0; i < count; ++i) {
+    std::string form;
+    for (const char* c = kForms[below(is_text ? 13 : 21)]; *c != '\0'; ++c)
+      form += *c == '@' ? x : *c == '#' ? f + "()" : std::string(1, *c);
+    out.push_back(stmt(form));
+  }
 }
 
 /// A global function that text before it may call; it sees the globals alone.

@@ -78,6 +78,7 @@ class Generator {
   Node later_function();
   void recursive_function(Statements& out);
   void closures(Statements& out);
+  void effects(Statements& out);
   Node results(const std::vector<Type>& types);
   std::string compare(bool by_value);
 

@@ -121,7 +121,9 @@ void Generator::update(Statements& out) {
   if (chance(20)) {
     const Variable* string = any_variable(Type::String, true);
     if (string == nullptr) return declare(out);
-    out.push_back(stmt(string->name + " ..= $0", {value(Type::String, 1)},
+    const bool calls = !options_.common && chance(30);  // it may change the variable meanwhile
+    Node operand = calls ? call_of(Type::String, 1) : value(Type::String, 1);
+    out.push_back(stmt(string->name + " ..= $0", {std::move(operand)},
                        string->name + " = " + string->name + " .. $0"));
     return;
   }
@@ -147,7 +149,9 @@ void Generator::update(Statements& out) {
     out.push_back(stmt(name + "++", {}, name + " = " + name + " + 1"));
     return;
   }
-  out.push_back(stmt(name + " " + op + "= $0", {value(Type::Int, 2)}, lua(name, name, "$0")));
+  const bool calls = !options_.common && chance(30);
+  Node operand = calls ? call_of(Type::Int, 2) : value(Type::Int, 2);
+  out.push_back(stmt(name + " " + op + "= $0", {std::move(operand)}, lua(name, name, "$0")));
 }
 
 void Generator::change_table(Statements& out) {

@@ -267,6 +267,8 @@ Values Evaluator::sorted_keys(const Table& table, bool by_value, const Value& co
     auto* const* x = std::get_if<Aggregate*>(&value_a);
     auto* const* y = std::get_if<Aggregate*>(&value_b);
     if (x != nullptr && y != nullptr) return (*x)->count < (*y)->count;
+    if (is_number(value_a) && is_number(value_b) && compare_numbers(value_a, value_b) == 2)
+      throw GaveUp{"a NaN has no place in an order"};
     return less(value_a, value_b);
   };
   // By insertion, so that a strange compare function cannot do more than give a strange order.
