@@ -249,7 +249,7 @@ void Generator::effects(Statements& out) {
       "print({@, #, @})",
       "print({[@] = #, [101] = @})",
       "@ ..= #",
-      "var y, z = @, # print(y, z)",
+      "var `, ' = @, # print(`, ')",
       "gt[@] = # print(gt)",
       "gt[@], gt[1] = #, @ print(gt)",
       "if (@ == # && # != @) {\n    print(1)\n  }",
@@ -268,9 +268,16 @@ void Generator::effects(Statements& out) {
   };
   const size_t count = 1 + below(4);
   for (size_t i = 0; i < count; ++i) {
+    const std::string y = fresh("v");
+    const std::string z = fresh("v");
     std::string form;
-    for (const char* c = kForms[below(is_text ? 13 : 21)]; *c != '\0'; ++c)
-      form += *c == '@' ? x : *c == '#' ? f + "()" : std::string(1, *c);
+    for (const char* c = kForms[below(is_text ? 13 : 21)]; *c != '\0'; ++c) {
+      form += *c == '@'    ? x
+              : *c == '#'  ? f + "()"
+              : *c == '`'  ? y
+              : *c == '\'' ? z
+                           : std::string(1, *c);
+    }
     out.push_back(stmt(form));
   }
 }
