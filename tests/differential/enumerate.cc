@@ -237,7 +237,8 @@ constexpr LibraryFunction kFunctions[] = {
     {"string.char", 0, 2},  {"string.split", 2, 2}, {"string.trim", 1, 1},  {"string.starts", 2, 2},
     {"string.ends", 2, 2},  {"math.abs", 1, 1},     {"math.min", 1, 3},     {"math.max", 1, 3},
     {"math.log2", 1, 1},    {"math.floor", 1, 1},   {"table.insert", 2, 3}, {"table.remove", 1, 2},
-    {"table.concat", 1, 3}, {"table.sort", 1, 1},   {"delete", 1, 2},       {"count", 2, 2},
+    {"table.concat", 1, 3}, {"table.sort", 1, 1},   {"delete", 1, 2},       {"count", 1, 2},
+    {"sum", 1, 1},          {"min", 1, 1},          {"max", 1, 1},          {"avg", 1, 1},
     {"table_count", 2, 3},  {"assert", 1, 2},
 };
 

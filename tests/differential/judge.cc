@@ -1,6 +1,6 @@
-// The judge of the main chunk's language: the same programs through compiler and VM and through the
-// naive evaluator of naive/, in one process. re2 is judged in this way (re2/testing/tester.h,
-// exhaustive_tester.h). Usage:
+// The judge of the main chunk's language: the same programs through compiler, compiled file and VM
+// and through the naive evaluator of naive/, in one process. re2 is judged in this way
+// (re2/testing/tester.h, exhaustive_tester.h). Usage:
 //   judge --enumerate N             every expression of at most N nodes; every call of the library
 //                                   with at most N arguments
 //   judge --random N [--seed S]     N random programs; one that differs is made smaller and printed
