@@ -185,6 +185,7 @@ Value Evaluator::name_value(Variable* scope, const std::string& name) {
   auto global = globals_.find(name);
   if (global != globals_.end()) return global->second;
   if (const Function* native = builtin(name)) return native;
+  if (is_beyond(name)) throw GaveUp{name};
   return {};  // a global that nothing has assigned yet
 }
 

@@ -133,6 +133,8 @@ class Evaluator {
 /// Which top-level functions are made before which statement.
 std::multimap<size_t, const syntax::FunctionStmt*> early_functions(const diag::Source& source,
                                                                    const syntax::Script& script);
+/// A name of the language that is not evaluated here.
+bool is_beyond(const std::string& name);
 /// The built-in of that name ("string.sub"); empty when there is none.
 Native find_native(const std::string& name);
 

@@ -51,7 +51,7 @@ Evaluator::Flow Evaluator::exec(const sx::Stmt& stmt, Variable*& scope) {
       self.define(node, scope);
       return Flow::Normal;
     }
-    Flow operator()(const sx::Trace&) const { throw Failure{"handlers are not judged here"}; }
+    Flow operator()(const sx::Trace&) const { throw GaveUp{"handlers"}; }
   };
   return std::visit(Visitor{*this, stmt, scope}, stmt.node);
 }
@@ -284,6 +284,7 @@ Values Evaluator::sorted_keys(const Table& table, bool by_value, const Value& co
 
 Variable* Evaluator::bind_entry(const sx::GenericFor& node, const Value& key, const Value& value,
                                 Variable* scope) {
+  if (node.vars.size() == 1) return declare(scope, node.vars[0].name, key);
   const size_t parts_wanted = node.vars.size() - 1;
   Values parts = {key};
   if (parts_wanted > 1) {
@@ -301,6 +302,8 @@ Evaluator::Flow Evaluator::exec_generic_for(const sx::GenericFor& node, Variable
   Value compare = node.compare ? eval(*node.compare, scope) : Value{};
   Table* const* table = std::get_if<Table*>(&object);
   if (table == nullptr) throw Failure{"takes a table"};
+  if (compare.index() != 0 && !std::holds_alternative<const Function*>(compare))
+    throw Failure{"takes a function to compare with"};
   Values keys;
   if (node.kind == sx::IterKind::Pairs) {
     for (const auto& [key, value] : (*table)->entries) keys.push_back(key);
