@@ -255,7 +255,11 @@ Evaluator::Flow Evaluator::exec_numeric_for(const sx::Stmt&, const sx::NumericFo
 
 Values Evaluator::sorted_keys(const Table& table, bool by_value, const Value& compare) {
   Values keys;
-  for (const auto& [key, value] : table.entries) keys.push_back(key);
+  for (const auto& [key, value] : table.entries) {
+    keys.push_back(key);
+    if (is_number(value) && compare_numbers(value, value) == 2)
+      throw GaveUp{"a NaN has no place in an order"};
+  }
   const auto before = [&](const Value& a, const Value& b) {
     Value value_a = get(table, a);
     Value value_b = get(table, b);
@@ -267,8 +271,6 @@ Values Evaluator::sorted_keys(const Table& table, bool by_value, const Value& co
     auto* const* x = std::get_if<Aggregate*>(&value_a);
     auto* const* y = std::get_if<Aggregate*>(&value_b);
     if (x != nullptr && y != nullptr) return (*x)->count < (*y)->count;
-    if (is_number(value_a) && is_number(value_b) && compare_numbers(value_a, value_b) == 2)
-      throw GaveUp{"a NaN has no place in an order"};
     return less(value_a, value_b);
   };
   // By insertion, so that a strange compare function cannot do more than give a strange order.
