@@ -22,6 +22,7 @@ namespace {
 
 constexpr int64_t kIterations = 500;
 constexpr int kCallDepth = 60;
+constexpr int64_t kCalls = 5000;
 constexpr size_t kOutputBytes = size_t{1} << 20;
 constexpr size_t kHandlers = 4;
 constexpr size_t kHeapBytes = size_t{64} << 20;
@@ -117,7 +118,7 @@ int lower_one(const BoundedHost& host, size_t index, const lower::World& world,
 
 void call_handlers(vm::Vm& vm, BoundedHost& host, Outcome& outcome) {
   vm::testing::FakeEvent event(vm.heap());
-  const vm::Budget budget{kIterations, kCallDepth};
+  const vm::Budget budget{kIterations, kCallDepth, kCalls};
   host.frozen = true;
   for (const lower::Handler& handler : host.handlers) {
     host.current_event = handler.is_event ? &event : nullptr;
@@ -159,8 +160,8 @@ Outcome run_compiled(std::string_view bytes) {
       heap.mark(handler.filter);
     }
   });
-  const auto error =
-      vm.call(vm.make_closure(*chunk.main), {}, vm::Budget{kIterations, kCallDepth}, nullptr);
+  const auto error = vm.call(vm.make_closure(*chunk.main), {},
+                             vm::Budget{kIterations, kCallDepth, kCalls}, nullptr);
   if (error) outcome.text = error->text;
   if (host.handlers.empty()) return outcome;
   const lower::World world = lower::freeze(host.handlers, vm.globals(), &chunk.globals);
