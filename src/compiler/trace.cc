@@ -2,6 +2,7 @@
 // `Register`. The filter is a function of its own, so that it can run in the kernel where the
 // handler cannot.
 #include "base/check.h"
+#include "base/printable.h"
 #include "compiler/fold.h"
 #include "compiler/generator.h"
 
@@ -42,11 +43,25 @@ Role handler_role(sx::TraceKind kind) {
   KTAP_UNREACHABLE();
 }
 
+/// In one line: the text may be spread over several, and quoted text may hold anything.
+std::string one_line(const std::string& text) {
+  std::string line;
+  for (char c : text) {
+    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    if (!blank) {
+      line += c;
+    } else if (!line.empty() && line.back() != ' ') {
+      line += ' ';
+    }
+  }
+  return printable(line);
+}
+
 /// What a call trace calls the handler.
 std::string handler_name(const sx::Trace& node) {
   if (node.kind == sx::TraceKind::End) return "trace_end";
-  if (node.kind != sx::TraceKind::Event) return node.event_text;
-  return node.text_expr ? "trace" : "trace " + node.event_text;
+  if (node.kind != sx::TraceKind::Event) return one_line(node.event_text);
+  return node.text_expr ? "trace" : "trace " + one_line(node.event_text);
 }
 
 }  // namespace
