@@ -1,6 +1,6 @@
 // The kernel's half of a handler that runs in user space: its filter, then one record with
-// everything of the event that the VM may ask for. Never refuses: a filter without a kernel form is
-// left to the VM as well.
+// everything of the event that the VM may ask for. Never refuses: a filter without a kernel form,
+// or on what handlers change, is left to the VM as well.
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -177,7 +177,9 @@ Lowered lower_capture(const Handler& handler, uint32_t handler_index, const Worl
     Attempt attempt(linkage);
     lowerer.emplace(world, group, options, handler_index, name, linkage);
     lowerer->run_filter(handler.filter);
-    if (lowerer->stopped()) {
+    // A filter on what handlers change has to see what the last run here has left: the kernel is
+    // ahead of the VM.
+    if (lowerer->stopped() || lowerer->reads_what_handlers_change()) {
       attempt.take_back();
       filter_in_kernel = false;
       collect_names(handler.filter, world, names);

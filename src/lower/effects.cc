@@ -63,10 +63,26 @@ class Walk {
       const Insn insn = f.code[pc];
       switch (insn.op()) {
         case Op::GetUpval:
-          if (const runtime::Cell* cell = cells[insn.b()]) value(*cell->slot);
+          if (const runtime::Cell* cell = cells[insn.b()]) {
+            effects_.read.insert({cell, -1});
+            value(*cell->slot);
+          }
+          break;
+        case Op::SetUpval:
+          if (cells[insn.b()] != nullptr) effects_.assigned.insert({cells[insn.b()], -1});
+          break;
+        case Op::UpdateUpval:
+          if (cells[insn.a()] != nullptr) effects_.assigned.insert({cells[insn.a()], -1});
           break;
         case Op::GetGlobal:
+          effects_.read.insert({nullptr, insn.d()});
           value(globals_[insn.d()]);
+          break;
+        case Op::SetGlobal:
+          effects_.assigned.insert({nullptr, insn.d()});
+          break;
+        case Op::UpdateGlobal:
+          effects_.assigned.insert({nullptr, insn.a()});
           break;
         case Op::Closure:
           child(f, insn.d(), cells);

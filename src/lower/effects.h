@@ -3,6 +3,8 @@
 // time.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <set>
 #include <vector>
 
@@ -11,10 +13,22 @@
 
 namespace ktap::lower {
 
+/// A variable that handlers share: a global by its slot, or a captured one by its cell.
+struct Variable {
+  const runtime::Cell* cell = nullptr;  ///< null: a global
+  int64_t global = -1;
+  bool operator<(const Variable& other) const {
+    return cell != other.cell ? std::less<const runtime::Cell*>()(cell, other.cell)
+                              : global < other.global;
+  }
+};
+
 struct Effects {
   std::set<const runtime::Table*> touched;  ///< may be read, iterated, written or emptied
   std::set<const runtime::Table*>
-      written;  ///< may get new or changed entries (removal is no write)
+      written;                  ///< may get new or changed entries (removal is no write)
+  std::set<Variable> read;      ///< variables whose value is read (`x += 1` alone reads none)
+  std::set<Variable> assigned;  ///< variables that get a new value
 };
 
 /// Errs on the side of more: a table whose identity the code hides counts as touched and written.

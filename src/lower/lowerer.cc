@@ -684,4 +684,18 @@ AbstractValue Lowerer::join_mixed(const std::vector<const AbstractValue*>& value
   return mixed;
 }
 
+bool Lowerer::reads_what_handlers_change() const {
+  for (const ssa::Block& block : function_.blocks) {
+    for (ssa::ValueId id : block.insts) {
+      const ssa::Inst& inst = function_[id];
+      if (inst.op == ssa::Op::CellGet) return true;
+      if (inst.op == ssa::Op::TableGet &&
+          world_.written_tables.count(linkage_.tables[static_cast<size_t>(inst.imm)]) != 0) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 }  // namespace ktap::lower

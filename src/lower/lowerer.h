@@ -40,6 +40,8 @@ class Lowerer {
   // For the capture program, which is built by hand.
   void at(const bytecode::Place& place) { place_ = place; }
   ssa::ValueId emit(ssa::Inst inst);
+  /// What was emitted reads a variable or a table that handlers change.
+  bool reads_what_handlers_change() const;
   ssa::Inst& inst(ssa::ValueId id) { return function_[id]; }
   ssa::ValueId read_var(schema::BuiltinVar var);
   ssa::ValueId read_event_field(uint32_t field);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <optional>
 #include <set>
 
 #include "lower/effects.h"
@@ -45,7 +46,7 @@ class Planner {
         if (sink_.has_errors()) return std::move(plan_);
         continue;
       }
-      if (tables_move()) continue;
+      if (tables_move() || variables_move()) continue;
       if (!emit_all()) continue;
       if (load) {
         KTAP_ASSIGN(const bool loaded, load_all(engine));
@@ -176,6 +177,57 @@ class Planner {
       }
     }
     return moved;
+  }
+
+  /// The VM runs behind the kernel: an event handler there and one in the kernel do not agree on a
+  /// variable that one of them assigns and the other reads. Then both run in user space. True when
+  /// one moved.
+  bool variables_move() {
+    std::map<lower::Variable, uint32_t> read;  // by handlers in user space, with their line
+    std::map<lower::Variable, uint32_t> assigned;
+    for (const PlannedHandler& handler : plan_->handlers) {
+      if (handler.in_kernel) continue;
+      const Registration& r = registration(handler);
+      const lower::Effects effects = lower::effects_of(r.handler, *input_.globals);
+      for (const lower::Variable& v : effects.read) read.emplace(v, r.place.line);
+      for (const lower::Variable& v : effects.assigned) assigned.emplace(v, r.place.line);
+    }
+    bool moved = false;
+    for (uint32_t i = 0; i < plan_->handlers.size(); ++i) {
+      if (!plan_->handlers[i].in_kernel) continue;
+      if (const std::optional<lower::Refusal> reason = disagreement(i, read, assigned)) {
+        exile(i, *reason);
+        moved = true;
+      }
+    }
+    return moved;
+  }
+
+  std::optional<lower::Refusal> disagreement(
+      uint32_t index, const std::map<lower::Variable, uint32_t>& read,
+      const std::map<lower::Variable, uint32_t>& assigned) const {
+    const lower::Linkage& linkage = plan_->linkage;
+    for (const PlannedGroup& group : plan_->handlers[index].groups) {
+      for (const ssa::Block& block : group.function.blocks) {
+        for (ssa::ValueId id : block.insts) {
+          const ssa::Inst& inst = group.function[id];
+          const bool reads = inst.op == ssa::Op::CellGet;
+          if (!reads && inst.op != ssa::Op::CellSet && inst.op != ssa::Op::CellAdd) continue;
+          const auto cell = static_cast<size_t>(inst.imm);
+          const lower::Variable variable{linkage.cells[cell], linkage.cell_globals[cell]};
+          const std::map<lower::Variable, uint32_t>& there = reads ? assigned : read;
+          const auto at = there.find(variable);
+          if (at == there.end()) continue;
+          const Registration& r = registration(plan_->handlers[index]);
+          return lower::Refusal{
+              fmt::format("variable '{}' is also used by the handler at line {}, which runs in "
+                          "user space",
+                          linkage.module.cells[cell], at->second),
+              r.place.span, r.place.line};
+        }
+      }
+    }
+    return std::nullopt;
   }
 
   std::set<uint32_t> tables_of(const PlannedHandler& handler) const {
