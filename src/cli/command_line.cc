@@ -78,6 +78,7 @@ class Apply {
       case Opt::Show:
         return source("-s", "trace " + value + " { print(cpu, tid, execname, argstr) }");
       case Opt::Output:
+        if (value.empty()) return mistake(fmt::format("{} takes the name of a file, not ''", name));
         options.output_path = value;
         break;
       case Opt::Pid:
@@ -277,6 +278,7 @@ CommandLine parse_command_line(const std::vector<std::string>& args) {
     if (i == args.size() || args[i] == "--")
       return fail("no script: ktap FILE, or ktap -e 'SOURCE'; ktap --help tells more");
     line.script = args[i++];
+    if (line.script.empty()) return fail("the script's name is empty");
     options.args.push_back(line.script == "-" ? "stdin" : line.script);
   } else {
     options.args.push_back(options.source_name);

@@ -50,6 +50,12 @@ TEST(CommandLine, UnknownOptionNamesTheNearest) {
   EXPECT_NE(line.mistake.find("--explain"), std::string::npos);
 }
 
+TEST(CommandLine, NamesOfFilesAreNotEmpty) {
+  EXPECT_EQ(parse_command_line({""}).action, Action::Mistake);
+  EXPECT_EQ(parse_command_line({"", "--", "true"}).action, Action::Mistake);
+  EXPECT_EQ(parse_command_line({"-o", "", "a"}).action, Action::Mistake);
+}
+
 TEST(CommandLine, ShortOptionsAreNotJoined) {
   EXPECT_EQ(parse_command_line({"-qT", "a"}).action, Action::Mistake);
 }

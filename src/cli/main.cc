@@ -1,5 +1,7 @@
 // ktap and ktapc: one program under two names.
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <new>
 #include <string>
 #include <vector>
@@ -44,14 +46,8 @@ std::string read_script(const std::string& path, ktap::session::Options& options
   return "";
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  std::set_new_handler(ktap::out_of_memory);
-  const std::string program = argc > 0 ? argv[0] : "ktap";
-  const bool compiles = program.substr(program.find_last_of('/') + 1) == "ktapc";
-  const std::string name = compiles ? "ktapc" : "ktap";
-  const std::vector<std::string> args(argv + (argc > 0 ? 1 : 0), argv + argc);
+int run_program(const std::string& name, const std::vector<std::string>& args) {
+  const bool compiles = name == "ktapc";
   if (!compiles && !args.empty() && args[0] == "fmt")
     return ktap::cli::format_command({args.begin() + 1, args.end()});
   ktap::cli::CommandLine line =
@@ -79,4 +75,19 @@ int main(int argc, char** argv) {
     if (!wrong.empty()) return mistake(wrong, line.options.json, name);
   }
   return ktap::session::run(line.options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::set_new_handler(ktap::out_of_memory);
+  const std::string program = argc > 0 ? argv[0] : "ktap";
+  const bool compiles = program.substr(program.find_last_of('/') + 1) == "ktapc";
+  const std::string name = compiles ? "ktapc" : "ktap";
+  const int status = run_program(name, {argv + (argc > 0 ? 1 : 0), argv + argc});
+  // A script's own output is looked after by the session; listings and help end here.
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  const int error =
+      mistake(std::string("writing the output: ") + std::strerror(errno), false, name);
+  return status != 0 ? status : error;
 }

@@ -439,7 +439,7 @@ class Interactive {
       Tracer ends(TracerParts{options_, source_, *vm_, *host_, *output_, errors_});
       const InterruptGuard guard(*vm_);
       signals_->let_through();
-      vm_->set_memory_limit_bytes(last_memory_limit_bytes(options_));
+      vm_->set_memory_limit_bytes(last_memory_limit_bytes(options_, vm_->heap().live_bytes()));
       ends.run_ends(guard);
     }
     output_->flush();

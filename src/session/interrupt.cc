@@ -21,8 +21,8 @@ void install(int signal, struct sigaction* before) {
   struct sigaction action = {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESETHAND;  // the second one is the default: the end
-  sigaction(signal, nullptr, before);
-  if (before->sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
+  // Also where it was inherited as ignored: while tracing it ends ktap then too.
+  sigaction(signal, &action, before);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Bounds that follow from the options and the machine.
 #include "session/options.h"
 
+#include <algorithm>
+
 #include "sys/process.h"
 
 namespace ktap::session {
@@ -10,8 +12,8 @@ size_t memory_limit_bytes(const Options& options) {
                                        : sys::physical_memory_bytes() / 4;
 }
 
-size_t last_memory_limit_bytes(const Options& options) {
-  const size_t limit = memory_limit_bytes(options);
+size_t last_memory_limit_bytes(const Options& options, size_t live_bytes) {
+  const size_t limit = std::max(memory_limit_bytes(options), live_bytes);
   return limit + limit / 8 + (1 << 20);
 }
 

@@ -49,8 +49,8 @@ struct Options {
 
 /// What the script's values may take: --max-memory, or a quarter of the machine's.
 size_t memory_limit_bytes(const Options& options);
-/// The same for the trace_ends: an eighth more, so that what was gathered can be shown, whatever
-/// filled the memory.
-size_t last_memory_limit_bytes(const Options& options);
+/// The same for the trace_ends: an eighth more than that, or than the `live_bytes` there are if the
+/// last growth of a table went past it, so that what was gathered can be shown.
+size_t last_memory_limit_bytes(const Options& options, size_t live_bytes);
 
 }  // namespace ktap::session

@@ -329,7 +329,7 @@ class Session {
     }
     signals_.reset();  // the trace_ends have a guard of their own
     // Whatever filled the memory, what was gathered can still be shown.
-    vm_->set_memory_limit_bytes(last_memory_limit_bytes(options_));
+    vm_->set_memory_limit_bytes(last_memory_limit_bytes(options_, vm_->heap().live_bytes()));
     {
       const InterruptGuard guard(*vm_);
       tracer_->run_ends(guard);

@@ -139,9 +139,20 @@ def out_of_memory_says_so(ktap):
     return done.returncode == 1 and "out of memory" in done.stderr
 
 
+def a_listing_to_a_full_disk_is_an_error(ktap):
+    for arguments in (["-V"], ["--help"], ["-b", "-e", "print(1)"], ["--dump=ast", "-e", "print(1)"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([ktap, *arguments], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+                                  text=True, timeout=60)
+        if done.returncode == 0 or "No space left" not in done.stderr:
+            return False
+    return True
+
+
 CASES = [directory_is_no_script, directory_on_standard_input, missing_file, main_chunk_ends_with_its_reader,
          tick_ends_with_its_reader, trace_end_ends_with_its_reader, ctrl_c_in_the_main_chunk_keeps_the_output,
-         sigterm_in_trace_end_keeps_the_output, full_disk_is_an_error, no_such_cpu,
+         sigterm_in_trace_end_keeps_the_output, full_disk_is_an_error,
+         a_listing_to_a_full_disk_is_an_error, no_such_cpu,
          exit_without_a_status_keeps_the_first, output_file, out_of_memory_says_so]
 
 
