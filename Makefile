@@ -27,6 +27,10 @@ test: setup-test configure
 	@$(CMAKE_BUILD) build-asan -- --quiet
 	@tools/run_tests.py build build-asan
 
+# The golden `run` cases on arm64, armhf and riscv64, compiled here, under qemu-user. Builds ktap three times.
+test-arch: all
+	@tools/test_arch
+
 bench:
 	@tools/setup bench
 	@$(MAKE) --no-print-directory all
@@ -41,4 +45,4 @@ clean:
 	rm -rf build build-*
 
 .NOTPARALLEL:
-.PHONY: all setup setup-test configure run test bench install clean
+.PHONY: all setup setup-test configure run test test-arch bench install clean

@@ -78,9 +78,7 @@ class Apply {
       case Opt::Show:
         return source("-s", "trace " + value + " { print(cpu, tid, execname, argstr) }");
       case Opt::Output:
-        if (value.empty()) return mistake(fmt::format("{} takes the name of a file, not ''", name));
-        options.output_path = value;
-        break;
+        return output(name, value);
       case Opt::Pid:
         return positive(name, value, "a process id", options.target_pid, 1);
       case Opt::OnCpu:
@@ -194,6 +192,11 @@ class Apply {
       return mistake(
           fmt::format("{} takes a size from 1M to 1024G, such as 64M, not '{}'", name, value));
     line_.options.max_memory_bytes = static_cast<uint64_t>(*n) << shift;
+  }
+
+  void output(const std::string& name, const std::string& value) {
+    if (value.empty()) return mistake(fmt::format("{} takes the name of a file, not ''", name));
+    line_.options.output_path = value;
   }
 
   void engine(const std::string& value) {
