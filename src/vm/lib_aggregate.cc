@@ -10,6 +10,7 @@
 #include "runtime/aggregate.h"
 #include "runtime/histogram.h"
 #include "runtime/string.h"
+#include "runtime/text.h"
 #include "vm/library.h"
 
 namespace ktap::vm {
@@ -105,8 +106,9 @@ bool Quantile(NativeCall& call) {
         fmt::format("quantile takes a number from 0 to 1, got {}", runtime::type_phrase(q.type)));
   }
   const double share = q.type == runtime::Type::Float ? q.number : static_cast<double>(q.integer);
-  if (!(share >= 0 && share <= 1))
-    return call.machine.fail(fmt::format("quantile takes a number from 0 to 1, got {:g}", share));
+  if (!(share >= 0 && share <= 1)) std::string text;
+  runtime::append_text(text, q);
+  return call.machine.fail("quantile takes a number from 0 to 1, got " + text);
   return call.give(aggregate == nullptr ? Value::nil() : Value::of(aggregate->quantile(share)));
 }
 
