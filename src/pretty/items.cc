@@ -151,6 +151,18 @@ class ItemReader {
     return nullptr;
   }
 
+  /// The last items are `function` and a name: the parentheses behind may stand in the next line.
+  bool names_function() const {
+    const Item* item = nullptr;
+    for (size_t i = items_.size(); i-- > 0;) {
+      item = &items_[i];
+      const bool in_name =
+          item->role == Role::Comment || item->role == Role::Dot || item->token == TokenKind::Name;
+      if (!in_name) break;
+    }
+    return item != nullptr && item->token == TokenKind::Function;
+  }
+
   Role role_of(const syntax::Token& token, const Item* before) {
     const bool operand = before != nullptr && ends_operand(*before);
     switch (token.kind) {
@@ -163,8 +175,8 @@ class ItemReader {
         return block ? Role::CloseBlock : Role::CloseTable;
       }
       case TokenKind::LeftParen: {
-        const bool callable =
-            operand && before->token != TokenKind::String && !token.newline_before;
+        const bool callable = operand && before->token != TokenKind::String &&
+                              (!token.newline_before || names_function());
         const bool in = callable && before->text == "in";
         return callable && !in ? Role::OpenCall : Role::OpenParen;
       }
