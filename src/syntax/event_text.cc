@@ -2,6 +2,8 @@
 // paths and fetch arguments make no tokens. What the text means is the event catalog's business.
 #include "syntax/event_text.h"
 
+#include <algorithm>
+
 #include "syntax/chars.h"
 #include "syntax/parser.h"
 #include "syntax/token.h"
@@ -61,6 +63,11 @@ class Scanner {
         at_ = after;
         continue;
       }
+      if (begins_comment()) {
+        set_problem(EventTextProblem::Comment, at_);
+        at_ = std::min(text_.find('\n', at_), text_.size());
+        continue;
+      }
       if (c == '\n' && begins_statement(text_, at_, scan_.text_begin)) break;
       if (c == '{' && opens_body()) return finish();
       if (c == '/' && !scan_.has_filter && after_blank()) {
@@ -76,6 +83,18 @@ class Scanner {
  private:
   bool after_blank() const { return at_ == scan_.text_begin || is_blank(text_[at_ - 1]); }
 
+  /// A `#` inside a word may belong to a path.
+  bool begins_comment() const {
+    return text_[at_] == '#' && (scan_.has_filter || timer_ || after_blank());
+  }
+
+  /// The first one is told.
+  void set_problem(EventTextProblem problem, size_t where) {
+    if (scan_.problem != EventTextProblem::None) return;
+    scan_.problem = problem;
+    scan_.problem_at = static_cast<uint32_t>(where);
+  }
+
   bool opens_body() {
     if (scan_.has_filter) {
       return after_blank() || (text_[at_ - 1] == '/' && at_ > scan_.filter_begin);
@@ -85,12 +104,12 @@ class Scanner {
     if (at_ == scan_.text_begin) return !glob;  // `trace { }`: no event at all
     if (after_blank()) return true;
     if (glob && !timer_) return false;
-    scan_.problem = EventTextProblem::GluedBody;
-    scan_.problem_at = static_cast<uint32_t>(at_);
+    set_problem(EventTextProblem::GluedBody, at_);
     return true;
   }
 
   EventTextScan finish() {
+    scan_.has_body = true;
     scan_.body = static_cast<uint32_t>(at_);
     size_t end = trim_end(text_, scan_.text_begin, at_);
     if (!scan_.has_filter) {
@@ -98,8 +117,7 @@ class Scanner {
     } else if (end > scan_.filter_begin && text_[end - 1] == '/') {
       scan_.filter_end = static_cast<uint32_t>(end - 1);
     } else {
-      scan_.problem = EventTextProblem::UnclosedFilter;
-      scan_.problem_at = scan_.filter_begin - 1;
+      set_problem(EventTextProblem::UnclosedFilter, scan_.filter_begin - 1);
       scan_.filter_end = static_cast<uint32_t>(end);
     }
     return scan_;
@@ -110,8 +128,7 @@ class Scanner {
   EventTextScan stop_at_line(EventTextProblem problem, size_t where) {
     size_t line_end = text_.find('\n', where);
     if (line_end == std::string_view::npos) line_end = text_.size();
-    scan_.problem = problem;
-    scan_.problem_at = static_cast<uint32_t>(where);
+    set_problem(problem, where);
     scan_.text_end = static_cast<uint32_t>(trim_end(text_, scan_.text_begin, line_end));
     scan_.has_filter = false;
     scan_.body = static_cast<uint32_t>(line_end);
@@ -148,6 +165,19 @@ EventTextSplit split_event_text(std::string_view text) {
   }
   split.text = text.substr(begin, end - begin);
   return split;
+}
+
+size_t find_comment(std::string_view text, size_t filter_begin) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"' || text[i] == '\'') {
+      size_t after = skip_quoted(text, i);
+      if (after != 0) i = after - 1;
+    } else if (text[i] == '#') {
+      const bool in_filter = filter_begin != 0 && i >= filter_begin;
+      if (in_filter || i == 0 || is_blank(text[i - 1])) return i;
+    }
+  }
+  return std::string_view::npos;
 }
 
 std::vector<EventPart> event_parts(std::string_view text) {

@@ -14,6 +14,7 @@ enum class EventTextProblem : uint8_t {
   GluedBody,          ///< the body's `{` stands without the blank that tells it from a glob
   UnclosedFilter,     ///< no `/` before the body closes the filter
   UnterminatedQuote,  ///< a quote that does not end on its line
+  Comment,            ///< a comment before the body
 };
 
 /// Offsets into the text that was scanned. text_end and body are set whatever the problem, as well
@@ -26,12 +27,17 @@ struct EventTextScan {
   bool has_filter = false;
   uint32_t filter_begin = 0;  ///< behind the opening slash
   uint32_t filter_end = 0;    ///< at the closing slash
-  uint32_t body = 0;          ///< at the `{`; with a problem where parsing may go on
+  bool has_body = false;
+  uint32_t body = 0;  ///< at the `{`; without one where parsing may go on
 };
 
 /// Scans from `begin` on. `timer`: the text of a tick or profile statement, where no glob can
 /// stand.
 EventTextScan scan_event_text(std::string_view text, uint32_t begin, bool timer);
+
+/// Where a comment begins in the text inside a trace statement's quotes, or npos. `filter_begin` as
+/// split_event_text() gives it, 0 for no filter.
+size_t find_comment(std::string_view text, size_t filter_begin);
 
 /// The parts of an event text between its top-level commas, without the blanks around them; offsets
 /// into `text`.

@@ -28,6 +28,8 @@ std::string scanned(const std::string& text, bool timer = false) {
       break;
     case EventTextProblem::UnterminatedQuote:
       return "quote";
+    case EventTextProblem::Comment:
+      return "comment at " + text.substr(scan.problem_at) + (scan.has_body ? "" : ", no body");
   }
   out += text.substr(scan.text_begin, scan.text_end - scan.text_begin) + "|";
   out +=
@@ -83,6 +85,23 @@ TEST(EventTextTest, GluedBody) {
   EXPECT_EQ(scanned(" a:b{ x }"), "glued:a:b|-|{ x }");
   EXPECT_EQ(scanned(" a:b{}"), "glued:a:b|-|{}");
   EXPECT_EQ(scanned("tick-1s{x}", true), "glued:tick-1s|-|{x}");
+}
+
+TEST(EventTextTest, CommentsHaveNoPlace) {
+  EXPECT_EQ(scanned(" a:b # it's { }\n{ }"), "comment at # it's { }\n{ }");
+  EXPECT_EQ(scanned(" a:b\n#c\n{ }"), "comment at #c\n{ }");
+  EXPECT_EQ(scanned("tick-1s#c\n{ }", true), "comment at #c\n{ }");
+  EXPECT_EQ(scanned(" a:b /x/ # y\n{ }"), "comment at # y\n{ }");
+  EXPECT_EQ(scanned(" a:b /x#y\n/ { }"), "comment at #y\n/ { }");
+  EXPECT_EQ(scanned(" a:b # c\nvar x = 1"), "comment at # c\nvar x = 1, no body");
+  EXPECT_EQ(scanned(" probe:/lib/x#1:f { }"), "probe:/lib/x#1:f|-|{ }");
+  EXPECT_EQ(scanned(" a:b /x == '#'/ { }"), "a:b|x == '#'|{ }");
+}
+
+TEST(EventTextTest, CommentsInQuotedTexts) {
+  EXPECT_EQ(find_comment("a:b # x", 0), 4U);
+  EXPECT_EQ(find_comment("a:b /x#y/", 5), 6U);
+  EXPECT_EQ(find_comment("a:b#x /y == '#'/", 7), std::string_view::npos);
 }
 
 TEST(EventTextTest, NoEventAtAll) {

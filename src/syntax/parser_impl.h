@@ -150,6 +150,7 @@ class Parser {
   void parse_trace_end(Block& block);
   void parse_event_text(Block& block, Trace made, uint32_t statement_begin, uint32_t text_begin);
   bool report_event_text(const EventTextScan& scan, TraceKind kind);
+  void report_comment(Span place);
   bool check_event_list(std::string_view text, uint32_t begin, const Lexer& places, Span whole);
   void parse_quoted_trace(Block& block, uint32_t statement_begin);
   bool skip_misplaced_filter(Trace& made);

@@ -107,11 +107,9 @@ void Parser::parse_event_text(Block& block, Trace made, uint32_t statement_begin
   }
   if (stopped_) return;
   lexer_.seek(scan.body);
-  bool no_body = scan.problem == EventTextProblem::NoBody ||
-                 scan.problem == EventTextProblem::UnterminatedQuote;
   advance();
   lexer_complained_ = false;
-  if (no_body) return;
+  if (!scan.has_body) return;
   made.body = std::make_unique<FunctionBody>();
   made.body->body = parse_function_block();
   if (!panic_) add(block, statement_begin, std::move(made));
@@ -127,6 +125,10 @@ bool Parser::report_event_text(const EventTextScan& scan, TraceKind kind) {
   if (nul != std::string_view::npos) {
     note(Code::NulByte, lexer_.span(scan.text_begin + nul, scan.text_begin + nul + 1),
          "a NUL byte stands outside a string");
+    return false;
+  }
+  if (scan.problem == EventTextProblem::Comment) {
+    report_comment(place);
     return false;
   }
   size_t function = trailing_function(text);
@@ -147,6 +149,7 @@ bool Parser::report_event_text(const EventTextScan& scan, TraceKind kind) {
   }
   switch (scan.problem) {
     case EventTextProblem::None:
+    case EventTextProblem::Comment:
       break;
     case EventTextProblem::NoBody:
       if (text.empty()) {
@@ -175,18 +178,17 @@ bool Parser::report_event_text(const EventTextScan& scan, TraceKind kind) {
   return kind != TraceKind::Event || check_event_list(text, scan.text_begin, lexer_, tok_.span);
 }
 
+void Parser::report_comment(Span place) {
+  note(Code::BadEventText, place, "a comment cannot stand in an event text or its filter")
+      .hints.emplace_back("write it before the statement, or inside the body");
+}
+
 /// A list of events with none missing. `begin` is where `text` stands in the text of `places`,
 /// `whole` what to point at when there is no text.
 bool Parser::check_event_list(std::string_view text, uint32_t begin, const Lexer& places,
                               Span whole) {
   if (text.empty()) {
     note(Code::NoEventText, whole, "this 'trace' names no event").hints.emplace_back(kTraceForm);
-    return false;
-  }
-  size_t comment = text[0] == '#' ? 0 : text.find(" #");
-  if (comment != std::string_view::npos) {
-    uint32_t at = begin + static_cast<uint32_t>(comment + (comment == 0 && text[0] == '#' ? 0 : 1));
-    note(Code::BadEventText, places.span(at, at + 1), "a comment cannot stand in an event text");
     return false;
   }
   std::vector<EventPart> parts = event_parts(text);
@@ -262,8 +264,7 @@ bool Parser::skip_misplaced_filter(Trace& made) {
   lexer_complained_ = true;
   EventTextScan scan = scan_event_text(lexer_.text(), lexer_.position() - 1, false);
   made.event_text = "";
-  if (scan.problem == EventTextProblem::NoBody ||
-      scan.problem == EventTextProblem::UnterminatedQuote) {
+  if (!scan.has_body) {
     panic_ = true;
     return false;
   }
@@ -286,6 +287,10 @@ void Parser::take_literal(Trace& made, const std::string& value, Span literal) {
   auto text_end = text_begin + static_cast<uint32_t>(split.text.size());
   made.event_span = {offsets[text_begin], offsets[text_end]};
   Lexer places(value, sink_, 0, &offsets);
+  const size_t comment = find_comment(value, split.filter_begin);
+  if (comment != std::string_view::npos) {
+    return report_comment(places.span(comment, comment + 1));
+  }
   if (!check_event_list(split.text, text_begin, places, literal)) return;
   if (!split.closed) {
     Span slash{offsets[split.filter_begin - 1], offsets[split.filter_begin]};
