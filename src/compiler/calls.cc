@@ -201,7 +201,7 @@ int Generator::call(const sx::Expr& expr, const sx::Call& node, int results, int
         sink_.report(Code::NotCallable, node.callee->span,
                      fmt::format("{} is called here", type_text(type)));
       }
-      expr_to(*node.callee, base);
+      callee_to(*node.callee, found, base);
     }
   }
   const int b = arguments(node, registered);
@@ -209,6 +209,16 @@ int Generator::call(const sx::Expr& expr, const sx::Call& node, int results, int
   release(base);
   if (at >= 0) take(1, expr.span);
   return base;
+}
+
+/// In a filter a bare name may be a field, but not where it is called.
+void Generator::callee_to(const sx::Expr& callee, const Meaning& found, int dst) {
+  const auto* name = std::get_if<sx::Name>(&callee.node);
+  if (name != nullptr && found.kind == Kind::Unknown) {
+    report_undefined(name->name, callee.span);
+  } else {
+    expr_to(callee, dst);
+  }
 }
 
 int Generator::arguments(const sx::Call& node, std::optional<Role> registered) {

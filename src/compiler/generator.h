@@ -159,6 +159,7 @@ class Generator {
   int call(const syntax::Expr& expr, const syntax::Call& node, int results, int at);
   /// B of the call: arguments in new registers above the callee.
   /// `registered`: the call registers a handler, and a function among them is one of this role.
+  void callee_to(const syntax::Expr& callee, const Meaning& found, int dst);
   int arguments(const syntax::Call& node, std::optional<Role> registered);
   /// `pid()`: reads the variable. True when the call was one.
   bool event_var_call(const syntax::Expr& expr, const syntax::Call& node, int dst);

@@ -205,6 +205,10 @@ void Generator::event_field_to(const std::string& name, diag::Span span, int dst
 }
 
 void Generator::check_event_var(schema::BuiltinVar var, diag::Span span) {
+  if (var == schema::BuiltinVar::Ppid && scope_->where == Where::Event) {
+    sink_.report(Code::NotThereYet, span, "'ppid' is not there yet in handlers of events");
+    return;
+  }
   if (is_given(scope_->where, var)) return;
   sink_
       .report(
@@ -215,10 +219,12 @@ void Generator::check_event_var(schema::BuiltinVar var, diag::Span span) {
 
 void Generator::check_event_field(const std::string& name, diag::Span span) {
   if (scope_->where == Where::Event || scope_->where == Where::Unknown) return;
+  const std::string_view ktap = sx::foreign_name(name);
   sink_
       .report(Code::NoSuchField, span,
               fmt::format("{} has no field '{}'", where_text(scope_->where), name))
-      .hints.emplace_back("events have fields: read it in a handler of one");
+      .hints.push_back(ktap.empty() ? "events have fields: read it in a handler of one"
+                                    : fmt::format("in ktap that is {}", ktap));
 }
 
 void Generator::check_event_member(const sx::Expr& object, const std::string& name,
@@ -283,14 +289,18 @@ void Generator::report_undefined(const std::string& name, diag::Span span) {
     return;
   }
   if (const std::string_view ktap = sx::foreign_name(name); !ktap.empty()) {
-    diagnostic.hints.push_back(fmt::format("in ktap that is {}", ktap));
+    const std::string_view called = ktap.substr(0, ktap.find('('));
+    const bool later = not_there_yet("", called).has_value();
+    diagnostic.hints.push_back(
+        fmt::format("in ktap that is {}{}", ktap, later ? ", which is not there yet" : ""));
     if (ktap.find_first_of(" (") == std::string_view::npos)
       diagnostic.fixes.push_back({span, std::string(ktap)});
     return;
   }
   diag::suggest(diagnostic, name, known_names(span.begin));
   if (scope_->in_handler && scope_->where == Where::Event && diagnostic.hints.empty()) {
-    diagnostic.hints.push_back(fmt::format("a field of the event is args.{}", name));
+    diagnostic.hints.push_back(
+        fmt::format("if a field of the event is meant, write args.{}", name));
   }
 }
 

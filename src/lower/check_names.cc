@@ -3,8 +3,11 @@
 // same for a handler in the kernel and in user space. What is seen: args.NAME, built-in variables,
 // bare names of filters, and e.NAME where a straight run of code shows that `e` is the event. A
 // member of something else may be the event at run time; then a missing name is a run-time error.
+#include <fmt/format.h>
+
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -49,9 +52,19 @@ bool is_text(const Event& event, const EventRead& read) {
 }
 
 EventMistake mistake_of(const Event& event, const EventRead& read, const std::string& name,
-                        const bytecode::Place& place) {
-  return read.kind == EventRead::Kind::Opaque ? opaque_field(event, read.field, place)
-                                              : missing_name(event, name, place);
+                        std::optional<BuiltinVar> var, const bytecode::Place& place) {
+  if (read.kind == EventRead::Kind::Opaque) return opaque_field(event, read.field, place);
+  return var ? missing_variable(event, *var, place) : missing_field(event, name, place);
+}
+
+EventMistake later_variable(BuiltinVar var, const bytecode::Place& place) {
+  EventMistake mistake;
+  mistake.code = diag::Code::NotThereYet;
+  mistake.word = std::string(schema::builtin_var_name(var));
+  mistake.text = fmt::format("'{}' is not there yet in handlers of events", mistake.word);
+  mistake.span = place.span;
+  mistake.line = place.line;
+  return mistake;
 }
 
 class Checker {
@@ -77,8 +90,9 @@ class Checker {
   struct Known {
     bool is_event = false;
     const Closure* closure = nullptr;
-    Read read;         ///< something of the event
-    std::string word;  ///< EventWord: the name
+    Read read;                      ///< something of the event
+    std::optional<BuiltinVar> var;  ///< a built-in variable, no field
+    std::string word;               ///< EventWord: the name
     bytecode::Place place;
   };
   using Params = std::set<size_t>;
@@ -133,6 +147,8 @@ class Checker {
         const auto var = static_cast<BuiltinVar>(insn.d());
         now.is_event = var == BuiltinVar::EventObject;
         now.read = [var](const Event& event) { return read_variable(event, var); };
+        now.var = var;
+        if (var == BuiltinVar::Ppid) add(later_variable(var, now.place));
         check(now, std::string(schema::builtin_var_name(var)));
         break;
       }
@@ -199,8 +215,7 @@ class Checker {
 
   void check(const Known& known, const std::string& name) {
     const Read& read = known.read;
-    report(
-        known.place, name, [&](const Event& event) { return !is_usable(read(event)); }, read);
+    report(known, name, [&](const Event& event) { return !is_usable(read(event)); });
   }
 
   /// A word is one only where it is compared with text.
@@ -215,12 +230,12 @@ class Checker {
         const EventRead read = against.read(event);
         return read.kind != EventRead::Kind::Missing && !is_text(event, read);
       };
-      report(name.place, name.word, is_wrong, name.read);
+      report(name, name.word, is_wrong);
     }
   }
 
-  void report(const bytecode::Place& place, const std::string& name,
-              const std::function<bool(const Event&)>& is_wrong, const Read& read) {
+  void report(const Known& known, const std::string& name,
+              const std::function<bool(const Event&)>& is_wrong) {
     const Event* first = nullptr;
     bool all = true;
     for (const schema::EventPtr& event : events_) {
@@ -229,10 +244,14 @@ class Checker {
       if (wrong && first == nullptr) first = event.get();
     }
     // A built-in variable that none of them gives is no slip of the pen, but code for other events.
-    const bool may_be_meant = !all || schema::find_builtin_var(name).has_value();
+    const bool may_be_meant = !all || known.var.has_value();
     if (first == nullptr || (lenient_ && may_be_meant)) return;
-    if (!reported_.insert({place.span.begin, name}).second) return;
-    mistakes.push_back(mistake_of(*first, read(*first), name, place));
+    add(mistake_of(*first, known.read(*first), name, known.var, known.place));
+  }
+
+  void add(EventMistake mistake) {
+    if (!reported_.insert({mistake.span.begin, mistake.word}).second) return;
+    mistakes.push_back(std::move(mistake));
   }
 
   const World& world_;

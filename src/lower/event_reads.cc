@@ -106,15 +106,26 @@ std::vector<std::string> field_names(const schema::Event& event) {
   return names;
 }
 
-EventMistake missing_name(const schema::Event& event, const std::string& name,
-                          const bytecode::Place& place) {
+EventMistake missing_field(const schema::Event& event, const std::string& name,
+                           const bytecode::Place& place) {
   EventMistake mistake;
-  const bool is_variable = schema::find_builtin_var(name).has_value();
-  mistake.text = is_variable ? fmt::format("{} gives no '{}'", event.name, name)
-                             : fmt::format("{} has no field '{}'", event.name, name);
-  if (!is_variable) mistake.choices = field_names(event);
+  mistake.text = fmt::format("{} has no field '{}'", event.name, name);
+  mistake.choices = field_names(event);
   mistake.word = name;
-  mistake.is_variable = is_variable;
+  const auto var = schema::find_builtin_var(name);
+  if (var && read_variable(event, *var).kind != EventRead::Kind::Missing)
+    mistake.hint = fmt::format("write `{}`: args.NAME and e.NAME are fields", name);
+  mistake.span = place.span;
+  mistake.line = place.line;
+  return mistake;
+}
+
+EventMistake missing_variable(const schema::Event& event, BuiltinVar var,
+                              const bytecode::Place& place) {
+  EventMistake mistake;
+  mistake.code = diag::Code::NoSuchVariableHere;
+  mistake.text = fmt::format("{} gives no '{}'", event.name, schema::builtin_var_name(var));
+  mistake.word = std::string(schema::builtin_var_name(var));
   mistake.span = place.span;
   mistake.line = place.line;
   return mistake;

@@ -45,9 +45,12 @@ uint32_t string_bytes(const schema::Field& field);
 bool is_string_field(const schema::Field& field);
 
 std::vector<std::string> field_names(const schema::Event& event);
-/// The script asks for a field or variable that the event does not have.
-EventMistake missing_name(const schema::Event& event, const std::string& name,
-                          const bytecode::Place& place);
+/// The script asks for a field that the event does not have, by args.NAME or a bare name.
+EventMistake missing_field(const schema::Event& event, const std::string& name,
+                           const bytecode::Place& place);
+/// The script reads a built-in variable that the event does not give.
+EventMistake missing_variable(const schema::Event& event, schema::BuiltinVar var,
+                              const bytecode::Place& place);
 /// The field is there, but it is no value of the language.
 EventMistake opaque_field(const schema::Event& event, uint32_t field, const bytecode::Place& place);
 

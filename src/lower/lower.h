@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bytecode/chunk.h"
+#include "diag/diagnostic.h"
 #include "lower/world.h"
 #include "runtime/heap.h"
 #include "schema/builtin_vars.h"
@@ -31,7 +32,8 @@ struct EventMistake {
   std::string text;                  ///< "sys_enter_close has no field 'filename'"
   std::vector<std::string> choices;  ///< names that exist, for did-you-mean and the list
   std::string word;                  ///< what was asked for
-  bool is_variable = false;          ///< a built-in variable, not a field
+  diag::Code code = diag::Code::NoSuchField;
+  std::string hint;  ///< what to write instead, "" when the choices say it
   diag::Span span;
   uint32_t line = 0;
 };

@@ -75,7 +75,7 @@ AbstractValue Lowerer::event_var(schema::BuiltinVar var) {
 
 /// `/comm == prev_com/` compares with a word where a field was meant, perhaps.
 void Lowerer::warn_of_near_name(const std::string& word) {
-  EventMistake warning = missing_name(event(), word, place_);
+  EventMistake warning = missing_field(event(), word, place_);
   for (size_t i = 0; i <= static_cast<size_t>(schema::BuiltinVar::EventObject); ++i) {
     warning.choices.emplace_back(schema::builtin_var_name(static_cast<schema::BuiltinVar>(i)));
   }

@@ -127,10 +127,15 @@ class Planner {
   }
 
   void report(const lower::EventMistake& mistake) {
-    diag::Diagnostic& diagnostic =
-        sink_.report(mistake.is_variable ? diag::Code::NoSuchVariableHere : diag::Code::NoSuchField,
-                     mistake.span, mistake.text);
-    diag::suggest(diagnostic, mistake.word, mistake.choices);
+    diag::Diagnostic& diagnostic = sink_.report(mistake.code, mistake.span, mistake.text);
+    if (!mistake.hint.empty()) {
+      diagnostic.hints.push_back(mistake.hint);
+    } else if (const std::string_view ktap = syntax::foreign_name(mistake.word);
+               !ktap.empty() && !mistake.choices.empty()) {
+      diagnostic.hints.push_back(fmt::format("in ktap that is {}", ktap));
+    } else {
+      diag::suggest(diagnostic, mistake.word, mistake.choices);
+    }
     if (!mistake.choices.empty()) {
       std::string all;
       for (const std::string& choice : mistake.choices) all += (all.empty() ? "" : ", ") + choice;
