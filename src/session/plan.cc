@@ -349,8 +349,9 @@ void resolve_events(const std::vector<Registration>& registrations, const diag::
           mistake.not_there_yet ? diag::Code::EventNotThereYet : diag::Code::NoSuchEvent,
           part_span(source, registration, mistake), mistake.text);
       const std::string part = registration.event_text.substr(mistake.offset, mistake.length);
-      if (const std::string ktap = syntax::ktap_probe(part); !ktap.empty()) {
-        diagnostic.hints.push_back("write " + ktap);
+      if (const std::string ktap = syntax::ktap_probe(part);
+          !ktap.empty() && ktap != "trace " + part) {
+        diagnostic.hints.push_back(fmt::format("write {}{}", ktap, syntax::later_mark(ktap)));
         continue;
       }
       if (!mistake.nearest.empty()) {

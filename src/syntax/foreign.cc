@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -190,14 +191,22 @@ std::string from_systemtap(std::string_view text) {
   return {};
 }
 
-/// `text` with whole words of other tracers replaced by ktap's, where that is one word.
+/// `text` with whole words of other tracers replaced by ktap's, where that is one word; `->` and
+/// `@` as ktap writes them.
 std::string with_ktap_names(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size();) {
     size_t end = i;
     while (end < text.size() && is_name_part(text[end])) ++end;
     if (end == i) {
-      out += text[i++];
+      const bool arrow = text.substr(i, 2) == "->";
+      const bool nameless = text.substr(i, 2) == "@[";
+      if (arrow || text[i] == '@') {
+        out += arrow ? "." : nameless ? "t" : "";
+      } else {
+        out += text[i];
+      }
+      i += arrow ? 2 : 1;
       continue;
     }
     const std::string_view word = text.substr(i, end - i);
@@ -209,6 +218,33 @@ std::string with_ktap_names(std::string_view text) {
     i = end;
   }
   return out;
+}
+
+/// Behind the bracket at `open` that closes with the one there, or npos.
+size_t skip_brackets(std::string_view text, size_t open) {
+  int depth = 0;
+  for (size_t at = open; at < text.size(); ++at) {
+    if (text[at] == '[' || text[at] == '(') ++depth;
+    if (text[at] == ']' || text[at] == ')') --depth;
+    if (depth == 0) return at + 1;
+  }
+  return std::string_view::npos;
+}
+
+/// The first argument of `= hist(x, 1)` in ktap's words, "n" when it cannot be read.
+std::string sample_of(std::string_view call) {
+  const size_t open = call.find('(');
+  const size_t end = skip_brackets(call, open);
+  if (end == std::string_view::npos) return "n";
+  std::string_view inside = call.substr(open + 1, end - open - 2);
+  int depth = 0;
+  for (size_t at = 0; at < inside.size(); ++at) {
+    if (inside[at] == '[' || inside[at] == '(') ++depth;
+    if (inside[at] == ']' || inside[at] == ')') --depth;
+    if (depth == 0 && inside[at] == ',') inside = inside.substr(0, at);
+  }
+  inside = trimmed(inside);
+  return inside.empty() ? "n" : with_ktap_names(inside);
 }
 
 }  // namespace
@@ -227,7 +263,16 @@ std::string ktap_probe(std::string_view head) {
   return made.empty() ? from_bpftrace(parts) : made;
 }
 
-std::string map_hint(std::string_view text) {
+std::string_view later_mark(std::string_view ktap_probe) {
+  for (const std::string_view head :
+       {"trace probe:", "trace sdt:", "trace hardware:", "trace software:", "trace cache:",
+        "trace mem:", "profile-"}) {
+    if (starts_with(ktap_probe, head)) return ", which this version does not trace yet";
+  }
+  return {};
+}
+
+std::string map_hint(std::string_view text, std::string_view before) {
   size_t at = 1;
   while (at < text.size() && is_name_part(text[at])) ++at;
   const std::string name = at > 1 ? std::string(text.substr(1, at - 1)) : "t";
@@ -236,35 +281,34 @@ std::string map_hint(std::string_view text) {
   const size_t line_end = text.find('\n');
   text = text.substr(0, line_end);
   if (at < text.size() && text[at] == '[') {
-    int depth = 0;
-    const size_t open = at;
-    for (; at < text.size(); ++at) {
-      if (text[at] == '[' || text[at] == '(') ++depth;
-      if (text[at] == ']' || text[at] == ')') --depth;
-      if (depth == 0) break;
-    }
-    if (at < text.size()) key = with_ktap_names(text.substr(open, ++at - open));
+    const size_t end = skip_brackets(text, at);
+    if (end != std::string_view::npos) key = with_ktap_names(text.substr(at, end - at));
+    at = std::min(end, text.size());
   }
   const std::string_view rest = at < text.size() ? trimmed(text.substr(at)) : std::string_view();
   const std::string declared = fmt::format("`{} = {{}}` in the main chunk", name);
+  const bool stacks = key.find("stack()") != std::string::npos;
+  const std::string_view later = stacks ? "; stack() is not there yet" : "";
+  if (key.size() > 2 && ends_with(trimmed(before), "delete(") && starts_with(rest, ")"))
+    return fmt::format("write `delete({}, {})`, with {}", name, key.substr(1, key.size() - 2),
+                       declared);
   if (starts_with(rest, "++") || (starts_with(rest, "=") && argument(rest, "count(").data())) {
     if (key.empty()) return fmt::format("write `{0} += 1`, with `{0} = 0` in the main chunk", name);
-    return fmt::format("write `{}{} += 1`, with {}", name, key, declared);
+    return fmt::format("write `{}{} += 1`, with {}{}", name, key, declared, later);
   }
   for (const std::string_view reader :
        {"hist(", "lhist(", "quantize(", "lquantize(", "sum(", "avg(", "min(", "max(", "stats("}) {
     if (!starts_with(rest, "=") || !starts_with(trimmed(rest.substr(1)), reader)) continue;
-    std::string sample(trimmed(argument(rest, "(")));
-    sample = with_ktap_names(sample.substr(0, sample.find(',')));
+    const std::string sample = sample_of(rest);
     if (key.empty())
       return fmt::format("write `{0} <<< {1}`, with `{0} = aggr()` in the main chunk", name,
                          sample);
-    return fmt::format("write `{}{} <<< {}`, with {}", name, key, sample, declared);
+    return fmt::format("write `{}{} <<< {}`, with {}{}", name, key, sample, declared, later);
   }
   if (key.empty() && name_end == 1)
     return "there are no '@' aggregations: use a table, `t[k] += 1` or `t[k] <<< n`";
   if (key.empty()) return fmt::format("variables have no '@': write `{}`", name);
-  return fmt::format("write `{}{}`, with {}", name, key, declared);
+  return fmt::format("write `{}{}`, with {}{}", name, key, declared, later);
 }
 
 std::string dollar_hint(std::string_view text) {

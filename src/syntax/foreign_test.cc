@@ -87,10 +87,25 @@ TEST(Foreign, Maps) {
   EXPECT_EQ(map_hint("@n++"), "write `n += 1`, with `n = 0` in the main chunk");
   EXPECT_EQ(map_hint("@us = lhist(nsecs - 1, 0, 100, 10)"),
             "write `us <<< ns - 1`, with `us = aggr()` in the main chunk");
+  EXPECT_EQ(map_hint("@us = hist((nsecs - @start[tid]) / 1000); }"),
+            "write `us <<< (ns - start[tid]) / 1000`, with `us = aggr()` in the main chunk");
+  EXPECT_EQ(map_hint("@ = hist(args->ret)"),
+            "write `t <<< args.ret`, with `t = aggr()` in the main chunk");
+  EXPECT_EQ(map_hint("@ = sum("), "write `t <<< n`, with `t = aggr()` in the main chunk");
+  EXPECT_EQ(map_hint("@[kstack] = count()"),
+            "write `t[stack()] += 1`, with `t = {}` in the main chunk; stack() is not there yet");
+  EXPECT_EQ(map_hint("@x[pid]);", "{ delete("),
+            "write `delete(x, pid)`, with `x = {}` in the main chunk");
   EXPECT_EQ(map_hint("@").substr(0, 30), "there are no '@' aggregations:");
   EXPECT_EQ(map_hint("@a[1"), "variables have no '@': write `a`");
   EXPECT_EQ(map_hint("@a[f(1)[2]] = 3"), "write `a[f(1)[2]]`, with `a = {}` in the main chunk");
   EXPECT_EQ(map_hint("@a\n[1] = count()"), "variables have no '@': write `a`");
+}
+
+TEST(Foreign, WhatThisVersionDoesNotTrace) {
+  EXPECT_EQ(later_mark("trace probe:vfs_read"), ", which this version does not trace yet");
+  EXPECT_EQ(later_mark("trace sched:sched_switch"), "");
+  EXPECT_EQ(later_mark("tick-1s"), "");
 }
 
 TEST(Foreign, Dollars) {

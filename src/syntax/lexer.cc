@@ -45,13 +45,13 @@ const Spelling* find_word(std::string_view word) {
   return nullptr;
 }
 
-/// `rest`: from the character on.
-std::string hint_for(std::string_view bytes, std::string_view rest) {
+/// `rest`: from the character on; `before`: up to it.
+std::string hint_for(std::string_view bytes, std::string_view rest, std::string_view before) {
   switch (bytes[0]) {
     case '@':
-      return map_hint(rest);
+      return map_hint(rest, before);
     case '`':
-      return "a kernel symbol's address is kaddr(\"name\")";
+      return "a kernel symbol's address is kaddr(\"name\"), which is not there yet";
     case '?':
       return "there is no `c ? a : b`: use `c && a || b`, or an if statement";
     case '$':
@@ -148,7 +148,7 @@ void Lexer::lex_unexpected() {
   // The rest of a UTF-8 sequence belongs to the same mistake.
   while (!ascii && !at_end() && (static_cast<unsigned char>(peek()) & 0xC0) == 0x80) ++at_;
   std::string_view bytes = text_.substr(begin, at_ - begin);
-  std::string hint = hint_for(bytes, text_.substr(begin));
+  std::string hint = hint_for(bytes, text_.substr(begin), text_.substr(0, begin));
   // So do further foreign characters, but their bytes are not spelled out.
   while (!ascii && !at_end() && static_cast<unsigned char>(peek()) >= 0x80) ++at_;
   bool printable = ascii ? bytes[0] > ' ' && bytes[0] < 0x7F : bytes.size() > 1;

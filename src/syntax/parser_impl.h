@@ -119,6 +119,7 @@ class Parser {
   void refuse_expression_statement(const Expr& expr);
   void parse_stray(Block& block);
   bool parse_foreign_probe();
+  bool parse_untraced_event(const EventTextScan& scan, uint32_t begin);
   bool parse_foreach();
   void parse_bad_statement();
   bool check_assignable(const Expr& target);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "syntax/chars.h"
 #include "syntax/foreign.h"
 #include "syntax/parser_impl.h"
 
@@ -227,12 +228,14 @@ bool Parser::parse_foreign_probe() {
   if (tok_.text.size() == 1 && !has_body) return false;
   const std::vector<EventPart> parts = event_parts(head);
   std::string ktap;
+  std::string_view later;
   const bool at_start = head == "probe begin" || head == "probe init" || head == "dtrace:::BEGIN";
   for (const EventPart& part : parts) {
     std::string item(head.substr(part.begin, part.end - part.begin));
     if (systemtap && part.begin > 0) item.insert(0, "probe ");
     std::string one = ktap_probe(item);
-    if (one.empty() && !at_start) return false;
+    if (one.empty() && !at_start) return parse_untraced_event(scan, begin);
+    if (later.empty()) later = later_mark(one);
     const bool another = !ktap.empty() && one.compare(0, 6, "trace ") == 0;
     ktap += another ? ", " + one.substr(6) : ktap.empty() ? one : " { } " + one;
   }
@@ -241,12 +244,39 @@ bool Parser::parse_foreign_probe() {
                           fmt::format("'{}' is an event in another tracer's form", head));
   made.hints.push_back(
       at_start ? std::string(foreign_statement("BEGIN"))
-               : fmt::format("write {}{} {{ }}", ktap, scan.has_filter ? " /.../" : ""));
+               : fmt::format("write {}{} {{ }}{}", ktap, scan.has_filter ? " /.../" : "", later));
   if (parts.size() == 1 && !at_start) made.fixes.push_back({span, std::move(ktap)});
   if (!has_body) {
     panic_ = true;
     return true;
   }
+  lexer_.seek(scan.body);
+  advance();
+  lexer_complained_ = false;
+  parse_function_block();
+  return true;
+}
+
+/// `sched:sched_switch /…/ { … }`: the `trace` before it is missing. False when it is no event.
+bool Parser::parse_untraced_event(const EventTextScan& scan, uint32_t begin) {
+  if (scan.problem != EventTextProblem::None) return false;
+  const std::string_view head = lexer_.text().substr(begin, scan.text_end - begin);
+  for (const EventPart& part : event_parts(head)) {
+    const std::string_view item = head.substr(part.begin, part.end - part.begin);
+    const size_t colon = item.find(':');
+    const bool is_event = colon != item.npos && colon + 1 < item.size() &&
+                          item.find("::") == item.npos &&
+                          item.find_first_of(" \t\r\n()=;\"'") == item.npos;
+    if (!is_event) return false;
+  }
+  std::string_view whole = lexer_.text().substr(begin, scan.body - begin);
+  if (whole.find('\n') != whole.npos) whole = head;
+  while (is_blank(whole.back())) whole.remove_suffix(1);
+  Diagnostic& made = note(Code::BadStatement, lexer_.span(begin, scan.text_end),
+                          fmt::format("'{}' is an event: a handler begins with `trace`", head));
+  made.hints.push_back(
+      fmt::format("write trace {} {{ }}{}", whole, later_mark(fmt::format("trace {}", head))));
+  made.fixes.push_back({lexer_.span(begin, begin), "trace "});
   lexer_.seek(scan.body);
   advance();
   lexer_complained_ = false;
