@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "bytecode/file.h"
 #include "cli/files.h"
 #include "diag/diagnostic.h"
 #include "diag/json.h"
@@ -40,6 +41,8 @@ class Formatter {
   int file(const std::string& path) {
     std::string text;
     if (const std::string wrong = read_file(path, text); !wrong.empty()) return mistake(wrong);
+    if (bytecode::is_compiled(text))
+      return mistake(path + " is compiled: ktap fmt takes the script itself");
     const diag::Source source(path == "-" ? "stdin" : path, text);
     diag::Sink sink;
     std::string failure;

@@ -1,4 +1,5 @@
 // ktap and ktapc: one program under two names.
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -35,6 +36,14 @@ int explain_code(const std::string& name) {
   return 0;
 }
 
+/// `fmt` is the first word; how diagnostics look may be said before it.
+bool is_format_command(const std::vector<std::string>& args) {
+  const auto first = std::find_if(args.begin(), args.end(), [](const std::string& arg) {
+    return !arg.starts_with("--diagnostics=");
+  });
+  return first != args.end() && *first == "fmt";
+}
+
 /// Reads the script's text, or a compiled script's bytes, into the options. "" or what is wrong.
 std::string read_script(const std::string& path, ktap::session::Options& options) {
   options.source_name = path == "-" ? "stdin" : path;
@@ -48,8 +57,11 @@ std::string read_script(const std::string& path, ktap::session::Options& options
 
 int run_program(const std::string& name, const std::vector<std::string>& args) {
   const bool compiles = name == "ktapc";
-  if (!compiles && !args.empty() && args[0] == "fmt")
-    return ktap::cli::format_command({args.begin() + 1, args.end()});
+  if (!compiles && is_format_command(args)) {
+    std::vector<std::string> rest = args;
+    rest.erase(std::find(rest.begin(), rest.end(), "fmt"));
+    return ktap::cli::format_command(rest);
+  }
   ktap::cli::CommandLine line =
       compiles ? ktap::cli::parse_compile_line(args) : ktap::cli::parse_command_line(args);
   switch (line.action) {

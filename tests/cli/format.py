@@ -164,8 +164,26 @@ def mistakes_of_the_command_line(ktap):
                             ["-w", "/no/such"], ["--"]))
 
 
+def json_may_be_asked_for_before_the_word(ktap):
+    done = run(ktap, "--diagnostics=json", "fmt", "-", text=b"var a=(\n")
+    return done.returncode == 2 and json.loads(done.stderr)["code"] == "K0201" and \
+        run(ktap, "--diagnostics=text", "fmt", "-", text=b"var a=1\n").stdout == b"var a = 1\n"
+
+
+def a_compiled_file_is_told_as_such(ktap):
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "a.kp").write_text("var a = 1\n")
+        os.symlink(ktap, Path(folder, "ktapc"))
+        subprocess.run([Path(folder, "ktapc"), "-o", "a.ktap", "a.kp"], cwd=folder, check=True, timeout=TIMEOUT_S)
+        before = Path(folder, "a.ktap").read_bytes()
+        done = run(ktap, "fmt", "-w", "a.ktap", cwd=folder)
+        return done.returncode == 2 and b"a.ktap is compiled" in done.stderr and \
+            Path(folder, "a.ktap").read_bytes() == before
+
+
 CASES = [every_script, every_script_shaken, scripts_are_formatted, check_names_what_differs, write_keeps_mode_and_links,
-         a_wrong_script_is_not_written, mistakes_of_the_command_line]
+         a_wrong_script_is_not_written, mistakes_of_the_command_line, json_may_be_asked_for_before_the_word,
+         a_compiled_file_is_told_as_such]
 
 
 def main():
