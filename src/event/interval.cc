@@ -10,7 +10,7 @@ namespace ktap::event {
 namespace {
 
 constexpr uint64_t kNsPerSecond = 1000000000;
-constexpr const char* kUnits = "ns, us, ms, s, min, h or hz";
+constexpr const char* kUnits = "ns, us (or usec), ms (msec), s (sec), min, h and hz";
 
 struct Unit {
   std::string_view name;
@@ -46,6 +46,9 @@ Interval parse_period(std::string_view text) {
   const std::string_view unit = text.substr(digits);
   if (unit.empty()) return wrong(fmt::format("a unit is missing after {}: {}", text, kUnits));
   if (error == std::errc() && count == 0) return wrong("a period of 0");
+  if (unit[0] == '.' && unit.size() > 1 && is_digit(unit[1]))
+    return wrong(
+        fmt::format("{} is no whole number; write it in a smaller unit, as in 1500ms", text));
   if (unit == "hz") {
     if (error != std::errc() || count > kNsPerSecond) {
       return wrong(fmt::format("{} is more often than once a nanosecond", text));

@@ -23,11 +23,15 @@ TEST(Interval, EachUnit) {
 
 TEST(Interval, SaysWhatIsWrong) {
   EXPECT_EQ(parse_interval("tick-10").error,
-            "a unit is missing after 10: ns, us, ms, s, min, h or hz");
-  EXPECT_EQ(parse_interval("tick-10 ms").error,
-            "' ms' is no unit of time; units are ns, us, ms, s, min, h or hz");
-  EXPECT_EQ(parse_interval("tick-10days").error,
-            "'days' is no unit of time; units are ns, us, ms, s, min, h or hz");
+            "a unit is missing after 10: ns, us (or usec), ms (msec), s (sec), min, h and hz");
+  EXPECT_EQ(
+      parse_interval("tick-10 ms").error,
+      "' ms' is no unit of time; units are ns, us (or usec), ms (msec), s (sec), min, h and hz");
+  EXPECT_EQ(
+      parse_interval("tick-10days").error,
+      "'days' is no unit of time; units are ns, us (or usec), ms (msec), s (sec), min, h and hz");
+  EXPECT_EQ(parse_interval("tick-1.5s").error,
+            "1.5s is no whole number; write it in a smaller unit, as in 1500ms");
   EXPECT_EQ(parse_interval("tick-ms").error,
             "'ms' is no period; it is a number and a unit, as in 10ms");
   EXPECT_EQ(parse_interval("tick--1s").error,
