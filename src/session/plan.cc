@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -323,6 +324,15 @@ diag::Span part_span(const diag::Source& source, const Registration& registratio
   return {begin, begin + mistake.length};
 }
 
+/// `sched:sched_switch/pid == 1/`: "" for anything else.
+std::string glued_filter_hint(const std::string& part) {
+  const size_t slash = part.find('/', std::min(part.find(':'), part.size()));
+  const size_t last = part.find_last_not_of(' ');
+  if (slash == std::string::npos || last <= slash + 1 || part[last] != '/') return "";
+  return fmt::format("a blank stands before a filter: {} {}", part.substr(0, slash),
+                     part.substr(slash, last + 1 - slash));
+}
+
 }  // namespace
 
 void check_timers(const std::vector<Registration>& registrations, diag::Sink& sink) {
@@ -349,6 +359,10 @@ void resolve_events(const std::vector<Registration>& registrations, const diag::
           mistake.not_there_yet ? diag::Code::EventNotThereYet : diag::Code::NoSuchEvent,
           part_span(source, registration, mistake), mistake.text);
       const std::string part = registration.event_text.substr(mistake.offset, mistake.length);
+      if (const std::string hint = glued_filter_hint(part); !hint.empty()) {
+        diagnostic.hints.push_back(hint);
+        continue;
+      }
       if (const std::string ktap = syntax::ktap_probe(part);
           !ktap.empty() && ktap != "trace " + part) {
         diagnostic.hints.push_back(fmt::format("write {}{}", ktap, syntax::later_mark(ktap)));
