@@ -29,6 +29,11 @@ size_t find_conversion(std::string_view format, size_t at) {
   return at;
 }
 
+/// `qd`, `Lx`: C's further lengths, which are no conversions themselves.
+bool is_length(std::string_view rest) {
+  return rest.size() > 1 && is_one_of(rest[0], "qL") && is_one_of(rest[1], "diuxXo");
+}
+
 /// Finds the conversion that parse_format stopped at, and what to write in its stead.
 void locate_error(std::string_view format, size_t begin, CheckedFormat& checked) {
   size_t end = begin + 1;
@@ -38,7 +43,7 @@ void locate_error(std::string_view format, size_t begin, CheckedFormat& checked)
   checked.error_end = letter == '\0' ? format.size() : end + 1;
   if (letter == '\0') {
     checked.hint = "write %% for a percent sign";
-  } else if (is_one_of(letter, "lhzjtqL")) {
+  } else if (is_one_of(letter, "lhzjt") || is_length(format.substr(end))) {
     checked.hint = "every integer has 64 bits: write %d, %u or %x";
   } else {
     checked.hint = "there are %d %i %u %x %X %o %c %s %p %f %g %e and %%";

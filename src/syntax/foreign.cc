@@ -211,7 +211,8 @@ std::string with_ktap_names(std::string_view text) {
     }
     const std::string_view word = text.substr(i, end - i);
     const std::string_view ktap = look_up(kNames, word);
-    const bool replace = !ktap.empty() && ktap.find(' ') == std::string_view::npos &&
+    const bool member = !out.empty() && out.back() == '.';
+    const bool replace = !member && !ktap.empty() && ktap.find(' ') == std::string_view::npos &&
                          ktap.find("(p") == std::string_view::npos;
     out += replace ? ktap : word;
     if (replace && ends_with(ktap, "()") && text.substr(end, 2) == "()") end += 2;

@@ -91,6 +91,8 @@ TEST(Foreign, Maps) {
             "write `us <<< (ns - start[tid]) / 1000`, with `us = aggr()` in the main chunk");
   EXPECT_EQ(map_hint("@ = hist(args->ret)"),
             "write `t <<< args.ret`, with `t = aggr()` in the main chunk");
+  EXPECT_EQ(map_hint("@[args.comm, comm]"),
+            "write `t[args.comm, execname]`, with `t = {}` in the main chunk");
   EXPECT_EQ(map_hint("@ = sum("), "write `t <<< n`, with `t = aggr()` in the main chunk");
   EXPECT_EQ(map_hint("@[kstack] = count()"),
             "write `t[stack()] += 1`, with `t = {}` in the main chunk; stack() is not there yet");

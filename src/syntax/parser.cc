@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "syntax/chars.h"
 #include "syntax/parser_impl.h"
 
 namespace ktap::syntax {
@@ -133,6 +134,8 @@ bool Parser::expect_close(TokenKind kind, Span open) {
   bool adjacent = previous_end_ == tok_.span.begin && offsets_ == nullptr;
   if (at(TokenKind::PlusPlus) || at(TokenKind::MinusMinus)) {
     made.hints.push_back(fmt::format("x{0} is a statement of its own", tok_.text));
+  } else if (hides_length(open.end)) {
+    made.hints.emplace_back("'#' begins a comment; the length of t is len(t)");
   } else if (at(TokenKind::Colon)) {
     made.hints.emplace_back("there are no methods: call f(t), or t.f(t)");
   } else if (at(TokenKind::String) && adjacent && previous_ == TokenKind::Name) {
@@ -187,6 +190,14 @@ std::string Parser::found() const {
   }
   return tok_.is_word() ? fmt::format("the keyword '{}'", tok_.text)
                         : fmt::format("'{}'", tok_.text);
+}
+
+/// `#t`, as if it were a value.
+bool Parser::hides_length(uint32_t at) const {
+  const std::string_view text = lexer_.text();
+  if (offsets_ != nullptr) return false;
+  while (at < text.size() && text[at] == ' ') ++at;
+  return at + 1 < text.size() && text[at] == '#' && is_name_part(text[at + 1]);
 }
 
 Diagnostic& Parser::fail(Code code, Span span, std::string text) {

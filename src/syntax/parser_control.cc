@@ -70,6 +70,7 @@ bool Parser::parse_body(Block& body, Head& head, std::string_view form) {
          fmt::format("expected '{{' before the body, found {}", found()))
         .hints.emplace_back(form);
   }
+  if (at(TokenKind::Colon)) advance();  // Python's, and told
   if (lua) {
     advance();
     parse_lua_block(body);

@@ -115,7 +115,8 @@ Expr Parser::parse_expr() {
     if (step_back_to_assignment()) break;
     Diagnostic& made = note(Code::AssignmentInExpression, tok_.span,
                             fmt::format("'{}' assigns, and an assignment is no value", tok_.text));
-    if (at(TokenKind::Assign)) made.hints.emplace_back("to compare, write `==`");
+    if (at(TokenKind::Assign) || assign_hint_ == kAssignGivesNothing)
+      made.hints.emplace_back(assign_hint_);
     int height = height_;
     advance();
     parse_binary(1);
@@ -294,7 +295,9 @@ Expr Parser::parse_call(Expr callee) {
   if (!nest.ok()) return Expr{since(begin), std::move(call)};
   advance();
   if (!at(TokenKind::RightParen) && !at(TokenKind::End)) {
+    std::string_view outer = std::exchange(assign_hint_, "arguments have no names: f(1, 2)");
     call.args = parse_expr_list();
+    assign_hint_ = outer;
     height = std::max(height, height_);
   }
   expect_close(TokenKind::RightParen, open);
@@ -420,12 +423,13 @@ bool Parser::parse_table_item(TableCtor& table) {
   return accept(TokenKind::Comma) || accept(TokenKind::Semicolon);
 }
 
-std::vector<Expr> Parser::parse_expr_list() {
+std::vector<Expr> Parser::parse_expr_list(std::string_view assign_hint_behind_comma) {
   std::vector<Expr> list;
   int height = 0;
   do {
     list.push_back(parse_expr());
     height = std::max(height, height_);
+    if (!assign_hint_behind_comma.empty()) assign_hint_ = assign_hint_behind_comma;
   } while (accept(TokenKind::Comma));
   height_ = height;
   return list;
@@ -464,6 +468,10 @@ void Parser::parse_params(std::vector<Param>& params) {
       if (!expect_name(param, "a parameter's name")) break;
       params.push_back(std::move(param));
     } while (accept(TokenKind::Comma));
+  }
+  if (!panic_ && at(TokenKind::Colon)) {
+    fail(Code::ExpectedToken, here(), "expected ',' or ')' after a parameter's name, found ':'")
+        .hints.emplace_back("parameters have no types");
   }
   if (!panic_) expect_close(TokenKind::RightParen, open);
   if (panic_) skip_to_head_end();
@@ -504,6 +512,8 @@ Expr Parser::bad_expression() {
   if (at(TokenKind::MinusMinus) ||
       (adjacent && before == TokenKind::Slash && (at(TokenKind::Slash) || at(TokenKind::Star)))) {
     made.hints.emplace_back("a comment begins with '#'");
+  } else if (hides_length(previous_end_)) {
+    made.hints.emplace_back("'#' begins a comment; the length of t is len(t)");
   } else if (before == TokenKind::Star && at(TokenKind::End)) {
     made.hints.emplace_back("a glob stands in quotes: comm ~ \"ba*\"");
   } else if (at(TokenKind::PlusPlus)) {

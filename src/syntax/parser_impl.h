@@ -25,6 +25,10 @@
 
 namespace ktap::syntax {
 
+constexpr std::string_view kAssignGivesNothing =
+    "an assignment gives no value: write each as a statement";
+constexpr std::string_view kMeansCompare = "to compare, write `==`";
+
 class Parser {
  public:
   Parser(std::string_view text, diag::Sink& sink, uint32_t begin = 0,
@@ -67,6 +71,7 @@ class Parser {
   Span since(uint32_t begin) const { return {begin, std::max(begin, previous_end_)}; }
   Span here() const;
   std::string found() const;
+  bool hides_length(uint32_t at) const;
   diag::Diagnostic& fail(diag::Code code, Span span, std::string text);
   diag::Diagnostic& note(diag::Code code, Span span, std::string text);
   void stop(diag::Code code, Span span, std::string text);
@@ -99,7 +104,7 @@ class Parser {
   bool step_back_to_assignment();
   bool parse_table_item(TableCtor& table);
   Expr parse_function();
-  std::vector<Expr> parse_expr_list();
+  std::vector<Expr> parse_expr_list(std::string_view assign_hint_behind_comma = {});
   Expr bad_expression();
   void refuse_arrow();
   std::unique_ptr<FunctionBody> parse_function_rest(std::string name);
@@ -166,8 +171,10 @@ class Parser {
   TokenKind previous_ = TokenKind::End;  ///< the token before tok_
   uint32_t previous_end_ = 0;            ///< where it ended
   bool panic_ = false;
-  bool stopped_ = false;            ///< a limit was crossed: nothing more is read
-  bool lexer_complained_ = false;   ///< in this statement
+  bool stopped_ = false;           ///< a limit was crossed: nothing more is read
+  bool lexer_complained_ = false;  ///< in this statement
+  /// What is meant by a `=` where a value ends, by the place that is read.
+  std::string_view assign_hint_ = kMeansCompare;
   bool unclosed_reported_ = false;  ///< an unclosed brace explains all others
   Token operand_;                   ///< the first token of the last name with its suffixes
   uint32_t operand_at_ = 0;         ///< where it stands in the lexer's text

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "syntax/chars.h"
 #include "syntax/foreign.h"
@@ -38,7 +39,9 @@ std::string_view leading_name(const Expr& expr) {
 void Parser::parse_statement(Block& block) {
   uint32_t begin = tok_.span.begin;
   lexer_complained_ = tok_.after_error;
+  std::string_view outer = std::exchange(assign_hint_, kMeansCompare);
   parse_statement_node(block);
+  assign_hint_ = outer;
   if (panic_ && !stopped_) synchronize(begin);
 }
 
@@ -119,7 +122,15 @@ void Parser::parse_var(Block& block) {
     if (dash) missing.hints.emplace_back("names are made of letters, digits and `_`");
     return;
   }
-  if (accept(TokenKind::Assign)) made.values = parse_expr_list();
+  if (at(TokenKind::Colon)) {
+    fail(Code::ExpectedToken, here(), "expected '=' after the variable's name, found ':'")
+        .hints.emplace_back(next_byte() == '=' ? "write `var x = 1`"
+                                               : "variables have no types: var x = 1");
+    return;
+  }
+  assign_hint_ = kAssignGivesNothing;
+  if (accept(TokenKind::Assign))
+    made.values = parse_expr_list("all names stand before the `=`: var a, b = 1, 2");
   add(block, begin, std::move(made));
 }
 
@@ -192,6 +203,8 @@ void Parser::parse_expression_statement(Block& block) {
     return parse_assignment(block, std::move(expr));
   if (std::optional<BinaryOp> op = compound_op(tok_.kind))
     return parse_compound(block, std::move(expr), *op);
+  if (at(TokenKind::MinusMinus) && std::holds_alternative<Call>(expr.node))
+    return parse_bad_statement();
   if (at(TokenKind::PlusPlus) || at(TokenKind::MinusMinus)) {
     BinaryOp op = at(TokenKind::PlusPlus) ? BinaryOp::Add : BinaryOp::Sub;
     Expr one{tok_.span, IntLit{1}};
@@ -332,6 +345,7 @@ void Parser::parse_assignment(Block& block, Expr first) {
   } else {
     advance();
   }
+  assign_hint_ = kAssignGivesNothing;
   made.values = parse_expr_list();
   if (places) add(block, begin, std::move(made));
 }
@@ -340,6 +354,7 @@ void Parser::parse_compound(Block& block, Expr target, BinaryOp op) {
   uint32_t begin = target.span.begin;
   bool place = check_assignable(target);
   advance();
+  assign_hint_ = kAssignGivesNothing;
   Expr value = parse_expr();
   if (place) add(block, begin, CompoundAssign{std::move(target), op, std::move(value)});
 }
