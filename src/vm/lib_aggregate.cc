@@ -106,9 +106,11 @@ bool Quantile(NativeCall& call) {
         fmt::format("quantile takes a number from 0 to 1, got {}", runtime::type_phrase(q.type)));
   }
   const double share = q.type == runtime::Type::Float ? q.number : static_cast<double>(q.integer);
-  if (!(share >= 0 && share <= 1)) std::string text;
-  runtime::append_text(text, q);
-  return call.machine.fail("quantile takes a number from 0 to 1, got " + text);
+  if (!(share >= 0 && share <= 1)) {
+    std::string text;
+    runtime::append_text(text, q);
+    return call.machine.fail("quantile takes a number from 0 to 1, got " + text);
+  }
   return call.give(aggregate == nullptr ? Value::nil() : Value::of(aggregate->quantile(share)));
 }
 
