@@ -310,7 +310,7 @@ bool Heap::sweep_slice(int64_t& units) {
     }
   }
   phase_ = Phase::Idle;
-  threshold_ = std::max(kFirstThreshold, bytes_ * 2);
+  threshold_ = std::max(kFirstThreshold, bytes_ <= SIZE_MAX / 2 ? bytes_ * 2 : SIZE_MAX);
   return true;
 }
 

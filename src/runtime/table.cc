@@ -216,7 +216,7 @@ void Table::set_list_item(size_t i, const Value& value) {
 }
 
 void Table::grow_list(size_t capacity) {
-  if (capacity >= kNoEntry) out_of_memory();
+  if (capacity >= kNoEntry || capacity > PTRDIFF_MAX / sizeof(Value)) out_of_memory();
   list_ = static_cast<Value*>(resize(list_, list_bytes(), capacity * sizeof(Value)));
   list_capacity_ = static_cast<uint32_t>(capacity);
   account();
@@ -295,10 +295,10 @@ void Table::rebuild(size_t limit) {
     while (slots - slots / 4 < limit) slots *= 2;
     limit = slots - slots / 4;
   }
-  if (slots >= kNoEntry) out_of_memory();
+  const uint64_t bytes = uint64_t{limit} * sizeof(Entry) + uint64_t{slots} * sizeof(uint32_t);
+  if (slots >= kNoEntry || bytes > PTRDIFF_MAX) out_of_memory();
   ++epoch_;
-  size_t bytes = limit * sizeof(Entry) + slots * sizeof(uint32_t);
-  auto* moved = static_cast<Entry*>(resize(nullptr, 0, bytes));
+  auto* moved = static_cast<Entry*>(resize(nullptr, 0, static_cast<size_t>(bytes)));
   uint32_t count = 0;
   for (uint32_t i = 0; i < entry_count_; ++i) {
     if (!entries_[i].value.is_nil()) moved[count++] = entries_[i];

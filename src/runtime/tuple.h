@@ -9,7 +9,7 @@
 namespace ktap::runtime {
 
 /// Made by Heap::tuple() alone.
-class Tuple : public Object {
+class alignas(Value) Tuple : public Object {
  public:
   size_t size() const { return size_; }
   const Value& operator[](size_t i) const { return parts()[i]; }

@@ -230,7 +230,8 @@ std::optional<std::string> read_process_string(pid_t pid, uint64_t address, size
   // Page by page: a read that touches an unmapped page fails as a whole.
   while (text.size() < limit_bytes) {
     const uint64_t from = address + text.size();
-    const size_t want = std::min(limit_bytes - text.size(), page - from % page);
+    const size_t want =
+        std::min(limit_bytes - text.size(), page - static_cast<size_t>(from % page));
     const size_t used = text.size();
     text.resize(used + want);
     const iovec local{text.data() + used, want};

@@ -28,7 +28,7 @@ constexpr size_t kStepOpCount = 0
 
 /// Registers and constants are byte offsets from R[0] and K[0]; jumps are bytes from this step,
 /// those of tests from the next one.
-struct Step {
+struct alignas(8) Step {  // 16 bytes, also where an address has 4
   union {
     const void* label;  ///< where the interpreter goes on
     StepOp op;          ///< before link()
