@@ -52,7 +52,7 @@ static void one_call(const char* verb, const char* detail) {
   } else if (strcmp(verb, "close") == 0) {
     syscall(SYS_close, fd);
   } else if (strcmp(verb, "openat") == 0) {
-    syscall(SYS_openat, AT_FDCWD, detail ? detail : "/ktap-load-none", O_RDONLY);
+    syscall(SYS_openat, AT_FDCWD, detail ? detail : "/ktap-load-none", O_RDONLY, 0);
   } else if (strcmp(verb, "comm") == 0) {
     syscall(SYS_prctl, PR_SET_NAME, detail ? detail : "load", 0, 0, 0);
   } else if (strcmp(verb, "wait") == 0) {
