@@ -198,19 +198,26 @@ std::string render(const Source& source, const Diagnostic& diagnostic) {
   return out;
 }
 
-std::string render_all(const Source& source, const Sink& sink) {
+std::vector<const Diagnostic*> Sink::in_source_order() const {
   std::vector<const Diagnostic*> order;
-  int shown_errors = 0;
-  for (const Diagnostic& diagnostic : sink.diagnostics()) {
-    order.push_back(&diagnostic);
-    if (diagnostic.severity == Severity::Error) ++shown_errors;
-  }
+  for (const Diagnostic& diagnostic : diagnostics_) order.push_back(&diagnostic);
   std::stable_sort(order.begin(), order.end(), [](const Diagnostic* a, const Diagnostic* b) {
     return a->span.begin < b->span.begin;
   });
+  return order;
+}
+
+int Sink::dropped_errors() const {
+  const auto kept = std::count_if(
+      diagnostics_.begin(), diagnostics_.end(),
+      [](const Diagnostic& diagnostic) { return diagnostic.severity == Severity::Error; });
+  return error_count_ - static_cast<int>(kept);
+}
+
+std::string render_all(const Source& source, const Sink& sink) {
   std::string out;
-  for (const Diagnostic* diagnostic : order) out += render(source, *diagnostic);
-  int more = sink.error_count() - shown_errors;
+  for (const Diagnostic* diagnostic : sink.in_source_order()) out += render(source, *diagnostic);
+  int more = sink.dropped_errors();
   if (more > 0)
     out +=
         fmt::format("{}: {} more error{}\n", printable(source.name()), more, more == 1 ? "" : "s");

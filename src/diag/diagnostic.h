@@ -55,6 +55,10 @@ class Sink {
   bool has_errors() const { return error_count_ > 0; }
   int error_count() const { return error_count_; }
   const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
+  /// The same in source order.
+  std::vector<const Diagnostic*> in_source_order() const;
+  /// How many errors were dropped.
+  int dropped_errors() const;
 
  private:
   std::vector<Diagnostic> diagnostics_;

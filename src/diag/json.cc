@@ -123,18 +123,11 @@ JsonObject& JsonObject::place(const Source& source, Span span) {
 }
 
 std::string render_all_json(const Source& source, const Sink& sink) {
-  std::vector<const Diagnostic*> order;
-  int shown_errors = 0;
-  for (const Diagnostic& diagnostic : sink.diagnostics()) {
-    order.push_back(&diagnostic);
-    if (diagnostic.severity == Severity::Error) ++shown_errors;
-  }
-  std::stable_sort(order.begin(), order.end(), [](const Diagnostic* a, const Diagnostic* b) {
-    return a->span.begin < b->span.begin;
-  });
   std::string out;
-  for (const Diagnostic* diagnostic : order) out += diagnostic_line(source, *diagnostic);
-  const int more = sink.error_count() - shown_errors;
+  for (const Diagnostic* diagnostic : sink.in_source_order()) {
+    out += diagnostic_line(source, *diagnostic);
+  }
+  const int more = sink.dropped_errors();
   if (more > 0) {
     out += JsonObject()
                .text("kind", "more-errors")
