@@ -148,4 +148,11 @@ std::string ScriptHost::syscall_name(int64_t number) {
   return std::string(event::syscall_name(number));
 }
 
+void ScriptHost::mark(runtime::Heap& heap) const {
+  for (const Registration& registration : registrations_) {
+    heap.mark(registration.handler.function);
+    heap.mark(registration.handler.filter);
+  }
+}
+
 }  // namespace ktap::session

@@ -41,6 +41,8 @@ class ScriptHost final : public vm::Host {
   std::string syscall_name(int64_t number) override;
 
   std::vector<Registration>& registrations() { return registrations_; }
+  /// The handlers and their filters.
+  void mark(runtime::Heap& heap) const;
   /// After the main chunk a registration is a run-time error.
   void freeze() { frozen_ = true; }
   /// Registrations are taken again (an entry at the prompt is a main chunk of its own).

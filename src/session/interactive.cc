@@ -36,7 +36,6 @@ namespace ktap::session {
 
 namespace {
 
-constexpr int kRuntimeError = 1;
 constexpr int kMistake = 2;
 
 constexpr const char* kHelp =
@@ -439,30 +438,18 @@ class Interactive {
       Tracer ends(TracerParts{options_, source_, *vm_, *host_, *output_, errors_});
       const InterruptGuard guard(*vm_);
       signals_->let_through();
-      vm_->set_memory_limit_bytes(last_memory_limit_bytes(options_, vm_->heap().live_bytes()));
       ends.run_ends(guard);
     }
     output_->flush();
     say(errors_.summary());
     say(losses_.report(source_, options_.verbose, options_.json));
-    const int wanted = host_->exited() ? host_->exit_status() : 0;
-    const int status = wanted != 0 ? wanted : errors_.empty() ? 0 : kRuntimeError;
-    if (output_->failure().empty()) return status;
-    say(render_error(output_->failure(), options_.json));
-    return status != 0 ? status : kRuntimeError;
+    return end_output(*output_, exit_status_of(*host_, errors_), options_.json);
   }
 
   void mark_roots(runtime::Heap& heap) {
-    for (const Registration& registration : host_->registrations()) {
-      heap.mark(registration.handler.function);
-      heap.mark(registration.handler.filter);
-    }
+    host_->mark(heap);
     if (tracer_ != nullptr) tracer_->mark(heap);
-    if (plan_ == nullptr) return;
-    for (const lower::OutputSite& output : plan_->linkage.outputs) {
-      for (const lower::OutputArg& arg : output.args) heap.mark(arg.value);
-    }
-    for (runtime::Table* table : plan_->linkage.tables) heap.mark(table);
+    if (plan_ != nullptr) plan_->mark(heap);
   }
 
   const Options& options_;

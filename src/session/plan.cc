@@ -31,6 +31,8 @@ class Planner {
     for (const Registration& registration : *input_.registrations)
       all.push_back(registration.handler);
     world_ = lower::freeze(all, *input_.globals, input_.global_names);
+    for (const lower::Handler& handler : all)
+      effects_.push_back(lower::effects_of(handler, *input_.globals));
   }
 
   Result<std::unique_ptr<Plan>> run(bool load, std::unique_ptr<engine::BpfEngine>* engine) {
@@ -149,9 +151,10 @@ class Planner {
   bool tables_move() {
     std::set<const runtime::Table*> in_user;
     std::map<const runtime::Table*, uint32_t> line_of;
-    for (const Registration& r : *input_.registrations) {
+    for (size_t i = 0; i < effects_.size(); ++i) {
+      const Registration& r = (*input_.registrations)[i];
       if (r.kind == HandlerKind::End || r.kind == HandlerKind::Event) continue;
-      for (const runtime::Table* table : lower::effects_of(r.handler, *input_.globals).written) {
+      for (const runtime::Table* table : effects_[i].written) {
         in_user.insert(table);
         line_of.emplace(table, r.place.line);
       }
@@ -159,7 +162,7 @@ class Planner {
     for (const PlannedHandler& handler : plan_->handlers) {
       if (handler.in_kernel) continue;
       const Registration& r = registration(handler);
-      for (const runtime::Table* table : lower::effects_of(r.handler, *input_.globals).touched) {
+      for (const runtime::Table* table : effects_[handler.registration].touched) {
         in_user.insert(table);
         line_of.emplace(table, r.place.line);
       }
@@ -194,7 +197,7 @@ class Planner {
     for (const PlannedHandler& handler : plan_->handlers) {
       if (handler.in_kernel) continue;
       const Registration& r = registration(handler);
-      const lower::Effects effects = lower::effects_of(r.handler, *input_.globals);
+      const lower::Effects& effects = effects_[handler.registration];
       for (const lower::Variable& v : effects.read) read.emplace(v, r.place.line);
       for (const lower::Variable& v : effects.assigned) assigned.emplace(v, r.place.line);
     }
@@ -308,6 +311,7 @@ class Planner {
   std::vector<PlannedHandler> resolved_;
   diag::Sink& sink_;
   lower::World world_;
+  std::vector<lower::Effects> effects_;  // by registration
   Exiles exiles_;
   std::unique_ptr<Plan> plan_;
 };
@@ -334,6 +338,13 @@ std::string glued_filter_hint(const std::string& part) {
 }
 
 }  // namespace
+
+void Plan::mark(runtime::Heap& heap) const {
+  for (const lower::OutputSite& output : linkage.outputs) {
+    for (const lower::OutputArg& arg : output.args) heap.mark(arg.value);
+  }
+  for (runtime::Table* table : linkage.tables) heap.mark(table);
+}
 
 void check_timers(const std::vector<Registration>& registrations, diag::Sink& sink) {
   for (const Registration& registration : registrations) {

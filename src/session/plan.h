@@ -56,6 +56,9 @@ struct Plan {
   std::vector<SiteOwner> owners;   ///< by site id
   std::vector<backend::Job> jobs;  ///< parallel to the emitted programs' handler/group
   backend::Unit unit;
+
+  /// The tables behind kernel tables, and what output sites print.
+  void mark(runtime::Heap& heap) const;
 };
 
 /// Everything that planning reads.

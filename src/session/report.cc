@@ -128,6 +128,18 @@ std::string render_runtime_error(const diag::Source& source, const vm::RuntimeEr
   return text;
 }
 
+int exit_status_of(const ScriptHost& host, const ErrorLog& errors) {
+  const int wanted = host.exited() ? host.exit_status() : 0;
+  return wanted != 0 ? wanted : errors.empty() ? 0 : 1;
+}
+
+int end_output(Output& output, int status, bool json) {
+  output.flush();
+  if (output.failure().empty()) return status;
+  std::fputs(render_error(output.failure(), json).c_str(), stderr);
+  return status != 0 ? status : 1;
+}
+
 void ErrorLog::tell(const std::string& text) const {
   if (flush_) flush_();
   std::fputs(text.c_str(), stderr);

@@ -12,6 +12,8 @@
 
 #include "diag/diagnostic.h"
 #include "engine/bpf_engine.h"
+#include "session/host.h"
+#include "session/output.h"
 #include "session/plan.h"
 #include "vm/vm.h"
 
@@ -24,6 +26,12 @@ std::string render_runtime_error(const diag::Source& source, const vm::RuntimeEr
 
 /// `ktap: error: TEXT`: what the machine or the command line has against it.
 std::string render_error(const std::string& text, bool json, const std::string& program = "ktap");
+
+class ErrorLog;
+/// The exit status of a run that came to its end (language, section 9).
+int exit_status_of(const ScriptHost& host, const ErrorLog& errors);
+/// Flushes the output; `status`, or an error's when what was printed could not be written.
+int end_output(Output& output, int status, bool json);
 
 /// Counts run-time errors of handlers by place; the first at each place is written to standard
 /// error.

@@ -164,16 +164,9 @@ class Session {
   }
 
   void mark_roots(runtime::Heap& heap) {
-    for (const Registration& registration : host_->registrations()) {
-      heap.mark(registration.handler.function);
-      heap.mark(registration.handler.filter);
-    }
+    host_->mark(heap);
     if (tracer_ != nullptr) tracer_->mark(heap);
-    if (plan_ == nullptr) return;
-    for (const lower::OutputSite& output : plan_->linkage.outputs) {
-      for (const lower::OutputArg& arg : output.args) heap.mark(arg.value);
-    }
-    for (runtime::Table* table : plan_->linkage.tables) heap.mark(table);
+    if (plan_ != nullptr) plan_->mark(heap);
   }
 
   bool has(Kind kind) const {
@@ -328,8 +321,6 @@ class Session {
       tracer_->run(*signals_);
     }
     signals_.reset();  // the trace_ends have a guard of their own
-    // Whatever filled the memory, what was gathered can still be shown.
-    vm_->set_memory_limit_bytes(last_memory_limit_bytes(options_, vm_->heap().live_bytes()));
     {
       const InterruptGuard guard(*vm_);
       tracer_->run_ends(guard);
@@ -347,16 +338,10 @@ class Session {
       say(losses.report(source_, options_.verbose, options_.json));
     }
     take_kernel_side_away();
-    const int wanted = host_->exited() ? host_->exit_status() : 0;
-    return finish_output(wanted != 0 ? wanted : errors_.empty() ? kOk : kRuntimeError);
+    return finish_output(exit_status_of(*host_, errors_));
   }
 
-  int finish_output(int status) {
-    output_->flush();
-    if (output_->failure().empty()) return status;
-    say(render_error(output_->failure(), options_.json));
-    return status != kOk ? status : kRuntimeError;
-  }
+  int finish_output(int status) { return end_output(*output_, status, options_.json); }
 
   const Options& options_;
   const diag::Source source_;
