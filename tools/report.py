@@ -32,6 +32,16 @@ class Report:
         self.skipped.append([case, reason])
         print(f"skip {case}: {reason}", flush=True)
 
+    def run(self, case, *arguments):
+        """Calls a case: True is well, False a failure, a text the reason why it cannot be seen here."""
+        result = case(*arguments)
+        if isinstance(result, str):
+            self.skip(case.__name__, result)
+        elif result:
+            self.ok(case.__name__)
+        else:
+            self.fail(case.__name__, "not as the case's code says")
+
     def finish(self):
         """Returns the exit status: 1 with failures, 77 when all was skipped, else 0."""
         print(f"{self.name}: {self.passed} passed, {self.failed} failed, {len(self.skipped)} skipped", flush=True)

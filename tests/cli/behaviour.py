@@ -142,8 +142,7 @@ def out_of_memory_says_so(ktap):
 def a_listing_to_a_full_disk_is_an_error(ktap):
     for arguments in (["-V"], ["--help"], ["-b", "-e", "print(1)"], ["--dump=ast", "-e", "print(1)"]):
         with open("/dev/full", "w") as full:
-            done = subprocess.run([ktap, *arguments], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
-                                  text=True, timeout=60)
+            done = run(ktap, *arguments, stdout=full)
         if done.returncode == 0 or "No space left" not in done.stderr:
             return False
     return True
@@ -159,13 +158,7 @@ CASES = [directory_is_no_script, directory_on_standard_input, missing_file, main
 def main():
     report = Report("cli")
     for case in CASES:
-        result = case(sys.argv[1])  # True, False, or why it cannot be seen here
-        if isinstance(result, str):
-            report.skip(case.__name__, result)
-        elif result:
-            report.ok(case.__name__)
-        else:
-            report.fail(case.__name__, "not as the case's code says")
+        report.run(case, sys.argv[1])
     return report.finish()
 
 

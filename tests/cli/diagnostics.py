@@ -189,13 +189,7 @@ def main():
         return 0
     report = Report("diagnostics")
     for case in CASES:
-        result = case(ktap)  # True, False, or why it cannot be seen here
-        if isinstance(result, str):
-            report.skip(case.__name__, result)
-        elif result:
-            report.ok(case.__name__)
-        else:
-            report.fail(case.__name__, "not as the case's code says")
+        report.run(case, ktap)
     return report.finish()
 
 

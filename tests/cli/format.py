@@ -189,10 +189,7 @@ CASES = [every_script, every_script_shaken, scripts_are_formatted, check_names_w
 def main():
     report = Report("format")
     for case in CASES:
-        if case(os.path.abspath(sys.argv[1])):
-            report.ok(case.__name__)
-        else:
-            report.fail(case.__name__, "not as the case's code says")
+        report.run(case, os.path.abspath(sys.argv[1]))
     return report.finish()
 
 
