@@ -57,6 +57,12 @@ bool is_test(Op op) {
   }
 }
 
+std::string full_name(const BuiltinInfo& info) {
+  std::string name(info.library);
+  if (!name.empty()) name += '.';
+  return name.append(info.name);
+}
+
 size_t builtin_count() { return std::size(kBuiltins); }
 
 const BuiltinInfo& builtin_info(Builtin builtin) {

@@ -48,6 +48,8 @@ struct BuiltinInfo {
   int max_args;  ///< -1: any number
 };
 const BuiltinInfo& builtin_info(Builtin builtin);
+/// "print", "string.sub".
+std::string full_name(const BuiltinInfo& info);
 /// How many built-in functions there are.
 size_t builtin_count();
 

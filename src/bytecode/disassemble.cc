@@ -83,9 +83,7 @@ std::string_view binary_text(Op op) {
 }
 
 std::string builtin_text(uint16_t number) {
-  const BuiltinInfo& info = builtin_info(static_cast<Builtin>(number));
-  if (info.library.empty()) return std::string(info.name);
-  return fmt::format("{}.{}", info.library, info.name);
+  return full_name(builtin_info(static_cast<Builtin>(number)));
 }
 
 std::string reg(int index) { return fmt::format("r{}", index); }

@@ -72,6 +72,8 @@ TEST(Names, TablesAreWhole) {
   EXPECT_EQ(op_format(Op::Jmp), Format::J);
   EXPECT_EQ(op_format(Op::ForLoop), Format::AS);
   EXPECT_EQ(builtin_info(Builtin::TableNew).library, "table");
+  EXPECT_EQ(full_name(builtin_info(Builtin::TableNew)), "table.new");
+  EXPECT_EQ(full_name(builtin_info(Builtin::Printf)), "printf");
   EXPECT_EQ(builtin_info(Builtin::Printf).min_args, 1);
   EXPECT_LT(static_cast<size_t>(Builtin::TimerProfile), builtin_count());
 }

@@ -68,11 +68,8 @@ std::string list_name(List list, size_t member) {
   switch (list) {
     case List::Op:
       return std::string(op_name(static_cast<Op>(member)));
-    case List::Builtin: {
-      const BuiltinInfo& info = builtin_info(static_cast<Builtin>(member));
-      if (info.library.empty()) return std::string(info.name);
-      return fmt::format("{}.{}", info.library, info.name);
-    }
+    case List::Builtin:
+      return full_name(builtin_info(static_cast<Builtin>(member)));
     case List::Var:
       return std::string(schema::builtin_var_name(static_cast<schema::BuiltinVar>(member)));
     case List::Update:

@@ -141,9 +141,7 @@ bool registers_handler(Builtin builtin) {
 }
 
 std::string full_name(Builtin builtin) {
-  const bytecode::BuiltinInfo& info = bytecode::builtin_info(builtin);
-  return info.library.empty() ? std::string(info.name)
-                              : fmt::format("{}.{}", info.library, info.name);
+  return bytecode::full_name(bytecode::builtin_info(builtin));
 }
 
 }  // namespace ktap::compiler

@@ -29,11 +29,8 @@ std::string no_kernel_form(Builtin builtin) {
     case Builtin::Quantile:
     case Builtin::Hist:
       return "aggregates run in user space in this version";
-    default: {
-      const bytecode::BuiltinInfo& info = bytecode::builtin_info(builtin);
-      return fmt::format("{}{}{}() has no kernel form", info.library,
-                         info.library.empty() ? "" : ".", info.name);
-    }
+    default:
+      return full_name(bytecode::builtin_info(builtin)) + "() has no kernel form";
   }
 }
 
