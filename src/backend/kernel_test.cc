@@ -11,11 +11,13 @@
 
 #include <cerrno>
 #include <fstream>
+#include <iterator>
 
 #include "backend/test_random_function.h"
 #include "backend/test_reference.h"
 #include "backend/test_subjects.h"
 #include "backend/test_support.h"
+#include "bpf/btf.h"
 #include "bpf/disassembler.h"
 
 namespace ktap::backend::testing_support {
@@ -81,7 +83,8 @@ class RealKernel {
   /// The descriptor that holds the attachment, or -1.
   int attach(size_t program) {
     bpf_attr attr{};
-    attr.raw_tracepoint.name = pointer(unit_.programs[program].attach_to.c_str());
+    if (unit_.programs[program].kind == bpf::ProgramKind::RawTracepoint)
+      attr.raw_tracepoint.name = pointer(unit_.programs[program].attach_to.c_str());
     attr.raw_tracepoint.prog_fd = static_cast<uint32_t>(programs_[program]);
     return static_cast<int>(bpf_call(BPF_RAW_TRACEPOINT_OPEN, attr));
   }
@@ -173,6 +176,11 @@ class RealKernel {
       bpf_attr attr{};
       attr.prog_type = program.kind == bpf::ProgramKind::Tracepoint ? BPF_PROG_TYPE_TRACEPOINT
                                                                     : BPF_PROG_TYPE_RAW_TRACEPOINT;
+      if (program.kind == bpf::ProgramKind::TypedRawTracepoint) {
+        attr.prog_type = BPF_PROG_TYPE_TRACING;
+        attr.expected_attach_type = BPF_TRACE_RAW_TP;
+        attr.attach_btf_id = program.btf_id;
+      }
       attr.insns = pointer(code.data());
       attr.insn_cnt = static_cast<uint32_t>(code.size());
       attr.license = pointer("GPL");
@@ -266,6 +274,28 @@ std::string show(const Outcome& o) {
   return out;
 }
 
+/// What this kernel's BTF gives; its newer techniques are not tried here.
+bpf::KernelFacts facts_of_this_kernel() {
+  std::ifstream file("/sys/kernel/btf/vmlinux", std::ios::binary);
+  const Bytes btf((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  std::vector<bpf::BtfType> types = {{bpf::BtfKind::Typedef, "btf_trace_sys_enter"},
+                                     {bpf::BtfKind::Typedef, "btf_trace_sys_exit"}};
+  std::vector<bpf::BtfMember> members = {{"task_struct", "pid"},  {"task_struct", "tgid"},
+                                         {"task_struct", "comm"}, {"task_struct", "real_parent"},
+                                         {"task_struct", "cred"}, {"cred", "uid"},
+                                         {"cred", "gid"}};
+  bpf::KernelFacts facts;
+  if (!bpf::find_in_btf(btf.data(), btf.size(), types, members)) return facts;
+  if (types[0].id == 0 || types[1].id == 0) return facts;
+  facts.typed_tracepoints = {{"sys_enter", types[0].id}, {"sys_exit", types[1].id}};
+  bpf::TaskLayout& task = facts.task;
+  int32_t* const offsets[] = {&task.pid,  &task.tgid,     &task.comm,    &task.real_parent,
+                              &task.cred, &task.cred_uid, &task.cred_gid};
+  for (size_t i = 0; i < members.size(); ++i) *offsets[i] = members[i].offset_bytes;
+  facts.has_task_btf = true;  // with typed raw tracepoints since 5.11
+  return facts;
+}
+
 uint64_t number_from(const char* variable, uint64_t otherwise) {
   const char* text = std::getenv(variable);
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 0);
@@ -316,6 +346,11 @@ TEST(Kernel, LoadsEverySubject) {
     RealKernel kernel(result.unit, subject.cells);
     if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
     ASSERT_EQ(kernel.error, "");
+    subject.facts = facts_of_this_kernel();
+    result = subject.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    RealKernel typed(result.unit, subject.cells);
+    ASSERT_EQ(typed.error, "");
   }
 }
 
@@ -328,12 +363,13 @@ TEST(Kernel, FilteredRunsLikeOnTheTestMachine) {
   RealKernel kernel(result.unit, subject.cells);
   if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
   ASSERT_EQ(kernel.error, "");
-  ASSERT_TRUE(kernel.run(context_of({0, 0}), 1));
+  kernel.set_control(Control::kArmed, Control::kWaiting);
+  ASSERT_TRUE(kernel.run(context_of({0, 0})));
   EXPECT_TRUE(kernel.outcome(0).records.empty()) << "before exec";
-  ASSERT_TRUE(kernel.run(context_of({0, 59}), 0));
-  EXPECT_EQ(kernel.control(Control::kStarted), 1);
-  ASSERT_TRUE(kernel.run(context_of({0, 0}), 1));
-  ASSERT_TRUE(kernel.run(context_of({0, 1}), 1));
+  ASSERT_TRUE(kernel.run(context_of({0, 59})));
+  EXPECT_EQ(kernel.control(Control::kArmed), Control::kRunning);
+  ASSERT_TRUE(kernel.run(context_of({0, 0})));
+  ASSERT_TRUE(kernel.run(context_of({0, 1})));
   auto records = kernel.outcome(0).records;
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(as_int(records[0], 8), getpid());
@@ -360,38 +396,43 @@ TEST(Kernel, StringsRunLikeOnTheTestMachine) {
 // facts say.
 TEST(Kernel, RealSystemCalls) {
   const void* buffer = kUserText;
-  for (auto build : {syscall_enter, syscall_exit}) {
-    Subject subject;
-    build(subject);
-    subject.options.target_tgid = getpid();
-    auto result = subject.emit_unit();
-    RealKernel kernel(result.unit, subject.cells);
-    if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
-    ASSERT_EQ(kernel.error, "");
-    {
-      int link = kernel.attach(0);
-      if (link < 0) GTEST_SKIP() << "raw tracepoints cannot be attached here";
-      syscall(SYS_pread64, -2l, buffer, (7l << 32) | 100, 0x1122334455667788, 5l, 6l);
-      syscall(SYS_getppid);
-      close(link);
+  for (const bool is_typed : {false, true})
+    for (auto build : {syscall_enter, syscall_exit}) {
+      Subject subject;
+      build(subject);
+      if (is_typed) subject.facts = facts_of_this_kernel();
+      subject.options.target_tgid = getpid();
+      auto result = subject.emit_unit();
+      RealKernel kernel(result.unit, subject.cells);
+      if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
+      ASSERT_EQ(kernel.error, "");
+      {
+        int link = kernel.attach(0);
+        if (link < 0) GTEST_SKIP() << "raw tracepoints cannot be attached here";
+        syscall(SYS_pread64, -2l, buffer, (7l << 32) | 100, 0x1122334455667788, 5l, 6l);
+        syscall(SYS_getppid);
+        close(link);
+      }
+      auto records = kernel.outcome(0).records;
+      ASSERT_GE(records.size(), 1u);
+      const SiteLayout& site = result.unit.sites[0];
+      bool is_enter = subject.group.kind == EventKind::SyscallEnter;
+      int64_t number = as_int(records[0], site.raw_offset_bytes);
+      EXPECT_EQ(number, 17);
+      EXPECT_EQ(as_int(records[0], site.raw_offset_bytes + 8), is_enter ? -2 : -EBADF);
+      EXPECT_EQ(as_int(records[0], site.arg_offset_bytes.back()), subject.group.name_ids[1]);
+      if (!is_enter) continue;
+      std::vector<int64_t> want{
+          -2, static_cast<int64_t>(pointer(buffer)), (7ll << 32) | 100, 0x1122334455667788, 5, 6};
+      for (size_t i = 0; i < want.size(); ++i) {
+        EXPECT_EQ(as_int(records[0], site.raw_offset_bytes + 8 + 8 * i), want[i]) << i;
+      }
+      EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[0]), getpid());
+      EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[1]), gettid());
+      EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[2]), getuid());
+      EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[3]), getgid());
+      EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[10]), 100) << "an unsigned int";
     }
-    auto records = kernel.outcome(0).records;
-    ASSERT_GE(records.size(), 1u);
-    const SiteLayout& site = result.unit.sites[0];
-    bool is_enter = subject.group.kind == EventKind::SyscallEnter;
-    int64_t number = as_int(records[0], site.raw_offset_bytes);
-    EXPECT_EQ(number, 17);
-    EXPECT_EQ(as_int(records[0], site.raw_offset_bytes + 8), is_enter ? -2 : -EBADF);
-    EXPECT_EQ(as_int(records[0], site.arg_offset_bytes.back()), subject.group.name_ids[1]);
-    if (!is_enter) continue;
-    std::vector<int64_t> want{
-        -2, static_cast<int64_t>(pointer(buffer)), (7ll << 32) | 100, 0x1122334455667788, 5, 6};
-    for (size_t i = 0; i < want.size(); ++i) {
-      EXPECT_EQ(as_int(records[0], site.raw_offset_bytes + 8 + 8 * i), want[i]) << i;
-    }
-    EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[0]), getpid());
-    EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[10]), 100) << "an unsigned int";
-  }
 }
 
 TEST(Differential, RandomFunctionsOnTheTestMachine) { compare_random(false); }

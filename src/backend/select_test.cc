@@ -270,22 +270,22 @@ TEST(Select, FiltersAndTheGate) {
   Subject s;
   filtered(s);
   auto result = s.emit_unit();
-  ASSERT_EQ(result.unit.programs.size(), 2u);
-  EXPECT_EQ(result.unit.programs[0].handler, bpf::kNoHandler);
+  ASSERT_EQ(result.unit.programs.size(), 1u);
+  EXPECT_TRUE(result.unit.waits_for_exec);
   FakeKernel kernel(result.unit, s.cells);
+  kernel.set_control(Control::kArmed, Control::kWaiting);
   auto hits = [&](uint64_t nr) {
     kernel.machine.clear_records();
-    EXPECT_EQ(kernel.run(context_of({kRegs, nr}), 0), "");
-    EXPECT_EQ(kernel.run(context_of({kRegs, nr}), 1), "");
+    EXPECT_EQ(kernel.run(context_of({kRegs, nr})), "");
     return kernel.machine.records().size();
   };
   EXPECT_EQ(hits(0), 0u) << "before exec";
   kernel.machine.task.tgid = 99;
   EXPECT_EQ(hits(59), 0u);
-  EXPECT_EQ(kernel.control(Control::kStarted), 0) << "another process's exec";
+  EXPECT_EQ(kernel.control(Control::kArmed), Control::kWaiting) << "another process's exec";
   kernel.machine.task.tgid = 100;
   EXPECT_EQ(hits(322), 0u) << "execveat itself is not in this group";
-  EXPECT_EQ(kernel.control(Control::kStarted), 1);
+  EXPECT_EQ(kernel.control(Control::kArmed), Control::kRunning);
   EXPECT_EQ(hits(0), 1u);
   EXPECT_EQ(words(kernel.machine.records()[0].data, 8, 2), (std::vector<int64_t>{100, 0}));
   kernel.machine.task.cpu = 1;
@@ -441,7 +441,7 @@ TEST(Limits, Refusals) {
   ppid.builder.at(ppid.builder.block());
   ppid.builder.op(Op::CellSet, {variable(ppid.builder, BuiltinVar::Ppid)}, 0);
   ppid.builder.ret();
-  EXPECT_EQ(ppid.refusal(), "ppid is not there yet in the kernel");
+  EXPECT_EQ(ppid.refusal(), "ppid is not known here: the kernel does not describe its tasks (BTF)");
 
   Subject glob;
   glob.module.cells = {"c"};
@@ -469,7 +469,7 @@ TEST(Emit, NamesTheJobThatFailsAndGoesOn) {
   ASSERT_EQ(result.failures.size(), 1u);
   EXPECT_EQ(result.failures[0].job, 0u);
   ASSERT_EQ(result.unit.programs.size(), 1u);
-  EXPECT_EQ(result.unit.programs[0].handler, 1u);
+  EXPECT_EQ(result.unit.programs[0].handlers(), (std::vector<uint32_t>{1}));
 }
 
 TEST(Emit, EveryInstructionHasItsLine) {

@@ -1,8 +1,8 @@
-// One job → one eBPF program: prologue, then each SSA operation in its block's place. Third step of
-// emit(). The class holds the state; its members are spread over prologue.cc, select.cc, values.cc,
-// strings.cc, events.cc, tables.cc, records.cc. R6 holds the context, R7 the scratch, R8 the ring
-// record that is being filled, as far as the program has them; what is left of R6–R9 holds values.
-// R0–R5 are temporaries of single operations.
+// One job → its body in a program: each SSA operation in its block's place. Third step of emit();
+// program_writer.h puts bodies together. The class holds the state; its members are spread over
+// prologue.cc, select.cc, values.cc, strings.cc, events.cc, task.cc, tables.cc, records.cc. R6
+// holds the context, R7 the scratch, R8 the ring record that is being filled, as far as the program
+// has them; what is left of R6–R9 holds values. R0–R5 are temporaries of single operations.
 #pragma once
 
 #include <cstdint>
@@ -35,27 +35,65 @@ struct Needs {
   bool emits = false;
   bool name_id = false;         ///< probename, in a group of several names
   bool syscall_nr = false;      ///< the number, at exit
+  bool can_end_run = false;     ///< may keep later handlers from starting: exit(), --strict
+  uint32_t task_reads = 0;      ///< values that come from the task's structure
   uint32_t argument_reads = 0;  ///< of system call arguments: fields, raw copies
   uint32_t temp_bytes = 0;      ///< stack that single operations take for a moment
   uint32_t widest_key_bytes = 0;
   uint32_t widest_string_bytes = 0;
 };
 
+/// What the bodies of one program share. The words at the top of the stack have the same places in
+/// all of them; 0: the program has no such word.
+struct Frame {
+  bool is_typed = false;       ///< the verifier knows what the arguments point to
+  bool keeps_context = false;  ///< R6 is the context
+  uint32_t words = 0;          ///< of the stack, taken from its top
+  int32_t task_offset = 0;     ///< struct task_struct *
+  bool task_is_read = false;   ///< by the prologue
+  int32_t nr_offset = 0;       ///< number of the system call, sys_exit
+  int32_t bodies_offset = 0;   ///< which bodies the number belongs to, a bit each
+  uint32_t scratch_bytes = 0;  ///< the most that a body takes
+  uint32_t scratch_entry = UINT32_MAX;
+  bpf::Label end;  ///< out of the program
+};
+
+/// u32 by number: the id of the name, all ones for what is none of the group's.
+std::vector<uint8_t> name_table(const ssa::EventGroup& group);
+/// reg = the number of the system call out of the registers that a typed `reg` points to.
+void load_saved_number(bpf::Assembler& code, const bpf::SyscallRegs& regs, bpf::Reg reg);
+
 class Selector {
  public:
   Selector(const Job& job, const ssa::Module& module, const bpf::KernelFacts& facts,
-           const Options& options, UnitBuilder& unit);
+           const Options& options, UnitBuilder& unit, bpf::Assembler& assembler, Frame& frame);
 
+  // One after the other; the frame is settled between the first two.
   /// Errors: what does not fit, in words for the user.
-  Result<bpf::Program> run();
+  Result<void> find_needs();
+  Result<void> find_places();
+  /// How a body is entered: `bit` of the frame's word of bodies, when it has one.
+  /// `checks_number`: the prologue has let other numbers pass. `checks_armed`: an earlier body may
+  /// have ended the run. `has_name`: the prologue has kept the name's id already.
+  struct Entry {
+    bool checks_armed = false;
+    bool checks_number = false;
+    uint32_t bit = 0;
+    bool has_name = false;
+  };
+  Result<void> body(const Entry& entry);
+  /// What is rarely run, behind all bodies.
+  void cold_code();
+
+  const Needs& needs() const { return needs_; }
+  uint32_t scratch_bytes() const { return has_scratch_ ? homes_.scratch_bytes : 0; }
+  int32_t name_offset() const { return name_offset_; }
 
  private:
   using Reg = bpf::Reg;
 
   // ---- select.cc: the way through the function, arithmetic, control
-  void find_needs();
   void need_of(const ssa::Inst& inst);
-  Result<void> find_places();
   void select_blocks();
   void select(ssa::ValueId id);
   void arithmetic(ssa::ValueId id);
@@ -71,7 +109,6 @@ class Selector {
   void cell(ssa::ValueId id);
   void request_exit(ssa::ValueId id);
   void disarm();
-  void cold_code();
 
   // ---- values.cc: words of values, in and out of registers
   Word tag_word(ssa::ValueId id);
@@ -104,9 +141,16 @@ class Selector {
   void cut_string(ssa::ValueId id, const std::string& what, bpf::Label done);
 
   // ---- prologue.cc
-  void prologue();
-  void dispatch(Reg number);
+  void check_number(const Entry& entry);
+  void load_number(Reg dst);
+  void find_name();
   void enter_scratch();
+
+  // ---- task.cc: what the task gives
+  bool comes_from_task(const ssa::Inst& inst) const;
+  void load_task(Reg dst);
+  void task_var(ssa::ValueId id);
+  void parent(ssa::ValueId id);
 
   // ---- events.cc: what the event gives
   void event_var(ssa::ValueId id);
@@ -166,6 +210,8 @@ class Selector {
   const bpf::KernelFacts& facts_;
   const Options& options_;
   UnitBuilder& unit_;
+  bpf::Assembler& asm_;
+  Frame& frame_;
 
   Needs needs_;
   Order order_;
@@ -175,13 +221,13 @@ class Selector {
   ArgumentWindow window_;    // the system call's arguments, kept on the stack ...
   bool has_window_ = false;  // ... when more than one place reads them
   int32_t window_offset_ = 0;
-  bool window_is_read_ = false;              // on every way to the instruction being written
-  std::map<uint32_t, Word> immediates_;      // by value: known without a home
-  int32_t name_offset_ = 0, nr_offset_ = 0;  // fixed stack words
+  bool window_is_read_ = false;          // on every way to the instruction being written
+  std::map<uint32_t, Word> immediates_;  // by value: known without a home
+  bool task_is_read_ = false;            // likewise
+  int32_t name_offset_ = 0;              // fixed stack word
 
-  bpf::Assembler asm_;
   std::vector<bpf::Label> block_labels_;
-  bpf::Label out_;
+  bpf::Label out_;           // behind the body: the next one, or the program's end
   ssa::BlockId next_block_;  // follows the one being written
   std::vector<Cold> cold_;
   std::map<uint32_t, bpf::Label> failures_;  // by counter row

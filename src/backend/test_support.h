@@ -82,6 +82,21 @@ inline schema::EventPtr record_event() {
   return event;
 }
 
+/// A kernel that has everything, with the fake task's layout; `numbers` gives x86-64's.
+inline bpf::KernelFacts modern_facts() {
+  bpf::KernelFacts facts;
+  facts.has_cpu_v4 = facts.has_may_goto = facts.has_bpf_loop = facts.has_task_btf = true;
+  facts.typed_tracepoints = {{"sys_enter", 1}, {"sys_exit", 2}};
+  facts.task.pid = 16;
+  facts.task.tgid = 20;
+  facts.task.comm = 24;
+  facts.task.real_parent = 40;
+  facts.task.cred = 48;
+  facts.task.cred_uid = 4;
+  facts.task.cred_gid = 8;
+  return facts;
+}
+
 /// What a run has changed.
 struct Outcome {
   std::vector<std::map<Bytes, int64_t>> tables;  ///< both generations and all CPUs added up
@@ -161,10 +176,28 @@ class FakeKernel {
   FakeKernel(const Unit& unit, const std::vector<int64_t>& cells, uint32_t cpus = 2)
       : machine(unit.maps, cpus), unit_(unit), cpus_(cpus) {
     machine.task.comm = kComm;
+    make_task();
     set_control(Control::kArmed, 1);
     for (size_t i = 0; i < cells.size(); ++i) {
       set_control(Control::kCells + 8 * static_cast<uint32_t>(i), cells[i]);
     }
+  }
+  /// The task's structure as modern_facts() lays it out, from machine.task; its parent's tgid is 7.
+  void make_task() {
+    const bpf::FakeTask& task = machine.task;
+    const auto put = [](Bytes& bytes, size_t at, const auto& value) {
+      std::memcpy(&bytes[at], &value, sizeof value);
+    };
+    Bytes parent(64), cred(16), bytes(64);
+    put(parent, 20, uint32_t{7});
+    put(cred, 4, task.uid);
+    put(cred, 8, task.gid);
+    put(bytes, 16, task.tid);
+    put(bytes, 20, task.tgid);
+    std::memcpy(&bytes[24], task.comm.data(), std::min<size_t>(task.comm.size(), 15));
+    put(bytes, 40, machine.add_object(parent));
+    put(bytes, 48, machine.add_object(cred));
+    machine.task.task_address = machine.add_object(bytes);
   }
   void set_control(uint32_t offset, int64_t value) {
     Bytes page = machine.value(unit_.control_map, Bytes(4));

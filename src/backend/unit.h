@@ -15,10 +15,12 @@ namespace ktap::backend {
 
 /// The control page: one mmapable array value that both sides see. Offsets in bytes.
 struct Control {
-  static constexpr uint32_t kArmed = 0;  ///< u64: 1 while handlers run; `exit()` in a handler sets
-                                         ///< 2, with Options.strict a run-time error sets 3
-  static constexpr uint32_t kStarted =
-      8;  ///< u64: 1 once the target has begun its exec (always 1 without -- CMD)
+  static constexpr uint32_t kArmed = 0;  ///< u64, one of the states below
+  static constexpr int32_t kOff = 0;
+  static constexpr int32_t kRunning = 1;       ///< handlers run
+  static constexpr int32_t kExited = 2;        ///< a handler has called exit()
+  static constexpr int32_t kFailed = 3;        ///< Options.strict: a run-time error
+  static constexpr int32_t kWaiting = 4;       ///< -- CMD: Running once the target begins its exec
   static constexpr uint32_t kExitStatus = 16;  ///< u64
   static constexpr uint32_t kGeneration =
       24;                                 ///< u64: 0 or 1: which map of a Delta table is written
@@ -84,16 +86,20 @@ struct Unit {
   std::vector<SiteLayout> sites;  ///< by site id
   std::vector<Table> tables;      ///< by table id
   std::vector<Counter> counters;  ///< by row of the counter map
+  bool waits_for_exec = false;    ///< Options.wait_for_exec
+  /// The program that does nothing but wait for the exec, when no handler's program does it; of no
+  /// use once that has come.
+  uint32_t gate_program = UINT32_MAX;
 };
 
 struct Options {
-  int64_t target_tgid = -1;  ///< -p, -- CMD: only this process
-  int64_t cpu = -1;          ///< -C
-  bool wait_for_exec =
-      false;  ///< -- CMD: a gate program sets kStarted when the target calls execve
+  int64_t target_tgid = -1;    ///< -p, -- CMD: only this process
+  int64_t cpu = -1;            ///< -C
+  bool wait_for_exec = false;  ///< -- CMD: armed as kWaiting; the target's execve makes it kRunning
   uint32_t ring_bytes = 8 << 20;
   uint32_t table_size = 0;  ///< --table-size; 0: the table's own or the default
   bool strict = false;      ///< --strict: no handler starts after the first run-time error
+  bool fuse = true;         ///< one program for all handlers of a tracepoint; else one for each
 };
 
 /// One lowered handler on one group.

@@ -35,8 +35,15 @@ struct MapRef {
   uint32_t offset = 0;
 };
 
-/// Program.handler of what belongs to no handler: the gate of -- CMD.
+/// The handler of code that belongs to none: a prologue that handlers share, the gate of -- CMD.
 constexpr uint32_t kNoHandler = UINT32_MAX;
+
+/// Whose code begins at `insn`, up to the next range.
+struct CodeRange {
+  uint32_t insn = 0;
+  uint32_t handler = kNoHandler;  ///< index in the session
+  uint32_t group = 0;             ///< index in the handler's groups
+};
 
 struct Program {
   std::string name;  ///< at most 15 bytes
@@ -47,8 +54,15 @@ struct Program {
   std::vector<Insn> code;
   std::vector<uint32_t> lines;  ///< script line of each instruction, 0 unknown
   std::vector<MapRef> maps;
-  uint32_t handler = 0;  ///< index in the session
-  uint32_t group = 0;    ///< index in the handler's groups
+  /// One program serves all handlers of its tracepoint: whose each instruction is, ascending.
+  std::vector<CodeRange> ranges;
+
+  /// kNoHandler for what they share.
+  uint32_t handler_at(size_t insn) const;
+  /// Instructions that are the handler's own.
+  size_t instructions_of(uint32_t handler) const;
+  /// The handlers that it serves, ascending.
+  std::vector<uint32_t> handlers() const;
 };
 
 }  // namespace ktap::bpf

@@ -26,6 +26,10 @@ struct Rejection {
   uint32_t program = 0;  ///< index in unit.programs
   std::string reason;
   uint32_t line = 0;
+  /// Whose instruction it was; bpf::kNoHandler: nobody's, or the log names none.
+  uint32_t handler = bpf::kNoHandler;
+  /// Not one instruction but all of them together: too many, or too many ways through them.
+  bool is_size = false;
 };
 
 /// One record of the ring buffer; the bytes live until the callback returns.

@@ -23,8 +23,7 @@ namespace {
 using backend::Control;
 using backend::TableLayout;
 
-constexpr uint64_t kArmedValue = 1;
-constexpr uint64_t kExitValue = 2;
+constexpr uint64_t kExitValue = Control::kExited;
 
 class Engine : public BpfEngine {
  public:
@@ -65,6 +64,7 @@ class Engine : public BpfEngine {
   sys::MappedArray control_;
   std::optional<sys::RingReader> ring_;
   std::vector<sys::UniqueFd> programs_;
+  sys::UniqueFd gate_link_;           // of the program that waits for the exec
   std::vector<sys::UniqueFd> links_;  // of raw tracepoints, in the order of attaching
   std::vector<sys::PerfTracepoint> tracepoints_;
   Snapshots snapshots_;
@@ -115,8 +115,10 @@ Result<void> Engine::load_programs(std::vector<Rejection>* rejections) {
     Rejection rejection;
     rejection.program = static_cast<uint32_t>(i);
     rejection.reason = verdict.reason;
+    rejection.is_size = verdict.is_size;
     if (verdict.insn >= 0 && static_cast<size_t>(verdict.insn) < program.lines.size()) {
       rejection.line = program.lines[static_cast<size_t>(verdict.insn)];
+      rejection.handler = program.handler_at(static_cast<size_t>(verdict.insn));
     }
     rejections->push_back(std::move(rejection));
     programs_.emplace_back();  // keeps the indices
@@ -153,7 +155,11 @@ Result<void> Engine::attach_one(size_t index) {
     Result<sys::UniqueFd> link =
         sys::attach_raw_tracepoint(programs_[index].get(), program.attach_to);
     if (link.ok()) {
-      links_.push_back(std::move(link).value());
+      if (index == unit_.gate_program) {
+        gate_link_ = std::move(link).value();
+      } else {
+        links_.push_back(std::move(link).value());
+      }
       return {};
     }
     if (link.error().sys_errno != ENOENT || program.tracefs_id < 0) return link.error();
@@ -174,7 +180,8 @@ Result<void> Engine::attach_one(size_t index) {
 
 void Engine::arm() {
   snapshots_.set_armed(true);
-  __atomic_store_n(control_word(Control::kArmed), kArmedValue, __ATOMIC_SEQ_CST);
+  const int32_t state = unit_.waits_for_exec ? Control::kWaiting : Control::kRunning;
+  __atomic_store_n(control_word(Control::kArmed), static_cast<uint64_t>(state), __ATOMIC_SEQ_CST);
 }
 
 void Engine::disarm() {
@@ -191,6 +198,7 @@ void Engine::disarm() {
 
 void Engine::detach() {
   disarm();
+  gate_link_.reset();
   links_.clear();
   // Before the slow ones are handed on: the holder's copies of our descriptors must keep no link
   // alive.
@@ -202,6 +210,11 @@ void Engine::detach() {
 // -------------------------------------------------------------------------------
 
 size_t Engine::drain(const std::function<void(const Record&)>& deliver) {
+  // Once the command runs, waiting for it costs every system call of the machine something.
+  if (gate_link_.valid() &&
+      __atomic_load_n(control_word(Control::kArmed), __ATOMIC_RELAXED) == Control::kRunning) {
+    gate_link_.reset();
+  }
   return ring_->drain([&deliver](const uint8_t* data, size_t size_bytes) {
     if (size_bytes < backend::kRecordHeaderBytes) return;
     Record record{};

@@ -1,6 +1,7 @@
 // What this kernel can do, by trying: version numbers lie, distributions backport and lock down. A
 // program of a few instructions takes 25 us, one walk over the kernel's BTF 0.4 ms; the start of a
 // run has 15 ms for everything.
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -27,21 +28,24 @@ using bpf::Size;
 
 constexpr int32_t kLoopHelper = 181;  // bpf_loop
 
-/// Where the registers of a system call lie in struct pt_regs when sys_enter fires. Argument 0 is
-/// the original one where the architecture keeps it. Source: arch/*/include/asm/ptrace.h.
+/// Where the registers of a system call lie in struct pt_regs, and the numbers of exec. Argument 0
+/// is the original one where the architecture keeps it. Source: arch/*/include/asm/ptrace.h and
+/// syscall.h (syscall_get_nr).
 bpf::SyscallRegs syscall_regs() {
   bpf::SyscallRegs regs;
 #if defined(__x86_64__)
   return regs;  // the defaults
 #elif defined(__aarch64__)
-  regs = {{272, 8, 16, 24, 32, 40}};  // orig_x0, x1 … x5
+  regs = {{272, 8, 16, 24, 32, 40}, 280, 4};  // orig_x0, x1 … x5; syscallno
 #elif defined(__riscv) && __riscv_xlen == 64
-  regs = {{280, 88, 96, 104, 112, 120}};  // orig_a0, a1 … a5
+  regs = {{280, 88, 96, 104, 112, 120}, 136, 8};  // orig_a0, a1 … a5; a7
 #elif defined(__arm__)
-  regs = {{68, 4, 8, 12, 16, 20}};  // orig_r0, r1 … r5; 4 bytes each
+  regs = {{68, 4, 8, 12, 16, 20}, 28, 4};  // orig_r0, r1 … r5; 4 bytes each; r7
 #else
 #error "the layout of pt_regs is not known for this architecture"
 #endif
+  regs.execve_nr = SYS_execve;
+  regs.execveat_nr = SYS_execveat;
   return regs;
 }
 

@@ -1,6 +1,8 @@
 // `--explain`: the plan in words. One paragraph a handler, in source order, then the tables.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <set>
 
 #include "session/plan.h"
@@ -17,27 +19,44 @@ std::string place(const diag::Source& source, const diag::Span& span, uint32_t l
   return line == 0 ? std::string() : fmt::format("{}:{}", source.name(), line);
 }
 
-std::string attachment(const Plan& plan, uint32_t handler) {
+/// Lines of the handlers that share a program with this one.
+std::string neighbours(const Plan& plan, std::set<uint32_t> handlers, uint32_t self,
+                       const std::vector<Registration>& registrations) {
+  handlers.erase(self);
+  std::set<uint32_t> lines;
+  for (const uint32_t handler : handlers)
+    lines.insert(registrations[plan.handlers[handler].registration].place.line);
+  if (lines.empty()) return "";
+  return fmt::format("\n  shares a program with {} {}", lines.size() == 1 ? "line" : "lines",
+                     fmt::join(lines, ", "));
+}
+
+std::string attachment(const Plan& plan, uint32_t handler,
+                       const std::vector<Registration>& registrations) {
   std::set<std::string> points;
   size_t instructions = 0;
   size_t programs = 0;
+  std::set<uint32_t> others;
   for (const bpf::Program& program : plan.unit.programs) {
-    if (program.handler != handler) continue;
+    const std::vector<uint32_t> handlers = program.handlers();
+    if (std::find(handlers.begin(), handlers.end(), handler) == handlers.end()) continue;
     ++programs;
-    instructions += program.code.size();
+    instructions += handlers.size() == 1 ? program.code.size() : program.instructions_of(handler);
+    others.insert(handlers.begin(), handlers.end());
     points.insert(program.kind == bpf::ProgramKind::Tracepoint
                       ? "tracepoint " + program.attach_to
                       : "raw tracepoint " + program.attach_to);
   }
   std::string text = fmt::format("{} program{}, {} instructions, ", programs,
                                  programs == 1 ? "" : "s", instructions);
-  if (points.size() > 4) return text + fmt::format("on {} tracepoints", points.size());
+  const std::string behind = neighbours(plan, others, handler, registrations);
+  if (points.size() > 4) return text + fmt::format("on {} tracepoints", points.size()) + behind;
   bool first = true;
   for (const std::string& point : points) {
     text += (first ? "on " : ", ") + point;
     first = false;
   }
-  return text;
+  return text + behind;
 }
 
 std::string captured(const Plan& plan, const PlannedHandler& handler, uint32_t index) {
@@ -100,8 +119,10 @@ std::string key_text(const std::vector<ssa::KeyPart>& key) {
   return text;
 }
 
-std::string explain_handler(const Plan& plan, uint32_t index, const Registration& registration,
+std::string explain_handler(const Plan& plan, uint32_t index,
+                            const std::vector<Registration>& registrations,
                             const diag::Source& source, const std::string& at) {
+  const Registration& registration = registrations[plan.handlers[index].registration];
   const PlannedHandler& handler = plan.handlers[index];
   std::string text = fmt::format("{}: trace {} ({} event{})\n", at, registration.event_text,
                                  handler.events.size(), handler.events.size() == 1 ? "" : "s");
@@ -113,7 +134,7 @@ std::string explain_handler(const Plan& plan, uint32_t index, const Registration
                         why.empty() ? "" : " (" + why + ")");
     text += captured(plan, handler, index);
   }
-  return text + "  " + attachment(plan, index) + "\n";
+  return text + "  " + attachment(plan, index, registrations) + "\n";
 }
 
 }  // namespace
@@ -127,7 +148,7 @@ std::string explain(const Plan& plan, const std::vector<Registration>& registrat
     std::string at = place(source, registration.place.span, registration.place.line);
     if (at.empty()) at = source.name();  // stripped
     if (registration.kind == bytecode::HandlerKind::Event) {
-      text += explain_handler(plan, next, registration, source, at);
+      text += explain_handler(plan, next, registrations, source, at);
       ++next;
       continue;
     }
