@@ -5,6 +5,7 @@
 
 #include "backend/test_subjects.h"
 #include "bpf/disassembler.h"
+#include "bpf/helpers.h"
 
 namespace ktap::backend::testing_support {
 namespace {
@@ -311,6 +312,26 @@ TEST(Select, AFullRingIsCounted) {
   EXPECT_EQ(kernel.outcome(0).counters, (std::map<std::string, uint64_t>{{"ring printf", 1}}));
   ASSERT_EQ(result.unit.counters.size(), 1u);
   EXPECT_EQ(result.unit.counters[0].line, 7u);
+}
+
+TEST(Select, TheFirstRecordWakesASleepingReader) {
+  Subject s;
+  s.add_site({{Type::Int}});
+  Builder& b = s.builder;
+  b.at(b.block());
+  b.op(Op::Emit, {b.integer(5)}, 0);
+  b.op(Op::Emit, {b.integer(6)}, 0);
+  b.ret();
+  auto result = s.emit_unit();
+  FakeKernel kernel(result.unit, s.cells);
+  kernel.machine.task.cpu = 1;
+  kernel.set_control(Control::kSleeping, 1);
+  ASSERT_EQ(kernel.run(context_of({0, 0})), "");
+  ASSERT_EQ(kernel.machine.records().size(), 2u);
+  EXPECT_EQ(kernel.machine.records()[0].flags, bpf::kRingForceWakeup);
+  EXPECT_EQ(kernel.machine.records()[1].flags, bpf::kRingNoWakeup);
+  EXPECT_EQ(kernel.control(Control::kSleeping), 0);
+  EXPECT_EQ(as_int(kernel.machine.records()[1].data), 0) << "site 0; no raw event, no CPU";
 }
 
 TEST(Select, ExitSitesWakeTheReader) {

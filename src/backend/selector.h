@@ -179,6 +179,7 @@ class Selector {
 
   // ---- records.cc
   void emit_record(ssa::ValueId id);
+  void wake_flag(bool always);
   void record_argument(const ssa::SiteArg& arg, ssa::ValueId value, int32_t at);
   bpf::Label count_and_resume(uint32_t row, bpf::Label resume, bool disarms = false);
   void bump_counter(uint32_t row);

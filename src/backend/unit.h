@@ -17,17 +17,21 @@ namespace ktap::backend {
 struct Control {
   static constexpr uint32_t kArmed = 0;  ///< u64, one of the states below
   static constexpr int32_t kOff = 0;
-  static constexpr int32_t kRunning = 1;       ///< handlers run
-  static constexpr int32_t kExited = 2;        ///< a handler has called exit()
-  static constexpr int32_t kFailed = 3;        ///< Options.strict: a run-time error
-  static constexpr int32_t kWaiting = 4;       ///< -- CMD: Running once the target begins its exec
+  static constexpr int32_t kRunning = 1;  ///< handlers run
+  static constexpr int32_t kExited = 2;   ///< a handler has called exit()
+  static constexpr int32_t kFailed = 3;   ///< Options.strict: a run-time error
+  static constexpr int32_t kWaiting = 4;  ///< -- CMD: Running once the target begins its exec
+  /// u64, on the line of kArmed: 1 while the reader sleeps; the next record then wakes it, and sets
+  /// it to 0.
+  static constexpr uint32_t kSleeping = 8;
   static constexpr uint32_t kExitStatus = 16;  ///< u64
   static constexpr uint32_t kGeneration =
       24;                                 ///< u64: 0 or 1: which map of a Delta table is written
   static constexpr uint32_t kCells = 64;  ///< i64 each: the shared variables
 };
 
-/// Record of the ring buffer: u32 site, u32 cpu, then the args, each from an 8-byte boundary:
+/// Record of the ring buffer: u32 site, u32 cpu (0 in a record without a raw event), then the args,
+/// each from an 8-byte boundary:
 ///   Int, Bool, Str Id   8 bytes
 ///   Str Bytes           max_bytes rounded up to 8, zero padded
 ///   Maybe…              8 bytes tag (0 nil, 1 there), then the payload as above

@@ -58,8 +58,10 @@ class BpfEngine {
 
   /// Delivers the records that are there, oldest first; returns how many.
   virtual size_t drain(const std::function<void(const Record&)>& deliver) = 0;
-  /// Readable when a wake-up was asked for (exit(), half full).
+  /// Readable when a wake-up was asked for: exit(), or a record while we sleep.
   virtual int wake_fd() const = 0;
+  /// While set, the next record wakes (and takes it back): 6 us for the program that writes it.
+  virtual void set_sleeping(bool sleeping) = 0;
   /// True once a handler has called exit(); `status` as given.
   virtual bool exit_requested(int64_t* status) const = 0;
 

@@ -40,6 +40,11 @@ class Engine : public BpfEngine {
 
   size_t drain(const std::function<void(const Record&)>& deliver) override;
   int wake_fd() const override { return ring_->wake_fd(); }
+  void set_sleeping(bool sleeping) override {
+    uint64_t* word = control_word(Control::kSleeping);
+    if (__atomic_load_n(word, __ATOMIC_RELAXED) == (sleeping ? 1 : 0)) return;
+    __atomic_store_n(word, sleeping ? 1 : 0, __ATOMIC_SEQ_CST);
+  }
   bool exit_requested(int64_t* status) const override;
 
   std::vector<uint64_t> counter(uint32_t row) const override;
