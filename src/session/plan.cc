@@ -291,6 +291,7 @@ class Planner {
                  (input_.options->verbose ? ": " + rejection.reason : std::string()),
              rejection.line);
     }
+    if (rejections.empty()) plan_->verified_instructions = (*engine)->verified_instructions();
     if (!rejections.empty()) engine->reset();
     return rejections.empty();
   }

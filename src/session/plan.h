@@ -56,6 +56,8 @@ struct Plan {
   std::vector<SiteOwner> owners;   ///< by site id
   std::vector<backend::Job> jobs;  ///< parallel to the emitted programs' handler/group
   backend::Unit unit;
+  /// By program, once they are loaded; 0 where the kernel does not tell.
+  std::vector<uint32_t> verified_instructions;
 
   /// The tables behind kernel tables, and what output sites print.
   void mark(runtime::Heap& heap) const;
