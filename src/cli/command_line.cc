@@ -135,7 +135,7 @@ class Apply {
         line_.action = Action::Help;
         break;
       default:
-        break;
+        return for_tests(row.opt, name, value);
     }
   }
 
@@ -170,6 +170,13 @@ class Apply {
     if (!n || *n < least || *n > INT32_MAX)
       return mistake(fmt::format("{} takes {}, not '{}'", name, what, value));
     out = *n;
+  }
+
+  void for_tests(Opt opt, const std::string& name, const std::string& value) {
+    if (opt != Opt::Spoil) return;
+    int64_t line = 0;
+    positive(name, value, "a line of the script", line, 1);
+    line_.options.spoil_line = static_cast<uint32_t>(line);
   }
 
   void table_size(const std::string& name, const std::string& value) {

@@ -100,14 +100,15 @@ std::string row(std::string_view where, const LineCode* code, const std::string&
 
 class Lines {
  public:
-  Lines(const Plan& plan, uint32_t handler, const diag::Source& source)
-      : plan_(plan), handler_(plan.handlers[handler]), source_(source) {
+  Lines(const Plan& plan, uint32_t handler, const Registration& registration,
+        const diag::Source& source)
+      : handler_(plan.handlers[handler]), registration_(registration), source_(source) {
     code_ = code_by_line(plan, handler);
     records_ = record_bytes(plan, handler);
   }
 
-  std::string text(const lower::Handler& function) {
-    const std::set<uint32_t> own = own_lines(function);
+  std::string text() {
+    const std::set<uint32_t> own = own_lines(registration_.handler);
     std::string out;
     if (code_.count(0) != 0) {
       out += row("kernel", &code_.at(0),
@@ -138,7 +139,8 @@ class Lines {
     source.remove_prefix(std::min(indent, indent_of(source)));
     source = source.substr(0, source.find_last_not_of(" \t\r") + 1);
     const auto code = code_.find(line);
-    const bool is_reason = !handler_.in_kernel && handler_.reason.line == line;
+    const bool is_reason =
+        !handler_.in_kernel && handler_.reason.line == line && !is_of_another(handler_.reason.span);
     if (!is_worth_showing(source) && code == code_.end() && !is_reason) return "";
     std::string out = row(where(code != code_.end()), code == code_.end() ? nullptr : &code->second,
                           fmt::format("{:>4} | {}", line, cut(source)));
@@ -153,8 +155,13 @@ class Lines {
     return has_code ? "both" : "user";
   }
 
-  const Plan& plan_;
+  /// A reason that stands at the head of the handler is one of another handler.
+  bool is_of_another(const diag::Span& reason) const {
+    return reason.end > reason.begin && reason.begin == registration_.place.span.begin;
+  }
+
   const PlannedHandler& handler_;
+  const Registration& registration_;
   const diag::Source& source_;
   std::map<uint32_t, LineCode> code_;
   std::map<uint32_t, std::set<uint32_t>> records_;
@@ -200,7 +207,7 @@ std::string explain_programs(const Plan& plan, uint32_t handler) {
 
 std::string explain_lines(const Plan& plan, uint32_t handler, const Registration& registration,
                           const diag::Source& source) {
-  return Lines(plan, handler, source).text(registration.handler);
+  return Lines(plan, handler, registration, source).text();
 }
 
 }  // namespace ktap::session

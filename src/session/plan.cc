@@ -12,6 +12,7 @@
 
 #include "lower/effects.h"
 #include "passes/pipeline.h"
+#include "session/spoil.h"
 #include "syntax/foreign.h"
 
 namespace ktap::session {
@@ -274,7 +275,20 @@ class Planner {
     for (const backend::EmitFailure& failure : result.failures)
       refuse(plan_->jobs[failure.job].handler, failure.text, 0);
     plan_->unit = std::move(result.unit);
+    spoil_one();
     return result.failures.empty();
+  }
+
+  /// --spoil: of a handler that has somewhere to go.
+  void spoil_one() {
+    if (input_.options->spoil_line == 0) return;
+    for (bpf::Program& program : plan_->unit.programs) {
+      const uint32_t handler = program.handler;
+      if (handler < plan_->handlers.size() && plan_->handlers[handler].in_kernel &&
+          spoil(program, input_.options->spoil_line)) {
+        return;
+      }
+    }
   }
 
   Result<bool> load_all(std::unique_ptr<engine::BpfEngine>* engine) {

@@ -89,6 +89,10 @@ Result<std::unique_ptr<Plan>> make_plan(const PlanInput& input,
                                         std::unique_ptr<engine::BpfEngine>* engine,
                                         diag::Sink& sink);
 
+/// `-d`: what was loaded and verified for each handler, what moved to user space and why.
+std::string dry_run_report(const Plan& plan, const std::vector<Registration>& registrations,
+                           const diag::Source& source);
+
 /// `--explain`: where each handler runs and why, what its tables became, what crosses.
 std::string explain(const Plan& plan, const std::vector<Registration>& registrations,
                     const diag::Source& source);
