@@ -40,6 +40,7 @@ KINDS = {
 # Kind → what in its output changes with every change of the backend and is not what a case is about.
 MASKS = {"explain": [(re.compile(r"\b\d+ instructions\b"), "N instructions"),
                      (re.compile(r" +\d+ insns +[\d.]+ ns"), " N insns N ns"),
+                     (re.compile(r"\b\d\d+ (events\)|programs,|tracepoints$)", re.M), r"N \1"),
                      (re.compile(r"^  about [\d.]+ ns an event, \d+ bytes of stack(?:; .*)?$", re.M),
                       "  about N ns an event, N bytes of stack")]}
 DIRECTIVES = {"command", "options", "args", "exit", "needs", "stdin"}
