@@ -10,8 +10,10 @@ all: configure
 setup:
 	@tools/setup
 
+# Without QEMU the guests are skipped, by name.
 setup-test:
 	@tools/setup test
+	@tools/setup guests || true
 
 configure: setup
 	@cmake --preset release --log-level=WARNING > /dev/null
@@ -31,6 +33,13 @@ test: setup-test configure
 test-arch: all
 	@tools/test_arch
 
+# The kernel cases under other kernels, in QEMU; KERNELS="5.10 6.12-arm64" runs some (tools/guest/README.md).
+test-guests: all
+	@tools/setup guests cross
+	@tools/cross arm64
+	@$(CMAKE_BUILD) build --target backend_test -- --quiet
+	@tools/guest/run_cases.py --program "build/backend_test --gtest_filter=*Kernel*" $(KERNELS)
+
 bench:
 	@tools/setup bench
 	@$(MAKE) --no-print-directory all
@@ -45,4 +54,4 @@ clean:
 	rm -rf build build-*
 
 .NOTPARALLEL:
-.PHONY: all setup setup-test configure run test test-arch bench install clean
+.PHONY: all setup setup-test configure run test test-arch test-guests bench install clean

@@ -79,6 +79,7 @@ void Selector::event_var(ValueId id) {
       asm_.call_helper(Helper::GetCurrentCgroupId);
       break;
     case BuiltinVar::Execname:
+      clear(home.payload, home.words);  // Linux 5.19 to 6.2 writes nothing behind the NUL
       load_address(Reg::R1, home.payload);
       asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(home.words * 8)));
       asm_.call_helper(Helper::GetCurrentComm);

@@ -23,6 +23,11 @@ size_t Program::instructions_of(uint32_t handler) const {
   return count;
 }
 
+bool Program::serves(uint32_t handler) const {
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const CodeRange& range) { return range.handler == handler; });
+}
+
 std::vector<uint32_t> Program::handlers() const {
   std::vector<uint32_t> out;
   for (const CodeRange& range : ranges) {

@@ -61,6 +61,7 @@ struct Program {
   uint32_t handler_at(size_t insn) const;
   /// Instructions that are the handler's own.
   size_t instructions_of(uint32_t handler) const;
+  bool serves(uint32_t handler) const;
   /// The handlers that it serves, ascending.
   std::vector<uint32_t> handlers() const;
 };

@@ -130,13 +130,13 @@ class Apply {
         line_.action = Action::Help;
         break;
       default:
-        return word(row.opt, value);
+        return word(row.opt, name, value);
     }
   }
 
  private:
   /// Options that take words of a closed list.
-  void word(Opt opt, const std::string& value) {
+  void word(Opt opt, const std::string& name, const std::string& value) {
     switch (opt) {
       case Opt::Engine:
         return engine(value);
@@ -144,6 +144,8 @@ class Apply {
         return placement(value);
       case Opt::Without:
         return without(value);
+      case Opt::Spoil:
+        return spoil(name, value);
       case Opt::Dump:
         return dump(value);
       case Opt::Diagnostics:
@@ -183,6 +185,12 @@ class Apply {
     if (!n || *n < least || *n > INT32_MAX)
       return mistake(fmt::format("{} takes {}, not '{}'", name, what, value));
     out = *n;
+  }
+
+  void spoil(const std::string& name, const std::string& value) {
+    int64_t line = 0;
+    positive(name, value, "a line of the script", line, 1);
+    line_.options.spoil_line = static_cast<uint32_t>(line);
   }
 
   void table_size(const std::string& name, const std::string& value) {

@@ -69,6 +69,8 @@ class BpfEngine {
   virtual std::vector<uint64_t> counter(uint32_t row) const = 0;
   /// Runs of programs that the kernel itself skipped, per program: recursion.
   virtual std::vector<uint64_t> missed_runs() const = 0;
+  /// Instructions that the verifier walked, per program; 0 where the kernel does not tell.
+  virtual std::vector<uint32_t> verified_instructions() const = 0;
 
   /// The memory of shared variable `cell`, mapped.
   virtual int64_t* cell(uint32_t cell) = 0;

@@ -49,6 +49,7 @@ class Engine : public BpfEngine {
 
   std::vector<uint64_t> counter(uint32_t row) const override;
   std::vector<uint64_t> missed_runs() const override;
+  std::vector<uint32_t> verified_instructions() const override;
 
   int64_t* cell(uint32_t cell) override;
   Result<void> preload(uint32_t table, const runtime::Table& entries,
@@ -251,6 +252,13 @@ std::vector<uint64_t> Engine::missed_runs() const {
   for (const sys::UniqueFd& program : programs_) {
     out.push_back(program.valid() ? sys::recursion_misses(program.get()) : 0);
   }
+  return out;
+}
+
+std::vector<uint32_t> Engine::verified_instructions() const {
+  std::vector<uint32_t> out;
+  for (const sys::UniqueFd& program : programs_)
+    out.push_back(program.valid() ? sys::verified_instructions(program.get()) : 0);
   return out;
 }
 

@@ -12,6 +12,7 @@
 
 #include "lower/effects.h"
 #include "passes/pipeline.h"
+#include "session/spoil.h"
 #include "syntax/foreign.h"
 
 namespace ktap::session {
@@ -276,13 +277,26 @@ class Planner {
     for (const backend::EmitFailure& failure : result.failures)
       refuse(plan_->jobs[failure.job].handler, failure.text, 0);
     plan_->unit = std::move(result.unit);
+    spoil_one();
     return result.failures.empty();
+  }
+
+  /// --spoil: of a handler that has somewhere to go.
+  void spoil_one() {
+    if (input_.options->spoil_line == 0) return;
+    for (bpf::Program& program : plan_->unit.programs) {
+      for (const uint32_t handler : program.handlers()) {
+        if (plan_->handlers[handler].in_kernel && spoil(program, input_.options->spoil_line))
+          return;
+      }
+    }
   }
 
   Result<bool> load_all(std::unique_ptr<engine::BpfEngine>* engine) {
     std::vector<engine::Rejection> rejections;
     KTAP_ASSIGN(*engine, engine::BpfEngine::load(plan_->unit, &rejections));
     for (const engine::Rejection& rejection : rejections) KTAP_TRY(take_away(rejection));
+    if (rejections.empty()) plan_->verified_instructions = (*engine)->verified_instructions();
     if (!rejections.empty()) engine->reset();
     return rejections.empty();
   }

@@ -88,6 +88,8 @@ std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind k
 
 /// Runs that the kernel skipped because the program was running on that CPU already (5.12; else 0).
 uint64_t recursion_misses(int program_fd);
+/// Instructions that the verifier walked for it; 0 where the kernel does not tell (before 5.16).
+uint32_t verified_instructions(int program_fd);
 
 /// Waits until every program that runs now has ended. Source: membarrier(2) GLOBAL is
 /// synchronize_rcu(); a map-in-map update waits likewise (kernel/bpf/syscall.c,

@@ -132,12 +132,21 @@ std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind k
   return std::nullopt;
 }
 
-uint64_t recursion_misses(int program_fd) {
+namespace {
+
+/// All zeros when the kernel gives none; what an older kernel does not know stays 0.
+bpf_prog_info program_info(int program_fd) {
   bpf_prog_info info = {};
   uint32_t bytes = sizeof info;
-  if (bpf_obj_get_info_by_fd(program_fd, &info, &bytes) != 0) return 0;
-  return info.recursion_misses;
+  if (bpf_obj_get_info_by_fd(program_fd, &info, &bytes) != 0) return {};
+  return info;
 }
+
+}  // namespace
+
+uint64_t recursion_misses(int program_fd) { return program_info(program_fd).recursion_misses; }
+
+uint32_t verified_instructions(int program_fd) { return program_info(program_fd).verified_insns; }
 
 void wait_for_programs() {
   // With one CPU online membarrier returns at once, although a preempted program may stand in the
