@@ -100,6 +100,20 @@ std::string key_text(const std::vector<ssa::KeyPart>& key) {
   return text;
 }
 
+std::string_view layout_name(backend::TableLayout layout) {
+  switch (layout) {
+    case backend::TableLayout::Direct:
+      return "direct";
+    case backend::TableLayout::PerCpu:
+      return "per CPU";
+    case backend::TableLayout::DeltaHash:
+      return "per-CPU hash maps of the kernel";
+    case backend::TableLayout::Hash:
+      return "a hash map of the kernel";
+  }
+  return "";
+}
+
 std::string explain_handler(const Plan& plan, uint32_t index, const Registration& registration,
                             const diag::Source& source, const std::string& at) {
   const PlannedHandler& handler = plan.handlers[index];
@@ -138,10 +152,9 @@ std::string explain(const Plan& plan, const std::vector<Registration>& registrat
   }
   for (uint32_t i = 0; i < plan.linkage.module.tables.size(); ++i) {
     const backend::Table& table = plan.unit.tables[i];
-    text += fmt::format(
-        "table {}: key {}; {}\n", plan.linkage.module.tables[i].name, key_text(table.key),
-        table.layout == backend::TableLayout::Delta ? "per-CPU counts, merged on read"
-                                                    : "one hash map that all CPUs share");
+    text += fmt::format("table {}: key {}; {}, {}; {}\n", plan.linkage.module.tables[i].name,
+                        key_text(table.key), layout_name(table.layout), table.reason,
+                        backend::is_delta(table.layout) ? "merged on read" : "shared by all CPUs");
   }
   for (const std::string& cell : plan.linkage.module.cells) {
     text += fmt::format("variable {}: a word that kernel and user space share\n", cell);

@@ -1,3 +1,5 @@
+// Intervals of integers; see ranges.h. One function an operation: from the ranges of its operands
+// to its own.
 #include "ssa/ranges.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// What Ranges says of hand-made functions: one test an operation, branches, loops.
 #include "ssa/ranges.h"
 
 #include <gtest/gtest.h>
