@@ -289,10 +289,9 @@ void Selector::compare_key(ValueId id, const Table& table, int32_t at, bpf::Labe
 void Selector::per_cpu_add(ValueId id, const Table& table) {
   const TablePlace& place = place_of(table);
   if (!keeps_area_) enter_areas();
-  auto slot_bytes = static_cast<int32_t>(8 * table.slot_words());
   bool is_word = table.key_words() == 1;
   bpf::Label mismatch = asm_.make_label(), other = asm_.make_label();
-  bpf::Label check = asm_.make_label(), hit = asm_.make_label(), done = asm_.make_label();
+  bpf::Label hit = asm_.make_label(), done = asm_.make_label();
   bpf::Label insert = asm_.make_label(), zero = asm_.make_label();
   bpf::Label full = count_and_resume(full_row(id), done);
 
@@ -303,17 +302,13 @@ void Selector::per_cpu_add(ValueId id, const Table& table) {
     asm_.emit(bpf::load(Size::DW, Reg::R0, Reg::R10, static_cast<int16_t>(area_offset_)));
   }
   if (maybe_zero) asm_.jump_to_if(JumpOp::Eq, Reg::R1, 0, zero);
-  asm_.emit(bpf::mov64(Reg::R3, Reg::R1));
-  asm_.emit(bpf::alu64(AluOp::Rsh, Reg::R3, 64 - static_cast<int32_t>(table.slot_bits)));
-  multiply(asm_, Reg::R3, static_cast<uint32_t>(slot_bytes));
-  asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, Reg::R0));
-  auto at = static_cast<int32_t>(place.offset_bytes);
-  reach(Reg::R3, &at, slot_bytes);
+  int32_t at = slot_address(table, place, false);
   asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3, static_cast<int16_t>(at)));
   asm_.jump_to_if(JumpOp::Ne, Reg::R4, Reg::R1, mismatch);
   compare_key(id, table, at, other);
   asm_.bind(hit);
-  merge_words(id, table, Reg::R3, at + slot_bytes - 8 * static_cast<int32_t>(table.words.size()));
+  merge_words(id, table, Reg::R3,
+              at + 8 * static_cast<int32_t>(table.slot_words() - table.words.size()));
   asm_.bind(done);
 
   uint32_t line = inst(id).line;
@@ -321,15 +316,14 @@ void Selector::per_cpu_add(ValueId id, const Table& table) {
     asm_.bind(mismatch);
     asm_.jump_to_if(JumpOp::Eq, Reg::R4, 0, insert);
     asm_.bind(other);
-    more_probes(table, id, at, other, insert, hit, check, full);
+    more_probes(table, id, insert, hit, full);
     asm_.bind(insert);
     insert_slot(id, table, at, hit, full);
     if (!maybe_zero) return;
     asm_.bind(zero);
     asm_.emit(bpf::mov64(Reg::R3, Reg::R0));
-    auto zero_at =
-        static_cast<int32_t>(place.offset_bytes + table.zero_slot() * table.slot_words() * 8);
-    asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, zero_at - at));
+    uint32_t zero_at = place.offset_bytes + table.zero_slot() * table.slot_words() * 8;
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, static_cast<int32_t>(zero_at) - at));
     asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3, static_cast<int16_t>(at)));
     asm_.jump_to_if(JumpOp::Ne, Reg::R4, 0, hit);
     asm_.emit(bpf::mov64(Reg::R1, 1));
@@ -337,25 +331,45 @@ void Selector::per_cpu_add(ValueId id, const Table& table) {
   });
 }
 
-/// The slots behind the first, until the key, a free one, or too many.
-void Selector::more_probes(const Table& table, ValueId id, int32_t at, bpf::Label,
-                           bpf::Label insert, bpf::Label hit, bpf::Label check, bpf::Label full) {
-  bool is_word = table.key_words() == 1;
+/// R3 = the slot that the tag R1 leads to, or R5 slots behind it, round the end. Gives the offset
+/// that loads and stores still have to add.
+int32_t Selector::slot_address(const Table& table, const TablePlace& place, bool is_behind) {
+  auto slot_bytes = static_cast<int32_t>(8 * table.slot_words());
+  auto at = static_cast<int32_t>(place.offset_bytes);
+  asm_.emit(bpf::mov64(Reg::R3, Reg::R1));
+  asm_.emit(bpf::alu64(AluOp::Rsh, Reg::R3, 64 - static_cast<int32_t>(table.slot_bits)));
+  if (is_behind) {
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, Reg::R5));
+    asm_.emit(bpf::alu64(AluOp::And, Reg::R3, (1 << table.slot_bits) - 1));
+  }
+  multiply(asm_, Reg::R3, static_cast<uint32_t>(slot_bytes));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, Reg::R0));
+  reach(Reg::R3, &at, slot_bytes);
+  return at;
+}
+
+/// The slots behind the first, until the key, a free one, or too many. Each round finds its slot
+/// anew from the tag: for the verifier all rounds then lead to one state.
+void Selector::more_probes(const Table& table, ValueId id, bpf::Label insert, bpf::Label hit,
+                           bpf::Label full) {
   bpf::Label loop = asm_.make_label(), next = asm_.make_label();
-  asm_.emit(bpf::mov64(Reg::R5, static_cast<int32_t>(kMaxProbes) - 1));
+  asm_.emit(bpf::mov64(Reg::R5, 1));
   asm_.bind(loop);
-  asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, 8 * static_cast<int32_t>(table.slot_words())));
+  int32_t at = slot_address(table, place_of(table), true);
   asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3, static_cast<int16_t>(at)));
-  asm_.jump_to_if(JumpOp::Eq, Reg::R4, Reg::R1, is_word ? hit : check);
-  asm_.jump_to_if(JumpOp::Eq, Reg::R4, 0, insert);
+  if (table.key_words() == 1) {
+    asm_.jump_to_if(JumpOp::Eq, Reg::R4, Reg::R1, hit);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R4, 0, insert);
+  } else {
+    asm_.jump_to_if(JumpOp::Eq, Reg::R4, 0, insert);
+    asm_.jump_to_if(JumpOp::Ne, Reg::R4, Reg::R1, next);
+    compare_key(id, table, at, next);
+    asm_.jump_to(hit);
+  }
   asm_.bind(next);
-  asm_.emit(bpf::alu64(AluOp::Sub, Reg::R5, 1));
-  asm_.jump_to_if(JumpOp::Ne, Reg::R5, 0, loop);
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R5, 1));
+  asm_.jump_to_if(JumpOp::Ne, Reg::R5, static_cast<int32_t>(kMaxProbes), loop);
   asm_.jump_to(full);
-  if (is_word) return;
-  asm_.bind(check);
-  compare_key(id, table, at, next);
-  asm_.jump_to(hit);
 }
 
 /// Slot R3 + `at` becomes the key's, whose tag is R1, unless the table has all its entries.

@@ -151,8 +151,9 @@ class Selector {
   void per_cpu_add(ssa::ValueId id, const Table& table);
   void hash_key(ssa::ValueId id, const Table& table);
   void compare_key(ssa::ValueId id, const Table& table, int32_t at, bpf::Label mismatch);
-  void more_probes(const Table& table, ssa::ValueId id, int32_t at, bpf::Label next,
-                   bpf::Label insert, bpf::Label hit, bpf::Label check, bpf::Label full);
+  int32_t slot_address(const Table& table, const TablePlace& place, bool is_behind);
+  void more_probes(const Table& table, ssa::ValueId id, bpf::Label insert, bpf::Label hit,
+                   bpf::Label full);
   void insert_slot(ssa::ValueId id, const Table& table, int32_t at, bpf::Label hit,
                    bpf::Label full);
   void merge_words(ssa::ValueId id, const Table& table, Reg entry, int32_t at);
