@@ -26,6 +26,8 @@ using ssa::ValueId;
 
 namespace {
 
+/// Longer keys are looked at only where the tag fits.
+constexpr uint32_t kWordsComparedAtOnce = 4;
 /// Displacements of loads and stores have 16 bits.
 constexpr int32_t kReach = 32767;
 
@@ -80,16 +82,19 @@ void Selector::find_area_use() {
   ssa::Dominators dominators(function_);
   BlockId block;
   size_t uses = 0;
+  bool compares = false;  // keys of several words: the register is wanted otherwise
   for (BlockId b : order_.blocks) {
     for (ValueId id : function_.blocks[b.index].insts) {
       if (!is_in_areas(inst(id))) continue;
       ++uses;
+      const Table& table = unit_.unit.tables[static_cast<size_t>(inst(id).imm)];
+      compares |= table.layout == TableLayout::PerCpu && table.key_words() > 1;
       block = block.valid() ? common_dominator(dominators, block, b) : b;
     }
   }
   std::vector<bool> cycles = in_cycles(function_);
   bool is_in_loop = cycles[block.index];
-  keeps_area_ = uses > 1 || is_in_loop;
+  keeps_area_ = uses > 1 || is_in_loop || compares;
   if (!keeps_area_) return;
   while (cycles[block.index]) block = dominators.immediate(block);
   const auto& insts = function_.blocks[block.index].insts;
@@ -268,21 +273,30 @@ void Selector::hash_key(ValueId id, const Table& table) {
   if (table.key_words() > 1) asm_.emit(bpf::alu64(AluOp::Or, Reg::R1, 1));
 }
 
-/// The slot R3 + `at`, whose tag fits, against the key's words. Uses R2, R4.
-void Selector::compare_key(ValueId id, const Table& table, int32_t at, bpf::Label mismatch) {
-  if (table.key_words() == 1) return;
+/// Goes on when the slot R3 + `at`, whose tag R4 is not 0, is the key's, else to `other`. Uses R2,
+/// R4 and R5. One jump for all words: few ways through the code are few states for the verifier.
+void Selector::compare_key(ValueId id, const Table& table, int32_t at, bpf::Label other) {
+  if (table.key_words() == 1) return asm_.jump_to_if(JumpOp::Ne, Reg::R4, Reg::R1, other);
+  if (table.key_words() > kWordsComparedAtOnce) {
+    asm_.jump_to_if(JumpOp::Ne, Reg::R4, Reg::R1, other);
+  }
+  asm_.emit(bpf::alu64(AluOp::Xor, Reg::R4, Reg::R1));
   for (uint32_t i = 0; i < table.key_words(); ++i) {
     Word word = key_word(id, table, i);
-    asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3,
+    asm_.emit(bpf::load(Size::DW, Reg::R2, Reg::R3,
                         static_cast<int16_t>(at + 8 + 8 * static_cast<int32_t>(i))));
     if (word.kind == Word::Kind::Imm && word.imm == static_cast<int32_t>(word.imm)) {
-      asm_.jump_to_if(JumpOp::Ne, Reg::R4, static_cast<int32_t>(word.imm), mismatch);
-      continue;
+      if (word.imm != 0) {
+        asm_.emit(bpf::alu64(AluOp::Xor, Reg::R2, static_cast<int32_t>(word.imm)));
+      }
+    } else {
+      Reg reg = word.kind == Word::Kind::Reg ? word.reg : Reg::R0;
+      load_word(reg, word);
+      asm_.emit(bpf::alu64(AluOp::Xor, Reg::R2, reg));
     }
-    Reg reg = word.kind == Word::Kind::Reg ? word.reg : Reg::R2;
-    load_word(reg, word);
-    asm_.jump_to_if(JumpOp::Ne, Reg::R4, reg, mismatch);
+    asm_.emit(bpf::alu64(AluOp::Or, Reg::R4, Reg::R2));
   }
+  asm_.jump_to_if(JumpOp::Ne, Reg::R4, 0, other);
 }
 
 /// Registers on the way: R1 tag, R3 slot, R0 area.
@@ -290,7 +304,7 @@ void Selector::per_cpu_add(ValueId id, const Table& table) {
   const TablePlace& place = place_of(table);
   if (!keeps_area_) enter_areas();
   bool is_word = table.key_words() == 1;
-  bpf::Label mismatch = asm_.make_label(), other = asm_.make_label();
+  bpf::Label mismatch = asm_.make_label();
   bpf::Label hit = asm_.make_label(), done = asm_.make_label();
   bpf::Label insert = asm_.make_label(), zero = asm_.make_label();
   bpf::Label full = count_and_resume(full_row(id), done);
@@ -302,10 +316,10 @@ void Selector::per_cpu_add(ValueId id, const Table& table) {
     asm_.emit(bpf::load(Size::DW, Reg::R0, Reg::R10, static_cast<int16_t>(area_offset_)));
   }
   if (maybe_zero) asm_.jump_to_if(JumpOp::Eq, Reg::R1, 0, zero);
-  int32_t at = slot_address(table, place, false);
+  int32_t at = slot_address(table, place, true);
   asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3, static_cast<int16_t>(at)));
-  asm_.jump_to_if(JumpOp::Ne, Reg::R4, Reg::R1, mismatch);
-  compare_key(id, table, at, other);
+  // A free slot is found by its tag 0, which only a key of one word leaves in R4.
+  compare_key(id, table, at, mismatch);
   asm_.bind(hit);
   merge_words(id, table, Reg::R3,
               at + 8 * static_cast<int32_t>(table.slot_words() - table.words.size()));
@@ -314,9 +328,9 @@ void Selector::per_cpu_add(ValueId id, const Table& table) {
   uint32_t line = inst(id).line;
   rare_.emplace_back(line, [=, this, &table] {
     asm_.bind(mismatch);
+    if (!is_word) asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3, static_cast<int16_t>(at)));
     asm_.jump_to_if(JumpOp::Eq, Reg::R4, 0, insert);
-    asm_.bind(other);
-    more_probes(table, id, insert, hit, full);
+    more_probes(table, id, at, insert, hit, full);
     asm_.bind(insert);
     insert_slot(id, table, at, hit, full);
     if (!maybe_zero) return;
@@ -331,15 +345,19 @@ void Selector::per_cpu_add(ValueId id, const Table& table) {
   });
 }
 
-/// R3 = the slot that the tag R1 leads to, or R5 slots behind it, round the end. Gives the offset
-/// that loads and stores still have to add.
-int32_t Selector::slot_address(const Table& table, const TablePlace& place, bool is_behind) {
+/// R3 = the first slot of a group that the tag R1 leads to: of its own one, or of another that R5
+/// numbers. Uses R4. Gives the offset that loads and stores still have to add.
+int32_t Selector::slot_address(const Table& table, const TablePlace& place, bool is_own) {
   auto slot_bytes = static_cast<int32_t>(8 * table.slot_words());
   auto at = static_cast<int32_t>(place.offset_bytes);
   asm_.emit(bpf::mov64(Reg::R3, Reg::R1));
   asm_.emit(bpf::alu64(AluOp::Rsh, Reg::R3, 64 - static_cast<int32_t>(table.slot_bits)));
-  if (is_behind) {
-    asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, Reg::R5));
+  if (!is_own) {  // double hashing: the step is other bits of the product
+    asm_.emit(bpf::mov64(Reg::R4, Reg::R1));
+    asm_.emit(bpf::alu64(AluOp::Rsh, Reg::R4, 24));
+    asm_.emit(bpf::alu64(AluOp::Or, Reg::R4, 1));
+    asm_.emit(bpf::alu64(AluOp::Mul, Reg::R4, Reg::R5));
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, Reg::R4));
     asm_.emit(bpf::alu64(AluOp::And, Reg::R3, (1 << table.slot_bits) - 1));
   }
   multiply(asm_, Reg::R3, static_cast<uint32_t>(slot_bytes));
@@ -348,34 +366,52 @@ int32_t Selector::slot_address(const Table& table, const TablePlace& place, bool
   return at;
 }
 
-/// The slots behind the first, until the key, a free one, or too many. Each round finds its slot
-/// anew from the tag: for the verifier all rounds then lead to one state.
-void Selector::more_probes(const Table& table, ValueId id, bpf::Label insert, bpf::Label hit,
-                           bpf::Label full) {
-  bpf::Label loop = asm_.make_label(), next = asm_.make_label();
+/// The slot R3 + `at`: the key's, a free one, or neither: then on.
+void Selector::probe(const Table& table, ValueId id, int32_t at, bpf::Label insert,
+                     bpf::Label hit) {
+  asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3, static_cast<int16_t>(at)));
+  asm_.jump_to_if(JumpOp::Eq, Reg::R4, 0, insert);
+  bpf::Label other = asm_.make_label();
+  compare_key(id, table, at, other);
+  asm_.jump_to(hit);
+  asm_.bind(other);
+}
+
+/// The slots behind the first, until the key, a free one, or too many. Each round of the loop finds
+/// its slots anew from the tag: for the verifier all rounds then lead to the same states. It goes
+/// through them one by one, and what one costs it grows with their number: hence few rounds.
+void Selector::more_probes(const Table& table, ValueId id, int32_t at, bpf::Label insert,
+                           bpf::Label hit, bpf::Label full) {
+  bpf::Label loop = asm_.make_label();
+  auto rest_of_group = [&] {
+    for (uint32_t i = 1; i < kGroupSlots; ++i) {
+      asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, 8 * static_cast<int32_t>(table.slot_words())));
+      probe(table, id, at, insert, hit);
+    }
+  };
+  rest_of_group();
   asm_.emit(bpf::mov64(Reg::R5, 1));
   asm_.bind(loop);
-  int32_t at = slot_address(table, place_of(table), true);
-  asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3, static_cast<int16_t>(at)));
-  if (table.key_words() == 1) {
-    asm_.jump_to_if(JumpOp::Eq, Reg::R4, Reg::R1, hit);
-    asm_.jump_to_if(JumpOp::Eq, Reg::R4, 0, insert);
-  } else {
-    asm_.jump_to_if(JumpOp::Eq, Reg::R4, 0, insert);
-    asm_.jump_to_if(JumpOp::Ne, Reg::R4, Reg::R1, next);
-    compare_key(id, table, at, next);
-    asm_.jump_to(hit);
-  }
-  asm_.bind(next);
+  load_area(table);
+  slot_address(table, place_of(table), false);
+  probe(table, id, at, insert, hit);
+  rest_of_group();
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R5, 1));
-  asm_.jump_to_if(JumpOp::Ne, Reg::R5, static_cast<int32_t>(kMaxProbes), loop);
+  asm_.jump_to_if(JumpOp::Ne, Reg::R5, static_cast<int32_t>(kGroups), loop);
   asm_.jump_to(full);
+}
+
+/// R0 = the area again, where comparing may have used it.
+void Selector::load_area(const Table& table) {
+  if (table.key_words() == 1) return;
+  asm_.emit(bpf::load(Size::DW, Reg::R0, Reg::R10, static_cast<int16_t>(area_offset_)));
 }
 
 /// Slot R3 + `at` becomes the key's, whose tag is R1, unless the table has all its entries.
 void Selector::insert_slot(ValueId id, const Table& table, int32_t at, bpf::Label hit,
                            bpf::Label full) {
   auto count_at = static_cast<int16_t>(place_of(table).count_offset_bytes);
+  load_area(table);
   asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R0, count_at));
   asm_.jump_to_if(JumpOp::Ge, Reg::R4, static_cast<int32_t>(table.max_entries), full);
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R4, 1));

@@ -150,10 +150,12 @@ class Selector {
   bool direct_entry(ssa::ValueId id, const Table& table, int32_t* offset);
   void per_cpu_add(ssa::ValueId id, const Table& table);
   void hash_key(ssa::ValueId id, const Table& table);
-  void compare_key(ssa::ValueId id, const Table& table, int32_t at, bpf::Label mismatch);
-  int32_t slot_address(const Table& table, const TablePlace& place, bool is_behind);
-  void more_probes(const Table& table, ssa::ValueId id, bpf::Label insert, bpf::Label hit,
-                   bpf::Label full);
+  void compare_key(ssa::ValueId id, const Table& table, int32_t at, bpf::Label other);
+  int32_t slot_address(const Table& table, const TablePlace& place, bool is_own);
+  void probe(const Table& table, ssa::ValueId id, int32_t at, bpf::Label insert, bpf::Label hit);
+  void more_probes(const Table& table, ssa::ValueId id, int32_t at, bpf::Label insert,
+                   bpf::Label hit, bpf::Label full);
+  void load_area(const Table& table);
   void insert_slot(ssa::ValueId id, const Table& table, int32_t at, bpf::Label hit,
                    bpf::Label full);
   void merge_words(ssa::ValueId id, const Table& table, Reg entry, int32_t at);

@@ -75,8 +75,9 @@ struct TablePlace {
 
 /// PerCpu: the hash is a product with this; of one key word it is a bijection, and its own tag.
 constexpr uint64_t kHashFactor = 0x9e3779b97f4a7c15;
-/// PerCpu: an entry is found within so many slots, round the end, or the table counts as full.
-constexpr uint32_t kMaxProbes = 61;
+/// PerCpu: an entry is in one of kGroupSlots slots that follow each other, from its first slot on
+/// or from one of kGroups - 1 other places that its hash leads to; else the table counts as full.
+constexpr uint32_t kGroupSlots = 4, kGroups = 16;
 
 struct Table {
   TableLayout layout = TableLayout::DeltaHash;
@@ -100,7 +101,7 @@ struct Table {
   /// Direct, DeltaHash: a word before the others says that the entry is there; else the first one
   /// is not 0 in an entry that is there.
   bool has_presence = false;
-  /// PerCpu: 1 << slot_bits slots, then the slot of hash 0.
+  /// PerCpu: 1 << slot_bits slots, the rest of the last group, then the slot of hash 0.
   uint32_t slot_bits = 0;
 
   bool only_sums() const {
@@ -118,8 +119,8 @@ struct Table {
   uint32_t slot_words() const {
     return 1 + (key_words() > 1 ? key_words() : 0) + static_cast<uint32_t>(words.size());
   }
-  uint32_t slots() const { return (1U << slot_bits) + 1; }
-  uint32_t zero_slot() const { return 1U << slot_bits; }
+  uint32_t slots() const { return (1U << slot_bits) + kGroupSlots; }
+  uint32_t zero_slot() const { return slots() - 1; }
   uint64_t direct_entries() const {
     uint64_t entries = 1;
     for (const ssa::Range& range : ranges) entries *= range.size();
