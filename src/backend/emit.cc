@@ -37,9 +37,11 @@ bool is_system_call_entry(const std::vector<Job>& jobs, const Bundle& bundle) {
   return jobs[bundle.jobs[0]].group->kind == schema::EventKind::SyscallEnter;
 }
 
-/// What is tried next when a bundle gave no program: without the jobs that failed, or one by one.
-std::vector<Bundle> try_again(const Bundle& bundle, ProgramWriter::Outcome outcome,
-                              std::vector<EmitFailure>& failures, size_t failures_before) {
+/// What is tried next when bundle `which` gave no program: without the jobs that failed, or one by
+/// one.
+void try_again(std::vector<Bundle>& bundles, size_t which, ProgramWriter::Outcome outcome,
+               std::vector<EmitFailure>& failures, size_t failures_before) {
+  const Bundle bundle = bundles[which];
   std::vector<Bundle> next;
   if (outcome == ProgramWriter::Outcome::TooLong && bundle.jobs.size() == 1) {
     failures.push_back({bundle.jobs[0], "the handler is too long for one eBPF program"});
@@ -51,7 +53,44 @@ std::vector<Bundle> try_again(const Bundle& bundle, ProgramWriter::Outcome outco
       std::erase(rest.jobs, failures[i].job);
     if (!rest.jobs.empty()) next.push_back(std::move(rest));
   }
-  return next;
+  bundles.erase(bundles.begin() + static_cast<std::ptrdiff_t>(which));
+  bundles.insert(bundles.begin() + static_cast<std::ptrdiff_t>(which), next.begin(), next.end());
+}
+
+/// By job: which program it becomes part of.
+std::vector<uint32_t> programs_of_jobs(const std::vector<Bundle>& bundles, size_t job_count) {
+  std::vector<uint32_t> programs(job_count, kNoProgram);
+  for (uint32_t i = 0; i < bundles.size(); ++i) {
+    for (const uint32_t job : bundles[i].jobs) programs[job] = i;
+  }
+  return programs;
+}
+
+/// Writes all programs, or changes `bundles` for the next attempt: where a table lies depends on
+/// which programs there are.
+bool write_programs(const std::vector<Job>& jobs, const ssa::Module& module,
+                    const bpf::KernelFacts& facts, const Options& options, UnitBuilder& unit,
+                    std::vector<Bundle>& bundles, std::vector<EmitFailure>& failures) {
+  bool needs_gate = options.wait_for_exec;  // the first program that meets an execve has it
+  for (size_t i = 0; i < bundles.size(); ++i) {
+    const bool has_gate = needs_gate && is_system_call_entry(jobs, bundles[i]);
+    const size_t failures_before = failures.size();
+    bpf::Program program;
+    const ProgramWriter::Outcome outcome = ProgramWriter(jobs, bundles[i], static_cast<uint32_t>(i),
+                                                         module, facts, options, unit, has_gate)
+                                               .run(program, failures);
+    if (outcome != ProgramWriter::Outcome::Written) {
+      try_again(bundles, i, outcome, failures, failures_before);
+      return false;
+    }
+    needs_gate = needs_gate && !has_gate;
+    unit.unit.programs.push_back(std::move(program));
+  }
+  if (needs_gate) {
+    unit.unit.gate_program = static_cast<uint32_t>(unit.unit.programs.size());
+    unit.unit.programs.push_back(make_gate(facts, options, unit));
+  }
+  return true;
 }
 
 }  // namespace
@@ -59,34 +98,15 @@ std::vector<Bundle> try_again(const Bundle& bundle, ProgramWriter::Outcome outco
 EmitResult emit(const std::vector<Job>& jobs, const ssa::Module& module,
                 const bpf::KernelFacts& facts, const Options& options) {
   EmitResult result;
-  UnitBuilder unit(jobs, module, options);
-  bool needs_gate = options.wait_for_exec;  // the first program that meets an execve has it
   std::vector<Bundle> bundles = bundle_jobs(jobs, module, options);
-  for (size_t i = 0; i < bundles.size(); ++i) {
-    const Bundle bundle = bundles[i];
-    const bool has_gate = needs_gate && is_system_call_entry(jobs, bundle);
-    const size_t failures_before = result.failures.size();
-    bpf::Program program;
-    const ProgramWriter::Outcome outcome =
-        ProgramWriter(jobs, bundle, module, facts, options, unit, has_gate)
-            .run(program, result.failures);
-    if (outcome == ProgramWriter::Outcome::Written) {
-      needs_gate = needs_gate && !has_gate;
-      unit.unit.programs.push_back(std::move(program));
-    } else {
-      const std::vector<Bundle> next = try_again(bundle, outcome, result.failures, failures_before);
-      bundles.insert(bundles.begin() + static_cast<std::ptrdiff_t>(i + 1), next.begin(),
-                     next.end());
-    }
+  while (true) {
+    UnitBuilder unit(jobs, programs_of_jobs(bundles, jobs.size()), module, facts, options);
+    if (!write_programs(jobs, module, facts, options, unit, bundles, result.failures)) continue;
+    unit.unit.waits_for_exec = options.wait_for_exec;
+    unit.finish();
+    result.unit = std::move(unit.unit);
+    return result;
   }
-  if (needs_gate) {
-    unit.unit.gate_program = static_cast<uint32_t>(unit.unit.programs.size());
-    unit.unit.programs.push_back(make_gate(facts, options, unit));
-  }
-  unit.unit.waits_for_exec = options.wait_for_exec;
-  unit.finish();
-  result.unit = std::move(unit.unit);
-  return result;
 }
 
 }  // namespace ktap::backend

@@ -64,7 +64,7 @@ std::vector<Bundle> bundle_jobs(const std::vector<Job>& jobs, const ssa::Module&
   return bundles;
 }
 
-ProgramWriter::ProgramWriter(const std::vector<Job>& jobs, const Bundle& bundle,
+ProgramWriter::ProgramWriter(const std::vector<Job>& jobs, const Bundle& bundle, uint32_t number,
                              const ssa::Module& module, const bpf::KernelFacts& facts,
                              const Options& options, UnitBuilder& unit, bool has_gate)
     : jobs_(jobs),
@@ -75,7 +75,7 @@ ProgramWriter::ProgramWriter(const std::vector<Job>& jobs, const Bundle& bundle,
       has_gate_(has_gate) {
   for (size_t i = 0; i < body_count(); ++i) {
     bodies_.push_back(
-        std::make_unique<Selector>(job(i), module, facts, options, unit, asm_, frame_));
+        std::make_unique<Selector>(job(i), number, module, facts, options, unit, asm_, frame_));
   }
 }
 
@@ -98,8 +98,11 @@ ProgramWriter::Outcome ProgramWriter::run(bpf::Program& program,
                           : program.attach_to.substr(0, 15);
   if (!is_syscall()) {
     program.tracefs_id = group().events[0]->tracefs_id;
-    program.kind =
-        bodies_[0]->needs().event ? bpf::ProgramKind::Tracepoint : bpf::ProgramKind::RawTracepoint;
+    const bool needs_guard = !facts_.has_recursion_guard &&
+                             std::any_of(bodies_.begin(), bodies_.end(),
+                                         [](const auto& b) { return b->has_own_memory(); });
+    program.kind = bodies_[0]->needs().event || needs_guard ? bpf::ProgramKind::Tracepoint
+                                                            : bpf::ProgramKind::RawTracepoint;
   } else if (frame_.is_typed) {
     program.kind = bpf::ProgramKind::TypedRawTracepoint;
     program.btf_id = facts_.typed_tracepoint(program.attach_to);

@@ -31,9 +31,10 @@ void write_gate(bpf::Assembler& code, const bpf::KernelFacts& facts, const Optio
 class ProgramWriter {
  public:
   /// `has_gate`: the program also waits for the target's exec (Options.wait_for_exec).
-  ProgramWriter(const std::vector<Job>& jobs, const Bundle& bundle, const ssa::Module& module,
-                const bpf::KernelFacts& facts, const Options& options, UnitBuilder& unit,
-                bool has_gate);
+  /// `number`: of the program, as the unit's tables count them.
+  ProgramWriter(const std::vector<Job>& jobs, const Bundle& bundle, uint32_t number,
+                const ssa::Module& module, const bpf::KernelFacts& facts, const Options& options,
+                UnitBuilder& unit, bool has_gate);
 
   enum class Outcome : uint8_t { Written, JobsFailed, TooLong };
   /// Jobs that do not fit are named in `failures`. TooLong: the jobs each, or all of them together.

@@ -69,8 +69,8 @@ void load_saved_number(bpf::Assembler& code, const bpf::SyscallRegs& regs, bpf::
 }
 
 /// R7 = this program's own bytes of the scratch map on this CPU. A program does not run twice at a
-/// time on one CPU (the kernel counts that as a missed run; before 6.1 raw tracepoints in
-/// interrupts were not so guarded).
+/// time on one CPU: the kernel counts that as a missed run. (Before 6.1 raw tracepoints in
+/// interrupts were not so guarded: there run() asks for a classic one.)
 void Selector::enter_scratch() {
   if (frame_.scratch_entry == UINT32_MAX)
     frame_.scratch_entry = unit_.add_scratch(frame_.scratch_bytes);

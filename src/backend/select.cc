@@ -17,10 +17,11 @@ using ssa::Inst;
 using ssa::Op;
 using ssa::ValueId;
 
-Selector::Selector(const Job& job, const ssa::Module& module, const bpf::KernelFacts& facts,
-                   const Options& options, UnitBuilder& unit, bpf::Assembler& assembler,
-                   Frame& frame)
+Selector::Selector(const Job& job, uint32_t program, const ssa::Module& module,
+                   const bpf::KernelFacts& facts, const Options& options, UnitBuilder& unit,
+                   bpf::Assembler& assembler, Frame& frame)
     : job_(job),
+      program_(program),
       function_(*job.function),
       module_(module),
       facts_(facts),
@@ -97,14 +98,20 @@ void Selector::need_of(const Inst& of) {
     case Op::TableGet:
     case Op::TableSet:
     case Op::TableAdd:
+    case Op::TableMerge:
     case Op::TableDelete: {
-      uint32_t key = unit_.unit.tables[static_cast<size_t>(of.imm)].key_size_bytes;
-      needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, key);
-      if (key > kMaxKeyBytes) {
-        fail(fmt::format("a key of {} bytes in table {}; at most {} fit", key,
+      const Table& table = unit_.unit.tables[static_cast<size_t>(of.imm)];
+      if (table.key_size_bytes > kMaxKeyBytes) {
+        fail(fmt::format("a key of {} bytes in table {}; at most {} fit", table.key_size_bytes,
                          module_.tables[static_cast<size_t>(of.imm)].name, kMaxKeyBytes));
       }
-      temp(kTempKey);
+      if (is_in_areas(of)) {
+        has_areas_ = true;
+        break;
+      }
+      needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, table.key_size_bytes);
+      needs_.widest_value_bytes = std::max(needs_.widest_value_bytes, 8 * table.entry_words());
+      temp(static_cast<int32_t>(needs_.widest_value_bytes) + 8);
       break;
     }
     case Op::Emit:
@@ -129,6 +136,7 @@ void Selector::need_of(const Inst& of) {
 /// First with short strings and keys on the stack, then with all of them in scratch.
 Result<void> Selector::find_places() {
   uint32_t best = UINT32_MAX;
+  find_area_use();
   window_ = argument_window(facts_.syscall_regs);
   has_window_ = job_.group->kind == schema::EventKind::SyscallEnter && needs_.argument_reads > 1 &&
                 window_.size_bytes <= kMaxWindowBytes && !frame_.is_typed;
@@ -141,7 +149,7 @@ Result<void> Selector::find_places() {
     if (!needs_.emits) request.registers.push_back(Reg::R8);
     if (!has_scratch_) request.registers.push_back(Reg::R7);
     if (!frame_.keeps_context) request.registers.push_back(Reg::R6);
-    request.fixed_words = frame_.words + (needs_.name_id ? 1 : 0);
+    request.fixed_words = frame_.words + (needs_.name_id ? 1 : 0) + (keeps_area_ ? 1 : 0);
     if (has_window_) request.fixed_words += window_.size_bytes / 8;
     request.temp_bytes = needs_.temp_bytes;
     if (needs_.widest_key_bytes != 0) {
@@ -157,7 +165,9 @@ Result<void> Selector::find_places() {
       return Error{fmt::format("needs {} bytes for strings, {} are there", homes_.scratch_bytes,
                                kMaxScratchBytes)};
     }
-    if (needs_.name_id) name_offset_ = homes_.fixed_offset[frame_.words];
+    size_t fixed = frame_.words;
+    if (needs_.name_id) name_offset_ = homes_.fixed_offset[fixed++];
+    if (keeps_area_) area_offset_ = homes_.fixed_offset[fixed++];
     if (has_window_) window_offset_ = homes_.fixed_offset.back();  // the lowest
     // The name's id has its place only now.
     for (auto& entry : immediates_) {
@@ -197,6 +207,7 @@ void Selector::select_blocks() {
     for (ValueId id : function_.blocks[block.index].insts) {
       if (!order_.needed[id.index] || order_.fused[id.index]) continue;
       set_line(inst(id));
+      if (keeps_area_ && id == area_before_) enter_areas();
       if (ssa::is_control(inst(id).op)) {
         switch (inst(id).op) {
           case Op::Jump: {
@@ -264,6 +275,7 @@ void Selector::select(ValueId id) {
     case Op::TableGet:
     case Op::TableSet:
     case Op::TableAdd:
+    case Op::TableMerge:
     case Op::TableDelete:
       return table_operation(id);
     case Op::CellGet:
@@ -529,7 +541,11 @@ void Selector::disarm() {
 }
 
 void Selector::cold_code() {
-  if (!cold_.empty()) asm_.set_owner(job_.handler, job_.group_index);
+  if (!cold_.empty() || !rare_.empty()) asm_.set_owner(job_.handler, job_.group_index);
+  for (size_t i = 0; i < rare_.size(); ++i) {
+    asm_.set_line(rare_[i].first);
+    rare_[i].second();
+  }
   for (const Cold& cold : cold_) {
     asm_.set_line(cold.line);
     asm_.bind(cold.label);

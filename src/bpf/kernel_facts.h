@@ -35,10 +35,13 @@ struct TaskLayout {
 struct KernelFacts {
   bool has_ring_buffer = true;    ///< 5.8
   bool has_fetch_atomics = true;  ///< 5.12: fetch-and-add, xchg, cmpxchg
-  bool has_cpu_v4 = false;        ///< 6.6: signed division, sign-extending moves and loads
-  bool has_may_goto = false;      ///< 6.9
-  bool has_bpf_loop = false;      ///< 5.17
-  bool has_task_btf = false;      ///< 5.11: get_current_task_btf; `task` may be loaded directly
+  bool has_mapped_tables = true;  ///< arrays that user space maps (5.5)
+  /// A raw tracepoint's program never runs inside itself (6.1).
+  bool has_recursion_guard = true;
+  bool has_cpu_v4 = false;    ///< 6.6: signed division, sign-extending moves and loads
+  bool has_may_goto = false;  ///< 6.9
+  bool has_bpf_loop = false;  ///< 5.17
+  bool has_task_btf = false;  ///< 5.11: get_current_task_btf; `task` may be loaded directly
   /// BTF ids of the kernel's functions bpf_iter_num_… (6.4), all three or none: 0. Only looked for
   /// where may_goto is not there or taken away.
   uint32_t iter_num_new = 0;

@@ -21,7 +21,6 @@ namespace ktap::engine {
 namespace {
 
 using backend::Control;
-using backend::TableLayout;
 
 constexpr uint64_t kExitValue = Control::kExited;
 
@@ -56,6 +55,7 @@ class Engine : public BpfEngine {
                        const ssa::Module& module) override;
   std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                               const ssa::Module& module) override;
+  std::unique_ptr<DeltaReader> read_delta(uint32_t table) override;
   void next_run() override { snapshots_.next_run(); }
 
  private:
@@ -271,8 +271,8 @@ int64_t* Engine::cell(uint32_t cell) {
 Result<void> Engine::preload(uint32_t table, const runtime::Table& entries,
                              const ssa::Module& module) {
   const backend::Table& layout = unit_.tables[table];
-  // A Delta table's own entries stay in the runtime Table; the kernel only adds to them.
-  if (layout.layout == TableLayout::Delta) return {};
+  // A delta table's own entries stay in the runtime Table; the kernel only adds to them.
+  if (backend::is_delta(layout.layout)) return {};
   const std::string& name = module.tables[table].name;
   KeyCodec codec(layout, module.strings);
   sys::Map& map = maps_[layout.maps[0]];
@@ -295,12 +295,16 @@ Result<void> Engine::preload(uint32_t table, const runtime::Table& entries,
 std::unique_ptr<runtime::TableBacking> Engine::back(uint32_t table, runtime::Heap& heap,
                                                     const ssa::Module& module) {
   const backend::Table& layout = unit_.tables[table];
-  sys::Map* first = &maps_[layout.maps[0]];
-  if (layout.layout == TableLayout::Shared) {
-    return std::make_unique<SharedTable>(layout, first, module.strings, heap, snapshots_);
+  if (backend::is_delta(layout.layout)) {
+    return std::make_unique<DeltaTable>(unit_, table, maps_, module.strings, heap, snapshots_);
   }
-  return std::make_unique<DeltaTable>(layout, first, &maps_[layout.maps[1]], module.strings, heap,
-                                      snapshots_);
+  return std::make_unique<HashTable>(layout, &maps_[layout.maps[0]], module.strings, heap,
+                                     snapshots_);
+}
+
+std::unique_ptr<DeltaReader> Engine::read_delta(uint32_t table) {
+  KTAP_CHECK(backend::is_delta(unit_.tables[table].layout));
+  return std::make_unique<DeltaReader>(unit_, table, maps_, snapshots_);
 }
 
 }  // namespace

@@ -26,6 +26,7 @@ using bpf::Insn;
 using bpf::Reg;
 using bpf::Size;
 
+constexpr int32_t kKtimeGetTaiNs = 208;
 constexpr int32_t kLoopHelper = 181;  // bpf_loop
 
 /// Where the registers of a system call lie in struct pt_regs, and the numbers of exec. Argument 0
@@ -184,6 +185,8 @@ Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without) {
   facts.has_ring_buffer = sys::Map::create(ring).ok();
 
   facts.has_fetch_atomics = has_fetch_atomics();
+  // Came with the guard, in 6.1; of the guard itself nothing can be seen.
+  facts.has_recursion_guard = can_load({bpf::call(kKtimeGetTaiNs)});
   facts.has_cpu_v4 = has_cpu_v4();
   facts.has_may_goto = has_may_goto();
   facts.has_bpf_loop = has_helper(kLoopHelper);

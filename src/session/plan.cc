@@ -250,6 +250,7 @@ class Planner {
             case ssa::Op::TableGet:
             case ssa::Op::TableSet:
             case ssa::Op::TableAdd:
+            case ssa::Op::TableMerge:
             case ssa::Op::TableDelete:
               tables.insert(static_cast<uint32_t>(inst.imm));
               break;
