@@ -10,6 +10,7 @@ run_cases.py --self-test. KERNEL is a name of kernels.txt, or its number alone f
 import argparse
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -75,6 +76,7 @@ class Guest:
         self.files.program(tools / "load", "bin/load")
         self.files.program(ktap, "bin/ktap")
         self.by_case = {}  # (script, command) → (job, job of --explain)
+        self.dry_runs = {}  # name of a script → its job
 
     def add(self, job):
         self.jobs.append(job)
@@ -92,6 +94,13 @@ class Guest:
                                    (number, what.signal[1]) if what.signal else (), what.target))
         explain = self.add(machine.Job(what.explain, directory, what.timeout_s * SLOWER)) if what.explain else None
         self.by_case[key] = (run, explain)
+
+    def add_dry_run(self, name, script, options, args):
+        """`ktap -d -v`: whether this kernel's verifier takes every program of the script."""
+        directory = f"/dry/{len(self.dry_runs)}"
+        self.files.put(f"{directory}/{kernel_case.SCRIPT}", script.encode())
+        command = ["/bin/ktap", "-d", "-v", *options, kernel_case.SCRIPT, *args]
+        self.dry_runs[name] = self.add(machine.Job(command, directory, 30 * SLOWER))
 
     def outcome(self, case, results):
         """The outcome of a case that was added, out of the guest's results."""
@@ -122,6 +131,33 @@ def add_cases(guest, paths, report):
             guest.add_case(kernel_case.in_user_space(case))
         judged.append(path)
     return judged
+
+
+def add_dry_runs(guest):
+    """All scripts of the kernel cases and of the corpus."""
+    for path in sorted((ROOT / "tests/kernel").glob("*.case")):
+        case = kernel_case.parse_case(path.read_text())
+        if case.head.get("exit") == "2":
+            continue  # a mistake that is told before anything is loaded
+        guest.add_dry_run(path.stem, case.script, shlex.split(case.head.get("options", "")),
+                          shlex.split(case.head.get("args", "")))
+    for path in [*sorted((ROOT / "tests/golden/explain").glob("kernel_*.kp")), *sorted(ROOT.glob("scripts/**/*.kp"))]:
+        guest.add_dry_run(f"{path.parent.name}/{path.name}", path.read_text(), [], [])
+
+
+def judge_dry_runs(guest, results, report):
+    """A refusal would send a handler to user space, where it does the same, slower, so that no case would show it."""
+    for name, job in guest.dry_runs.items():
+        text = (results[job].stdout + results[job].stderr).decode("utf-8", "replace")
+        refused = [line.strip() for line in text.split("\n") if "verifier refuses" in line]
+        if results[job].status == 2 and re.search(r"has no field|no event matches", text):
+            report.skip(f"{guest.name} verifier: {name}", "the kernel lacks an event or a field of it")
+        elif results[job].status != 0:
+            report.fail(f"{guest.name} verifier: {name}", text[-2000:])
+        elif refused and "--spoil" not in " ".join(guest.jobs[job].command):
+            report.fail(f"{guest.name} verifier: {name}", "\n".join(refused))
+        else:
+            report.ok(f"{guest.name} verifier: {name}")
 
 
 def judge_program(guest, program, result, report):
@@ -170,6 +206,8 @@ def run_kernel(name, options, report):
     paths = [path for path in sorted((ROOT / "tests/kernel").glob("*.case"))
              if not options.only or any(part in path.name for part in options.only)]
     paths = add_cases(guest, paths, report)
+    if options.dry_runs:
+        add_dry_runs(guest)
     programs = {}
     for program in options.program if arch == "amd64" else []:
         file, *words = program.split()
@@ -184,6 +222,7 @@ def run_kernel(name, options, report):
     print(f"{name}: up after {run.boot_s:.2f} s, done after {run.total_s:.1f} s", flush=True)
     for path in paths:
         kernel_case.judge(path, lambda case: guest.outcome(case, run.results), Prefixed(report, name))
+    judge_dry_runs(guest, run.results, report)
     for program, job in programs.items():
         judge_program(guest, program.split()[0], run.results[job], report)
     if run.complaints:
@@ -229,6 +268,7 @@ def main():
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="where helpers are compiled to")
     parser.add_argument("--only", action="append", default=[], help="cases whose file name holds one of these")
     parser.add_argument("--program", action="append", default=[], help="a program and its arguments, one word")
+    parser.add_argument("--dry-runs", action="store_true", help="every script of the tests through the verifier too")
     parser.add_argument("--name", default="guests")
     parser.add_argument("--timeout", type=float, default=1200, help="seconds for one guest")
     parser.add_argument("--fetch-seconds", type=float, default=600, help="for one kernel")
