@@ -39,6 +39,7 @@ bench:
 	@bench/kernel/events.py build/ktap
 	@bench/kernel/against_c.py build/ktap
 	@bench/kernel/lines.py build/ktap
+	@bench/kernel/jobs.py build/ktap
 	@bench/vm/run.py build/ktap
 	@build/gc_pauses
 
