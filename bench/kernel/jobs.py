@@ -2,9 +2,9 @@
 """What a real job keeps of its speed while every system call of the machine is counted by name.
 
 Jobs: a compile of some C files, `perf bench sched pipe`, `perf bench futex wake`; alone, with an empty program on both
-ends of system calls, and traced, in turns. Printed: the throughput as a share of what it is alone, median and
-middle half. With --pin the jobs have one CPU to themselves: no migrations and no wake-ups across CPUs, which are most of
-the time of the two from perf, so that little is left beside the system calls themselves.
+ends of system calls, and traced, in turns. Printed: the throughput as a share of what it is alone, median and middle
+half. With --pin the jobs have one CPU to themselves: no migrations and no wake-ups across CPUs, which are most of the
+time of the two from perf, so that little is left beside the system calls themselves.
 Usage: jobs.py KTAP [--rounds N] [--only NAME…] [--pin]
 """
 import argparse
