@@ -11,6 +11,7 @@
 namespace ktap::backend {
 namespace {
 
+constexpr uint32_t kIdleRingBytes = 1 << 16;  // a multiple of every machine's page
 constexpr uint32_t kFailureRow = 0, kTableRow = 1, kRingRow = 2;
 
 std::string_view site_word(ssa::SiteKind kind) {
@@ -89,7 +90,9 @@ UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const std::vector<uint32_
   ring.kind = bpf::MapKind::RingBuffer;
   ring.key_size_bytes = 0;
   ring.value_size_bytes = 0;
-  ring.max_entries = options.ring_bytes;
+  // With nothing to send it is there, but takes no memory and no time worth a word.
+  ring.max_entries =
+      module.sites.empty() ? std::min(options.ring_bytes, kIdleRingBytes) : options.ring_bytes;
   unit.ring_map = 1;
   unit.maps.push_back(ring);
 

@@ -426,6 +426,28 @@ TEST_F(EngineTest, RecordsArriveInOrderAndLossesAreCounted) {
   for (const uint64_t n : engine->counter(0)) EXPECT_EQ(n, 0U);
 }
 
+TEST_F(EngineTest, RecordsOverTheEndOfTheRingAreWhole) {
+  backend::Unit unit = empty_unit(4096);
+  unit.programs = {recording_program("sys_enter", bpf::kRingNoWakeup)};
+  std::unique_ptr<BpfEngine> engine = start(std::move(unit));
+  ASSERT_NE(engine, nullptr);
+  engine->arm();
+  uint64_t records = 0;
+  for (int round = 0; round < 50; ++round) {
+    call_getppid(100);  // 24 bytes each: two of three rounds go over the end within a record
+    engine->drain([&](const Record& record) {
+      EXPECT_EQ(record.site, kSite);
+      ASSERT_EQ(record.size_bytes, 16U);
+      uint64_t number = 0;
+      std::memcpy(&number, record.data + 8, 8);
+      EXPECT_EQ(number, static_cast<uint64_t>(SYS_getppid));
+      ++records;
+    });
+  }
+  engine->disarm();
+  EXPECT_EQ(records, 5000U);
+}
+
 TEST_F(EngineTest, WakesOnlyWhenAsked) {
   for (const int32_t flags : {bpf::kRingNoWakeup, bpf::kRingForceWakeup}) {
     backend::Unit unit = empty_unit();
