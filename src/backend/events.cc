@@ -103,6 +103,10 @@ void Selector::narrow(Reg reg, uint32_t size_bytes, bool is_signed) {
     asm_.emit(bpf::mov32(reg, reg));
     return;
   }
+  if (is_signed && facts_.has_cpu_v4) {
+    asm_.emit(bpf::mov_signed(reg, reg, static_cast<int16_t>(8 * size_bytes)));
+    return;
+  }
   auto bits = static_cast<int32_t>(64 - 8 * size_bytes);
   asm_.emit(bpf::alu64(AluOp::Lsh, reg, bits));
   asm_.emit(bpf::alu64(is_signed ? AluOp::Arsh : AluOp::Rsh, reg, bits));
@@ -187,8 +191,13 @@ void Selector::record_field(ValueId id) {
   Reg dst = result_register(id, Reg::R1);
   if (field.offset_bytes % size == 0) {
     Size code = size == 1 ? Size::B : size == 2 ? Size::H : size == 4 ? Size::W : Size::DW;
-    asm_.emit(bpf::load(code, dst, Reg::R6, static_cast<int16_t>(field.offset_bytes)));
-    if (field.is_signed) narrow(dst, size, true);
+    const auto at = static_cast<int16_t>(field.offset_bytes);
+    if (field.is_signed && size < 8 && facts_.has_cpu_v4) {
+      asm_.emit(bpf::load_signed(code, dst, Reg::R6, at));
+    } else {
+      asm_.emit(bpf::load(code, dst, Reg::R6, at));
+      if (field.is_signed) narrow(dst, size, true);
+    }
   } else {
     asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(homes_.temp_offset), 0));
     read_kernel(homes_.temp_offset, size, Reg::R6, static_cast<int32_t>(field.offset_bytes));

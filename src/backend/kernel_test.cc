@@ -293,6 +293,20 @@ std::string show(const Outcome& o) {
   return out;
 }
 
+/// A signed division loads.
+bool has_cpu_v4() {
+  const bpf::Insn code[] = {bpf::mov64(bpf::Reg::R0, 0),
+                            bpf::signed64(bpf::AluOp::Div, bpf::Reg::R0, 3), bpf::exit_insn()};
+  bpf_attr attr{};
+  attr.prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT;
+  attr.insns = pointer(code);
+  attr.insn_cnt = 3;
+  attr.license = pointer("GPL");
+  const long fd = bpf_call(BPF_PROG_LOAD, attr);
+  if (fd >= 0) close(static_cast<int>(fd));
+  return fd >= 0;
+}
+
 /// What this kernel's BTF gives; its newer techniques are not tried here.
 bpf::KernelFacts facts_of_this_kernel() {
   std::ifstream file("/sys/kernel/btf/vmlinux", std::ios::binary);
@@ -311,6 +325,7 @@ bpf::KernelFacts facts_of_this_kernel() {
   int32_t* const offsets[] = {&task.pid,  &task.tgid,     &task.comm,    &task.real_parent,
                               &task.cred, &task.cred_uid, &task.cred_gid};
   for (size_t i = 0; i < members.size(); ++i) *offsets[i] = members[i].offset_bytes;
+  facts.has_cpu_v4 = has_cpu_v4();
   facts.has_task_btf = true;  // with typed raw tracepoints since 5.11
   return facts;
 }
@@ -328,6 +343,7 @@ void compare_random(bool in_kernel, void (*mask)(bpf::KernelFacts&) = nullptr) {
     SCOPED_TRACE(fmt::format("KTAP_SEED={} KTAP_ROUNDS=1", seed));
     Subject subject;
     if (in_kernel) subject.facts.cpu_count = possible_cpus();
+    subject.facts.has_cpu_v4 = seed % 2 == 0 && (!in_kernel || has_cpu_v4());
     RandomFunction generate(seed, subject);
     if (mask != nullptr) mask(subject.facts);
     auto result = subject.emit_unit();

@@ -330,12 +330,23 @@ void Selector::arithmetic(ValueId id) {
   store_result(id, dst);
 }
 
-/// eBPF divides unsigned: by the absolute values, then the sign. |x| = (x ^ s) - s with s = x
+/// eBPF before cpu v4 divides unsigned: by the absolute values, then the sign. |x| = (x ^ s) - s
+/// with s = x
 /// >> 63.
 void Selector::divide(ValueId id) {
   const Inst& of = inst(id);
   bool is_quotient = of.op == Op::DivS;
   int32_t imm = 0;
+  if (facts_.has_cpu_v4) {
+    const AluOp op = is_quotient ? AluOp::Div : AluOp::Mod;
+    load_word(Reg::R1, payload_word(of.operands[0], 0, false));
+    if (small_constant(of.operands[1], &imm)) {
+      asm_.emit(bpf::signed64(op, Reg::R1, imm));
+    } else {
+      asm_.emit(bpf::signed64(op, Reg::R1, in_register(of.operands[1], Reg::R2)));
+    }
+    return store_result(id, Reg::R1);
+  }
   bool by_positive = small_constant(of.operands[1], &imm) && imm > 0;
   load_word(Reg::R1, payload_word(of.operands[0], 0, false));
   asm_.emit(bpf::mov64(Reg::R3, Reg::R1));

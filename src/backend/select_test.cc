@@ -32,6 +32,65 @@ std::vector<int64_t> words(const Bytes& record, size_t from, size_t count) {
   return out;
 }
 
+TEST(Select, TheTaskAndTypedArguments) {
+  Subject s;
+  s.facts = modern_facts();
+  syscall_enter(s);
+  s.module.sites[0].args.push_back({Type::Int});
+  s.module.sites[0].args.push_back(bytes_arg(16));
+  // Before the return: the parent, the name.
+  ssa::Function& f = s.builder.function;
+  std::vector<ValueId>& insts = f.blocks[0].insts;
+  const ValueId emit = insts[insts.size() - 2], ret = insts.back();
+  insts.resize(insts.size() - 2);
+  const ValueId parent = variable(s.builder, BuiltinVar::Ppid), name = execname(s.builder);
+  f[emit].operands.push_back(parent);
+  f[emit].operands.push_back(name);
+  insts.push_back(emit);
+  insts.push_back(ret);
+  auto result = s.emit_unit();
+  ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+  const bpf::Program& program = result.unit.programs[0];
+  EXPECT_EQ(program.kind, bpf::ProgramKind::TypedRawTracepoint);
+  EXPECT_EQ(program.btf_id, 1u);
+  const auto calls = [&program](bpf::Helper helper) {
+    const bpf::Insn call = bpf::call(static_cast<int32_t>(helper));
+    return std::count(program.code.begin(), program.code.end(), call);
+  };
+  EXPECT_EQ(calls(bpf::Helper::GetCurrentTaskBtf), 1);
+  EXPECT_EQ(calls(bpf::Helper::ProbeReadKernel), 0);
+  FakeKernel kernel(result.unit, s.cells);
+  const uint64_t regs = kernel.machine.add_object(fake_registers(17));
+  ASSERT_EQ(kernel.run(context_of({regs, 17})), "");
+  ASSERT_EQ(kernel.machine.records().size(), 1u);
+  const Bytes& record = kernel.machine.records()[0].data;
+  EXPECT_EQ(words(record, 8, 12), (std::vector<int64_t>{100, 101, 1000, 2000, 0, 123456789, 42, 17,
+                                                        -100, 0x7fff0000, 3, 201}));
+  EXPECT_EQ(as_int(record, result.unit.sites[0].arg_offset_bytes[13]), 7);
+  const auto at = record.begin() + result.unit.sites[0].arg_offset_bytes[14];
+  EXPECT_EQ(Bytes(at, at + 16), padded(kComm, 16));
+}
+
+TEST(Select, TypedSyscallExit) {
+  for (uint32_t nr_size : {8u, 4u}) {
+    Subject s;
+    s.facts = modern_facts();
+    s.facts.syscall_regs.nr_size_bytes = nr_size;
+    syscall_exit(s);
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty());
+    FakeKernel kernel(result.unit, s.cells);
+    for (int64_t nr : {17, 1, -1}) {
+      const uint64_t regs = kernel.machine.add_object(fake_registers(nr));
+      ASSERT_EQ(kernel.run(context_of({regs, static_cast<uint64_t>(-9)})), "");
+    }
+    ASSERT_EQ(kernel.machine.records().size(), 1u);
+    int64_t name = s.module.intern("sys_exit_pread64");
+    EXPECT_EQ(words(kernel.machine.records()[0].data, 8, 5),
+              (std::vector<int64_t>{17, -9, name, 17, -9}));
+  }
+}
+
 TEST(Select, SyscallEntry) {
   Subject s;
   syscall_enter(s);
@@ -103,40 +162,43 @@ Bytes fake_record() {
 }
 
 TEST(Select, TracepointFields) {
-  Subject s;
-  tracepoint(s);
-  auto result = s.emit_unit();
-  ASSERT_TRUE(result.failures.empty());
-  EXPECT_EQ(result.unit.programs[0].kind, bpf::ProgramKind::Tracepoint);
-  EXPECT_EQ(result.unit.programs[0].tracefs_id, 321);
-  FakeKernel kernel(result.unit, s.cells);
-  ASSERT_EQ(kernel.run(fake_record()), "");
-  ASSERT_EQ(kernel.machine.records().size(), 1u);
-  const Bytes& record = kernel.machine.records()[0].data;
-  const SiteLayout& site = result.unit.sites[0];
-  auto arg = [&](size_t i) { return as_int(record, site.arg_offset_bytes[i]); };
-  auto text = [&](size_t i, size_t size) {
-    auto begin = record.begin() + site.arg_offset_bytes[i];
-    return Bytes(begin, begin + static_cast<int64_t>(size));
-  };
-  EXPECT_EQ(arg(0), -2);
-  EXPECT_EQ(arg(1), 254);
-  EXPECT_EQ(arg(2), -3);
-  EXPECT_EQ(arg(3), 0xfffffffc);
-  EXPECT_EQ(arg(4), -5);
-  EXPECT_EQ(text(5, 16), padded("sixteen chars!!!", 16));
-  EXPECT_EQ(text(6, 64), padded("/proc", 64));
-  EXPECT_EQ(arg(7), -6);
-  EXPECT_EQ(text(8, 64), padded("rel", 64));
-  EXPECT_EQ(arg(9), -7);
+  for (const bool is_new : {false, true}) {
+    Subject s;
+    if (is_new) s.facts = modern_facts();
+    tracepoint(s);
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty());
+    EXPECT_EQ(result.unit.programs[0].kind, bpf::ProgramKind::Tracepoint);
+    EXPECT_EQ(result.unit.programs[0].tracefs_id, 321);
+    FakeKernel kernel(result.unit, s.cells);
+    ASSERT_EQ(kernel.run(fake_record()), "");
+    ASSERT_EQ(kernel.machine.records().size(), 1u);
+    const Bytes& record = kernel.machine.records()[0].data;
+    const SiteLayout& site = result.unit.sites[0];
+    auto arg = [&](size_t i) { return as_int(record, site.arg_offset_bytes[i]); };
+    auto text = [&](size_t i, size_t size) {
+      auto begin = record.begin() + site.arg_offset_bytes[i];
+      return Bytes(begin, begin + static_cast<int64_t>(size));
+    };
+    EXPECT_EQ(arg(0), -2);
+    EXPECT_EQ(arg(1), 254);
+    EXPECT_EQ(arg(2), -3);
+    EXPECT_EQ(arg(3), 0xfffffffc);
+    EXPECT_EQ(arg(4), -5);
+    EXPECT_EQ(text(5, 16), padded("sixteen chars!!!", 16));
+    EXPECT_EQ(text(6, 64), padded("/proc", 64));
+    EXPECT_EQ(arg(7), -6);
+    EXPECT_EQ(text(8, 64), padded("rel", 64));
+    EXPECT_EQ(arg(9), -7);
 
-  // The raw copy ends with the last dynamic byte; its first 8 are a proper header again.
-  uint32_t raw = site.raw_offset_bytes;
-  EXPECT_EQ(as_int(record, raw), 74);
-  EXPECT_EQ(as_int(record, raw + 8), int64_t{101} << 32 | 321);
-  Bytes want = fake_record();
-  EXPECT_EQ(Bytes(record.begin() + raw + 16, record.begin() + raw + 8 + 74),
-            Bytes(want.begin() + 8, want.begin() + 74));
+    // The raw copy ends with the last dynamic byte; its first 8 are a proper header again.
+    uint32_t raw = site.raw_offset_bytes;
+    EXPECT_EQ(as_int(record, raw), 74);
+    EXPECT_EQ(as_int(record, raw + 8), int64_t{101} << 32 | 321);
+    Bytes want = fake_record();
+    EXPECT_EQ(Bytes(record.begin() + raw + 16, record.begin() + raw + 8 + 74),
+              Bytes(want.begin() + 8, want.begin() + 74));
+  }
 }
 
 TEST(Select, StringFieldsAreCutAndCounted) {

@@ -23,6 +23,13 @@ std::vector<Insn> every_maker() {
     all.push_back(alu32(alu, R::R5, INT32_MIN));
   }
   all.push_back(neg64(R::R6));
+  for (AluOp op : {AluOp::Div, AluOp::Mod}) {
+    all.push_back(signed64(op, R::R1, R::R9));
+    all.push_back(signed64(op, R::R2, -7));
+  }
+  for (int16_t bits : {8, 16, 32}) all.push_back(mov_signed(R::R1, R::R2, bits));
+  for (Size size : {Size::B, Size::H, Size::W})
+    all.push_back(load_signed(size, R::R1, R::R10, -512));
   for (Size size : {Size::B, Size::H, Size::W, Size::DW}) {
     all.push_back(load(size, R::R1, R::R10, -512));
     all.push_back(store(size, R::R10, -8, R::R7));
@@ -60,6 +67,10 @@ TEST(Decode, RefusesWhatNoMakerMakes) {
   EXPECT_FALSE(decode(make_insn(0, R::R0, R::R0, 0, 0)).has_value());     // second half of a load
   EXPECT_FALSE(decode(make_insn(0x07, R::R1, R::R2, 0, 1)).has_value());  // register in an imm form
   EXPECT_FALSE(decode(make_insn(0x0f, R::R1, R::R2, 0, 1)).has_value());  // imm in a register form
+  EXPECT_FALSE(decode(make_insn(0x0f, R::R1, R::R2, 1, 0)).has_value());  // a signed sum
+  EXPECT_FALSE(decode(make_insn(0x3f, R::R1, R::R2, 2, 0)).has_value());
+  EXPECT_FALSE(decode(make_insn(0xbf, R::R1, R::R2, 7, 0)).has_value());   // 7 bits
+  EXPECT_FALSE(decode(make_insn(0x99, R::R1, R::R2, 0, 0)).has_value());   // 64 bits, extended
   EXPECT_FALSE(decode(make_insn(0xd7, R::R1, R::R0, 0, 16)).has_value());  // byte swap
   EXPECT_FALSE(decode(make_insn(0x95, R::R1, R::R0, 0, 0)).has_value());   // exit with a register
   EXPECT_FALSE(decode(make_insn(0x61, R::R1, static_cast<R>(11), 0, 0)).has_value());

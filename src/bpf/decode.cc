@@ -11,7 +11,7 @@ std::optional<Decoded> decode_alu(const Insn& insn, bool is64) {
   Decoded d;
   d.is64 = is64;
   d.alu = static_cast<AluOp>(insn.code & 0xf0);
-  if ((insn.code & 0xf0) > static_cast<uint8_t>(AluOp::Arsh) || insn.off != 0) return std::nullopt;
+  if ((insn.code & 0xf0) > static_cast<uint8_t>(AluOp::Arsh)) return std::nullopt;
   d.dst = static_cast<Reg>(insn.dst);
   bool from_reg = (insn.code & kSourceReg) != 0;
   d.form = from_reg ? Form::AluReg : Form::AluImm;
@@ -19,7 +19,16 @@ std::optional<Decoded> decode_alu(const Insn& insn, bool is64) {
   if (!from_reg && insn.src != 0) return std::nullopt;
   d.src = static_cast<Reg>(insn.src);
   d.imm = insn.imm;
-  return d;
+  if (insn.off == 0) return d;
+  d.off = insn.off;
+  const bool divides = d.alu == AluOp::Div || d.alu == AluOp::Mod;
+  if (is64 && divides && insn.off == 1) {
+    d.form = from_reg ? Form::SignedReg : Form::SignedImm;
+    return d;
+  }
+  const bool extends = insn.off == 8 || insn.off == 16 || insn.off == 32;
+  d.form = Form::MoveSigned;
+  return is64 && from_reg && d.alu == AluOp::Mov && extends ? std::optional(d) : std::nullopt;
 }
 
 std::optional<Decoded> decode_jump(const Insn& insn, bool is64) {
@@ -72,6 +81,10 @@ std::optional<Decoded> decode_memory(const Insn& insn) {
   switch (insn.code & 7) {
     case kClassLdx:
       d.form = Form::Load;
+      if (mode == kModeMemSigned) {
+        d.form = Form::LoadSigned;
+        return d.size != Size::DW && insn.imm == 0 ? std::optional(d) : std::nullopt;
+      }
       return mode == kModeMem && insn.imm == 0 ? std::optional(d) : std::nullopt;
     case kClassSt:
       d.form = Form::StoreImm;
@@ -123,6 +136,14 @@ Insn encode(const Decoded& d) {
       return d.is64 ? alu64(d.alu, d.dst, d.src) : alu32(d.alu, d.dst, d.src);
     case Form::AluImm:
       return d.is64 ? alu64(d.alu, d.dst, d.imm) : alu32(d.alu, d.dst, d.imm);
+    case Form::SignedReg:
+      return signed64(d.alu, d.dst, d.src);
+    case Form::SignedImm:
+      return signed64(d.alu, d.dst, d.imm);
+    case Form::MoveSigned:
+      return mov_signed(d.dst, d.src, d.off);
+    case Form::LoadSigned:
+      return load_signed(d.size, d.dst, d.src, d.off);
     case Form::Load:
       return load(d.size, d.dst, d.src, d.off);
     case Form::StoreReg:

@@ -12,7 +12,11 @@ namespace ktap::bpf {
 enum class Form : uint8_t {
   AluReg,
   AluImm,
+  SignedReg,  ///< division or remainder
+  SignedImm,
+  MoveSigned,  ///< of the lowest `off` bits
   Load,
+  LoadSigned,
   StoreReg,
   StoreImm,
   Atomic,

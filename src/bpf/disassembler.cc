@@ -73,16 +73,16 @@ std::string_view jump_symbol(JumpOp op) {
   }
 }
 
-std::string_view size_name(Size size) {
+std::string_view size_name(Size size, bool is_signed) {
   switch (size) {
     case Size::B:
-      return "u8";
+      return is_signed ? "s8" : "u8";
     case Size::H:
-      return "u16";
+      return is_signed ? "s16" : "u16";
     case Size::W:
-      return "u32";
+      return is_signed ? "s32" : "u32";
     case Size::DW:
-      return "u64";
+      return is_signed ? "s64" : "u64";
   }
   return "?";
 }
@@ -91,9 +91,9 @@ std::string reg_name(Reg reg, bool is64 = true) {
   return fmt::format("{}{}", is64 ? 'r' : 'w', static_cast<int>(reg));
 }
 
-std::string place(Size size, Reg base, int16_t off) {
-  return fmt::format("*({} *)({} {} {})", size_name(size), reg_name(base), off < 0 ? '-' : '+',
-                     std::abs(static_cast<int>(off)));
+std::string place(Size size, Reg base, int16_t off, bool is_signed = false) {
+  return fmt::format("*({} *)({} {} {})", size_name(size, is_signed), reg_name(base),
+                     off < 0 ? '-' : '+', std::abs(static_cast<int>(off)));
 }
 
 std::string atomic_text(const Decoded& d) {
@@ -122,8 +122,16 @@ std::string text_of(const Decoded& d, const std::string& target) {
         return fmt::format("{} = -{}", reg_name(d.dst, d.is64), reg_name(d.dst, d.is64));
       }
       return fmt::format("{} {} {}", reg_name(d.dst, d.is64), alu_symbol(d.alu), d.imm);
+    case Form::SignedReg:
+      return fmt::format("{} s{} {}", reg_name(d.dst), alu_symbol(d.alu), reg_name(d.src));
+    case Form::SignedImm:
+      return fmt::format("{} s{} {}", reg_name(d.dst), alu_symbol(d.alu), d.imm);
+    case Form::MoveSigned:
+      return fmt::format("{} = (s{}){}", reg_name(d.dst), d.off, reg_name(d.src));
     case Form::Load:
-      return fmt::format("{} = {}", reg_name(d.dst), place(d.size, d.src, d.off));
+    case Form::LoadSigned:
+      return fmt::format("{} = {}", reg_name(d.dst),
+                         place(d.size, d.src, d.off, d.form == Form::LoadSigned));
     case Form::StoreReg:
       return fmt::format("{} = {}", place(d.size, d.dst, d.off), reg_name(d.src));
     case Form::StoreImm:

@@ -1,7 +1,6 @@
 // eBPF instructions in the kernel's layout, with makers for each form that we emit
 // (Documentation/bpf/ standardization/instruction-set.rst). First stop of the code that `backend`
-// writes; the assembler strings them together. Left out: cpu v4 (signed division, sign-extending
-// loads), byte swaps, calls between programs.
+// writes; the assembler strings them together. Left out: byte swaps, calls between programs.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +25,7 @@ enum class Reg : uint8_t { R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10 };
 
 constexpr uint8_t kClassLd = 0x00, kClassLdx = 0x01, kClassSt = 0x02, kClassStx = 0x03;
 constexpr uint8_t kClassAlu = 0x04, kClassJmp = 0x05, kClassJmp32 = 0x06, kClassAlu64 = 0x07;
-constexpr uint8_t kModeImm = 0x00, kModeMem = 0x60, kModeAtomic = 0xc0;
+constexpr uint8_t kModeImm = 0x00, kModeMem = 0x60, kModeMemSigned = 0x80, kModeAtomic = 0xc0;
 constexpr uint8_t kSourceImm = 0x00, kSourceReg = 0x08;
 
 /// What the 64-bit immediate of a two-slot load means: its `src` field.
@@ -108,6 +107,21 @@ constexpr Insn mov64(Reg dst, Reg src) { return alu64(AluOp::Mov, dst, src); }
 constexpr Insn mov64(Reg dst, int32_t imm) { return alu64(AluOp::Mov, dst, imm); }
 constexpr Insn mov32(Reg dst, Reg src) { return alu32(AluOp::Mov, dst, src); }
 constexpr Insn mov32(Reg dst, int32_t imm) { return alu32(AluOp::Mov, dst, imm); }
+/// Signed, op Div or Mod (cpu v4): by 0 like the unsigned ones, INT64_MIN / -1 wraps.
+constexpr Insn signed64(AluOp op, Reg dst, Reg src) {
+  return make_insn(static_cast<uint8_t>(kClassAlu64 | kSourceReg | static_cast<uint8_t>(op)), dst,
+                   src, 1, 0);
+}
+constexpr Insn signed64(AluOp op, Reg dst, int32_t imm) {
+  return make_insn(static_cast<uint8_t>(kClassAlu64 | kSourceImm | static_cast<uint8_t>(op)), dst,
+                   Reg::R0, 1, imm);
+}
+/// dst = the lowest 8, 16 or 32 bits of src, sign extended (cpu v4).
+constexpr Insn mov_signed(Reg dst, Reg src, int16_t bits) {
+  return make_insn(
+      static_cast<uint8_t>(kClassAlu64 | kSourceReg | static_cast<uint8_t>(AluOp::Mov)), dst, src,
+      bits, 0);
+}
 constexpr Insn neg64(Reg dst) { return alu64(AluOp::Neg, dst, 0); }
 
 // ---- memory
@@ -117,6 +131,11 @@ constexpr Insn neg64(Reg dst) { return alu64(AluOp::Neg, dst, 0); }
 constexpr Insn load(Size size, Reg dst, Reg src, int16_t off) {
   return make_insn(static_cast<uint8_t>(kClassLdx | kModeMem | static_cast<uint8_t>(size)), dst,
                    src, off, 0);
+}
+/// The same, sign extended (cpu v4): size B, H or W.
+constexpr Insn load_signed(Size size, Reg dst, Reg src, int16_t off) {
+  return make_insn(static_cast<uint8_t>(kClassLdx | kModeMemSigned | static_cast<uint8_t>(size)),
+                   dst, src, off, 0);
 }
 /// *(size*)(dst + off) = src
 constexpr Insn store(Size size, Reg dst, int16_t off, Reg src) {

@@ -74,6 +74,20 @@ uint64_t alu(AluOp op, uint64_t a, uint64_t b, bool is64) {
   return is64 ? result : static_cast<uint32_t>(result);
 }
 
+/// Like the kernel's: 0 gives 0 or the dividend, what overflows wraps.
+uint64_t signed_alu(AluOp op, uint64_t a, uint64_t b) {
+  const bool is_quotient = op == AluOp::Div;
+  if (b == 0) return is_quotient ? 0 : a;
+  if (b == UINT64_MAX) return is_quotient ? 0 - a : 0;
+  const auto x = static_cast<int64_t>(a), y = static_cast<int64_t>(b);
+  return static_cast<uint64_t>(is_quotient ? x / y : x % y);
+}
+
+/// The lowest `bits` of a value, sign extended.
+uint64_t extended(uint64_t value, uint32_t bits) {
+  return static_cast<uint64_t>(static_cast<int64_t>(value << (64 - bits)) >> (64 - bits));
+}
+
 template <class Signed, class Unsigned>
 bool compare(JumpOp op, Unsigned a, Unsigned b) {
   auto sa = static_cast<Signed>(a);
@@ -255,6 +269,18 @@ void Run::step() {
       write_reg(d.dst, alu(d.alu, a, d.form == Form::AluReg ? read_reg(d.src) : imm, d.is64));
       break;
     }
+    case Form::SignedReg:
+    case Form::SignedImm:
+      write_reg(d.dst, signed_alu(d.alu, read_reg(d.dst),
+                                  d.form == Form::SignedReg ? read_reg(d.src) : imm));
+      break;
+    case Form::MoveSigned:
+      write_reg(d.dst, extended(read_reg(d.src), static_cast<uint32_t>(d.off)));
+      break;
+    case Form::LoadSigned:
+      write_reg(d.dst,
+                extended(read_memory(read_reg(d.src) + offset, d.size), 8 * size_bytes(d.size)));
+      break;
     case Form::Load:
       write_reg(d.dst, read_memory(read_reg(d.src) + offset, d.size));
       break;

@@ -1,6 +1,7 @@
 // The kernel's half of a handler that runs in user space: its filter, then one record with
-// everything of the event that the VM may ask for. Never refuses: a filter without a kernel form,
-// or on what handlers change, is left to the VM as well.
+// everything of the event that the VM may ask for. Never refuses: of a filter without a kernel
+// form, or on what handlers change, only what comes before that runs in the kernel, and all of it
+// in the VM as well.
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -183,6 +184,14 @@ Lowered lower_capture(const Handler& handler, uint32_t handler_index, const Worl
       attempt.take_back();
       filter_in_kernel = false;
       collect_names(handler.filter, world, names);
+      lowerer.emplace(world, group, options, handler_index, name, linkage);
+    }
+  }
+  if (!filter_in_kernel) {
+    Attempt attempt(linkage);
+    lowerer->run_filter_prefix(handler.filter);
+    if (lowerer->stopped()) {
+      attempt.take_back();
       lowerer.emplace(world, group, options, handler_index, name, linkage);
     }
   }

@@ -114,6 +114,49 @@ TEST(Capture, LeavesAFilterWithoutKernelFormToTheVm) {
   EXPECT_FALSE(w.linkage.captures.at(0).filter_in_kernel);
 }
 
+/// What runs in the kernel of `filter`: the capture program's text.
+std::string prefix_of(const std::string& filter) {
+  TestWorld w("var n = 0 var seen = {}\ntrace syscalls:* /" + filter +
+              "/ { n = n + 1 seen[tid] = n print(1.5) }");
+  const std::string text = w.capture({read_event()});
+  EXPECT_FALSE(w.linkage.captures.at(0).filter_in_kernel) << filter;
+  EXPECT_TRUE(w.linkage.tables.empty()) << "the VM's own: " << filter;
+  EXPECT_TRUE(w.linkage.cells.empty()) << filter;
+  return text;
+}
+
+TEST(Capture, WhatStandsBeforeTheStateStaysInTheKernel) {
+  const std::string text = prefix_of("pid == 7 && args.fd > 2 && n < 10");
+  EXPECT_THAT(text, HasSubstr("EventVar pid"));
+  EXPECT_THAT(text, HasSubstr("ConstInt 7"));
+  EXPECT_THAT(text, HasSubstr("Lt"));
+  EXPECT_THAT(text, HasSubstr("Branch"));
+  EXPECT_EQ(text.find("CellGet"), std::string::npos) << text;
+  EXPECT_EQ(text.find("ConstInt 10"), std::string::npos) << text;
+}
+
+TEST(Capture, WhatStandsBehindTheStateDoesNot) {
+  EXPECT_EQ(prefix_of("n < 10 && pid == 7").find("Branch"), std::string::npos);
+  EXPECT_EQ(prefix_of("seen[tid] == nil || pid == 7").find("Branch"), std::string::npos);
+  // No kernel form.
+  EXPECT_THAT(prefix_of("pid == 7 && math.max(n, 2) == 2"), HasSubstr("ConstInt 7"));
+  EXPECT_THAT(prefix_of("(pid == 7 || tid == 8) && seen[tid] == 1"), HasSubstr("ConstInt 8"));
+  // The same value decides on both ways.
+  const std::string either = prefix_of("pid == 7 && n == 1 || tid == 8");
+  EXPECT_THAT(either, HasSubstr("EventVar tid"));
+  EXPECT_THAT(either, HasSubstr("ConstInt 8"));
+}
+
+TEST(Capture, AFilterThatChangesSomethingRunsOnce) {
+  TestWorld w(
+      "var n = 0\nfunction next() { n = n + 1 return n }\n"
+      "trace syscalls:* /pid == 7 && next() % 2 == 0/ { print(1.5) }");
+  const std::string text = w.capture({read_event()});
+  EXPECT_THAT(text, HasSubstr("ConstInt 7"));
+  EXPECT_EQ(text.find("CellSet"), std::string::npos) << text;
+  EXPECT_FALSE(w.linkage.captures.at(0).filter_in_kernel);
+}
+
 TEST(Capture, FindsMistakes) {
   EXPECT_EQ(TestWorld("trace syscalls:* { var x = {} print(args.foo) }").capture({read_event()}),
             "mistake 1: sys_enter_read has no field 'foo'");

@@ -96,7 +96,9 @@ void Lowerer::run_filter(runtime::Value filter) {
   if (filter.is_nil()) return;
   std::vector<AbstractValue> results = call(AbstractValue::of_world(filter, "filter"), {});
   if (stopped() || !reachable()) return;
+  const Mark before = mark();
   const Truth holds = truth(results.empty() ? AbstractValue::nil() : results[0]);
+  if (stopped() && is_prefix_) return leave(before);
   if (stopped()) return;
   if (holds.known) {
     if (!holds.value) {
@@ -169,7 +171,7 @@ void Lowerer::interpret(Frame& frame) {
     if (function_.values.size() > kMaxValues || ++steps_ > kMaxSteps)
       refuse("too much code for one handler");
     if (pc < frame.function->places.size()) place_ = frame.function->places[pc];
-    if (!stopped()) step(frame, pc);
+    if (!stopped()) is_prefix_ ? step_of_prefix(frame, pc) : step(frame, pc);
     if (stopped()) return;
   }
 }
@@ -687,15 +689,16 @@ AbstractValue Lowerer::join_mixed(const std::vector<const AbstractValue*>& value
 bool Lowerer::reads_what_handlers_change() const {
   for (const ssa::Block& block : function_.blocks) {
     for (ssa::ValueId id : block.insts) {
-      const ssa::Inst& inst = function_[id];
-      if (inst.op == ssa::Op::CellGet) return true;
-      if (inst.op == ssa::Op::TableGet &&
-          world_.written_tables.count(linkage_.tables[static_cast<size_t>(inst.imm)]) != 0) {
-        return true;
-      }
+      if (reads_what_handlers_change(function_[id])) return true;
     }
   }
   return false;
+}
+
+bool Lowerer::reads_what_handlers_change(const ssa::Inst& inst) const {
+  if (inst.op == ssa::Op::CellGet) return true;
+  return inst.op == ssa::Op::TableGet &&
+         world_.written_tables.count(linkage_.tables[static_cast<size_t>(inst.imm)]) != 0;
 }
 
 }  // namespace ktap::lower

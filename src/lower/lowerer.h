@@ -29,6 +29,9 @@ class Lowerer {
 
   /// Computes the filter; goes on only where it holds.
   void run_filter(runtime::Value filter);
+  /// The same as far as it has a kernel form and no part in what handlers change; goes on where the
+  /// filter may hold. Stopped: not even that.
+  void run_filter_prefix(runtime::Value filter);
   /// The handler's body, called with the event.
   void run_handler(runtime::Value function);
   /// Ends what is still open with Return.
@@ -114,6 +117,18 @@ class Lowerer {
   /// Refuses because of what `value` is: "arithmetic" + " on a string".
   void refuse_use(const std::string& what, const AbstractValue& value);
   std::string describe(const AbstractValue& value) const;
+
+  // ---- filter_prefix.cc
+  /// Where lowering stood, to go back to.
+  struct Mark {
+    ssa::BlockId block;
+    size_t insts = 0, blocks = 0, values = 0, left = 0;
+  };
+  Mark mark() const;
+  bool may_stay(const Mark& mark) const;
+  void leave(const Mark& mark);
+  void step_of_prefix(Frame& frame, size_t pc);
+  bool reads_what_handlers_change(const ssa::Inst& inst) const;
 
   // ---- lower_values.cc -----------------------------------------------------------------------
   ssa::ValueId const_int(int64_t value);
@@ -214,6 +229,8 @@ class Lowerer {
   std::vector<const bytecode::Function*> calls_;  ///< being inlined
   size_t steps_ = 0;                              ///< instructions looked at
   std::vector<AbstractValue> formatted_;          ///< printf's arguments, checked
+  bool is_prefix_ = false;                        ///< run_filter_prefix()
+  std::vector<ssa::BlockId> left_;                ///< open blocks from where the event is sent
   std::optional<Refusal> stop_;
 };
 

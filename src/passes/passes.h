@@ -21,4 +21,8 @@ bool thread_jumps(ssa::Function& function, const ssa::Module& module);
 /// Straight runs of blocks become one; jumps to jumps go to the end.
 bool merge_blocks(ssa::Function& function, const ssa::Module& module);
 
+/// Of two conditions that must both hold (or not), the cheaper one is looked at first, where nobody
+/// can tell.
+bool order_conditions(ssa::Function& function, const ssa::Module& module);
+
 }  // namespace ktap::passes

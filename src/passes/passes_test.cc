@@ -499,5 +499,101 @@ TEST_F(Passes, PipelineDissolvesADoubleCheck) {
             "  Return\n");
 }
 
+// ---- order_conditions
+
+/// execname == "a" (dear) in the entry, fd == 3 (cheap) behind it; both ways out write.
+struct TwoConditions {
+  Builder b;
+  BlockId entry = b.block(), second = b.block(), out = b.block(), body = b.block();
+  ValueId dear, cheap;
+
+  void first(ssa::Module& module) {
+    b.at(entry);
+    const ValueId name = b.bytes(Op::EventVar, 16, var(schema::BuiltinVar::Execname));
+    dear = b.op(Op::StrEq, {name, b.op(Op::ConstStr, {}, module.intern("a"))});
+  }
+  void then() {
+    b.at(second);
+    const ValueId fd = b.op(Op::EventField, {}, 1, Type::Int);
+    cheap = b.op(Op::Eq, {fd, b.integer(3)});
+  }
+  void ends() {
+    b.at(out);
+    b.ret();
+    b.at(body);
+    b.op(Op::CellSet, {b.integer(1)}, 0);
+    b.ret();
+  }
+};
+
+TEST_F(Passes, TheCheaperConditionComesFirst) {
+  TwoConditions t;
+  t.first(module);
+  t.b.branch(t.dear, t.second, t.out);
+  t.then();
+  t.b.branch(t.cheap, t.body, t.out);
+  t.ends();
+  const std::string text = after(t.b, order_conditions);
+  EXPECT_EQ(text.substr(0, text.find("b2:")),
+            "b0:\n"
+            "  v0 = ConstStr \"a\" : str id\n"
+            "  v1 = EventField #1 : int\n"
+            "  v2 = ConstInt 3 : int\n"
+            "  v3 = Eq v1, v2 : bool\n"
+            "  Branch v3 -> b1, b2\n"
+            "b1:  ; from b0\n"
+            "  v4 = EventVar execname : str bytes 16\n"
+            "  v5 = StrEq v4, v0 : bool\n"
+            "  Branch v5 -> b3, b2\n");
+  after(t.b, order_conditions, false);
+}
+
+TEST_F(Passes, TheCheaperConditionComesFirstInAnOr) {
+  TwoConditions t;
+  t.first(module);
+  t.b.branch(t.dear, t.body, t.second);
+  t.then();
+  t.b.branch(t.cheap, t.out, t.body);  // fd != 3
+  t.ends();
+  const std::string text = after(t.b, order_conditions);
+  EXPECT_NE(text.find("  Branch v3 -> b1, b3\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("  Branch v5 -> b3, b2\n"), std::string::npos) << text;
+}
+
+TEST_F(Passes, ConditionsKeepTheirPlaceWhereItShows) {
+  for (const int kind : {0, 1, 2}) {
+    TwoConditions t;
+    t.first(module);
+    if (kind == 0) t.b.op(Op::CellAdd, {t.b.integer(1)}, 0);  // the dear one was read before
+    t.b.branch(t.dear, t.second, t.out);
+    t.then();
+    if (kind == 1) {  // the first one may be what keeps a 0 away
+      const ValueId fd = t.b.op(Op::EventField, {}, 1, Type::Int);
+      t.cheap = t.b.op(Op::Eq, {t.b.op(Op::DivS, {t.b.integer(9), fd}), t.b.integer(3)});
+    }
+    if (kind == 2) use(t.b, t.b.integer(5));
+    t.b.branch(t.cheap, t.body, t.out);
+    t.ends();
+    after(t.b, order_conditions, false);
+  }
+}
+
+TEST_F(Passes, WhatTheBodyNeedsOfTheDearConditionComesAlong) {
+  TwoConditions t;
+  t.b.at(t.entry);
+  const ValueId ns = t.b.op(Op::EventVar, {}, var(schema::BuiltinVar::Ns), Type::Int);
+  t.dear = t.b.op(Op::Lt, {ns, t.b.integer(7)});
+  t.b.branch(t.dear, t.second, t.out);
+  t.then();
+  t.b.branch(t.cheap, t.body, t.out);
+  t.b.at(t.out);
+  t.b.ret();
+  t.b.at(t.body);
+  use(t.b, ns);
+  t.b.ret();
+  const std::string text = after(t.b, order_conditions);
+  EXPECT_GT(text.find("EventVar ns"), text.find("b1:")) << text;
+}
+
 }  // namespace
 }  // namespace ktap::passes

@@ -17,7 +17,8 @@ void optimize(ssa::Function& function, const ssa::Module& module) {
     changed |= remove_dead(function, module);
     changed |= thread_jumps(function, module);
     changed |= merge_blocks(function, module);
-    if (!changed) return;
+    // Last, when it is settled what is left to compute.
+    if (!changed && !order_conditions(function, module)) return;
   }
 }
 

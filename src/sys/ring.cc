@@ -2,11 +2,13 @@
 // producer's position, our position is published with release after the record was used.
 #include "sys/ring.h"
 
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -17,6 +19,7 @@ namespace ktap::sys {
 namespace {
 
 constexpr size_t kPublishedParts = 64;  // guessed: what is read and not yet given back is 1/64
+constexpr size_t kWindowBytes = size_t{512} << 10;  // 15 us to map: 1 ns a record
 
 }  // namespace
 
@@ -28,10 +31,13 @@ Result<RingReader> RingReader::open(const Map& ring) {
       mmap(nullptr, reader.page_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, ring.fd(), 0);
   if (consumer == MAP_FAILED) return system_error("mapping the ring buffer", errno);
   reader.consumer_ = static_cast<uint64_t*>(consumer);
-  void* producer = mmap(nullptr, reader.page_bytes_ + 2 * reader.ring_bytes_, PROT_READ, MAP_SHARED,
-                        ring.fd(), static_cast<off_t>(reader.page_bytes_));
+  void* producer = mmap(nullptr, reader.page_bytes_, PROT_READ, MAP_SHARED, ring.fd(),
+                        static_cast<off_t>(reader.page_bytes_));
   if (producer == MAP_FAILED) return system_error("mapping the ring buffer", errno);
   reader.producer_page_ = static_cast<uint8_t*>(producer);
+
+  reader.ring_.reset(fcntl(ring.fd(), F_DUPFD_CLOEXEC, 0));
+  if (!reader.ring_.valid()) return system_error("keeping the ring buffer", errno);
 
   // The ring's own descriptor polls as readable whenever a record is there. Edge-triggered behind
   // an epoll it speaks only when a program woke it.
@@ -49,6 +55,10 @@ RingReader::RingReader(RingReader&& other) noexcept { *this = std::move(other); 
 
 RingReader& RingReader::operator=(RingReader&& other) noexcept {
   std::swap(epoll_, other.epoll_);
+  std::swap(ring_, other.ring_);
+  std::swap(window_, other.window_);
+  std::swap(window_begin_, other.window_begin_);
+  std::swap(window_bytes_, other.window_bytes_);
   std::swap(ring_bytes_, other.ring_bytes_);
   std::swap(page_bytes_, other.page_bytes_);
   std::swap(consumer_, other.consumer_);
@@ -58,7 +68,33 @@ RingReader& RingReader::operator=(RingReader&& other) noexcept {
 
 RingReader::~RingReader() {
   if (consumer_ != nullptr) munmap(consumer_, page_bytes_);
-  if (producer_page_ != nullptr) munmap(producer_page_, page_bytes_ + 2 * ring_bytes_);
+  if (producer_page_ != nullptr) munmap(producer_page_, page_bytes_);
+  unmap_window();
+}
+
+void RingReader::unmap_window() {
+  if (window_ != nullptr) munmap(window_, window_bytes_);
+  window_ = nullptr;
+  window_bytes_ = 0;
+}
+
+const uint8_t* RingReader::at(uint64_t position, size_t bytes) {
+  if (window_ != nullptr && position >= window_begin_ &&
+      position + bytes <= window_begin_ + window_bytes_) {
+    return window_ + (position - window_begin_);
+  }
+  unmap_window();
+  const uint64_t offset = position & (ring_bytes_ - 1) & ~uint64_t{page_bytes_ - 1};
+  window_begin_ = position & ~uint64_t{page_bytes_ - 1};
+  const size_t needed = static_cast<size_t>(position - window_begin_) + bytes;
+  const size_t rounded = (std::max(needed, kWindowBytes) + page_bytes_ - 1) & ~(page_bytes_ - 1);
+  const size_t length = std::min<size_t>(rounded, 2 * ring_bytes_ - offset);
+  void* mapped = mmap(nullptr, length, PROT_READ, MAP_SHARED, ring_.get(),
+                      static_cast<off_t>(2 * page_bytes_ + offset));
+  if (mapped == MAP_FAILED) return nullptr;
+  window_ = static_cast<uint8_t*>(mapped);
+  window_bytes_ = length;
+  return window_ + (position - window_begin_);
 }
 
 size_t RingReader::drain(const std::function<void(const uint8_t*, size_t)>& deliver) {
@@ -68,15 +104,17 @@ size_t RingReader::drain(const std::function<void(const uint8_t*, size_t)>& deli
   uint64_t position = *consumer_;
   const uint64_t end =
       __atomic_load_n(reinterpret_cast<uint64_t*>(producer_page_), __ATOMIC_ACQUIRE);
-  const uint8_t* data = producer_page_ + page_bytes_;
   size_t delivered = 0;
   uint64_t published = position;
   while (position < end) {
-    const uint8_t* record = data + (position & (ring_bytes_ - 1));
+    const uint8_t* record = at(position, BPF_RINGBUF_HDR_SZ);
+    if (record == nullptr) break;
     const uint32_t header =
         __atomic_load_n(reinterpret_cast<const uint32_t*>(record), __ATOMIC_ACQUIRE);
     if ((header & BPF_RINGBUF_BUSY_BIT) != 0) break;  // reserved, not yet submitted
     const uint32_t size = header & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
+    record = at(position, BPF_RINGBUF_HDR_SZ + size_t{size});
+    if (record == nullptr) break;
     if ((header & BPF_RINGBUF_DISCARD_BIT) == 0) {
       deliver(record + BPF_RINGBUF_HDR_SZ, size);
       ++delivered;

@@ -1,6 +1,7 @@
 // The reading end of a BPF ring buffer. The layout is the kernel's (Documentation/bpf/ringbuf.rst):
 // a consumer page, a producer page, then the data mapped twice in a row so that no record is ever
-// split.
+// split. Of the data only a window is mapped, which goes along with the records: 16 MB of an 8 MB
+// ring would count as our memory.
 #pragma once
 
 #include <cstddef>
@@ -30,12 +31,19 @@ class RingReader {
 
  private:
   RingReader() = default;
+  /// The bytes at a position, at least `bytes` of them; null when they cannot be mapped.
+  const uint8_t* at(uint64_t position, size_t bytes);
+  void unmap_window();
 
   UniqueFd epoll_;
+  UniqueFd ring_;
   size_t ring_bytes_ = 0;
   size_t page_bytes_ = 0;
   uint64_t* consumer_ = nullptr;      ///< written by us
-  uint8_t* producer_page_ = nullptr;  ///< written by the kernel; the data follow it
+  uint8_t* producer_page_ = nullptr;  ///< written by the kernel
+  uint8_t* window_ = nullptr;         ///< data from window_begin_ on
+  uint64_t window_begin_ = 0;         ///< a position
+  size_t window_bytes_ = 0;
 };
 
 }  // namespace ktap::sys
