@@ -209,7 +209,8 @@ void Selector::store_identities(const Table& table, Reg entry, int32_t at) {
 /// are. False when all are: R1 is not set then.
 bool Selector::direct_entry(ValueId id, const Table& table, int32_t* offset) {
   bool has_index = false;
-  uint64_t stride = 8 * uint64_t{table.entry_words()};
+  uint64_t stride =
+      8 * uint64_t{table.layout == TableLayout::Shared ? table.slot_words() : table.entry_words()};
   for (size_t i = table.key.size(); i-- > 0;) {
     const ssa::Range& range = table.ranges[i];
     Word word = payload_word(inst(id).operands[i], 0, false);
@@ -345,11 +346,9 @@ void Selector::per_cpu_add(ValueId id, const Table& table) {
   });
 }
 
-/// R3 = the first slot of a group that the tag R1 leads to: of its own one, or of another that R5
-/// numbers. Uses R4. Gives the offset that loads and stores still have to add.
-int32_t Selector::slot_address(const Table& table, const TablePlace& place, bool is_own) {
-  auto slot_bytes = static_cast<int32_t>(8 * table.slot_words());
-  auto at = static_cast<int32_t>(place.offset_bytes);
+/// R3 = bytes from slot 0 to the first slot of a group that the tag R1 leads to: of its own one, or
+/// of another that R5 numbers. Uses R4 for that.
+void Selector::slot_index(const Table& table, bool is_own) {
   asm_.emit(bpf::mov64(Reg::R3, Reg::R1));
   asm_.emit(bpf::alu64(AluOp::Rsh, Reg::R3, 64 - static_cast<int32_t>(table.slot_bits)));
   if (!is_own) {  // double hashing: the step is other bits of the product
@@ -360,9 +359,15 @@ int32_t Selector::slot_address(const Table& table, const TablePlace& place, bool
     asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, Reg::R4));
     asm_.emit(bpf::alu64(AluOp::And, Reg::R3, (1 << table.slot_bits) - 1));
   }
-  multiply(asm_, Reg::R3, static_cast<uint32_t>(slot_bytes));
+  multiply(asm_, Reg::R3, 8 * table.slot_words());
+}
+
+/// R3 = that slot in the area R0. Gives the offset that loads and stores still have to add.
+int32_t Selector::slot_address(const Table& table, const TablePlace& place, bool is_own) {
+  auto at = static_cast<int32_t>(place.offset_bytes);
+  slot_index(table, is_own);
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, Reg::R0));
-  reach(Reg::R3, &at, slot_bytes);
+  reach(Reg::R3, &at, static_cast<int32_t>(8 * table.slot_words()));
   return at;
 }
 

@@ -120,6 +120,11 @@ class RealKernel {
  private:
   Content content(const Table& table) const {
     ContentBuilder out(table);
+    if (table.layout == TableLayout::Shared || table.layout == TableLayout::ByThread) {
+      Bytes memory = values(table.maps[0], Bytes(4));
+      out.add_shared(memory.data());
+      return out.content;
+    }
     for (uint32_t map : table.maps) {
       for (const Bytes& key : keys(map)) {
         Bytes all = values(map, key);
@@ -349,6 +354,7 @@ void compare_random(bool in_kernel, void (*mask)(bpf::KernelFacts&) = nullptr) {
     auto result = subject.emit_unit();
     ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
     Reference reference(subject);
+    if (in_kernel) reference.tid = gettid();
     reference.run();
     Outcome got;
     Bytes context = context_of({0, 0});

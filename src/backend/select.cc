@@ -109,6 +109,7 @@ void Selector::need_of(const Inst& of) {
         has_areas_ = true;
         break;
       }
+      if (table.layout == TableLayout::Shared || table.layout == TableLayout::ByThread) break;
       needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, table.key_size_bytes);
       needs_.widest_value_bytes = std::max(needs_.widest_value_bytes, 8 * table.entry_words());
       temp(static_cast<int32_t>(needs_.widest_value_bytes) + 8);

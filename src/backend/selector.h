@@ -198,6 +198,7 @@ class Selector {
   void per_cpu_add(ssa::ValueId id, const Table& table);
   void hash_key(ssa::ValueId id, const Table& table);
   void compare_key(ssa::ValueId id, const Table& table, int32_t at, bpf::Label other);
+  void slot_index(const Table& table, bool is_own);
   int32_t slot_address(const Table& table, const TablePlace& place, bool is_own);
   void probe(const Table& table, ssa::ValueId id, int32_t at, bpf::Label insert, bpf::Label hit);
   void more_probes(const Table& table, ssa::ValueId id, int32_t at, bpf::Label insert,
@@ -209,6 +210,20 @@ class Selector {
   void store_identities(const Table& table, Reg entry, int32_t at);
   void reach(Reg address, int32_t* offset, int32_t room_bytes);
   Word key_word(ssa::ValueId id, const Table& table, uint32_t index);
+
+  // ---- shared_tables.cc: tables in memory that all CPUs share
+  void shared_operation(ssa::ValueId id, const Table& table);
+  void shared_slot(ssa::ValueId id, const Table& table, bpf::Label found, bpf::Label absent);
+  void shared_search(ssa::ValueId id, const Table& table, bpf::Label found, bpf::Label absent);
+  void claim_slot(const Table& table, bpf::Label found);
+  void shared_get(ssa::ValueId id);
+  void shared_change(ssa::ValueId id);
+  void memory_slot(const Table& table, bool is_own);
+  void thread_operation(ssa::ValueId id, const Table& table);
+  void thread_search(const Table& table, bpf::Label own, bpf::Label none);
+  void thread_claim(const Table& table, bpf::Label claimed, bpf::Label full);
+  void publish(ThreadState state);
+  void thread_value(ssa::ValueId id, bool is_new);
 
   // ---- records.cc
   void emit_record(ssa::ValueId id);

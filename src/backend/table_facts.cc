@@ -72,6 +72,7 @@ std::vector<TableUse> find_table_uses(const std::vector<Job>& jobs,
         const auto table = static_cast<size_t>(inst.imm);
         note(uses[table], inst, module.tables[table], function, ranges, block);
         uses[table].programs.insert(programs[i]);
+        uses[table].only_system_calls &= jobs[i].group->kind != schema::EventKind::Tracepoint;
       }
     }
   }

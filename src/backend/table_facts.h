@@ -19,9 +19,10 @@ struct TableUse {
   bool is_deleted = false;  ///< TableDelete
   /// All keys, by part: integers, booleans, ids of strings. Of a part of Bytes it says nothing.
   std::vector<ssa::Range> parts;
-  bool is_used = false;         ///< some operation names it: `parts` is meaningful
-  bool by_thread = true;        ///< every key is the thread that runs
-  std::set<uint32_t> programs;  ///< that have an operation on it, ascending
+  bool is_used = false;           ///< some operation names it: `parts` is meaningful
+  bool by_thread = true;          ///< every key is the thread that runs
+  bool only_system_calls = true;  ///< every program is one of system calls: never in an interrupt
+  std::set<uint32_t> programs;    ///< that have an operation on it, ascending
   /// The first word of each sample is above 0, and so small that no sum of them comes back to 0.
   bool first_word_is_positive = true;
 };

@@ -58,7 +58,7 @@ class Layouter {
 
   void choose(Table& table, const TableUse& use, const ssa::TableInfo& info) {
     table.writers.assign(use.programs.begin(), use.programs.end());
-    if (!is_only_added(use, info)) return choose_master(table, use);
+    if (!is_only_added(use, info)) return choose_master(table, use, info);
     table.has_presence = !use.first_word_is_positive;
     if (!facts_.has_mapped_tables) {
       return fall_back(table, "this kernel has no tables in mapped memory");
@@ -73,8 +73,7 @@ class Layouter {
     return !use.is_read && !use.is_set && !use.is_deleted;
   }
 
-  void choose_master(Table& table, const TableUse& use) const {
-    table.layout = TableLayout::Hash;
+  void choose_master(Table& table, const TableUse& use, const ssa::TableInfo& info) {
     std::string how;
     const auto say = [&](bool does, std::string_view word) {
       if (does) how += fmt::format("{}{} it", how.empty() ? "" : " and ", word);
@@ -82,7 +81,60 @@ class Layouter {
     say(use.is_read, "read");
     say(use.is_set, "set");
     say(use.is_deleted, "remove from");
+    table.layout = TableLayout::Hash;
     table.reason = fmt::format("handlers {}", how);
+    const std::string why_not = refuses_own_memory(table, info);
+    if (!why_not.empty()) {
+      table.reason += ", " + why_not;
+    } else if (use.is_used && use.by_thread && use.only_system_calls) {
+      table.reason = "every key is the thread that runs";
+      choose_slots(table, TableLayout::ByThread);
+    } else if (use.is_deleted) {
+      table.reason += ", not each its own thread's entry alone";
+    } else if (use.is_used && choose_direct_master(table, use)) {
+      table.reason += fmt::format(", {} possible keys", table.direct_entries());
+    } else if (table.key.size() == 1 && table.key[0].kind != ssa::KeyPart::Kind::Bytes) {
+      choose_slots(table, TableLayout::Shared);
+    }
+  }
+
+  /// Why only a map of the kernel can hold it; "" when memory of our own may do.
+  std::string refuses_own_memory(const Table& table, const ssa::TableInfo& info) const {
+    if (!facts_.has_mapped_tables) return "and this kernel has no tables in mapped memory";
+    if (!facts_.has_fetch_atomics) return "and this kernel has no compare-and-exchange";
+    if (info.is_removed_outside) return "and entries are removed in user space meanwhile";
+    return table.words.size() == 1 ? "" : "and its entries have several words";
+  }
+
+  bool choose_direct_master(Table& table, const TableUse& use) {
+    uint64_t entries = 1;
+    for (size_t i = 0; i < table.key.size(); ++i) {
+      if (table.key[i].kind == ssa::KeyPart::Kind::Bytes) return false;
+      const uint64_t keys = use.parts[i].size();
+      if (keys > kMaxDirectEntries || (entries *= keys) > kMaxDirectEntries) return false;
+    }
+    table.layout = TableLayout::Shared;
+    table.is_direct = true;
+    table.ranges = use.parts;
+    return true;
+  }
+
+  void choose_slots(Table& table, TableLayout layout) {
+    table.layout = layout;
+    set_slot_bits(table);
+    if (kSlotsOffset + uint64_t{table.slots()} * table.slot_words() * 8 > kMaxAreaBytes) {
+      table.layout = TableLayout::Hash;
+      table.reason += fmt::format(", and {} entries take too much memory", table.max_entries);
+    }
+  }
+
+  /// At most half of the slots are taken.
+  static void set_slot_bits(Table& table) {
+    table.slot_bits = kMinSlotBits;
+    while (table.slot_bits < kMaxSlotBits &&
+           (uint64_t{1} << table.slot_bits) < 2 * uint64_t{table.max_entries}) {
+      ++table.slot_bits;
+    }
   }
 
   void fall_back(Table& table, std::string why) const {
@@ -117,17 +169,13 @@ class Layouter {
     if (use.programs.size() > kMaxAreaPrograms) {
       return fall_back(table, fmt::format("{} programs write it", use.programs.size()));
     }
-    table.slot_bits = kMinSlotBits;
-    while (table.slot_bits < kMaxSlotBits &&
-           (uint64_t{1} << table.slot_bits) < 2 * uint64_t{table.max_entries}) {
-      ++table.slot_bits;
-    }
+    table.layout = TableLayout::PerCpu;  // slot_words() asks
+    set_slot_bits(table);
     const uint64_t bytes = uint64_t{table.slots()} * table.slot_words() * 8;
     if (table.slot_bits == kMaxSlotBits || !has_room(bytes, use)) {
       return fall_back(table, fmt::format("{} entries on {} CPUs take too much memory",
                                           table.max_entries, areas_ / 2));
     }
-    table.layout = TableLayout::PerCpu;
     table.has_presence = false;  // a slot that is taken is there
     table.reason = areas(use);
   }
@@ -162,6 +210,16 @@ class Layouter {
         return;
       case TableLayout::Hash:
         table.maps.push_back(add_map(table, fmt::format("table{}", number)));
+        return;
+      case TableLayout::Shared:
+      case TableLayout::ByThread:
+        table.maps.push_back(static_cast<uint32_t>(unit_.maps.size()));
+        bpf::MapSpec map;
+        map.name = fmt::format("table{}", number);
+        map.value_size_bytes =
+            kSlotsOffset + static_cast<uint32_t>(table.walk_slots()) * table.slot_words() * 8;
+        map.mmapable = true;
+        unit_.maps.push_back(map);
         return;
     }
   }

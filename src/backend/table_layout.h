@@ -2,7 +2,8 @@
 // programs at once, from what table_facts found:
 //   only added to  Direct when the keys that there can be are few, PerCpu else, DeltaHash where
 //                  memory or the kernel forbids both
-//   the rest       Hash
+//   keyed by tid   ByThread, when all programs run in the thread itself
+//   the rest       Shared, when nobody removes entries and keys are one word; else Hash
 #pragma once
 
 #include <vector>

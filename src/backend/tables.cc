@@ -119,6 +119,8 @@ void Selector::table_operation(ValueId id) {
   if (!check_key(id)) return;
   if (table.layout == TableLayout::Direct) return direct_add(id, table);
   if (table.layout == TableLayout::PerCpu) return per_cpu_add(id, table);
+  if (table.layout == TableLayout::Shared) return shared_operation(id, table);
+  if (table.layout == TableLayout::ByThread) return thread_operation(id, table);
   build_key(id);
   switch (inst(id).op) {
     case Op::TableGet:

@@ -22,6 +22,9 @@ class RandomFunction {
     s_.add_table({{Kind::Int, 8}, {Kind::Int, 8}}, false, 6);
     s_.add_table({{Kind::Int, 8}}, false, 6);
     s_.add_table({}, false, 6);
+    s_.add_table({{Kind::Int, 8}}, true, 6);                  // 7: read and set, keys of any size
+    s_.add_table({{Kind::Int, 8}, {Kind::Int, 8}}, true, 6);  // 8: few keys
+    s_.add_table({{Kind::Int, 8}}, true, 6);                  // 9: by thread
     using ssa::MergeOp;
     s_.module.tables[4].words = {MergeOp::Add, MergeOp::Min, MergeOp::Max};
     s_.module.tables[5].words = {MergeOp::Min, MergeOp::Max, MergeOp::Add};
@@ -36,6 +39,7 @@ class RandomFunction {
     bools_.push_back(b_.op(Op::Lt, {ints_[0], ints_[1]}));
     maybes_.push_back(b_.op(Op::ConstNil, {}, 0, Type::MaybeInt));
     maybes_.push_back(b_.op(Op::Wrap, {ints_[2]}, 0, Type::MaybeInt));
+    tid_ = b_.op(Op::EventVar, {}, static_cast<int64_t>(schema::BuiltinVar::Tid), Type::Int);
     comm_ = b_.bytes(Op::EventVar, 16, static_cast<int64_t>(schema::BuiltinVar::Execname));
     statements(3);
     emit_all();
@@ -130,7 +134,17 @@ class RandomFunction {
   }
 
   void effect() {
-    switch (below(12)) {
+    switch (below(16)) {
+      case 12:
+      case 13:
+        master(7, {any_int()}, false);
+        break;
+      case 14:
+        master(8, {small_key(), small_key()}, false);
+        break;
+      case 15:
+        master(9, {tid_}, true);
+        break;
       case 8:
         b_.op(Op::TableAdd, {any_int(), any_int()}, 3);
         break;
@@ -168,6 +182,26 @@ class RandomFunction {
       }
       default:
         maybes_.push_back(b_.op(Op::TableGet, {any_bool(), small_key()}, 1));
+        break;
+    }
+  }
+
+  /// One of the operations of a table that is not only added to.
+  void master(int64_t table, std::vector<ValueId> key, bool deletes) {
+    std::vector<ValueId> with_value = key;
+    with_value.push_back(any_int());
+    switch (below(deletes ? 4 : 3)) {
+      case 0:
+        b_.op(Op::TableSet, with_value, table);
+        break;
+      case 1:
+        b_.op(Op::TableAdd, with_value, table);
+        break;
+      case 2:
+        maybes_.push_back(b_.op(Op::TableGet, key, table));
+        break;
+      default:
+        b_.op(Op::TableDelete, key, table);
         break;
     }
   }
@@ -228,7 +262,7 @@ class RandomFunction {
   Subject& s_;
   Builder& b_;
   std::vector<ValueId> ints_, bools_, maybes_;
-  ValueId comm_;
+  ValueId comm_, tid_;
 };
 
 }  // namespace ktap::backend::testing_support

@@ -17,6 +17,7 @@ class Reference {
   }
 
   Outcome out;
+  int64_t tid = bpf::FakeTask().tid;  ///< of the thread that runs
 
   void run() {
     values_.assign(function_.values.size(), {});
@@ -124,6 +125,7 @@ class Reference {
       case Op::Wrap:
         return get(i.operands[0]);
       case Op::EventVar:
+        if (static_cast<schema::BuiltinVar>(i.imm) == schema::BuiltinVar::Tid) return number(tid);
         return Value{0, false, kComm};
       case Op::CellGet:
         return number(out.cells[static_cast<size_t>(i.imm)]);

@@ -122,6 +122,11 @@ struct ContentBuilder {
     visit_entries(table, place, area, false,
                   [this](const uint8_t* key, const int64_t* words) { add(key, words); });
   }
+  void add_shared(uint8_t* memory) {
+    SharedMemory(table, memory).visit([this](const uint8_t* key, const int64_t* words) {
+      add(key, words);
+    });
+  }
   const Table& table;
   Content content;
 };
@@ -269,6 +274,11 @@ class FakeKernel {
   Content content(size_t table_index) const {
     const Table& table = unit_.tables[table_index];
     ContentBuilder out(table);
+    if (table.layout == TableLayout::Shared || table.layout == TableLayout::ByThread) {
+      Bytes memory = machine.value(table.maps[0], Bytes(4));
+      out.add_shared(memory.data());
+      return out.content;
+    }
     for (uint32_t map : table.maps) {
       uint32_t copies = table.layout == TableLayout::Hash ? 1 : cpus_;
       for (const Bytes& key : machine.keys(map)) {

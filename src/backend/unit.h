@@ -55,11 +55,27 @@ enum class TableLayout : uint8_t {
   Direct,     ///< only added to: areas (below) with room for every key that there can be
   PerCpu,     ///< only added to: areas with open addressing
   DeltaHash,  ///< only added to: two of the kernel's per-CPU hash maps, one a generation
+  Shared,     ///< memory of its own, which all CPUs change with atomics; no entry is ever removed
+  ByThread,   ///< memory of its own; each thread has at most one entry and alone works on it
   Hash,       ///< one of the kernel's hash maps
 };
 /// Kernel programs only add to such a table; user space flips Control::kGeneration and takes what
 /// the idle generation holds.
-constexpr bool is_delta(TableLayout layout) { return layout != TableLayout::Hash; }
+constexpr bool is_delta(TableLayout layout) {
+  return layout == TableLayout::Direct || layout == TableLayout::PerCpu ||
+         layout == TableLayout::DeltaHash;
+}
+
+/// Shared: the one value of an array map.
+///   u64 how many slots are taken, up to kSlotsOffset
+///   direct (`ranges` are set): entries { u64 presence, i64 value }
+///   else: slots { u64 tag, u64 presence, i64 value }, tags as in PerCpu, of keys of one word
+/// The value is written first; then presence becomes 1, once.
+///
+/// ByThread: likewise, slots { u64 tag, i64 value } with the tag tid << 2 | ThreadState. A thread's
+/// entry stays in its slot until another thread takes the slot of one that is absent.
+enum class ThreadState : uint8_t { Absent = 0, Busy = 1, Present = 2 };
+constexpr uint32_t kSlotsOffset = 64;
 
 /// The memory that one program alone writes its Direct and PerCpu tables in: an array map, of which
 /// key `2 * cpu + generation` is one area. A program never runs inside itself, so that plain loads
@@ -94,7 +110,8 @@ struct Table {
   uint32_t key_size_bytes = 8;
   std::vector<ssa::MergeOp> words = {ssa::MergeOp::Add};  ///< of an entry
   uint32_t max_entries = 0;
-  /// Indices in Unit.maps. Hash: one. DeltaHash: two for each copy, one a generation.
+  /// Indices in Unit.maps. Hash, Shared, ByThread: one. DeltaHash: two for each copy, one a
+  /// generation.
   std::vector<uint32_t> maps;
 
   std::vector<uint32_t> writers;   ///< programs that work on it, ascending
@@ -102,8 +119,10 @@ struct Table {
   /// DeltaHash: entries that are more than sums are changed without atomics, so that each writer
   /// has maps of its own, in the order of `writers`; else 1.
   uint32_t copies = 1;
-  /// Direct: the keys that there can be, by part. Entry number: the first part counts most.
+  /// Direct, and Shared when it is_direct: the keys that there can be, by part. Entry number: the
+  /// first part counts most.
   std::vector<ssa::Range> ranges;
+  bool is_direct = false;
   /// Direct, DeltaHash: a word before the others says that the entry is there; else the first one
   /// is not 0 in an entry that is there.
   bool has_presence = false;
@@ -123,10 +142,14 @@ struct Table {
   }
   /// PerCpu: the only word of a key is in its tag.
   uint32_t slot_words() const {
+    if (layout == TableLayout::ByThread) return 2;
+    if (layout == TableLayout::Shared) return is_direct ? 2 : 3;
     return 1 + (key_words() > 1 ? key_words() : 0) + static_cast<uint32_t>(words.size());
   }
   uint32_t slots() const { return (1U << slot_bits) + kGroupSlots; }
   uint32_t zero_slot() const { return slots() - 1; }
+  /// Shared, ByThread: of entries that can be walked by number.
+  uint64_t walk_slots() const { return is_direct ? direct_entries() : slots(); }
   uint64_t direct_entries() const {
     uint64_t entries = 1;
     for (const ssa::Range& range : ranges) entries *= range.size();

@@ -38,6 +38,8 @@ struct KernelFacts {
   bool has_mapped_tables = true;  ///< arrays that user space maps (5.5)
   /// A raw tracepoint's program never runs inside itself (6.1).
   bool has_recursion_guard = true;
+  /// Stores of one CPU are seen in their order by the others, as x86 does.
+  bool has_ordered_stores = true;
   bool has_cpu_v4 = false;    ///< 6.6: signed division, sign-extending moves and loads
   bool has_may_goto = false;  ///< 6.9
   bool has_bpf_loop = false;  ///< 5.17

@@ -59,6 +59,7 @@ backend::Unit empty_unit(uint32_t ring_bytes = 1 << 16) {
   delta.key = {ssa::KeyPart{}};
   delta.part_offset_bytes = {0};
   delta.maps = {kDelta0, kDelta1};
+  delta.max_entries = 64;
   backend::Table shared = delta;
   shared.layout = backend::TableLayout::Hash;
   shared.maps = {kShared};

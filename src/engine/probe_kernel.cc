@@ -185,6 +185,9 @@ Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without) {
   facts.has_ring_buffer = sys::Map::create(ring).ok();
 
   facts.has_fetch_atomics = has_fetch_atomics();
+#if !defined(__x86_64__) && !defined(__i386__)
+  facts.has_ordered_stores = false;
+#endif
   // Came with the guard, in 6.1; of the guard itself nothing can be seen.
   facts.has_recursion_guard = can_load({bpf::call(kKtimeGetTaiNs)});
   facts.has_cpu_v4 = has_cpu_v4();

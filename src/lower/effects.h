@@ -26,7 +26,8 @@ struct Variable {
 struct Effects {
   std::set<const runtime::Table*> touched;  ///< may be read, iterated, written or emptied
   std::set<const runtime::Table*>
-      written;                  ///< may get new or changed entries (removal is no write)
+      written;  ///< may get new or changed entries (removal is no write)
+  std::set<const runtime::Table*> removed_from;  ///< may lose entries by delete()
   std::set<Variable> read;      ///< variables whose value is read (`x += 1` alone reads none)
   std::set<Variable> assigned;  ///< variables that get a new value
 };

@@ -37,6 +37,10 @@ std::string_view layout_name(backend::TableLayout layout) {
       return "per CPU";
     case backend::TableLayout::DeltaHash:
       return "per-CPU hash maps of the kernel";
+    case backend::TableLayout::Shared:
+      return "own memory with atomics";
+    case backend::TableLayout::ByThread:
+      return "a slot for each thread";
     case backend::TableLayout::Hash:
       return "a hash map of the kernel";
   }
