@@ -380,6 +380,9 @@ void Run::call(Helper helper) {
       return write_reg(Reg::R0, uint64_t{task.gid} << 32 | task.uid);
     case Helper::GetCurrentCgroupId:
       return write_reg(Reg::R0, task.cgroup);
+    case Helper::GetCurrentTask:
+    case Helper::GetCurrentTaskBtf:
+      return write_reg(Reg::R0, task.task_address);
     case Helper::GetCurrentComm: {
       Bytes comm(read_reg(Reg::R2));
       if (comm.empty()) return fail("a comm of 0 bytes");

@@ -10,7 +10,9 @@
 
 namespace ktap::bpf {
 
-enum class ProgramKind : uint8_t { RawTracepoint, Tracepoint };
+/// TypedRawTracepoint: the verifier knows the types of its arguments (BTF), so that what they point
+/// to is loaded directly.
+enum class ProgramKind : uint8_t { RawTracepoint, TypedRawTracepoint, Tracepoint };
 enum class MapKind : uint8_t { Array, PercpuArray, Hash, PercpuHash, RingBuffer };
 
 struct MapSpec {
@@ -40,6 +42,7 @@ struct Program {
   std::string name;  ///< at most 15 bytes
   ProgramKind kind = ProgramKind::RawTracepoint;
   std::string attach_to;    ///< RawTracepoint: "sys_enter", "sched_switch"
+  uint32_t btf_id = 0;      ///< TypedRawTracepoint: of its type
   int32_t tracefs_id = -1;  ///< Tracepoint, and what a raw tracepoint that is missing falls back to
   std::vector<Insn> code;
   std::vector<uint32_t> lines;  ///< script line of each instruction, 0 unknown

@@ -17,8 +17,8 @@
 
 namespace ktap::engine {
 
-/// What this kernel can do; probed once.
-Result<bpf::KernelFacts> probe_kernel();
+/// What this kernel can do, less the facts named in `without` (bpf::fact_names). Cost: 1 ms.
+Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without = {});
 
 /// The verifier refused a program: which, why (the log's own last words, for -v), at which script
 /// line.

@@ -105,7 +105,7 @@ Result<void> Engine::load_programs(std::vector<Rejection>* rejections) {
     const bpf::Program& program = unit_.programs[i];
     sys::LoadFailure failure;
     std::optional<sys::UniqueFd> fd =
-        sys::load_program(program.name, program.kind, relocated(program), &failure);
+        sys::load_program(program.name, program.kind, relocated(program), &failure, program.btf_id);
     if (fd.has_value()) {
       programs_.push_back(std::move(*fd));
       continue;
@@ -143,6 +143,12 @@ Result<void> Engine::attach() {
 Result<void> Engine::attach_one(size_t index) {
   const bpf::Program& program = unit_.programs[index];
   KTAP_CHECK(programs_[index].valid());
+  if (program.kind == bpf::ProgramKind::TypedRawTracepoint) {
+    KTAP_ASSIGN(sys::UniqueFd link,
+                sys::attach_typed_tracepoint(programs_[index].get(), program.attach_to));
+    links_.push_back(std::move(link));
+    return {};
+  }
   if (program.kind == bpf::ProgramKind::RawTracepoint) {
     Result<sys::UniqueFd> link =
         sys::attach_raw_tracepoint(programs_[index].get(), program.attach_to);

@@ -263,6 +263,15 @@ TEST_F(EngineTest, ProbesThisKernel) {
   const bpf::KernelFacts facts = probe_kernel().value();
   EXPECT_GE(facts.cpu_count, 1U);
   EXPECT_TRUE(facts.has_fetch_atomics);
+  // One of the ways of a loop of any length, 6.4 and later: looked for as far as it is needed.
+  const bpf::KernelFacts older = probe_kernel({"may_goto", "typed_tracepoints"}).value();
+  EXPECT_FALSE(older.has_may_goto);
+  EXPECT_TRUE(older.typed_tracepoints.empty());
+  if (facts.has_may_goto) {
+    EXPECT_TRUE(older.has_iter_num());
+    EXPECT_FALSE(facts.has_iter_num());
+  }
+  EXPECT_EQ(facts.has_task_btf, older.has_task_btf);
 }
 
 TEST_F(EngineTest, CountsExactlyWhileArmed) {

@@ -25,9 +25,9 @@ std::string attachment(const Plan& plan, uint32_t handler) {
     if (program.handler != handler) continue;
     ++programs;
     instructions += program.code.size();
-    points.insert(program.kind == bpf::ProgramKind::RawTracepoint
-                      ? "raw tracepoint " + program.attach_to
-                      : "tracepoint " + program.attach_to);
+    points.insert(program.kind == bpf::ProgramKind::Tracepoint
+                      ? "tracepoint " + program.attach_to
+                      : "raw tracepoint " + program.attach_to);
   }
   std::string text = fmt::format("{} program{}, {} instructions, ", programs,
                                  programs == 1 ? "" : "s", instructions);

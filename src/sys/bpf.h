@@ -73,11 +73,18 @@ struct LoadFailure {
   std::string verifier_log;  ///< "" when it was not the verifier
 };
 
+/// Whether the kernel takes `code`. `log`: where the verifier's words go, as far as there is room;
+/// null: they are not asked for, which is faster. `btf_id`: TypedRawTracepoint.
+bool try_load_program(const std::string& name, bpf::ProgramKind kind,
+                      const std::vector<bpf::Insn>& code, std::string* log = nullptr,
+                      uint32_t btf_id = 0);
+
 /// Loads `code`, whose map references are descriptors already. First without a log: with one it
 /// takes nine times as long; after a refusal again with one. Returns the descriptor, or nothing and
 /// `failure` set.
 std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind kind,
-                                     const std::vector<bpf::Insn>& code, LoadFailure* failure);
+                                     const std::vector<bpf::Insn>& code, LoadFailure* failure,
+                                     uint32_t btf_id = 0);
 
 /// Runs that the kernel skipped because the program was running on that CPU already (5.12; else 0).
 uint64_t recursion_misses(int program_fd);
