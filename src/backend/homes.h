@@ -18,13 +18,16 @@
 namespace ktap::backend {
 
 constexpr uint32_t kStackBytes = 512;
+constexpr uint32_t kMayGotoBytes =
+    16;  ///< of the stack, taken by the kernel where may_goto is used
 
 /// 8 bytes of a value: a constant, a register, or memory.
 struct Word {
   enum class Kind : uint8_t { Imm, Reg, Stack, Scratch } kind = Kind::Imm;
   int64_t imm = 0;
   bpf::Reg reg = bpf::Reg::R0;
-  int32_t offset = 0;  ///< Stack: from R10, negative; Scratch: from the scratch's start
+  int32_t offset = 0;   ///< Stack: from R10, negative; Scratch: from the scratch's start
+  bool hidden = false;  ///< Imm: the verifier is not to know it
   friend bool operator==(const Word&, const Word&) = default;
 };
 

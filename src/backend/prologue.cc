@@ -17,6 +17,7 @@ void Selector::prologue() {
   bool is_syscall = !is_tracepoint();
   if (needs_.context) asm_.emit(bpf::mov64(Reg::R6, Reg::R1));
   asm_.load_map_value(Reg::R2, unit_.unit.control_map, 0);
+  if (loops_.runs_long) stay_on_kernel_stack();
   asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R2, Control::kArmed));
   asm_.jump_to_if(JumpOp::Ne, Reg::R3, 1, out_);
   if (options_.wait_for_exec) {

@@ -25,15 +25,18 @@ Selector::Selector(const Job& job, const ssa::Module& module, const bpf::KernelF
       facts_(facts),
       options_(options),
       unit_(unit),
-      order_(order_blocks(*job.function)) {}
+      order_(order_blocks(*job.function)),
+      loops_(find_loops(*job.function, order_, facts)) {}
 
 Result<bpf::Program> Selector::run() {
   find_needs();
   if (failure_.empty()) KTAP_TRY(find_places());
   if (failure_.empty()) {
     out_ = asm_.make_label();
+    body_out_ = asm_.make_label();
     for (size_t i = 0; i < function_.blocks.size(); ++i) block_labels_.push_back(asm_.make_label());
     prologue();
+    begin_loops();
     select_blocks();
     cold_code();
   }
@@ -61,6 +64,7 @@ Result<bpf::Program> Selector::run() {
 void Selector::find_needs() {
   const ssa::EventGroup& group = *job_.group;
   if (group.events.empty()) return fail("no event");
+  if (!loops_.problem.empty()) return fail(loops_.problem);
   if (is_tracepoint() && group.events.size() != 1) return fail("several tracepoints in one group");
   needs_.temp_bytes = 8;
   needs_.context = is_exit();  // the prologue reads the number late
@@ -130,6 +134,10 @@ Result<void> Selector::find_places() {
   window_ = argument_window(facts_.syscall_regs);
   has_window_ = job_.group->kind == schema::EventKind::SyscallEnter && needs_.argument_reads > 1 &&
                 window_.size_bytes <= kMaxWindowBytes;
+  const bool has_iterator = loops_.form == LoopForm::IterNum;
+  const uint32_t loop_words = (loops_.counts ? 1 : 0) + (has_iterator ? 1 : 0);
+  // The kernel keeps the state of may_goto on the stack.
+  const uint32_t room = kStackBytes - (loops_.form == LoopForm::MayGoto ? kMayGotoBytes : 0);
   for (uint32_t limit : {72U, 24U, 0U}) {
     HomeRequest request;
     request.stack_string_bytes = limit;
@@ -140,6 +148,7 @@ Result<void> Selector::find_places() {
     if (!has_scratch_) request.registers.push_back(Reg::R7);
     if (!needs_.context) request.registers.push_back(Reg::R6);
     request.fixed_words = (needs_.name_id ? 1 : 0) + (needs_.syscall_nr ? 1 : 0);
+    request.fixed_words += loop_words;
     if (has_window_) request.fixed_words += window_.size_bytes / 8;
     request.temp_bytes = needs_.temp_bytes;
     if (needs_.widest_key_bytes != 0) {
@@ -150,7 +159,7 @@ Result<void> Selector::find_places() {
     for (const auto& entry : immediates_) request.immediate[entry.first] = true;
     homes_ = find_homes(function_, order_, request);
     best = std::min(best, homes_.stack_bytes);
-    if (homes_.stack_bytes > kStackBytes) continue;
+    if (homes_.stack_bytes > room) continue;
     if (homes_.scratch_bytes > kMaxScratchBytes) {
       return Error{fmt::format("needs {} bytes for strings, {} are there", homes_.scratch_bytes,
                                kMaxScratchBytes)};
@@ -158,6 +167,8 @@ Result<void> Selector::find_places() {
     size_t fixed = 0;
     if (needs_.name_id) name_offset_ = homes_.fixed_offset[fixed++];
     if (needs_.syscall_nr) nr_offset_ = homes_.fixed_offset[fixed++];
+    if (loops_.counts) budget_offset_ = homes_.fixed_offset[fixed++];
+    if (has_iterator) iterator_offset_ = homes_.fixed_offset[fixed++];
     if (has_window_) window_offset_ = homes_.fixed_offset.back();  // the lowest
     // The name's id has its place only now.
     for (auto& entry : immediates_) {
@@ -165,7 +176,7 @@ Result<void> Selector::find_places() {
     }
     return {};
   }
-  return Error{fmt::format("needs {} bytes of stack, {} are there", best, kStackBytes)};
+  return Error{fmt::format("needs {} bytes of stack, {} are there", best, room)};
 }
 
 // ---- the code
@@ -180,6 +191,7 @@ void Selector::select_blocks() {
         !preds.empty() && std::all_of(preds.begin(), preds.end(),
                                       [&](ssa::BlockId p) { return window_is_read[p.index]; });
     next_block_ = i + 1 < order_.blocks.size() ? order_.blocks[i + 1] : ssa::BlockId();
+    block_ = block;
     asm_.bind(block_labels_[block.index]);
     for (ValueId id : function_.blocks[block.index].insts) {
       if (!order_.needed[id.index] || order_.fused[id.index]) continue;
@@ -252,6 +264,13 @@ void Selector::select(ValueId id) {
     case Op::TableAdd:
     case Op::TableDelete:
       return table_operation(id);
+    case Op::TableSlotCount:
+    case Op::TableSlot:
+    case Op::TableSlotKey:
+      return fail("a loop over a table that has no slots of its own");
+    case Op::LoopGuard:
+    case Op::LoopTurn:
+      return loop_guard(id);
     case Op::CellGet:
     case Op::CellSet:
     case Op::CellAdd:
@@ -462,14 +481,11 @@ void Selector::branch(ssa::BlockId block, ValueId condition) {
 void Selector::control(ValueId id) {
   const Inst& of = inst(id);
   if (of.op == Op::Return) {
-    if (next_block_.valid()) asm_.jump_to(out_);
+    if (next_block_.valid()) asm_.jump_to(body_out_);
     return;  // the last block falls through
   }
   KTAP_CHECK(of.op == Op::Fail);
-  uint32_t row = unit_.failure_row(static_cast<uint32_t>(of.imm), job_.handler);
-  auto [it, is_new] = failures_.emplace(row, bpf::Label{});
-  if (is_new) it->second = count_and_resume(row, out_, options_.strict);
-  asm_.jump_to(it->second);
+  asm_.jump_to(failure_label(of.imm));
 }
 
 // ---- the control page
@@ -516,9 +532,11 @@ void Selector::disarm() {
 
 void Selector::cold_code() {
   asm_.set_line(0);
+  end_loops();
   asm_.bind(out_);
   asm_.emit(bpf::mov64(Reg::R0, 0));
   asm_.emit(bpf::exit_insn());
+  leave_by_tail_call();
   for (const Cold& cold : cold_) {
     asm_.set_line(cold.line);
     asm_.bind(cold.label);

@@ -13,6 +13,7 @@
 
 #include "backend/homes.h"
 #include "backend/layout.h"
+#include "backend/loops.h"
 #include "backend/unit.h"
 #include "bpf/assembler.h"
 #include "bpf/kernel_facts.h"
@@ -72,6 +73,15 @@ class Selector {
   void request_exit(ssa::ValueId id);
   void disarm();
   void cold_code();
+
+  // ---- guards.cc: rounds of loops
+  void stay_on_kernel_stack();
+  void leave_by_tail_call();
+  void begin_loops();
+  void end_loops();
+  void loop_guard(ssa::ValueId id);
+  void load_hidden(Reg dst, int64_t value);
+  bpf::Label failure_label(int64_t failure);
 
   // ---- values.cc: words of values, in and out of registers
   Word tag_word(ssa::ValueId id);
@@ -169,6 +179,7 @@ class Selector {
 
   Needs needs_;
   Order order_;
+  Loops loops_;
   Homes homes_;
   bool has_scratch_ = false;
   bool key_in_scratch_ = false;
@@ -178,10 +189,14 @@ class Selector {
   bool window_is_read_ = false;              // on every way to the instruction being written
   std::map<uint32_t, Word> immediates_;      // by value: known without a home
   int32_t name_offset_ = 0, nr_offset_ = 0;  // fixed stack words
+  int32_t budget_offset_ = 0, iterator_offset_ = 0;  // likewise
 
   bpf::Assembler asm_;
   std::vector<bpf::Label> block_labels_;
   bpf::Label out_;
+  bpf::Label tail_call_;
+  bpf::Label body_out_;      // out_, past what the handler itself has to give back
+  ssa::BlockId block_;       // the one being written
   ssa::BlockId next_block_;  // follows the one being written
   std::vector<Cold> cold_;
   std::map<uint32_t, bpf::Label> failures_;  // by counter row

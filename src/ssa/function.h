@@ -74,10 +74,11 @@ struct TableInfo {
   std::string name;  ///< as the script calls it, for --explain
   std::vector<KeyPart> key;
   uint32_t max_entries = 0;
-  bool is_read = false;     ///< TableGet in the kernel
-  bool is_set = false;      ///< TableSet
-  bool is_added = false;    ///< TableAdd
-  bool is_deleted = false;  ///< TableDelete
+  bool is_read = false;      ///< TableGet in the kernel
+  bool is_set = false;       ///< TableSet
+  bool is_added = false;     ///< TableAdd
+  bool is_deleted = false;   ///< TableDelete
+  bool is_iterated = false;  ///< TableSlot: the layout must have slots; is_read is set too
 };
 
 /// A place where the kernel sends a record to user space.

@@ -78,7 +78,10 @@ std::string attribute(const Inst& inst, const Module& module) {
     case Op::TableGet:
     case Op::TableSet:
     case Op::TableAdd:
-    case Op::TableDelete: {
+    case Op::TableDelete:
+    case Op::TableSlotCount:
+    case Op::TableSlot:
+    case Op::TableSlotKey: {
       const TableInfo* table = at(module.tables, inst.imm);
       return fmt::format(" {}:{}", inst.imm, table ? table->name : "?");
     }
@@ -90,6 +93,8 @@ std::string attribute(const Inst& inst, const Module& module) {
     }
     case Op::Emit:
       return fmt::format(" site {}", inst.imm);
+    case Op::LoopGuard:
+    case Op::LoopTurn:
     case Op::Fail: {
       const Failure* failure = at(module.failures, inst.imm);
       return failure ? " " + quoted(failure->text) : fmt::format(" #{}", inst.imm);

@@ -1,0 +1,106 @@
+// Rounds of loops: the run's budget, and the step of each round that the verifier knows to end.
+#include "backend/selector.h"
+#include "base/limits.h"
+
+namespace ktap::backend {
+
+using bpf::AluOp;
+using bpf::JumpOp;
+using bpf::Size;
+using ssa::Inst;
+using ssa::Op;
+using ssa::ValueId;
+
+namespace {
+
+/// The most that bpf_iter_num_new() takes (BPF_MAX_LOOPS); the budget comes long before.
+constexpr int32_t kMostRounds = 8 << 20;
+
+}  // namespace
+
+/// dst = `value`, in a way that tells the verifier nothing of it. Uses R2 where it is wide.
+void Selector::load_hidden(Reg dst, int64_t value) {
+  asm_.load_map_value(dst, unit_.unit.control_map, Control::kZero);
+  asm_.emit(bpf::load(Size::DW, dst, dst, 0));
+  if (value == 0) return;
+  if (value == static_cast<int32_t>(value)) {
+    asm_.emit(bpf::alu64(AluOp::Add, dst, static_cast<int32_t>(value)));
+    return;
+  }
+  asm_.load_const(Reg::R2, value);
+  asm_.emit(bpf::alu64(AluOp::Add, dst, Reg::R2));
+}
+
+/// Kernels from 6.15 on look at the clock once 65535 may_gotos are used up, and look for the time
+/// of the first look in the wrong place when the program's stack is a private one (6.13 on, from 64
+/// bytes on): arch/x86/net/bpf_timed_may_goto.S adds the offset to the kernel's frame pointer. So
+/// the loop ends much too early, and foreign memory is read and perhaps written. A program that has
+/// a tail call gets no private stack; this one is never done. R1 is the context still, R2 the
+/// control page.
+void Selector::stay_on_kernel_stack() {
+  tail_call_ = asm_.make_label();
+  asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R2, Control::kZero));
+  asm_.jump_to_if(JumpOp::Ne, Reg::R3, 0, tail_call_);
+}
+
+/// Behind the code, where nothing falls through.
+void Selector::leave_by_tail_call() {
+  if (!loops_.runs_long) return;
+  asm_.bind(tail_call_);
+  asm_.load_map(Reg::R2, unit_.add_programs_map());
+  asm_.emit(bpf::mov64(Reg::R3, 0));
+  asm_.call_helper(bpf::Helper::TailCall);
+  asm_.jump_to(out_);
+}
+
+/// Before the first block.
+void Selector::begin_loops() {
+  if (loops_.counts) {
+    load_hidden(Reg::R1, limits::kHandlerIterations);
+    asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(budget_offset_), Reg::R1));
+  }
+  if (loops_.form != LoopForm::IterNum) return;
+  asm_.emit(bpf::mov64(Reg::R1, Reg::R10));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, iterator_offset_));
+  asm_.emit(bpf::mov64(Reg::R2, 0));
+  asm_.emit(bpf::mov64(Reg::R3, kMostRounds));
+  asm_.call_kernel(facts_.iter_num_new);
+}
+
+/// Where the handler's ways out meet.
+void Selector::end_loops() {
+  asm_.bind(body_out_);
+  if (loops_.form != LoopForm::IterNum) return;
+  asm_.emit(bpf::mov64(Reg::R1, Reg::R10));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, iterator_offset_));
+  asm_.call_kernel(facts_.iter_num_destroy);
+}
+
+bpf::Label Selector::failure_label(int64_t failure) {
+  uint32_t row = unit_.failure_row(static_cast<uint32_t>(failure), job_.handler);
+  auto [it, is_new] = failures_.emplace(row, bpf::Label{});
+  if (is_new) it->second = count_and_resume(row, body_out_, options_.strict);
+  return it->second;
+}
+
+void Selector::loop_guard(ValueId id) {
+  const bool steps = loops_.needs_step(block_);
+  const bool counts = loops_.counts && inst(id).op == Op::LoopGuard;
+  if (!steps && !counts) return;
+  const bpf::Label over = failure_label(inst(id).imm);
+  if (steps && loops_.form == LoopForm::MayGoto) asm_.may_goto(over);
+  if (steps && loops_.form == LoopForm::IterNum) {
+    asm_.emit(bpf::mov64(Reg::R1, Reg::R10));
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, iterator_offset_));
+    asm_.call_kernel(facts_.iter_num_next);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, over);
+  }
+  if (!counts) return;
+  const auto at = static_cast<int16_t>(budget_offset_);
+  asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R10, at));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, -1));
+  asm_.emit(bpf::store(Size::DW, Reg::R10, at, Reg::R1));
+  asm_.jump_to_if(JumpOp::SLt, Reg::R1, 0, over);
+}
+
+}  // namespace ktap::backend
