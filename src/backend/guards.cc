@@ -31,6 +31,47 @@ void Selector::load_hidden(Reg dst, int64_t value) {
   asm_.emit(bpf::alu64(AluOp::Add, dst, Reg::R2));
 }
 
+/// Whether the verifier may know that the value is one of few.
+bool Selector::may_have_range(ValueId id, int depth) const {
+  const Inst& of = inst(id);
+  if (is_constant(of.op)) return true;
+  constexpr int kMaxDepth = 8;  // guessed: deeper ones are taken for ranged
+  if (depth > kMaxDepth) return true;
+  switch (of.op) {
+    case Op::Phi:
+      return !loops_.is_blind(block_of_[id.index]);
+    case Op::Wrap:
+    case Op::Unwrap:
+      return may_have_range(of.operands[0], depth + 1);
+    case Op::Add:
+    case Op::Sub:
+    case Op::Mul:
+    case Op::Or:
+    case Op::Xor:
+    case Op::Shl:
+      return may_have_range(of.operands[0], depth + 1) && may_have_range(of.operands[1], depth + 1);
+    case Op::TableGet:
+    case Op::CellGet:
+      return false;
+    default:
+      return of.str_kind != ssa::StrKind::Bytes;
+  }
+}
+
+void Selector::set_word(const Word& word, int32_t imm) {
+  if (loops_.form == LoopForm::Plain) return store_word(word, imm);
+  load_hidden(Reg::R1, imm);
+  store_word(word, Reg::R1);
+}
+
+bpf::Reg Selector::tested(const Word& word, Reg temporary) {
+  const bool is_blind = loops_.is_blind(block_);
+  if (word.kind == Word::Kind::Reg && !is_blind) return word.reg;
+  load_word(temporary, word);
+  if (is_blind && word.kind != Word::Kind::Imm) untie(temporary);
+  return temporary;
+}
+
 /// Kernels from 6.15 on look at the clock once 65535 may_gotos are used up, and look for the time
 /// of the first look in the wrong place when the program's stack is a private one (6.13 on, from 64
 /// bytes on): arch/x86/net/bpf_timed_may_goto.S adds the offset to the kernel's frame pointer. So
@@ -84,7 +125,7 @@ bpf::Label Selector::failure_label(int64_t failure) {
 }
 
 void Selector::loop_guard(ValueId id) {
-  const bool steps = loops_.needs_step(block_);
+  const bool steps = loops_.is_blind(block_);
   const bool counts = loops_.counts && inst(id).op == Op::LoopGuard;
   if (!steps && !counts) return;
   const bpf::Label over = failure_label(inst(id).imm);

@@ -26,9 +26,13 @@ struct Word {
   enum class Kind : uint8_t { Imm, Reg, Stack, Scratch } kind = Kind::Imm;
   int64_t imm = 0;
   bpf::Reg reg = bpf::Reg::R0;
-  int32_t offset = 0;   ///< Stack: from R10, negative; Scratch: from the scratch's start
-  bool hidden = false;  ///< Imm: the verifier is not to know it
-  friend bool operator==(const Word&, const Word&) = default;
+  int32_t offset = 0;  ///< Stack: from R10, negative; Scratch: from the scratch's start
+  /// For a move: the verifier is not to know the constant, nor that two places hold the same.
+  bool hidden = false;
+  bool ranged = false;  ///< hidden: nor its range, which it may know
+  friend bool operator==(const Word& a, const Word& b) {
+    return a.kind == b.kind && a.imm == b.imm && a.reg == b.reg && a.offset == b.offset;
+  }
 };
 
 /// A value's home: a tag word when it may be nil, then its payload: one word, or a string's bytes

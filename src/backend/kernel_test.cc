@@ -61,7 +61,8 @@ class RealKernel {
     for (int fd : maps_) close(fd);
   }
 
-  std::string error;  ///< "" when all is loaded
+  std::string error;      ///< "" when all is loaded
+  uint64_t verified = 0;  ///< instructions that the verifier has walked, all programs together
   bool not_permitted = false;
 
   void set_control(uint32_t offset, int64_t value) { std::memcpy(control_ + offset, &value, 8); }
@@ -173,21 +174,21 @@ class RealKernel {
     std::vector<bpf::Insn> code = program.code;
     for (const bpf::MapRef& ref : program.maps) code[ref.insn].imm = maps_[ref.map];
     for (bool with_log : {false, true}) {
-      std::vector<char> log(with_log ? 1 << 20 : 0);
+      std::vector<char> log(with_log ? 1 << 20 : 1 << 16);
       bpf_attr attr{};
       attr.prog_type = program.kind == bpf::ProgramKind::Tracepoint ? BPF_PROG_TYPE_TRACEPOINT
                                                                     : BPF_PROG_TYPE_RAW_TRACEPOINT;
       attr.insns = pointer(code.data());
       attr.insn_cnt = static_cast<uint32_t>(code.size());
       attr.license = pointer("GPL");
-      if (with_log) {
-        attr.log_buf = pointer(log.data());
-        attr.log_size = static_cast<uint32_t>(log.size());
-        attr.log_level = 1;
-      }
+      attr.log_buf = pointer(log.data());
+      attr.log_size = static_cast<uint32_t>(log.size());
+      attr.log_level = with_log ? 1 : 4;  // 4: the last line alone
       program.name.copy(attr.prog_name, sizeof(attr.prog_name) - 1);
       long fd = bpf_call(BPF_PROG_LOAD, attr);
       if (fd >= 0) {
+        const char* processed = std::strstr(log.data(), "processed ");
+        if (processed != nullptr) verified += std::strtoull(processed + 10, nullptr, 10);
         programs_.push_back(static_cast<int>(fd));
         return;
       }
@@ -322,6 +323,10 @@ void compare_random(bool in_kernel, Rounds form) {
       RealKernel kernel(result.unit, subject.cells);
       if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
       ASSERT_EQ(kernel.error, "");
+      if (std::getenv("KTAP_STATS") != nullptr) {
+        std::printf("seed %lu: %zu instructions, %lu verified\n", seed,
+                    result.unit.programs[0].code.size(), kernel.verified);
+      }
       ASSERT_TRUE(kernel.run(context));
       got = kernel.outcome(subject.cells.size());
     } else {

@@ -175,6 +175,11 @@ class Finder {
       around = static_cast<uint32_t>(
           std::min<uint64_t>(plus(around, loop.is_plain ? walked : loop.size), UINT32_MAX));
     }
+    // In a loop that is not plain the verifier hardly takes two ways for one: no walk there.
+    for (Loop& loop : out_.loops) {
+      if (loop.parent >= 0 && !out_.loops[static_cast<size_t>(loop.parent)].is_plain)
+        loop.is_plain = false;
+    }
     if (all_plain) out_.form = LoopForm::Plain;
     if (!all_plain && forced) {
       out_.problem =
@@ -218,17 +223,17 @@ bool Loops::is_inside(BlockId block, int loop) const {
   return false;
 }
 
-bool Loops::hides(BlockId from, BlockId to, ValueId phi) const {
-  const int loop = of_block[to.index];
-  if (loop < 0 || loops[static_cast<size_t>(loop)].head != to || is_inside(from, loop))
-    return false;
-  return !loops[static_cast<size_t>(loop)].is_plain ||
-         loops[static_cast<size_t>(loop)].counter != phi;
-}
-
-bool Loops::needs_step(BlockId block) const {
+bool Loops::is_blind(BlockId block) const {
   const int loop = of_block[block.index];
   return loop >= 0 && !loops[static_cast<size_t>(loop)].is_plain;
+}
+
+bool Loops::hides(BlockId from, BlockId to, ValueId phi) const {
+  const int loop = of_block[to.index];
+  if (loop < 0) return form != LoopForm::Plain;
+  const Loop& inner = loops[static_cast<size_t>(loop)];
+  if (inner.is_plain) return inner.head == to && inner.counter != phi && !is_inside(from, loop);
+  return true;
 }
 
 Loops find_loops(const Function& function, const Order& order, const bpf::KernelFacts& facts) {

@@ -39,11 +39,13 @@ struct Loops {
   std::string problem;     ///< why this kernel cannot run it, else ""
 
   bool is_inside(ssa::BlockId block, int loop) const;
-  /// The edge enters a loop that is not plain: its constants are to be hidden. `phi` may be the
-  /// counter of a plain one, which is not.
+  /// The block belongs to a loop that is not plain: rounds have to take a step that the verifier
+  /// knows to end, and it takes two ways that meet there for one only when it knows exactly the
+  /// same of both. None but such loops are inside of it.
+  bool is_blind(ssa::BlockId block) const;
+  /// Constants that `phi` gets on this edge are to be hidden from the verifier: in loops that are
+  /// not plain, and what enters others; not the counter of a plain one.
   bool hides(ssa::BlockId from, ssa::BlockId to, ssa::ValueId phi) const;
-  /// A round that passes this block has to take a step that the verifier knows to end.
-  bool needs_step(ssa::BlockId block) const;
 };
 
 Loops find_loops(const ssa::Function& function, const Order& order, const bpf::KernelFacts& facts);

@@ -183,6 +183,10 @@ Result<void> Selector::find_places() {
 // -----------------------------------------------------------------------------------------------
 
 void Selector::select_blocks() {
+  block_of_.assign(function_.values.size(), ssa::BlockId());
+  for (ssa::BlockId block : order_.blocks) {
+    for (ValueId id : function_.blocks[block.index].insts) block_of_[id.index] = block;
+  }
   std::vector<bool> window_is_read(function_.blocks.size(), false);  // at the block's end
   for (size_t i = 0; i < order_.blocks.size() && failure_.empty(); ++i) {
     ssa::BlockId block = order_.blocks[i];
@@ -316,6 +320,7 @@ void Selector::arithmetic(ValueId id) {
   Reg dst = result_register(id, Reg::R1);
   load_word(dst, payload_word(a, 0, false));
   if (small_constant(b, &imm)) {
+    if ((op == AluOp::Add || op == AluOp::Sub) && loops_.is_blind(block_)) untie(dst);
     asm_.emit(bpf::alu64(op, dst, imm));
   } else {
     asm_.emit(bpf::alu64(op, dst, in_register(b, Reg::R2)));
@@ -374,9 +379,15 @@ void Selector::shift(ValueId id) {
 /// A condition that is kept: 1, unless the jump says no. R0 is free: conditions use R1 to R5 alone.
 void Selector::condition_value(ValueId id) {
   bpf::Label done = asm_.make_label();
-  asm_.emit(bpf::mov64(Reg::R0, 0));
-  jump_if(id, false, done);
-  asm_.emit(bpf::mov64(Reg::R0, 1));
+  if (loops_.form != LoopForm::Plain) {
+    load_hidden(Reg::R0, 0);
+    jump_if(id, false, done);
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R0, 1));
+  } else {
+    asm_.emit(bpf::mov64(Reg::R0, 0));
+    jump_if(id, false, done);
+    asm_.emit(bpf::mov64(Reg::R0, 1));
+  }
   asm_.bind(done);
   store_result(id, Reg::R0);
 }
@@ -395,15 +406,14 @@ void Selector::jump_if(ValueId condition, bool sense, bpf::Label target) {
   switch (of.op) {
     case Op::Not:
       if (order_.fused[of.operands[0].index]) return jump_if(of.operands[0], !sense, target);
-      return asm_.jump_to_if(sense ? JumpOp::Eq : JumpOp::Ne, in_register(of.operands[0], Reg::R1),
-                             0, target);
+      return asm_.jump_to_if(sense ? JumpOp::Eq : JumpOp::Ne,
+                             tested(payload_word(of.operands[0], 0, false), Reg::R1), 0, target);
     case Op::IsNil: {
       Word tag = tag_word(of.operands[0]);
       if (tag.kind == Word::Kind::Imm) {
         return jump_constant((tag.imm == 0) == sense, target);
       }
-      Reg reg = tag.kind == Word::Kind::Reg ? tag.reg : Reg::R1;
-      load_word(reg, tag);
+      Reg reg = tested(tag, Reg::R1);
       return asm_.jump_to_if(sense ? JumpOp::Eq : JumpOp::Ne, reg, 0, target);
     }
     case Op::StrEq:
@@ -434,11 +444,11 @@ void Selector::compare_jump(ValueId condition, bool sense, bpf::Label target) {
       KTAP_UNREACHABLE();
   }
   int32_t imm = 0;
-  Reg a = in_register(of.operands[0], Reg::R1);
+  Reg a = tested(payload_word(of.operands[0], 0, false), Reg::R1);
   if (small_constant(of.operands[1], &imm)) {
     asm_.jump_to_if(op, a, imm, target);
   } else {
-    asm_.jump_to_if(op, a, in_register(of.operands[1], Reg::R2), target);
+    asm_.jump_to_if(op, a, tested(payload_word(of.operands[1], 0, false), Reg::R2), target);
   }
 }
 
@@ -461,7 +471,8 @@ void Selector::branch(ssa::BlockId block, ValueId condition) {
   edge_moves(block, 1, no);
   auto test = [&](bool sense, bpf::Label target) {
     if (order_.fused[condition.index]) return jump_if(condition, sense, target);
-    asm_.jump_to_if(sense ? JumpOp::Ne : JumpOp::Eq, in_register(condition, Reg::R1), 0, target);
+    asm_.jump_to_if(sense ? JumpOp::Ne : JumpOp::Eq,
+                    tested(payload_word(condition, 0, false), Reg::R1), 0, target);
   };
   if (yes.empty() && b.succs[1] == next_block_) {
     test(true, block_labels_[b.succs[0].index]);

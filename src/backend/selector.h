@@ -81,6 +81,14 @@ class Selector {
   void end_loops();
   void loop_guard(ssa::ValueId id);
   void load_hidden(Reg dst, int64_t value);
+  bool may_have_range(ssa::ValueId id, int depth) const;
+  /// The verifier ties a copy to what it was copied from until it is computed with.
+  void untie(Reg reg) { asm_.emit(bpf::alu64(bpf::AluOp::Xor, reg, 0)); }
+  /// The word becomes `imm`, unknown to the verifier in loops. Uses R1.
+  void set_word(const Word& word, int32_t imm);
+  /// The value in a register to be tested: in loops a copy, so that the verifier learns nothing of
+  /// the value itself.
+  Reg tested(const Word& word, Reg temporary);
   bpf::Label failure_label(int64_t failure);
 
   // ---- values.cc: words of values, in and out of registers
@@ -195,9 +203,10 @@ class Selector {
   std::vector<bpf::Label> block_labels_;
   bpf::Label out_;
   bpf::Label tail_call_;
-  bpf::Label body_out_;      // out_, past what the handler itself has to give back
-  ssa::BlockId block_;       // the one being written
-  ssa::BlockId next_block_;  // follows the one being written
+  bpf::Label body_out_;                 // out_, past what the handler itself has to give back
+  ssa::BlockId block_;                  // the one being written
+  std::vector<ssa::BlockId> block_of_;  // by value
+  ssa::BlockId next_block_;             // follows the one being written
   std::vector<Cold> cold_;
   std::map<uint32_t, bpf::Label> failures_;  // by counter row
   std::string failure_;

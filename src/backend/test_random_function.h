@@ -79,7 +79,7 @@ class RandomFunction {
         condition();
       else if (pick < 11)
         effect();
-      else if (pick < 13)
+      else if (pick < 13 || loops_ == kMaxLoops)
         branch(depth - 1);
       else
         loop(depth - 1);
@@ -89,6 +89,7 @@ class RandomFunction {
   /// A loop with one to three variables beside its counter; between constants, or up to some
   /// number, or as long as something holds; with a way out in the middle now and then.
   void loop(int depth) {
+    ++loops_;
     size_t ints = ints_.size(), bools = bools_.size(), maybes = maybes_.size();
     const bool is_known = below(2) == 0;
     const uint64_t most = below(6) == 0 ? 90 : 7;
@@ -260,7 +261,10 @@ class RandomFunction {
     merge(maybes_, sides[0].maybes, sides[1].maybes, Type::MaybeInt);
   }
 
+  static constexpr int kMaxLoops = 3;  // more, in one another, are too much for some verifiers
+
   std::mt19937_64 random_;
+  int loops_ = 0;
   Subject& s_;
   Builder& b_;
   std::vector<ValueId> ints_, bools_, maybes_;

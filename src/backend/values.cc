@@ -119,7 +119,18 @@ void Selector::store_word(const Word& word, int32_t imm) {
 
 void Selector::move_word(const Word& dst, const Word& src) {
   if (dst == src) return;
-  if (dst.kind == Word::Kind::Reg) {
+  if (src.hidden && src.kind != Word::Kind::Imm) {
+    const Reg by = dst.kind == Word::Kind::Reg ? dst.reg : Reg::R1;
+    if (src.ranged) {
+      load_hidden(Reg::R2, 0);
+      load_word(by, src);
+      asm_.emit(bpf::alu64(AluOp::Add, by, Reg::R2));
+    } else {
+      load_word(by, src);
+      untie(by);
+    }
+    store_word(dst, by);
+  } else if (dst.kind == Word::Kind::Reg) {
     load_word(dst.reg, src);
   } else if (src.kind == Word::Kind::Reg) {
     store_word(dst, src.reg);
@@ -202,8 +213,10 @@ void Selector::edge_moves(ssa::BlockId from, uint32_t successor,
     ValueId operand = phi.operands[which];
     const Home& home = homes_.homes[id.index];
     const bool hides = loops_.hides(from, to, id);
+    const bool is_ranged = hides && may_have_range(operand, 0);
     auto move = [&](const Word& into, Word word) {
-      word.hidden = hides && word.kind == Word::Kind::Imm;
+      word.hidden = hides;
+      word.ranged = is_ranged;
       moves.emplace_back(into, word);
     };
     if (home.has_tag) move(home.tag, tag_word(operand));
