@@ -18,6 +18,7 @@
 #include "backend/test_support.h"
 #include "bpf/btf.h"
 #include "bpf/disassembler.h"
+#include "passes/pipeline.h"
 
 namespace ktap::backend::testing_support {
 namespace {
@@ -295,9 +296,10 @@ bool find_iterators(bpf::KernelFacts& facts) {
 
 /// What the loops of random functions use.
 enum class Rounds { MayGoto, IterNum, Known };
+enum class Form { AsMade, Optimized };
 
 // KTAP_SEED and KTAP_ROUNDS choose others.
-void compare_random(bool in_kernel, Rounds form) {
+void compare_random(bool in_kernel, Rounds form, Form made = Form::AsMade) {
   prctl(PR_SET_NAME, kComm);
   uint64_t first = number_from("KTAP_SEED", 1), rounds = number_from("KTAP_ROUNDS", 300);
   for (uint64_t seed = first; seed < first + rounds; ++seed) {
@@ -312,11 +314,12 @@ void compare_random(bool in_kernel, Rounds form) {
     } else if (form == Rounds::IterNum && !find_iterators(subject.facts)) {
       GTEST_SKIP() << "this kernel has no bpf_iter_num";
     }
+    Reference reference(subject);
+    reference.run();
+    if (made == Form::Optimized) passes::optimize(subject.builder.function, subject.module);
     auto result = subject.emit_unit();
     if (form == Rounds::Known && !result.failures.empty()) continue;  // by its reason, elsewhere
     ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
-    Reference reference(subject);
-    reference.run();
     Outcome got;
     Bytes context = context_of({0, 0});
     if (in_kernel) {
@@ -434,6 +437,12 @@ TEST(Kernel, RealSystemCalls) {
 
 TEST(Differential, RandomFunctionsOnTheTestMachine) { compare_random(false, Rounds::MayGoto); }
 TEST(Differential, RandomFunctionsInTheKernel) { compare_random(true, Rounds::MayGoto); }
+TEST(Differential, OptimizedFunctionsOnTheTestMachine) {
+  compare_random(false, Rounds::MayGoto, Form::Optimized);
+}
+TEST(Differential, OptimizedFunctionsInTheKernel) {
+  compare_random(true, Rounds::MayGoto, Form::Optimized);
+}
 TEST(Differential, LoopsByIteratorOnTheTestMachine) { compare_random(false, Rounds::IterNum); }
 TEST(Differential, LoopsByIteratorInTheKernel) { compare_random(true, Rounds::IterNum); }
 TEST(Differential, LoopsOfKnownRoundsInTheKernel) { compare_random(true, Rounds::Known); }
