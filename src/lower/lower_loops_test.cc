@@ -132,7 +132,7 @@ TEST(LowerLoops, WhatIsDeadAtTheHeadNeedsNoCommonType) {
 
 TEST(LowerLoops, LoopsInFunctions) {
   const std::string text = lowered(
-      "var f = function (n) { for (i = 1, n) { if (i * i > n) { return i } } return nil, 1 } "
+      "var f = function (n) { for (i = 1, n) { if (i * i > n) { return i } } return nil } "
       "print(f(pid)) print(f(tid))");
   EXPECT_EQ(count(text, "Mul"), 2u) << text;
 }
@@ -239,6 +239,16 @@ TEST(LowerLocals, EachRoundHasItsOwn) {
       "  v1 = ConstInt 21 : int\n"
       "  TableSet 0:t v0, v1\n"
       "  Return\n");
+}
+
+TEST(LowerLocals, AListOfResultsHasOneLength) {
+  const std::string f = "var f = function (a) { if (a > 3) { return 1 } return 2, 3 } ";
+  EXPECT_EQ(lowered(f + "print(f(pid))"),
+            "refused 1: all results of a function that returns more or fewer of them");
+  EXPECT_EQ(lowered(f + "var g = function (a) { return f(a) } print(0, g(pid))"),
+            "refused 1: all results of a function that returns more or fewer of them");
+  EXPECT_THAT(lowered(f + "var a, b = f(pid) print(a, b)"), HasSubstr(": int?"));
+  EXPECT_THAT(lowered(f + "print((f(pid)))"), HasSubstr("Emit site 0 v"));
 }
 
 TEST(LowerLocals, FunctionsArePassedAndReturned) {

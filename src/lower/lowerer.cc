@@ -162,7 +162,12 @@ std::vector<AbstractValue> Lowerer::call_function(const AbstractValue& callee,
   call_pc_ = call_pc;
   if (stopped() || frame.returns.empty()) return {};
   size_t count = 0;
-  for (const Edge& edge : frame.returns) count = std::max(count, edge.values.size());
+  bool has_some = false;
+  for (const Edge& edge : frame.returns) {
+    has_some = has_some || edge.has_some || edge.values.size() != frame.returns[0].values.size();
+    count = std::max(count, edge.values.size());
+  }
+  has_some_results_ = has_some;
   for (Edge& edge : frame.returns) edge.values.resize(count, AbstractValue::nil());
   return join_with_locals(std::move(frame.returns));
 }
@@ -541,12 +546,17 @@ void Lowerer::step_return(Frame& frame, Insn insn) {
   for (size_t r = a + 1; r < end; ++r) values.push_back(reg(frame, r));
   const AbstractValue callee = reg(frame, a);
   if (insn.op() == Op::TailCall && callee.is(Kind::Function)) count_round();
+  has_some_results_ = false;
   std::vector<AbstractValue> results = call(callee, std::move(values));
   if (stopped() || !reachable()) return;
   if (insn.op() == Op::TailCall) {
     frame.returns.push_back({current_, std::move(results), 0, locals_});
+    frame.returns.back().has_some = has_some_results_;
     current_ = {};
     return;
+  }
+  if (insn.c() == 0 && has_some_results_) {
+    return refuse("all results of a function that returns more or fewer of them");
   }
   const size_t wanted = insn.c() == 0 ? results.size() : insn.c() - size_t{1};
   for (size_t i = 0; i < wanted; ++i) {

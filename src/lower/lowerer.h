@@ -71,6 +71,7 @@ class Lowerer {
     std::vector<int> boxes = {};             ///< likewise
     bool is_back = false;                    ///< a further round of the loop that it leads to
     size_t target = 0;                       ///< the instruction that it leads to
+    bool has_some = false;  ///< a return of a number of results that is not the same on all ways
   };
   /// A variable at a loop's head: a register, or a captured one by its number.
   struct LoopSlot {
@@ -296,6 +297,7 @@ class Lowerer {
   uint32_t path_ = 0;                  ///< of the frame that is being walked
   size_t call_pc_ = 0;                 ///< of the call that is being lowered
   bool has_rounds_ = false;            ///< some loop has a way back
+  bool has_some_results_ = false;      ///< of the last call: how many differs from way to way
   size_t steps_ = 0;                   ///< instructions looked at
   std::vector<AbstractValue> formatted_;  ///< printf's arguments, checked
   std::optional<Refusal> stop_;
