@@ -165,7 +165,7 @@ class Run {
     uint32_t region;  // what next() points at
   };
   std::map<uint64_t, Iterator> iterators_;  // by address, not yet destroyed
-  uint64_t may_gotos_left_ = 8 << 20;
+  uint64_t may_gotos_left_ = machine_.may_gotos;
 };
 
 Bytes Run::read_bytes(uint64_t address, uint64_t size) {
