@@ -100,6 +100,10 @@ void Selector::begin_loops() {
     load_hidden(Reg::R1, limits::kHandlerIterations);
     asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(budget_offset_), Reg::R1));
   }
+  if (loops_.counts_calls) {
+    load_hidden(Reg::R1, limits::kHandlerCalls - 1);  // the first is the handler
+    asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(calls_offset_), Reg::R1));
+  }
   if (loops_.form != LoopForm::IterNum) return;
   asm_.emit(bpf::mov64(Reg::R1, Reg::R10));
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, iterator_offset_));
@@ -136,8 +140,12 @@ void Selector::loop_guard(ValueId id) {
     asm_.call_kernel(facts_.iter_num_next);
     asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, over);
   }
-  if (!counts) return;
-  const auto at = static_cast<int16_t>(budget_offset_);
+  if (counts) count_down(budget_offset_, over);
+}
+
+/// One less of a budget on the stack.
+void Selector::count_down(int32_t offset, bpf::Label over) {
+  const auto at = static_cast<int16_t>(offset);
   asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R10, at));
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, -1));
   asm_.emit(bpf::store(Size::DW, Reg::R10, at, Reg::R1));

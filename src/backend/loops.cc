@@ -202,6 +202,7 @@ class Finder {
       for (ValueId id : function_.blocks[block.index].insts) {
         if (function_[id].op == Op::LoopGuard) total = plus(total, rounds);
         if (function_[id].op == Op::LoopTurn) steps = kMany;
+        if (function_[id].op == Op::CallGuard) out_.counts_calls = true;
       }
     }
     out_.counts = total > static_cast<uint64_t>(limits::kHandlerIterations);

@@ -34,9 +34,10 @@ struct Loops {
   std::vector<Loop> loops;    ///< outer ones first
   std::vector<int> of_block;  ///< the innermost loop, or -1
   LoopForm form = LoopForm::Plain;
-  bool counts = false;     ///< all rounds together might be more than the run's budget
-  bool runs_long = false;  ///< more may_gotos than a kernel does without a look at its clock
-  std::string problem;     ///< why this kernel cannot run it, else ""
+  bool counts = false;        ///< all rounds together might be more than the run's budget
+  bool counts_calls = false;  ///< there is a CallGuard
+  bool runs_long = false;     ///< more may_gotos than a kernel does without a look at its clock
+  std::string problem;        ///< why this kernel cannot run it, else ""
 
   bool is_inside(ssa::BlockId block, int loop) const;
   /// The block belongs to a loop that is not plain: rounds have to take a step that the verifier

@@ -135,7 +135,8 @@ Result<void> Selector::find_places() {
   has_window_ = job_.group->kind == schema::EventKind::SyscallEnter && needs_.argument_reads > 1 &&
                 window_.size_bytes <= kMaxWindowBytes;
   const bool has_iterator = loops_.form == LoopForm::IterNum;
-  const uint32_t loop_words = (loops_.counts ? 1 : 0) + (has_iterator ? 1 : 0);
+  const uint32_t loop_words =
+      (loops_.counts ? 1 : 0) + (loops_.counts_calls ? 1 : 0) + (has_iterator ? 1 : 0);
   // The kernel keeps the state of may_goto on the stack.
   const uint32_t room = kStackBytes - (loops_.form == LoopForm::MayGoto ? kMayGotoBytes : 0);
   for (uint32_t limit : {72U, 24U, 0U}) {
@@ -168,6 +169,7 @@ Result<void> Selector::find_places() {
     if (needs_.name_id) name_offset_ = homes_.fixed_offset[fixed++];
     if (needs_.syscall_nr) nr_offset_ = homes_.fixed_offset[fixed++];
     if (loops_.counts) budget_offset_ = homes_.fixed_offset[fixed++];
+    if (loops_.counts_calls) calls_offset_ = homes_.fixed_offset[fixed++];
     if (has_iterator) iterator_offset_ = homes_.fixed_offset[fixed++];
     if (has_window_) window_offset_ = homes_.fixed_offset.back();  // the lowest
     // The name's id has its place only now.
@@ -275,6 +277,8 @@ void Selector::select(ValueId id) {
     case Op::LoopGuard:
     case Op::LoopTurn:
       return loop_guard(id);
+    case Op::CallGuard:
+      return count_down(calls_offset_, failure_label(inst(id).imm));
     case Op::CellGet:
     case Op::CellSet:
     case Op::CellAdd:

@@ -80,6 +80,7 @@ class Selector {
   void begin_loops();
   void end_loops();
   void loop_guard(ssa::ValueId id);
+  void count_down(int32_t offset, bpf::Label over);
   void load_hidden(Reg dst, int64_t value);
   bool may_have_range(ssa::ValueId id, int depth) const;
   /// The verifier ties a copy to what it was copied from until it is computed with.
@@ -197,7 +198,7 @@ class Selector {
   bool window_is_read_ = false;              // on every way to the instruction being written
   std::map<uint32_t, Word> immediates_;      // by value: known without a home
   int32_t name_offset_ = 0, nr_offset_ = 0;  // fixed stack words
-  int32_t budget_offset_ = 0, iterator_offset_ = 0;  // likewise
+  int32_t budget_offset_ = 0, calls_offset_ = 0, iterator_offset_ = 0;  // likewise
 
   bpf::Assembler asm_;
   std::vector<bpf::Label> block_labels_;

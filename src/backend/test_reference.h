@@ -139,6 +139,9 @@ class Reference {
       case Op::LoopGuard:
         if (--budget_ < 0) failed_ = i.imm;
         return {};
+      case Op::CallGuard:
+        if (--calls_ < 0) failed_ = i.imm;
+        return {};
       case Op::LoopTurn:
         return {};
       case Op::Emit:
@@ -218,6 +221,7 @@ class Reference {
   const ssa::Function& function_;
   std::vector<Value> values_;
   int64_t budget_ = 100000;
+  int64_t calls_ = 1000000;
   int64_t failed_ = -1;  // the failure of a guard
 };
 

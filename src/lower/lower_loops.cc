@@ -218,21 +218,36 @@ void Lowerer::count_round() {
   emit(std::move(inst));
 }
 
-/// Without a way back nothing can use up the budget.
+/// The handler's own call, and its filter's, are made outside of what is counted here.
+void Lowerer::count_call() {
+  if (calls_.empty()) return;
+  ++calls_made_;
+  ssa::Inst inst{ssa::Op::CallGuard};
+  inst.imm = kNoFailure;
+  emit(std::move(inst));
+}
+
+/// Without a way back nothing can use up a budget; and calls cannot where each of them is made in
+/// every round that a run may have.
 void Lowerer::settle_guards() {
-  const std::string text =
+  const std::string rounds =
       fmt::format("more than {} loop iterations in one run", limits::kHandlerIterations);
+  const std::string calls = fmt::format("more than {} calls in one run", limits::kHandlerCalls);
+  const bool counts_calls =
+      has_rounds_ && (calls_made_ + 1) * limits::kHandlerIterations >= limits::kHandlerCalls;
   for (ssa::Block& block : function_.blocks) {
     const auto end = std::remove_if(block.insts.begin(), block.insts.end(), [&](ssa::ValueId id) {
-      return !has_rounds_ && function_[id].op == ssa::Op::LoopGuard;
+      return (!has_rounds_ && function_[id].op == ssa::Op::LoopGuard) ||
+             (!counts_calls && function_[id].op == ssa::Op::CallGuard);
     });
     block.insts.erase(end, block.insts.end());
     for (ssa::ValueId id : block.insts) {
       ssa::Inst& inst = function_[id];
-      if (inst.op != ssa::Op::LoopGuard && inst.op != ssa::Op::LoopTurn) continue;
+      const bool is_call = inst.op == ssa::Op::CallGuard;
+      if (!is_call && inst.op != ssa::Op::LoopGuard && inst.op != ssa::Op::LoopTurn) continue;
       place_.span = inst.span;
       place_.line = inst.line;
-      inst.imm = failure(text);
+      inst.imm = failure(is_call ? calls : rounds);
     }
   }
 }

@@ -151,6 +151,7 @@ std::vector<AbstractValue> Lowerer::call_function(const AbstractValue& callee,
     frame.registers[i] = i < args.size() ? args[i] : AbstractValue::nil();
   }
   open_boxes(frame);
+  count_call();
   const bytecode::Place call_place = place_;
   const uint32_t call_path = std::exchange(path_, frame.path);
   const size_t call_pc = call_pc_;

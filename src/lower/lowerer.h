@@ -164,6 +164,7 @@ class Lowerer {
   LoopShape shape_of(const AbstractValue& value) const;
   ssa::ValueId as_shape(const AbstractValue& value, const LoopShape& shape, ssa::BlockId in);
   void count_round();
+  void count_call();
   void settle_guards();
   void for_prep(Frame& frame, bytecode::Insn insn, size_t pc);
   void for_loop(Frame& frame, bytecode::Insn insn, size_t pc);
@@ -297,6 +298,7 @@ class Lowerer {
   uint32_t path_ = 0;                  ///< of the frame that is being walked
   size_t call_pc_ = 0;                 ///< of the call that is being lowered
   bool has_rounds_ = false;            ///< some loop has a way back
+  int64_t calls_made_ = 0;             ///< inlined, one after the other
   bool has_some_results_ = false;      ///< of the last call: how many differs from way to way
   size_t steps_ = 0;                   ///< instructions looked at
   std::vector<AbstractValue> formatted_;  ///< printf's arguments, checked

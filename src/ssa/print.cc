@@ -95,6 +95,7 @@ std::string attribute(const Inst& inst, const Module& module) {
       return fmt::format(" site {}", inst.imm);
     case Op::LoopGuard:
     case Op::LoopTurn:
+    case Op::CallGuard:
     case Op::Fail: {
       const Failure* failure = at(module.failures, inst.imm);
       return failure ? " " + quoted(failure->text) : fmt::format(" #{}", inst.imm);

@@ -251,6 +251,7 @@ class Verifier {
         return emit(inst);
       case Op::LoopGuard:
       case Op::LoopTurn:
+      case Op::CallGuard:
       case Op::Fail:
         return want_index(m_.failures, inst.imm, "failure");
       default:
