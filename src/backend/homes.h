@@ -18,6 +18,8 @@
 namespace ktap::backend {
 
 constexpr uint32_t kStackBytes = 512;
+constexpr uint32_t kMayGotoBytes =
+    16;  ///< of the stack, taken by the kernel where may_goto is used
 
 /// 8 bytes of a value: a constant, a register, or memory.
 struct Word {
@@ -25,7 +27,12 @@ struct Word {
   int64_t imm = 0;
   bpf::Reg reg = bpf::Reg::R0;
   int32_t offset = 0;  ///< Stack: from R10, negative; Scratch: from the scratch's start
-  friend bool operator==(const Word&, const Word&) = default;
+  /// For a move: the verifier is not to know the constant, nor that two places hold the same.
+  bool hidden = false;
+  bool ranged = false;  ///< hidden: nor its range, which it may know
+  friend bool operator==(const Word& a, const Word& b) {
+    return a.kind == b.kind && a.imm == b.imm && a.reg == b.reg && a.offset == b.offset;
+  }
 };
 
 /// A value's home: a tag word when it may be nil, then its payload: one word, or a string's bytes

@@ -20,6 +20,7 @@
 #include "backend/test_support.h"
 #include "bpf/btf.h"
 #include "bpf/disassembler.h"
+#include "passes/pipeline.h"
 
 namespace ktap::backend::testing_support {
 namespace {
@@ -68,7 +69,8 @@ class RealKernel {
     for (int fd : maps_) close(fd);
   }
 
-  std::string error;  ///< "" when all is loaded
+  std::string error;      ///< "" when all is loaded
+  uint64_t verified = 0;  ///< instructions that the verifier has walked, all programs together
   bool not_permitted = false;
 
   void set_control(uint32_t offset, int64_t value) { std::memcpy(control_ + offset, &value, 8); }
@@ -165,6 +167,9 @@ class RealKernel {
       case bpf::MapKind::RingBuffer:
         attr.map_type = BPF_MAP_TYPE_RINGBUF;
         break;
+      case bpf::MapKind::Programs:
+        attr.map_type = BPF_MAP_TYPE_PROG_ARRAY;
+        break;
     }
     attr.key_size = spec.key_size_bytes;
     attr.value_size = spec.value_size_bytes;
@@ -196,7 +201,7 @@ class RealKernel {
     std::vector<bpf::Insn> code = program.code;
     for (const bpf::MapRef& ref : program.maps) code[ref.insn].imm = maps_[ref.map];
     for (bool with_log : {false, true}) {
-      std::vector<char> log(with_log ? 1 << 20 : 0);
+      std::vector<char> log(with_log ? 1 << 20 : 1 << 16);
       bpf_attr attr{};
       attr.prog_type = program.kind == bpf::ProgramKind::Tracepoint ? BPF_PROG_TYPE_TRACEPOINT
                                                                     : BPF_PROG_TYPE_RAW_TRACEPOINT;
@@ -208,14 +213,14 @@ class RealKernel {
       attr.insns = pointer(code.data());
       attr.insn_cnt = static_cast<uint32_t>(code.size());
       attr.license = pointer("GPL");
-      if (with_log) {
-        attr.log_buf = pointer(log.data());
-        attr.log_size = static_cast<uint32_t>(log.size());
-        attr.log_level = 1;
-      }
+      attr.log_buf = pointer(log.data());
+      attr.log_size = static_cast<uint32_t>(log.size());
+      attr.log_level = with_log ? 1 : 4;  // 4: the last line alone
       program.name.copy(attr.prog_name, sizeof(attr.prog_name) - 1);
       long fd = bpf_call(BPF_PROG_LOAD, attr);
       if (fd >= 0) {
+        const char* processed = std::strstr(log.data(), "processed ");
+        if (processed != nullptr) verified += std::strtoull(processed + 10, nullptr, 10);
         programs_.push_back(static_cast<int>(fd));
         return;
       }
@@ -340,8 +345,30 @@ uint64_t number_from(const char* variable, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 0);
 }
 
+/// BTF ids of bpf_iter_num_… in this kernel; false: it has none.
+bool find_iterators(bpf::KernelFacts& facts) {
+  static const Bytes btf = [] {
+    std::ifstream file("/sys/kernel/btf/vmlinux", std::ios::binary);
+    return Bytes(std::istreambuf_iterator<char>(file), {});
+  }();
+  std::vector<bpf::BtfType> types;
+  for (const char* name : {"bpf_iter_num_new", "bpf_iter_num_next", "bpf_iter_num_destroy"})
+    types.push_back({bpf::BtfKind::Func, name});
+  std::vector<bpf::BtfMember> members;
+  if (btf.empty() || !bpf::find_in_btf(btf.data(), btf.size(), types, members)) return false;
+  facts.iter_num_new = types[0].id;
+  facts.iter_num_next = types[1].id;
+  facts.iter_num_destroy = types[2].id;
+  return facts.has_iter_num();
+}
+
+/// What the loops of random functions use.
+enum class Rounds { MayGoto, IterNum, Known };
+enum class Form { AsMade, Optimized };
+
 // KTAP_SEED and KTAP_ROUNDS choose others.
-void compare_random(bool in_kernel, void (*mask)(bpf::KernelFacts&) = nullptr) {
+using Mask = void (*)(bpf::KernelFacts&);
+void compare_random(bool in_kernel, Rounds form, Form made = Form::AsMade, Mask mask = nullptr) {
   prctl(PR_SET_NAME, kComm);
   uint64_t first = number_from("KTAP_SEED", 1), rounds = number_from("KTAP_ROUNDS", 300);
   for (uint64_t seed = first; seed < first + rounds; ++seed) {
@@ -350,18 +377,32 @@ void compare_random(bool in_kernel, void (*mask)(bpf::KernelFacts&) = nullptr) {
     if (in_kernel) subject.facts.cpu_count = possible_cpus();
     subject.facts.has_cpu_v4 = seed % 2 == 0 && (!in_kernel || has_cpu_v4());
     RandomFunction generate(seed, subject);
+    subject.facts.has_may_goto = form == Rounds::MayGoto;
+    if (form == Rounds::IterNum && !in_kernel) {
+      subject.facts.iter_num_new = kFakeIterNum;
+      subject.facts.iter_num_next = kFakeIterNum + 1;
+      subject.facts.iter_num_destroy = kFakeIterNum + 2;
+    } else if (form == Rounds::IterNum && !find_iterators(subject.facts)) {
+      GTEST_SKIP() << "this kernel has no bpf_iter_num";
+    }
     if (mask != nullptr) mask(subject.facts);
-    auto result = subject.emit_unit();
-    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
     Reference reference(subject);
     if (in_kernel) reference.tid = gettid();
     reference.run();
+    if (made == Form::Optimized) passes::optimize(subject.builder.function, subject.module);
+    auto result = subject.emit_unit();
+    if (form == Rounds::Known && !result.failures.empty()) continue;  // by its reason, elsewhere
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
     Outcome got;
     Bytes context = context_of({0, 0});
     if (in_kernel) {
       RealKernel kernel(result.unit, subject.cells);
       if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
       ASSERT_EQ(kernel.error, "");
+      if (std::getenv("KTAP_STATS") != nullptr) {
+        std::printf("seed %lu: %zu instructions, %lu verified\n", seed,
+                    result.unit.programs[0].code.size(), kernel.verified);
+      }
       ASSERT_TRUE(kernel.run(context));
       got = kernel.outcome(subject.cells.size());
     } else {
@@ -478,17 +519,26 @@ TEST(Kernel, RealSystemCalls) {
     }
 }
 
-TEST(Differential, RandomFunctionsOnTheTestMachine) { compare_random(false); }
-TEST(Differential, RandomFunctionsInTheKernel) { compare_random(true); }
+TEST(Differential, RandomFunctionsOnTheTestMachine) { compare_random(false, Rounds::MayGoto); }
+TEST(Differential, RandomFunctionsInTheKernel) { compare_random(true, Rounds::MayGoto); }
+TEST(Differential, OptimizedFunctionsOnTheTestMachine) {
+  compare_random(false, Rounds::MayGoto, Form::Optimized);
+}
+TEST(Differential, OptimizedFunctionsInTheKernel) {
+  compare_random(true, Rounds::MayGoto, Form::Optimized);
+}
+TEST(Differential, LoopsByIteratorOnTheTestMachine) { compare_random(false, Rounds::IterNum); }
+TEST(Differential, LoopsByIteratorInTheKernel) { compare_random(true, Rounds::IterNum); }
+TEST(Differential, LoopsOfKnownRoundsInTheKernel) { compare_random(true, Rounds::Known); }
 
 // The paths for older kernels, each forced.
 void without_mapped_tables(bpf::KernelFacts& facts) { facts.has_mapped_tables = false; }
 void without_fetch_atomics(bpf::KernelFacts& facts) { facts.has_fetch_atomics = false; }
 TEST(Differential, TablesOfTheKernelOnTheTestMachine) {
-  compare_random(false, without_mapped_tables);
+  compare_random(false, Rounds::MayGoto, Form::AsMade, without_mapped_tables);
 }
-TEST(Differential, TablesOfTheKernelInTheKernel) { compare_random(true, without_mapped_tables); }
-TEST(Differential, WithoutFetchAtomicsInTheKernel) { compare_random(true, without_fetch_atomics); }
+TEST(Differential, TablesOfTheKernelInTheKernel) { compare_random(true, Rounds::MayGoto, Form::AsMade, without_mapped_tables); }
+TEST(Differential, WithoutFetchAtomicsInTheKernel) { compare_random(true, Rounds::MayGoto, Form::AsMade, without_fetch_atomics); }
 
 }  // namespace
 }  // namespace ktap::backend::testing_support

@@ -214,6 +214,15 @@ uint32_t UnitBuilder::add_scratch(uint32_t bytes) {
   return scratch_count_++;
 }
 
+uint32_t UnitBuilder::add_programs_map() {
+  bpf::MapSpec map;
+  map.name = "programs";
+  map.kind = bpf::MapKind::Programs;
+  map.value_size_bytes = 4;
+  unit.maps.push_back(map);
+  return static_cast<uint32_t>(unit.maps.size() - 1);
+}
+
 void UnitBuilder::finish() {
   unit.maps[unit.counter_map].max_entries =
       std::max(uint32_t{1}, static_cast<uint32_t>(unit.counters.size()));

@@ -52,6 +52,9 @@ class UnitBuilder {
   uint32_t add_scratch(uint32_t bytes);
   uint32_t scratch_map();
 
+  /// An empty map of programs, for one program: it may hold those of the same kind alone.
+  uint32_t add_programs_map();
+
   void finish();
 
  private:

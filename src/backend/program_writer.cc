@@ -169,6 +169,7 @@ void ProgramWriter::write(std::vector<EmitFailure>& failures) {
   asm_.emit(bpf::mov64(Reg::R0, 0));
   asm_.emit(bpf::exit_insn());
   if (has_gate_) gate();
+  if (runs_long()) leave_by_tail_call();
   for (const auto& body : bodies_) body->cold_code();
 }
 
@@ -178,6 +179,7 @@ void ProgramWriter::write(std::vector<EmitFailure>& failures) {
 void ProgramWriter::prologue() {
   asm_.set_owner(bpf::kNoHandler, 0);
   if (frame_.keeps_context) asm_.emit(bpf::mov64(Reg::R6, Reg::R1));
+  if (runs_long()) stay_on_kernel_stack();
   if (has_gate_) {
     gate_ = asm_.make_label();
     armed_ = asm_.make_label();
@@ -195,6 +197,31 @@ void ProgramWriter::prologue() {
   if (!has_gate_) test_armed();
   test_cpu_and_process();
   if (is_exit() && !frame_.is_typed) number_at_exit();
+}
+
+bool ProgramWriter::runs_long() const {
+  return std::any_of(bodies_.begin(), bodies_.end(), [](const auto& b) { return b->runs_long(); });
+}
+
+/// Kernels from 6.15 on look at the clock once 65535 may_gotos are used up, and look for the time
+/// of the first look in the wrong place when the program's stack is a private one (6.13 on, from 64
+/// bytes on): arch/x86/net/bpf_timed_may_goto.S adds the offset to the kernel's frame pointer. So
+/// the loop ends much too early, and foreign memory is read and perhaps written. A program that has
+/// a tail call gets no private stack; this one is never done. R1 is the context still.
+void ProgramWriter::stay_on_kernel_stack() {
+  tail_call_ = asm_.make_label();
+  asm_.load_map_value(Reg::R3, unit_.unit.control_map, Control::kZero);
+  asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R3, 0));
+  asm_.jump_to_if(JumpOp::Ne, Reg::R3, 0, tail_call_);
+}
+
+/// Behind the code, where nothing falls through.
+void ProgramWriter::leave_by_tail_call() {
+  asm_.bind(tail_call_);
+  asm_.load_map(Reg::R2, unit_.add_programs_map());
+  asm_.emit(bpf::mov64(Reg::R3, 0));
+  asm_.call_helper(bpf::Helper::TailCall);
+  asm_.jump_to(frame_.end);
 }
 
 void ProgramWriter::test_armed() {

@@ -52,6 +52,9 @@ class ProgramWriter {
   void test_few_numbers(Reg number);
   void look_number_up(Reg number);
   void number_at_exit();
+  bool runs_long() const;
+  void stay_on_kernel_stack();
+  void leave_by_tail_call();
   void test_armed();
   void test_cpu_and_process();
   void gate();
@@ -72,7 +75,7 @@ class ProgramWriter {
   Frame frame_;
   std::vector<std::unique_ptr<Selector>> bodies_;
   bool has_few_numbers_ = false;  // told apart one by one
-  bpf::Label gate_, armed_;
+  bpf::Label gate_, armed_, tail_call_;
 };
 
 }  // namespace ktap::backend

@@ -29,11 +29,13 @@ Selector::Selector(const Job& job, uint32_t program, const ssa::Module& module,
       unit_(unit),
       asm_(assembler),
       frame_(frame),
-      order_(order_blocks(*job.function)) {}
+      order_(order_blocks(*job.function)),
+      loops_(find_loops(*job.function, order_, facts)) {}
 
 Result<void> Selector::body(const Entry& entry) {
   asm_.set_owner(job_.handler, job_.group_index);
   out_ = asm_.make_label();
+  body_out_ = asm_.make_label();
   for (size_t i = 0; i < function_.blocks.size(); ++i) block_labels_.push_back(asm_.make_label());
   if (entry.checks_armed) {
     asm_.load_map_value(Reg::R2, unit_.unit.control_map, Control::kArmed);
@@ -43,8 +45,10 @@ Result<void> Selector::body(const Entry& entry) {
   check_number(entry);
   if (needs_.name_id && !entry.has_name) find_name();
   if (has_scratch_) enter_scratch();
+  begin_loops();
   select_blocks();
   asm_.set_line(0);
+  end_loops();
   asm_.bind(out_);
   if (!failure_.empty()) return Error{failure_};
   return {};
@@ -56,6 +60,7 @@ Result<void> Selector::body(const Entry& entry) {
 Result<void> Selector::find_needs() {
   const ssa::EventGroup& group = *job_.group;
   if (group.events.empty()) return Error{"no event"};
+  if (!loops_.problem.empty()) return Error{loops_.problem};
   if (is_tracepoint() && group.events.size() != 1) return Error{"several tracepoints in one group"};
   needs_.temp_bytes = 8;
   for (ssa::BlockId block : order_.blocks) {
@@ -141,6 +146,11 @@ Result<void> Selector::find_places() {
   window_ = argument_window(facts_.syscall_regs);
   has_window_ = job_.group->kind == schema::EventKind::SyscallEnter && needs_.argument_reads > 1 &&
                 window_.size_bytes <= kMaxWindowBytes && !frame_.is_typed;
+  const bool has_iterator = loops_.form == LoopForm::IterNum;
+  const uint32_t loop_words =
+      (loops_.counts ? 1 : 0) + (loops_.counts_calls ? 1 : 0) + (has_iterator ? 1 : 0);
+  // The kernel keeps the state of may_goto on the stack.
+  const uint32_t room = kStackBytes - (loops_.form == LoopForm::MayGoto ? kMayGotoBytes : 0);
   for (uint32_t limit : {72U, 24U, 0U}) {
     HomeRequest request;
     request.stack_string_bytes = limit;
@@ -151,6 +161,7 @@ Result<void> Selector::find_places() {
     if (!has_scratch_) request.registers.push_back(Reg::R7);
     if (!frame_.keeps_context) request.registers.push_back(Reg::R6);
     request.fixed_words = frame_.words + (needs_.name_id ? 1 : 0) + (keeps_area_ ? 1 : 0);
+    request.fixed_words += loop_words;
     if (has_window_) request.fixed_words += window_.size_bytes / 8;
     request.temp_bytes = needs_.temp_bytes;
     if (needs_.widest_key_bytes != 0) {
@@ -161,7 +172,7 @@ Result<void> Selector::find_places() {
     for (const auto& entry : immediates_) request.immediate[entry.first] = true;
     homes_ = find_homes(function_, order_, request);
     best = std::min(best, homes_.stack_bytes);
-    if (homes_.stack_bytes > kStackBytes) continue;
+    if (homes_.stack_bytes > room) continue;
     if (homes_.scratch_bytes > kMaxScratchBytes) {
       return Error{fmt::format("needs {} bytes for strings, {} are there", homes_.scratch_bytes,
                                kMaxScratchBytes)};
@@ -169,6 +180,9 @@ Result<void> Selector::find_places() {
     size_t fixed = frame_.words;
     if (needs_.name_id) name_offset_ = homes_.fixed_offset[fixed++];
     if (keeps_area_) area_offset_ = homes_.fixed_offset[fixed++];
+    if (loops_.counts) budget_offset_ = homes_.fixed_offset[fixed++];
+    if (loops_.counts_calls) calls_offset_ = homes_.fixed_offset[fixed++];
+    if (has_iterator) iterator_offset_ = homes_.fixed_offset[fixed++];
     if (has_window_) window_offset_ = homes_.fixed_offset.back();  // the lowest
     // The name's id has its place only now.
     for (auto& entry : immediates_) {
@@ -176,7 +190,7 @@ Result<void> Selector::find_places() {
     }
     return {};
   }
-  return Error{fmt::format("needs {} bytes of stack, {} are there", best, kStackBytes)};
+  return Error{fmt::format("needs {} bytes of stack, {} are there", best, room)};
 }
 
 // ---- the code
@@ -196,6 +210,10 @@ bool read_before(const std::vector<ssa::BlockId>& preds, const std::vector<bool>
 }  // namespace
 
 void Selector::select_blocks() {
+  block_of_.assign(function_.values.size(), ssa::BlockId());
+  for (ssa::BlockId block : order_.blocks) {
+    for (ValueId id : function_.blocks[block.index].insts) block_of_[id.index] = block;
+  }
   std::vector<bool> window_is_read(function_.blocks.size(), false);  // at the block's end
   std::vector<bool> task_is_read(function_.blocks.size(), false);
   for (size_t i = 0; i < order_.blocks.size() && failure_.empty(); ++i) {
@@ -204,6 +222,7 @@ void Selector::select_blocks() {
     window_is_read_ = read_before(preds, window_is_read, false);
     task_is_read_ = read_before(preds, task_is_read, frame_.task_is_read);
     next_block_ = i + 1 < order_.blocks.size() ? order_.blocks[i + 1] : ssa::BlockId();
+    block_ = block;
     asm_.bind(block_labels_[block.index]);
     for (ValueId id : function_.blocks[block.index].insts) {
       if (!order_.needed[id.index] || order_.fused[id.index]) continue;
@@ -279,6 +298,15 @@ void Selector::select(ValueId id) {
     case Op::TableMerge:
     case Op::TableDelete:
       return table_operation(id);
+    case Op::TableSlotCount:
+    case Op::TableSlot:
+    case Op::TableSlotKey:
+      return fail("a loop over a table that has no slots of its own");
+    case Op::LoopGuard:
+    case Op::LoopTurn:
+      return loop_guard(id);
+    case Op::CallGuard:
+      return count_down(calls_offset_, failure_label(inst(id).imm));
     case Op::CellGet:
     case Op::CellSet:
     case Op::CellAdd:
@@ -324,6 +352,7 @@ void Selector::arithmetic(ValueId id) {
   Reg dst = result_register(id, Reg::R1);
   load_word(dst, payload_word(a, 0, false));
   if (small_constant(b, &imm)) {
+    if ((op == AluOp::Add || op == AluOp::Sub) && loops_.is_blind(block_)) untie(dst);
     asm_.emit(bpf::alu64(op, dst, imm));
   } else {
     asm_.emit(bpf::alu64(op, dst, in_register(b, Reg::R2)));
@@ -393,9 +422,15 @@ void Selector::shift(ValueId id) {
 /// A condition that is kept: 1, unless the jump says no. R0 is free: conditions use R1 to R5 alone.
 void Selector::condition_value(ValueId id) {
   bpf::Label done = asm_.make_label();
-  asm_.emit(bpf::mov64(Reg::R0, 0));
-  jump_if(id, false, done);
-  asm_.emit(bpf::mov64(Reg::R0, 1));
+  if (loops_.form != LoopForm::Plain) {
+    load_hidden(Reg::R0, 0);
+    jump_if(id, false, done);
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R0, 1));
+  } else {
+    asm_.emit(bpf::mov64(Reg::R0, 0));
+    jump_if(id, false, done);
+    asm_.emit(bpf::mov64(Reg::R0, 1));
+  }
   asm_.bind(done);
   store_result(id, Reg::R0);
 }
@@ -414,15 +449,14 @@ void Selector::jump_if(ValueId condition, bool sense, bpf::Label target) {
   switch (of.op) {
     case Op::Not:
       if (order_.fused[of.operands[0].index]) return jump_if(of.operands[0], !sense, target);
-      return asm_.jump_to_if(sense ? JumpOp::Eq : JumpOp::Ne, in_register(of.operands[0], Reg::R1),
-                             0, target);
+      return asm_.jump_to_if(sense ? JumpOp::Eq : JumpOp::Ne,
+                             tested(payload_word(of.operands[0], 0, false), Reg::R1), 0, target);
     case Op::IsNil: {
       Word tag = tag_word(of.operands[0]);
       if (tag.kind == Word::Kind::Imm) {
         return jump_constant((tag.imm == 0) == sense, target);
       }
-      Reg reg = tag.kind == Word::Kind::Reg ? tag.reg : Reg::R1;
-      load_word(reg, tag);
+      Reg reg = tested(tag, Reg::R1);
       return asm_.jump_to_if(sense ? JumpOp::Eq : JumpOp::Ne, reg, 0, target);
     }
     case Op::StrEq:
@@ -453,11 +487,11 @@ void Selector::compare_jump(ValueId condition, bool sense, bpf::Label target) {
       KTAP_UNREACHABLE();
   }
   int32_t imm = 0;
-  Reg a = in_register(of.operands[0], Reg::R1);
+  Reg a = tested(payload_word(of.operands[0], 0, false), Reg::R1);
   if (small_constant(of.operands[1], &imm)) {
     asm_.jump_to_if(op, a, imm, target);
   } else {
-    asm_.jump_to_if(op, a, in_register(of.operands[1], Reg::R2), target);
+    asm_.jump_to_if(op, a, tested(payload_word(of.operands[1], 0, false), Reg::R2), target);
   }
 }
 
@@ -480,7 +514,8 @@ void Selector::branch(ssa::BlockId block, ValueId condition) {
   edge_moves(block, 1, no);
   auto test = [&](bool sense, bpf::Label target) {
     if (order_.fused[condition.index]) return jump_if(condition, sense, target);
-    asm_.jump_to_if(sense ? JumpOp::Ne : JumpOp::Eq, in_register(condition, Reg::R1), 0, target);
+    asm_.jump_to_if(sense ? JumpOp::Ne : JumpOp::Eq,
+                    tested(payload_word(condition, 0, false), Reg::R1), 0, target);
   };
   if (yes.empty() && b.succs[1] == next_block_) {
     test(true, block_labels_[b.succs[0].index]);
@@ -500,14 +535,11 @@ void Selector::branch(ssa::BlockId block, ValueId condition) {
 void Selector::control(ValueId id) {
   const Inst& of = inst(id);
   if (of.op == Op::Return) {
-    if (next_block_.valid()) asm_.jump_to(out_);
+    if (next_block_.valid()) asm_.jump_to(body_out_);
     return;  // the last block falls through
   }
   KTAP_CHECK(of.op == Op::Fail);
-  uint32_t row = unit_.failure_row(static_cast<uint32_t>(of.imm), job_.handler);
-  auto [it, is_new] = failures_.emplace(row, bpf::Label{});
-  if (is_new) it->second = count_and_resume(row, out_, options_.strict);
-  asm_.jump_to(it->second);
+  asm_.jump_to(failure_label(of.imm));
 }
 
 // ---- the control page

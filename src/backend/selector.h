@@ -14,6 +14,7 @@
 
 #include "backend/homes.h"
 #include "backend/layout.h"
+#include "backend/loops.h"
 #include "backend/unit.h"
 #include "bpf/assembler.h"
 #include "bpf/kernel_facts.h"
@@ -92,6 +93,8 @@ class Selector {
   const Needs& needs() const { return needs_; }
   /// Memory that a second run of the program on the same CPU would spoil.
   bool has_own_memory() const { return has_areas_ || has_scratch_; }
+  /// More rounds than may_goto does without a look at the clock.
+  bool runs_long() const { return loops_.runs_long; }
   uint32_t scratch_bytes() const { return has_scratch_ ? homes_.scratch_bytes : 0; }
   int32_t name_offset() const { return name_offset_; }
 
@@ -115,6 +118,22 @@ class Selector {
   void cell(ssa::ValueId id);
   void request_exit(ssa::ValueId id);
   void disarm();
+
+  // ---- guards.cc: rounds of loops
+  void begin_loops();
+  void end_loops();
+  void loop_guard(ssa::ValueId id);
+  void count_down(int32_t offset, bpf::Label over);
+  void load_hidden(Reg dst, int64_t value);
+  bool may_have_range(ssa::ValueId id, int depth) const;
+  /// The verifier ties a copy to what it was copied from until it is computed with.
+  void untie(Reg reg) { asm_.emit(bpf::alu64(bpf::AluOp::Xor, reg, 0)); }
+  /// The word becomes `imm`, unknown to the verifier in loops. Uses R1.
+  void set_word(const Word& word, int32_t imm);
+  /// The value in a register to be tested: in loops a copy, so that the verifier learns nothing of
+  /// the value itself.
+  Reg tested(const Word& word, Reg temporary);
+  bpf::Label failure_label(int64_t failure);
 
   // ---- values.cc: words of values, in and out of registers
   Word tag_word(ssa::ValueId id);
@@ -269,6 +288,7 @@ class Selector {
 
   Needs needs_;
   Order order_;
+  Loops loops_;
   Homes homes_;
   bool has_scratch_ = false;
   bool key_in_scratch_ = false;
@@ -285,10 +305,14 @@ class Selector {
   bool keeps_area_ = false;
   ssa::ValueId area_before_;
   int32_t area_offset_ = 0;
+  int32_t budget_offset_ = 0, calls_offset_ = 0, iterator_offset_ = 0;  // likewise
 
   std::vector<bpf::Label> block_labels_;
-  bpf::Label out_;           // behind the body: the next one, or the program's end
-  ssa::BlockId next_block_;  // follows the one being written
+  bpf::Label out_;                      // behind the body: the next one, or the program's end
+  bpf::Label body_out_;                 // out_, past what the handler itself has to give back
+  ssa::BlockId block_;                  // the one being written
+  std::vector<ssa::BlockId> block_of_;  // by value
+  ssa::BlockId next_block_;             // follows the one being written
   std::vector<Cold> cold_;
   std::vector<std::pair<uint32_t, std::function<void()>>> rare_;  // line, writer of code
   std::map<uint32_t, bpf::Label> failures_;                       // by counter row

@@ -24,8 +24,8 @@ void Selector::string_jump(ValueId id, bool sense, bpf::Label target) {
   }
   if (is_bytes) return equal_jump(of.operands[0], of.operands[1], sense, target);
   // Two ids: interned, so equal ids are equal strings.
-  Reg a = in_register(of.operands[0], Reg::R1);
-  Reg b = in_register(of.operands[1], Reg::R2);
+  Reg a = tested(payload_word(of.operands[0], 0, false), Reg::R1);
+  Reg b = tested(payload_word(of.operands[1], 0, false), Reg::R2);
   asm_.jump_to_if(sense ? JumpOp::Eq : JumpOp::Ne, a, b, target);
 }
 
@@ -132,9 +132,9 @@ void Selector::read_string(ValueId id) {
   asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(read_buffer_bytes(of.max_bytes))));
   asm_.call_helper(is_kernel ? bpf::Helper::ProbeReadKernelStr : bpf::Helper::ProbeReadUserStr);
   // -EFAULT: nil. Else the length with its NUL.
-  store_word(home.tag, 0);
+  set_word(home.tag, 0);
   asm_.jump_to_if(JumpOp::SLt, Reg::R0, 0, done);
-  store_word(home.tag, 1);
+  set_word(home.tag, 1);
   cut_string(id, what, done);
   asm_.bind(done);
 }

@@ -104,6 +104,7 @@ void Selector::call_table(Helper helper, const Table& table) {
   size_t first = table.copies == 1 ? 0 : 2 * writer_number(table);
   bpf::Label other = asm_.make_label(), done = asm_.make_label();
   asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R10, static_cast<int16_t>(temp_generation())));
+  if (loops_.is_blind(block_)) untie(Reg::R1);
   asm_.jump_to_if(JumpOp::Ne, Reg::R1, 0, other);
   asm_.load_map(Reg::R1, table.maps[first]);
   asm_.call_helper(helper);
@@ -143,12 +144,12 @@ void Selector::table_get(ValueId id, const Table& table) {
   bpf::Label done = asm_.make_label();
   load_key_address(Reg::R2);
   call_table(Helper::MapLookupElem, table);
-  store_word(home.tag, 0);
-  store_word(home.payload, 0);
+  set_word(home.tag, 0);
+  set_word(home.payload, 0);
   asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, done);
   asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, 0));
   store_word(home.payload, Reg::R1);
-  store_word(home.tag, 1);
+  set_word(home.tag, 1);
   asm_.bind(done);
 }
 

@@ -1,4 +1,4 @@
-// Random SSA for the differential tests: nested ifs with phis, arithmetic, tables, shared
+// Random SSA for the differential tests: nested ifs and loops with phis, arithmetic, tables, shared
 // variables, records.
 #pragma once
 
@@ -33,6 +33,7 @@ class RandomFunction {
     s_.add_site({{Type::Str, ssa::StrKind::Bytes, 16}, {Type::Str, ssa::StrKind::Id}});
     s_.module.failures.push_back({"arithmetic on nil", {}, 3});
     s_.module.failures.push_back({"division by zero", {}, 4});
+    s_.module.failures.push_back({"more than 100000 loop iterations in one run", {}, 5});
 
     b_.at(b_.block());
     for (int i = 0; i < 3; ++i) ints_.push_back(b_.op(Op::CellGet, {}, i));
@@ -83,16 +84,72 @@ class RandomFunction {
   void statements(int depth) {
     uint64_t count = 1 + below(6);
     for (uint64_t i = 0; i < count; ++i) {
-      uint64_t pick = below(depth > 0 ? 14 : 11);
+      uint64_t pick = below(depth > 0 ? 15 : 11);
       if (pick < 5)
         arithmetic();
       else if (pick < 7)
         condition();
       else if (pick < 11)
         effect();
-      else
+      else if (pick < 13 || loops_ == kMaxLoops)
         branch(depth - 1);
+      else
+        loop(depth - 1);
     }
+  }
+
+  /// A loop with one to three variables beside its counter; between constants, or up to some
+  /// number, or as long as something holds; with a way out in the middle now and then.
+  void loop(int depth) {
+    ++loops_;
+    size_t ints = ints_.size(), bools = bools_.size(), maybes = maybes_.size();
+    const bool is_known = below(2) == 0;
+    const uint64_t most = below(6) == 0 ? 90 : 7;
+    const ValueId first = b_.integer(is_known ? static_cast<int64_t>(below(5)) - 2 : 0);
+    const ValueId limit = is_known ? b_.integer(static_cast<int64_t>(below(most)) - 2)
+                                   : b_.op(Op::And, {any_int(), b_.integer(7)});
+    const ValueId start = any_int();
+    const ValueId other = any_bool();
+    const ValueId maybe = any_maybe();
+    BlockId head = b_.block(), body = b_.block(), end = b_.block();
+    b_.jump(head);
+    b_.at(head);
+    const ValueId counter = b_.op(Op::Phi, {first}, 0, Type::Int);
+    const ValueId number = b_.op(Op::Phi, {start}, 0, Type::Int);
+    const ValueId truth = b_.op(Op::Phi, {other}, 0, Type::Bool);
+    const ValueId perhaps = b_.op(Op::Phi, {maybe}, 0, Type::MaybeInt);
+    ints_.insert(ints_.end(), {counter, number});
+    bools_.push_back(truth);
+    maybes_.push_back(perhaps);
+    const bool never_ends = below(40) == 0;
+    b_.branch(never_ends ? b_.op(Op::Le, {counter, counter}) : b_.op(Op::Lt, {counter, limit}),
+              body, end);
+    b_.at(body);
+    if (below(2) == 0) b_.op(Op::LoopGuard, {}, 2);  // a second one counts twice
+    statements(never_ends ? 0 : depth);
+    const bool leaves = below(3) == 0;
+    const ValueId out_number = any_int();
+    BlockId leaving = b_.current(), latch = leaves ? b_.block() : leaving;
+    if (leaves) b_.branch(any_bool(), end, latch);
+    b_.at(latch);
+    b_.op(Op::LoopGuard, {}, 2);
+    const ValueId step = b_.integer(1 + static_cast<int64_t>(below(2)));
+    const ValueId next = b_.op(Op::Add, {counter, step});
+    const std::vector<ValueId> back = {next, any_int(), any_bool(), any_maybe()};
+    b_.jump(head);
+    const ValueId phis[] = {counter, number, truth, perhaps};
+    for (size_t i = 0; i < 4; ++i) b_.function[phis[i]].operands.push_back(back[i]);
+    ints_.resize(ints);
+    bools_.resize(bools);
+    maybes_.resize(maybes);
+    b_.at(end);
+    std::vector<ValueId> left{number};
+    if (leaves) left.push_back(out_number);
+    ints_.push_back(b_.op(Op::Phi, left, 0, Type::Int));
+    ints_.push_back(number);
+    ints_.push_back(counter);
+    bools_.push_back(truth);
+    maybes_.push_back(perhaps);
   }
 
   void arithmetic() {
@@ -258,7 +315,10 @@ class RandomFunction {
     merge(maybes_, sides[0].maybes, sides[1].maybes, Type::MaybeInt);
   }
 
+  static constexpr int kMaxLoops = 3;  // more, in one another, are too much for some verifiers
+
   std::mt19937_64 random_;
+  int loops_ = 0;
   Subject& s_;
   Builder& b_;
   std::vector<ValueId> ints_, bools_, maybes_;

@@ -28,6 +28,9 @@ class Reference {
       ValueId last = b.insts.back();
       for (ValueId id : b.insts) {
         if (function_[id].op != Op::Phi && id != last) values_[id.index] = evaluate(function_[id]);
+        if (failed_ < 0) continue;
+        ++out.counters["failure " + std::to_string(failed_)];
+        return;
       }
       const ssa::Inst& end = function_[last];
       if (end.op == Op::Return) return;
@@ -135,6 +138,14 @@ class Reference {
       case Op::CellAdd:
         add(out.cells[static_cast<size_t>(i.imm)], n(0));
         return {};
+      case Op::LoopGuard:
+        if (--budget_ < 0) failed_ = i.imm;
+        return {};
+      case Op::CallGuard:
+        if (--calls_ < 0) failed_ = i.imm;
+        return {};
+      case Op::LoopTurn:
+        return {};
       case Op::Emit:
         record(i);
         return {};
@@ -218,6 +229,9 @@ class Reference {
   const Subject& subject_;
   const ssa::Function& function_;
   std::vector<Value> values_;
+  int64_t budget_ = 100000;
+  int64_t calls_ = 1000000;
+  int64_t failed_ = -1;  // the failure of a guard
 };
 
 }  // namespace ktap::backend::testing_support

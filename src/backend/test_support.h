@@ -27,6 +27,9 @@ using ssa::Op;
 using ssa::Type;
 using ssa::ValueId;
 
+/// What facts and the test machine call the kernel's functions bpf_iter_num_….
+constexpr uint32_t kFakeIterNum = 101;
+
 constexpr const char* kComm = "ktap_backend";
 
 inline Bytes word(int64_t value) {
@@ -212,6 +215,9 @@ class FakeKernel {
       : machine(unit.maps, cpus), unit_(unit), cpus_(cpus) {
     machine.task.comm = kComm;
     make_task();
+    machine.iter_num_new = kFakeIterNum;
+    machine.iter_num_next = kFakeIterNum + 1;
+    machine.iter_num_destroy = kFakeIterNum + 2;
     set_control(Control::kArmed, 1);
     for (size_t i = 0; i < cells.size(); ++i) {
       set_control(Control::kCells + 8 * static_cast<uint32_t>(i), cells[i]);

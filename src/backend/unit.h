@@ -28,6 +28,7 @@ struct Control {
   static constexpr uint32_t kExitStatus = 16;  ///< u64
   static constexpr uint32_t kGeneration =
       24;  ///< u64: 0 or 1: which half of the tables that are only added to is written
+  static constexpr uint32_t kZero = 56;   ///< u64: always 0; the verifier does not know that
   static constexpr uint32_t kCells = 64;  ///< i64 each: the shared variables
 };
 

@@ -79,7 +79,11 @@ void Selector::load_address(Reg dst, const Word& word, int32_t extra) {
 void Selector::load_word(Reg dst, const Word& word) {
   switch (word.kind) {
     case Word::Kind::Imm:
-      asm_.load_const(dst, word.imm);
+      if (word.hidden) {
+        load_hidden(dst, word.imm);
+      } else {
+        asm_.load_const(dst, word.imm);
+      }
       break;
     case Word::Kind::Reg:
       if (word.reg != dst) asm_.emit(bpf::mov64(dst, word.reg));
@@ -115,11 +119,23 @@ void Selector::store_word(const Word& word, int32_t imm) {
 
 void Selector::move_word(const Word& dst, const Word& src) {
   if (dst == src) return;
-  if (dst.kind == Word::Kind::Reg) {
+  if (src.hidden && src.kind != Word::Kind::Imm) {
+    const Reg by = dst.kind == Word::Kind::Reg ? dst.reg : Reg::R1;
+    if (src.ranged) {
+      load_hidden(Reg::R2, 0);
+      load_word(by, src);
+      asm_.emit(bpf::alu64(AluOp::Add, by, Reg::R2));
+    } else {
+      load_word(by, src);
+      untie(by);
+    }
+    store_word(dst, by);
+  } else if (dst.kind == Word::Kind::Reg) {
     load_word(dst.reg, src);
   } else if (src.kind == Word::Kind::Reg) {
     store_word(dst, src.reg);
-  } else if (src.kind == Word::Kind::Imm && src.imm == static_cast<int32_t>(src.imm)) {
+  } else if (src.kind == Word::Kind::Imm && !src.hidden &&
+             src.imm == static_cast<int32_t>(src.imm)) {
     store_word(dst, static_cast<int32_t>(src.imm));
   } else {
     load_word(Reg::R1, src);
@@ -196,10 +212,17 @@ void Selector::edge_moves(ssa::BlockId from, uint32_t successor,
     if (!order_.needed[id.index]) continue;
     ValueId operand = phi.operands[which];
     const Home& home = homes_.homes[id.index];
-    if (home.has_tag) moves.emplace_back(home.tag, tag_word(operand));
+    const bool hides = loops_.hides(from, to, id);
+    const bool is_ranged = hides && may_have_range(operand, 0);
+    auto move = [&](const Word& into, Word word) {
+      word.hidden = hides;
+      word.ranged = is_ranged;
+      moves.emplace_back(into, word);
+    };
+    if (home.has_tag) move(home.tag, tag_word(operand));
     bool as_bytes = phi.str_kind == ssa::StrKind::Bytes;
     for (uint32_t i = 0; i < home.words; ++i) {
-      moves.emplace_back(home_word(id, i), payload_word(operand, i, as_bytes));
+      move(home_word(id, i), payload_word(operand, i, as_bytes));
     }
   }
 }

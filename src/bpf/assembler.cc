@@ -49,6 +49,13 @@ void Assembler::load_map_value(Reg dst, uint32_t map, uint32_t offset) {
 
 void Assembler::call_helper(Helper helper) { emit(call(static_cast<int32_t>(helper))); }
 
+void Assembler::call_kernel(uint32_t btf_id) { emit(bpf::call_kernel(btf_id)); }
+
+void Assembler::may_goto(Label target) {
+  fixups_.push_back(Fixup{static_cast<uint32_t>(code_.size()), target.index});
+  emit(bpf::may_goto(0));
+}
+
 void Assembler::jump_to(Label target) {
   fixups_.push_back(Fixup{static_cast<uint32_t>(code_.size()), target.index});
   emit(jump(0));

@@ -32,8 +32,10 @@ class Assembler {
   /// dst = address of byte `offset` of the value of key 0 (Array).
   void load_map_value(Reg dst, uint32_t map, uint32_t offset);
   void call_helper(Helper helper);
+  void call_kernel(uint32_t btf_id);
 
   void jump_to(Label target);
+  void may_goto(Label target);
   void jump_to_if(JumpOp op, Reg dst, Reg src, Label target);
   void jump_to_if(JumpOp op, Reg dst, int32_t imm, Label target);
   /// Compares the lower halves.

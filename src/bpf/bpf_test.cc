@@ -49,6 +49,8 @@ std::vector<Insn> every_maker() {
   }
   all.push_back(jump(12));
   all.push_back(call(131));
+  all.push_back(may_goto(7));
+  all.push_back(call_kernel(64234));
   all.push_back(exit_insn());
   all.push_back(load_imm64_first(R::R8, kPseudoMapValue, 0));
   all.push_back(load_imm64_first(R::R8, kPseudoNone, 0xffffffff));
@@ -72,7 +74,10 @@ TEST(Decode, RefusesWhatNoMakerMakes) {
   EXPECT_FALSE(decode(make_insn(0xbf, R::R1, R::R2, 7, 0)).has_value());   // 7 bits
   EXPECT_FALSE(decode(make_insn(0x99, R::R1, R::R2, 0, 0)).has_value());   // 64 bits, extended
   EXPECT_FALSE(decode(make_insn(0xd7, R::R1, R::R0, 0, 16)).has_value());  // byte swap
-  EXPECT_FALSE(decode(make_insn(0x95, R::R1, R::R0, 0, 0)).has_value());   // exit with a register
+  EXPECT_FALSE(
+      decode(make_insn(0xe5, R::R1, R::R0, 3, 0)).has_value());  // may_goto with a register
+  EXPECT_FALSE(decode(make_insn(0x85, R::R0, R::R2, 1, 7)).has_value());  // of a module's BTF
+  EXPECT_FALSE(decode(make_insn(0x95, R::R1, R::R0, 0, 0)).has_value());  // exit with a register
   EXPECT_FALSE(decode(make_insn(0x61, R::R1, static_cast<R>(11), 0, 0)).has_value());
   EXPECT_FALSE(decode(make_insn(0xd3, R::R1, R::R0, 0, 0)).has_value());  // atomic on a byte
 }

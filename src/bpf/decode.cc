@@ -35,7 +35,7 @@ std::optional<Decoded> decode_jump(const Insn& insn, bool is64) {
   Decoded d;
   d.is64 = is64;
   d.jump = static_cast<JumpOp>(insn.code & 0xf0);
-  if ((insn.code & 0xf0) > static_cast<uint8_t>(JumpOp::SLe)) return std::nullopt;
+  if ((insn.code & 0xf0) > static_cast<uint8_t>(JumpOp::May)) return std::nullopt;
   d.dst = static_cast<Reg>(insn.dst);
   d.src = static_cast<Reg>(insn.src);
   d.off = insn.off;
@@ -46,7 +46,14 @@ std::optional<Decoded> decode_jump(const Insn& insn, bool is64) {
     case JumpOp::Always:
       d.form = Form::Jump;
       return plain && insn.imm == 0 ? std::optional(d) : std::nullopt;
+    case JumpOp::May:
+      d.form = Form::MayGoto;
+      return plain && insn.imm == 0 ? std::optional(d) : std::nullopt;
     case JumpOp::Call:
+      if (!from_reg && insn.src == kPseudoKernelCall && insn.dst == 0 && is64 && insn.off == 0) {
+        d.form = Form::CallKernel;
+        return d;
+      }
       d.form = Form::Call;
       return plain && insn.off == 0 ? std::optional(d) : std::nullopt;
     case JumpOp::Exit:
@@ -158,6 +165,10 @@ Insn encode(const Decoded& d) {
       return d.is64 ? jump_if(d.jump, d.dst, d.src, d.off) : jump32_if(d.jump, d.dst, d.src, d.off);
     case Form::JumpImm:
       return d.is64 ? jump_if(d.jump, d.dst, d.imm, d.off) : jump32_if(d.jump, d.dst, d.imm, d.off);
+    case Form::MayGoto:
+      return may_goto(d.off);
+    case Form::CallKernel:
+      return call_kernel(static_cast<uint32_t>(d.imm));
     case Form::Call:
       return call(d.imm);
     case Form::Exit:

@@ -23,7 +23,9 @@ enum class Form : uint8_t {
   Jump,  ///< unconditional
   JumpReg,
   JumpImm,
+  MayGoto,
   Call,
+  CallKernel,  ///< imm is a BTF id
   Exit,
   LoadImm64,  ///< the first of two slots
 };

@@ -146,6 +146,10 @@ std::string text_of(const Decoded& d, const std::string& target) {
     case Form::JumpImm:
       return fmt::format("if {} {} {} goto {}", reg_name(d.dst, d.is64), jump_symbol(d.jump), d.imm,
                          target);
+    case Form::MayGoto:
+      return fmt::format("may_goto {}", target);
+    case Form::CallKernel:
+      return fmt::format("call kernel#{}", d.imm);
     case Form::Call: {
       std::string_view name = helper_name(d.imm);
       return name.empty() ? fmt::format("call #{}", d.imm) : fmt::format("call {}#{}", name, d.imm);

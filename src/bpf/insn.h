@@ -62,6 +62,7 @@ enum class JumpOp : uint8_t {
   Le = 0xb0,
   SLt = 0xc0,
   SLe = 0xd0,
+  May = 0xe0,  ///< may_goto: taken when a hidden counter has run out (6.9)
 };
 
 enum class Size : uint8_t { W = 0x00, H = 0x08, B = 0x10, DW = 0x18 };
@@ -178,6 +179,16 @@ constexpr Insn jump32_if(JumpOp op, Reg dst, int32_t imm, int16_t off) {
 constexpr Insn call(int32_t helper) {
   return make_insn(static_cast<uint8_t>(kClassJmp | static_cast<uint8_t>(JumpOp::Call)), Reg::R0,
                    Reg::R0, 0, helper);
+}
+constexpr Insn may_goto(int16_t off) {
+  return make_insn(static_cast<uint8_t>(kClassJmp | static_cast<uint8_t>(JumpOp::May)), Reg::R0,
+                   Reg::R0, off, 0);
+}
+/// A function of the kernel itself, by its BTF id.
+constexpr uint8_t kPseudoKernelCall = 2;
+constexpr Insn call_kernel(uint32_t btf_id) {
+  return make_insn(static_cast<uint8_t>(kClassJmp | static_cast<uint8_t>(JumpOp::Call)), Reg::R0,
+                   static_cast<Reg>(kPseudoKernelCall), 0, static_cast<int32_t>(btf_id));
 }
 constexpr Insn exit_insn() {
   return make_insn(static_cast<uint8_t>(kClassJmp | static_cast<uint8_t>(JumpOp::Exit)), Reg::R0,

@@ -17,7 +17,7 @@ namespace ktap::bpf {
 namespace {
 
 constexpr uint64_t kStackBytes = 512;
-constexpr uint64_t kStepLimit = 1'000'000;
+constexpr uint64_t kStepLimit = 20'000'000;
 constexpr int64_t kEfault = -14;
 constexpr uint64_t kMapHandle = uint64_t{0xbf}
                                 << 56;  // a map as a helper's argument: not dereferenceable
@@ -141,6 +141,7 @@ class Run {
   void load_imm64(const Decoded& d);
   void atomic(const Decoded& d);
   void call(Helper helper);
+  void call_kernel(uint32_t btf_id);
   void map_helper(Helper helper);
   void probe_read(Helper helper);
   void ring_helper(Helper helper);
@@ -172,6 +173,13 @@ class Run {
   bool done_ = false;
   std::string error_;
   std::vector<uint32_t> records_;  // reserved, not yet submitted
+  struct Iterator {
+    int32_t next;
+    int32_t end;
+    uint32_t region;  // what next() points at
+  };
+  std::map<uint64_t, Iterator> iterators_;  // by address, not yet destroyed
+  uint64_t may_gotos_left_ = machine_.may_gotos;
 };
 
 Bytes Run::read_bytes(uint64_t address, uint64_t size) {
@@ -241,6 +249,7 @@ Result<uint64_t> Run::go(const Bytes& context) {
       error_ = fmt::format("instruction {} ({}): {}", at, disassemble(program_.code[at]), error_);
     }
   }
+  if (error_.empty() && !iterators_.empty()) error_ = "an iterator is not destroyed";
   if (error_.empty() && !records_.empty())
     error_ = "a ring record is neither submitted nor discarded";
   for (size_t i = before; i < machine_.regions_.size(); ++i) {
@@ -301,6 +310,13 @@ void Run::step() {
       break;
     case Form::JumpImm:
       if (holds(d, read_reg(d.dst), imm)) pc_ += offset;
+      break;
+    case Form::MayGoto:
+      if (may_gotos_left_-- == 0) pc_ += offset;
+      break;
+    case Form::CallKernel:
+      call_kernel(static_cast<uint32_t>(d.imm));
+      for (int i = 1; i <= 5; ++i) known_[i] = false;
       break;
     case Form::Call:
       call(static_cast<Helper>(d.imm));
@@ -396,6 +412,12 @@ void Run::call(Helper helper) {
     case Helper::RingbufSubmit:
     case Helper::RingbufDiscard:
       return ring_helper(helper);
+    case Helper::TailCall:
+      read_reg(Reg::R1);
+      read_reg(Reg::R2);
+      read_reg(Reg::R3);
+      known_[0] = false;
+      return;  // the map of programs is empty: nothing happens
     case Helper::KtimeGetNs:
       return write_reg(Reg::R0, task.ns);
     case Helper::GetSmpProcessorId:
@@ -420,6 +442,35 @@ void Run::call(Helper helper) {
     }
   }
   fail("unknown helper");
+}
+
+/// bpf_iter_num_…: the iterator's 8 bytes hold the current and the last number.
+void Run::call_kernel(uint32_t btf_id) {
+  const uint64_t at = read_reg(Reg::R1);
+  if (btf_id != 0 && btf_id == machine_.iter_num_new) {
+    if (iterators_.count(at) != 0) return fail("the iterator is in use");
+    iterators_[at] = {static_cast<int32_t>(read_reg(Reg::R2)),
+                      static_cast<int32_t>(read_reg(Reg::R3)),
+                      machine_.add_region(Bytes(4), false)};
+    const Bytes state(8);
+    write_bytes(at, state.data(), state.size());
+    return write_reg(Reg::R0, 0);
+  }
+  const auto it = iterators_.find(at);
+  if (it == iterators_.end()) return fail("r1 is no iterator");
+  if (btf_id != 0 && btf_id == machine_.iter_num_next) {
+    Iterator& iterator = it->second;
+    const bool more = iterator.next < iterator.end;
+    if (more) {
+      std::memcpy(machine_.regions_[iterator.region].bytes.data(), &iterator.next, 4);
+      ++iterator.next;
+    }
+    return write_reg(Reg::R0, more ? machine_.address_of(iterator.region) : 0);
+  }
+  if (btf_id == 0 || btf_id != machine_.iter_num_destroy) return fail("unknown kernel function");
+  machine_.regions_[it->second.region].live = false;
+  iterators_.erase(it);
+  known_[0] = false;
 }
 
 void Run::map_helper(Helper helper) {

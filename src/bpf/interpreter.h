@@ -47,7 +47,12 @@ class Machine {
   Machine(const std::vector<MapSpec>& maps, uint32_t cpu_count);
 
   FakeTask task;
-  bool ring_full = false;  ///< ringbuf_reserve gives null
+  /// BTF ids of bpf_iter_num_…; 0: there are none.
+  uint32_t iter_num_new = 0;
+  uint32_t iter_num_next = 0;
+  uint32_t iter_num_destroy = 0;
+  uint64_t may_gotos = 8 << 20;  ///< how often one run may pass them before they are taken
+  bool ring_full = false;        ///< ringbuf_reserve gives null
 
   /// Runs with R1 = address of `context`; gives R0. The context may be read, not written.
   Result<uint64_t> run(const Program& program, const Bytes& context);

@@ -32,6 +32,65 @@ std::string error_of(Assembler& code, const std::vector<MapSpec>& maps = {}) {
   return result.ok() ? "" : result.error().message;
 }
 
+TEST(Interpreter, MayGotoRunsOutAtLast) {
+  Assembler code;
+  Label head = code.make_label(), done = code.make_label();
+  code.load_const(R::R0, 0);
+  code.bind(head);
+  code.may_goto(done);
+  code.emit(alu64(AluOp::Add, R::R0, 1));
+  code.jump_to(head);
+  code.bind(done);
+  code.emit(exit_insn());
+  Machine machine({}, 1);
+  machine.may_gotos = 1000;
+  auto got = machine.run(finish(code), {});
+  ASSERT_TRUE(got.ok()) << got.error().message;
+  EXPECT_EQ(got.value(), 1000u);
+}
+
+/// Counts from 3 to 7 by an iterator at r10 - 8.
+Program counting(bool destroys, uint32_t next_id) {
+  Assembler code;
+  Label head = code.make_label(), done = code.make_label();
+  const auto iterator = [&] {
+    code.emit(mov64(R::R1, R::R10));
+    code.emit(alu64(AluOp::Add, R::R1, -8));
+  };
+  iterator();
+  code.emit(mov64(R::R2, 3));
+  code.emit(mov64(R::R3, 7));
+  code.call_kernel(1);
+  code.emit(mov64(R::R6, 0));
+  code.bind(head);
+  iterator();
+  code.call_kernel(next_id);
+  code.jump_to_if(JumpOp::Eq, R::R0, 0, done);
+  code.emit(load(Size::W, R::R1, R::R0, 0));
+  code.emit(alu64(AluOp::Mul, R::R6, 10));
+  code.emit(alu64(AluOp::Add, R::R6, R::R1));
+  code.jump_to(head);
+  code.bind(done);
+  iterator();
+  if (destroys) code.call_kernel(3);
+  code.emit(mov64(R::R0, R::R6));
+  code.emit(exit_insn());
+  return finish(code);
+}
+
+TEST(Interpreter, IteratorsCountAndMustBeDestroyed) {
+  Machine machine({}, 1);
+  machine.iter_num_new = 1;
+  machine.iter_num_next = 2;
+  machine.iter_num_destroy = 3;
+  auto got = machine.run(counting(true, 2), {});
+  ASSERT_TRUE(got.ok()) << got.error().message;
+  EXPECT_EQ(got.value(), 3456u);
+  EXPECT_EQ(machine.run(counting(false, 2), {}).error().message, "an iterator is not destroyed");
+  EXPECT_THAT(machine.run(counting(true, 9), {}).error().message,
+              ::testing::HasSubstr("unknown kernel function"));
+}
+
 TEST(Interpreter, Arithmetic) {
   struct Case {
     AluOp op;

@@ -13,7 +13,7 @@ namespace ktap::bpf {
 /// TypedRawTracepoint: the verifier knows the types of its arguments (BTF), so that what they point
 /// to is loaded directly.
 enum class ProgramKind : uint8_t { RawTracepoint, TypedRawTracepoint, Tracepoint };
-enum class MapKind : uint8_t { Array, PercpuArray, Hash, PercpuHash, RingBuffer };
+enum class MapKind : uint8_t { Array, PercpuArray, Hash, PercpuHash, RingBuffer, Programs };
 
 struct MapSpec {
   std::string name;  ///< at most 15 bytes

@@ -75,7 +75,7 @@ AbstractValue AbstractValue::of_world(runtime::Value value, std::string name) {
       v = of_kind(Kind::Function);
       v.closure = value.closure();
       v.function = v.closure->function;
-      v.cells.assign(v.closure->upvalues.begin(), v.closure->upvalues.end());
+      for (const runtime::Cell* cell : v.closure->upvalues) v.cells.push_back({cell, -1});
       return v;
     case runtime::Type::Aggregate:
     case runtime::Type::Histogram:
@@ -124,6 +124,8 @@ bool same(const AbstractValue& a, const AbstractValue& b) {
       return a.text == b.text;
     case AbstractValue::Kind::Table:
       return a.table == b.table;
+    case AbstractValue::Kind::Iterator:
+      return a.table == b.table && a.integer == b.integer && a.id == b.id;
     case AbstractValue::Kind::Function:
       return a.closure == b.closure && a.function == b.function && a.cells == b.cells;
     case AbstractValue::Kind::Ssa:

@@ -14,6 +14,13 @@
 
 namespace ktap::lower {
 
+/// What a captured variable is: a cell of the world, or a variable of code that is inlined here.
+struct Upvalue {
+  const runtime::Cell* cell = nullptr;
+  int local = -1;  ///< number of the variable, when there is no cell
+  friend bool operator==(const Upvalue&, const Upvalue&) = default;
+};
+
 struct AbstractValue {
   enum class Kind : uint8_t {
     Undefined,  ///< never assigned on the way here
@@ -29,20 +36,23 @@ struct AbstractValue {
     EventText,      ///< argstr: user space renders it from the raw event
     EventTextLine,  ///< e.tostring()
     Tuple,
+    Iterator,  ///< over a table: at a known entry, or at a slot of the table in the kernel
     Ssa,
     Mixed,  ///< of different types on different ways: usable for its truth alone; an aggregate: for
             ///< nothing
   };
   Kind kind = Kind::Undefined;
-  int64_t integer = 0;  ///< Int; Bool (0 or 1); Builtin (its number)
-  double number = 0;    ///< Float
-  std::string text;     ///< Str: the bytes; Table: its name in the script; Mixed: what meets here
+  int64_t integer =
+      0;  ///< Int; Bool (0 or 1); Builtin (its number); Iterator: the next entry's number
+  double number = 0;  ///< Float
+  std::string text;   ///< Str: the bytes; Table: its name in the script; Mixed: what meets here
   runtime::Table* table = nullptr;
   const runtime::Closure* closure = nullptr;     ///< Function; null for one made in the handler
   const bytecode::Function* function = nullptr;  ///< Function
-  std::vector<const runtime::Cell*> cells;       ///< Function: its upvalues
+  std::vector<Upvalue> cells;                    ///< Function
   std::vector<AbstractValue> parts;              ///< Tuple
-  ssa::ValueId id;                               ///< Ssa; Mixed: its truth as a Bool, or invalid
+  /// Ssa; Mixed: its truth as a Bool, or invalid; Iterator: the next slot, or invalid
+  ssa::ValueId id;
 
   static AbstractValue nil() { return of_kind(Kind::Nil); }
   static AbstractValue boolean(bool value);

@@ -173,26 +173,34 @@ Lowered lower_capture(const Handler& handler, uint32_t handler_index, const Worl
   bool filter_in_kernel = true;
   EventNames names;
   collect_names(handler.function, world, names);
+  LoopHints hints;
   std::optional<Lowerer> lowerer;
-  {
+  for (bool settled = false; !settled;) {
     Attempt attempt(linkage);
-    lowerer.emplace(world, group, options, handler_index, name, linkage);
+    hints.restart();
+    lowerer.emplace(world, group, options, handler_index, name, linkage, hints);
     lowerer->run_filter(handler.filter);
+    settled = !lowerer->wants_restart();
+    if (!settled) {
+      attempt.take_back();
+      continue;
+    }
     // A filter on what handlers change has to see what the last run here has left: the kernel is
     // ahead of the VM.
     if (lowerer->stopped() || lowerer->reads_what_handlers_change()) {
       attempt.take_back();
       filter_in_kernel = false;
       collect_names(handler.filter, world, names);
-      lowerer.emplace(world, group, options, handler_index, name, linkage);
+      lowerer.emplace(world, group, options, handler_index, name, linkage, hints);
     }
   }
   if (!filter_in_kernel) {
     Attempt attempt(linkage);
+    hints.restart();
     lowerer->run_filter_prefix(handler.filter);
     if (lowerer->stopped()) {
       attempt.take_back();
-      lowerer.emplace(world, group, options, handler_index, name, linkage);
+      lowerer.emplace(world, group, options, handler_index, name, linkage, hints);
     }
   }
   bytecode::Place place;

@@ -23,15 +23,23 @@ std::string function_name(uint32_t handler_index, const ssa::EventGroup& group) 
 Lowered lower_handler(const Handler& handler, uint32_t handler_index, const World& world,
                       const ssa::EventGroup& group, const Options& options, Linkage& linkage) {
   KTAP_CHECK(!group.events.empty());
-  Attempt attempt(linkage);
-  Lowerer lowerer(world, group, options, handler_index, function_name(handler_index, group),
-                  linkage);
-  lowerer.run_filter(handler.filter);
-  lowerer.run_handler(handler.function);
-  lowerer.finish();
-  Lowered result = lowerer.result();
-  if (!std::holds_alternative<ssa::Function>(result)) attempt.take_back();
-  return result;
+  LoopHints hints;
+  while (true) {
+    Attempt attempt(linkage);
+    hints.restart();
+    Lowerer lowerer(world, group, options, handler_index, function_name(handler_index, group),
+                    linkage, hints);
+    lowerer.run_filter(handler.filter);
+    lowerer.run_handler(handler.function);
+    lowerer.finish();
+    if (lowerer.wants_restart()) {
+      attempt.take_back();
+      continue;
+    }
+    Lowered result = lowerer.result();
+    if (!std::holds_alternative<ssa::Function>(result)) attempt.take_back();
+    return result;
+  }
 }
 
 bool reads_event(const ssa::Function& function, const ssa::Module& module) {

@@ -346,6 +346,7 @@ bool Lowerer::output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& s
     case Kind::Undefined:
     case Kind::Function:
     case Kind::Tuple:
+    case Kind::Iterator:
     case Kind::Mixed:
       refuse(fmt::format("{} is printed", describe(arg)));
       return false;

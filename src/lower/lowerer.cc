@@ -1,5 +1,6 @@
-// Walking the bytecode: instructions in order, since jumps go forward only; where ways meet,
-// registers that differ become phis. See lowerer.h.
+// Walking the bytecode: instructions in an order in which all that leads to a place comes before
+// it, the rounds of loops aside (code_plan.h); where ways meet, registers that differ become phis.
+// See lowerer.h.
 #include "lower/lowerer.h"
 
 #include <fmt/format.h>
@@ -26,12 +27,6 @@ const char* never_in_kernel(Op op) {
     case Op::NewTable:
     case Op::SetList:
       return "a table is built here";
-    case Op::ForPrep:
-    case Op::ForLoop:
-      return "a loop";
-    case Op::IterPrep:
-    case Op::IterNext:
-      return "a loop over a table";
     case Op::Concat:
       return "strings are joined here";
     case Op::Register:
@@ -47,8 +42,13 @@ const char* never_in_kernel(Op op) {
 }  // namespace
 
 Lowerer::Lowerer(const World& world, const ssa::EventGroup& group, const Options& options,
-                 uint32_t handler, std::string name, Linkage& linkage)
-    : world_(world), group_(group), options_(options), handler_(handler), linkage_(linkage) {
+                 uint32_t handler, std::string name, Linkage& linkage, LoopHints& hints)
+    : world_(world),
+      group_(group),
+      options_(options),
+      handler_(handler),
+      linkage_(linkage),
+      hints_(hints) {
   function_.name = std::move(name);
   current_ = new_block();
 }
@@ -120,9 +120,10 @@ void Lowerer::run_handler(runtime::Value function) {
 }
 
 void Lowerer::finish() {
-  if (stopped() || !reachable()) return;
-  emit({ssa::Op::Return});
+  if (stopped()) return;
+  if (reachable()) emit({ssa::Op::Return});
   current_ = {};
+  settle_guards();
 }
 
 // ---- functions -------------------------------------------------------------------------------
@@ -139,53 +140,103 @@ std::vector<AbstractValue> Lowerer::call_function(const AbstractValue& callee,
   }
   Frame frame;
   frame.function = callee.function;
+  frame.plan = &plan_of(callee.function);
+  if (!frame.plan->problem.empty()) {
+    refuse(frame.plan->problem);
+    return {};
+  }
+  if (is_prefix_ && !frame.plan->loops.empty()) {
+    refuse("a loop");  // what has begun could not be taken back
+    return {};
+  }
+  frame.path = hints_.path(path_, call_pc_);
   frame.cells = callee.cells;
   frame.registers.resize(
       std::max<size_t>(callee.function->register_count, callee.function->param_count));
   for (size_t i = 0; i < callee.function->param_count; ++i) {
     frame.registers[i] = i < args.size() ? args[i] : AbstractValue::nil();
   }
+  open_boxes(frame);
+  count_call();
   const bytecode::Place call_place = place_;
+  const uint32_t call_path = std::exchange(path_, frame.path);
+  const size_t call_pc = call_pc_;
   calls_.push_back(callee.function);
   interpret(frame);
   calls_.pop_back();
   place_ = call_place;
+  path_ = call_path;
+  call_pc_ = call_pc;
   if (stopped() || frame.returns.empty()) return {};
   size_t count = 0;
-  for (const Edge& edge : frame.returns) count = std::max(count, edge.values.size());
+  bool has_some = false;
+  for (const Edge& edge : frame.returns) {
+    has_some = has_some || edge.has_some || edge.values.size() != frame.returns[0].values.size();
+    count = std::max(count, edge.values.size());
+  }
+  has_some_results_ = has_some;
   for (Edge& edge : frame.returns) edge.values.resize(count, AbstractValue::nil());
-  return join(std::move(frame.returns));
+  return join_with_locals(std::move(frame.returns));
+}
+
+const CodePlan& Lowerer::plan_of(const bytecode::Function* function) {
+  auto found = plans_.find(function);
+  if (found == plans_.end()) found = plans_.emplace(function, plan_code(*function)).first;
+  return found->second;
 }
 
 void Lowerer::interpret(Frame& frame) {
-  for (size_t pc = 0; pc < frame.function->code.size(); ++pc) {
-    auto pending = frame.pending.find(pc);
-    if (pending != frame.pending.end()) {
+  const size_t size = frame.function->code.size();
+  size_t pc = 0;
+  add_edge(frame, 0, 0, {current_, frame.registers, frame.top});
+  frame.pending.begin()->second.back().is_back = false;  // the entrance may be a loop's head
+  current_ = {};
+  while (!stopped()) {
+    if (!reachable()) {
+      if (frame.pending.empty()) return;
+      const auto pending = frame.pending.begin();
+      pc = pending->second.front().target;
       std::vector<Edge> edges = std::move(pending->second);
       frame.pending.erase(pending);
-      if (reachable()) edges.push_back({current_, std::move(frame.registers), frame.top});
-      frame.top = edges.front().top;
-      frame.registers = join(std::move(edges));
+      arrive(frame, pc, std::move(edges));
+      continue;
     }
-    if (!reachable()) continue;
-    if (function_.values.size() > kMaxValues || ++steps_ > kMaxSteps)
-      refuse("too much code for one handler");
+    if (pc >= size) return refuse("code that has no end");
+    if (function_.values.size() > kMaxValues || ++steps_ > kMaxSteps || !hints_.step())
+      return refuse("too much code for one handler");
     if (pc < frame.function->places.size()) place_ = frame.function->places[pc];
-    if (!stopped()) is_prefix_ ? step_of_prefix(frame, pc) : step(frame, pc);
-    if (stopped()) return;
+    call_pc_ = pc;
+    is_prefix_ ? step_of_prefix(frame, pc) : step(frame, pc);
+    ++pc;
+    if (!stopped() && reachable() && pc < size && frame.plan->is_leader[pc]) {
+      add_edge(frame, pc - 1, pc, {current_, frame.registers, frame.top});
+      current_ = {};
+    }
   }
 }
 
+/// A jump. One that leads back is a round of a loop.
 void Lowerer::go(Frame& frame, size_t pc, size_t target) {
-  if (target <= pc) {
-    refuse("a loop");
-    return;
-  }
-  frame.pending[target].push_back({current_, frame.registers, frame.top});
+  if (target <= pc) count_round();
+  add_edge(frame, pc, target, {current_, frame.registers, frame.top});
   current_ = {};
 }
 
+/// The way from `pc` to `target` waits there until all others that lead to it are known.
+void Lowerer::add_edge(Frame& frame, size_t pc, size_t target, Edge edge) {
+  if (target >= frame.function->code.size()) return refuse("code that has no end");
+  const int loop = frame.plan->loop_at(target);
+  edge.is_back = loop >= 0 && frame.plan->is_inside(pc, loop);
+  edge.target = target;
+  if (edge.locals.empty()) edge.locals = locals_;
+  edge.boxes = frame.boxes;
+  frame.pending[frame.plan->rank[target]].push_back(std::move(edge));
+}
+
 AbstractValue& Lowerer::reg(Frame& frame, size_t r) {
+  if (r < frame.boxes.size() && frame.boxes[r] >= 0) {
+    return locals_[static_cast<size_t>(frame.boxes[r])];
+  }
   if (r >= frame.registers.size()) frame.registers.resize(r + 1);
   return frame.registers[r];
 }
@@ -252,6 +303,19 @@ void Lowerer::step(Frame& frame, size_t pc) {
       step_return(frame, insn);
       break;
     case Op::Close:
+      close_boxes(frame, insn.a());
+      break;
+    case Op::ForPrep:
+      for_prep(frame, insn, pc);
+      break;
+    case Op::ForLoop:
+      for_loop(frame, insn, pc);
+      break;
+    case Op::IterPrep:
+      iter_prep(frame, insn, pc);
+      break;
+    case Op::IterNext:
+      iter_next(frame, insn, pc);
       break;
     default:
       if (const char* reason = never_in_kernel(insn.op())) {
@@ -298,14 +362,14 @@ void Lowerer::step_move(Frame& frame, Insn insn) {
                       reg(frame, insn.b()));
       break;
     case Op::GetUpval:
-      reg(frame, a) = read_cell(frame.cells[insn.b()], frame.function->upvalues[insn.b()].name);
+      reg(frame, a) = read_upvalue(frame, insn.b());
       break;
     case Op::SetUpval:
-      write_cell(frame.cells[insn.b()], frame.function->upvalues[insn.b()].name, reg(frame, a));
+      write_upvalue(frame, insn.b(), AbstractValue(reg(frame, a)));
       break;
     case Op::UpdateUpval:
-      update_variable(cell_id(frame.cells[a], frame.function->upvalues[a].name),
-                      static_cast<bytecode::UpdateOp>(insn.c()), reg(frame, insn.b()));
+      update_upvalue(frame, a, static_cast<bytecode::UpdateOp>(insn.c()),
+                     AbstractValue(reg(frame, insn.b())));
       break;
     case Op::EventVar:
       reg(frame, a) = event_var(static_cast<schema::BuiltinVar>(insn.d()));
@@ -314,19 +378,9 @@ void Lowerer::step_move(Frame& frame, Insn insn) {
     case Op::EventWord:
       reg(frame, a) = event_field(constant_text(frame, insn.d()), insn.op() == Op::EventWord);
       break;
-    default: {  // Closure
-      AbstractValue v = AbstractValue::of_kind(Kind::Function);
-      v.function = frame.function->children[insn.d()].get();
-      for (const bytecode::UpvalueDesc& upvalue : v.function->upvalues) {
-        if (upvalue.from_parent_register) {
-          refuse("a function is made here that captures a local variable");
-          return;
-        }
-        v.cells.push_back(frame.cells[upvalue.index]);
-      }
-      reg(frame, a) = v;
+    default:
+      make_closure(frame, insn);
       break;
-    }
   }
 }
 
@@ -451,6 +505,8 @@ void Lowerer::step_test(Frame& frame, Insn insn, size_t pc) {
   // What each side knows now.
   std::vector<AbstractValue> when_true = frame.registers;
   std::vector<AbstractValue> when_false = frame.registers;
+  std::vector<AbstractValue> locals_true = locals_;
+  std::vector<AbstractValue> locals_false = locals_;
   if (insn.op() == Op::Test ||
       (b.is(Kind::Nil) && insn.op() != Op::TestLt && insn.op() != Op::TestLe)) {
     const bool nil_test = insn.op() != Op::Test;
@@ -460,14 +516,19 @@ void Lowerer::step_test(Frame& frame, Insn insn, size_t pc) {
       const AbstractValue sure = AbstractValue::ssa(unwrap(a));
       replace(nil_test ? when_false : when_true, a, sure);
       replace(nil_test ? when_true : when_false, a, AbstractValue::nil());
+      replace(nil_test ? locals_false : locals_true, a, sure);
+      replace(nil_test ? locals_true : locals_false, a, AbstractValue::nil());
     } else if (a.is(Kind::Ssa) && type_of(a) == ssa::Type::Bool && !nil_test) {
       replace(when_true, a, AbstractValue::boolean(true));
       replace(when_false, a, AbstractValue::boolean(false));
     }
   }
   const ssa::BlockId skip = wants ? no : yes;
-  frame.pending[pc + 2].push_back({skip, wants ? when_false : when_true, frame.top});
+  Edge edge{skip, wants ? when_false : when_true, frame.top};
+  edge.locals = wants ? locals_false : locals_true;
+  add_edge(frame, pc, pc + 2, std::move(edge));
   frame.registers = wants ? std::move(when_true) : std::move(when_false);
+  locals_ = wants ? std::move(locals_true) : std::move(locals_false);
   current_ = wants ? yes : no;
 }
 
@@ -484,18 +545,25 @@ void Lowerer::step_return(Frame& frame, Insn insn) {
   if (insn.op() == Op::Return) {
     const size_t end = insn.b() == 0 ? frame.top : a + insn.b() - 1;
     for (size_t r = a; r < end; ++r) values.push_back(reg(frame, r));
-    frame.returns.push_back({current_, std::move(values), 0});
+    frame.returns.push_back({current_, std::move(values), 0, locals_});
     current_ = {};
     return;
   }
   const size_t end = insn.b() == 0 ? frame.top : a + insn.b();
   for (size_t r = a + 1; r < end; ++r) values.push_back(reg(frame, r));
-  std::vector<AbstractValue> results = call(AbstractValue(reg(frame, a)), std::move(values));
+  const AbstractValue callee = reg(frame, a);
+  if (insn.op() == Op::TailCall && callee.is(Kind::Function)) count_round();
+  has_some_results_ = false;
+  std::vector<AbstractValue> results = call(callee, std::move(values));
   if (stopped() || !reachable()) return;
   if (insn.op() == Op::TailCall) {
-    frame.returns.push_back({current_, std::move(results), 0});
+    frame.returns.push_back({current_, std::move(results), 0, locals_});
+    frame.returns.back().has_some = has_some_results_;
     current_ = {};
     return;
+  }
+  if (insn.c() == 0 && has_some_results_) {
+    return refuse("all results of a function that returns more or fewer of them");
   }
   const size_t wanted = insn.c() == 0 ? results.size() : insn.c() - size_t{1};
   for (size_t i = 0; i < wanted; ++i) {
@@ -505,6 +573,40 @@ void Lowerer::step_return(Frame& frame, Insn insn) {
 }
 
 // ---- joins -----------------------------------------------------------------------------------
+
+/// The same for ways of a frame, which have captured variables beside their values.
+std::vector<AbstractValue> Lowerer::join_with_locals(std::vector<Edge> edges) {
+  size_t count = 0;
+  size_t local_count = 0;
+  for (const Edge& edge : edges) {
+    count = std::max(count, edge.values.size());
+    local_count = std::max(local_count, edge.locals.size());
+  }
+  for (Edge& edge : edges) {
+    edge.values.resize(count);
+    edge.locals.resize(local_count);
+    edge.values.insert(edge.values.end(), edge.locals.begin(), edge.locals.end());
+  }
+  std::vector<AbstractValue> values = join(std::move(edges));
+  const auto middle = values.begin() + static_cast<ptrdiff_t>(count);
+  locals_.assign(middle, values.end());
+  locals_.resize(std::max(locals_.size(), local_names_.size()));
+  values.erase(middle, values.end());
+  return values;
+}
+
+/// All ways to a place of the frame's code become one.
+void Lowerer::meet(Frame& frame, std::vector<Edge> edges) {
+  frame.top = edges.front().top;
+  frame.boxes = edges.front().boxes;
+  // A variable whose block has ended on one way and not on another is out of use.
+  for (const Edge& edge : edges) {
+    for (size_t r = 0; r < frame.boxes.size(); ++r) {
+      frame.boxes[r] = std::max(frame.boxes[r], edge.boxes[r]);
+    }
+  }
+  frame.registers = join_with_locals(std::move(edges));
+}
 
 std::vector<AbstractValue> Lowerer::join(std::vector<Edge> edges) {
   if (edges.size() == 1) {

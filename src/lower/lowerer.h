@@ -5,6 +5,8 @@
 //   lower_tables.cc    tables and shared variables
 //   lower_events.cc    what the event gives
 //   lower_calls.cc     inlining, built-in functions, output
+//   lower_loops.cc     heads and rounds of loops, counting loops, loops over tables
+//   lower_locals.cc    variables of inlined code that functions made there capture
 // Private to `lower`. Nothing is thrown: the first refusal sets stop_, and everything after it does
 // nothing.
 #pragma once
@@ -16,7 +18,9 @@
 #include <vector>
 
 #include "lower/abstract_value.h"
+#include "lower/code_plan.h"
 #include "lower/event_reads.h"
+#include "lower/loop_hints.h"
 #include "lower/lower.h"
 #include "ssa/function.h"
 
@@ -25,7 +29,7 @@ namespace ktap::lower {
 class Lowerer {
  public:
   Lowerer(const World& world, const ssa::EventGroup& group, const Options& options,
-          uint32_t handler, std::string name, Linkage& linkage);
+          uint32_t handler, std::string name, Linkage& linkage, LoopHints& hints);
 
   /// Computes the filter; goes on only where it holds.
   void run_filter(runtime::Value filter);
@@ -37,6 +41,9 @@ class Lowerer {
   /// Ends what is still open with Return.
   void finish();
   bool stopped() const { return stop_.has_value(); }
+  /// What was believed of the variables of some loop was wrong: all of it anew, with the hints that
+  /// are there now.
+  bool wants_restart() const { return hints_.has_grown(); }
   /// The function, or why there is none.
   Lowered result();
 
@@ -63,14 +70,42 @@ class Lowerer {
     ssa::BlockId block;
     std::vector<AbstractValue> values;
     size_t top = 0;
+    std::vector<AbstractValue> locals = {};  ///< locals_ there; of ways within a frame alone
+    std::vector<int> boxes = {};             ///< likewise
+    bool is_back = false;                    ///< a further round of the loop that it leads to
+    size_t target = 0;                       ///< the instruction that it leads to
+    bool has_some = false;  ///< a return of a number of results that is not the same on all ways
+  };
+  /// A variable at a loop's head: a register, or a captured one by its number.
+  struct LoopSlot {
+    HintKey key;
+    AbstractValue at_entry;
+    LoopShape shape;
+    ssa::ValueId phi;  ///< invalid: rounds do not change it, as far as is known
+  };
+  /// A loop whose head is made and whose rounds come back to it.
+  struct OpenLoop {
+    ssa::BlockId head;
+    std::vector<LoopSlot> registers;
+    std::vector<LoopSlot> locals;
+    std::vector<int> boxes;
   };
   struct Frame {
     const bytecode::Function* function = nullptr;
-    std::vector<const runtime::Cell*> cells;
+    const CodePlan* plan = nullptr;
+    std::vector<Upvalue> cells;
     std::vector<AbstractValue> registers;
-    size_t top = 0;  ///< the open top of a call with any number of results
-    std::map<size_t, std::vector<Edge>> pending;  ///< by the instruction that they lead to
+    size_t top = 0;          ///< the open top of a call with any number of results
+    uint32_t path = 0;       ///< of calls that led here; see LoopHints
+    std::vector<int> boxes;  ///< by register: the variable it is, or -1
+    std::map<uint32_t, std::vector<Edge>>
+        pending;  ///< by rank of the instruction that they lead to
     std::vector<Edge> returns;
+    std::map<size_t, OpenLoop> loops;   ///< by head
+    std::map<size_t, uint32_t> visits;  ///< by head: how often it was entered from outside
+    std::map<size_t, bool> unrolled;    ///< by head
+    std::map<size_t, bool>
+        exact_limits;  ///< by first register of a counting loop: its last value is met
   };
   /// A condition: known now, or a Bool.
   struct Truth {
@@ -92,6 +127,9 @@ class Lowerer {
   void step_test(Frame& frame, bytecode::Insn insn, size_t pc);
   void step_return(Frame& frame, bytecode::Insn insn);
   void go(Frame& frame, size_t pc, size_t target);
+  void add_edge(Frame& frame, size_t pc, size_t target, Edge edge);
+  void meet(Frame& frame, std::vector<Edge> edges);
+  std::vector<AbstractValue> join_with_locals(std::vector<Edge> edges);
   std::vector<AbstractValue> join(std::vector<Edge> edges);
   AbstractValue join_values(const std::vector<Edge>& edges, size_t index, ssa::BlockId into);
   std::optional<AbstractValue> join_numbers(const std::vector<const AbstractValue*>& values,
@@ -104,6 +142,7 @@ class Lowerer {
   void replace(std::vector<AbstractValue>& registers, const AbstractValue& old,
                const AbstractValue& now);
   AbstractValue& reg(Frame& frame, size_t r);
+  const CodePlan& plan_of(const bytecode::Function* function);
   const std::string& constant_text(const Frame& frame, size_t k) const;
   AbstractValue constant(const Frame& frame, size_t k) const;
 
@@ -129,6 +168,45 @@ class Lowerer {
   void leave(const Mark& mark);
   void step_of_prefix(Frame& frame, size_t pc);
   bool reads_what_handlers_change(const ssa::Inst& inst) const;
+  // ---- lower_loops.cc ------------------------------------------------------------------------
+  void arrive(Frame& frame, size_t pc, std::vector<Edge> edges);
+  void enter_loop(Frame& frame, size_t pc);
+  void next_round(OpenLoop& loop, Edge edge);
+  AbstractValue open_slot(LoopSlot& slot, ssa::BlockId from, ssa::BlockId head);
+  void close_slot(LoopSlot& slot, const AbstractValue& value, ssa::BlockId from);
+  bool is_unchanged(const AbstractValue& value, const AbstractValue& at_entry) const;
+  LoopShape shape_of(const AbstractValue& value) const;
+  ssa::ValueId as_shape(const AbstractValue& value, const LoopShape& shape, ssa::BlockId in);
+  void count_round();
+  void count_call();
+  void settle_guards();
+  void for_prep(Frame& frame, bytecode::Insn insn, size_t pc);
+  void for_loop(Frame& frame, bytecode::Insn insn, size_t pc);
+  bool for_operand(AbstractValue& value, const char* what);
+  AbstractValue is_empty_range(const AbstractValue& first, const AbstractValue& last,
+                               const AbstractValue& step);
+  bool prepare_constant_loop(Frame& frame, size_t a, size_t head, bool* empty);
+  Truth has_next(bool exact, const AbstractValue& now, const AbstractValue& last,
+                 const AbstractValue& step);
+  void iter_prep(Frame& frame, bytecode::Insn insn, size_t pc);
+  void iter_next(Frame& frame, bytecode::Insn insn, size_t pc);
+  void next_known_entry(Frame& frame, bytecode::Insn insn, size_t pc);
+  void next_slot(Frame& frame, bytecode::Insn insn, size_t pc);
+  void put_entry(Frame& frame, bytecode::Insn insn, const AbstractValue& key,
+                 const AbstractValue& value);
+  bool fits_unrolled(const Frame& frame, size_t head, uint64_t rounds) const;
+
+  // ---- lower_locals.cc -----------------------------------------------------------------------
+  void make_closure(Frame& frame, bytecode::Insn insn);
+  void open_boxes(Frame& frame);
+  void close_boxes(Frame& frame, size_t first);
+  bool is_referred(const Frame& frame, int local) const;
+  AbstractValue read_upvalue(Frame& frame, size_t index);
+  void write_upvalue(Frame& frame, size_t index, const AbstractValue& value);
+  AbstractValue updated(bytecode::UpdateOp op, const AbstractValue& now,
+                        const AbstractValue& value);
+  void update_upvalue(Frame& frame, size_t index, bytecode::UpdateOp op,
+                      const AbstractValue& value);
 
   // ---- lower_values.cc -----------------------------------------------------------------------
   ssa::ValueId const_int(int64_t value);
@@ -226,11 +304,20 @@ class Lowerer {
   ssa::Function function_;
   ssa::BlockId current_;  ///< invalid where nothing runs
   bytecode::Place place_;
+  LoopHints& hints_;
+  std::map<const bytecode::Function*, CodePlan> plans_;
   std::vector<const bytecode::Function*> calls_;  ///< being inlined
-  size_t steps_ = 0;                              ///< instructions looked at
-  std::vector<AbstractValue> formatted_;          ///< printf's arguments, checked
-  bool is_prefix_ = false;                        ///< run_filter_prefix()
-  std::vector<ssa::BlockId> left_;                ///< open blocks from where the event is sent
+  std::vector<AbstractValue> locals_;  ///< what captured variables of inlined code hold, by number
+  std::vector<HintKey> local_names_;   ///< by number
+  uint32_t path_ = 0;                  ///< of the frame that is being walked
+  size_t call_pc_ = 0;                 ///< of the call that is being lowered
+  bool has_rounds_ = false;            ///< some loop has a way back
+  int64_t calls_made_ = 0;             ///< inlined, one after the other
+  bool has_some_results_ = false;      ///< of the last call: how many differs from way to way
+  size_t steps_ = 0;                   ///< instructions looked at
+  std::vector<AbstractValue> formatted_;  ///< printf's arguments, checked
+  bool is_prefix_ = false;              ///< run_filter_prefix()
+  std::vector<ssa::BlockId> left_;      ///< open blocks from where the event is sent
   std::optional<Refusal> stop_;
 };
 

@@ -91,15 +91,21 @@ class Folder {
 
   void visit_phi(ValueId id) {
     const Inst& phi = f_[id];
-    if (phi.operands.empty()) return;
-    const ValueId first = operand_id(phi, 0);
-    if (first == id) return;
+    // In a loop a phi may be its own operand: what is not changed in a round.
+    ValueId first;
     bool all_same = true;
-    std::optional<int64_t> value = constant(f_[first]);
-    for (size_t i = 1; i < phi.operands.size(); ++i) {
-      all_same = all_same && operand_id(phi, i) == first;
-      if (constant(operand(phi, i)) != value) value = std::nullopt;
+    std::optional<int64_t> value;
+    for (size_t i = 0; i < phi.operands.size(); ++i) {
+      const ValueId now = operand_id(phi, i);
+      if (now == id) continue;
+      if (!first.valid()) {
+        first = now;
+        value = constant(f_[first]);
+      }
+      all_same = all_same && now == first;
+      if (constant(f_[now]) != value) value = std::nullopt;
     }
+    if (!first.valid()) return;
     if (all_same) return replacements_.add(id, first);
     if (value) phis_of_constants_.push_back({id, *value});
   }

@@ -62,10 +62,11 @@ bool share_common(ssa::Function& function, const ssa::Module&) {
     for (ValueId id : insts) {
       const Inst& inst = function[id];
       ValueId earlier;
-      if (is_shareable(inst.op)) {
+      if (is_shareable(inst.op) || inst.op == Op::Phi) {
         auto& there = known[key_of(inst, replacements)];
         for (const auto& [where, value] : there) {
-          if (dominators.dominates(where, block)) {
+          // Phis belong to the ways into their own block.
+          if (inst.op == Op::Phi ? where == block : dominators.dominates(where, block)) {
             earlier = value;
             break;
           }

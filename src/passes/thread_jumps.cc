@@ -8,6 +8,7 @@
 
 #include "passes/passes.h"
 #include "passes/rewrite.h"
+#include "ssa/dominators.h"
 
 namespace ktap::passes {
 
@@ -21,7 +22,14 @@ using ssa::ValueId;
 
 class Threader {
  public:
-  explicit Threader(ssa::Function& function) : f_(function), uses_(function.values.size(), 0) {
+  explicit Threader(ssa::Function& function)
+      : f_(function), uses_(function.values.size(), 0), heads_(function.blocks.size(), false) {
+    const ssa::Dominators dominators(function);
+    for (uint32_t b = 0; b < f_.blocks.size(); ++b) {
+      for (BlockId pred : f_.blocks[b].preds) {
+        if (dominators.dominates(BlockId(b), pred)) heads_[b] = true;
+      }
+    }
     for (const Block& block : f_.blocks) {
       for (ValueId id : block.insts) {
         for (ValueId operand : f_[id].operands) ++uses_[operand.index];
@@ -36,10 +44,11 @@ class Threader {
   }
 
  private:
-  /// A phi and the branch on it, nothing else, and nobody else reads the phi.
+  /// A phi and the branch on it, nothing else, and nobody else reads the phi. Not the head of a
+  /// loop: ways past it would give the loop a second entrance.
   bool is_candidate(BlockId block) const {
     const Block& here = f_.blocks[block.index];
-    if (here.insts.size() != 2 || f_[here.insts[0]].op != Op::Phi ||
+    if (heads_[block.index] || here.insts.size() != 2 || f_[here.insts[0]].op != Op::Phi ||
         f_[here.insts[1]].op != Op::Branch)
       return false;
     return f_[here.insts[1]].operands[0] == here.insts[0] && uses_[here.insts[0].index] == 1 &&
@@ -106,6 +115,7 @@ class Threader {
 
   ssa::Function& f_;
   std::vector<uint32_t> uses_;
+  std::vector<bool> heads_;  // by block: a loop begins here
 };
 
 }  // namespace

@@ -24,6 +24,7 @@ class Builder {
     current_ = block;
     return *this;
   }
+  BlockId current() const { return current_; }
   /// The type is the operation's own; for Any it must be given.
   ValueId op(Op op, std::vector<ValueId> operands = {}, int64_t imm = 0, Type type = Type::None) {
     Inst inst{op};

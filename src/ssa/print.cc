@@ -79,7 +79,10 @@ std::string attribute(const Inst& inst, const Module& module) {
     case Op::TableSet:
     case Op::TableAdd:
     case Op::TableMerge:
-    case Op::TableDelete: {
+    case Op::TableDelete:
+    case Op::TableSlotCount:
+    case Op::TableSlot:
+    case Op::TableSlotKey: {
       const TableInfo* table = at(module.tables, inst.imm);
       return fmt::format(" {}:{}", inst.imm, table ? table->name : "?");
     }
@@ -91,6 +94,9 @@ std::string attribute(const Inst& inst, const Module& module) {
     }
     case Op::Emit:
       return fmt::format(" site {}", inst.imm);
+    case Op::LoopGuard:
+    case Op::LoopTurn:
+    case Op::CallGuard:
     case Op::Fail: {
       const Failure* failure = at(module.failures, inst.imm);
       return failure ? " " + quoted(failure->text) : fmt::format(" #{}", inst.imm);

@@ -32,6 +32,8 @@ bpf_map_type kernel_type(bpf::MapKind kind) {
       return BPF_MAP_TYPE_HASH;
     case bpf::MapKind::PercpuHash:
       return BPF_MAP_TYPE_PERCPU_HASH;
+    case bpf::MapKind::Programs:
+      return BPF_MAP_TYPE_PROG_ARRAY;
     case bpf::MapKind::RingBuffer:
       return BPF_MAP_TYPE_RINGBUF;
   }

@@ -27,6 +27,7 @@ class Script:
 
     def __init__(self, rng):
         self.rng = rng
+        self.names = 0
         self.lines = ["var shared = {}", "var total = 0", "var limit = %d" % rng.randint(0, 9),
                       "function twice(x) { return x * 2 }",
                       "function clamp(x, top) { if (x > top) { return top } return x }"]
@@ -71,8 +72,55 @@ class Script:
             return self.rng.choice(["execname", '"load"'])
         return "probename, %s" % self.rng.choice(atoms + ["3"])
 
+    def fresh(self, letter):
+        self.names += 1
+        return "%s%d" % (letter, self.names)
+
+    def loop(self, table, kind, variable, atoms, depth):
+        """A loop of few rounds, or a function that captures a local variable, called in one."""
+        rng = self.rng
+        few = "(%s & %d)" % (rng.choice(atoms), rng.choice([3, 7, 15]))
+
+        def block(more, inside=True):
+            lines = [self.statement(table, kind, variable, atoms + more, depth - 1)]
+            if inside and rng.random() < 0.3:
+                lines.insert(rng.randint(0, 1), "if (%s) { %s }" % (self.condition(atoms + more, 1),
+                                                                    rng.choice(["break", "continue", "return"])))
+            return " ".join(lines)
+
+        shape = rng.random()
+        if shape < 0.4:
+            i = self.fresh("i")
+            first = rng.choice([str(rng.randint(-3, 9)), few])
+            last = rng.choice([str(rng.randint(-3, 14)), few])
+            step = rng.choice(["", "", ", 1", ", -1", ", 3", ", -2", ", %s - 2" % few])
+            return "for (%s = %s, %s%s) { %s }" % (i, first, last, step, block([i]))
+        if shape < 0.55:
+            w = self.fresh("w")
+            return "var %s = %s while (%s > 0) { %s -= 1 %s }" % (w, few, w, w, block([w]))
+        if shape < 0.65:
+            r = self.fresh("r")
+            return "var %s = 0 repeat { %s += 1 %s } until (%s > %d || %s)" % (
+                r, r, block([r], inside=False), r, rng.randint(1, 6), self.condition(atoms + [r], 1))
+        if shape < 0.8:
+            m = self.fresh("m")
+            i = self.fresh("i")
+            return ("var %s = nil for (%s = 1, %s) { if (%s == nil) { %s = %s } else { %s += %s } %s } "
+                    "if (%s != nil) { print(%s) }" % (m, i, few, m, m, self.integer(atoms + [i], 1), m, i, block([i]),
+                                                      m, m))
+        c = self.fresh("c")
+        f = self.fresh("f")
+        i = self.fresh("i")
+        return ("var %s = %s var %s = function (a) { %s += a if (%s) { return a } return %s, %s } "
+                "for (%s = 1, %s) { %s } print(%s, %s(%s))" % (
+                    c, self.integer(atoms, 1), f, c, self.condition(atoms + ["a", c], 1), c, self.integer(["a", c], 1),
+                    i, few, rng.choice(["%s(%s)" % (f, i), "%s = %s(%s) * 2" % (c, f, i), block([c, i])]),
+                    c, f, rng.choice(atoms)))
+
     def statement(self, table, kind, variable, atoms, depth):
         rng = self.rng
+        if depth > 0 and rng.random() < 0.15:
+            return self.loop(table, kind, variable, atoms, depth)
         shape = rng.random()
         key = self.key(atoms, kind)
         if shape < 0.25:

@@ -1,0 +1,133 @@
+// Rounds of loops: the run's budget, and the step of each round that the verifier knows to end.
+#include "backend/selector.h"
+#include "base/limits.h"
+
+namespace ktap::backend {
+
+using bpf::AluOp;
+using bpf::JumpOp;
+using bpf::Size;
+using ssa::Inst;
+using ssa::Op;
+using ssa::ValueId;
+
+namespace {
+
+/// The most that bpf_iter_num_new() takes (BPF_MAX_LOOPS); the budget comes long before.
+constexpr int32_t kMostRounds = 8 << 20;
+
+}  // namespace
+
+/// dst = `value`, in a way that tells the verifier nothing of it. Uses R2 where it is wide.
+void Selector::load_hidden(Reg dst, int64_t value) {
+  asm_.load_map_value(dst, unit_.unit.control_map, Control::kZero);
+  asm_.emit(bpf::load(Size::DW, dst, dst, 0));
+  if (value == 0) return;
+  if (value == static_cast<int32_t>(value)) {
+    asm_.emit(bpf::alu64(AluOp::Add, dst, static_cast<int32_t>(value)));
+    return;
+  }
+  asm_.load_const(Reg::R2, value);
+  asm_.emit(bpf::alu64(AluOp::Add, dst, Reg::R2));
+}
+
+/// Whether the verifier may know that the value is one of few.
+bool Selector::may_have_range(ValueId id, int depth) const {
+  const Inst& of = inst(id);
+  if (is_constant(of.op)) return true;
+  constexpr int kMaxDepth = 8;  // guessed: deeper ones are taken for ranged
+  if (depth > kMaxDepth) return true;
+  switch (of.op) {
+    case Op::Phi:
+      return !loops_.is_blind(block_of_[id.index]);
+    case Op::Wrap:
+    case Op::Unwrap:
+      return may_have_range(of.operands[0], depth + 1);
+    case Op::Add:
+    case Op::Sub:
+    case Op::Mul:
+    case Op::Or:
+    case Op::Xor:
+    case Op::Shl:
+      return may_have_range(of.operands[0], depth + 1) && may_have_range(of.operands[1], depth + 1);
+    case Op::TableGet:
+    case Op::CellGet:
+      return false;
+    default:
+      return of.str_kind != ssa::StrKind::Bytes;
+  }
+}
+
+void Selector::set_word(const Word& word, int32_t imm) {
+  if (loops_.form == LoopForm::Plain) return store_word(word, imm);
+  load_hidden(Reg::R1, imm);
+  store_word(word, Reg::R1);
+}
+
+bpf::Reg Selector::tested(const Word& word, Reg temporary) {
+  const bool is_blind = loops_.is_blind(block_);
+  if (word.kind == Word::Kind::Reg && !is_blind) return word.reg;
+  load_word(temporary, word);
+  if (is_blind && word.kind != Word::Kind::Imm) untie(temporary);
+  return temporary;
+}
+
+/// Before the first block.
+void Selector::begin_loops() {
+  if (loops_.counts) {
+    load_hidden(Reg::R1, limits::kHandlerIterations);
+    asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(budget_offset_), Reg::R1));
+  }
+  if (loops_.counts_calls) {
+    load_hidden(Reg::R1, limits::kHandlerCalls - 1);  // the first is the handler
+    asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(calls_offset_), Reg::R1));
+  }
+  if (loops_.form != LoopForm::IterNum) return;
+  asm_.emit(bpf::mov64(Reg::R1, Reg::R10));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, iterator_offset_));
+  asm_.emit(bpf::mov64(Reg::R2, 0));
+  asm_.emit(bpf::mov64(Reg::R3, kMostRounds));
+  asm_.call_kernel(facts_.iter_num_new);
+}
+
+/// Where the handler's ways out meet.
+void Selector::end_loops() {
+  asm_.bind(body_out_);
+  if (loops_.form != LoopForm::IterNum) return;
+  asm_.emit(bpf::mov64(Reg::R1, Reg::R10));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, iterator_offset_));
+  asm_.call_kernel(facts_.iter_num_destroy);
+}
+
+bpf::Label Selector::failure_label(int64_t failure) {
+  uint32_t row = unit_.failure_row(static_cast<uint32_t>(failure), job_.handler);
+  auto [it, is_new] = failures_.emplace(row, bpf::Label{});
+  if (is_new) it->second = count_and_resume(row, body_out_, options_.strict);
+  return it->second;
+}
+
+void Selector::loop_guard(ValueId id) {
+  const bool steps = loops_.is_blind(block_);
+  const bool counts = loops_.counts && inst(id).op == Op::LoopGuard;
+  if (!steps && !counts) return;
+  const bpf::Label over = failure_label(inst(id).imm);
+  if (steps && loops_.form == LoopForm::MayGoto) asm_.may_goto(over);
+  if (steps && loops_.form == LoopForm::IterNum) {
+    asm_.emit(bpf::mov64(Reg::R1, Reg::R10));
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, iterator_offset_));
+    asm_.call_kernel(facts_.iter_num_next);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, over);
+  }
+  if (counts) count_down(budget_offset_, over);
+}
+
+/// One less of a budget on the stack.
+void Selector::count_down(int32_t offset, bpf::Label over) {
+  const auto at = static_cast<int16_t>(offset);
+  asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R10, at));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, -1));
+  asm_.emit(bpf::store(Size::DW, Reg::R10, at, Reg::R1));
+  asm_.jump_to_if(JumpOp::SLt, Reg::R1, 0, over);
+}
+
+}  // namespace ktap::backend

@@ -1,0 +1,133 @@
+// Which loops are known, what form each gets, and what the code of a form has in it.
+#include "backend/loops.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "backend/test_support.h"
+#include "bpf/disassembler.h"
+
+namespace ktap::backend::testing_support {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+/// for (i = first; i TEST limit; i += step) c0 += i, with a guard in each round; the limit is the
+/// shared variable c1 when it is not known.
+void counting(Subject& s, int64_t first, Op test, std::optional<int64_t> limit, int64_t step) {
+  s.module.cells = {"c0", "c1"};
+  s.cells = {0, 9};
+  s.module.failures.push_back({"too many"});
+  Builder& b = s.builder;
+  const BlockId entry = b.block(), head = b.block(), body = b.block(), done = b.block();
+  b.at(entry);
+  const ValueId from = b.integer(first);
+  const ValueId to = limit ? b.integer(*limit) : b.op(Op::CellGet, {}, 1);
+  b.jump(head);
+  b.at(head);
+  const ValueId i = b.op(Op::Phi, {from}, 0, Type::Int);
+  b.branch(b.op(test, {i, to}), body, done);
+  b.at(body);
+  b.op(Op::LoopGuard, {}, 0);
+  b.op(Op::CellAdd, {i}, 0);
+  const ValueId next = b.op(Op::Add, {i, b.integer(step)});
+  b.jump(head);
+  b.function[i].operands.push_back(next);
+  b.at(done).ret();
+}
+
+Loops loops_of(Subject& s) {
+  EXPECT_EQ(ssa::verify(s.builder.function, s.module), "");
+  return find_loops(s.builder.function, order_blocks(s.builder.function), s.facts);
+}
+
+TEST(Loops, RoundsBetweenConstantsAreCounted) {
+  const struct {
+    int64_t first;
+    Op test;
+    int64_t limit, step;
+    uint64_t rounds;  // of the head: one more than of the body
+  } cases[] = {
+      {0, Op::Lt, 5, 1, 6},  {0, Op::Lt, 5, 2, 4},         {5, Op::Lt, 5, 1, 1},
+      {0, Op::Le, 5, 1, 7},  {1, Op::Ne, 10, 3, 4},        {1, Op::Ne, 9, 3, 0},
+      {0, Op::Lt, 5, -1, 0}, {0, Op::Lt, 70000, 1, 70001},
+  };
+  for (const auto& c : cases) {
+    Subject s;
+    counting(s, c.first, c.test, c.limit, c.step);
+    const Loops loops = loops_of(s);
+    ASSERT_EQ(loops.loops.size(), 1u);
+    EXPECT_EQ(loops.loops[0].rounds, c.rounds) << c.first << " " << c.limit << " " << c.step;
+  }
+}
+
+TEST(Loops, FewRoundsArePlainManyTakeWhatTheKernelHas) {
+  Subject s;
+  counting(s, 0, Op::Lt, 20, 1);
+  s.facts.has_may_goto = true;
+  EXPECT_EQ(loops_of(s).form, LoopForm::Plain);
+  EXPECT_FALSE(loops_of(s).counts);
+  Subject many;
+  counting(many, 0, Op::Lt, 1000, 1);
+  many.facts.has_may_goto = true;
+  EXPECT_EQ(loops_of(many).form, LoopForm::MayGoto);
+  EXPECT_FALSE(loops_of(many).runs_long);
+  many.facts.has_may_goto = false;
+  many.facts.iter_num_new = many.facts.iter_num_next = many.facts.iter_num_destroy = 7;
+  EXPECT_EQ(loops_of(many).form, LoopForm::IterNum);
+  many.facts.iter_num_new = 0;
+  EXPECT_EQ(loops_of(many).form, LoopForm::Plain);
+  EXPECT_EQ(many.refusal(), "");
+}
+
+TEST(Loops, WhatIsNotKnownCountsAndNeedsMore) {
+  Subject s;
+  counting(s, 0, Op::Lt, std::nullopt, 1);
+  EXPECT_THAT(s.refusal(), HasSubstr("for which this kernel has nothing"));
+  s.facts.has_may_goto = true;
+  EXPECT_TRUE(loops_of(s).counts);
+  EXPECT_TRUE(loops_of(s).runs_long);
+  const auto result = s.emit_unit();
+  ASSERT_TRUE(result.failures.empty());
+  const std::string code = bpf::disassemble(result.unit.programs[0], result.unit.maps);
+  EXPECT_THAT(code, HasSubstr("may_goto"));
+  EXPECT_THAT(code, HasSubstr("+= 100000"));
+  EXPECT_THAT(code, HasSubstr("call tail_call"));  // never done: no private stack
+  EXPECT_THAT(code, HasSubstr("r1 ^= 0"));         // tests are done on copies
+}
+
+TEST(Loops, AnIteratorIsMadeAndDestroyed) {
+  Subject s;
+  counting(s, 0, Op::Lt, std::nullopt, 1);
+  s.facts.iter_num_new = kFakeIterNum;
+  s.facts.iter_num_next = kFakeIterNum + 1;
+  s.facts.iter_num_destroy = kFakeIterNum + 2;
+  const auto result = s.emit_unit();
+  ASSERT_TRUE(result.failures.empty());
+  const std::string code = bpf::disassemble(result.unit.programs[0], result.unit.maps);
+  for (const char* call : {"kernel#101", "kernel#102", "kernel#103"})
+    EXPECT_THAT(code, HasSubstr(call));
+  EXPECT_THAT(code, Not(HasSubstr("may_goto")));
+  EXPECT_THAT(code, Not(HasSubstr("tail_call")));
+  FakeKernel fake(result.unit, s.cells);
+  ASSERT_EQ(fake.run(context_of({0, 0})), "");
+  EXPECT_EQ(fake.outcome(2).cells[0], 36);
+}
+
+/// The budget is 100 000 rounds, to the last one.
+TEST(Loops, TheBudgetAtItsEdge) {
+  for (const int64_t limit : {100000, 100001}) {
+    Subject s;
+    counting(s, 0, Op::Lt, std::nullopt, 1);
+    s.cells[1] = limit;
+    s.facts.has_may_goto = true;
+    const auto result = s.emit_unit();
+    FakeKernel fake(result.unit, s.cells);
+    ASSERT_EQ(fake.run(context_of({0, 0})), "");
+    EXPECT_EQ(fake.outcome(2).counters.count("failure 0"), limit == 100000 ? 0u : 1u);
+  }
+}
+
+}  // namespace
+}  // namespace ktap::backend::testing_support

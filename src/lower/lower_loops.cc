@@ -1,0 +1,509 @@
+// Loops. A head gets phis for the variables that rounds change, by what earlier attempts have
+// learned (loop_hints.h); all others stay what they were before the loop, constants too. A counting
+// loop of few rounds between constants is interpreted round by round, and so are the entries of a
+// small table that no handler changes.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/limits.h"
+#include "lower/lowerer.h"
+#include "runtime/value.h"
+
+namespace ktap::lower {
+
+namespace {
+
+using bytecode::Insn;
+using Shape = LoopShape::Kind;
+
+constexpr uint64_t kMaxUnrolledRounds = 8;          // guessed: as much code as a few ifs
+constexpr uint64_t kMaxUnrolledEntries = 16;        // guessed: a table of names
+constexpr uint64_t kMaxUnrolledInstructions = 100;  // guessed: all rounds together
+
+/// Not yet known to be a failure: settle_guards() looks whether there is any loop.
+constexpr int64_t kNoFailure = -1;
+
+uint64_t bits(int64_t value) { return static_cast<uint64_t>(value); }
+int64_t number(uint64_t value) { return static_cast<int64_t>(value); }
+
+/// |step|, also of INT64_MIN.
+uint64_t magnitude(int64_t step) { return step < 0 ? 0 - bits(step) : bits(step); }
+
+/// Of a loop that has a first round: how many follow it.
+uint64_t rounds_left(int64_t first, int64_t last, int64_t step) {
+  const uint64_t distance = step > 0 ? bits(last) - bits(first) : bits(first) - bits(last);
+  return distance / magnitude(step);
+}
+
+}  // namespace
+
+// ---- heads and rounds ------------------------------------------------------------------------
+
+/// All that leads to `pc` is known: go on there.
+void Lowerer::arrive(Frame& frame, size_t pc, std::vector<Edge> edges) {
+  const auto first_back =
+      std::stable_partition(edges.begin(), edges.end(), [](const Edge& e) { return !e.is_back; });
+  std::vector<Edge> rounds(std::make_move_iterator(first_back),
+                           std::make_move_iterator(edges.end()));
+  edges.erase(first_back, edges.end());
+  const auto unrolled = frame.unrolled.find(pc);
+  const bool is_unrolled = unrolled != frame.unrolled.end() && unrolled->second;
+  if (frame.plan->loop_at(pc) < 0 || is_unrolled) {
+    edges.insert(edges.end(), std::make_move_iterator(rounds.begin()),
+                 std::make_move_iterator(rounds.end()));
+    return meet(frame, std::move(edges));
+  }
+  if (!edges.empty()) {
+    meet(frame, std::move(edges));
+    if (stopped()) return;
+    enter_loop(frame, pc);
+    if (rounds.empty()) return;
+  }
+  for (Edge& edge : rounds) next_round(frame.loops[pc], std::move(edge));
+}
+
+void Lowerer::enter_loop(Frame& frame, size_t pc) {
+  OpenLoop loop;
+  loop.head = new_block();
+  loop.boxes = frame.boxes;
+  const ssa::BlockId before = current_;
+  const uint32_t visit = frame.visits[pc]++;
+  const CodeLoop& shape = frame.plan->loops[static_cast<size_t>(frame.plan->loop_at(pc))];
+  const auto place = static_cast<uint32_t>(pc);
+  loop.registers.resize(frame.registers.size());
+  for (size_t r = 0; r < frame.registers.size(); ++r) {
+    if (r >= shape.live.size() || !shape.live[r]) frame.registers[r] = AbstractValue();
+    LoopSlot& slot = loop.registers[r];
+    slot.key = {frame.path, place, visit, static_cast<uint32_t>(r)};
+    slot.at_entry = frame.registers[r];
+    frame.registers[r] = open_slot(slot, before, loop.head);
+  }
+  loop.locals.resize(locals_.size());
+  for (size_t i = 0; i < locals_.size(); ++i) {
+    LoopSlot& slot = loop.locals[i];
+    slot.key = {frame.path, place, visit, 256 + hints_.name(local_names_[i])};
+    slot.at_entry = locals_[i];
+    locals_[i] = open_slot(slot, before, loop.head);
+  }
+  current_ = before;
+  emit({ssa::Op::Jump});
+  connect(before, loop.head);
+  current_ = loop.head;
+  frame.loops[pc] = std::move(loop);
+}
+
+/// What the variable is in all rounds.
+AbstractValue Lowerer::open_slot(LoopSlot& slot, ssa::BlockId from, ssa::BlockId head) {
+  slot.shape = hints_.find(slot.key);
+  if (slot.shape.kind == Shape::Unknown || slot.shape.kind == Shape::Nil ||
+      slot.at_entry.is(Kind::Undefined)) {
+    return slot.at_entry;
+  }
+  const ssa::ValueId first = as_shape(slot.at_entry, slot.shape, from);
+  if (!first.valid()) {
+    hints_.add(slot.key, shape_of(slot.at_entry));
+    slot.shape = hints_.find(slot.key);
+    AbstractValue useless = AbstractValue::of_kind(Kind::Mixed);
+    useless.text = "a variable whose type changes in a loop";
+    return useless;
+  }
+  ssa::Inst phi{ssa::Op::Phi, slot.shape.type, slot.shape.str_kind, slot.shape.max_bytes};
+  phi.operands = {first};
+  slot.phi = emit_in(head, std::move(phi));
+  if (slot.shape.kind != Shape::Slot) return AbstractValue::ssa(slot.phi);
+  AbstractValue iterator = slot.at_entry;
+  iterator.id = slot.phi;
+  return iterator;
+}
+
+/// A round ends: its values go back to the head.
+void Lowerer::next_round(OpenLoop& loop, Edge edge) {
+  if (edge.boxes != loop.boxes)
+    return refuse("a function that outlives the round of a loop in which it is made");
+  edge.values.resize(std::max(edge.values.size(), loop.registers.size()));
+  edge.locals.resize(std::max(edge.locals.size(), loop.locals.size()));
+  for (size_t r = 0; r < loop.registers.size(); ++r) {
+    close_slot(loop.registers[r], edge.values[r], edge.block);
+  }
+  for (size_t i = 0; i < loop.locals.size(); ++i) {
+    close_slot(loop.locals[i], edge.locals[i], edge.block);
+  }
+  emit_in(edge.block, {ssa::Op::Jump});
+  connect(edge.block, loop.head);
+  has_rounds_ = true;
+}
+
+void Lowerer::close_slot(LoopSlot& slot, const AbstractValue& value, ssa::BlockId from) {
+  if (slot.at_entry.is(Kind::Undefined)) return;
+  if (slot.phi.valid()) {
+    const ssa::ValueId id = as_shape(value, slot.shape, from);
+    if (!id.valid()) hints_.add(slot.key, shape_of(value));
+    // This attempt is for nothing then; a phi of itself keeps it in form.
+    function_[slot.phi].operands.push_back(id.valid() ? id : slot.phi);
+    return;
+  }
+  if (slot.shape.kind == Shape::Anything || is_unchanged(value, slot.at_entry)) return;
+  hints_.add(slot.key, widen(shape_of(slot.at_entry), shape_of(value)));
+}
+
+/// The value itself, or what a test for nil made of it.
+bool Lowerer::is_unchanged(const AbstractValue& value, const AbstractValue& at_entry) const {
+  if (same(value, at_entry)) return true;
+  if (!value.is(Kind::Ssa) || !at_entry.is(Kind::Ssa)) return false;
+  const ssa::Inst& inst = function_[value.id];
+  return inst.op == ssa::Op::Unwrap && inst.operands[0] == at_entry.id;
+}
+
+LoopShape Lowerer::shape_of(const AbstractValue& value) const {
+  LoopShape shape;
+  shape.kind = Shape::Anything;
+  if (value.is(Kind::Nil)) {
+    shape.kind = Shape::Nil;
+  } else if (value.is(Kind::Iterator) && value.id.valid()) {
+    shape.kind = Shape::Slot;
+    shape.type = ssa::Type::Int;
+    shape.table = value.table;
+  } else if (type_of(value) != ssa::Type::None) {
+    shape.kind = Shape::Value;
+    shape.type = type_of(value);
+    if (value.is(Kind::Ssa)) {
+      shape.str_kind = function_[value.id].str_kind;
+      shape.max_bytes = function_[value.id].max_bytes;
+    } else if (value.is(Kind::Str)) {
+      shape.str_kind = ssa::StrKind::Id;
+    }
+  }
+  return shape;
+}
+
+/// The value in the form of `shape`, made at the end of a block; invalid where it does not fit.
+ssa::ValueId Lowerer::as_shape(const AbstractValue& value, const LoopShape& shape,
+                               ssa::BlockId in) {
+  if (shape.kind == Shape::Anything || widen(shape, shape_of(value)) != shape) return {};
+  ssa::Inst inst{ssa::Op::ConstNil, shape.type, shape.str_kind, shape.max_bytes};
+  ssa::ValueId id = value.id;
+  switch (value.kind) {
+    case Kind::Nil:
+      return emit_in(in, std::move(inst));
+    case Kind::Int:
+    case Kind::Bool: {
+      ssa::Inst constant{value.is(Kind::Int) ? ssa::Op::ConstInt : ssa::Op::ConstBool,
+                         type_of(value)};
+      constant.imm = value.integer;
+      id = emit_in(in, std::move(constant));
+      break;
+    }
+    case Kind::Str: {
+      ssa::Inst constant{ssa::Op::ConstStr, ssa::Type::Str, ssa::StrKind::Id};
+      constant.imm = linkage_.module.intern(value.text);
+      id = emit_in(in, std::move(constant));
+      break;
+    }
+    default:
+      break;
+  }
+  if (function_[id].type == shape.type) return id;
+  inst.op = ssa::Op::Wrap;
+  inst.operands = {id};
+  return emit_in(in, std::move(inst));
+}
+
+// ---- the budget ------------------------------------------------------------------------------
+
+void Lowerer::count_round() {
+  ssa::Inst inst{ssa::Op::LoopGuard};
+  inst.imm = kNoFailure;
+  emit(std::move(inst));
+}
+
+/// The handler's own call, and its filter's, are made outside of what is counted here.
+void Lowerer::count_call() {
+  if (calls_.empty()) return;
+  ++calls_made_;
+  ssa::Inst inst{ssa::Op::CallGuard};
+  inst.imm = kNoFailure;
+  emit(std::move(inst));
+}
+
+/// Without a way back nothing can use up a budget; and calls cannot where each of them is made in
+/// every round that a run may have.
+void Lowerer::settle_guards() {
+  const std::string rounds =
+      fmt::format("more than {} loop iterations in one run", limits::kHandlerIterations);
+  const std::string calls = fmt::format("more than {} calls in one run", limits::kHandlerCalls);
+  const bool counts_calls =
+      has_rounds_ && (calls_made_ + 1) * limits::kHandlerIterations >= limits::kHandlerCalls;
+  for (ssa::Block& block : function_.blocks) {
+    const auto end = std::remove_if(block.insts.begin(), block.insts.end(), [&](ssa::ValueId id) {
+      return (!has_rounds_ && function_[id].op == ssa::Op::LoopGuard) ||
+             (!counts_calls && function_[id].op == ssa::Op::CallGuard);
+    });
+    block.insts.erase(end, block.insts.end());
+    for (ssa::ValueId id : block.insts) {
+      ssa::Inst& inst = function_[id];
+      const bool is_call = inst.op == ssa::Op::CallGuard;
+      if (!is_call && inst.op != ssa::Op::LoopGuard && inst.op != ssa::Op::LoopTurn) continue;
+      place_.span = inst.span;
+      place_.line = inst.line;
+      inst.imm = failure(is_call ? calls : rounds);
+    }
+  }
+}
+
+// ---- counting loops --------------------------------------------------------------------------
+
+bool Lowerer::fits_unrolled(const Frame& frame, size_t head, uint64_t rounds) const {
+  const int number = frame.plan->loop_at(head);
+  if (number < 0) return false;
+  const CodeLoop& loop = frame.plan->loops[static_cast<size_t>(number)];
+  return !loop.has_inner && rounds * loop.size <= kMaxUnrolledInstructions;
+}
+
+/// An integer, or a check for nil that fails as the VM does.
+bool Lowerer::for_operand(AbstractValue& value, const char* what) {
+  if (type_of(value) == ssa::Type::MaybeInt) {
+    value = check_not_nil(value, fmt::format("the {} of a for is {}, not a number", what,
+                                             runtime::type_phrase(runtime::Type::Nil)));
+  }
+  if (!stopped() && type_of(value) != ssa::Type::Int) refuse_use("a for", value);
+  return !stopped();
+}
+
+void Lowerer::for_prep(Frame& frame, Insn insn, size_t pc) {
+  const size_t a = insn.a();
+  const size_t end = static_cast<size_t>(static_cast<int64_t>(pc) + 1 + insn.s());
+  AbstractValue first = reg(frame, a);
+  AbstractValue last = reg(frame, a + 1);
+  AbstractValue step = reg(frame, a + 2);
+  if (!for_operand(first, "first value") || !for_operand(last, "last value") ||
+      !for_operand(step, "step")) {
+    return;
+  }
+  const std::string no_step = "the step of a for is 0";
+  if (step.is(Kind::Int) && step.integer == 0) return fail_now(no_step);
+  if (!step.is(Kind::Int))
+    fail_when(op2(ssa::Op::Eq, ssa::Type::Bool, step.id, const_int(0)), no_step);
+  frame.unrolled[pc + 1] = false;
+  const Truth empty = truth(is_empty_range(first, last, step));
+  if (stopped()) return;
+  if (empty.known && empty.value) return go(frame, pc, end);
+  reg(frame, a) = first;
+  reg(frame, a + 2) = step;
+  frame.exact_limits[a] = step.is(Kind::Int) && magnitude(step.integer) == 1;
+  if (first.is(Kind::Int) && last.is(Kind::Int) && step.is(Kind::Int)) {
+    const uint64_t more = rounds_left(first.integer, last.integer, step.integer);
+    last = AbstractValue::of(number(bits(first.integer) + more * bits(step.integer)));
+    frame.exact_limits[a] = true;
+    frame.unrolled[pc + 1] = more < kMaxUnrolledRounds && fits_unrolled(frame, pc + 1, more + 1);
+  }
+  reg(frame, a + 1) = last;
+  if (!empty.known) {
+    const ssa::BlockId none = new_block();
+    const ssa::BlockId some = new_block();
+    branch(empty.id, none, some);
+    add_edge(frame, pc, end, {none, frame.registers, frame.top});
+    current_ = some;
+  }
+  count_round();
+  reg(frame, a + 3) = AbstractValue(reg(frame, a));
+}
+
+AbstractValue Lowerer::is_empty_range(const AbstractValue& first, const AbstractValue& last,
+                                      const AbstractValue& step) {
+  if (step.is(Kind::Int)) {
+    return to_value(step.integer > 0 ? less(last, first, false) : less(first, last, false));
+  }
+  const Truth up = less(AbstractValue::of(int64_t{0}), step, false);
+  const ssa::BlockId upwards = new_block();
+  const ssa::BlockId downwards = new_block();
+  branch(truth_id(up), upwards, downwards);
+  current_ = upwards;
+  const AbstractValue past = to_value(less(last, first, false));
+  const ssa::BlockId up_end = current_;
+  current_ = downwards;
+  const AbstractValue below = to_value(less(first, last, false));
+  return join({{up_end, {past}, 0}, {current_, {below}, 0}})[0];
+}
+
+/// Whether the counter at `now` has another round, without a step past the ends of the range of
+/// integers: by the distance that is left, as an unsigned number.
+Lowerer::Truth Lowerer::has_next(bool exact, const AbstractValue& now, const AbstractValue& last,
+                                 const AbstractValue& step) {
+  if (exact) return negate(equals(now, last));
+  const AbstractValue lowest = AbstractValue::of(INT64_MIN);  // x ^ lowest orders as unsigned x
+  const auto order = [&](const AbstractValue& v) { return arithmetic(ssa::Op::Xor, v, lowest); };
+  if (step.is(Kind::Int)) {
+    const AbstractValue distance = step.integer > 0 ? arithmetic(ssa::Op::Sub, last, now)
+                                                    : arithmetic(ssa::Op::Sub, now, last);
+    return less(order(AbstractValue::of(number(magnitude(step.integer)))), order(distance), true);
+  }
+  const AbstractValue sign = arithmetic(ssa::Op::Sar, step, AbstractValue::of(int64_t{63}));
+  const auto absolute = [&](const AbstractValue& v) {
+    return arithmetic(ssa::Op::Sub, arithmetic(ssa::Op::Xor, v, sign), sign);
+  };
+  return less(order(absolute(step)), order(absolute(arithmetic(ssa::Op::Sub, last, now))), true);
+}
+
+void Lowerer::for_loop(Frame& frame, Insn insn, size_t pc) {
+  const size_t a = insn.a();
+  const size_t head = static_cast<size_t>(static_cast<int64_t>(pc) + 1 + insn.s());
+  const AbstractValue now = reg(frame, a);
+  const AbstractValue last = reg(frame, a + 1);
+  const AbstractValue step = reg(frame, a + 2);
+  for (const AbstractValue* v : {&now, &last, &step}) {
+    if (type_of(*v) != ssa::Type::Int) return refuse_use("a for", *v);
+  }
+  const Truth more = has_next(frame.exact_limits[a], now, last, step);
+  if (stopped() || (more.known && !more.value)) return;
+  ssa::BlockId done;
+  if (!more.known) {
+    done = new_block();
+    const ssa::BlockId again = new_block();
+    branch(more.id, again, done);
+    current_ = again;
+  }
+  std::vector<AbstractValue> after = frame.registers;
+  reg(frame, a) = arithmetic(ssa::Op::Add, now, step);
+  reg(frame, a + 3) = AbstractValue(reg(frame, a));
+  const std::vector<AbstractValue> locals = locals_;
+  go(frame, pc, head);
+  if (!done.valid()) return;
+  current_ = done;
+  frame.registers = std::move(after);
+  locals_ = locals;
+}
+
+// ---- loops over tables -----------------------------------------------------------------------
+
+void Lowerer::iter_prep(Frame& frame, Insn insn, size_t pc) {
+  const AbstractValue table = reg(frame, insn.a());
+  const auto kind = static_cast<bytecode::IterKind>(insn.b());
+  if (kind != bytecode::IterKind::Pairs) {
+    return refuse(kind == bytecode::IterKind::SortPairs ? "sort_pairs() has no kernel form"
+                                                        : "sort_keys() has no kernel form");
+  }
+  if (!table.is(Kind::Table)) return refuse_use("a loop with pairs()", table);
+  const Insn jump = frame.function->code[pc + 1];
+  if (jump.op() != bytecode::Op::Jmp) return refuse("a loop over a table");
+  const size_t head = static_cast<size_t>(static_cast<int64_t>(pc) + 2 + jump.j());
+  AbstractValue iterator = AbstractValue::of_kind(Kind::Iterator);
+  iterator.table = table.table;
+  iterator.text = table.text;
+  if (world_.written_tables.count(table.table) == 0) {
+    const size_t entries = table.table->entries().size();
+    if (entries > kMaxUnrolledEntries || !fits_unrolled(frame, head, entries + 1)) {
+      return refuse(fmt::format("a loop over the {} entries of table {}, which no handler changes",
+                                entries, table.text));
+    }
+    frame.unrolled[head] = true;
+  } else {
+    frame.unrolled[head] = false;
+    const std::optional<int64_t> id = table_id(table);
+    if (!id) return;
+    ssa::TableInfo& info = linkage_.module.tables[static_cast<size_t>(*id)];
+    if (info.key.empty()) {
+      return refuse(fmt::format("a loop over table {} before its keys are known", table.text));
+    }
+    info.is_read = true;
+    info.is_iterated = true;
+    iterator.integer = *id;
+    iterator.id = const_int(0);
+  }
+  reg(frame, insn.a()) = iterator;
+}
+
+void Lowerer::iter_next(Frame& frame, Insn insn, size_t pc) {
+  const AbstractValue& iterator = reg(frame, insn.a());
+  if (!iterator.is(Kind::Iterator)) return refuse("a loop over a table");
+  if (iterator.id.valid()) return next_slot(frame, insn, pc);
+  next_known_entry(frame, insn, pc);
+}
+
+void Lowerer::next_known_entry(Frame& frame, Insn insn, size_t pc) {
+  AbstractValue& iterator = reg(frame, insn.a());
+  const auto entries = iterator.table->entries();
+  const auto index = static_cast<size_t>(iterator.integer);
+  if (index >= entries.size()) return go(frame, pc, pc + 2);
+  ++iterator.integer;
+  const std::string name = iterator.text + "[…]";
+  put_entry(frame, insn, AbstractValue::of_world(entries[index].first, ""),
+            AbstractValue::of_world(entries[index].second, name));
+}
+
+/// Slot by slot; one that is empty is a round that the script does not see.
+void Lowerer::next_slot(Frame& frame, Insn insn, size_t pc) {
+  AbstractValue iterator = reg(frame, insn.a());
+  ssa::Inst of_table{ssa::Op::TableSlotCount, ssa::Type::Int};
+  of_table.imm = iterator.integer;
+  const ssa::ValueId slot = iterator.id;
+  const ssa::ValueId count = emit(of_table);
+  const ssa::BlockId done = new_block();
+  const ssa::BlockId look = new_block();
+  branch(op2(ssa::Op::Lt, ssa::Type::Bool, slot, count), look, done);
+  add_edge(frame, pc, pc + 2, {done, frame.registers, frame.top});
+  current_ = look;
+  of_table.op = ssa::Op::TableSlot;
+  of_table.type = ssa::Type::MaybeInt;
+  of_table.operands = {slot};
+  const ssa::ValueId found = emit(of_table);
+  iterator.id = op2(ssa::Op::Add, ssa::Type::Int, slot, const_int(1));
+  reg(frame, insn.a()) = iterator;
+  const ssa::BlockId empty = new_block();
+  const ssa::BlockId full = new_block();
+  branch(op1(ssa::Op::IsNil, ssa::Type::Bool, found), empty, full);
+  current_ = empty;
+  ssa::Inst turn{ssa::Op::LoopTurn};
+  turn.imm = kNoFailure;
+  emit(std::move(turn));
+  add_edge(frame, pc, pc, {current_, frame.registers, frame.top});
+  current_ = full;
+  AbstractValue key = AbstractValue::of_kind(Kind::Tuple);
+  const std::vector<ssa::KeyPart> parts =
+      linkage_.module.tables[static_cast<size_t>(iterator.integer)].key;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    ssa::Inst part{ssa::Op::TableSlotKey, ssa::Type::Str};
+    part.imm = of_table.imm;
+    part.operands = {slot, const_int(static_cast<int64_t>(i))};
+    switch (parts[i].kind) {
+      case ssa::KeyPart::Kind::Int:
+        part.type = ssa::Type::Int;
+        break;
+      case ssa::KeyPart::Kind::Bool:
+        part.type = ssa::Type::Bool;
+        break;
+      case ssa::KeyPart::Kind::StrId:
+        part.str_kind = ssa::StrKind::Id;
+        break;
+      case ssa::KeyPart::Kind::Bytes:
+        part.str_kind = ssa::StrKind::Bytes;
+        part.max_bytes = parts[i].max_bytes;
+        break;
+    }
+    key.parts.push_back(AbstractValue::ssa(emit(std::move(part))));
+  }
+  if (key.parts.size() == 1) key = AbstractValue(key.parts[0]);
+  put_entry(frame, insn, key, AbstractValue::ssa(unwrap(AbstractValue::ssa(found))));
+}
+
+/// Into the loop's variables: the key, or its parts, and the value.
+void Lowerer::put_entry(Frame& frame, Insn insn, const AbstractValue& key,
+                        const AbstractValue& value) {
+  const size_t into = insn.a() + size_t{2};
+  const size_t count = insn.b();
+  if (count <= 2) {
+    reg(frame, into) = key;
+    if (count == 2) reg(frame, into + 1) = value;
+    return;
+  }
+  const size_t parts = key.is(Kind::Tuple) ? key.parts.size() : 1;
+  if (parts != count - 1) {
+    return fail_now(fmt::format("a key of {} part{} for {} variables", parts, parts == 1 ? "" : "s",
+                                count - 1));
+  }
+  for (size_t i = 0; i < parts; ++i) reg(frame, into + i) = key.parts[i];
+  reg(frame, into + parts) = value;
+}
+
+}  // namespace ktap::lower
