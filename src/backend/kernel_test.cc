@@ -303,7 +303,7 @@ void compare_random(bool in_kernel, void (*mask)(bpf::KernelFacts&) = nullptr) {
     SCOPED_TRACE(fmt::format("KTAP_SEED={} KTAP_ROUNDS=1", seed));
     Subject subject;
     if (in_kernel) subject.facts.cpu_count = possible_cpus();
-    RandomFunction generate(seed, subject);
+    RandomFunction generate(seed, subject, mask == nullptr);
     if (mask != nullptr) mask(subject.facts);
     auto result = subject.emit_unit();
     ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
@@ -431,6 +431,10 @@ TEST(Differential, TablesOfTheKernelOnTheTestMachine) {
   compare_random(false, without_mapped_tables);
 }
 TEST(Differential, TablesOfTheKernelInTheKernel) { compare_random(true, without_mapped_tables); }
+void without_ordered_stores(bpf::KernelFacts& facts) { facts.has_ordered_stores = false; }
+TEST(Differential, WithoutOrderedStoresInTheKernel) {
+  compare_random(true, without_ordered_stores);
+}
 TEST(Differential, WithoutFetchAtomicsInTheKernel) { compare_random(true, without_fetch_atomics); }
 
 }  // namespace

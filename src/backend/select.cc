@@ -267,6 +267,10 @@ void Selector::select(ValueId id) {
     case Op::TableMerge:
     case Op::TableDelete:
       return table_operation(id);
+    case Op::TableSlotCount:
+    case Op::TableSlot:
+    case Op::TableSlotKey:
+      return table_walk(id);
     case Op::CellGet:
     case Op::CellSet:
     case Op::CellAdd:

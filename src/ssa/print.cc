@@ -79,7 +79,10 @@ std::string attribute(const Inst& inst, const Module& module) {
     case Op::TableSet:
     case Op::TableAdd:
     case Op::TableMerge:
-    case Op::TableDelete: {
+    case Op::TableDelete:
+    case Op::TableSlotCount:
+    case Op::TableSlot:
+    case Op::TableSlotKey: {
       const TableInfo* table = at(module.tables, inst.imm);
       return fmt::format(" {}:{}", inst.imm, table ? table->name : "?");
     }

@@ -234,6 +234,10 @@ class Verifier {
       case Op::TableMerge:
       case Op::TableDelete:
         return table(inst);
+      case Op::TableSlotCount:
+      case Op::TableSlot:
+      case Op::TableSlotKey:
+        return table_slot(inst);
       case Op::CellGet:
         return want_index(m_.cells, inst.imm, "cell");
       case Op::Emit:
@@ -363,6 +367,35 @@ class Verifier {
       if (!value.empty()) return value;
     }
     return "";
+  }
+
+  /// The index is an Int; what is read has the type of the key's part.
+  std::string table_slot(const Inst& inst) const {
+    std::string wrong = first(want_index(m_.tables, inst.imm, "table"), want_all(inst, Type::Int));
+    if (!wrong.empty() || inst.op != Op::TableSlotKey) return wrong;
+    const auto& key = m_.tables[static_cast<size_t>(inst.imm)].key;
+    const Inst& part = f_[inst.operands[1]];
+    if (part.op != Op::ConstInt) return "the part is not a constant";
+    wrong = want_index(key, part.imm, "part of the key");
+    if (!wrong.empty()) return wrong;
+    bool fits = false;
+    const KeyPart& of = key[static_cast<size_t>(part.imm)];
+    switch (of.kind) {
+      case KeyPart::Kind::Int:
+        fits = inst.type == Type::Int;
+        break;
+      case KeyPart::Kind::Bool:
+        fits = inst.type == Type::Bool;
+        break;
+      case KeyPart::Kind::StrId:
+        fits = inst.type == Type::Str && inst.str_kind == StrKind::Id;
+        break;
+      case KeyPart::Kind::Bytes:
+        fits = inst.type == Type::Str && inst.str_kind == StrKind::Bytes &&
+               inst.max_bytes == of.max_bytes;
+        break;
+    }
+    return fits ? "" : "the result does not fit the key's part";
   }
 
   std::string emit(const Inst& inst) const {
