@@ -34,6 +34,8 @@ Type rule_type(ResultRule rule) {
   return Type::None;
 }
 
+bool is_maybe_type(Type type) { return type == Type::MaybeInt || type == Type::MaybeStr; }
+
 bool is_string_type(Type type) { return type == Type::Str || type == Type::MaybeStr; }
 
 class Verifier {
@@ -184,8 +186,7 @@ class Verifier {
         if (inst.str_kind != StrKind::Id) return "a constant string is an Id";
         return want_index(m_.strings, inst.imm, "string");
       case Op::ConstNil:
-        return inst.type == Type::MaybeInt || inst.type == Type::MaybeStr ? ""
-                                                                          : "nil of a sure type";
+        return is_maybe_type(inst.type) ? "" : "nil of a sure type";
       case Op::Phi:
         return phi(inst, block);
       case Op::Add:
@@ -233,11 +234,10 @@ class Verifier {
       case Op::TableAdd:
       case Op::TableMerge:
       case Op::TableDelete:
-        return table(inst);
       case Op::TableSlotCount:
       case Op::TableSlot:
       case Op::TableSlotKey:
-        return table_slot(inst);
+        return table(inst);
       case Op::CellGet:
         return want_index(m_.cells, inst.imm, "cell");
       case Op::Emit:
@@ -330,6 +330,9 @@ class Verifier {
   std::string table(const Inst& inst) const {
     std::string wrong = want_index(m_.tables, inst.imm, "table");
     if (!wrong.empty()) return wrong;
+    const bool is_walk =
+        inst.op == Op::TableSlotCount || inst.op == Op::TableSlot || inst.op == Op::TableSlotKey;
+    if (is_walk) return table_slot(inst);
     const TableInfo& info = m_.tables[static_cast<size_t>(inst.imm)];
     const bool is_plain = info.words == std::vector<MergeOp>{MergeOp::Add};
     if (info.words.empty()) return "the table's entries have no words";
