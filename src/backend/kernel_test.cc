@@ -376,7 +376,7 @@ void compare_random(bool in_kernel, Rounds form, Form made = Form::AsMade, Mask 
     Subject subject;
     if (in_kernel) subject.facts.cpu_count = possible_cpus();
     subject.facts.has_cpu_v4 = seed % 2 == 0 && (!in_kernel || has_cpu_v4());
-    RandomFunction generate(seed, subject);
+    RandomFunction generate(seed, subject, mask == nullptr);
     subject.facts.has_may_goto = form == Rounds::MayGoto;
     if (form == Rounds::IterNum && !in_kernel) {
       subject.facts.iter_num_new = kFakeIterNum;
@@ -537,8 +537,16 @@ void without_fetch_atomics(bpf::KernelFacts& facts) { facts.has_fetch_atomics = 
 TEST(Differential, TablesOfTheKernelOnTheTestMachine) {
   compare_random(false, Rounds::MayGoto, Form::AsMade, without_mapped_tables);
 }
-TEST(Differential, TablesOfTheKernelInTheKernel) { compare_random(true, Rounds::MayGoto, Form::AsMade, without_mapped_tables); }
-TEST(Differential, WithoutFetchAtomicsInTheKernel) { compare_random(true, Rounds::MayGoto, Form::AsMade, without_fetch_atomics); }
+TEST(Differential, TablesOfTheKernelInTheKernel) {
+  compare_random(true, Rounds::MayGoto, Form::AsMade, without_mapped_tables);
+}
+void without_ordered_stores(bpf::KernelFacts& facts) { facts.has_ordered_stores = false; }
+TEST(Differential, WithoutOrderedStoresInTheKernel) {
+  compare_random(true, Rounds::MayGoto, Form::AsMade, without_ordered_stores);
+}
+TEST(Differential, WithoutFetchAtomicsInTheKernel) {
+  compare_random(true, Rounds::MayGoto, Form::AsMade, without_fetch_atomics);
+}
 
 }  // namespace
 }  // namespace ktap::backend::testing_support

@@ -301,7 +301,7 @@ void Selector::select(ValueId id) {
     case Op::TableSlotCount:
     case Op::TableSlot:
     case Op::TableSlotKey:
-      return fail("a loop over a table that has no slots of its own");
+      return table_walk(id);
     case Op::LoopGuard:
     case Op::LoopTurn:
       return loop_guard(id);

@@ -237,6 +237,10 @@ class Selector {
   void claim_slot(const Table& table, bpf::Label found);
   void shared_get(ssa::ValueId id);
   void shared_change(ssa::ValueId id);
+  void table_walk(ssa::ValueId id);
+  void numbered_slot(const Table& table);
+  void walk_value(ssa::ValueId id, const Table& table, bpf::Label absent);
+  void walk_key(ssa::ValueId id, const Table& table);
   void memory_slot(const Table& table, bool is_own);
   void thread_operation(ssa::ValueId id, const Table& table);
   void thread_search(const Table& table, bpf::Label own, bpf::Label none);

@@ -183,6 +183,89 @@ void Selector::shared_change(ValueId id) {
   asm_.bind(done);
 }
 
+// ---- entry by entry
+
+void Selector::table_walk(ValueId id) {
+  auto number = static_cast<size_t>(inst(id).imm);
+  const Table& table = unit_.unit.tables[number];
+  if (table.layout != TableLayout::Shared && table.layout != TableLayout::ByThread) {
+    return fail("a loop over table " + module_.tables[number].name +
+                ", which lies in a hash map of the kernel: " + table.reason);
+  }
+  if (inst(id).op == Op::TableSlotCount) {
+    return store_word(home_word(id, 0), static_cast<int32_t>(table.walk_slots()));
+  }
+  // Slot numbers are in range; the verifier has to see it.
+  bpf::Label absent = asm_.make_label(), done = asm_.make_label();
+  load_word(Reg::R1, payload_word(inst(id).operands[0], 0, false));
+  asm_.jump_to_if(JumpOp::Ge, Reg::R1, static_cast<int32_t>(table.walk_slots()), absent);
+  if (inst(id).op == Op::TableSlot) {
+    walk_value(id, table, absent);
+  } else {
+    walk_key(id, table);
+  }
+  asm_.bind(done);
+  rare_.emplace_back(inst(id).line, [=, this] {
+    asm_.bind(absent);
+    const Home& home = homes_.homes[id.index];
+    if (home.has_tag) store_word(home.tag, 0);
+    store_word(home.payload, 0);
+    asm_.jump_to(done);
+  });
+}
+
+/// R3 = slot R1. Uses R0.
+void Selector::numbered_slot(const Table& table) {
+  asm_.emit(bpf::mov64(Reg::R3, Reg::R1));
+  asm_.emit(bpf::alu64(AluOp::Mul, Reg::R3, static_cast<int32_t>(8 * table.slot_words())));
+  asm_.load_map_value(Reg::R0, table.maps[0], kSlotsOffset);
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, Reg::R0));
+}
+
+/// The value in slot R1.
+void Selector::walk_value(ValueId id, const Table& table, bpf::Label absent) {
+  numbered_slot(table);
+  if (table.layout == TableLayout::Shared) {
+    if (!table.is_direct) asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, 8));
+    return shared_get(id);
+  }
+  // Another thread's entry may go while we look: its tag is the same before and after.
+  const Home& home = homes_.homes[id.index];
+  asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3, kTag));
+  asm_.emit(bpf::mov64(Reg::R5, Reg::R4));
+  asm_.emit(bpf::alu64(AluOp::And, Reg::R5, 3));
+  asm_.jump_to_if(JumpOp::Ne, Reg::R5, kPresent, absent);
+  asm_.emit(bpf::load(Size::DW, Reg::R5, Reg::R3, kThreadValue));
+  asm_.emit(bpf::load(Size::DW, Reg::R2, Reg::R3, kTag));
+  asm_.jump_to_if(JumpOp::Ne, Reg::R2, Reg::R4, absent);
+  store_word(home.payload, Reg::R5);
+  store_word(home.tag, 1);
+}
+
+/// A part of the key of the entry in slot R1.
+void Selector::walk_key(ValueId id, const Table& table) {
+  auto part = static_cast<size_t>(inst(inst(id).operands[1]).imm);
+  if (table.is_direct) {
+    uint64_t stride = 1;
+    for (size_t i = part + 1; i < table.ranges.size(); ++i) stride *= table.ranges[i].size();
+    const ssa::Range& range = table.ranges[part];
+    asm_.emit(bpf::alu64(AluOp::Div, Reg::R1, static_cast<int32_t>(stride)));
+    asm_.emit(bpf::alu64(AluOp::Mod, Reg::R1, static_cast<int32_t>(range.size())));
+    asm_.load_const(Reg::R2, range.lo);
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, Reg::R2));
+    return store_result(id, Reg::R1);
+  }
+  numbered_slot(table);
+  asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3, kTag));
+  if (table.layout == TableLayout::ByThread) {
+    asm_.emit(bpf::alu64(AluOp::Rsh, Reg::R4, 2));
+  } else {  // the slot of key 0 has tag 0
+    asm_.load_const(Reg::R2, static_cast<int64_t>(kHashInverse));
+    asm_.emit(bpf::alu64(AluOp::Mul, Reg::R4, Reg::R2));
+  }
+  store_result(id, Reg::R4);
+}
+
 // ---- ByThread
 // ------------------------------------------------------------------------------------
 

@@ -50,6 +50,10 @@ bool is_table_op(Op op) {
          op == Op::TableDelete;
 }
 
+bool is_walk_op(Op op) {
+  return op == Op::TableSlotCount || op == Op::TableSlot || op == Op::TableSlotKey;
+}
+
 size_t value_operands(const Inst& inst, const ssa::TableInfo& info) {
   if (inst.op == Op::TableMerge) return info.words.size();
   return inst.op == Op::TableSet || inst.op == Op::TableAdd ? 1 : 0;
@@ -68,6 +72,10 @@ std::vector<TableUse> find_table_uses(const std::vector<Job>& jobs,
     for (const ssa::BlockId block : ssa::reverse_postorder(function)) {
       for (const ssa::ValueId id : function.blocks[block.index].insts) {
         const Inst& inst = function[id];
+        if (is_walk_op(inst.op)) {
+          uses[static_cast<size_t>(inst.imm)].is_walked = true;
+          continue;
+        }
         if (!is_table_op(inst.op)) continue;
         const auto table = static_cast<size_t>(inst.imm);
         note(uses[table], inst, module.tables[table], function, ranges, block);

@@ -70,7 +70,7 @@ class Layouter {
   /// By what the code does; lowering's word is taken for a table that no code works on any more.
   static bool is_only_added(const TableUse& use, const ssa::TableInfo& info) {
     if (!use.is_used) return info.is_added && !info.is_read && !info.is_set && !info.is_deleted;
-    return !use.is_read && !use.is_set && !use.is_deleted;
+    return !use.is_read && !use.is_set && !use.is_deleted && !use.is_walked;
   }
 
   void choose_master(Table& table, const TableUse& use, const ssa::TableInfo& info) {
@@ -81,6 +81,7 @@ class Layouter {
     say(use.is_read, "read");
     say(use.is_set, "set");
     say(use.is_deleted, "remove from");
+    say(use.is_walked, "go through");
     table.layout = TableLayout::Hash;
     table.reason = fmt::format("handlers {}", how);
     const std::string why_not = refuses_own_memory(table, info);

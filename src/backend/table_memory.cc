@@ -11,14 +11,6 @@ namespace ktap::backend {
 
 namespace {
 
-/// The factor that undoes a product with `factor`, an odd number, modulo 2^64 (Newton's iteration).
-constexpr uint64_t inverse(uint64_t factor) {
-  uint64_t x = factor;  // right in the lowest 3 bits
-  for (int i = 0; i < 5; ++i) x *= 2 - factor * x;
-  return x;
-}
-static_assert(kHashFactor * inverse(kHashFactor) == 1);
-
 uint64_t word_at(const uint8_t* memory, size_t index) {
   uint64_t word = 0;
   std::memcpy(&word, memory + 8 * index, 8);
@@ -57,7 +49,7 @@ void visit_slots(const Table& table, uint8_t* slots, bool take, const EntryVisit
     uint8_t* slot = slots + slot_bytes * i;
     const uint64_t tag = word_at(slot, 0);
     if (tag == 0) continue;
-    const uint64_t word = i == table.zero_slot() ? 0 : tag * inverse(kHashFactor);
+    const uint64_t word = i == table.zero_slot() ? 0 : tag * kHashInverse;
     const uint8_t* key = is_word ? reinterpret_cast<const uint8_t*>(&word) : slot + 8;
     std::memcpy(words.data(), slot + slot_bytes - 8 * words.size(), 8 * words.size());
     visit(key, words.data());
@@ -113,7 +105,7 @@ void SharedMemory::visit(const EntryVisitor& visit) const {
     } else if (table_.is_direct) {
       split_index(table_, number, key.data());
     } else {
-      key[0] = number == table_.zero_slot() ? 0 : static_cast<int64_t>(tag * inverse(kHashFactor));
+      key[0] = number == table_.zero_slot() ? 0 : static_cast<int64_t>(tag * kHashInverse);
     }
     visit(reinterpret_cast<const uint8_t*>(key.data()), &value);
   }

@@ -8,7 +8,8 @@ namespace ktap::backend::testing_support {
 
 class RandomFunction {
  public:
-  RandomFunction(uint64_t seed, Subject& subject)
+  /// `walks`: also goes through tables entry by entry, which needs memory of our own.
+  RandomFunction(uint64_t seed, Subject& subject, bool walks = true)
       : random_(seed), s_(subject), b_(subject.builder) {
     using Kind = ssa::KeyPart::Kind;
     for (int i = 0; i < 3; ++i) {
@@ -43,6 +44,9 @@ class RandomFunction {
     tid_ = b_.op(Op::EventVar, {}, static_cast<int64_t>(schema::BuiltinVar::Tid), Type::Int);
     comm_ = b_.bytes(Op::EventVar, 16, static_cast<int64_t>(schema::BuiltinVar::Execname));
     statements(3);
+    for (int64_t table = 7; table <= 9; ++table) {
+      if (walks && below(4) == 0) walk(table);
+    }
     emit_all();
     b_.ret();
   }
@@ -261,6 +265,38 @@ class RandomFunction {
         b_.op(Op::TableDelete, key, table);
         break;
     }
+  }
+
+  /// All keys and values of a table, added up in cell 0: no order shows.
+  void walk(int64_t table) {
+    const auto parts =
+        static_cast<int64_t>(s_.module.tables[static_cast<size_t>(table)].key.size());
+    // What is only walked has no keys to lay it out by: one that is looked up.
+    std::vector<ValueId> key(static_cast<size_t>(parts), table == 9 ? tid_ : small_key());
+    b_.op(Op::TableGet, key, table);
+    BlockId head = b_.block(), look = b_.block(), there = b_.block(), next = b_.block();
+    BlockId done = b_.block();
+    ValueId zero = b_.integer(0), one = b_.integer(1);
+    ValueId count = b_.op(Op::TableSlotCount, {}, table);
+    b_.jump(head);
+    b_.at(head);
+    ValueId slot = b_.op(Op::Phi, {zero}, 0, Type::Int);
+    b_.branch(b_.op(Op::Lt, {slot, count}), look, done);
+    b_.at(look);
+    ValueId found = b_.op(Op::TableSlot, {slot}, table);
+    b_.branch(b_.op(Op::IsNil, {found}), next, there);
+    b_.at(there);
+    b_.op(Op::CellAdd, {b_.op(Op::Unwrap, {found}, 0, Type::Int)}, 0);
+    for (int64_t part = 0; part < parts; ++part) {
+      ValueId number = b_.integer(part);
+      b_.op(Op::CellAdd, {b_.op(Op::TableSlotKey, {slot, number}, table, Type::Int)}, 0);
+    }
+    b_.jump(next);
+    b_.at(next);
+    ValueId following = b_.op(Op::Add, {slot, one});
+    b_.jump(head);
+    b_.function[slot].operands.push_back(following);
+    b_.at(done);
   }
 
   void emit_all() {

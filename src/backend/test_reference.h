@@ -153,6 +153,12 @@ class Reference {
         if (out.armed == 1) out.exit_status = n(0);
         out.armed = 2;
         return {};
+      case Op::TableSlotCount:
+        return number(static_cast<int64_t>(out.tables[static_cast<size_t>(i.imm)].size()));
+      case Op::TableSlot:
+        return number(entry(i).second[0]);
+      case Op::TableSlotKey:
+        return number(as_int(entry(i).first, static_cast<size_t>(8 * n(1))));
       case Op::TableGet:
       case Op::TableSet:
       case Op::TableAdd:
@@ -162,6 +168,13 @@ class Reference {
       default:
         return number(arithmetic(i.op, n(0), n(1)));
     }
+  }
+
+  /// Entries are numbered in the order of their keys here, otherwise elsewhere.
+  const Content::value_type& entry(const ssa::Inst& i) const {
+    auto at = out.tables[static_cast<size_t>(i.imm)].begin();
+    std::advance(at, get(i.operands[0]).number);
+    return *at;
   }
 
   Value table(const ssa::Inst& i) {

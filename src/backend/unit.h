@@ -98,6 +98,8 @@ struct TablePlace {
 
 /// PerCpu: the hash is a product with this; of one key word it is a bijection, and its own tag.
 constexpr uint64_t kHashFactor = 0x9e3779b97f4a7c15;
+constexpr uint64_t kHashInverse = 0xf1de83e19937733d;  ///< undoes it
+static_assert(kHashFactor * kHashInverse == 1);
 /// PerCpu: an entry is in one of kGroupSlots slots that follow each other, from its first slot on
 /// or from one of kGroups - 1 other places that its hash leads to; else the table counts as full.
 constexpr uint32_t kGroupSlots = 4, kGroups = 16;

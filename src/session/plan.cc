@@ -252,6 +252,9 @@ class Planner {
             case ssa::Op::TableAdd:
             case ssa::Op::TableMerge:
             case ssa::Op::TableDelete:
+            case ssa::Op::TableSlotCount:
+            case ssa::Op::TableSlot:
+            case ssa::Op::TableSlotKey:
               tables.insert(static_cast<uint32_t>(inst.imm));
               break;
             default:

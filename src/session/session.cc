@@ -263,6 +263,10 @@ class Session {
   }
 
   std::optional<int> find_target(backend::Options& backend) {
+    // Tables that are kept several times over may have a sixteenth of the machine's memory.
+    const auto pages = static_cast<uint64_t>(std::max(sysconf(_SC_PHYS_PAGES), 0L));
+    const uint64_t memory_bytes = pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+    backend.max_table_bytes = std::min(backend.max_table_bytes, memory_bytes / 16);
     const bool only_looks = options_.mode != Mode::Run;
     if (target_) backend.target_tgid = target_->pid();
     if (!options_.command.empty() && !only_looks) {

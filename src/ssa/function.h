@@ -81,8 +81,8 @@ struct TableInfo {
   bool is_set = false;              ///< TableSet
   bool is_added = false;            ///< TableAdd, TableMerge
   bool is_deleted = false;          ///< TableDelete
-  bool is_removed_outside = false;  ///< user space may remove entries while programs run
   bool is_iterated = false;         ///< TableSlot: the layout must have slots; is_read is set too
+  bool is_removed_outside = false;  ///< user space may remove entries while programs run
   /// The words of an entry. Other than one Add: TableMerge alone works on it.
   std::vector<MergeOp> words = {MergeOp::Add};
 };

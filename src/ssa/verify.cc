@@ -34,6 +34,8 @@ Type rule_type(ResultRule rule) {
   return Type::None;
 }
 
+bool is_maybe_type(Type type) { return type == Type::MaybeInt || type == Type::MaybeStr; }
+
 bool is_string_type(Type type) { return type == Type::Str || type == Type::MaybeStr; }
 
 class Verifier {
@@ -184,8 +186,7 @@ class Verifier {
         if (inst.str_kind != StrKind::Id) return "a constant string is an Id";
         return want_index(m_.strings, inst.imm, "string");
       case Op::ConstNil:
-        return inst.type == Type::MaybeInt || inst.type == Type::MaybeStr ? ""
-                                                                          : "nil of a sure type";
+        return is_maybe_type(inst.type) ? "" : "nil of a sure type";
       case Op::Phi:
         return phi(inst, block);
       case Op::Add:

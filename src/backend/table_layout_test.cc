@@ -1,0 +1,169 @@
+// Which layout a table gets: one function a case, with the facts and options that decide.
+#include "backend/table_layout.h"
+
+#include <gtest/gtest.h>
+
+#include "backend/test_subjects.h"
+
+namespace ktap::backend::testing_support {
+namespace {
+
+using Kind = ssa::KeyPart::Kind;
+
+ssa::KeyPart part(Kind kind = Kind::Int, uint32_t max_bytes = 8) { return {kind, max_bytes}; }
+
+/// The layout of table 0.
+TableLayout layout(Subject& s) {
+  auto result = s.emit_unit();
+  EXPECT_TRUE(result.failures.empty()) << result.failures[0].text;
+  return result.unit.tables[0].layout;
+}
+
+/// A function that adds `addend` under `key`, or with `op` something else.
+struct OneTable : Subject {
+  explicit OneTable(Kind kind = Kind::Int, bool is_master = false, uint32_t entries = 64) {
+    add_table({part(kind, 16)}, is_master, entries);
+    builder.at(builder.block());
+  }
+  ValueId mask(int64_t bits) {
+    return builder.op(Op::And, {field(builder, 2), builder.integer(bits)});
+  }
+  OneTable& add(ValueId key, int64_t addend = 1) {
+    builder.op(Op::TableAdd, {key, builder.integer(addend)}, 0);
+    return *this;
+  }
+  OneTable& end() {
+    builder.ret();
+    return *this;
+  }
+};
+
+TEST(TableLayout, FewKeysAreDirect) {
+  OneTable s;
+  EXPECT_EQ(layout(s.add(s.mask(1023)).end()), TableLayout::Direct);
+  OneTable wide;
+  EXPECT_EQ(layout(wide.add(wide.mask(kMaxDirectEntries - 1)).end()), TableLayout::Direct);
+  OneTable too_wide;
+  EXPECT_EQ(layout(too_wide.add(too_wide.mask(2 * kMaxDirectEntries - 1)).end()),
+            TableLayout::PerCpu);
+}
+
+TEST(TableLayout, UnionOfAllKeysCounts) {
+  OneTable s;
+  s.add(s.mask(7)).add(s.builder.integer(100)).end();
+  auto result = s.emit_unit();
+  EXPECT_EQ(result.unit.tables[0].layout, TableLayout::Direct);
+  EXPECT_EQ(result.unit.tables[0].ranges, (std::vector<ssa::Range>{{0, 100}}));
+}
+
+TEST(TableLayout, SumsThatMayBeZeroHaveAPresenceWord) {
+  for (int64_t addend : {1, 0, -1}) {
+    OneTable s;
+    s.add(s.mask(7), addend).end();
+    EXPECT_EQ(s.emit_unit().unit.tables[0].has_presence, addend != 1);
+  }
+}
+
+TEST(TableLayout, ReadBackIsShared) {
+  OneTable s(Kind::Int, true);
+  ValueId key = field(s.builder, 2);
+  s.add(key).builder.op(Op::TableSet, {key, s.builder.integer(2)}, 0);
+  s.end();
+  EXPECT_EQ(layout(s), TableLayout::Shared);
+  s.facts.has_fetch_atomics = false;
+  EXPECT_EQ(layout(s), TableLayout::Hash);
+  s.facts.has_fetch_atomics = true;
+  s.module.tables[0].is_removed_outside = true;
+  EXPECT_EQ(layout(s), TableLayout::Hash);
+}
+
+TEST(TableLayout, WhatHandlersRemoveFromIsAHashMap) {
+  OneTable s(Kind::Int, true);
+  ValueId key = field(s.builder, 2);
+  s.builder.op(Op::TableSet, {key, s.builder.integer(2)}, 0);
+  s.builder.op(Op::TableDelete, {key}, 0);
+  EXPECT_EQ(layout(s.end()), TableLayout::Hash);
+}
+
+TEST(TableLayout, TextThatIsReadBackIsAHashMap) {
+  OneTable s(Kind::Bytes, true);
+  s.builder.op(Op::TableSet, {execname(s.builder), s.builder.integer(2)}, 0);
+  EXPECT_EQ(layout(s.end()), TableLayout::Hash);
+}
+
+TEST(TableLayout, TheRunningThreadsKey) {
+  OneTable s(Kind::Int, true);
+  ValueId tid = variable(s.builder, BuiltinVar::Tid);
+  s.builder.op(Op::TableSet, {tid, s.builder.integer(2)}, 0);
+  s.builder.op(Op::TableDelete, {tid}, 0);
+  s.end();
+  EXPECT_EQ(layout(s), TableLayout::ByThread);
+  s.group.kind = EventKind::Tracepoint;
+  s.group.events = {record_event()};
+  EXPECT_EQ(layout(s), TableLayout::Hash) << "may stand in an interrupt of the thread";
+}
+
+TEST(TableLayout, MemoryIsBounded) {
+  OneTable s(Kind::Int, false, 10240);
+  s.add(field(s.builder, 2)).end();
+  EXPECT_EQ(layout(s), TableLayout::PerCpu);
+  s.options.max_table_bytes = 1 << 20;
+  EXPECT_EQ(layout(s), TableLayout::DeltaHash);
+  s.options.max_table_bytes = 256 << 20;
+  s.options.table_size = 1 << 20;
+  EXPECT_EQ(layout(s), TableLayout::DeltaHash) << "the value of an array has 4 MB at most";
+}
+
+TEST(TableLayout, OlderKernels) {
+  OneTable s;
+  s.add(s.mask(7)).end();
+  s.facts.has_mapped_tables = false;
+  EXPECT_EQ(layout(s), TableLayout::DeltaHash);
+  s.facts = bpf::KernelFacts();
+  s.facts.has_recursion_guard = false;
+  s.group.kind = EventKind::Tracepoint;
+  s.group.events = {record_event()};
+  s.group.name_ids = {s.module.intern("sched_switch")};
+  Builder& b = s.builder;
+  b = Builder();
+  b.at(b.block());
+  b.op(Op::TableAdd, {b.integer(1), b.integer(1)}, 0);
+  b.ret();
+  auto result = s.emit_unit();
+  EXPECT_EQ(result.unit.tables[0].layout, TableLayout::Direct);
+  EXPECT_EQ(result.unit.programs[0].kind, bpf::ProgramKind::Tracepoint)
+      << "a raw one could interrupt itself";
+}
+
+TEST(TableLayout, EachWriterHasItsOwnArea) {
+  OneTable s;
+  s.add(field(s.builder, 2)).end();
+  std::vector<Job> jobs;
+  for (uint32_t i = 0; i < kMaxAreaPrograms + 1; ++i) {
+    jobs.push_back({&s.builder.function, &s.group, i, 0});
+  }
+  auto many = emit(jobs, s.module, s.facts, s.options);
+  EXPECT_EQ(many.unit.tables[0].layout, TableLayout::DeltaHash);
+  EXPECT_EQ(many.unit.tables[0].reason, "9 programs write it");
+  jobs.pop_back();
+  auto some = emit(jobs, s.module, s.facts, s.options);
+  EXPECT_EQ(some.unit.tables[0].layout, TableLayout::PerCpu);
+  EXPECT_EQ(some.unit.memories.size(), kMaxAreaPrograms);
+  EXPECT_EQ(some.unit.tables[0].places.size(), kMaxAreaPrograms);
+}
+
+TEST(TableLayout, ALoopOverAHashMapIsRefused) {
+  OneTable s(Kind::Bytes, true);
+  Builder& b = s.builder;
+  s.module.cells = {"c"};
+  s.cells = {0};
+  b.op(Op::TableSet, {execname(b), b.integer(2)}, 0);
+  b.op(Op::CellSet, {b.op(Op::TableSlotCount, {}, 0)}, 0);
+  s.end();
+  EXPECT_EQ(s.refusal(),
+            "a loop over table t0, which lies in a hash map of the kernel: handlers set it and go "
+            "through it");
+}
+
+}  // namespace
+}  // namespace ktap::backend::testing_support
