@@ -61,7 +61,7 @@ EmitResult emit(const std::vector<Job>& jobs, const ssa::Module& module,
   EmitResult result;
   UnitBuilder unit(jobs, module, options);
   bool needs_gate = options.wait_for_exec;  // the first program that meets an execve has it
-  std::vector<Bundle> bundles = bundle_jobs(jobs, module, options);
+  std::vector<Bundle> bundles = bundle_jobs(jobs, module, facts, options);
   for (size_t i = 0; i < bundles.size(); ++i) {
     const Bundle bundle = bundles[i];
     const bool has_gate = needs_gate && is_system_call_entry(jobs, bundle);

@@ -13,6 +13,7 @@
 
 #include "backend/homes.h"
 #include "backend/layout.h"
+#include "backend/typed_fields.h"
 #include "backend/unit.h"
 #include "bpf/assembler.h"
 #include "bpf/kernel_facts.h"
@@ -157,6 +158,7 @@ class Selector {
   bool immediate_event_var(const ssa::Inst& inst, Word* word) const;
   void event_field(ssa::ValueId id);
   void syscall_field(ssa::ValueId id);
+  void argument_field(ssa::ValueId id, const TypedField& from);
   void record_field(ssa::ValueId id);
   void string_field(ssa::ValueId id, const schema::Field& field);
   void narrow(Reg reg, uint32_t size_bytes, bool is_signed);
