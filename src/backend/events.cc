@@ -33,7 +33,7 @@ bool Selector::immediate_event_var(const Inst& of, Word* word) const {
       return options_.cpu >= 0;
     case BuiltinVar::Probename:
       if (needs_.name_id) {
-        *word = Word{Word::Kind::Stack, 0, Reg::R0, name_offset_};
+        *word = name_;
       } else {
         KTAP_CHECK(!job_.group->name_ids.empty());
         *word = Word{Word::Kind::Imm, job_.group->name_ids[0], Reg::R0, 0};

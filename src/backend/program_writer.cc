@@ -258,13 +258,16 @@ void ProgramWriter::look_number_up(Reg number) {
   asm_.load_map_value(Reg::R4, unit_.read_only_map(), unit_.add_read_only(table));
   if (entry_bytes == 4) asm_.emit(bpf::alu64(AluOp::Lsh, number, 2));
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R4, number));
-  asm_.emit(bpf::load(entry_bytes == 4 ? Size::W : Size::B, number, Reg::R4, 0));
   if (gives_name) {
-    asm_.jump32_to_if(JumpOp::Eq, number, -1, frame_.end);
-    asm_.emit(
-        bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(bodies_[0]->name_offset()), number));
+    const Word& name = bodies_[0]->name();
+    const Reg into = name.kind == Word::Kind::Reg ? name.reg : number;
+    asm_.emit(bpf::load(Size::W, into, Reg::R4, 0));
+    asm_.jump32_to_if(JumpOp::Eq, into, -1, frame_.end);
+    if (name.kind == Word::Kind::Stack)
+      asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(name.offset), into));
     return;
   }
+  asm_.emit(bpf::load(entry_bytes == 4 ? Size::W : Size::B, number, Reg::R4, 0));
   asm_.jump_to_if(JumpOp::Eq, number, 0, frame_.end);
   if (frame_.bodies_offset != 0) {
     asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(frame_.bodies_offset), number));

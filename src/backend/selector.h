@@ -88,7 +88,8 @@ class Selector {
 
   const Needs& needs() const { return needs_; }
   uint32_t scratch_bytes() const { return has_scratch_ ? homes_.scratch_bytes : 0; }
-  int32_t name_offset() const { return name_offset_; }
+  /// Where the id of the event's name is kept; Imm: nowhere.
+  const Word& name() const { return name_; }
 
  private:
   using Reg = bpf::Reg;
@@ -227,7 +228,7 @@ class Selector {
   bool window_is_read_ = false;          // on every way to the instruction being written
   std::map<uint32_t, Word> immediates_;  // by value: known without a home
   bool task_is_read_ = false;            // likewise
-  int32_t name_offset_ = 0;              // fixed stack word
+  Word name_;                            // where the id of the event's name is kept
 
   std::vector<bpf::Label> block_labels_;
   bpf::Label out_;           // behind the body: the next one, or the program's end
