@@ -98,7 +98,7 @@ bool write_programs(const std::vector<Job>& jobs, const ssa::Module& module,
 EmitResult emit(const std::vector<Job>& jobs, const ssa::Module& module,
                 const bpf::KernelFacts& facts, const Options& options) {
   EmitResult result;
-  std::vector<Bundle> bundles = bundle_jobs(jobs, module, options);
+  std::vector<Bundle> bundles = bundle_jobs(jobs, module, facts, options);
   while (true) {
     UnitBuilder unit(jobs, programs_of_jobs(bundles, jobs.size()), module, facts, options);
     if (!write_programs(jobs, module, facts, options, unit, bundles, result.failures)) continue;

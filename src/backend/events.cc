@@ -33,7 +33,7 @@ bool Selector::immediate_event_var(const Inst& of, Word* word) const {
       return options_.cpu >= 0;
     case BuiltinVar::Probename:
       if (needs_.name_id) {
-        *word = Word{Word::Kind::Stack, 0, Reg::R0, name_offset_};
+        *word = name_;
       } else {
         KTAP_CHECK(!job_.group->name_ids.empty());
         *word = Word{Word::Kind::Imm, job_.group->name_ids[0], Reg::R0, 0};
@@ -168,7 +168,37 @@ void Selector::syscall_field(ValueId id) {
 // ---- tracepoint records
 // -------------------------------------------------------------------------------------
 
+/// A field out of a typed argument.
+void Selector::argument_field(ValueId id, const TypedField& from) {
+  asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R6, static_cast<int16_t>(8 * from.argument)));
+  if (!from.is_comm) {
+    const Reg dst = result_register(id, Reg::R1);
+    asm_.emit(bpf::load(Size::W, dst, Reg::R3, static_cast<int16_t>(from.offset_bytes)));
+    narrow(dst, 4, true);
+    return store_result(id, dst);
+  }
+  const Inst& of = inst(id);
+  if (of.str_kind != ssa::StrKind::Bytes || of.max_bytes < 16)
+    return fail("the name of a task is no string of 16 bytes here");
+  const Home& home = homes_.homes[id.index];
+  for (uint32_t i = 0; i < home.words; ++i) {
+    if (i >= 2) {
+      store_word(home_word(id, i), 0);
+      continue;
+    }
+    const int32_t at = from.offset_bytes + 8 * static_cast<int32_t>(i);
+    asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R3, static_cast<int16_t>(at)));
+    store_word(home_word(id, i), Reg::R1);
+  }
+}
+
 void Selector::record_field(ValueId id) {
+  if (frame_.is_typed) {
+    const auto from =
+        typed_field(*job_.group->events[0], static_cast<size_t>(inst(id).imm), facts_);
+    KTAP_CHECK(from.has_value());
+    return argument_field(id, *from);
+  }
   const schema::Field& field = job_.group->events[0]->fields[static_cast<size_t>(inst(id).imm)];
   switch (field.kind) {
     case schema::FieldKind::CharArray:

@@ -10,6 +10,7 @@
 #include <tuple>
 #include <utility>
 
+#include "backend/typed_fields.h"
 #include "base/check.h"
 
 namespace ktap::backend {
@@ -24,25 +25,10 @@ namespace {
 constexpr size_t kMostBodies = 31;  // a bit each in a word that And masks with an immediate
 constexpr size_t kFewNumbers = 4;   // as many compares cost less than a table
 
-/// Whether a program reads more of a tracepoint than its name.
-bool reads_record(const Job& job, const ssa::Module& module) {
-  for (const ssa::Block& block : job.function->blocks) {
-    for (ssa::ValueId id : block.insts) {
-      const ssa::Inst& inst = (*job.function)[id];
-      if (inst.op == ssa::Op::EventField) return true;
-      if (inst.op == ssa::Op::Emit &&
-          module.sites[static_cast<size_t>(inst.imm)].raw == ssa::RawEvent::Record) {
-        return true;
-      }
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
 std::vector<Bundle> bundle_jobs(const std::vector<Job>& jobs, const ssa::Module& module,
-                                const Options& options) {
+                                const bpf::KernelFacts& facts, const Options& options) {
   using Key = std::tuple<schema::EventKind, int32_t, bool>;
   std::map<Key, size_t> open;  // the bundle that takes more
   std::vector<Bundle> bundles;
@@ -50,7 +36,7 @@ std::vector<Bundle> bundle_jobs(const std::vector<Job>& jobs, const ssa::Module&
     const ssa::EventGroup& group = *jobs[i].group;
     const bool is_tracepoint = group.kind == schema::EventKind::Tracepoint && !group.events.empty();
     const Key key{group.kind, is_tracepoint ? group.events[0]->tracefs_id : 0,
-                  is_tracepoint && reads_record(jobs[i], module)};
+                  is_tracepoint && reads_record(jobs[i], module, facts)};
     const auto at = open.find(key);
     const bool joins = options.fuse && !group.events.empty() && at != open.end() &&
                        bundles[at->second].jobs.size() < kMostBodies;
@@ -69,6 +55,7 @@ ProgramWriter::ProgramWriter(const std::vector<Job>& jobs, const Bundle& bundle,
                              const Options& options, UnitBuilder& unit, bool has_gate)
     : jobs_(jobs),
       bundle_(bundle),
+      module_(module),
       facts_(facts),
       options_(options),
       unit_(unit),
@@ -101,9 +88,11 @@ ProgramWriter::Outcome ProgramWriter::run(bpf::Program& program,
     const bool needs_guard = !facts_.has_recursion_guard &&
                              std::any_of(bodies_.begin(), bodies_.end(),
                                          [](const auto& b) { return b->has_own_memory(); });
-    program.kind = bodies_[0]->needs().event || needs_guard ? bpf::ProgramKind::Tracepoint
-                                                            : bpf::ProgramKind::RawTracepoint;
-  } else if (frame_.is_typed) {
+    program.kind = reads_record(first, module_, facts_) || needs_guard
+                       ? bpf::ProgramKind::Tracepoint
+                       : bpf::ProgramKind::RawTracepoint;
+  }
+  if (frame_.is_typed) {
     program.kind = bpf::ProgramKind::TypedRawTracepoint;
     program.btf_id = facts_.typed_tracepoint(program.attach_to);
   }
@@ -143,6 +132,8 @@ void ProgramWriter::lay_out_frame() {
   }
   frame_.is_typed = is_syscall() && (is_exit() || reads_arguments) &&
                     facts_.typed_tracepoint(is_exit() ? "sys_exit" : "sys_enter") != 0;
+  // Fields of a tracepoint that its arguments have; all bodies are alike in that.
+  if (!is_syscall()) frame_.is_typed = reads_event && !reads_record(job(0), module_, facts_);
   has_few_numbers_ = is_syscall() && numbers == 1 && body_count() <= kFewNumbers;
   const bool asks_again = is_syscall() && is_several;  // each body for its own number
   frame_.keeps_context = reads_event || has_gate_ || (is_exit() && !frame_.is_typed) ||
@@ -189,7 +180,7 @@ void ProgramWriter::prologue() {
   if (is_syscall() && !is_exit()) {
     asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R1, 8));
     test_number(Reg::R3);
-  } else if (frame_.is_typed) {
+  } else if (is_exit() && frame_.is_typed) {
     asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R1, 0));
     load_saved_number(asm_, facts_.syscall_regs, Reg::R3);
     test_number(Reg::R3);
@@ -298,13 +289,16 @@ void ProgramWriter::look_number_up(Reg number) {
   asm_.load_map_value(Reg::R4, unit_.read_only_map(), unit_.add_read_only(table));
   if (entry_bytes == 4) asm_.emit(bpf::alu64(AluOp::Lsh, number, 2));
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R4, number));
-  asm_.emit(bpf::load(entry_bytes == 4 ? Size::W : Size::B, number, Reg::R4, 0));
   if (gives_name) {
-    asm_.jump32_to_if(JumpOp::Eq, number, -1, frame_.end);
-    asm_.emit(
-        bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(bodies_[0]->name_offset()), number));
+    const Word& name = bodies_[0]->name();
+    const Reg into = name.kind == Word::Kind::Reg ? name.reg : number;
+    asm_.emit(bpf::load(Size::W, into, Reg::R4, 0));
+    asm_.jump32_to_if(JumpOp::Eq, into, -1, frame_.end);
+    if (name.kind == Word::Kind::Stack)
+      asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(name.offset), into));
     return;
   }
+  asm_.emit(bpf::load(entry_bytes == 4 ? Size::W : Size::B, number, Reg::R4, 0));
   asm_.jump_to_if(JumpOp::Eq, number, 0, frame_.end);
   if (frame_.bodies_offset != 0) {
     asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(frame_.bodies_offset), number));

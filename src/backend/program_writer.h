@@ -21,7 +21,7 @@ struct Bundle {
 };
 /// Which jobs go into which program: those of one tracepoint together, unless !options.fuse.
 std::vector<Bundle> bundle_jobs(const std::vector<Job>& jobs, const ssa::Module& module,
-                                const Options& options);
+                                const bpf::KernelFacts& facts, const Options& options);
 
 /// R3 is the state in the control page, R6 the context: goes on, armed, when the state is kWaiting
 /// and this is the target's exec, else to `out`.
@@ -66,6 +66,7 @@ class ProgramWriter {
 
   const std::vector<Job>& jobs_;
   const Bundle& bundle_;
+  const ssa::Module& module_;
   const bpf::KernelFacts& facts_;
   const Options& options_;
   UnitBuilder& unit_;

@@ -45,7 +45,7 @@ void Selector::find_name() {
   asm_.emit(bpf::alu64(AluOp::Lsh, Reg::R3, 2));
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R4, Reg::R3));
   asm_.emit(bpf::load(Size::W, Reg::R3, Reg::R4, 0));
-  asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(name_offset_), Reg::R3));
+  store_word(name_, Reg::R3);
 }
 
 std::vector<uint8_t> name_table(const ssa::EventGroup& group) {

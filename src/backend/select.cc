@@ -160,7 +160,14 @@ Result<void> Selector::find_places() {
     if (!needs_.emits) request.registers.push_back(Reg::R8);
     if (!has_scratch_) request.registers.push_back(Reg::R7);
     if (!frame_.keeps_context) request.registers.push_back(Reg::R6);
-    request.fixed_words = frame_.words + (needs_.name_id ? 1 : 0) + (keeps_area_ ? 1 : 0);
+    // The event's name is kept in a register when enough are left for values.
+    const bool name_in_register = needs_.name_id && request.registers.size() > 2;
+    if (name_in_register) {
+      name_ = Word{Word::Kind::Reg, 0, request.registers.back(), 0};
+      request.registers.pop_back();
+    }
+    const bool name_on_stack = needs_.name_id && !name_in_register;
+    request.fixed_words = frame_.words + (name_on_stack ? 1 : 0) + (keeps_area_ ? 1 : 0);
     request.fixed_words += loop_words;
     if (has_window_) request.fixed_words += window_.size_bytes / 8;
     request.temp_bytes = needs_.temp_bytes;
@@ -178,7 +185,7 @@ Result<void> Selector::find_places() {
                                kMaxScratchBytes)};
     }
     size_t fixed = frame_.words;
-    if (needs_.name_id) name_offset_ = homes_.fixed_offset[fixed++];
+    if (name_on_stack) name_ = Word{Word::Kind::Stack, 0, Reg::R0, homes_.fixed_offset[fixed++]};
     if (keeps_area_) area_offset_ = homes_.fixed_offset[fixed++];
     if (loops_.counts) budget_offset_ = homes_.fixed_offset[fixed++];
     if (loops_.counts_calls) calls_offset_ = homes_.fixed_offset[fixed++];

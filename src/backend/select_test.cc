@@ -142,6 +142,53 @@ TEST(Select, SyscallExit) {
   }
 }
 
+TEST(Select, FieldsThatTheArgumentsHave) {
+  using schema::FieldKind;
+  auto event = std::make_shared<schema::Event>();
+  event->system = "sched";
+  event->name = "sched_switch";
+  event->tracefs_id = 321;
+  event->fields = {{"prev_comm", "char[16]", FieldKind::CharArray, 8, 16, false},
+                   {"prev_pid", "pid_t", FieldKind::Int, 24, 4, true},
+                   {"next_prio", "int", FieldKind::Int, 60, 4, true},
+                   {"prev_state", "long", FieldKind::Int, 32, 8, true}};
+  for (const bool reads_state : {false, true}) {
+    Subject s;
+    s.facts = modern_facts();
+    s.facts.typed_tracepoints.emplace("sched_switch", 3);
+    s.facts.task.prio = 56;
+    s.group.kind = EventKind::Tracepoint;
+    s.group.events = {event};
+    s.group.name_ids = {s.module.intern("sched_switch")};
+    s.add_site({bytes_arg(16), {Type::Int}, {Type::Int}});
+    Builder& b = s.builder;
+    b.at(b.block());
+    b.op(Op::Emit, {b.bytes(Op::EventField, 16, 0), field(b, 1), field(b, reads_state ? 3 : 2)}, 0);
+    b.ret();
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    const bpf::Program& program = result.unit.programs[0];
+    EXPECT_EQ(program.attach_to, "sched_switch");
+    EXPECT_EQ(program.kind,
+              reads_state ? bpf::ProgramKind::Tracepoint : bpf::ProgramKind::TypedRawTracepoint);
+    if (reads_state) continue;
+    EXPECT_EQ(program.btf_id, 3u);
+    FakeKernel kernel(result.unit, s.cells);
+    Bytes prev(64), next(64);
+    const int32_t pid = -5, prio = 120;
+    std::memcpy(&prev[16], &pid, 4);
+    std::memcpy(&prev[24], "fifteen letters", 15);
+    std::memcpy(&next[56], &prio, 4);
+    const uint64_t at_prev = kernel.machine.add_object(prev);
+    const uint64_t at_next = kernel.machine.add_object(next);
+    ASSERT_EQ(kernel.run(context_of({0, at_prev, at_next, 1})), "");
+    ASSERT_EQ(kernel.machine.records().size(), 1u);
+    const Bytes& record = kernel.machine.records()[0].data;
+    EXPECT_EQ(Bytes(record.begin() + 8, record.begin() + 24), padded("fifteen letters", 16));
+    EXPECT_EQ(words(record, 24, 2), (std::vector<int64_t>{-5, 120}));
+  }
+}
+
 Bytes fake_record() {
   Bytes record = context_of(std::vector<uint64_t>(8, 0));
   auto put = [&](size_t at, int64_t value, size_t size) { std::memcpy(&record[at], &value, size); };

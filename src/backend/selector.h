@@ -15,6 +15,7 @@
 #include "backend/homes.h"
 #include "backend/layout.h"
 #include "backend/loops.h"
+#include "backend/typed_fields.h"
 #include "backend/unit.h"
 #include "bpf/assembler.h"
 #include "bpf/kernel_facts.h"
@@ -96,7 +97,8 @@ class Selector {
   /// More rounds than may_goto does without a look at the clock.
   bool runs_long() const { return loops_.runs_long; }
   uint32_t scratch_bytes() const { return has_scratch_ ? homes_.scratch_bytes : 0; }
-  int32_t name_offset() const { return name_offset_; }
+  /// Where the id of the event's name is kept; Imm: nowhere.
+  const Word& name() const { return name_; }
 
  private:
   using Reg = bpf::Reg;
@@ -182,6 +184,7 @@ class Selector {
   bool immediate_event_var(const ssa::Inst& inst, Word* word) const;
   void event_field(ssa::ValueId id);
   void syscall_field(ssa::ValueId id);
+  void argument_field(ssa::ValueId id, const TypedField& from);
   void record_field(ssa::ValueId id);
   void string_field(ssa::ValueId id, const schema::Field& field);
   void narrow(Reg reg, uint32_t size_bytes, bool is_signed);
@@ -302,14 +305,14 @@ class Selector {
   bool window_is_read_ = false;          // on every way to the instruction being written
   std::map<uint32_t, Word> immediates_;  // by value: known without a home
   bool task_is_read_ = false;            // likewise
-  int32_t name_offset_ = 0;              // fixed stack word
+  Word name_;                            // where the id of the event's name is kept
   // Tables in areas: the address of this run's area lies in a fixed stack word, put there before
   // `area_before_`; or there is one operation alone, which finds it by itself.
   bool has_areas_ = false;
   bool keeps_area_ = false;
   ssa::ValueId area_before_;
   int32_t area_offset_ = 0;
-  int32_t budget_offset_ = 0, calls_offset_ = 0, iterator_offset_ = 0;  // likewise
+  int32_t budget_offset_ = 0, calls_offset_ = 0, iterator_offset_ = 0;  // fixed stack words
 
   std::vector<bpf::Label> block_labels_;
   bpf::Label out_;                      // behind the body: the next one, or the program's end

@@ -25,6 +25,8 @@ struct TaskLayout {
   int32_t pid = -1;          ///< u32: the script's `tid`
   int32_t tgid = -1;         ///< u32: the script's `pid`
   int32_t comm = -1;         ///< char[16]; only when the kernel zeroes what is behind the name
+  int32_t prio = -1;         ///< i32
+  int32_t cpu = -1;          ///< u32: where it runs (thread_info inside the task)
   int32_t real_parent = -1;  ///< pointer to a task
   int32_t cred = -1;         ///< pointer to struct cred
   int32_t cred_uid = -1;     ///< u32, in struct cred

@@ -110,10 +110,16 @@ void read_btf(bpf::KernelFacts& facts, bool with_functions) {
     for (const char* name : {"bpf_iter_num_new", "bpf_iter_num_next", "bpf_iter_num_destroy"})
       types.push_back({bpf::BtfKind::Func, name});
   }
-  std::vector<bpf::BtfMember> members = {{"task_struct", "pid"},  {"task_struct", "tgid"},
-                                         {"task_struct", "comm"}, {"task_struct", "real_parent"},
-                                         {"task_struct", "cred"}, {"cred", "uid"},
-                                         {"cred", "gid"}};
+  std::vector<bpf::BtfMember> members = {{"task_struct", "pid"},
+                                         {"task_struct", "tgid"},
+                                         {"task_struct", "comm"},
+                                         {"task_struct", "real_parent"},
+                                         {"task_struct", "cred"},
+                                         {"cred", "uid"},
+                                         {"cred", "gid"},
+                                         {"task_struct", "prio"},
+                                         {"task_struct", "thread_info"},
+                                         {"thread_info", "cpu"}};
   if (!bpf::find_in_btf(btf->data(), btf->size_bytes(), types, members)) return;
   for (size_t i = 0; i < first_function; ++i) {
     if (types[i].id != 0) facts.typed_tracepoints.emplace(bpf::kTypedTracepoints[i], types[i].id);
@@ -126,9 +132,12 @@ void read_btf(bpf::KernelFacts& facts, bool with_functions) {
     facts.iter_num_destroy = types[first_function + 2].id;
   }
   bpf::TaskLayout& task = facts.task;
-  int32_t* const offsets[] = {&task.pid,  &task.tgid,     &task.comm,    &task.real_parent,
-                              &task.cred, &task.cred_uid, &task.cred_gid};
+  int32_t thread_info = -1, cpu = -1;
+  int32_t* const offsets[] = {
+      &task.pid,      &task.tgid,     &task.comm, &task.real_parent, &task.cred,
+      &task.cred_uid, &task.cred_gid, &task.prio, &thread_info,      &cpu};
   for (size_t i = 0; i < members.size(); ++i) *offsets[i] = members[i].offset_bytes;
+  if (thread_info >= 0 && cpu >= 0) task.cpu = thread_info + cpu;
   if (!pads_comm()) task.comm = -1;
 }
 

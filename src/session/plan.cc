@@ -27,7 +27,7 @@ using Exiles = std::map<uint32_t, lower::Refusal>;
 class Planner {
  public:
   Planner(const PlanInput& input, std::vector<PlannedHandler> handlers, diag::Sink& sink)
-      : input_(input), resolved_(std::move(handlers)), sink_(sink) {
+      : input_(input), resolved_(std::move(handlers)), sink_(sink), facts_(*input.facts) {
     std::vector<lower::Handler> all;
     for (const Registration& registration : *input_.registrations)
       all.push_back(registration.handler);
@@ -290,8 +290,7 @@ class Planner {
     }
     backend::Options options = input_.backend;
     options.fuse = fuse_;
-    backend::EmitResult result =
-        backend::emit(plan_->jobs, plan_->linkage.module, *input_.facts, options);
+    backend::EmitResult result = backend::emit(plan_->jobs, plan_->linkage.module, facts_, options);
     for (const backend::EmitFailure& failure : result.failures)
       refuse(plan_->jobs[failure.job].handler, failure.text, 0);
     plan_->unit = std::move(result.unit);
@@ -329,6 +328,12 @@ class Planner {
           0};
     }
     const bool is_one = handlers.size() == 1;
+    const bool is_typed =
+        plan_->unit.programs[rejection.program].kind == bpf::ProgramKind::TypedRawTracepoint;
+    if (is_typed && is_one && exiles_.count(handlers.front()) != 0) {
+      facts_.typed_tracepoints.clear();  // not even the capture program: the fault is ours
+      return {};
+    }
     if (!is_one && (rejection.is_size || rejection.handler == bpf::kNoHandler)) {
       fuse_ = false;
       return {};
@@ -358,6 +363,7 @@ class Planner {
   lower::World world_;
   std::vector<lower::Effects> effects_;  // by registration
   Exiles exiles_;
+  bpf::KernelFacts facts_;
   bool fuse_ = true;
   std::unique_ptr<Plan> plan_;
 };
