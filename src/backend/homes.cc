@@ -58,9 +58,10 @@ class Liveness {
         changed = scan_block(*it) || changed;
       }
     }
+    find_shared();
     std::vector<Interval> out;
     for (uint32_t i = 0; i < intervals_.size(); ++i) {
-      if (intervals_[i].begin == UINT32_MAX) continue;
+      if (intervals_[i].begin == UINT32_MAX || shared_with_[i].valid()) continue;
       intervals_[i].value = i;
       out.push_back(intervals_[i]);
     }
@@ -70,7 +71,96 @@ class Liveness {
     return out;
   }
 
+  /// By value: the phi whose home it has, or invalid.
+  const std::vector<ValueId>& shared_with() const { return shared_with_; }
+
  private:
+  // A phi and what a round adds to it, `i = i + 1`, live in one home where the old value is of no
+  // use once the new one is there: then there is nothing to move at the end of the round.
+  void find_shared() {
+    shared_with_.assign(function_.values.size(), ValueId());
+    std::vector<BlockId> block_of(function_.values.size());
+    for (BlockId block : order_.blocks) {
+      for (ValueId id : function_.blocks[block.index].insts) block_of[id.index] = block;
+    }
+    for (BlockId head : order_.blocks) {
+      for (ValueId phi : function_.blocks[head.index].insts) {
+        if (function_[phi].op != Op::Phi) break;
+        if (!has_plain_home(phi)) continue;
+        for (ValueId next : function_[phi].operands) {
+          if (!has_plain_home(next) || !adds_to(next, phi)) continue;
+          const BlockId block = block_of[next.index];
+          if (!block.valid() || live_in_[head.index][next.index] ||
+              shared_with_[next.index].valid() || is_used_behind(phi, next, block)) {
+            continue;
+          }
+          shared_with_[next.index] = phi;
+          cover(phi.index, intervals_[next.index].begin);
+          cover(phi.index, intervals_[next.index].end);
+          break;
+        }
+      }
+    }
+  }
+
+  bool has_plain_home(ValueId id) const {
+    const Inst& inst = function_[id];
+    return inst.type == Type::Int && order_.needed[id.index] && !order_.fused[id.index] &&
+           !is_constant(inst.op) && !immediate_[id.index] &&
+           intervals_[id.index].begin != UINT32_MAX;
+  }
+
+  // An operation that may have its result where its first operand was.
+  bool adds_to(ValueId next, ValueId phi) const {
+    const Inst& inst = function_[next];
+    switch (inst.op) {
+      case Op::Add:
+      case Op::Mul:
+      case Op::And:
+      case Op::Or:
+      case Op::Xor:
+        return inst.operands[0] == phi || inst.operands[1] == phi;
+      case Op::Sub:
+        return inst.operands[0] == phi && inst.operands[1] != phi;
+      default:
+        return false;
+    }
+  }
+
+  bool reads(ValueId id, ValueId wanted) const {
+    if (!order_.fused[id.index]) return payload_owner(function_, id) == wanted;
+    const auto& operands = function_[id].operands;
+    return std::any_of(operands.begin(), operands.end(),
+                       [&](ValueId operand) { return reads(operand, wanted); });
+  }
+
+  // Whether `value` is read in `block` behind `place`, or after it before it is made anew.
+  bool is_used_behind(ValueId value, ValueId place, BlockId block) const {
+    const ssa::Block& b = function_.blocks[block.index];
+    bool behind = false;
+    for (ValueId id : b.insts) {
+      if (behind && order_.needed[id.index] && !order_.fused[id.index]) {
+        for (ValueId operand : function_[id].operands) {
+          if (reads(operand, value)) return true;
+        }
+      }
+      behind = behind || id == place;
+    }
+    for (BlockId succ : b.succs) {
+      const ssa::Block& target = function_.blocks[succ.index];
+      const bool is_made_there =
+          std::find(target.insts.begin(), target.insts.end(), value) != target.insts.end();
+      if (!is_made_there && live_in_[succ.index][value.index]) return true;
+      for (ValueId id : target.insts) {
+        if (function_[id].op != Op::Phi) break;
+        for (size_t i = 0; i < target.preds.size(); ++i) {
+          if (target.preds[i] == block && reads(function_[id].operands[i], value)) return true;
+        }
+      }
+    }
+    return false;
+  }
+
   void cover(uint32_t value, uint32_t position) {
     intervals_[value].begin = std::min(intervals_[value].begin, position);
     intervals_[value].end = std::max(intervals_[value].end, position);
@@ -149,6 +239,7 @@ class Liveness {
   std::vector<Interval> intervals_;
   std::vector<std::vector<bool>> live_in_;
   std::vector<uint32_t> first_, last_;
+  std::vector<ValueId> shared_with_;
 };
 
 /// Runs of 8-byte words, each taken until a position.
@@ -252,7 +343,13 @@ uint32_t payload_words(const Inst& inst) {
 
 Homes find_homes(const Function& function, const Order& order, const HomeRequest& request) {
   KTAP_CHECK(request.immediate.size() == function.values.size());
-  return Scan(function, request).run(Liveness(function, order, request.immediate).run());
+  Liveness liveness(function, order, request.immediate);
+  Homes homes = Scan(function, request).run(liveness.run());
+  for (size_t i = 0; i < homes.homes.size(); ++i) {
+    const ValueId phi = liveness.shared_with()[i];
+    if (phi.valid()) homes.homes[i] = homes.homes[phi.index];
+  }
+  return homes;
 }
 
 }  // namespace ktap::backend

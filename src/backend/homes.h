@@ -4,7 +4,7 @@
 // and selection.
 //
 // Values that cost nothing to make again (constants) have no home; Wrap and Unwrap share their
-// operand's.
+// operand's; what a round of a loop makes of a variable shares the variable's where it can.
 #pragma once
 
 #include <cstdint>

@@ -81,6 +81,15 @@ TEST(Loops, FewRoundsArePlainManyTakeWhatTheKernelHas) {
   EXPECT_EQ(many.refusal(), "");
 }
 
+TEST(Loops, ARoundMovesNothing) {
+  Subject s;
+  counting(s, 0, Op::Lt, 20, 1);
+  const auto result = s.emit_unit();
+  const std::string code = bpf::disassemble(result.unit.programs[0], result.unit.maps);
+  EXPECT_THAT(code, HasSubstr("r9 += 1"));  // in its place
+  EXPECT_THAT(code, Not(::testing::ContainsRegex(": r[0-9] = r9")));
+}
+
 TEST(Loops, WhatIsNotKnownCountsAndNeedsMore) {
   Subject s;
   counting(s, 0, Op::Lt, std::nullopt, 1);

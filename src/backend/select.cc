@@ -356,6 +356,8 @@ void Selector::arithmetic(ValueId id) {
   ValueId a = of.operands[0], b = of.operands[1];
   int32_t imm = 0;
   if (op != AluOp::Sub && small_constant(a, &imm)) std::swap(a, b);
+  // The result may have the home of one operand, never that of a second one behind another.
+  if (op != AluOp::Sub && payload_word(b, 0, false) == home_word(id, 0)) std::swap(a, b);
   Reg dst = result_register(id, Reg::R1);
   load_word(dst, payload_word(a, 0, false));
   if (small_constant(b, &imm)) {

@@ -595,5 +595,88 @@ TEST_F(Passes, WhatTheBodyNeedsOfTheDearConditionComesAlong) {
   EXPECT_GT(text.find("EventVar ns"), text.find("b1:")) << text;
 }
 
+// ---- loops -----------------------------------------------------------------------------------
+
+/// b0 → b1 (head, phis) → b2 (round) → b1, b1 → b3.
+struct LoopBuilder : Builder {
+  BlockId entry = block(), head = block(), round = block(), done = block();
+};
+
+TEST_F(Passes, APhiThatRoundsDoNotChangeIsItsFirstValue) {
+  LoopBuilder b;
+  b.at(b.entry);
+  const ValueId first = pid(b);
+  b.jump(b.head);
+  b.at(b.head);
+  const ValueId phi = b.op(Op::Phi, {first}, 0, Type::Int);
+  b.branch(b.op(Op::Lt, {phi, b.integer(5)}), b.round, b.done);
+  b.at(b.round).op(Op::LoopGuard, {}, 0);
+  b.jump(b.head);
+  b.function[phi].operands.push_back(phi);
+  b.at(b.done);
+  use(b, phi);
+  b.ret();
+  optimize(b.function, module);
+  EXPECT_EQ(ssa::verify(b.function, module), "");
+  const std::string text = ssa::print(b.function, module);
+  EXPECT_EQ(text.find("Phi"), std::string::npos) << text;
+  EXPECT_NE(text.find("LoopGuard"), std::string::npos) << text;
+}
+
+TEST_F(Passes, EqualPhisOfOneBlockAreOne) {
+  LoopBuilder b;
+  b.at(b.entry);
+  const ValueId zero = b.integer(0);
+  b.jump(b.head);
+  b.at(b.head);
+  const ValueId i = b.op(Op::Phi, {zero}, 0, Type::Int);
+  const ValueId j = b.op(Op::Phi, {zero}, 0, Type::Int);
+  b.branch(b.op(Op::Lt, {j, pid(b)}), b.round, b.done);
+  b.at(b.round).op(Op::LoopGuard, {}, 0);
+  const ValueId next = b.op(Op::Add, {i, b.integer(1)});
+  b.jump(b.head);
+  b.function[i].operands.push_back(next);
+  b.function[j].operands.push_back(next);
+  b.at(b.done);
+  use(b, b.op(Op::Add, {i, j}));
+  b.ret();
+  const std::string text = after(b, share_common);
+  EXPECT_NE(text.find("v1 = Phi v0, v5 : int\n  v2 = EventVar"), std::string::npos) << text;
+}
+
+TEST_F(Passes, TheHeadOfALoopIsNotJumpedPast) {
+  LoopBuilder b;
+  b.at(b.entry);
+  const ValueId yes = b.boolean(true);
+  b.jump(b.head);
+  b.at(b.head);
+  const ValueId goes_on = b.op(Op::Phi, {yes}, 0, Type::Bool);
+  b.branch(goes_on, b.round, b.done);
+  b.at(b.round).op(Op::LoopGuard, {}, 0);
+  const ValueId again = b.op(Op::Lt, {pid(b), b.integer(5)});
+  b.jump(b.head);
+  b.function[goes_on].operands.push_back(again);
+  b.at(b.done).ret();
+  after(b, thread_jumps, false);
+}
+
+TEST_F(Passes, ARoundWithoutUseStaysForItsBudget) {
+  LoopBuilder b;
+  b.at(b.entry);
+  const ValueId zero = b.integer(0);
+  b.jump(b.head);
+  b.at(b.head);
+  const ValueId i = b.op(Op::Phi, {zero}, 0, Type::Int);
+  b.branch(b.op(Op::Lt, {i, pid(b)}), b.round, b.done);
+  b.at(b.round).op(Op::LoopGuard, {}, 0);
+  const ValueId next = b.op(Op::Add, {i, b.integer(1)});
+  b.jump(b.head);
+  b.function[i].operands.push_back(next);
+  b.at(b.done).ret();
+  const std::string before = ssa::print(b.function, module);
+  optimize(b.function, module);
+  EXPECT_EQ(ssa::print(b.function, module), before);
+}
+
 }  // namespace
 }  // namespace ktap::passes

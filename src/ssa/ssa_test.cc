@@ -361,5 +361,31 @@ TEST(SsaFold, WrapsAndDividesLikeC) {
   EXPECT_EQ(fold(Op::Emit, 1, 0), std::nullopt);
 }
 
+TEST(SsaVerify, SlotsOfATableHaveThePartsOfItsKey) {
+  Module module;
+  module.tables.push_back({"t", {{KeyPart::Kind::Int}, {KeyPart::Kind::Bytes, 16}}, 10});
+  Builder b;
+  b.at(b.block());
+  const ValueId slot = b.integer(3);
+  b.op(Op::TableSlotCount, {}, 0);
+  b.op(Op::TableSlot, {slot}, 0);
+  b.op(Op::TableSlotKey, {slot, b.integer(0)}, 0, Type::Int);
+  b.bytes(Op::TableSlotKey, 16, 0, {slot, b.integer(1)});
+  b.ret();
+  EXPECT_EQ(verify(b.function, module), "");
+  const std::string text = print(b.function, module);
+  EXPECT_NE(text.find("TableSlotKey 0:t v0, v3 : int"), std::string::npos) << text;
+  Builder wrong;
+  wrong.at(wrong.block());
+  wrong.bytes(Op::TableSlotKey, 64, 0, {wrong.integer(3), wrong.integer(1)});
+  wrong.ret();
+  EXPECT_NE(verify(wrong.function, module).find("does not fit the key's part"), std::string::npos);
+  Builder none;
+  none.at(none.block());
+  none.op(Op::TableSlotKey, {none.integer(3), none.integer(2)}, 0, Type::Int);
+  none.ret();
+  EXPECT_NE(verify(none.function, module).find("no such part of the key"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace ktap::ssa
