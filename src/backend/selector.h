@@ -236,8 +236,9 @@ class Selector {
   // ---- shared_tables.cc: tables in memory that all CPUs share
   void shared_operation(ssa::ValueId id, const Table& table);
   void shared_slot(ssa::ValueId id, const Table& table, bpf::Label found, bpf::Label absent);
-  void shared_search(ssa::ValueId id, const Table& table, bpf::Label found, bpf::Label absent);
-  void claim_slot(const Table& table, bpf::Label found);
+  void shared_search(const Table& table, bpf::Label found, bpf::Label absent);
+  void shared_claim(const Table& table, bpf::Label found, bpf::Label full);
+  void each_slot(const Table& table, bool is_behind, const std::function<void()>& look);
   void shared_get(ssa::ValueId id);
   void shared_change(ssa::ValueId id);
   void table_walk(ssa::ValueId id);

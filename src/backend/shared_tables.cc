@@ -62,7 +62,7 @@ void Selector::shared_operation(ValueId id, const Table& table) {
   asm_.bind(done);
   uint32_t line = inst(id).line;
   bpf::Label full = is_get ? absent : count_and_resume(full_row(id), done);
-  rare_.emplace_back(line, [=, this] {
+  rare_.emplace_back(line, [=, this, &table] {
     if (is_get) {
       asm_.bind(absent);
       const Home& home = homes_.homes[id.index];
@@ -71,7 +71,7 @@ void Selector::shared_operation(ValueId id, const Table& table) {
       return asm_.jump_to(done);
     }
     asm_.bind(absent);
-    asm_.jump_to(full);
+    shared_claim(table, found, full);
   });
 }
 
@@ -85,7 +85,7 @@ void Selector::shared_slot(ValueId id, const Table& table, bpf::Label found, bpf
   asm_.jump_to_if(JumpOp::Ne, Reg::R4, Reg::R1, search);
   rare_.emplace_back(inst(id).line, [=, this, &table] {
     asm_.bind(search);
-    shared_search(id, table, found, absent);
+    shared_search(table, found, absent);
     asm_.bind(zero);
     asm_.load_map_value(Reg::R3, table.maps[0],
                         kSlotsOffset + table.zero_slot() * table.slot_words() * 8);
@@ -94,56 +94,60 @@ void Selector::shared_slot(ValueId id, const Table& table, bpf::Label found, bpf
 }
 
 /// From the first slot R3 on, whose tag is R4 and not the key's.
-void Selector::shared_search(ValueId id, const Table& table, bpf::Label found, bpf::Label absent) {
-  bool claims = inst(id).op != Op::TableGet;
-  bpf::Label loop = asm_.make_label();
-  auto look = [&] {
-    if (claims) {
-      claim_slot(table, found);
-    } else {
-      asm_.jump_to_if(JumpOp::Eq, Reg::R4, 0, absent);
-    }
-  };
-  auto rest_of_group = [&] {
-    for (uint32_t i = 1; i < kGroupSlots; ++i) {
-      asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, 8 * static_cast<int32_t>(table.slot_words())));
-      asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3, kTag));
-      asm_.jump_to_if(JumpOp::Eq, Reg::R4, Reg::R1, found);
-      look();
-    }
-  };
-  look();
-  rest_of_group();
-  asm_.emit(bpf::mov64(Reg::R5, 1));
-  asm_.bind(loop);
-  memory_slot(table, false);
-  asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3, kTag));
-  asm_.jump_to_if(JumpOp::Eq, Reg::R4, Reg::R1, found);
-  look();
-  rest_of_group();
-  asm_.emit(bpf::alu64(AluOp::Add, Reg::R5, 1));
-  asm_.jump_to_if(JumpOp::Ne, Reg::R5, static_cast<int32_t>(kGroups), loop);
+void Selector::shared_search(const Table& table, bpf::Label found, bpf::Label absent) {
+  asm_.jump_to_if(JumpOp::Eq, Reg::R4, 0, absent);
+  each_slot(table, true, [&] {
+    asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3, kTag));
+    asm_.jump_to_if(JumpOp::Eq, Reg::R4, Reg::R1, found);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R4, 0, absent);
+  });
   asm_.jump_to(absent);
 }
 
-/// The slot R3, whose tag was R4: when that is 0, it becomes the key's, unless all entries are
-/// taken (then the search goes on in vain). Two CPUs at once may both find room for a last one.
-void Selector::claim_slot(const Table& table, bpf::Label found) {
-  bpf::Label other = asm_.make_label(), ours = asm_.make_label();
-  asm_.jump_to_if(JumpOp::Ne, Reg::R4, 0, other);
+/// The first free slot on the way of the tag R1 becomes the key's, unless all entries are taken.
+/// Two CPUs at once may both find room for a last one. Another CPU may be first with the very key:
+/// it has then taken the slot that we try.
+void Selector::shared_claim(const Table& table, bpf::Label found, bpf::Label full) {
+  bpf::Label ours = asm_.make_label();
   asm_.load_map_value(Reg::R2, table.maps[0], 0);
   asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R2, 0));
-  asm_.jump_to_if(JumpOp::Ge, Reg::R4, static_cast<int32_t>(table.max_entries), other);
-  asm_.emit(bpf::mov64(Reg::R0, 0));
-  asm_.emit(bpf::atomic(AtomicOp::CmpXchg, Size::DW, Reg::R3, kTag, Reg::R1));
-  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, ours);
-  asm_.jump_to_if(JumpOp::Eq, Reg::R0, Reg::R1, found);
-  asm_.jump_to(other);
+  asm_.jump_to_if(JumpOp::Ge, Reg::R4, static_cast<int32_t>(table.max_entries), full);
+  each_slot(table, false, [&] {
+    asm_.emit(bpf::mov64(Reg::R0, 0));
+    asm_.emit(bpf::atomic(AtomicOp::CmpXchg, Size::DW, Reg::R3, kTag, Reg::R1));
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, ours);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, Reg::R1, found);
+  });
+  asm_.jump_to(full);
   asm_.bind(ours);
   asm_.emit(bpf::mov64(Reg::R4, 1));
   asm_.emit(bpf::atomic(AtomicOp::Add, Size::DW, Reg::R2, 0, Reg::R4));
   asm_.jump_to(found);
-  asm_.bind(other);
+}
+
+/// Code for every slot, R3, in which the tag R1 may be, in their order; `is_behind`: all but the
+/// first, which is R3 at the start. What `look` writes leaves by a jump or falls through in one
+/// way: ways that meet again in each round would multiply for the verifier. Uses R0, R4, R5.
+void Selector::each_slot(const Table& table, bool is_behind, const std::function<void()>& look) {
+  auto rest_of_group = [&] {
+    for (uint32_t i = 1; i < kGroupSlots; ++i) {
+      asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, 8 * static_cast<int32_t>(table.slot_words())));
+      look();
+    }
+  };
+  if (!is_behind) {
+    memory_slot(table, true);
+    look();
+  }
+  rest_of_group();
+  bpf::Label loop = asm_.make_label();
+  asm_.emit(bpf::mov64(Reg::R5, 1));
+  asm_.bind(loop);
+  memory_slot(table, false);
+  look();
+  rest_of_group();
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R5, 1));
+  asm_.jump_to_if(JumpOp::Ne, Reg::R5, static_cast<int32_t>(kGroups), loop);
 }
 
 /// The value of the entry R3.
@@ -330,63 +334,28 @@ void Selector::thread_operation(ValueId id, const Table& table) {
 
 /// The slots behind the first: R3 and R4 of one's own, or `none`.
 void Selector::thread_search(const Table& table, bpf::Label own, bpf::Label none) {
-  bpf::Label loop = asm_.make_label();
-  auto look = [&] {
+  each_slot(table, true, [&] {
     asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3, kTag));
     asm_.jump_to_if(JumpOp::Eq, Reg::R4, 0, none);
     asm_.emit(bpf::alu64(AluOp::Xor, Reg::R4, Reg::R2));
     asm_.jump_to_if(JumpOp::Lt, Reg::R4, 4, own);
-  };
-  auto rest_of_group = [&] {
-    for (uint32_t i = 1; i < kGroupSlots; ++i) {
-      asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, 8 * static_cast<int32_t>(table.slot_words())));
-      look();
-    }
-  };
-  rest_of_group();
-  asm_.emit(bpf::mov64(Reg::R5, 1));
-  asm_.bind(loop);
-  memory_slot(table, false);
-  look();
-  rest_of_group();
-  asm_.emit(bpf::alu64(AluOp::Add, Reg::R5, 1));
-  asm_.jump_to_if(JumpOp::Ne, Reg::R5, static_cast<int32_t>(kGroups), loop);
+  });
   asm_.jump_to(none);
 }
 
 /// R3 = the first slot on the way that is absent, now busy and one's own. Requires: no slot is.
 void Selector::thread_claim(const Table& table, bpf::Label claimed, bpf::Label full) {
-  bpf::Label loop = asm_.make_label();
-  auto try_it = [&] {
-    bpf::Label next = asm_.make_label();
+  each_slot(table, false, [&] {
+    // What is not absent differs from its own tag without the state: the exchange fails.
     asm_.emit(bpf::load(Size::DW, Reg::R0, Reg::R3, kTag));
-    asm_.emit(bpf::mov64(Reg::R4, Reg::R0));
-    asm_.emit(bpf::alu64(AluOp::And, Reg::R4, 3));
-    asm_.jump_to_if(JumpOp::Ne, Reg::R4, kAbsent, next);
+    asm_.emit(bpf::alu64(AluOp::And, Reg::R0, ~3));
     asm_.emit(bpf::mov64(Reg::R4, Reg::R2));
     asm_.emit(bpf::alu64(AluOp::Or, Reg::R4, kBusy));
     asm_.emit(bpf::atomic(AtomicOp::CmpXchg, Size::DW, Reg::R3, kTag, Reg::R4));
     // Nobody else writes this tid: it is there when it was we who exchanged.
     asm_.emit(bpf::load(Size::DW, Reg::R0, Reg::R3, kTag));
     asm_.jump_to_if(JumpOp::Eq, Reg::R0, Reg::R4, claimed);
-    asm_.bind(next);
-  };
-  auto rest_of_group = [&] {
-    for (uint32_t i = 1; i < kGroupSlots; ++i) {
-      asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, 8 * static_cast<int32_t>(table.slot_words())));
-      try_it();
-    }
-  };
-  memory_slot(table, true);
-  try_it();
-  rest_of_group();
-  asm_.emit(bpf::mov64(Reg::R5, 1));
-  asm_.bind(loop);
-  memory_slot(table, false);
-  try_it();
-  rest_of_group();
-  asm_.emit(bpf::alu64(AluOp::Add, Reg::R5, 1));
-  asm_.jump_to_if(JumpOp::Ne, Reg::R5, static_cast<int32_t>(kGroups), loop);
+  });
   asm_.jump_to(full);
 }
 
