@@ -14,6 +14,7 @@
 
 #include "backend/test_random_function.h"
 #include "backend/test_reference.h"
+#include "backend/test_samples.h"
 #include "backend/test_subjects.h"
 #include "backend/test_support.h"
 #include "bpf/disassembler.h"
@@ -94,11 +95,13 @@ class RealKernel {
         bool is_shared = table.layout == TableLayout::Shared;
         if (is_shared && map != table.maps[0]) continue;
         for (const Bytes& key : keys(map)) {
-          uint64_t sum = 0;
-          for (uint64_t word : values(map, key)) sum += word;
-          content[key] = is_shared
-                             ? static_cast<int64_t>(sum)
-                             : static_cast<int64_t>(static_cast<uint64_t>(content[key]) + sum);
+          std::vector<int64_t> words;
+          for (uint64_t word : values(map, key)) words.push_back(static_cast<int64_t>(word));
+          if (is_shared) {
+            content[key] = words[0];
+          } else {
+            merge_entry(content, table, key, words);
+          }
         }
       }
       out.tables.push_back(content);
@@ -212,7 +215,8 @@ class RealKernel {
   std::vector<uint64_t> values(uint32_t map, const Bytes& key) const {
     bool is_percpu = unit_.maps[map].kind == bpf::MapKind::PercpuArray ||
                      unit_.maps[map].kind == bpf::MapKind::PercpuHash;
-    std::vector<uint64_t> out(is_percpu ? cpus_ : 1);
+    const size_t words = (unit_.maps[map].value_size_bytes + 7) / 8;
+    std::vector<uint64_t> out(is_percpu ? cpus_ * words : words);
     bpf_attr attr{};
     attr.map_fd = static_cast<uint32_t>(maps_[map]);
     attr.key = pointer(key.data());
@@ -353,6 +357,22 @@ TEST(Kernel, StringsRunLikeOnTheTestMachine) {
     ASSERT_EQ(kernel.error, "");
     ASSERT_TRUE(kernel.run(context_of({0, 0})));
     EXPECT_EQ(show(kernel.outcome(subject.cells.size())), show(fake.outcome(subject.cells.size())));
+  }
+}
+
+TEST(Kernel, BucketsAreThoseOfSsa) {
+  Subject subject;
+  buckets(subject);
+  auto result = subject.emit_unit();
+  RealKernel kernel(result.unit, subject.cells);
+  if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
+  ASSERT_EQ(kernel.error, "");
+  for (int64_t sample : edge_samples(20000)) {
+    kernel.set_control(Control::kCells, sample);
+    ASSERT_TRUE(kernel.run(context_of({0, 0})));
+    for (uint32_t i = 0; i < subject.cells.size(); ++i) {
+      ASSERT_EQ(kernel.control(Control::kCells + 8 * i), buckets_of(subject, sample)[i]) << sample;
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -47,6 +48,44 @@ uint32_t raw_size(const ssa::EventGroup& group) {
     for (const schema::Field& field : event->fields) dynamic = dynamic || is_dynamic(field);
   }
   return 8 + (dynamic ? std::max(bytes, kRawTracepointBytes) : bytes);
+}
+
+/// How many entries a table that each program has a share of gets: so many times those of one. Most
+/// programs of many see few of the keys. Guessed.
+constexpr uint32_t kMostEntrySets = 4;
+/// Buckets that one key of a histogram is given room for; most histograms have a few. Guessed.
+constexpr uint32_t kBucketsForKey = 16;
+
+uint32_t entries_of(const ssa::TableInfo& info, const Options& options) {
+  const bool has_no_key = info.key.size() == (info.bucket_count != 0 ? 1 : 0);
+  if (has_no_key) return std::max(info.bucket_count, uint32_t{1});
+  const uint32_t keys = options.table_size != 0 ? options.table_size
+                        : info.max_entries != 0 ? info.max_entries
+                                                : limits::kDefaultTableSize;
+  if (info.bucket_count == 0) return keys;
+  // A large table has few keys in each of many buckets, or many keys in a few.
+  const uint64_t pairs = uint64_t{keys} * std::min(info.bucket_count, kBucketsForKey);
+  return std::max(keys,
+                  static_cast<uint32_t>(std::min(pairs, uint64_t{limits::kDefaultTableSize})));
+}
+
+/// By table: how many programs write it.
+std::vector<uint32_t> writers_of(const std::vector<Job>& jobs, const ssa::Module& module) {
+  std::vector<uint32_t> writers(module.tables.size(), 0);
+  for (const Job& job : jobs) {
+    std::set<int64_t> written;
+    for (const ssa::Block& block : job.function->blocks) {
+      for (ssa::ValueId id : block.insts) {
+        const ssa::Inst& inst = (*job.function)[id];
+        if (inst.op == ssa::Op::TableAdd || inst.op == ssa::Op::TableMerge ||
+            inst.op == ssa::Op::TableSet) {
+          written.insert(inst.imm);
+        }
+      }
+    }
+    for (int64_t table : written) ++writers[static_cast<size_t>(table)];
+  }
+  return writers;
 }
 
 }  // namespace
@@ -98,7 +137,10 @@ UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const ssa::Module& module
   unit.counter_map = 2;
   unit.maps.push_back(counters);
 
-  for (const ssa::TableInfo& info : module.tables) add_table(info, options);
+  const std::vector<uint32_t> writers = writers_of(jobs, module);
+  for (size_t i = 0; i < module.tables.size(); ++i) {
+    add_table(module.tables[i], writers[i], options);
+  }
 
   std::vector<const ssa::EventGroup*> group_of_site(module.sites.size(), nullptr);
   for (const Job& job : jobs) {
@@ -114,10 +156,13 @@ UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const ssa::Module& module
   }
 }
 
-void UnitBuilder::add_table(const ssa::TableInfo& info, const Options& options) {
+void UnitBuilder::add_table(const ssa::TableInfo& info, uint32_t writers, const Options& options) {
   Table table;
   table.key = info.key;
-  bool only_added = info.is_added && !info.is_read && !info.is_set && !info.is_deleted;
+  table.words = info.words;
+  bool only_added =
+      (info.is_added || info.is_merged) && !info.is_read && !info.is_set && !info.is_deleted;
+  KTAP_CHECK(only_added || info.words.size() == 1);
   table.layout = only_added ? TableLayout::Delta : TableLayout::Shared;
   uint32_t at = 0;
   for (const ssa::KeyPart& part : info.key) {
@@ -125,16 +170,21 @@ void UnitBuilder::add_table(const ssa::TableInfo& info, const Options& options) 
     at += part.kind == ssa::KeyPart::Kind::Bytes ? round_up8(part.max_bytes) : 8;
   }
   table.key_size_bytes = std::max(at, uint32_t{8});
-
-  uint32_t entries = options.table_size != 0 ? options.table_size
-                     : info.max_entries != 0 ? info.max_entries
-                                             : limits::kDefaultTableSize;
+  table.has_rivals = writers > 1;
+  uint32_t entries = entries_of(info, options);
+  if (writers > 1 && std::count(info.words.begin(), info.words.end(), ssa::MergeOp::Max) != 0) {
+    table.by_program = true;
+    table.has_rivals = false;
+    table.key_size_bytes += 8;
+    entries *= std::min(writers, kMostEntrySets);
+  }
   size_t number = unit.tables.size();
   for (int i = 0; i < (only_added ? 2 : 1); ++i) {
     bpf::MapSpec map;
     map.name = only_added ? fmt::format("table{}_{}", number, i) : fmt::format("table{}", number);
     map.kind = only_added ? bpf::MapKind::PercpuHash : bpf::MapKind::Hash;
     map.key_size_bytes = table.key_size_bytes;
+    map.value_size_bytes = 8 * static_cast<uint32_t>(table.words.size());
     map.max_entries = entries;
     table.maps[i] = static_cast<uint32_t>(unit.maps.size());
     unit.maps.push_back(map);

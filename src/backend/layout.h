@@ -53,7 +53,7 @@ class UnitBuilder {
   void finish();
 
  private:
-  void add_table(const ssa::TableInfo& info, const Options& options);
+  void add_table(const ssa::TableInfo& info, uint32_t writers, const Options& options);
   uint32_t row(std::pair<uint32_t, uint64_t> key, Counter counter);
 
   static constexpr uint32_t kNoMap = UINT32_MAX;

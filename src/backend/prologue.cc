@@ -51,6 +51,11 @@ void Selector::prologue() {
     }
     dispatch(Reg::R3);
   }
+  if (needs_.generation) {
+    asm_.load_map_value(Reg::R1, unit_.unit.control_map, Control::kGeneration);
+    asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R1, 0));
+    asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(generation_offset_), Reg::R1));
+  }
   if (has_scratch_) enter_scratch();
 }
 

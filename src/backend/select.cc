@@ -101,8 +101,15 @@ void Selector::need_of(const Inst& of) {
     case Op::TableGet:
     case Op::TableSet:
     case Op::TableAdd:
+    case Op::TableMerge:
     case Op::TableDelete: {
-      uint32_t key = unit_.unit.tables[static_cast<size_t>(of.imm)].key_size_bytes;
+      const Table& table = unit_.unit.tables[static_cast<size_t>(of.imm)];
+      needs_.generation = needs_.generation || table.layout == TableLayout::Delta;
+      if (of.op == Op::TableMerge) {
+        needs_.merge_words =
+            std::max(needs_.merge_words, static_cast<uint32_t>(table.words.size()));
+      }
+      uint32_t key = table.key_size_bytes;
       needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, key);
       if (key > kMaxKeyBytes) {
         fail(fmt::format("a key of {} bytes in table {}; at most {} fit", key,
@@ -139,13 +146,16 @@ Result<void> Selector::find_places() {
     if (!needs_.emits) request.registers.push_back(Reg::R8);
     if (!has_scratch_) request.registers.push_back(Reg::R7);
     if (!needs_.context) request.registers.push_back(Reg::R6);
-    request.fixed_words = (needs_.name_id ? 1 : 0) + (needs_.syscall_nr ? 1 : 0);
+    request.fixed_words =
+        (needs_.name_id ? 1 : 0) + (needs_.syscall_nr ? 1 : 0) + (needs_.generation ? 1 : 0);
     if (has_window_) request.fixed_words += window_.size_bytes / 8;
     request.temp_bytes = needs_.temp_bytes;
     if (needs_.widest_key_bytes != 0) {
       (key_in_scratch_ ? request.scratch_temp_bytes : request.temp_bytes) +=
           needs_.widest_key_bytes;
     }
+    const auto merge_at = static_cast<int32_t>(request.temp_bytes);
+    request.temp_bytes += 8 * needs_.merge_words;
     request.immediate.assign(function_.values.size(), false);
     for (const auto& entry : immediates_) request.immediate[entry.first] = true;
     homes_ = find_homes(function_, order_, request);
@@ -158,6 +168,8 @@ Result<void> Selector::find_places() {
     size_t fixed = 0;
     if (needs_.name_id) name_offset_ = homes_.fixed_offset[fixed++];
     if (needs_.syscall_nr) nr_offset_ = homes_.fixed_offset[fixed++];
+    if (needs_.generation) generation_offset_ = homes_.fixed_offset[fixed++];
+    merge_offset_ = homes_.temp_offset + merge_at;
     if (has_window_) window_offset_ = homes_.fixed_offset.back();  // the lowest
     // The name's id has its place only now.
     for (auto& entry : immediates_) {
@@ -175,6 +187,7 @@ void Selector::select_blocks() {
   std::vector<bool> window_is_read(function_.blocks.size(), false);  // at the block's end
   for (size_t i = 0; i < order_.blocks.size() && failure_.empty(); ++i) {
     ssa::BlockId block = order_.blocks[i];
+    block_ = block;
     const auto& preds = function_.blocks[block.index].preds;
     window_is_read_ =
         !preds.empty() && std::all_of(preds.begin(), preds.end(),
@@ -247,11 +260,18 @@ void Selector::select(ValueId id) {
     case Op::UserString:
     case Op::KernelString:
       return read_string(id);
+    case Op::Log2Bucket:
+    case Op::LogLinearBucket:
+      return power_bucket(id);
+    case Op::LinearBucket:
+      return linear_bucket(id);
     case Op::TableGet:
     case Op::TableSet:
-    case Op::TableAdd:
     case Op::TableDelete:
       return table_operation(id);
+    case Op::TableAdd:
+    case Op::TableMerge:
+      return update_tables(id);
     case Op::CellGet:
     case Op::CellSet:
     case Op::CellAdd:

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,6 +39,8 @@ struct Needs {
   uint32_t argument_reads = 0;  ///< of system call arguments: fields, raw copies
   uint32_t temp_bytes = 0;      ///< stack that single operations take for a moment
   uint32_t widest_key_bytes = 0;
+  uint32_t merge_words = 0;  ///< of the widest value that one TableMerge gives
+  bool generation = false;   ///< writes a Delta table
   uint32_t widest_string_bytes = 0;
 };
 
@@ -133,6 +136,17 @@ class Selector {
   void table_add(ssa::ValueId id, const Table& table);
   void table_set(ssa::ValueId id, const Table& table);
 
+  // ---- merge.cc
+  void update_tables(ssa::ValueId id);
+  std::vector<ssa::ValueId> updates_of_sample(ssa::ValueId first) const;
+  void table_merge(ssa::ValueId id, const Table& table);
+  void merge_words(ssa::ValueId id, const Table& table);
+
+  // ---- buckets.cc
+  void look_up_length(bool log_linear);
+  void power_bucket(ssa::ValueId id);
+  void linear_bucket(ssa::ValueId id);
+
   // ---- records.cc
   void emit_record(ssa::ValueId id);
   void record_argument(const ssa::SiteArg& arg, ssa::ValueId value, int32_t at);
@@ -156,9 +170,9 @@ class Selector {
     bool disarms;  // the run of the script ends here
   };
 
-  // Layout of the temporary stack: the value of an update, the generation of a Delta table, then
-  // the key or the registers of a system call.
-  static constexpr int32_t kTempValue = 0, kTempGeneration = 8, kTempKey = 16;
+  // Layout of the temporary stack: the value of an update, then the key or the registers of a
+  // system call, then the words of a TableMerge.
+  static constexpr int32_t kTempValue = 0, kTempKey = 8;
 
   const Job& job_;
   const ssa::Function& function_;
@@ -175,14 +189,18 @@ class Selector {
   ArgumentWindow window_;    // the system call's arguments, kept on the stack ...
   bool has_window_ = false;  // ... when more than one place reads them
   int32_t window_offset_ = 0;
-  bool window_is_read_ = false;              // on every way to the instruction being written
-  std::map<uint32_t, Word> immediates_;      // by value: known without a home
-  int32_t name_offset_ = 0, nr_offset_ = 0;  // fixed stack words
+  bool window_is_read_ = false;          // on every way to the instruction being written
+  std::map<uint32_t, Word> immediates_;  // by value: known without a home
+  int32_t name_offset_ = 0, nr_offset_ = 0, generation_offset_ = 0;  // fixed stack words
+  int32_t merge_offset_ = 0;                                         // from R10
 
   bpf::Assembler asm_;
   std::vector<bpf::Label> block_labels_;
   bpf::Label out_;
-  ssa::BlockId next_block_;  // follows the one being written
+  ssa::BlockId block_;          // being written
+  ssa::BlockId next_block_;     // follows it
+  std::set<uint32_t> updated_;  // updates of tables whose code stands already
+  bpf::Label sample_done_;      // where a loss in the middle of a sample's updates goes on
   std::vector<Cold> cold_;
   std::map<uint32_t, bpf::Label> failures_;  // by counter row
   std::string failure_;

@@ -1,8 +1,9 @@
 // Tables: keys on the stack or in scratch, and the four operations on the kernel's hash maps.
 //
 // A Delta table is two per-CPU maps; Control::kGeneration says which one is written. The generation
-// is read once an operation and kept, so that all steps meet the same map. Cells are changed by
-// atomic adds although they are per CPU: a program that interrupts this one may hit the same cell.
+// is read once a run and kept, so that all that the run adds is in one snapshot. Cells are changed
+// by atomic adds although they are per CPU: a program that interrupts this one may hit the same
+// cell.
 #include <fmt/format.h>
 
 #include "backend/selector.h"
@@ -38,13 +39,20 @@ bool Selector::build_key(ValueId id) {
   const Inst& of = inst(id);
   auto number = static_cast<size_t>(of.imm);
   const Table& table = unit_.unit.tables[number];
-  bool has_value = of.op == Op::TableSet || of.op == Op::TableAdd;
-  size_t parts = of.operands.size() - (has_value ? 1 : 0);
+  size_t values = of.op == Op::TableMerge                          ? table.words.size()
+                  : of.op == Op::TableSet || of.op == Op::TableAdd ? 1
+                                                                   : 0;
+  size_t parts = of.operands.size() - values;
   if (parts != table.key.size()) {
     fail(fmt::format("table {} has keys of different lengths", module_.tables[number].name));
     return false;
   }
   if (parts == 0) store_key_word(0, Word{});
+  if (table.by_program) {
+    store_key_word(
+        table.key_size_bytes - 8,
+        Word{Word::Kind::Imm, static_cast<int64_t>(unit_.unit.programs.size()), Reg::R0, 0});
+  }
   for (size_t i = 0; i < parts; ++i) {
     const ssa::KeyPart& part = table.key[i];
     ValueId value = of.operands[i];
@@ -77,8 +85,7 @@ void Selector::call_table(Helper helper, const Table& table) {
     return asm_.call_helper(helper);
   }
   bpf::Label other = asm_.make_label(), done = asm_.make_label();
-  auto generation = static_cast<int16_t>(homes_.temp_offset + kTempGeneration);
-  asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R10, generation));
+  asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R10, static_cast<int16_t>(generation_offset_)));
   asm_.jump_to_if(JumpOp::Ne, Reg::R1, 0, other);
   asm_.load_map(Reg::R1, table.maps[0]);
   asm_.call_helper(helper);
@@ -95,8 +102,6 @@ void Selector::table_operation(ValueId id) {
   switch (inst(id).op) {
     case Op::TableGet:
       return table_get(id, table);
-    case Op::TableAdd:
-      return table_add(id, table);
     case Op::TableSet:
       return table_set(id, table);
     default:
@@ -132,12 +137,6 @@ void Selector::table_add(ValueId id, const Table& table) {
   auto add = [&] {
     asm_.emit(bpf::atomic(bpf::AtomicOp::Add, Size::DW, Reg::R0, 0, in_register(addend, Reg::R1)));
   };
-  if (table.layout == TableLayout::Delta) {
-    asm_.load_map_value(Reg::R1, unit_.unit.control_map, Control::kGeneration);
-    asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R1, 0));
-    asm_.emit(
-        bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(temp + kTempGeneration), Reg::R1));
-  }
   lookup();
   asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, miss);
   add();
@@ -154,7 +153,7 @@ void Selector::table_add(ValueId id, const Table& table) {
   lookup();
   uint32_t row = unit_.table_full_row(static_cast<uint32_t>(inst(id).imm), job_.handler,
                                       inst(id).line, inst(id).span);
-  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(row, done));
+  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(row, sample_done_));
   add();
   asm_.bind(done);
 }

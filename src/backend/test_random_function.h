@@ -18,6 +18,16 @@ class RandomFunction {
     s_.add_table({{Kind::Int, 8}}, false, 6);
     s_.add_table({{Kind::Bool, 8}, {Kind::Int, 8}}, true, 6);
     s_.add_table({{Kind::Bytes, 16}, {Kind::StrId, 8}}, false, 6);
+    s_.add_table({{Kind::Int, 8}}, false, 3);
+    s_.module.tables.back().words = {ssa::MergeOp::Add, ssa::MergeOp::Max, ssa::MergeOp::Add,
+                                     ssa::MergeOp::Max};
+    s_.add_table({}, false, 1);
+    s_.module.tables.back().words = {ssa::MergeOp::Add, ssa::MergeOp::Add};
+    s_.add_table({{Kind::Int, 8}, {Kind::Int, 8}}, false, 5);
+    for (size_t table : {3, 5}) s_.module.tables[table].sample_of = 1;
+    for (size_t table : {3, 4}) s_.module.tables[table].is_merged = true;
+    s_.module.linear = {
+        {-3, 3, 2}, {INT64_MIN, INT64_MAX, INT64_MAX / 3}, {7, int64_t{1} << 40, int64_t{3} << 35}};
     s_.add_site({{Type::Int}, {Type::MaybeInt}, {Type::Bool}});
     s_.add_site({{Type::Str, ssa::StrKind::Bytes, 16}, {Type::Str, ssa::StrKind::Id}});
     s_.module.failures.push_back({"arithmetic on nil", {}, 3});
@@ -85,7 +95,14 @@ class RandomFunction {
 
   void arithmetic() {
     Op ops[] = {Op::Add, Op::Sub, Op::Mul, Op::And, Op::Or, Op::Xor, Op::Shl, Op::Sar};
-    uint64_t pick = below(10);
+    uint64_t pick = below(13);
+    if (pick >= 10) {
+      Op buckets[] = {Op::Log2Bucket, Op::LogLinearBucket, Op::LinearBucket};
+      Op op = buckets[pick - 10];
+      int64_t imm = op == Op::LinearBucket ? static_cast<int64_t>(below(3)) : 0;
+      ints_.push_back(b_.op(op, {any_int()}, imm));
+      return;
+    }
     if (pick < 8) {
       ints_.push_back(b_.op(ops[pick], {any_int(), any_int()}));
       return;
@@ -122,7 +139,14 @@ class RandomFunction {
   }
 
   void effect() {
-    switch (below(8)) {
+    switch (below(11)) {
+      case 8:
+      case 9:
+        sample();
+        break;
+      case 10:
+        b_.op(Op::TableMerge, {any_int(), any_int()}, 4);
+        break;
       case 0:
         b_.op(Op::CellSet, {any_int()}, static_cast<int64_t>(below(3)));
         break;
@@ -150,6 +174,16 @@ class RandomFunction {
         maybes_.push_back(b_.op(Op::TableGet, {any_bool(), small_key()}, 1));
         break;
     }
+  }
+
+  void sample() {
+    ValueId key = small_key();
+    ValueId bucket = b_.op(Op::And, {any_int(), b_.integer(1)});
+    std::vector<ValueId> words{b_.integer(1), any_int(), any_int(), any_int()};
+    const diag::Span span{++samples_, samples_ + 1};
+    ValueId first = b_.op(Op::TableAdd, {key, bucket, b_.integer(1)}, 5);
+    ValueId second = b_.op(Op::TableMerge, {key, words[0], words[1], words[2], words[3]}, 3);
+    for (ValueId id : {first, second}) b_.function[id].span = span;
   }
 
   void emit_all() {
@@ -209,6 +243,7 @@ class RandomFunction {
   Builder& b_;
   std::vector<ValueId> ints_, bools_, maybes_;
   ValueId comm_;
+  uint32_t samples_ = 0;
 };
 
 }  // namespace ktap::backend::testing_support

@@ -6,6 +6,7 @@
 #include "backend/layout.h"
 #include "backend/test_support.h"
 #include "base/check.h"
+#include "ssa/buckets.h"
 
 namespace ktap::backend::testing_support {
 
@@ -26,7 +27,9 @@ class Reference {
       take_phis(b, from);
       ValueId last = b.insts.back();
       for (ValueId id : b.insts) {
-        if (function_[id].op != Op::Phi && id != last) values_[id.index] = evaluate(function_[id]);
+        const ssa::Inst& inst = function_[id];
+        if (inst.op == Op::Phi || id == last || is_lost(inst)) continue;
+        values_[id.index] = evaluate(inst);
       }
       const ssa::Inst& end = function_[last];
       if (end.op == Op::Return) return;
@@ -145,14 +148,18 @@ class Reference {
       case Op::TableAdd:
       case Op::TableDelete:
         return table(i);
+      case Op::TableMerge:
+        return merge(i);
+      case Op::Log2Bucket:
+      case Op::LogLinearBucket:
+      case Op::LinearBucket:
+        return number(ssa::bucket_of(i, subject_.module, n(0)));
       default:
         return number(arithmetic(i.op, n(0), n(1)));
     }
   }
 
-  Value table(const ssa::Inst& i) {
-    auto& content = out.tables[static_cast<size_t>(i.imm)];
-    const ssa::TableInfo& info = subject_.module.tables[static_cast<size_t>(i.imm)];
+  Bytes key_of(const ssa::Inst& i, const ssa::TableInfo& info) {
     Bytes key;
     for (size_t k = 0; k < info.key.size(); ++k) {
       const Value& part = get(i.operands[k]);
@@ -161,6 +168,39 @@ class Reference {
                         : word(part.number);
       key.insert(key.end(), bytes.begin(), bytes.end());
     }
+    if (info.key.empty()) key = word(0);
+    return key;
+  }
+
+  Value lose(const ssa::Inst& i, const ssa::TableInfo& info) {
+    ++out.counters["table " + info.name];
+    if (info.sample_of != 0) lost_sample_ = i.span;
+    return {};
+  }
+
+  /// An earlier update of the same sample found its table full. Each sample has a span of its own.
+  bool is_lost(const ssa::Inst& i) const {
+    const bool updates = i.op == Op::TableAdd || i.op == Op::TableMerge;
+    return updates && lost_sample_.end != 0 && i.span.begin == lost_sample_.begin;
+  }
+
+  Value merge(const ssa::Inst& i) {
+    auto& content = out.tables[static_cast<size_t>(i.imm)];
+    const ssa::TableInfo& info = subject_.module.tables[static_cast<size_t>(i.imm)];
+    const Bytes key = key_of(i, info);
+    const bool is_full = content.size() >= info.max_entries * info.words.size();
+    if (is_full && content.count(with_word(key, 0)) == 0) return lose(i, info);
+    for (size_t w = 0; w < info.words.size(); ++w) {
+      merge_word(content[with_word(key, w)], info.words[w],
+                 get(i.operands[info.key.size() + w]).number);
+    }
+    return {};
+  }
+
+  Value table(const ssa::Inst& i) {
+    auto& content = out.tables[static_cast<size_t>(i.imm)];
+    const ssa::TableInfo& info = subject_.module.tables[static_cast<size_t>(i.imm)];
+    const Bytes key = key_of(i, info);
     auto it = content.find(key);
     bool is_full = it == content.end() && content.size() >= info.max_entries;
     if (i.op == Op::TableGet) {
@@ -169,7 +209,7 @@ class Reference {
     if (i.op == Op::TableDelete) {
       content.erase(key);
     } else if (is_full) {
-      ++out.counters["table " + info.name];
+      return lose(i, info);
     } else if (i.op == Op::TableSet) {
       content[key] = get(i.operands.back()).number;
     } else {
@@ -209,6 +249,7 @@ class Reference {
   const Subject& subject_;
   const ssa::Function& function_;
   std::vector<Value> values_;
+  diag::Span lost_sample_;
 };
 
 }  // namespace ktap::backend::testing_support

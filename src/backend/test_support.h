@@ -82,6 +82,26 @@ inline schema::EventPtr record_event() {
   return event;
 }
 
+/// One word of an entry with several, in Outcome.tables.
+inline Bytes with_word(Bytes key, size_t word) {
+  key.push_back(static_cast<uint8_t>(word));
+  return key;
+}
+inline void merge_word(int64_t& into, ssa::MergeOp op, int64_t value) {
+  const auto a = static_cast<uint64_t>(into), b = static_cast<uint64_t>(value);
+  into = static_cast<int64_t>(op == ssa::MergeOp::Add ? a + b : std::max(a, b));
+}
+/// Adds the values of one map entry, `values` words for each CPU, to what is there.
+inline void merge_entry(std::map<Bytes, int64_t>& content, const Table& table, Bytes key,
+                        const std::vector<int64_t>& values) {
+  if (table.by_program) key.resize(key.size() - 8);
+  const size_t words = table.words.size();
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Bytes at = words == 1 ? key : with_word(key, i % words);
+    merge_word(content[at], table.words[i % words], values[i]);
+  }
+}
+
 /// What a run has changed.
 struct Outcome {
   std::vector<std::map<Bytes, int64_t>> tables;  ///< both generations and all CPUs added up
@@ -188,8 +208,12 @@ class FakeKernel {
           if (table.layout == TableLayout::Shared) {
             content[key] = as_int(machine.value(map, key));
           } else {
-            for (uint32_t cpu = 0; cpu < cpus_; ++cpu)
-              add(content[key], machine.value(map, key, cpu));
+            std::vector<int64_t> values;
+            for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+              const Bytes value = machine.value(map, key, cpu);
+              for (size_t at = 0; at < value.size(); at += 8) values.push_back(as_int(value, at));
+            }
+            merge_entry(content, table, key, values);
           }
         }
       }
@@ -218,9 +242,6 @@ class FakeKernel {
   bpf::Machine machine;
 
  private:
-  static void add(int64_t& sum, const Bytes& value) {
-    sum = static_cast<int64_t>(static_cast<uint64_t>(sum) + static_cast<uint64_t>(as_int(value)));
-  }
   const Unit& unit_;
   uint32_t cpus_;
 };

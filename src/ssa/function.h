@@ -69,15 +69,39 @@ struct KeyPart {
   friend bool operator==(const KeyPart&, const KeyPart&) = default;
 };
 
+/// How an update changes one word of a table's value. All words of an absent entry count as 0, so
+/// that zeroed memory is an entry that was never updated, whatever its words.
+enum class MergeOp : uint8_t {
+  Add,  ///< wraps
+  Max,  ///< unsigned; `lower` turns signed extremes, the least one too, into it
+};
+
+/// The bounds of LinearBucket: [lo, lo + step), [lo + step, lo + 2 step), …, the last one cut at
+/// hi. Requires: lo < hi, 0 < step, at most limits::kMaxLinearBuckets of them.
+struct LinearBounds {
+  int64_t lo = 0;
+  int64_t hi = 0;
+  int64_t step = 0;
+  friend bool operator==(const LinearBounds&, const LinearBounds&) = default;
+};
+
 /// A table that kernel code touches.
 struct TableInfo {
   std::string name;  ///< as the script calls it, for --explain
   std::vector<KeyPart> key;
   uint32_t max_entries = 0;
-  bool is_read = false;     ///< TableGet in the kernel
-  bool is_set = false;      ///< TableSet
-  bool is_added = false;    ///< TableAdd
-  bool is_deleted = false;  ///< TableDelete
+  bool is_read = false;                      ///< TableGet in the kernel
+  bool is_set = false;                       ///< TableSet
+  bool is_added = false;                     ///< TableAdd
+  bool is_deleted = false;                   ///< TableDelete
+  bool is_merged = false;                    ///< TableMerge
+  std::vector<MergeOp> words{MergeOp::Add};  ///< of an entry's value; TableAdd is for one Add
+  /// Not 0: the last part of the key is a bucket, from 0 to one below this.
+  uint32_t bucket_count = 0;
+  /// Not 0: it holds a part of the samples of aggregate number sample_of - 1. The updates of one
+  /// `<<<` stand in one block, one behind the other: when one finds its table full, the others are
+  /// left out, and one loss is counted.
+  uint32_t sample_of = 0;
 };
 
 /// A place where the kernel sends a record to user space.
@@ -114,6 +138,7 @@ struct Module {
   std::vector<std::string> cells;  ///< names of shared variables
   std::vector<Site> sites;
   std::vector<Failure> failures;
+  std::vector<LinearBounds> linear;  ///< of linear histograms
 
   int64_t intern(std::string_view text);
 

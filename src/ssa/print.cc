@@ -72,12 +72,18 @@ std::string attribute(const Inst& inst, const Module& module) {
                          schema::builtin_var_name(static_cast<schema::BuiltinVar>(inst.imm)));
     case Op::EventField:
       return fmt::format(" #{}", inst.imm);
+    case Op::LinearBucket: {
+      const LinearBounds* bounds = at(module.linear, inst.imm);
+      return bounds ? fmt::format(" {}, {}, {}", bounds->lo, bounds->hi, bounds->step)
+                    : fmt::format(" #{}", inst.imm);
+    }
     case Op::UserString:
     case Op::KernelString:
       return fmt::format(" max {}", inst.imm);
     case Op::TableGet:
     case Op::TableSet:
     case Op::TableAdd:
+    case Op::TableMerge:
     case Op::TableDelete: {
       const TableInfo* table = at(module.tables, inst.imm);
       return fmt::format(" {}:{}", inst.imm, table ? table->name : "?");

@@ -205,6 +205,9 @@ class Verifier {
       case Op::RequestExit:
       case Op::UserString:
       case Op::KernelString:
+      case Op::Log2Bucket:
+      case Op::LogLinearBucket:
+      case Op::LinearBucket:
         return integers(inst);
       case Op::Eq:
       case Op::Ne:
@@ -231,6 +234,7 @@ class Verifier {
       case Op::TableGet:
       case Op::TableSet:
       case Op::TableAdd:
+      case Op::TableMerge:
       case Op::TableDelete:
         return table(inst);
       case Op::CellGet:
@@ -251,6 +255,7 @@ class Verifier {
     if (inst.op == Op::CellSet || inst.op == Op::CellAdd) {
       return want_index(m_.cells, inst.imm, "cell");
     }
+    if (inst.op == Op::LinearBucket) return want_index(m_.linear, inst.imm, "linear histogram");
     if ((inst.op == Op::UserString || inst.op == Op::KernelString) &&
         (inst.str_kind != StrKind::Bytes || inst.imm != inst.max_bytes)) {
       return "the bound and max_bytes disagree";
@@ -326,10 +331,15 @@ class Verifier {
     std::string wrong = want_index(m_.tables, inst.imm, "table");
     if (!wrong.empty()) return wrong;
     const TableInfo& info = m_.tables[static_cast<size_t>(inst.imm)];
-    const bool has_value = inst.op == Op::TableSet || inst.op == Op::TableAdd;
-    if (inst.operands.size() != info.key.size() + (has_value ? 1 : 0)) {
+    const size_t values = inst.op == Op::TableMerge                            ? info.words.size()
+                          : inst.op == Op::TableSet || inst.op == Op::TableAdd ? 1
+                                                                               : 0;
+    if (inst.operands.size() != info.key.size() + values) {
       return fmt::format("{} operands, the key has {} parts", inst.operands.size(),
                          info.key.size());
+    }
+    if (inst.op != Op::TableMerge && info.words != std::vector{MergeOp::Add}) {
+      return "the table's value is not one word that is added to";
     }
     for (size_t i = 0; i < info.key.size(); ++i) {
       const Inst& part = f_[inst.operands[i]];
@@ -352,7 +362,11 @@ class Verifier {
       }
       if (!fits) return fmt::format("operand {} does not fit the key's part", i);
     }
-    return has_value ? want(inst, info.key.size(), Type::Int) : "";
+    for (size_t i = info.key.size(); i < inst.operands.size(); ++i) {
+      std::string wrong_value = want(inst, i, Type::Int);
+      if (!wrong_value.empty()) return wrong_value;
+    }
+    return "";
   }
 
   std::string emit(const Inst& inst) const {

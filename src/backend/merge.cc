@@ -1,0 +1,135 @@
+// TableMerge: several words of one entry change at once, each in its own way; and the updates of
+// one sample, which is lost as a whole. On a Delta table, whose values are per CPU, every zeroed
+// value is an entry that was never updated: a new key needs no first value for the other CPUs.
+//
+// Words that are added to need atomic adds once several programs write the table: one may interrupt
+// the other on a CPU. A maximum cannot be kept so (5.8 has no atomic that compares), so there each
+// program has entries of its own: the table's key ends with the program's number, and user space
+// merges them like those of CPUs.
+#include "backend/selector.h"
+#include "base/check.h"
+
+namespace ktap::backend {
+
+using bpf::AluOp;
+using bpf::Helper;
+using bpf::JumpOp;
+using bpf::Size;
+using ssa::Inst;
+using ssa::MergeOp;
+using ssa::Op;
+using ssa::ValueId;
+
+namespace {
+
+bool updates_table(Op op) { return op == Op::TableAdd || op == Op::TableMerge; }
+
+bool same_place(const Inst& a, const Inst& b) {
+  return a.span.begin == b.span.begin && a.span.end == b.span.end && a.line == b.line;
+}
+
+}  // namespace
+
+/// The updates from this one on that belong to the same sample; found at the first of them.
+std::vector<ValueId> Selector::updates_of_sample(ValueId first) const {
+  std::vector<ValueId> all{first};
+  const uint32_t sample = module_.tables[static_cast<size_t>(inst(first).imm)].sample_of;
+  if (sample == 0) return all;
+  const std::vector<ValueId>& insts = function_.blocks[block_.index].insts;
+  size_t at = 0;
+  while (insts[at] != first) ++at;
+  for (++at; at < insts.size(); ++at) {
+    const Inst& next = inst(insts[at]);
+    if (!order_.needed[insts[at].index] || is_constant(next.op)) continue;
+    if (!updates_table(next.op) || !same_place(next, inst(first)) ||
+        module_.tables[static_cast<size_t>(next.imm)].sample_of != sample) {
+      break;
+    }
+    for (ValueId one : all) {
+      if (inst(one).imm == next.imm) return all;  // another sample of the same place
+    }
+    all.push_back(insts[at]);
+  }
+  return all;
+}
+
+void Selector::update_tables(ValueId id) {
+  if (updated_.count(id.index) != 0) return;
+  const std::vector<ValueId> all = updates_of_sample(id);
+  sample_done_ = asm_.make_label();
+  for (ValueId update : all) {
+    updated_.insert(update.index);
+    const Table& table = unit_.unit.tables[static_cast<size_t>(inst(update).imm)];
+    if (!build_key(update)) return;
+    if (inst(update).op == Op::TableAdd) {
+      table_add(update, table);
+    } else {
+      table_merge(update, table);
+    }
+  }
+  asm_.bind(sample_done_);
+}
+
+void Selector::table_merge(ValueId id, const Table& table) {
+  KTAP_CHECK(table.layout == TableLayout::Delta);
+  bpf::Label miss = asm_.make_label(), done = asm_.make_label();
+  const auto look_up = [&] {
+    load_key_address(Reg::R2);
+    call_table(Helper::MapLookupElem, table);
+  };
+  look_up();
+  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, miss);
+  merge_words(id, table);
+  asm_.jump_to(done);
+  asm_.bind(miss);
+  const size_t keys = table.key.size();
+  for (size_t i = 0; i < table.words.size(); ++i) {
+    move_word_to(Reg::R10, merge_offset_ + 8 * static_cast<int32_t>(i),
+                 payload_word(inst(id).operands[keys + i], 0, false));
+  }
+  load_key_address(Reg::R2);
+  asm_.emit(bpf::mov64(Reg::R3, Reg::R10));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, merge_offset_));
+  asm_.emit(bpf::mov64(Reg::R4, bpf::kUpdateNoExist));
+  call_table(Helper::MapUpdateElem, table);
+  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, done);
+  look_up();
+  const uint32_t row = unit_.table_full_row(static_cast<uint32_t>(inst(id).imm), job_.handler,
+                                            inst(id).line, inst(id).span);
+  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(row, sample_done_));
+  merge_words(id, table);
+  asm_.bind(done);
+}
+
+/// R0: the value. Uses R1 and R2.
+void Selector::merge_words(ValueId id, const Table& table) {
+  const size_t keys = table.key.size();
+  for (size_t i = 0; i < table.words.size(); ++i) {
+    const ValueId operand = inst(id).operands[keys + i];
+    const auto at = static_cast<int16_t>(8 * i);
+    if (table.has_rivals) {
+      KTAP_CHECK(table.words[i] == MergeOp::Add);
+      const Reg addend = in_register(operand, Reg::R2);
+      asm_.emit(bpf::atomic(bpf::AtomicOp::Add, Size::DW, Reg::R0, at, addend));
+      continue;
+    }
+    asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, at));
+    if (table.words[i] == MergeOp::Max) {
+      bpf::Label less = asm_.make_label();
+      const Reg value = in_register(operand, Reg::R2);
+      asm_.jump_to_if(JumpOp::Ge, Reg::R1, value, less);
+      asm_.emit(bpf::store(Size::DW, Reg::R0, at, value));
+      asm_.bind(less);
+      continue;
+    }
+    int32_t imm = 0;
+    if (small_constant(operand, &imm)) {
+      asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, imm));
+    } else {
+      asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, in_register(operand, Reg::R2)));
+    }
+    asm_.emit(bpf::store(Size::DW, Reg::R0, at, Reg::R1));
+  }
+}
+
+}  // namespace ktap::backend
