@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "backend/table_size.h"
 #include "base/check.h"
 #include "base/limits.h"
 
@@ -53,22 +54,6 @@ uint32_t raw_size(const ssa::EventGroup& group) {
 /// How many entries a table that each program has a share of gets: so many times those of one. Most
 /// programs of many see few of the keys. Guessed.
 constexpr uint32_t kMostEntrySets = 4;
-/// Buckets that one key of a histogram is given room for; most histograms have a few. Guessed.
-constexpr uint32_t kBucketsForKey = 16;
-
-uint32_t entries_of(const ssa::TableInfo& info, const Options& options) {
-  const bool has_no_key = info.key.size() == (info.bucket_count != 0 ? 1 : 0);
-  if (has_no_key) return std::max(info.bucket_count, uint32_t{1});
-  const uint32_t keys = options.table_size != 0 ? options.table_size
-                        : info.max_entries != 0 ? info.max_entries
-                                                : limits::kDefaultTableSize;
-  if (info.bucket_count == 0) return keys;
-  // A large table has few keys in each of many buckets, or many keys in a few.
-  const uint64_t pairs = uint64_t{keys} * std::min(info.bucket_count, kBucketsForKey);
-  return std::max(keys,
-                  static_cast<uint32_t>(std::min(pairs, uint64_t{limits::kDefaultTableSize})));
-}
-
 /// By table: how many programs write it.
 std::vector<uint32_t> writers_of(const std::vector<Job>& jobs, const ssa::Module& module) {
   std::vector<uint32_t> writers(module.tables.size(), 0);
@@ -171,8 +156,10 @@ void UnitBuilder::add_table(const ssa::TableInfo& info, uint32_t writers, const 
   }
   table.key_size_bytes = std::max(at, uint32_t{8});
   table.has_rivals = writers > 1;
-  uint32_t entries = entries_of(info, options);
-  if (writers > 1 && std::count(info.words.begin(), info.words.end(), ssa::MergeOp::Max) != 0) {
+  uint32_t entries = table_entries(info, options);
+  const bool has_extremes = std::any_of(info.words.begin(), info.words.end(),
+                                        [](ssa::MergeOp op) { return op != ssa::MergeOp::Add; });
+  if (writers > 1 && has_extremes) {
     table.by_program = true;
     table.has_rivals = false;
     table.key_size_bytes += 8;

@@ -32,6 +32,7 @@ void merge_variable(Subject& s, std::vector<ssa::MergeOp> words) {
   Builder& b = s.builder;
   b.at(b.block());
   std::vector<ValueId> operands{b.integer(1)};
+  operands.push_back(words.back() == ssa::MergeOp::Add ? b.op(Op::CellGet, {}, 0) : b.integer(1));
   operands.resize(1 + words.size(), b.op(Op::CellGet, {}, 0));
   s.module.tables[table].words = std::move(words);
   b.op(Op::TableMerge, operands, table);
@@ -44,9 +45,9 @@ EmitResult emit_twice(const Subject& s) {
   return emit({job, job}, s.module, s.facts, s.options);
 }
 
-TEST(Merge, ProgramsKeepTheirOwnMaximum) {
+TEST(Merge, ProgramsKeepTheirOwnExtremes) {
   Subject subject;
-  merge_variable(subject, {ssa::MergeOp::Max, ssa::MergeOp::Add});
+  merge_variable(subject, {ssa::MergeOp::Add, ssa::MergeOp::Max, ssa::MergeOp::Min});
   auto result = emit_twice(subject);
   ASSERT_TRUE(result.failures.empty());
   const Table& table = result.unit.tables[0];
@@ -54,12 +55,13 @@ TEST(Merge, ProgramsKeepTheirOwnMaximum) {
   EXPECT_FALSE(table.has_rivals);
   EXPECT_EQ(table.key_size_bytes, 16u);
   FakeKernel fake(result.unit, subject.cells);
-  for (int64_t value : {5, 3, -1, 7}) {  // unsigned: -1 is the greatest
+  for (int64_t value : {5, 3, -1, 7}) {
     fake.set_control(Control::kCells, value);
     ASSERT_EQ(fake.run(context_of({0, 0}), value == 3 ? 0 : 1), "");
   }
   EXPECT_EQ(fake.machine.keys(table.maps[0]).size(), 2u);
-  const std::map<Bytes, int64_t> want{{with_word(word(1), 0), -1}, {with_word(word(1), 1), 14}};
+  const std::map<Bytes, int64_t> want{
+      {with_word(word(1), 0), 4}, {with_word(word(1), 1), 7}, {with_word(word(1), 2), -1}};
   EXPECT_EQ(fake.outcome(1).tables[0], want);
 }
 

@@ -140,6 +140,7 @@ class Selector {
   void update_tables(ssa::ValueId id);
   std::vector<ssa::ValueId> updates_of_sample(ssa::ValueId first) const;
   void table_merge(ssa::ValueId id, const Table& table);
+  void store_words(ssa::ValueId id, const Table& table, Reg base, int32_t offset);
   void merge_words(ssa::ValueId id, const Table& table);
 
   // ---- buckets.cc

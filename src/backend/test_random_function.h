@@ -20,7 +20,7 @@ class RandomFunction {
     s_.add_table({{Kind::Bytes, 16}, {Kind::StrId, 8}}, false, 6);
     s_.add_table({{Kind::Int, 8}}, false, 3);
     s_.module.tables.back().words = {ssa::MergeOp::Add, ssa::MergeOp::Max, ssa::MergeOp::Add,
-                                     ssa::MergeOp::Max};
+                                     ssa::MergeOp::Min};
     s_.add_table({}, false, 1);
     s_.module.tables.back().words = {ssa::MergeOp::Add, ssa::MergeOp::Add};
     s_.add_table({{Kind::Int, 8}, {Kind::Int, 8}}, false, 5);

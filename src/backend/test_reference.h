@@ -190,10 +190,11 @@ class Reference {
     const Bytes key = key_of(i, info);
     const bool is_full = content.size() >= info.max_entries * info.words.size();
     if (is_full && content.count(with_word(key, 0)) == 0) return lose(i, info);
+    std::vector<int64_t> values;
     for (size_t w = 0; w < info.words.size(); ++w) {
-      merge_word(content[with_word(key, w)], info.words[w],
-                 get(i.operands[info.key.size() + w]).number);
+      values.push_back(get(i.operands[info.key.size() + w]).number);
     }
+    merge_words(content, info.words, key, values.data());
     return {};
   }
 

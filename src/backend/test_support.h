@@ -87,18 +87,29 @@ inline Bytes with_word(Bytes key, size_t word) {
   key.push_back(static_cast<uint8_t>(word));
   return key;
 }
-inline void merge_word(int64_t& into, ssa::MergeOp op, int64_t value) {
-  const auto a = static_cast<uint64_t>(into), b = static_cast<uint64_t>(value);
-  into = static_cast<int64_t>(op == ssa::MergeOp::Add ? a + b : std::max(a, b));
+inline void merge_words(std::map<Bytes, int64_t>& content, const std::vector<ssa::MergeOp>& words,
+                        const Bytes& key, const int64_t* values) {
+  const auto name = [&](size_t i) { return words.size() == 1 ? key : with_word(key, i); };
+  const bool is_new = content.count(name(0)) == 0;
+  for (size_t i = 0; i < words.size(); ++i) {
+    int64_t& into = content[name(i)];
+    const bool is_sum = words[i] == ssa::MergeOp::Add;
+    const auto sum = static_cast<uint64_t>(into) + static_cast<uint64_t>(values[i]);
+    into = is_sum                          ? static_cast<int64_t>(sum)
+           : is_new                        ? values[i]
+           : words[i] == ssa::MergeOp::Max ? std::max(into, values[i])
+                                           : std::min(into, values[i]);
+  }
 }
 /// Adds the values of one map entry, `values` words for each CPU, to what is there.
 inline void merge_entry(std::map<Bytes, int64_t>& content, const Table& table, Bytes key,
                         const std::vector<int64_t>& values) {
   if (table.by_program) key.resize(key.size() - 8);
-  const size_t words = table.words.size();
-  for (size_t i = 0; i < values.size(); ++i) {
-    const Bytes at = words == 1 ? key : with_word(key, i % words);
-    merge_word(content[at], table.words[i % words], values[i]);
+  const bool has_extremes = std::any_of(table.words.begin(), table.words.end(),
+                                        [](ssa::MergeOp op) { return op != ssa::MergeOp::Add; });
+  for (size_t i = 0; i < values.size(); i += table.words.size()) {
+    if (has_extremes && values[i] == 0) continue;
+    merge_words(content, table.words, key, &values[i]);
   }
 }
 

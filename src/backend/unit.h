@@ -54,7 +54,7 @@ struct Table {
   std::vector<uint32_t>
       part_offset_bytes;  ///< in the map's key; every part takes a multiple of 8 bytes
   uint32_t key_size_bytes = 8;
-  std::vector<ssa::MergeOp> words;  ///< of an entry's value, 8 bytes each
+  std::vector<ssa::MergeOp> words = {ssa::MergeOp::Add};  ///< of an entry's value, 8 bytes each
   /// Delta: the key's last 8 bytes, behind its parts, are the number of the program that wrote the
   /// entry: rows that are equal before it are one.
   bool by_program = false;

@@ -69,12 +69,10 @@ struct KeyPart {
   friend bool operator==(const KeyPart&, const KeyPart&) = default;
 };
 
-/// How an update changes one word of a table's value. All words of an absent entry count as 0, so
-/// that zeroed memory is an entry that was never updated, whatever its words.
-enum class MergeOp : uint8_t {
-  Add,  ///< wraps
-  Max,  ///< unsigned; `lower` turns signed extremes, the least one too, into it
-};
+/// How two values of one word of an entry become one: of two updates, or of two CPUs. Add wraps,
+/// Min and Max are signed. Where there is a Min or Max, the first word counts the updates: it is
+/// above 0 in every entry that is there.
+enum class MergeOp : uint8_t { Add, Min, Max };
 
 /// The bounds of LinearBucket: [lo, lo + step), [lo + step, lo + 2 step), …, the last one cut at
 /// hi. Requires: lo < hi, 0 < step, at most limits::kMaxLinearBuckets of them.
@@ -90,12 +88,13 @@ struct TableInfo {
   std::string name;  ///< as the script calls it, for --explain
   std::vector<KeyPart> key;
   uint32_t max_entries = 0;
-  bool is_read = false;                      ///< TableGet in the kernel
-  bool is_set = false;                       ///< TableSet
-  bool is_added = false;                     ///< TableAdd
-  bool is_deleted = false;                   ///< TableDelete
-  bool is_merged = false;                    ///< TableMerge
-  std::vector<MergeOp> words{MergeOp::Add};  ///< of an entry's value; TableAdd is for one Add
+  bool is_read = false;     ///< TableGet in the kernel
+  bool is_set = false;      ///< TableSet
+  bool is_added = false;    ///< TableAdd
+  bool is_deleted = false;  ///< TableDelete
+  bool is_merged = false;   ///< TableMerge
+  /// The words of an entry. Other than one Add: TableMerge alone works on it.
+  std::vector<MergeOp> words = {MergeOp::Add};
   /// Not 0: the last part of the key is a bucket, from 0 to one below this.
   uint32_t bucket_count = 0;
   /// Not 0: it holds a part of the samples of aggregate number sample_of - 1. The updates of one

@@ -181,8 +181,8 @@ class Verifier {
       case Op::ConstBool:
         return inst.imm == 0 || inst.imm == 1 ? "" : "imm is neither 0 nor 1";
       case Op::ConstStr:
-        if (inst.str_kind != StrKind::Id) return "a constant string is an Id";
-        return want_index(m_.strings, inst.imm, "string");
+        return inst.str_kind == StrKind::Id ? want_index(m_.strings, inst.imm, "string")
+                                            : "a constant string is an Id";
       case Op::ConstNil:
         return inst.type == Type::MaybeInt || inst.type == Type::MaybeStr ? ""
                                                                           : "nil of a sure type";
@@ -228,9 +228,7 @@ class Verifier {
       case Op::EventVar:
         return event_var(inst);
       case Op::EventField:
-        return inst.type == Type::Int || inst.type == Type::Bool || inst.str_kind == StrKind::Bytes
-                   ? ""
-                   : "neither Int, Bool nor Bytes";
+        return event_field(inst);
       case Op::TableGet:
       case Op::TableSet:
       case Op::TableAdd:
@@ -303,6 +301,12 @@ class Verifier {
       return "strings of two kinds";
     }
     return "";
+  }
+
+  static std::string event_field(const Inst& inst) {
+    const bool is_good =
+        inst.type == Type::Int || inst.type == Type::Bool || inst.str_kind == StrKind::Bytes;
+    return is_good ? "" : "neither Int, Bool nor Bytes";
   }
 
   static std::string event_var(const Inst& inst) {
