@@ -128,6 +128,8 @@ std::string Lowerer::describe(const AbstractValue& value) const {
       return "the event as text";
     case Kind::Tuple:
       return "a multi-key";
+    case Kind::Aggregate:
+      return "an aggregate";
     case Kind::Mixed:
       return value.text;
     case Kind::Ssa:
