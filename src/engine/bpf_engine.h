@@ -11,6 +11,7 @@
 #include "backend/unit.h"
 #include "base/result.h"
 #include "bpf/kernel_facts.h"
+#include "engine/delta_reader.h"
 #include "runtime/heap.h"
 #include "runtime/table.h"
 #include "ssa/function.h"
@@ -74,6 +75,8 @@ class BpfEngine {
   /// snapshot.
   virtual std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                                       const ssa::Module& module) = 0;
+  /// What is added to a table that kernel programs only add to, row by row.
+  virtual std::unique_ptr<DeltaReader> read_delta(uint32_t table) = 0;
   virtual void next_run() = 0;
 };
 

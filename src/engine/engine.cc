@@ -51,6 +51,7 @@ class Engine : public BpfEngine {
                        const ssa::Module& module) override;
   std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                               const ssa::Module& module) override;
+  std::unique_ptr<DeltaReader> read_delta(uint32_t table) override;
   void next_run() override { snapshots_.next_run(); }
 
  private:
@@ -267,8 +268,12 @@ std::unique_ptr<runtime::TableBacking> Engine::back(uint32_t table, runtime::Hea
   if (layout.layout == TableLayout::Shared) {
     return std::make_unique<SharedTable>(layout, first, module.strings, heap, snapshots_);
   }
-  return std::make_unique<DeltaTable>(layout, first, &maps_[layout.maps[1]], module.strings, heap,
-                                      snapshots_);
+  return std::make_unique<DeltaTable>(unit_, table, maps_, module.strings, heap, snapshots_);
+}
+
+std::unique_ptr<DeltaReader> Engine::read_delta(uint32_t table) {
+  KTAP_CHECK(unit_.tables[table].layout == TableLayout::Delta);
+  return std::make_unique<DeltaReader>(unit_, table, maps_, snapshots_);
 }
 
 }  // namespace
