@@ -145,8 +145,7 @@ void UnitBuilder::add_table(const ssa::TableInfo& info, uint32_t writers, const 
   Table table;
   table.key = info.key;
   table.words = info.words;
-  bool only_added =
-      (info.is_added || info.is_merged) && !info.is_read && !info.is_set && !info.is_deleted;
+  bool only_added = info.is_added && !info.is_read && !info.is_set && !info.is_deleted;
   KTAP_CHECK(only_added || info.words.size() == 1);
   table.layout = only_added ? TableLayout::Delta : TableLayout::Shared;
   uint32_t at = 0;

@@ -28,7 +28,6 @@ void merge_variable(Subject& s, std::vector<ssa::MergeOp> words) {
   s.module.cells = {"c"};
   s.cells = {0};
   const uint32_t table = s.add_table({{Kind::Int, 8}}, false, 4);
-  s.module.tables[table].is_merged = true;
   Builder& b = s.builder;
   b.at(b.block());
   std::vector<ValueId> operands{b.integer(1)};

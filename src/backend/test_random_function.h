@@ -25,7 +25,6 @@ class RandomFunction {
     s_.module.tables.back().words = {ssa::MergeOp::Add, ssa::MergeOp::Add};
     s_.add_table({{Kind::Int, 8}, {Kind::Int, 8}}, false, 5);
     for (size_t table : {3, 5}) s_.module.tables[table].sample_of = 1;
-    for (size_t table : {3, 4}) s_.module.tables[table].is_merged = true;
     s_.module.linear = {
         {-3, 3, 2}, {INT64_MIN, INT64_MAX, INT64_MAX / 3}, {7, int64_t{1} << 40, int64_t{3} << 35}};
     s_.add_site({{Type::Int}, {Type::MaybeInt}, {Type::Bool}});

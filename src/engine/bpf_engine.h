@@ -75,7 +75,8 @@ class BpfEngine {
   /// snapshot.
   virtual std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                                       const ssa::Module& module) = 0;
-  /// What is added to a table that kernel programs only add to, row by row.
+  /// The rows of a delta table, for a reader that gives them another form than back() does. The
+  /// same rule holds; what one reader has taken no other one sees.
   virtual std::unique_ptr<DeltaReader> read_delta(uint32_t table) = 0;
   virtual void next_run() = 0;
 };

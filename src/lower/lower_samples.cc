@@ -205,14 +205,12 @@ std::optional<size_t> Lowerer::samples_of(const AbstractValue& object) {
   for (SampleHistogram& histogram : samples.histograms) {
     ssa::TableInfo info;
     info.bucket_count = bucket_count(histogram);
-    info.is_added = true;
     histogram.table = add_sample_table(object, std::move(info));
   }
   if (!samples.words.empty()) {
     ssa::TableInfo info;
     info.words.clear();
     for (SampleWord word : samples.words) info.words.push_back(merge_of(word));
-    info.is_merged = true;
     samples.stats = add_sample_table(object, std::move(info));
   }
   linkage_.samples.push_back(std::move(samples));
@@ -221,6 +219,7 @@ std::optional<size_t> Lowerer::samples_of(const AbstractValue& object) {
 
 uint32_t Lowerer::add_sample_table(const AbstractValue& object, ssa::TableInfo info) {
   info.name = object.text;
+  info.is_added = true;
   info.max_entries = limits::kDefaultTableSize;
   if (object.table != nullptr && object.table->capacity_hint != 0) {
     info.max_entries = object.table->capacity_hint;

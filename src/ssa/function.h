@@ -69,9 +69,7 @@ struct KeyPart {
   friend bool operator==(const KeyPart&, const KeyPart&) = default;
 };
 
-/// How two values of one word of an entry become one: of two updates, or of two CPUs. Add wraps,
-/// Min and Max are signed. Where there is a Min or Max, the first word counts the updates: it is
-/// above 0 in every entry that is there.
+/// How two values of one word of an entry become one: of two samples, or of two CPUs.
 enum class MergeOp : uint8_t { Add, Min, Max };
 
 /// The bounds of LinearBucket: [lo, lo + step), [lo + step, lo + 2 step), …, the last one cut at
@@ -90,9 +88,8 @@ struct TableInfo {
   uint32_t max_entries = 0;
   bool is_read = false;     ///< TableGet in the kernel
   bool is_set = false;      ///< TableSet
-  bool is_added = false;    ///< TableAdd
+  bool is_added = false;    ///< TableAdd, TableMerge
   bool is_deleted = false;  ///< TableDelete
-  bool is_merged = false;   ///< TableMerge
   /// The words of an entry. Other than one Add: TableMerge alone works on it.
   std::vector<MergeOp> words = {MergeOp::Add};
   /// Not 0: the last part of the key is a bucket, from 0 to one below this.

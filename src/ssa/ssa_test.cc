@@ -343,7 +343,7 @@ TEST(SsaVerify, MergesAndBuckets) {
   b.function[merge].operands.pop_back();
   expect_breach(b.function, module, "2 operands, the key has 1 parts");
   b.function[merge].op = Op::TableAdd;
-  expect_breach(b.function, module, "the table's value is not one word that is added to");
+  expect_breach(b.function, module, "the table has other words than one sum");
   b.function[merge].op = Op::TableMerge;
   b.function[merge].operands = {n, n, b.function[merge].operands[1]};
   b.function[bucket].imm = 1;

@@ -335,15 +335,15 @@ class Verifier {
     std::string wrong = want_index(m_.tables, inst.imm, "table");
     if (!wrong.empty()) return wrong;
     const TableInfo& info = m_.tables[static_cast<size_t>(inst.imm)];
+    const bool is_plain = info.words == std::vector<MergeOp>{MergeOp::Add};
+    if (info.words.empty()) return "the table's entries have no words";
+    if (inst.op != Op::TableMerge && !is_plain) return "the table has other words than one sum";
     const size_t values = inst.op == Op::TableMerge                            ? info.words.size()
                           : inst.op == Op::TableSet || inst.op == Op::TableAdd ? 1
                                                                                : 0;
     if (inst.operands.size() != info.key.size() + values) {
       return fmt::format("{} operands, the key has {} parts", inst.operands.size(),
                          info.key.size());
-    }
-    if (inst.op != Op::TableMerge && info.words != std::vector{MergeOp::Add}) {
-      return "the table's value is not one word that is added to";
     }
     for (size_t i = 0; i < info.key.size(); ++i) {
       const Inst& part = f_[inst.operands[i]];
@@ -367,8 +367,8 @@ class Verifier {
       if (!fits) return fmt::format("operand {} does not fit the key's part", i);
     }
     for (size_t i = info.key.size(); i < inst.operands.size(); ++i) {
-      std::string wrong_value = want(inst, i, Type::Int);
-      if (!wrong_value.empty()) return wrong_value;
+      std::string value = want(inst, i, Type::Int);
+      if (!value.empty()) return value;
     }
     return "";
   }
