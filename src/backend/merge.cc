@@ -1,6 +1,6 @@
-// TableMerge: several words of one entry change at once, each in its own way; and the updates of
-// one sample, which is lost as a whole. On a Delta table a new key's values are 0 on the other
-// CPUs: where there are extremes, the first word tells such a value from one that was updated.
+// TableMerge: several words of one entry change at once, each in its own way. On a Delta table a
+// new key's values are 0 on the other CPUs: where there are extremes, the first word tells such a
+// value from one that was updated.
 //
 // Words that are added to need atomic adds once several programs write the table: one may interrupt
 // the other on a CPU. An extreme cannot be kept so (5.8 has no atomic that compares), so there each
@@ -22,54 +22,16 @@ using ssa::MergeOp;
 using ssa::Op;
 using ssa::ValueId;
 
-namespace {
-
-bool updates_table(Op op) { return op == Op::TableAdd || op == Op::TableMerge; }
-
-bool same_place(const Inst& a, const Inst& b) {
-  return a.span.begin == b.span.begin && a.span.end == b.span.end && a.line == b.line;
-}
-
-}  // namespace
-
-/// The updates from this one on that belong to the same sample; found at the first of them.
-std::vector<ValueId> Selector::updates_of_sample(ValueId first) const {
-  std::vector<ValueId> all{first};
-  const uint32_t sample = module_.tables[static_cast<size_t>(inst(first).imm)].sample_of;
-  if (sample == 0) return all;
-  const std::vector<ValueId>& insts = function_.blocks[block_.index].insts;
-  size_t at = 0;
-  while (insts[at] != first) ++at;
-  for (++at; at < insts.size(); ++at) {
-    const Inst& next = inst(insts[at]);
-    if (!order_.needed[insts[at].index] || is_constant(next.op)) continue;
-    if (!updates_table(next.op) || !same_place(next, inst(first)) ||
-        module_.tables[static_cast<size_t>(next.imm)].sample_of != sample) {
-      break;
-    }
-    for (ValueId one : all) {
-      if (inst(one).imm == next.imm) return all;  // another sample of the same place
-    }
-    all.push_back(insts[at]);
+void Selector::update_table(ValueId id) {
+  const Table& table = unit_.unit.tables[static_cast<size_t>(inst(id).imm)];
+  begin_update(id);
+  if (!build_key(id)) return;
+  if (inst(id).op == Op::TableAdd) {
+    table_add(id, table);
+  } else {
+    table_merge(id, table);
   }
-  return all;
-}
-
-void Selector::update_tables(ValueId id) {
-  if (updated_.count(id.index) != 0) return;
-  const std::vector<ValueId> all = updates_of_sample(id);
-  sample_done_ = asm_.make_label();
-  for (ValueId update : all) {
-    updated_.insert(update.index);
-    const Table& table = unit_.unit.tables[static_cast<size_t>(inst(update).imm)];
-    if (!build_key(update)) return;
-    if (inst(update).op == Op::TableAdd) {
-      table_add(update, table);
-    } else {
-      table_merge(update, table);
-    }
-  }
-  asm_.bind(sample_done_);
+  end_update(id);
 }
 
 void Selector::table_merge(ValueId id, const Table& table) {
@@ -104,7 +66,7 @@ void Selector::table_merge(ValueId id, const Table& table) {
   look_up();
   const uint32_t row = unit_.table_full_row(static_cast<uint32_t>(inst(id).imm), job_.handler,
                                             inst(id).line, inst(id).span);
-  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(row, sample_done_));
+  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(row, update_done_));
   // Another CPU made the entry just now: this one's value in it is still untouched.
   if (has_extremes) {
     store_words(id, table, Reg::R0, 0);

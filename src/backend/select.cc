@@ -271,7 +271,7 @@ void Selector::select(ValueId id) {
       return table_operation(id);
     case Op::TableAdd:
     case Op::TableMerge:
-      return update_tables(id);
+      return update_table(id);
     case Op::CellGet:
     case Op::CellSet:
     case Op::CellAdd:

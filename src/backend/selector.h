@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -137,11 +136,15 @@ class Selector {
   void table_set(ssa::ValueId id, const Table& table);
 
   // ---- merge.cc
-  void update_tables(ssa::ValueId id);
-  std::vector<ssa::ValueId> updates_of_sample(ssa::ValueId first) const;
+  void update_table(ssa::ValueId id);
   void table_merge(ssa::ValueId id, const Table& table);
   void store_words(ssa::ValueId id, const Table& table, Reg base, int32_t offset);
   void merge_words(ssa::ValueId id, const Table& table);
+
+  // ---- sample_updates.cc
+  ssa::ValueId last_update(ssa::ValueId first) const;
+  void begin_update(ssa::ValueId id);
+  void end_update(ssa::ValueId id);
 
   // ---- buckets.cc
   void look_up_length(bool log_linear);
@@ -198,10 +201,10 @@ class Selector {
   bpf::Assembler asm_;
   std::vector<bpf::Label> block_labels_;
   bpf::Label out_;
-  ssa::BlockId block_;          // being written
-  ssa::BlockId next_block_;     // follows it
-  std::set<uint32_t> updated_;  // updates of tables whose code stands already
-  bpf::Label sample_done_;      // where a loss in the middle of a sample's updates goes on
+  ssa::BlockId block_;        // being written
+  ssa::BlockId next_block_;   // follows it
+  ssa::ValueId last_update_;  // of the sample whose updates are being written
+  bpf::Label update_done_;    // where a loss in the middle of them goes on
   std::vector<Cold> cold_;
   std::map<uint32_t, bpf::Label> failures_;  // by counter row
   std::string failure_;

@@ -153,7 +153,7 @@ void Selector::table_add(ValueId id, const Table& table) {
   lookup();
   uint32_t row = unit_.table_full_row(static_cast<uint32_t>(inst(id).imm), job_.handler,
                                       inst(id).line, inst(id).span);
-  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(row, sample_done_));
+  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(row, update_done_));
   add();
   asm_.bind(done);
 }
