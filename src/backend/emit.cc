@@ -47,10 +47,12 @@ bpf::Program make_gate(const bpf::KernelFacts& facts, const Options& options,
 EmitResult emit(const std::vector<Job>& jobs, const ssa::Module& module,
                 const bpf::KernelFacts& facts, const Options& options) {
   EmitResult result;
-  UnitBuilder unit(jobs, module, options);
+  std::vector<uint32_t> programs;  // one a job
+  for (uint32_t i = 0; i < jobs.size(); ++i) programs.push_back(i);
+  UnitBuilder unit(jobs, programs, module, facts, options);
   if (options.wait_for_exec) unit.unit.programs.push_back(make_gate(facts, options, unit));
   for (size_t i = 0; i < jobs.size(); ++i) {
-    auto program = Selector(jobs[i], module, facts, options, unit).run();
+    auto program = Selector(jobs[i], programs[i], module, facts, options, unit).run();
     if (program.ok()) {
       unit.unit.programs.push_back(std::move(program).value());
     } else {

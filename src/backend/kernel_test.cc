@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <fstream>
 
+#include "backend/layout.h"
 #include "backend/test_random_function.h"
 #include "backend/test_reference.h"
 #include "backend/test_samples.h"
@@ -28,15 +29,20 @@ long bpf_call(int command, bpf_attr& attr) {
 
 uint64_t pointer(const void* data) { return reinterpret_cast<uint64_t>(data); }
 
+uint32_t possible_cpus() {
+  std::ifstream possible("/sys/devices/system/cpu/possible");
+  std::string range;
+  possible >> range;
+  size_t dash = range.rfind('-');
+  return dash == std::string::npos ? 1
+                                   : static_cast<uint32_t>(std::stoul(range.substr(dash + 1))) + 1;
+}
+
 /// One unit in the kernel: maps made, programs loaded, nothing attached.
 class RealKernel {
  public:
-  RealKernel(const Unit& unit, const std::vector<int64_t>& cells) : unit_(unit) {
-    std::ifstream possible("/sys/devices/system/cpu/possible");
-    std::string range;
-    possible >> range;
-    size_t dash = range.find('-');
-    cpus_ = dash == std::string::npos ? 1 : std::stoul(range.substr(dash + 1)) + 1;
+  RealKernel(const Unit& unit, const std::vector<int64_t>& cells)
+      : unit_(unit), cpus_(possible_cpus()) {
     for (const bpf::MapSpec& spec : unit.maps) make_map(spec);
     if (!error.empty()) return;
     for (const bpf::Program& program : unit.programs) load(program);
@@ -89,29 +95,16 @@ class RealKernel {
 
   Outcome outcome(size_t cell_count) {
     Outcome out;
-    for (const Table& table : unit_.tables) {
-      std::map<Bytes, int64_t> content;
-      for (uint32_t map : {table.maps[0], table.maps[1]}) {
-        bool is_shared = table.layout == TableLayout::Shared;
-        if (is_shared && map != table.maps[0]) continue;
-        for (const Bytes& key : keys(map)) {
-          std::vector<int64_t> words;
-          for (uint64_t word : values(map, key)) words.push_back(static_cast<int64_t>(word));
-          if (is_shared) {
-            content[key] = words[0];
-          } else {
-            merge_entry(content, table, key, words);
-          }
-        }
-      }
-      out.tables.push_back(content);
-    }
+    for (const Table& table : unit_.tables) out.tables.push_back(content(table));
     out.records = drain();
     for (size_t row = 0; row < unit_.counters.size(); ++row) {
       uint64_t sum = 0;
       Bytes key(4);
       key[0] = static_cast<uint8_t>(row);
-      for (uint64_t word : values(unit_.counter_map, key)) sum += word;
+      Bytes on_cpus = values(unit_.counter_map, key);
+      for (size_t at = 0; at < on_cpus.size(); at += 8) {
+        sum += static_cast<uint64_t>(as_int(on_cpus, at));
+      }
       if (sum != 0) out.counters[counter_name(unit_.counters[row])] += sum;
     }
     for (size_t i = 0; i < cell_count; ++i) {
@@ -123,6 +116,35 @@ class RealKernel {
   }
 
  private:
+  Content content(const Table& table) const {
+    ContentBuilder out(table);
+    if (table.layout == TableLayout::Shared || table.layout == TableLayout::ByThread) {
+      Bytes memory = values(table.maps[0], Bytes(4));
+      out.add_shared(memory.data());
+      return out.content;
+    }
+    for (uint32_t map : table.maps) {
+      for (const Bytes& key : keys(map)) {
+        Bytes all = values(map, key);
+        size_t size = unit_.maps[map].value_size_bytes;
+        for (size_t at = 0; at < all.size(); at += size) {
+          out.add_value(key, Bytes(all.begin() + static_cast<int64_t>(at),
+                                   all.begin() + static_cast<int64_t>(at + size)));
+        }
+      }
+    }
+    for (const TablePlace& place : table.places) {
+      uint32_t map = unit_.memories[place.memory].map;
+      for (uint32_t area = 0; area < unit_.maps[map].max_entries; ++area) {
+        Bytes key(4);
+        std::memcpy(key.data(), &area, 4);
+        Bytes bytes = values(map, key);
+        out.add_area(place, bytes.data());
+      }
+    }
+    return out.content;
+  }
+
   void make_map(const bpf::MapSpec& spec) {
     bpf_attr attr{};
     switch (spec.kind) {
@@ -212,11 +234,10 @@ class RealKernel {
     return out;
   }
 
-  std::vector<uint64_t> values(uint32_t map, const Bytes& key) const {
+  Bytes values(uint32_t map, const Bytes& key) const {
     bool is_percpu = unit_.maps[map].kind == bpf::MapKind::PercpuArray ||
                      unit_.maps[map].kind == bpf::MapKind::PercpuHash;
-    const size_t words = (unit_.maps[map].value_size_bytes + 7) / 8;
-    std::vector<uint64_t> out(is_percpu ? cpus_ * words : words);
+    Bytes out((is_percpu ? cpus_ : 1) * round_up8(unit_.maps[map].value_size_bytes));
     bpf_attr attr{};
     attr.map_fd = static_cast<uint32_t>(maps_[map]);
     attr.key = pointer(key.data());
@@ -262,7 +283,7 @@ std::string show(const Outcome& o) {
   for (int64_t cell : o.cells) out += fmt::format("cell {}\n", cell);
   for (size_t i = 0; i < o.tables.size(); ++i) {
     for (const auto& [key, value] : o.tables[i]) {
-      out += fmt::format("table {} [{:02x}] = {}\n", i, fmt::join(key, ""), value);
+      out += fmt::format("table {} [{:02x}] = {}\n", i, fmt::join(key, ""), fmt::join(value, " "));
     }
   }
   for (const Bytes& r : o.records) out += fmt::format("record {:02x}\n", fmt::join(r, ""));
@@ -276,16 +297,19 @@ uint64_t number_from(const char* variable, uint64_t otherwise) {
 }
 
 // KTAP_SEED and KTAP_ROUNDS choose others.
-void compare_random(bool in_kernel) {
+void compare_random(bool in_kernel, void (*mask)(bpf::KernelFacts&) = nullptr) {
   prctl(PR_SET_NAME, kComm);
   uint64_t first = number_from("KTAP_SEED", 1), rounds = number_from("KTAP_ROUNDS", 300);
   for (uint64_t seed = first; seed < first + rounds; ++seed) {
     SCOPED_TRACE(fmt::format("KTAP_SEED={} KTAP_ROUNDS=1", seed));
     Subject subject;
+    if (in_kernel) subject.facts.cpu_count = possible_cpus();
     RandomFunction generate(seed, subject);
+    if (mask != nullptr) mask(subject.facts);
     auto result = subject.emit_unit();
     ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
     Reference reference(subject);
+    if (in_kernel) reference.tid = gettid();
     reference.run();
     Outcome got;
     Bytes context = context_of({0, 0});
@@ -416,6 +440,15 @@ TEST(Kernel, RealSystemCalls) {
 
 TEST(Differential, RandomFunctionsOnTheTestMachine) { compare_random(false); }
 TEST(Differential, RandomFunctionsInTheKernel) { compare_random(true); }
+
+// The paths for older kernels, each forced.
+void without_mapped_tables(bpf::KernelFacts& facts) { facts.has_mapped_tables = false; }
+void without_fetch_atomics(bpf::KernelFacts& facts) { facts.has_fetch_atomics = false; }
+TEST(Differential, TablesOfTheKernelOnTheTestMachine) {
+  compare_random(false, without_mapped_tables);
+}
+TEST(Differential, TablesOfTheKernelInTheKernel) { compare_random(true, without_mapped_tables); }
+TEST(Differential, WithoutFetchAtomicsInTheKernel) { compare_random(true, without_fetch_atomics); }
 
 }  // namespace
 }  // namespace ktap::backend::testing_support

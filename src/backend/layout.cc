@@ -4,11 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
-#include "backend/table_size.h"
+#include "backend/table_layout.h"
 #include "base/check.h"
-#include "base/limits.h"
 
 namespace ktap::backend {
 namespace {
@@ -51,28 +49,6 @@ uint32_t raw_size(const ssa::EventGroup& group) {
   return 8 + (dynamic ? std::max(bytes, kRawTracepointBytes) : bytes);
 }
 
-/// How many entries a table that each program has a share of gets: so many times those of one. Most
-/// programs of many see few of the keys. Guessed.
-constexpr uint32_t kMostEntrySets = 4;
-/// By table: how many programs write it.
-std::vector<uint32_t> writers_of(const std::vector<Job>& jobs, const ssa::Module& module) {
-  std::vector<uint32_t> writers(module.tables.size(), 0);
-  for (const Job& job : jobs) {
-    std::set<int64_t> written;
-    for (const ssa::Block& block : job.function->blocks) {
-      for (ssa::ValueId id : block.insts) {
-        const ssa::Inst& inst = (*job.function)[id];
-        if (inst.op == ssa::Op::TableAdd || inst.op == ssa::Op::TableMerge ||
-            inst.op == ssa::Op::TableSet) {
-          written.insert(inst.imm);
-        }
-      }
-    }
-    for (int64_t table : written) ++writers[static_cast<size_t>(table)];
-  }
-  return writers;
-}
-
 }  // namespace
 
 bool is_dynamic(const schema::Field& field) {
@@ -97,7 +73,8 @@ SiteLayout lay_out_site(const ssa::Site& site, const ssa::EventGroup* group) {
   return layout;
 }
 
-UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const ssa::Module& module,
+UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const std::vector<uint32_t>& programs,
+                         const ssa::Module& module, const bpf::KernelFacts& facts,
                          const Options& options)
     : module_(module) {
   bpf::MapSpec control;
@@ -122,10 +99,8 @@ UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const ssa::Module& module
   unit.counter_map = 2;
   unit.maps.push_back(counters);
 
-  const std::vector<uint32_t> writers = writers_of(jobs, module);
-  for (size_t i = 0; i < module.tables.size(); ++i) {
-    add_table(module.tables[i], writers[i], options);
-  }
+  lay_out_tables(find_table_uses(jobs, programs, module, facts, options), module, facts, options,
+                 unit);
 
   std::vector<const ssa::EventGroup*> group_of_site(module.sites.size(), nullptr);
   for (const Job& job : jobs) {
@@ -139,44 +114,6 @@ UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const ssa::Module& module
   for (size_t i = 0; i < module.sites.size(); ++i) {
     unit.sites.push_back(lay_out_site(module.sites[i], group_of_site[i]));
   }
-}
-
-void UnitBuilder::add_table(const ssa::TableInfo& info, uint32_t writers, const Options& options) {
-  Table table;
-  table.key = info.key;
-  table.words = info.words;
-  bool only_added = info.is_added && !info.is_read && !info.is_set && !info.is_deleted;
-  KTAP_CHECK(only_added || info.words.size() == 1);
-  table.layout = only_added ? TableLayout::Delta : TableLayout::Shared;
-  uint32_t at = 0;
-  for (const ssa::KeyPart& part : info.key) {
-    table.part_offset_bytes.push_back(at);
-    at += part.kind == ssa::KeyPart::Kind::Bytes ? round_up8(part.max_bytes) : 8;
-  }
-  table.key_size_bytes = std::max(at, uint32_t{8});
-  table.has_rivals = writers > 1;
-  uint32_t entries = table_entries(info, options);
-  const bool has_extremes = std::any_of(info.words.begin(), info.words.end(),
-                                        [](ssa::MergeOp op) { return op != ssa::MergeOp::Add; });
-  if (writers > 1 && has_extremes) {
-    table.by_program = true;
-    table.has_rivals = false;
-    table.key_size_bytes += 8;
-    entries *= std::min(writers, kMostEntrySets);
-  }
-  size_t number = unit.tables.size();
-  for (int i = 0; i < (only_added ? 2 : 1); ++i) {
-    bpf::MapSpec map;
-    map.name = only_added ? fmt::format("table{}_{}", number, i) : fmt::format("table{}", number);
-    map.kind = only_added ? bpf::MapKind::PercpuHash : bpf::MapKind::Hash;
-    map.key_size_bytes = table.key_size_bytes;
-    map.value_size_bytes = 8 * static_cast<uint32_t>(table.words.size());
-    map.max_entries = entries;
-    table.maps[i] = static_cast<uint32_t>(unit.maps.size());
-    unit.maps.push_back(map);
-  }
-  if (!only_added) table.maps[1] = table.maps[0];
-  unit.tables.push_back(table);
 }
 
 uint32_t UnitBuilder::row(std::pair<uint32_t, uint64_t> key, Counter counter) {

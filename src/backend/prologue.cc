@@ -51,11 +51,6 @@ void Selector::prologue() {
     }
     dispatch(Reg::R3);
   }
-  if (needs_.generation) {
-    asm_.load_map_value(Reg::R1, unit_.unit.control_map, Control::kGeneration);
-    asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R1, 0));
-    asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(generation_offset_), Reg::R1));
-  }
   if (has_scratch_) enter_scratch();
 }
 
@@ -90,8 +85,8 @@ void Selector::dispatch(Reg number) {
 }
 
 /// R7 = this program's own bytes of the scratch map on this CPU. A program does not run twice at a
-/// time on one CPU (the kernel counts that as a missed run; before 6.1 raw tracepoints in
-/// interrupts were not so guarded).
+/// time on one CPU: the kernel counts that as a missed run. (Before 6.1 raw tracepoints in
+/// interrupts were not so guarded: there run() asks for a classic one.)
 void Selector::enter_scratch() {
   uint32_t entry = unit_.add_scratch(homes_.scratch_bytes);
   auto temp = static_cast<int16_t>(homes_.temp_offset);

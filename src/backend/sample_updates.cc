@@ -43,6 +43,21 @@ ValueId Selector::last_update(ValueId first) const {
   return last;
 }
 
+/// Where the run's area is looked for: not in the middle of a sample's updates, part of which a loss
+/// leaves out.
+bool Selector::is_before_areas(ValueId id) const {
+  if (last_update_.valid()) return false;
+  if (!updates_table(inst(id).op)) return id == area_before_;
+  const std::vector<ValueId>& insts = function_.blocks[block_.index].insts;
+  const ValueId last = last_update(id);
+  for (size_t at = 0, inside = 0; at < insts.size(); ++at) {
+    if (insts[at] == id) inside = 1;
+    if (inside != 0 && insts[at] == area_before_) return true;
+    if (insts[at] == last) break;
+  }
+  return false;
+}
+
 /// Before the code of an update: where a loss goes on is update_done_.
 void Selector::begin_update(ValueId id) {
   if (last_update_.valid()) return;  // in the middle of a sample's

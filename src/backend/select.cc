@@ -17,9 +17,10 @@ using ssa::Inst;
 using ssa::Op;
 using ssa::ValueId;
 
-Selector::Selector(const Job& job, const ssa::Module& module, const bpf::KernelFacts& facts,
-                   const Options& options, UnitBuilder& unit)
+Selector::Selector(const Job& job, uint32_t program, const ssa::Module& module,
+                   const bpf::KernelFacts& facts, const Options& options, UnitBuilder& unit)
     : job_(job),
+      program_(program),
       function_(*job.function),
       module_(module),
       facts_(facts),
@@ -48,7 +49,9 @@ Result<bpf::Program> Selector::run() {
                                       : "sys_enter";
   if (is_tracepoint()) {
     program.tracefs_id = job_.group->events[0]->tracefs_id;
-    program.kind = needs_.event ? bpf::ProgramKind::Tracepoint : bpf::ProgramKind::RawTracepoint;
+    const bool needs_guard = !facts_.has_recursion_guard && (has_areas_ || has_scratch_);
+    program.kind = needs_.event || needs_guard ? bpf::ProgramKind::Tracepoint
+                                               : bpf::ProgramKind::RawTracepoint;
   }
   auto finished = asm_.finish(program);
   if (!finished.ok()) return Error{"the handler is too long for one eBPF program"};
@@ -104,18 +107,18 @@ void Selector::need_of(const Inst& of) {
     case Op::TableMerge:
     case Op::TableDelete: {
       const Table& table = unit_.unit.tables[static_cast<size_t>(of.imm)];
-      needs_.generation = needs_.generation || table.layout == TableLayout::Delta;
-      if (of.op == Op::TableMerge) {
-        needs_.merge_words =
-            std::max(needs_.merge_words, static_cast<uint32_t>(table.words.size()));
-      }
-      uint32_t key = table.key_size_bytes;
-      needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, key);
-      if (key > kMaxKeyBytes) {
-        fail(fmt::format("a key of {} bytes in table {}; at most {} fit", key,
+      if (table.key_size_bytes > kMaxKeyBytes) {
+        fail(fmt::format("a key of {} bytes in table {}; at most {} fit", table.key_size_bytes,
                          module_.tables[static_cast<size_t>(of.imm)].name, kMaxKeyBytes));
       }
-      temp(kTempKey);
+      if (is_in_areas(of)) {
+        has_areas_ = true;
+        break;
+      }
+      if (table.layout == TableLayout::Shared || table.layout == TableLayout::ByThread) break;
+      needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, table.key_size_bytes);
+      needs_.widest_value_bytes = std::max(needs_.widest_value_bytes, 8 * table.entry_words());
+      temp(static_cast<int32_t>(needs_.widest_value_bytes) + 8);
       break;
     }
     case Op::Emit:
@@ -134,6 +137,7 @@ void Selector::need_of(const Inst& of) {
 /// First with short strings and keys on the stack, then with all of them in scratch.
 Result<void> Selector::find_places() {
   uint32_t best = UINT32_MAX;
+  find_area_use();
   window_ = argument_window(facts_.syscall_regs);
   has_window_ = job_.group->kind == schema::EventKind::SyscallEnter && needs_.argument_reads > 1 &&
                 window_.size_bytes <= kMaxWindowBytes;
@@ -147,15 +151,13 @@ Result<void> Selector::find_places() {
     if (!has_scratch_) request.registers.push_back(Reg::R7);
     if (!needs_.context) request.registers.push_back(Reg::R6);
     request.fixed_words =
-        (needs_.name_id ? 1 : 0) + (needs_.syscall_nr ? 1 : 0) + (needs_.generation ? 1 : 0);
+        (needs_.name_id ? 1 : 0) + (needs_.syscall_nr ? 1 : 0) + (keeps_area_ ? 1 : 0);
     if (has_window_) request.fixed_words += window_.size_bytes / 8;
     request.temp_bytes = needs_.temp_bytes;
     if (needs_.widest_key_bytes != 0) {
       (key_in_scratch_ ? request.scratch_temp_bytes : request.temp_bytes) +=
           needs_.widest_key_bytes;
     }
-    const auto merge_at = static_cast<int32_t>(request.temp_bytes);
-    request.temp_bytes += 8 * needs_.merge_words;
     request.immediate.assign(function_.values.size(), false);
     for (const auto& entry : immediates_) request.immediate[entry.first] = true;
     homes_ = find_homes(function_, order_, request);
@@ -168,8 +170,7 @@ Result<void> Selector::find_places() {
     size_t fixed = 0;
     if (needs_.name_id) name_offset_ = homes_.fixed_offset[fixed++];
     if (needs_.syscall_nr) nr_offset_ = homes_.fixed_offset[fixed++];
-    if (needs_.generation) generation_offset_ = homes_.fixed_offset[fixed++];
-    merge_offset_ = homes_.temp_offset + merge_at;
+    if (keeps_area_) area_offset_ = homes_.fixed_offset[fixed++];
     if (has_window_) window_offset_ = homes_.fixed_offset.back();  // the lowest
     // The name's id has its place only now.
     for (auto& entry : immediates_) {
@@ -187,16 +188,17 @@ void Selector::select_blocks() {
   std::vector<bool> window_is_read(function_.blocks.size(), false);  // at the block's end
   for (size_t i = 0; i < order_.blocks.size() && failure_.empty(); ++i) {
     ssa::BlockId block = order_.blocks[i];
-    block_ = block;
     const auto& preds = function_.blocks[block.index].preds;
     window_is_read_ =
         !preds.empty() && std::all_of(preds.begin(), preds.end(),
                                       [&](ssa::BlockId p) { return window_is_read[p.index]; });
     next_block_ = i + 1 < order_.blocks.size() ? order_.blocks[i + 1] : ssa::BlockId();
+    block_ = block;
     asm_.bind(block_labels_[block.index]);
     for (ValueId id : function_.blocks[block.index].insts) {
       if (!order_.needed[id.index] || order_.fused[id.index]) continue;
       set_line(inst(id));
+      if (keeps_area_ && is_before_areas(id)) enter_areas();
       if (ssa::is_control(inst(id).op)) {
         switch (inst(id).op) {
           case Op::Jump: {
@@ -271,7 +273,9 @@ void Selector::select(ValueId id) {
       return table_operation(id);
     case Op::TableAdd:
     case Op::TableMerge:
-      return update_table(id);
+      begin_update(id);
+      table_operation(id);
+      return end_update(id);
     case Op::CellGet:
     case Op::CellSet:
     case Op::CellAdd:
@@ -539,6 +543,10 @@ void Selector::cold_code() {
   asm_.bind(out_);
   asm_.emit(bpf::mov64(Reg::R0, 0));
   asm_.emit(bpf::exit_insn());
+  for (size_t i = 0; i < rare_.size(); ++i) {
+    asm_.set_line(rare_[i].first);
+    rare_[i].second();
+  }
   for (const Cold& cold : cold_) {
     asm_.set_line(cold.line);
     asm_.bind(cold.label);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -33,20 +34,20 @@ struct Needs {
   bool context = false;  ///< reads the event: ctx beyond what the prologue reads
   bool event = false;    ///< reads more of a tracepoint than its name: EventField or a raw record
   bool emits = false;
-  bool name_id = false;         ///< probename, in a group of several names
-  bool syscall_nr = false;      ///< the number, at exit
-  uint32_t argument_reads = 0;  ///< of system call arguments: fields, raw copies
-  uint32_t temp_bytes = 0;      ///< stack that single operations take for a moment
-  uint32_t widest_key_bytes = 0;
-  uint32_t merge_words = 0;  ///< of the widest value that one TableMerge gives
-  bool generation = false;   ///< writes a Delta table
+  bool name_id = false;             ///< probename, in a group of several names
+  bool syscall_nr = false;          ///< the number, at exit
+  uint32_t argument_reads = 0;      ///< of system call arguments: fields, raw copies
+  uint32_t temp_bytes = 0;          ///< stack that single operations take for a moment
+  uint32_t widest_key_bytes = 0;    ///< of kernel maps, and
+  uint32_t widest_value_bytes = 0;  ///< the values that go in there
   uint32_t widest_string_bytes = 0;
 };
 
 class Selector {
  public:
-  Selector(const Job& job, const ssa::Module& module, const bpf::KernelFacts& facts,
-           const Options& options, UnitBuilder& unit);
+  /// `program`: which one the job becomes part of, as the unit's tables count them.
+  Selector(const Job& job, uint32_t program, const ssa::Module& module,
+           const bpf::KernelFacts& facts, const Options& options, UnitBuilder& unit);
 
   /// Errors: what does not fit, in words for the user.
   Result<bpf::Program> run();
@@ -125,26 +126,63 @@ class Selector {
   void raw_record(int32_t at, uint32_t room_bytes);
   void raw_header(int32_t at);
 
-  // ---- tables.cc
+  // ---- tables.cc: keys and operations in the kernel's hash maps
   void table_operation(ssa::ValueId id);
-  bool build_key(ssa::ValueId id);
+  bool check_key(ssa::ValueId id);
+  void build_key(ssa::ValueId id);
   void store_key_word(uint32_t offset, const Word& word);
   void load_key_address(Reg dst);
   void call_table(bpf::Helper helper, const Table& table);
   void table_get(ssa::ValueId id, const Table& table);
   void table_add(ssa::ValueId id, const Table& table);
   void table_set(ssa::ValueId id, const Table& table);
+  void merge_into_value(ssa::ValueId id, const Table& table);
+  void first_value(ssa::ValueId id, const Table& table);
+  size_t writer_number(const Table& table) const;
+  uint32_t full_row(ssa::ValueId id);
 
-  // ---- merge.cc
-  void update_table(ssa::ValueId id);
-  void table_merge(ssa::ValueId id, const Table& table);
-  void store_words(ssa::ValueId id, const Table& table, Reg base, int32_t offset);
-  void merge_words(ssa::ValueId id, const Table& table);
+  // ---- areas.cc: tables in the program's own memory
+  bool is_in_areas(const ssa::Inst& inst) const;
+  void find_area_use();
+  void enter_areas();
+  const TablePlace& place_of(const Table& table) const;
+  void direct_add(ssa::ValueId id, const Table& table);
+  bool direct_entry(ssa::ValueId id, const Table& table, int32_t* offset);
+  void per_cpu_add(ssa::ValueId id, const Table& table);
+  void hash_key(ssa::ValueId id, const Table& table);
+  void compare_key(ssa::ValueId id, const Table& table, int32_t at, bpf::Label other);
+  void slot_index(const Table& table, bool is_own);
+  int32_t slot_address(const Table& table, const TablePlace& place, bool is_own);
+  void probe(const Table& table, ssa::ValueId id, int32_t at, bpf::Label insert, bpf::Label hit);
+  void more_probes(const Table& table, ssa::ValueId id, int32_t at, bpf::Label insert,
+                   bpf::Label hit, bpf::Label full);
+  void load_area(const Table& table);
+  void insert_slot(ssa::ValueId id, const Table& table, int32_t at, bpf::Label hit,
+                   bpf::Label full);
+  void merge_words(ssa::ValueId id, const Table& table, Reg entry, int32_t at);
+  void store_identities(const Table& table, Reg entry, int32_t at);
+  void reach(Reg address, int32_t* offset, int32_t room_bytes);
+  Word key_word(ssa::ValueId id, const Table& table, uint32_t index);
+
+  // ---- shared_tables.cc: tables in memory that all CPUs share
+  void shared_operation(ssa::ValueId id, const Table& table);
+  void shared_slot(ssa::ValueId id, const Table& table, bpf::Label found, bpf::Label absent);
+  void shared_search(ssa::ValueId id, const Table& table, bpf::Label found, bpf::Label absent);
+  void claim_slot(const Table& table, bpf::Label found);
+  void shared_get(ssa::ValueId id);
+  void shared_change(ssa::ValueId id);
+  void memory_slot(const Table& table, bool is_own);
+  void thread_operation(ssa::ValueId id, const Table& table);
+  void thread_search(const Table& table, bpf::Label own, bpf::Label none);
+  void thread_claim(const Table& table, bpf::Label claimed, bpf::Label full);
+  void publish(ThreadState state);
+  void thread_value(ssa::ValueId id, bool is_new);
 
   // ---- sample_updates.cc
   ssa::ValueId last_update(ssa::ValueId first) const;
   void begin_update(ssa::ValueId id);
   void end_update(ssa::ValueId id);
+  bool is_before_areas(ssa::ValueId id) const;
 
   // ---- buckets.cc
   void look_up_length(bool log_linear);
@@ -174,11 +212,16 @@ class Selector {
     bool disarms;  // the run of the script ends here
   };
 
-  // Layout of the temporary stack: the value of an update, then the key or the registers of a
-  // system call, then the words of a TableMerge.
-  static constexpr int32_t kTempValue = 0, kTempKey = 8;
+  // Layout of the temporary stack of an operation on a kernel's map: the value of an update, the
+  // generation of a DeltaHash table, then the key. (Others: the registers of a system call.)
+  int32_t temp_value() const { return homes_.temp_offset; }
+  int32_t temp_generation() const {
+    return homes_.temp_offset + static_cast<int32_t>(needs_.widest_value_bytes);
+  }
+  int32_t temp_key() const { return temp_generation() + 8; }
 
   const Job& job_;
+  const uint32_t program_;
   const ssa::Function& function_;
   const ssa::Module& module_;
   const bpf::KernelFacts& facts_;
@@ -193,20 +236,26 @@ class Selector {
   ArgumentWindow window_;    // the system call's arguments, kept on the stack ...
   bool has_window_ = false;  // ... when more than one place reads them
   int32_t window_offset_ = 0;
-  bool window_is_read_ = false;          // on every way to the instruction being written
-  std::map<uint32_t, Word> immediates_;  // by value: known without a home
-  int32_t name_offset_ = 0, nr_offset_ = 0, generation_offset_ = 0;  // fixed stack words
-  int32_t merge_offset_ = 0;                                         // from R10
+  bool window_is_read_ = false;              // on every way to the instruction being written
+  std::map<uint32_t, Word> immediates_;      // by value: known without a home
+  int32_t name_offset_ = 0, nr_offset_ = 0;  // fixed stack words
+  // Tables in areas: the address of this run's area lies in a fixed stack word, put there before
+  // `area_before_`; or there is one operation alone, which finds it by itself.
+  bool has_areas_ = false;
+  bool keeps_area_ = false;
+  ssa::ValueId area_before_;
+  int32_t area_offset_ = 0;
 
   bpf::Assembler asm_;
   std::vector<bpf::Label> block_labels_;
   bpf::Label out_;
-  ssa::BlockId block_;        // being written
-  ssa::BlockId next_block_;   // follows it
+  ssa::BlockId block_;       // being written
+  ssa::BlockId next_block_;  // follows it
   ssa::ValueId last_update_;  // of the sample whose updates are being written
   bpf::Label update_done_;    // where a loss in the middle of them goes on
   std::vector<Cold> cold_;
-  std::map<uint32_t, bpf::Label> failures_;  // by counter row
+  std::vector<std::pair<uint32_t, std::function<void()>>> rare_;  // line, writer of code
+  std::map<uint32_t, bpf::Label> failures_;                       // by counter row
   std::string failure_;
 };
 

@@ -18,13 +18,21 @@ class RandomFunction {
     s_.add_table({{Kind::Int, 8}}, false, 6);
     s_.add_table({{Kind::Bool, 8}, {Kind::Int, 8}}, true, 6);
     s_.add_table({{Kind::Bytes, 16}, {Kind::StrId, 8}}, false, 6);
-    s_.add_table({{Kind::Int, 8}}, false, 3);
-    s_.module.tables.back().words = {ssa::MergeOp::Add, ssa::MergeOp::Max, ssa::MergeOp::Add,
-                                     ssa::MergeOp::Min};
-    s_.add_table({}, false, 1);
-    s_.module.tables.back().words = {ssa::MergeOp::Add, ssa::MergeOp::Add};
+    s_.add_table({{Kind::Int, 8}}, false, 6);
+    s_.add_table({{Kind::Int, 8}, {Kind::Int, 8}}, false, 6);
+    s_.add_table({{Kind::Int, 8}}, false, 6);
+    s_.add_table({}, false, 6);
+    s_.add_table({{Kind::Int, 8}}, true, 6);                  // 7: read and set, keys of any size
+    s_.add_table({{Kind::Int, 8}, {Kind::Int, 8}}, true, 6);  // 8: few keys
+    s_.add_table({{Kind::Int, 8}}, true, 6);                  // 9: by thread
+    using ssa::MergeOp;
+    s_.module.tables[4].words = {MergeOp::Add, MergeOp::Min, MergeOp::Max};
+    s_.module.tables[5].words = {MergeOp::Min, MergeOp::Max, MergeOp::Add};
+    s_.module.tables[6].words = {MergeOp::Add, MergeOp::Max};
+    s_.add_table({{Kind::Int, 8}}, false, 3);                  // 10, 11: of samples
     s_.add_table({{Kind::Int, 8}, {Kind::Int, 8}}, false, 5);
-    for (size_t table : {3, 5}) s_.module.tables[table].sample_of = 1;
+    s_.module.tables[10].words = {MergeOp::Add, MergeOp::Max, MergeOp::Add, MergeOp::Min};
+    for (size_t table : {10, 11}) s_.module.tables[table].sample_of = 1;
     s_.module.linear = {
         {-3, 3, 2}, {INT64_MIN, INT64_MAX, INT64_MAX / 3}, {7, int64_t{1} << 40, int64_t{3} << 35}};
     s_.add_site({{Type::Int}, {Type::MaybeInt}, {Type::Bool}});
@@ -37,6 +45,7 @@ class RandomFunction {
     bools_.push_back(b_.op(Op::Lt, {ints_[0], ints_[1]}));
     maybes_.push_back(b_.op(Op::ConstNil, {}, 0, Type::MaybeInt));
     maybes_.push_back(b_.op(Op::Wrap, {ints_[2]}, 0, Type::MaybeInt));
+    tid_ = b_.op(Op::EventVar, {}, static_cast<int64_t>(schema::BuiltinVar::Tid), Type::Int);
     comm_ = b_.bytes(Op::EventVar, 16, static_cast<int64_t>(schema::BuiltinVar::Execname));
     statements(3);
     emit_all();
@@ -138,13 +147,32 @@ class RandomFunction {
   }
 
   void effect() {
-    switch (below(11)) {
-      case 8:
-      case 9:
+    switch (below(18)) {
+      case 16:
+      case 17:
         sample();
         break;
+      case 12:
+      case 13:
+        master(7, {any_int()}, false);
+        break;
+      case 14:
+        master(8, {small_key(), small_key()}, false);
+        break;
+      case 15:
+        master(9, {tid_}, true);
+        break;
+      case 8:
+        b_.op(Op::TableAdd, {any_int(), any_int()}, 3);
+        break;
+      case 9:
+        b_.op(Op::TableMerge, {small_key(), any_int(), b_.integer(1), any_int(), any_int()}, 4);
+        break;
       case 10:
-        b_.op(Op::TableMerge, {any_int(), any_int()}, 4);
+        b_.op(Op::TableMerge, {small_key(), any_int(), any_int(), any_int()}, 5);
+        break;
+      case 11:
+        b_.op(Op::TableMerge, {any_int(), any_int()}, 6);
         break;
       case 0:
         b_.op(Op::CellSet, {any_int()}, static_cast<int64_t>(below(3)));
@@ -175,13 +203,33 @@ class RandomFunction {
     }
   }
 
+  /// One of the operations of a table that is not only added to.
+  void master(int64_t table, std::vector<ValueId> key, bool deletes) {
+    std::vector<ValueId> with_value = key;
+    with_value.push_back(any_int());
+    switch (below(deletes ? 4 : 3)) {
+      case 0:
+        b_.op(Op::TableSet, with_value, table);
+        break;
+      case 1:
+        b_.op(Op::TableAdd, with_value, table);
+        break;
+      case 2:
+        maybes_.push_back(b_.op(Op::TableGet, key, table));
+        break;
+      default:
+        b_.op(Op::TableDelete, key, table);
+        break;
+    }
+  }
+
   void sample() {
     ValueId key = small_key();
     ValueId bucket = b_.op(Op::And, {any_int(), b_.integer(1)});
     std::vector<ValueId> words{b_.integer(1), any_int(), any_int(), any_int()};
     const diag::Span span{++samples_, samples_ + 1};
-    ValueId first = b_.op(Op::TableAdd, {key, bucket, b_.integer(1)}, 5);
-    ValueId second = b_.op(Op::TableMerge, {key, words[0], words[1], words[2], words[3]}, 3);
+    ValueId first = b_.op(Op::TableAdd, {key, bucket, b_.integer(1)}, 11);
+    ValueId second = b_.op(Op::TableMerge, {key, words[0], words[1], words[2], words[3]}, 10);
     for (ValueId id : {first, second}) b_.function[id].span = span;
   }
 
@@ -241,8 +289,8 @@ class RandomFunction {
   Subject& s_;
   Builder& b_;
   std::vector<ValueId> ints_, bools_, maybes_;
-  ValueId comm_;
   uint32_t samples_ = 0;
+  ValueId comm_, tid_;
 };
 
 }  // namespace ktap::backend::testing_support

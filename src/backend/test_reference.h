@@ -18,6 +18,7 @@ class Reference {
   }
 
   Outcome out;
+  int64_t tid = bpf::FakeTask().tid;  ///< of the thread that runs
 
   void run() {
     values_.assign(function_.values.size(), {});
@@ -127,6 +128,7 @@ class Reference {
       case Op::Wrap:
         return get(i.operands[0]);
       case Op::EventVar:
+        if (static_cast<schema::BuiltinVar>(i.imm) == schema::BuiltinVar::Tid) return number(tid);
         return Value{0, false, kComm};
       case Op::CellGet:
         return number(out.cells[static_cast<size_t>(i.imm)]);
@@ -146,10 +148,9 @@ class Reference {
       case Op::TableGet:
       case Op::TableSet:
       case Op::TableAdd:
+      case Op::TableMerge:
       case Op::TableDelete:
         return table(i);
-      case Op::TableMerge:
-        return merge(i);
       case Op::Log2Bucket:
       case Op::LogLinearBucket:
       case Op::LinearBucket:
@@ -159,7 +160,15 @@ class Reference {
     }
   }
 
-  Bytes key_of(const ssa::Inst& i, const ssa::TableInfo& info) {
+  /// An earlier update of the same sample found its table full. Each sample has a span of its own.
+  bool is_lost(const ssa::Inst& i) const {
+    const bool updates = i.op == Op::TableAdd || i.op == Op::TableMerge;
+    return updates && lost_sample_.end != 0 && i.span.begin == lost_sample_.begin;
+  }
+
+  Value table(const ssa::Inst& i) {
+    auto& content = out.tables[static_cast<size_t>(i.imm)];
+    const ssa::TableInfo& info = subject_.module.tables[static_cast<size_t>(i.imm)];
     Bytes key;
     for (size_t k = 0; k < info.key.size(); ++k) {
       const Value& part = get(i.operands[k]);
@@ -168,53 +177,26 @@ class Reference {
                         : word(part.number);
       key.insert(key.end(), bytes.begin(), bytes.end());
     }
-    if (info.key.empty()) key = word(0);
-    return key;
-  }
-
-  Value lose(const ssa::Inst& i, const ssa::TableInfo& info) {
-    ++out.counters["table " + info.name];
-    if (info.sample_of != 0) lost_sample_ = i.span;
-    return {};
-  }
-
-  /// An earlier update of the same sample found its table full. Each sample has a span of its own.
-  bool is_lost(const ssa::Inst& i) const {
-    const bool updates = i.op == Op::TableAdd || i.op == Op::TableMerge;
-    return updates && lost_sample_.end != 0 && i.span.begin == lost_sample_.begin;
-  }
-
-  Value merge(const ssa::Inst& i) {
-    auto& content = out.tables[static_cast<size_t>(i.imm)];
-    const ssa::TableInfo& info = subject_.module.tables[static_cast<size_t>(i.imm)];
-    const Bytes key = key_of(i, info);
-    const bool is_full = content.size() >= info.max_entries * info.words.size();
-    if (is_full && content.count(with_word(key, 0)) == 0) return lose(i, info);
-    std::vector<int64_t> values;
-    for (size_t w = 0; w < info.words.size(); ++w) {
-      values.push_back(get(i.operands[info.key.size() + w]).number);
-    }
-    merge_words(content, info.words, key, values.data());
-    return {};
-  }
-
-  Value table(const ssa::Inst& i) {
-    auto& content = out.tables[static_cast<size_t>(i.imm)];
-    const ssa::TableInfo& info = subject_.module.tables[static_cast<size_t>(i.imm)];
-    const Bytes key = key_of(i, info);
+    if (key.empty()) key = word(0);  // a table without keys has one entry
     auto it = content.find(key);
     bool is_full = it == content.end() && content.size() >= info.max_entries;
     if (i.op == Op::TableGet) {
-      return it == content.end() ? Value{0, true, ""} : Value{it->second, false, ""};
+      return it == content.end() ? Value{0, true, ""} : Value{it->second[0], false, ""};
     }
     if (i.op == Op::TableDelete) {
       content.erase(key);
     } else if (is_full) {
-      return lose(i, info);
+      ++out.counters["table " + info.name];
+      if (info.sample_of != 0) lost_sample_ = i.span;
     } else if (i.op == Op::TableSet) {
-      content[key] = get(i.operands.back()).number;
+      content[key] = {get(i.operands.back()).number};
     } else {
-      add(content[key], get(i.operands.back()).number);
+      auto [at, is_new] = content.try_emplace(key, info.words.size());
+      for (size_t k = 0; k < info.words.size(); ++k) {
+        int64_t& now = at->second[k];
+        const int64_t sample = get(i.operands[info.key.size() + k]).number;
+        now = is_new ? sample : merge_word(info.words[k], now, sample);
+      }
     }
     return {};
   }

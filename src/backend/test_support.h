@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "backend/table_memory.h"
 #include "backend/unit.h"
 #include "bpf/interpreter.h"
 #include "schema/builtin_vars.h"
@@ -82,42 +83,44 @@ inline schema::EventPtr record_event() {
   return event;
 }
 
-/// One word of an entry with several, in Outcome.tables.
-inline Bytes with_word(Bytes key, size_t word) {
-  key.push_back(static_cast<uint8_t>(word));
-  return key;
-}
-inline void merge_words(std::map<Bytes, int64_t>& content, const std::vector<ssa::MergeOp>& words,
-                        const Bytes& key, const int64_t* values) {
-  const auto name = [&](size_t i) { return words.size() == 1 ? key : with_word(key, i); };
-  const bool is_new = content.count(name(0)) == 0;
-  for (size_t i = 0; i < words.size(); ++i) {
-    int64_t& into = content[name(i)];
-    const bool is_sum = words[i] == ssa::MergeOp::Add;
-    const auto sum = static_cast<uint64_t>(into) + static_cast<uint64_t>(values[i]);
-    into = is_sum                          ? static_cast<int64_t>(sum)
-           : is_new                        ? values[i]
-           : words[i] == ssa::MergeOp::Max ? std::max(into, values[i])
-                                           : std::min(into, values[i]);
+/// A table's entries: their words by key.
+using Content = std::map<Bytes, std::vector<int64_t>>;
+
+/// Puts a table's content together from wherever parts of it lie.
+struct ContentBuilder {
+  explicit ContentBuilder(const Table& of) : table(of) {}
+  void add(const uint8_t* key, const int64_t* words) {
+    auto [at, is_new] = content.try_emplace(Bytes(key, key + table.key_size_bytes), words,
+                                            words + table.words.size());
+    for (size_t i = 0; i < table.words.size() && !is_new; ++i) {
+      at->second[i] = merge_word(table.words[i], at->second[i], words[i]);
+    }
   }
-}
-/// Adds the values of one map entry, `values` words for each CPU, to what is there.
-inline void merge_entry(std::map<Bytes, int64_t>& content, const Table& table, Bytes key,
-                        const std::vector<int64_t>& values) {
-  if (table.by_program) key.resize(key.size() - 8);
-  const bool has_extremes = std::any_of(table.words.begin(), table.words.end(),
-                                        [](ssa::MergeOp op) { return op != ssa::MergeOp::Add; });
-  for (size_t i = 0; i < values.size(); i += table.words.size()) {
-    if (has_extremes && values[i] == 0) continue;
-    merge_words(content, table.words, key, &values[i]);
+  /// A value of a hash map; of a per-CPU one, one CPU's.
+  void add_value(const Bytes& key, const Bytes& value) {
+    std::vector<int64_t> words(value.size() / 8);
+    std::memcpy(words.data(), value.data(), value.size());
+    if (!table.only_sums() && words[0] == 0) return;
+    add(key.data(), words.data() + (table.has_presence ? 1 : 0));
   }
-}
+  void add_area(const TablePlace& place, uint8_t* area) {
+    visit_entries(table, place, area, false,
+                  [this](const uint8_t* key, const int64_t* words) { add(key, words); });
+  }
+  void add_shared(uint8_t* memory) {
+    SharedMemory(table, memory).visit([this](const uint8_t* key, const int64_t* words) {
+      add(key, words);
+    });
+  }
+  const Table& table;
+  Content content;
+};
 
 /// What a run has changed.
 struct Outcome {
-  std::vector<std::map<Bytes, int64_t>> tables;  ///< both generations and all CPUs added up
-  std::vector<Bytes> records;                    ///< without the header's cpu
-  std::map<std::string, uint64_t> counters;      ///< those that are not 0
+  std::vector<Content> tables;               ///< both generations and all CPUs as one
+  std::vector<Bytes> records;                ///< without the header's cpu
+  std::map<std::string, uint64_t> counters;  ///< those that are not 0
   std::vector<int64_t> cells;
   int64_t armed = 1;
   int64_t exit_status = 0;
@@ -148,6 +151,7 @@ struct Subject {
 
   Subject() {
     options.ring_bytes = 4096;
+    facts.cpu_count = 2;
     group.kind = schema::EventKind::SyscallEnter;
     group.events = {syscall_event(schema::EventKind::SyscallEnter, "sys_enter_read", 0)};
     group.name_ids = {module.intern("sys_enter_read")};
@@ -212,24 +216,7 @@ class FakeKernel {
   }
   Outcome outcome(size_t cell_count) const {
     Outcome out;
-    for (const Table& table : unit_.tables) {
-      std::map<Bytes, int64_t> content;
-      for (uint32_t map : {table.maps[0], table.maps[1]}) {
-        for (const Bytes& key : machine.keys(map)) {
-          if (table.layout == TableLayout::Shared) {
-            content[key] = as_int(machine.value(map, key));
-          } else {
-            std::vector<int64_t> values;
-            for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
-              const Bytes value = machine.value(map, key, cpu);
-              for (size_t at = 0; at < value.size(); at += 8) values.push_back(as_int(value, at));
-            }
-            merge_entry(content, table, key, values);
-          }
-        }
-      }
-      out.tables.push_back(content);
-    }
+    for (size_t i = 0; i < unit_.tables.size(); ++i) out.tables.push_back(content(i));
     for (const bpf::FakeRecord& record : machine.records()) {
       out.records.push_back(record.data);
       std::fill_n(out.records.back().begin() + 4, 4, 0);
@@ -249,6 +236,34 @@ class FakeKernel {
     out.armed = control(Control::kArmed);
     out.exit_status = control(Control::kExitStatus);
     return out;
+  }
+  /// Both generations and all CPUs as one.
+  Content content(size_t table_index) const {
+    const Table& table = unit_.tables[table_index];
+    ContentBuilder out(table);
+    if (table.layout == TableLayout::Shared || table.layout == TableLayout::ByThread) {
+      Bytes memory = machine.value(table.maps[0], Bytes(4));
+      out.add_shared(memory.data());
+      return out.content;
+    }
+    for (uint32_t map : table.maps) {
+      uint32_t copies = table.layout == TableLayout::Hash ? 1 : cpus_;
+      for (const Bytes& key : machine.keys(map)) {
+        for (uint32_t cpu = 0; cpu < copies; ++cpu) {
+          out.add_value(key, machine.value(map, key, cpu));
+        }
+      }
+    }
+    for (const TablePlace& place : table.places) {
+      uint32_t map = unit_.memories[place.memory].map;
+      for (uint32_t area = 0; area < unit_.maps[map].max_entries; ++area) {
+        Bytes key(4);
+        std::memcpy(key.data(), &area, 4);
+        Bytes bytes = machine.value(map, key);
+        out.add_area(place, bytes.data());
+      }
+    }
+    return out.content;
   }
   bpf::Machine machine;
 

@@ -10,6 +10,7 @@
 #include "bpf/kernel_facts.h"
 #include "bpf/program.h"
 #include "ssa/function.h"
+#include "ssa/ranges.h"
 
 namespace ktap::backend {
 
@@ -21,7 +22,7 @@ struct Control {
       8;  ///< u64: 1 once the target has begun its exec (always 1 without -- CMD)
   static constexpr uint32_t kExitStatus = 16;  ///< u64
   static constexpr uint32_t kGeneration =
-      24;                                 ///< u64: 0 or 1: which map of a Delta table is written
+      24;  ///< u64: 0 or 1: which half of the tables that are only added to is written
   static constexpr uint32_t kCells = 64;  ///< i64 each: the shared variables
 };
 
@@ -43,24 +44,111 @@ struct SiteLayout {
   uint32_t size_bytes = 0;
 };
 
+/// Where a table's entries live. Which one a table gets, and why, says table_layout.h.
 enum class TableLayout : uint8_t {
-  Delta,  ///< two per-CPU hash maps, only added to; user space flips kGeneration and takes the idle
-          ///< one
-  Shared,  ///< one hash map of i64
+  Direct,     ///< only added to: areas (below) with room for every key that there can be
+  PerCpu,     ///< only added to: areas with open addressing
+  DeltaHash,  ///< only added to: two of the kernel's per-CPU hash maps, one a generation
+  Shared,     ///< memory of its own, which all CPUs change with atomics; no entry is ever removed
+  ByThread,   ///< memory of its own; each thread has at most one entry and alone works on it
+  Hash,       ///< one of the kernel's hash maps
 };
+/// Kernel programs only add to such a table; user space flips Control::kGeneration and takes what
+/// the idle generation holds.
+constexpr bool is_delta(TableLayout layout) {
+  return layout == TableLayout::Direct || layout == TableLayout::PerCpu ||
+         layout == TableLayout::DeltaHash;
+}
+
+/// Shared: the one value of an array map.
+///   u64 how many slots are taken, up to kSlotsOffset
+///   direct (`ranges` are set): entries { u64 presence, i64 value }
+///   else: slots { u64 tag, u64 presence, i64 value }, tags as in PerCpu, of keys of one word
+/// The value is written first; then presence becomes 1, once.
+///
+/// ByThread: likewise, slots { u64 tag, i64 value } with the tag tid << 2 | ThreadState. A thread's
+/// entry stays in its slot until another thread takes the slot of one that is absent.
+enum class ThreadState : uint8_t { Absent = 0, Busy = 1, Present = 2 };
+constexpr uint32_t kSlotsOffset = 64;
+
+/// The memory that one program alone writes its Direct and PerCpu tables in: an array map, of which
+/// key `2 * cpu + generation` is one area. A program never runs inside itself, so that plain loads
+/// and stores are exact there.
+///   u64 for each PerCpu table: how many of its slots are taken
+///   Direct tables: entries { [u64 presence,] i64 word… }
+///   PerCpu tables: slots { u64 tag, [key words,] i64 word… }; tag 0: free
+struct ProgramMemory {
+  uint32_t map = 0;
+  uint32_t area_bytes = 0;
+  uint32_t front_bytes = 0;  ///< of these, what stands before the slots
+};
+/// Where one program's part of a table lies in each of its areas.
+struct TablePlace {
+  uint32_t memory = 0;              ///< index in Unit.memories
+  uint32_t count_offset_bytes = 0;  ///< PerCpu
+  uint32_t offset_bytes = 0;        ///< of entry or slot 0
+};
+
+/// PerCpu: the hash is a product with this; of one key word it is a bijection, and its own tag.
+constexpr uint64_t kHashFactor = 0x9e3779b97f4a7c15;
+/// PerCpu: an entry is in one of kGroupSlots slots that follow each other, from its first slot on
+/// or from one of kGroups - 1 other places that its hash leads to; else the table counts as full.
+constexpr uint32_t kGroupSlots = 4, kGroups = 16;
+
 struct Table {
-  TableLayout layout = TableLayout::Delta;
+  TableLayout layout = TableLayout::DeltaHash;
+  std::string reason;  ///< for --explain: why this layout
   std::vector<ssa::KeyPart> key;
   std::vector<uint32_t>
-      part_offset_bytes;  ///< in the map's key; every part takes a multiple of 8 bytes
+      part_offset_bytes;  ///< in the key's bytes; every part takes a multiple of 8 bytes
   uint32_t key_size_bytes = 8;
-  std::vector<ssa::MergeOp> words = {ssa::MergeOp::Add};  ///< of an entry's value, 8 bytes each
-  /// Delta: the key's last 8 bytes, behind its parts, are the number of the program that wrote the
-  /// entry: rows that are equal before it are one.
-  bool by_program = false;
-  /// Several programs write the same entries.
-  bool has_rivals = false;
-  uint32_t maps[2] = {0, 0};  ///< indices in Unit.maps; Shared uses the first
+  std::vector<ssa::MergeOp> words = {ssa::MergeOp::Add};  ///< of an entry
+  uint32_t max_entries = 0;
+  /// Indices in Unit.maps. Hash, Shared, ByThread: one. DeltaHash: two for each copy, one a
+  /// generation.
+  std::vector<uint32_t> maps;
+
+  std::vector<uint32_t> writers;   ///< programs that work on it, ascending
+  std::vector<TablePlace> places;  ///< Direct, PerCpu: parallel to writers
+  /// DeltaHash: entries that are more than sums are changed without atomics, so that each writer
+  /// has maps of its own, in the order of `writers`; else 1.
+  uint32_t copies = 1;
+  /// Direct, and Shared when it is_direct: the keys that there can be, by part. Entry number: the
+  /// first part counts most.
+  std::vector<ssa::Range> ranges;
+  bool is_direct = false;
+  /// Direct, DeltaHash: a word before the others says that the entry is there; else the first one
+  /// is not 0 in an entry that is there.
+  bool has_presence = false;
+  /// PerCpu: 1 << slot_bits slots, the rest of the last group, then the slot of hash 0.
+  uint32_t slot_bits = 0;
+
+  bool only_sums() const {
+    for (const ssa::MergeOp op : words) {
+      if (op != ssa::MergeOp::Add) return false;
+    }
+    return true;
+  }
+  uint32_t key_words() const { return key_size_bytes / 8; }
+  /// Words of an entry, presence included.
+  uint32_t entry_words() const {
+    return static_cast<uint32_t>(words.size()) + (has_presence ? 1 : 0);
+  }
+  /// PerCpu: the only word of a key is in its tag.
+  uint32_t slot_words() const {
+    if (layout == TableLayout::ByThread) return 2;
+    if (layout == TableLayout::Shared) return is_direct ? 2 : 3;
+    return 1 + (key_words() > 1 ? key_words() : 0) + static_cast<uint32_t>(words.size());
+  }
+  uint32_t slots() const { return (1U << slot_bits) + kGroupSlots; }
+  uint32_t zero_slot() const { return slots() - 1; }
+  /// Shared, ByThread: of entries that can be walked by number.
+  uint64_t walk_slots() const { return is_direct ? direct_entries() : slots(); }
+  uint64_t direct_entries() const {
+    uint64_t entries = 1;
+    for (const ssa::Range& range : ranges) entries *= range.size();
+    return entries;
+  }
 };
 
 enum class LossCause : uint8_t {
@@ -89,6 +177,7 @@ struct Unit {
   uint32_t counter_map = 0;       ///< PercpuArray of u64
   std::vector<SiteLayout> sites;  ///< by site id
   std::vector<Table> tables;      ///< by table id
+  std::vector<ProgramMemory> memories;
   std::vector<Counter> counters;  ///< by row of the counter map
 };
 
@@ -98,8 +187,9 @@ struct Options {
   bool wait_for_exec =
       false;  ///< -- CMD: a gate program sets kStarted when the target calls execve
   uint32_t ring_bytes = 8 << 20;
-  uint32_t table_size = 0;  ///< --table-size; 0: the table's own or the default
-  bool strict = false;      ///< --strict: no handler starts after the first run-time error
+  uint32_t table_size = 0;               ///< --table-size; 0: the table's own or the default
+  uint64_t max_table_bytes = 256 << 20;  ///< memory that Direct and PerCpu tables may take
+  bool strict = false;  ///< --strict: no handler starts after the first run-time error
 };
 
 /// One lowered handler on one group.

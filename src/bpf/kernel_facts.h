@@ -17,7 +17,12 @@ struct SyscallRegs {
 struct KernelFacts {
   bool has_ring_buffer = true;    ///< 5.8
   bool has_fetch_atomics = true;  ///< 5.12
-  uint32_t cpu_count = 1;         ///< possible CPUs
+  bool has_mapped_tables = true;  ///< arrays that user space maps (5.5)
+  /// A raw tracepoint's program never runs inside itself (6.1).
+  bool has_recursion_guard = true;
+  /// Stores of one CPU are seen in their order by the others, as x86 does.
+  bool has_ordered_stores = true;
+  uint32_t cpu_count = 1;  ///< possible CPUs: their numbers are below this
   SyscallRegs syscall_regs;
 };
 

@@ -1,13 +1,14 @@
 // What kernel programs have added to one table since it was last read: rows of key and words. The
 // flip of generations is RCU's idea: programs look at the generation once a run, so that after one
-// grace period nobody writes the idle map, and it can be read and emptied at leisure.
+// grace period nobody writes the idle half, and it can be read and emptied at leisure.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
+#include "backend/table_memory.h"
 #include "backend/unit.h"
+#include "base/result.h"
 #include "sys/bpf.h"
 
 namespace ktap::engine {
@@ -22,10 +23,11 @@ class Snapshots {
   void set_generation_word(uint64_t* generation) { generation_ = generation; }
   /// While true, programs may be running: a flip must wait for them.
   void set_armed(bool armed) { armed_ = armed; }
+  bool armed() const { return armed_; }
 
   void next_run() { ++run_; }
   uint64_t run() const { return run_; }
-  /// On the first call of a run: flips, and every DeltaReader collects the idle map.
+  /// On the first call of a run: flips, and every DeltaReader collects the idle half.
   void take();
 
   void add(DeltaReader* reader) { readers_.push_back(reader); }
@@ -41,11 +43,9 @@ class Snapshots {
   std::vector<DeltaReader*> readers_;
 };
 
-/// For one Delta table.
+/// For one table with is_delta(layout).
 class DeltaReader {
  public:
-  using Visitor = std::function<void(const uint8_t* key, const int64_t* words)>;
-
   /// All that is referred to outlives this. `maps` are the unit's.
   DeltaReader(const backend::Unit& unit, uint32_t table, std::vector<sys::Map>& maps,
               Snapshots& snapshots);
@@ -56,14 +56,20 @@ class DeltaReader {
   /// The snapshot rule: the first call of a handler run brings in all that was added before it.
   void refresh() { snapshots_.take(); }
   /// Shows the rows that have come in, and forgets them. A key may have several rows, one for each
-  /// CPU and program, whose words belong together as Table.words say.
-  void take_rows(const Visitor& visit);
+  /// CPU and program: their words belong together by backend::merge_word().
+  void take_rows(const backend::EntryVisitor& visit);
   const backend::Table& table() const { return table_; }
 
-  /// Takes what map `generation` holds; Snapshots calls it when nobody writes there.
+  /// Takes what half `generation` holds; Snapshots calls it when nobody writes there.
   void collect(uint64_t generation);
 
  private:
+  void collect_areas(uint64_t generation);
+  void collect_area(const backend::TablePlace& place, uint32_t area);
+  void collect_map(sys::Map& map);
+  void add_row(const uint8_t* key, const int64_t* words);
+
+  const backend::Unit& unit_;
   const backend::Table& table_;
   std::vector<sys::Map>& maps_;
   Snapshots& snapshots_;

@@ -21,7 +21,6 @@ namespace ktap::engine {
 namespace {
 
 using backend::Control;
-using backend::TableLayout;
 
 constexpr uint64_t kArmedValue = 1;
 constexpr uint64_t kExitValue = 2;
@@ -240,23 +239,22 @@ int64_t* Engine::cell(uint32_t cell) {
 Result<void> Engine::preload(uint32_t table, const runtime::Table& entries,
                              const ssa::Module& module) {
   const backend::Table& layout = unit_.tables[table];
-  // A Delta table's own entries stay in the runtime Table; the kernel only adds to them.
-  if (layout.layout == TableLayout::Delta) return {};
+  // A delta table's own entries stay in the runtime Table; the kernel only adds to them.
+  if (backend::is_delta(layout.layout)) return {};
   const std::string& name = module.tables[table].name;
   KeyCodec codec(layout, module.strings);
-  sys::Map& map = maps_[layout.maps[0]];
+  const std::unique_ptr<EntryStore> store = make_store(layout, maps_);
   std::vector<uint8_t> key;
   for (const auto& [entry_key, value] : entries.entries()) {
     if (!value.is_integer() || !codec.encode(entry_key, &key)) {
       return Error{fmt::format(
           "table '{}' holds an entry of another kind than the ones that handlers write", name)};
     }
-    Result<void> written = map.update(key.data(), &value.integer);
-    if (!written.ok()) {
-      return Error{fmt::format("table '{}' is full: it holds more than its {} entries", name,
-                               map.spec().max_entries),
-                   written.error().sys_errno};
-    }
+    // What no program could make stays in the runtime Table.
+    if (!store->can_hold(key.data()) || store->put(key.data(), value.integer)) continue;
+    return Error{fmt::format("table '{}' is full: it holds more than its {} entries", name,
+                             layout.max_entries),
+                 E2BIG};
   }
   return {};
 }
@@ -264,15 +262,15 @@ Result<void> Engine::preload(uint32_t table, const runtime::Table& entries,
 std::unique_ptr<runtime::TableBacking> Engine::back(uint32_t table, runtime::Heap& heap,
                                                     const ssa::Module& module) {
   const backend::Table& layout = unit_.tables[table];
-  sys::Map* first = &maps_[layout.maps[0]];
-  if (layout.layout == TableLayout::Shared) {
-    return std::make_unique<SharedTable>(layout, first, module.strings, heap, snapshots_);
+  if (backend::is_delta(layout.layout)) {
+    return std::make_unique<DeltaTable>(unit_, table, maps_, module.strings, heap, snapshots_);
   }
-  return std::make_unique<DeltaTable>(unit_, table, maps_, module.strings, heap, snapshots_);
+  return std::make_unique<MasterTable>(layout, make_store(layout, maps_), module.strings, heap,
+                                       snapshots_);
 }
 
 std::unique_ptr<DeltaReader> Engine::read_delta(uint32_t table) {
-  KTAP_CHECK(unit_.tables[table].layout == TableLayout::Delta);
+  KTAP_CHECK(backend::is_delta(unit_.tables[table].layout));
   return std::make_unique<DeltaReader>(unit_, table, maps_, snapshots_);
 }
 

@@ -55,14 +55,14 @@ backend::Unit empty_unit(uint32_t ring_bytes = 1 << 16) {
   unit.ring_map = kRing;
   unit.counter_map = kCounters;
   backend::Table delta;
-  delta.layout = backend::TableLayout::Delta;
+  delta.layout = backend::TableLayout::DeltaHash;
   delta.key = {ssa::KeyPart{}};
   delta.part_offset_bytes = {0};
-  delta.maps[0] = kDelta0;
-  delta.maps[1] = kDelta1;
+  delta.maps = {kDelta0, kDelta1};
+  delta.max_entries = 64;
   backend::Table shared = delta;
-  shared.layout = backend::TableLayout::Shared;
-  shared.maps[0] = kShared;
+  shared.layout = backend::TableLayout::Hash;
+  shared.maps = {kShared};
   unit.tables = {delta, shared};
   return unit;
 }

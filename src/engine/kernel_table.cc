@@ -1,9 +1,10 @@
-// The two kinds of kernel tables behind runtime Tables: snapshots by flipping the generation
-// (Delta) and by copying (Shared).
+// The kinds of kernel tables behind runtime Tables; see kernel_table.h.
 #include "engine/kernel_table.h"
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
+#include <utility>
 
 namespace ktap::engine {
 
@@ -13,9 +14,7 @@ using runtime::Value;
 
 namespace {
 
-int64_t add_wrapping(int64_t a, int64_t b) {
-  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-}
+int64_t add_wrapping(int64_t a, int64_t b) { return backend::merge_word(ssa::MergeOp::Add, a, b); }
 
 }  // namespace
 
@@ -25,7 +24,9 @@ int64_t add_wrapping(int64_t a, int64_t b) {
 DeltaTable::DeltaTable(const backend::Unit& unit, uint32_t table, std::vector<sys::Map>& maps,
                        const std::vector<std::string>& strings, runtime::Heap& heap,
                        Snapshots& snapshots)
-    : reader_(unit, table, maps, snapshots), codec_(unit.tables[table], strings), heap_(heap) {}
+    : reader_(unit, table, maps, snapshots), codec_(unit.tables[table], strings), heap_(heap) {
+  KTAP_CHECK(unit.tables[table].words.size() == 1 && unit.tables[table].only_sums());
+}
 
 void DeltaTable::before_read(Table& table) {
   reader_.refresh();
@@ -44,70 +45,142 @@ void DeltaTable::on_clear(Table& table) { before_read(table); }
 
 void DeltaTable::on_set(Table& table, Value, Value) { before_read(table); }
 
-// ---- SharedTable
-// -------------------------------------------------------------------------------------------
+// ---- where entries are
+// ---------------------------------------------------------------------------
 
-SharedTable::SharedTable(const backend::Table& layout, sys::Map* map,
+namespace {
+
+/// One of the kernel's hash maps.
+class MapStore : public EntryStore {
+ public:
+  explicit MapStore(sys::Map* map) : map_(map) {}
+
+  bool read_all(const backend::EntryVisitor& visit) override {
+    std::vector<uint8_t> keys;
+    std::vector<uint8_t> values;
+    const Result<size_t> count = map_->read_all(false, &keys, &values);
+    if (!count.ok()) return false;
+    for (size_t i = 0; i < count.value(); ++i) {
+      int64_t value = 0;
+      std::memcpy(&value, values.data() + i * sizeof value, sizeof value);
+      visit(keys.data() + i * map_->spec().key_size_bytes, &value);
+    }
+    return true;
+  }
+
+  bool can_hold(const uint8_t*) override { return true; }
+  bool put(const uint8_t* key, int64_t value) override { return map_->update(key, &value).ok(); }
+
+  void remove_if(const uint8_t* key, int64_t value) override {
+    int64_t now = 0;
+    if (!map_->lookup(key, &now) || now != value) return;
+    if (!map_->take(key, &now) || now == value) return;
+    // A program wrote between the look and the taking: its value goes back, unless there is a newer
+    // one already.
+    Result<void> put_back = map_->update(key, &now, /*only_new=*/true);
+    static_cast<void>(put_back.ok());
+  }
+
+ private:
+  sys::Map* map_;
+};
+
+/// Memory of our own, mapped when it is first looked at.
+class MemoryStore : public EntryStore {
+ public:
+  MemoryStore(const backend::Table& table, sys::Map* map) : table_(table), map_(map) {}
+
+  bool read_all(const backend::EntryVisitor& visit) override {
+    if (!map()) return false;
+    memory_->visit(visit);
+    return true;
+  }
+  bool can_hold(const uint8_t* key) override { return map() && memory_->can_hold(key); }
+  bool put(const uint8_t* key, int64_t value) override { return map() && memory_->put(key, value); }
+  void remove_if(const uint8_t* key, int64_t value) override {
+    if (map()) memory_->remove_if(key, value);
+  }
+
+ private:
+  bool map() {
+    if (memory_) return true;
+    Result<sys::MappedArray> mapped = sys::MappedArray::map(*map_);
+    if (!mapped.ok()) return false;
+    mapped_ = std::move(mapped).value();
+    memory_.emplace(table_, mapped_.data());
+    return true;
+  }
+
+  const backend::Table& table_;
+  sys::Map* map_;
+  sys::MappedArray mapped_;
+  std::optional<backend::SharedMemory> memory_;
+};
+
+}  // namespace
+
+std::unique_ptr<EntryStore> make_store(const backend::Table& table, std::vector<sys::Map>& maps) {
+  KTAP_CHECK(!backend::is_delta(table.layout));
+  sys::Map* map = &maps[table.maps[0]];
+  if (table.layout == backend::TableLayout::Hash) return std::make_unique<MapStore>(map);
+  return std::make_unique<MemoryStore>(table, map);
+}
+
+// ---- MasterTable
+// ---------------------------------------------------------------------------------
+
+MasterTable::MasterTable(const backend::Table& layout, std::unique_ptr<EntryStore> store,
                          const std::vector<std::string>& strings, runtime::Heap& heap,
                          Snapshots& snapshots)
     : codec_(layout, strings),
-      map_(map),
+      store_(std::move(store)),
       heap_(heap),
       snapshots_(snapshots),
       key_size_bytes_(layout.key_size_bytes) {}
 
-void SharedTable::before_read(Table& table) {
+void MasterTable::before_read(Table& table) {
   if (taken_in_run_ == snapshots_.run()) return;
-  std::vector<uint8_t> keys;
-  std::vector<uint8_t> values;
-  const Result<size_t> count = map_->read_all(false, &keys, &values);
-  if (!count.ok()) return;
+  std::unordered_map<std::string, int64_t> now;
+  const bool read = store_->read_all([&](const uint8_t* key, const int64_t* value) {
+    now[std::string(reinterpret_cast<const char*>(key), key_size_bytes_)] = *value;
+  });
+  if (!read) return;
   taken_in_run_ = snapshots_.run();
   // Entries that only user space can have (a float, a key that the kernel cannot make) are none of
-  // the map's: stay.
+  // the kernel's: they stay.
   std::vector<uint8_t> bytes;
   for (const auto& [key, value] : table.entries()) {
-    if (value.is_integer() && codec_.encode(key, &bytes)) table.set(key, Value::nil());
+    if (value.is_integer() && codec_.encode(key, &bytes) && store_->can_hold(bytes.data())) {
+      table.set(key, Value::nil());
+    }
   }
-  snapshot_.clear();
-  for (size_t i = 0; i < count.value(); ++i) {
-    const uint8_t* key = keys.data() + i * key_size_bytes_;
-    int64_t value = 0;
-    std::memcpy(&value, values.data() + i * sizeof value, sizeof value);
-    snapshot_[std::string(reinterpret_cast<const char*>(key), key_size_bytes_)] = value;
-    table.set(codec_.decode(key, heap_), Value::of(value));
+  snapshot_ = std::move(now);
+  for (const auto& [key, value] : snapshot_) {
+    table.set(codec_.decode(reinterpret_cast<const uint8_t*>(key.data()), heap_), Value::of(value));
   }
 }
 
-void SharedTable::remove_if_unchanged(const std::string& key, int64_t value) {
-  int64_t now = 0;
-  if (!map_->lookup(key.data(), &now) || now != value) return;
-  if (!map_->take(key.data(), &now) || now == value) return;
-  // A program wrote between the look and the taking: its value goes back, unless there is a newer
-  // one already.
-  Result<void> put_back = map_->update(key.data(), &now, /*only_new=*/true);
-  static_cast<void>(put_back.ok());
-}
-
-void SharedTable::on_clear(Table& table) {
+void MasterTable::on_clear(Table& table) {
   before_read(table);
-  for (const auto& [key, value] : snapshot_) remove_if_unchanged(key, value);
+  for (const auto& [key, value] : snapshot_) {
+    store_->remove_if(reinterpret_cast<const uint8_t*>(key.data()), value);
+  }
   snapshot_.clear();
 }
 
-void SharedTable::on_set(Table& table, Value key, Value value) {
+void MasterTable::on_set(Table& table, Value key, Value value) {
   before_read(table);
   std::vector<uint8_t> bytes;
   if (!codec_.encode(key, &bytes)) return;
   const std::string text(bytes.begin(), bytes.end());
   if (value.is_integer()) {
-    // A full map refuses: the entry then lives in the Table alone.
-    if (map_->update(bytes.data(), &value.integer).ok()) snapshot_[text] = value.integer;
+    // One that is full refuses: the entry then lives in the Table alone.
+    if (store_->put(bytes.data(), value.integer)) snapshot_[text] = value.integer;
     return;
   }
   const auto seen = snapshot_.find(text);
   if (seen == snapshot_.end()) return;
-  remove_if_unchanged(text, seen->second);
+  store_->remove_if(bytes.data(), seen->second);
   snapshot_.erase(seen);
 }
 

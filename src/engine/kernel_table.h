@@ -2,14 +2,12 @@
 // happens to the kernel's side when user space deletes or sets. Implements the snapshot rule
 // (language, section 5).
 //
-// Delta    The runtime Table accumulates; the two kernel maps only hold what was added since they
-// were last read. A
-//          snapshot flips the generation, waits until no program writes the old map, takes that map
-//          empty and adds it up. Deleting is then the Table's own affair, and nothing is lost or
-//          counted twice.
-// Shared   The kernel map is the table; a snapshot copies it. Deleting takes an entry from the map
-// only while it still
-//          has the snapshot's value.
+// DeltaTable   The runtime Table accumulates; the kernel only holds what was added since it was
+// last
+//              read. A snapshot flips the generation and takes the idle half empty (delta_reader).
+//              Deleting is then the Table's own affair, and nothing is lost or counted twice.
+// MasterTable  The kernel's entries are the table; a snapshot copies them. Deleting takes an entry
+//              away only while it still has the snapshot's value.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +27,7 @@ namespace ktap::engine {
 
 class DeltaTable : public runtime::TableBacking {
  public:
-  /// All that is referred to outlives this.
+  /// All that is referred to outlives this. Requires: the table's entries are one sum.
   DeltaTable(const backend::Unit& unit, uint32_t table, std::vector<sys::Map>& maps,
              const std::vector<std::string>& strings, runtime::Heap& heap, Snapshots& snapshots);
 
@@ -43,20 +41,34 @@ class DeltaTable : public runtime::TableBacking {
   runtime::Heap& heap_;
 };
 
-class SharedTable : public runtime::TableBacking {
+/// Where the entries of a MasterTable are: keys by Table.part_offset_bytes, integers as values.
+class EntryStore {
  public:
-  SharedTable(const backend::Table& layout, sys::Map* map, const std::vector<std::string>& strings,
-              runtime::Heap& heap, Snapshots& snapshots);
+  virtual ~EntryStore() = default;
+  /// False: could not be read now.
+  virtual bool read_all(const backend::EntryVisitor& visit) = 0;
+  /// Whether a program could make such an entry.
+  virtual bool can_hold(const uint8_t* key) = 0;
+  /// False: no room.
+  virtual bool put(const uint8_t* key, int64_t value) = 0;
+  /// Removes the entry if it has that value.
+  virtual void remove_if(const uint8_t* key, int64_t value) = 0;
+};
+/// For a table of the unit that is no delta; `maps` outlive it.
+std::unique_ptr<EntryStore> make_store(const backend::Table& table, std::vector<sys::Map>& maps);
+
+class MasterTable : public runtime::TableBacking {
+ public:
+  MasterTable(const backend::Table& layout, std::unique_ptr<EntryStore> store,
+              const std::vector<std::string>& strings, runtime::Heap& heap, Snapshots& snapshots);
 
   void before_read(runtime::Table& table) override;
   void on_clear(runtime::Table& table) override;
   void on_set(runtime::Table& table, runtime::Value key, runtime::Value value) override;
 
  private:
-  void remove_if_unchanged(const std::string& key, int64_t value);
-
   KeyCodec codec_;
-  sys::Map* map_;
+  std::unique_ptr<EntryStore> store_;
   runtime::Heap& heap_;
   Snapshots& snapshots_;
   size_t key_size_bytes_;

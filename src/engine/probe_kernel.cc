@@ -63,6 +63,13 @@ Result<bpf::KernelFacts> probe_kernel() {
       can_load({bpf::mov64(Reg::R1, 1), bpf::store(bpf::Size::DW, Reg::R10, -8, Reg::R1),
                 bpf::atomic(bpf::AtomicOp::FetchAdd, bpf::Size::DW, Reg::R10, -8, Reg::R1),
                 bpf::mov64(Reg::R0, 0), bpf::exit_insn()});
+#if !defined(__x86_64__) && !defined(__i386__)
+  facts.has_ordered_stores = false;
+#endif
+  // Came with the guard, in 6.1; of the guard itself nothing can be seen.
+  constexpr int32_t kKtimeGetTaiNs = 208;
+  facts.has_recursion_guard =
+      can_load({bpf::call(kKtimeGetTaiNs), bpf::mov64(Reg::R0, 0), bpf::exit_insn()});
   return facts;
 }
 

@@ -34,14 +34,17 @@ class Walk {
       const runtime::Closure* closure = v.closure();
       if (!seen_closures_.insert(closure).second) return;
       function(*closure->function, {closure->upvalues.begin(), closure->upvalues.end()});
-    } else if (v.type == Type::Builtin && is_writer(static_cast<Builtin>(v.builtin))) {
-      hidden_write_ = true;  // it is somewhere a handler may call it from
+    } else if (v.type == Type::Builtin) {
+      // It is somewhere a handler may call it from.
+      hidden_write_ = hidden_write_ || is_writer(static_cast<Builtin>(v.builtin));
+      removes_ = removes_ || static_cast<Builtin>(v.builtin) == Builtin::Delete;
     }
   }
 
   /// Every store whose base stayed unknown may have hit anything that was seen.
   void finish() {
     if (hidden_write_) effects_.written.insert(effects_.touched.begin(), effects_.touched.end());
+    if (removes_) effects_.removed_from = effects_.touched;
   }
 
  private:
@@ -64,6 +67,9 @@ class Walk {
     for (size_t pc = 0; pc < f.code.size(); ++pc) {
       const Insn insn = f.code[pc];
       switch (insn.op()) {
+        case Op::LoadBuiltin:
+          removes_ = removes_ || static_cast<Builtin>(insn.d()) == Builtin::Delete;
+          break;
         case Op::GetUpval:
           if (const runtime::Cell* cell = cells[insn.b()]) {
             effects_.read.insert({cell, -1});
@@ -199,6 +205,7 @@ class Walk {
   std::set<const runtime::Closure*> seen_closures_;
   std::set<const bytecode::Function*> seen_children_;
   bool hidden_write_ = false;
+  bool removes_ = false;  // delete() is called; which table, nobody needs to know so far
 };
 
 }  // namespace

@@ -158,6 +158,24 @@ std::string explain_samples(const Plan& plan, const runtime::SampleParts& parts)
   return what + parts_text(parts) + "; per CPU, merged on read\n";
 }
 
+std::string_view layout_name(backend::TableLayout layout) {
+  switch (layout) {
+    case backend::TableLayout::Direct:
+      return "direct";
+    case backend::TableLayout::PerCpu:
+      return "per CPU";
+    case backend::TableLayout::DeltaHash:
+      return "per-CPU hash maps of the kernel";
+    case backend::TableLayout::Shared:
+      return "own memory with atomics";
+    case backend::TableLayout::ByThread:
+      return "a slot for each thread";
+    case backend::TableLayout::Hash:
+      return "a hash map of the kernel";
+  }
+  return "";
+}
+
 std::string explain_handler(const Plan& plan, uint32_t index, const Registration& registration,
                             const diag::Source& source, const std::string& at) {
   const PlannedHandler& handler = plan.handlers[index];
@@ -200,10 +218,9 @@ std::string explain(const Plan& plan, const std::vector<Registration>& registrat
   for (uint32_t i = 0; i < plan.linkage.module.tables.size(); ++i) {
     if (plan.linkage.module.tables[i].sample_of != 0) continue;
     const backend::Table& table = plan.unit.tables[i];
-    text += fmt::format(
-        "table {}: key {}; {}\n", plan.linkage.module.tables[i].name, key_text(table.key),
-        table.layout == backend::TableLayout::Delta ? "per-CPU counts, merged on read"
-                                                    : "one hash map that all CPUs share");
+    text += fmt::format("table {}: key {}; {}, {}; {}\n", plan.linkage.module.tables[i].name,
+                        key_text(table.key), layout_name(table.layout), table.reason,
+                        backend::is_delta(table.layout) ? "merged on read" : "shared by all CPUs");
   }
   for (const std::string& cell : plan.linkage.module.cells) {
     text += fmt::format("variable {}: a word that kernel and user space share\n", cell);

@@ -19,7 +19,7 @@ Result<void> link(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backi
   const lower::Linkage& linkage = plan.linkage;
   for (uint32_t i = 0; i < linkage.tables.size(); ++i) {
     if (linkage.tables[i] == nullptr) continue;  // of aggregates
-    if (plan.unit.tables[i].layout == backend::TableLayout::Shared) {
+    if (!backend::is_delta(plan.unit.tables[i].layout)) {
       KTAP_TRY(engine.preload(i, *linkage.tables[i], linkage.module));
     }
     backings.tables.push_back(engine.back(i, vm.heap(), linkage.module));

@@ -330,7 +330,21 @@ class Planner {
     return tables;
   }
 
+  /// Ticks may remove entries while kernel handlers run. (Event handlers in user space never share
+  /// a table with those, and a trace_end runs when they have ended.)
+  void note_removals() {
+    for (size_t i = 0; i < effects_.size(); ++i) {
+      const HandlerKind kind = (*input_.registrations)[i].kind;
+      if (kind == HandlerKind::End || kind == HandlerKind::Event) continue;
+      for (size_t table = 0; table < plan_->linkage.tables.size(); ++table) {
+        if (effects_[i].removed_from.count(plan_->linkage.tables[table]) == 0) continue;
+        plan_->linkage.module.tables[table].is_removed_outside = true;
+      }
+    }
+  }
+
   bool emit_all() {
+    note_removals();
     plan_->jobs.clear();
     for (uint32_t i = 0; i < plan_->handlers.size(); ++i) {
       for (uint32_t g = 0; g < plan_->handlers[i].groups.size(); ++g) {

@@ -86,10 +86,11 @@ struct TableInfo {
   std::string name;  ///< as the script calls it, for --explain
   std::vector<KeyPart> key;
   uint32_t max_entries = 0;
-  bool is_read = false;     ///< TableGet in the kernel
-  bool is_set = false;      ///< TableSet
-  bool is_added = false;    ///< TableAdd, TableMerge
-  bool is_deleted = false;  ///< TableDelete
+  bool is_read = false;             ///< TableGet in the kernel
+  bool is_set = false;              ///< TableSet
+  bool is_added = false;            ///< TableAdd, TableMerge
+  bool is_deleted = false;          ///< TableDelete
+  bool is_removed_outside = false;  ///< user space may remove entries while programs run
   /// The words of an entry. Other than one Add: TableMerge alone works on it.
   std::vector<MergeOp> words = {MergeOp::Add};
   /// Not 0: the last part of the key is a bucket, from 0 to one below this.

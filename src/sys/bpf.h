@@ -55,6 +55,8 @@ class MappedArray {
  public:
   MappedArray() = default;
   static Result<MappedArray> map(const Map& array);
+  /// Of its memory, `size_bytes` from `begin_bytes` on.
+  static Result<MappedArray> map(const Map& array, size_t begin_bytes, size_t size_bytes);
   MappedArray(MappedArray&& other) noexcept;
   MappedArray& operator=(MappedArray&& other) noexcept;
   ~MappedArray();
@@ -65,6 +67,8 @@ class MappedArray {
  private:
   uint8_t* data_ = nullptr;
   size_t size_bytes_ = 0;
+  uint8_t* pages_ = nullptr;  // what is mapped: whole pages around it
+  size_t pages_bytes_ = 0;
 };
 
 /// Why the kernel did not take a program.
