@@ -308,7 +308,7 @@ void Selector::per_cpu_add(ValueId id, const Table& table) {
   bpf::Label mismatch = asm_.make_label();
   bpf::Label hit = asm_.make_label(), done = asm_.make_label();
   bpf::Label insert = asm_.make_label(), zero = asm_.make_label();
-  bpf::Label full = count_and_resume(full_row(id), done);
+  bpf::Label full = count_and_resume(full_row(id), update_done_);
 
   Word first = key_word(id, table, 0);
   bool maybe_zero = is_word && (first.kind != Word::Kind::Imm || first.imm == 0);

@@ -16,6 +16,7 @@
 #include "backend/layout.h"
 #include "backend/test_random_function.h"
 #include "backend/test_reference.h"
+#include "backend/test_samples.h"
 #include "backend/test_subjects.h"
 #include "backend/test_support.h"
 #include "bpf/btf.h"
@@ -473,6 +474,22 @@ TEST(Kernel, StringsRunLikeOnTheTestMachine) {
     ASSERT_EQ(kernel.error, "");
     ASSERT_TRUE(kernel.run(context_of({0, 0})));
     EXPECT_EQ(show(kernel.outcome(subject.cells.size())), show(fake.outcome(subject.cells.size())));
+  }
+}
+
+TEST(Kernel, BucketsAreThoseOfSsa) {
+  Subject subject;
+  buckets(subject);
+  auto result = subject.emit_unit();
+  RealKernel kernel(result.unit, subject.cells);
+  if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
+  ASSERT_EQ(kernel.error, "");
+  for (int64_t sample : edge_samples(20000)) {
+    kernel.set_control(Control::kCells, sample);
+    ASSERT_TRUE(kernel.run(context_of({0, 0})));
+    for (uint32_t i = 0; i < subject.cells.size(); ++i) {
+      ASSERT_EQ(kernel.control(Control::kCells + 8 * i), buckets_of(subject, sample)[i]) << sample;
+    }
   }
 }
 

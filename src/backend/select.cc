@@ -234,7 +234,7 @@ void Selector::select_blocks() {
     for (ValueId id : function_.blocks[block.index].insts) {
       if (!order_.needed[id.index] || order_.fused[id.index]) continue;
       set_line(inst(id));
-      if (keeps_area_ && id == area_before_) enter_areas();
+      if (keeps_area_ && is_before_areas(id)) enter_areas();
       if (ssa::is_control(inst(id).op)) {
         switch (inst(id).op) {
           case Op::Jump: {
@@ -299,10 +299,13 @@ void Selector::select(ValueId id) {
     case Op::UserString:
     case Op::KernelString:
       return read_string(id);
+    case Op::Log2Bucket:
+    case Op::LogLinearBucket:
+      return power_bucket(id);
+    case Op::LinearBucket:
+      return linear_bucket(id);
     case Op::TableGet:
     case Op::TableSet:
-    case Op::TableAdd:
-    case Op::TableMerge:
     case Op::TableDelete:
       return table_operation(id);
     case Op::TableSlotCount:
@@ -314,6 +317,11 @@ void Selector::select(ValueId id) {
       return loop_guard(id);
     case Op::CallGuard:
       return count_down(calls_offset_, failure_label(inst(id).imm));
+    case Op::TableAdd:
+    case Op::TableMerge:
+      begin_update(id);
+      table_operation(id);
+      return end_update(id);
     case Op::CellGet:
     case Op::CellSet:
     case Op::CellAdd:

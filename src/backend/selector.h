@@ -252,6 +252,17 @@ class Selector {
   void publish(ThreadState state);
   void thread_value(ssa::ValueId id, bool is_new);
 
+  // ---- sample_updates.cc
+  ssa::ValueId last_update(ssa::ValueId first) const;
+  void begin_update(ssa::ValueId id);
+  void end_update(ssa::ValueId id);
+  bool is_before_areas(ssa::ValueId id) const;
+
+  // ---- buckets.cc
+  void look_up_length(bool log_linear);
+  void power_bucket(ssa::ValueId id);
+  void linear_bucket(ssa::ValueId id);
+
   // ---- records.cc
   void emit_record(ssa::ValueId id);
   void wake_flag(bool always);
@@ -321,6 +332,8 @@ class Selector {
   ssa::BlockId block_;                  // the one being written
   std::vector<ssa::BlockId> block_of_;  // by value
   ssa::BlockId next_block_;             // follows the one being written
+  ssa::ValueId last_update_;            // of the sample whose updates are being written
+  bpf::Label update_done_;              // where a loss in the middle of them goes on
   std::vector<Cold> cold_;
   std::vector<std::pair<uint32_t, std::function<void()>>> rare_;  // line, writer of code
   std::map<uint32_t, bpf::Label> failures_;                       // by counter row

@@ -1,6 +1,8 @@
 // See table_facts.h: one walk over all functions, with the ranges of their integers.
 #include "backend/table_facts.h"
 
+#include <algorithm>
+
 #include "schema/builtin_vars.h"
 
 namespace ktap::backend {
@@ -27,7 +29,10 @@ void note(TableUse& use, const Inst& inst, const ssa::TableInfo& info,
   use.is_deleted |= inst.op == Op::TableDelete;
   const size_t parts = info.key.size();
   for (size_t i = 0; i < parts && i < inst.operands.size(); ++i) {
-    const ssa::Range range = ranges.at(inst.operands[i], block);
+    ssa::Range range = ranges.at(inst.operands[i], block);
+    if (info.bucket_count != 0 && i + 1 == parts) {
+      range = {std::max(range.lo, int64_t{0}), std::min(range.hi, int64_t{info.bucket_count} - 1)};
+    }
     if (use.is_used) {
       use.parts[i] = join(use.parts[i], range);
     } else {

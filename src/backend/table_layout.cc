@@ -1,6 +1,8 @@
 // See table_layout.h.
 #include "backend/table_layout.h"
 
+#include "backend/table_size.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -50,9 +52,7 @@ class Layouter {
       at += part.kind == ssa::KeyPart::Kind::Bytes ? round_up8(part.max_bytes) : 8;
     }
     table.key_size_bytes = std::max(at, uint32_t{8});
-    table.max_entries = options_.table_size != 0 ? options_.table_size
-                        : info.max_entries != 0  ? info.max_entries
-                                                 : limits::kDefaultTableSize;
+    table.max_entries = table_entries(info, options_);
     return table;
   }
 

@@ -203,7 +203,7 @@ void Selector::table_add(ValueId id, const Table& table) {
   asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, done);
   // Another CPU was first with this key, or there is no room.
   lookup();
-  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(full_row(id), done));
+  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(full_row(id), update_done_));
   merge_into_value(id, table);
   asm_.bind(done);
 }

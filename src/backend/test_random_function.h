@@ -30,6 +30,12 @@ class RandomFunction {
     s_.module.tables[4].words = {MergeOp::Add, MergeOp::Min, MergeOp::Max};
     s_.module.tables[5].words = {MergeOp::Min, MergeOp::Max, MergeOp::Add};
     s_.module.tables[6].words = {MergeOp::Add, MergeOp::Max};
+    s_.add_table({{Kind::Int, 8}}, false, 3);                  // 10, 11: of samples
+    s_.add_table({{Kind::Int, 8}, {Kind::Int, 8}}, false, 5);
+    s_.module.tables[10].words = {MergeOp::Add, MergeOp::Max, MergeOp::Add, MergeOp::Min};
+    for (size_t table : {10, 11}) s_.module.tables[table].sample_of = 1;
+    s_.module.linear = {
+        {-3, 3, 2}, {INT64_MIN, INT64_MAX, INT64_MAX / 3}, {7, int64_t{1} << 40, int64_t{3} << 35}};
     s_.add_site({{Type::Int}, {Type::MaybeInt}, {Type::Bool}});
     s_.add_site({{Type::Str, ssa::StrKind::Bytes, 16}, {Type::Str, ssa::StrKind::Id}});
     s_.module.failures.push_back({"arithmetic on nil", {}, 3});
@@ -158,7 +164,14 @@ class RandomFunction {
 
   void arithmetic() {
     Op ops[] = {Op::Add, Op::Sub, Op::Mul, Op::And, Op::Or, Op::Xor, Op::Shl, Op::Sar};
-    uint64_t pick = below(10);
+    uint64_t pick = below(13);
+    if (pick >= 10) {
+      Op buckets[] = {Op::Log2Bucket, Op::LogLinearBucket, Op::LinearBucket};
+      Op op = buckets[pick - 10];
+      int64_t imm = op == Op::LinearBucket ? static_cast<int64_t>(below(3)) : 0;
+      ints_.push_back(b_.op(op, {any_int()}, imm));
+      return;
+    }
     if (pick < 8) {
       ints_.push_back(b_.op(ops[pick], {any_int(), any_int()}));
       return;
@@ -195,7 +208,11 @@ class RandomFunction {
   }
 
   void effect() {
-    switch (below(16)) {
+    switch (below(18)) {
+      case 16:
+      case 17:
+        sample();
+        break;
       case 12:
       case 13:
         master(7, {any_int()}, false);
@@ -299,6 +316,16 @@ class RandomFunction {
     b_.at(done);
   }
 
+  void sample() {
+    ValueId key = small_key();
+    ValueId bucket = b_.op(Op::And, {any_int(), b_.integer(1)});
+    std::vector<ValueId> words{b_.integer(1), any_int(), any_int(), any_int()};
+    const diag::Span span{++samples_, samples_ + 1};
+    ValueId first = b_.op(Op::TableAdd, {key, bucket, b_.integer(1)}, 11);
+    ValueId second = b_.op(Op::TableMerge, {key, words[0], words[1], words[2], words[3]}, 10);
+    for (ValueId id : {first, second}) b_.function[id].span = span;
+  }
+
   void emit_all() {
     b_.op(Op::Emit, {any_int(), any_maybe(), any_bool()}, 0);
     if (below(3) == 0) b_.op(Op::Emit, {comm_, any_literal()}, 1);
@@ -358,6 +385,7 @@ class RandomFunction {
   Subject& s_;
   Builder& b_;
   std::vector<ValueId> ints_, bools_, maybes_;
+  uint32_t samples_ = 0;
   ValueId comm_, tid_;
 };
 

@@ -6,6 +6,7 @@
 #include "backend/layout.h"
 #include "backend/test_support.h"
 #include "base/check.h"
+#include "ssa/buckets.h"
 
 namespace ktap::backend::testing_support {
 
@@ -27,7 +28,8 @@ class Reference {
       take_phis(b, from);
       ValueId last = b.insts.back();
       for (ValueId id : b.insts) {
-        if (function_[id].op != Op::Phi && id != last) values_[id.index] = evaluate(function_[id]);
+        const ssa::Inst& inst = function_[id];
+        if (inst.op != Op::Phi && id != last && !is_lost(inst)) values_[id.index] = evaluate(inst);
         if (failed_ < 0) continue;
         ++out.counters["failure " + std::to_string(failed_)];
         return;
@@ -165,6 +167,10 @@ class Reference {
       case Op::TableMerge:
       case Op::TableDelete:
         return table(i);
+      case Op::Log2Bucket:
+      case Op::LogLinearBucket:
+      case Op::LinearBucket:
+        return number(ssa::bucket_of(i, subject_.module, n(0)));
       default:
         return number(arithmetic(i.op, n(0), n(1)));
     }
@@ -175,6 +181,12 @@ class Reference {
     auto at = out.tables[static_cast<size_t>(i.imm)].begin();
     std::advance(at, get(i.operands[0]).number);
     return *at;
+  }
+
+  /// An earlier update of the same sample found its table full. Each sample has a span of its own.
+  bool is_lost(const ssa::Inst& i) const {
+    const bool updates = i.op == Op::TableAdd || i.op == Op::TableMerge;
+    return updates && lost_sample_.end != 0 && i.span.begin == lost_sample_.begin;
   }
 
   Value table(const ssa::Inst& i) {
@@ -198,6 +210,7 @@ class Reference {
       content.erase(key);
     } else if (is_full) {
       ++out.counters["table " + info.name];
+      if (info.sample_of != 0) lost_sample_ = i.span;
     } else if (i.op == Op::TableSet) {
       content[key] = {get(i.operands.back()).number};
     } else {
@@ -245,6 +258,7 @@ class Reference {
   int64_t budget_ = 100000;
   int64_t calls_ = 1000000;
   int64_t failed_ = -1;  // the failure of a guard
+  diag::Span lost_sample_;
 };
 
 }  // namespace ktap::backend::testing_support

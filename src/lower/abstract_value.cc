@@ -78,6 +78,10 @@ AbstractValue AbstractValue::of_world(runtime::Value value, std::string name) {
       for (const runtime::Cell* cell : v.closure->upvalues) v.cells.push_back({cell, -1});
       return v;
     case runtime::Type::Aggregate:
+      v = of_kind(Kind::Aggregate);
+      v.aggregate = value.aggregate();
+      v.text = std::move(name);
+      return v;
     case runtime::Type::Histogram:
       v = of_kind(Kind::Mixed);  // nothing in the kernel can use it
       v.text = runtime::type_phrase(value.type);
@@ -100,6 +104,7 @@ bool AbstractValue::is_constant() const {
     case Kind::Function:
     case Kind::Builtin:
     case Kind::Event:
+    case Kind::Aggregate:
       return true;
     case Kind::Tuple:
       for (const AbstractValue& part : parts) {
@@ -126,6 +131,8 @@ bool same(const AbstractValue& a, const AbstractValue& b) {
       return a.table == b.table;
     case AbstractValue::Kind::Iterator:
       return a.table == b.table && a.integer == b.integer && a.id == b.id;
+    case AbstractValue::Kind::Aggregate:
+      return a.aggregate == b.aggregate;
     case AbstractValue::Kind::Function:
       return a.closure == b.closure && a.function == b.function && a.cells == b.cells;
     case AbstractValue::Kind::Ssa:

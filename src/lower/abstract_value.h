@@ -37,16 +37,18 @@ struct AbstractValue {
     EventTextLine,  ///< e.tostring()
     Tuple,
     Iterator,  ///< over a table: at a known entry, or at a slot of the table in the kernel
+    Aggregate,  ///< of the world: it gets samples, nothing reads it here
     Ssa,
-    Mixed,  ///< of different types on different ways: usable for its truth alone; an aggregate: for
+    Mixed,  ///< of different types on different ways: usable for its truth alone; a histogram: for
             ///< nothing
   };
   Kind kind = Kind::Undefined;
   int64_t integer =
       0;  ///< Int; Bool (0 or 1); Builtin (its number); Iterator: the next entry's number
   double number = 0;  ///< Float
-  std::string text;   ///< Str: the bytes; Table: its name in the script; Mixed: what meets here
+  std::string text;   ///< Str: the bytes; Table, Aggregate: its name in the script; Mixed: what meets
   runtime::Table* table = nullptr;
+  runtime::Aggregate* aggregate = nullptr;
   const runtime::Closure* closure = nullptr;     ///< Function; null for one made in the handler
   const bytecode::Function* function = nullptr;  ///< Function
   std::vector<Upvalue> cells;                    ///< Function

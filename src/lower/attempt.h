@@ -22,7 +22,9 @@ class Attempt {
         failures_(linkage.module.failures.size()),
         cells_(linkage.cells.size()),
         outputs_(linkage.outputs.size()),
-        captures_(linkage.captures.size()) {}
+        captures_(linkage.captures.size()),
+        samples_(linkage.samples.size()),
+        linear_(linkage.module.linear.size()) {}
 
   void take_back() {
     linkage_.module.tables = std::move(table_infos_);
@@ -36,6 +38,8 @@ class Attempt {
     cut(linkage_.cell_globals, cells_);
     cut(linkage_.outputs, outputs_);
     cut(linkage_.captures, captures_);
+    cut(linkage_.samples, samples_);
+    cut(linkage_.module.linear, linear_);
   }
 
  private:
@@ -53,6 +57,8 @@ class Attempt {
   size_t cells_;
   size_t outputs_;
   size_t captures_;
+  size_t samples_;
+  size_t linear_;
 };
 
 /// "handler 0 (syscalls:sys_enter_read and 3 more)".

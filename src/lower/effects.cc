@@ -28,6 +28,8 @@ class Walk {
   void value(Value v) {
     if (v.type == Type::Table) {
       touch(v.table());
+    } else if (v.type == Type::Aggregate) {
+      effects_.aggregates.insert(v.aggregate());
     } else if (v.type == Type::Function) {
       const runtime::Closure* closure = v.closure();
       if (!seen_closures_.insert(closure).second) return;
@@ -96,7 +98,6 @@ class Walk {
         case Op::SetIndex:
         case Op::SetField:
         case Op::UpdateIndex:
-        case Op::AggAdd:
           store(f, pc, insn.a(), cells);
           break;
         default:
@@ -140,7 +141,10 @@ class Walk {
         loaded.insert(pc);
       if (insn.op() != Op::Call && insn.op() != Op::TailCall) continue;
       const std::optional<size_t> at = definition(f, pc, insn.a());
-      if (at && loaded.erase(*at) != 0) store(f, pc, static_cast<uint8_t>(insn.a() + 1), cells);
+      if (!at || loaded.erase(*at) == 0) continue;
+      const bool counts_samples =
+          static_cast<Builtin>(f.code[*at].d()) == Builtin::Count && insn.b() == 2;
+      if (!counts_samples) store(f, pc, static_cast<uint8_t>(insn.a() + 1), cells);
     }
     hidden_write_ = hidden_write_ || !loaded.empty();
   }

@@ -25,8 +25,10 @@ struct Variable {
 
 struct Effects {
   std::set<const runtime::Table*> touched;  ///< may be read, iterated, written or emptied
-  std::set<const runtime::Table*>
-      written;  ///< may get new or changed entries (removal is no write)
+  /// May get new or changed entries. Removal is no write, a sample neither: it adds up with others,
+  /// whoever adds them.
+  std::set<const runtime::Table*> written;
+  std::set<const runtime::Aggregate*> aggregates;  ///< may be read, emptied or get samples
   std::set<const runtime::Table*> removed_from;  ///< may lose entries by delete()
   std::set<Variable> read;      ///< variables whose value is read (`x += 1` alone reads none)
   std::set<Variable> assigned;  ///< variables that get a new value

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "bytecode/chunk.h"
+#include "bytecode/reader_uses.h"
 #include "diag/diagnostic.h"
+#include "lower/samples.h"
 #include "lower/world.h"
 #include "runtime/heap.h"
 #include "schema/builtin_vars.h"
@@ -73,8 +75,9 @@ struct CaptureSite {
 /// ids.
 struct Linkage {
   ssa::Module module;
-  std::vector<runtime::Table*> tables;      ///< by table id
-  std::vector<const runtime::Cell*> cells;  ///< by shared variable id; null for a global
+  std::vector<runtime::Table*> tables;        ///< by table id; null: of aggregates' samples
+  std::vector<runtime::SampleParts> samples;  ///< by TableInfo.sample_of - 1
+  std::vector<const runtime::Cell*> cells;    ///< by shared variable id; null for a global
   std::vector<int64_t> cell_globals;  ///< global slot by shared variable id, -1 for a captured one
   std::vector<OutputSite> outputs;    ///< by Site.user_index of Print, Printf, PrintHist
   std::vector<CaptureSite> captures;  ///< by Site.user_index of Capture
@@ -91,6 +94,9 @@ using Lowered = std::variant<ssa::Function, Refusal>;
 
 struct Options {
   bool timestamps = false;  ///< -T: the first argument of each output and capture site is `ns`
+  /// The readers of aggregates that the script has; null: it may have any, but of linear
+  /// histograms.
+  const bytecode::ReaderUses* readers = nullptr;
 };
 
 /// The names that `events` do not have, in all code that the handler and its filter can reach; each

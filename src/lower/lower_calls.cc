@@ -20,6 +20,7 @@ using runtime::Value;
 std::string no_kernel_form(Builtin builtin) {
   switch (builtin) {
     case Builtin::Aggr:
+      return "an aggregate is made here";
     case Builtin::Count:
     case Builtin::Sum:
     case Builtin::Min:
@@ -28,7 +29,7 @@ std::string no_kernel_form(Builtin builtin) {
     case Builtin::Stddev:
     case Builtin::Quantile:
     case Builtin::Hist:
-      return "aggregates run in user space in this version";
+      return "an aggregate is read here";
     default:
       return full_name(bytecode::builtin_info(builtin)) + "() has no kernel form";
   }
@@ -195,6 +196,8 @@ AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
       return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Table)));
     case Kind::Tuple:
       return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Tuple)));
+    case Kind::Aggregate:
+      return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Aggregate)));
     case Kind::Function:
     case Kind::Builtin:
       return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Function)));
@@ -347,6 +350,7 @@ bool Lowerer::output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& s
     case Kind::Function:
     case Kind::Tuple:
     case Kind::Iterator:
+    case Kind::Aggregate:
     case Kind::Mixed:
       refuse(fmt::format("{} is printed", describe(arg)));
       return false;

@@ -101,6 +101,10 @@ AbstractValue Lowerer::table_get(const AbstractValue& table, const AbstractValue
     }
     if (!key.is(Kind::Float)) return AbstractValue::nil();
   }
+  if (world_.sampled_tables.count(table.table) != 0) {
+    refuse("an aggregate is read here");
+    return {};
+  }
   // A key that may be nil: nothing is stored there.
   if (is_maybe(key)) {
     const ssa::BlockId absent = new_block();
@@ -233,23 +237,21 @@ std::optional<int64_t> Lowerer::table_access(const AbstractValue& object, const 
   if (!key_parts(key, parts)) return std::nullopt;
   const std::optional<int64_t> id = table_id(object);
   if (!id || !unify_key(*id, parts) || !fits_present_keys(object, *id)) return std::nullopt;
-  for (const AbstractValue& part : parts) {
-    switch (part.kind) {
-      case Kind::Int:
-        operands.push_back(const_int(part.integer));
-        break;
-      case Kind::Bool:
-        operands.push_back(const_bool(part.integer != 0));
-        break;
-      case Kind::Str:
-        operands.push_back(const_str(part.text));
-        break;
-      default:
-        operands.push_back(part.id);
-        break;
-    }
-  }
+  for (const AbstractValue& part : parts) operands.push_back(key_operand(part));
   return id;
+}
+
+ssa::ValueId Lowerer::key_operand(const AbstractValue& part) {
+  switch (part.kind) {
+    case Kind::Int:
+      return const_int(part.integer);
+    case Kind::Bool:
+      return const_bool(part.integer != 0);
+    case Kind::Str:
+      return const_str(part.text);
+    default:
+      return part.id;
+  }
 }
 
 std::optional<int64_t> Lowerer::table_id(const AbstractValue& table) {

@@ -130,6 +130,8 @@ std::string Lowerer::describe(const AbstractValue& value) const {
       return "a multi-key";
     case Kind::Iterator:
       return "an iterator";
+    case Kind::Aggregate:
+      return "an aggregate";
     case Kind::Mixed:
       return value.text;
     case Kind::Ssa:

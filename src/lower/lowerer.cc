@@ -31,9 +31,6 @@ const char* never_in_kernel(Op op) {
       return "strings are joined here";
     case Op::Register:
       return "a handler is registered here";
-    case Op::AggAdd:
-    case Op::AggAddVar:
-      return "aggregates run in user space in this version";
     default:
       return nullptr;
   }
@@ -286,6 +283,12 @@ void Lowerer::step(Frame& frame, size_t pc) {
     case Op::UpdateIndex:
     case Op::Tuple:
       step_table(frame, insn);
+      break;
+    case Op::AggAdd:
+      add_sample(reg(frame, insn.a()), AbstractValue(reg(frame, insn.b())), reg(frame, insn.c()));
+      break;
+    case Op::AggAddVar:
+      add_sample(reg(frame, insn.a()), std::nullopt, reg(frame, insn.b()));
       break;
     case Op::Jmp:
       go(frame, pc, static_cast<size_t>(static_cast<int64_t>(pc) + 1 + insn.j()));

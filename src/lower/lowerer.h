@@ -3,6 +3,7 @@
 //   lowerer.cc         functions, jumps, joins, the instruction switch
 //   lower_values.cc    constants, arithmetic, comparisons, truth
 //   lower_tables.cc    tables and shared variables
+//   lower_samples.cc   samples of aggregates
 //   lower_events.cc    what the event gives
 //   lower_calls.cc     inlining, built-in functions, output
 //   lower_loops.cc     heads and rounds of loops, counting loops, loops over tables
@@ -253,6 +254,7 @@ class Lowerer {
                                       std::vector<ssa::ValueId>& operands);
   std::optional<int64_t> table_id(const AbstractValue& table);
   bool key_parts(const AbstractValue& key, std::vector<AbstractValue>& parts);
+  ssa::ValueId key_operand(const AbstractValue& part);
   bool sure_key(AbstractValue& key);
   bool unify_key(int64_t table, const std::vector<AbstractValue>& parts);
   bool fits_present_keys(const AbstractValue& table, int64_t id);
@@ -268,6 +270,17 @@ class Lowerer {
   std::optional<int64_t> variable_id(const runtime::Cell* cell, int64_t slot,
                                      const std::string& name, runtime::Value present, bool mixed);
   std::string global_name(uint32_t slot) const;
+
+  // ---- lower_samples.cc ----------------------------------------------------------------------
+  /// object[key] <<< sample, or object <<< sample.
+  void add_sample(const AbstractValue& object, std::optional<AbstractValue> key,
+                  const AbstractValue& sample);
+  std::optional<ssa::ValueId> sample_number(const AbstractValue& sample);
+  ssa::ValueId bucket_of(const runtime::SampleHistogram& histogram, ssa::ValueId number);
+  ssa::ValueId sample_word(runtime::SampleWord word, ssa::ValueId n);
+  std::optional<size_t> samples_of(const AbstractValue& object);
+  uint32_t add_sample_table(const AbstractValue& object, ssa::TableInfo info);
+  bool holds_samples_alone(const AbstractValue& table);
 
   // ---- lower_events.cc -----------------------------------------------------------------------
   const schema::Event& event() const { return *group_.events.front(); }

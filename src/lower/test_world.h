@@ -40,6 +40,7 @@ class TestWorld {
 
   std::vector<Handler> handlers;
   World world;
+  bytecode::ReaderUses readers;
   Options options;
   Linkage linkage;
   std::unique_ptr<bytecode::Chunk> chunk;

@@ -103,6 +103,8 @@ TestWorld::TestWorld(const std::string& source, std::vector<std::string> args) {
   EXPECT_FALSE(sink.has_errors()) << diag::render_all(text, sink);
   host_ = std::make_unique<Host>(handlers);
   if (!chunk) return;
+  readers = bytecode::find_reader_uses(*chunk->main);
+  options.readers = &readers;
   vm_ = std::make_unique<vm::Vm>(*chunk, *host_, args);
   auto error = vm_->run_main();
   EXPECT_FALSE(error.has_value()) << error->text;

@@ -186,6 +186,20 @@ class Freezer {
 
   void write(const Facts& into, const Facts& value) {
     for (const runtime::Table* table : into.tables) {
+      if (!value.only(kNil)) changed_ |= world_.stored_tables.insert(table).second;
+    }
+    put(into, value);
+  }
+
+  void add_sample(const Facts& into) {
+    for (const runtime::Table* table : into.tables) {
+      changed_ |= world_.sampled_tables.insert(table).second;
+    }
+    put(into, Facts::of(kOther));
+  }
+
+  void put(const Facts& into, const Facts& value) {
+    for (const runtime::Table* table : into.tables) {
       changed_ |= world_.written_tables.insert(table).second;
       if (!value.only(kInt | kNil)) changed_ |= world_.mixed_tables.insert(table).second;
       grow(stored_[table], value);
@@ -346,7 +360,7 @@ class Freezer {
         for (size_t r = a + 1; b == 0 ? r < state_.size() : r <= a + b; ++r) write(get(a), get(r));
         break;
       case Op::AggAdd:
-        write(get(a), Facts::of(kOther));
+        add_sample(get(a));
         break;
       case Op::NewTable: {
         Facts f;

@@ -35,6 +35,9 @@ struct World {
   std::set<uint32_t> mixed_globals;
   std::set<const runtime::Cell*> mixed_cells;
   std::set<const runtime::Table*> mixed_tables;
+  std::set<const runtime::Table*> sampled_tables;  ///< some handler adds samples to cells
+  std::set<const runtime::Table*>
+      stored_tables;  ///< something else than samples may be written (removal apart)
 };
 
 /// Walks all functions that the handlers can reach (children, known callees through constants of

@@ -160,6 +160,9 @@ std::string histogram_key(Value key) {
 bool print_hist(const runtime::Table& table, std::optional<int64_t> rows, std::string& out,
                 std::string* error) {
   Entries entries = table.entries();
+  for (const auto& entry : entries) {
+    if (entry.second.type == Type::Aggregate) entry.second.aggregate()->refresh();
+  }
   if (!check(entries, error)) return false;
   if (!entries.empty() && is_distribution(entries[0].second)) {
     draw_distributions(entries, rows, out);
@@ -172,6 +175,7 @@ bool print_hist(const runtime::Table& table, std::optional<int64_t> rows, std::s
 bool print_distribution(Value value, std::string& out) {
   if (!is_distribution(value)) return false;
   if (value.type == Type::Aggregate) {
+    value.aggregate()->refresh();
     runtime::append_distribution(out, value.aggregate()->pow2());
   } else {
     runtime::append_distribution(out, value.histogram()->distribution());

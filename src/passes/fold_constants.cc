@@ -7,6 +7,7 @@
 
 #include "passes/passes.h"
 #include "passes/rewrite.h"
+#include "ssa/buckets.h"
 #include "ssa/dominators.h"
 #include "ssa/fold.h"
 
@@ -22,7 +23,8 @@ using ssa::ValueId;
 
 class Folder {
  public:
-  explicit Folder(ssa::Function& function) : f_(function), replacements_(function) {}
+  Folder(ssa::Function& function, const ssa::Module& module)
+      : f_(function), module_(module), replacements_(function) {}
 
   bool run() {
     for (BlockId block : ssa::reverse_postorder(f_)) {
@@ -67,6 +69,13 @@ class Folder {
         if (of.op == Op::Not) return replacements_.add(id, operand_id(of, 0));
         return;
       }
+      case Op::Log2Bucket:
+      case Op::LogLinearBucket:
+      case Op::LinearBucket:
+        if (auto sample = constant(operand(inst, 0))) {
+          become(id, ssa::bucket_of(inst, module_, *sample));
+        }
+        return;
       case Op::IsNil:
         if (operand(inst, 0).op == Op::ConstNil) return become(id, 1);
         if (operand(inst, 0).op == Op::Wrap) return become(id, 0);
@@ -233,6 +242,7 @@ class Folder {
   }
 
   ssa::Function& f_;
+  const ssa::Module& module_;
   Replacements replacements_;
   std::vector<std::pair<ValueId, int64_t>> phis_of_constants_;
   bool changed_ = false;
@@ -240,6 +250,8 @@ class Folder {
 
 }  // namespace
 
-bool fold_constants(ssa::Function& function, const ssa::Module&) { return Folder(function).run(); }
+bool fold_constants(ssa::Function& function, const ssa::Module& module) {
+  return Folder(function, module).run();
+}
 
 }  // namespace ktap::passes

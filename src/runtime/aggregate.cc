@@ -77,11 +77,16 @@ bool ReaderNeeds::learn(const LinearShape& shape) {
   return true;
 }
 
+/// Before the first sample.
+void Aggregate::begin(const ReaderNeeds& needs) {
+  linear_.resize(needs.linear.size());
+  if (needs.values) values_ = std::make_unique<Values>();
+}
+
 void Aggregate::add(int64_t sample, const ReaderNeeds& needs) {
   if (count_ == 0) {
     min_ = max_ = sample;
-    linear_.resize(needs.linear.size());
-    if (needs.values) values_ = std::make_unique<Values>();
+    begin(needs);
   }
   ++count_;
   sum_ += sample;
@@ -94,6 +99,41 @@ void Aggregate::add(int64_t sample, const ReaderNeeds& needs) {
   }
   if (values_ != nullptr) grew = add_value(sample) || grew;
   if (grew) account();
+}
+
+void Aggregate::merge(const PartialAggregate& partial, const ReaderNeeds& needs) {
+  if (partial.count == 0) return;
+  const bool is_first = count_ == 0;
+  if (is_first) begin(needs);
+  count_ += partial.count;
+  sum_ += partial.sum;
+  Words squares{{squares_[0], squares_[1], squares_[2]}};
+  squares.add({{partial.squares[0], partial.squares[1], partial.squares[2]}});
+  std::copy(std::begin(squares.word), std::end(squares.word), squares_);
+  if (partial.has_least) min_ = is_first ? partial.least : std::min(min_, partial.least);
+  if (partial.has_greatest) max_ = is_first ? partial.greatest : std::max(max_, partial.greatest);
+  account();
+}
+
+void Aggregate::merge_bucket(Distribution::Kind kind, size_t shape, int bucket, uint64_t count,
+                             bool counts, const ReaderNeeds& needs) {
+  if (counts) {
+    if (count_ == 0) begin(needs);
+    count_ += count;
+  }
+  switch (kind) {
+    case Distribution::Kind::Pow2:
+      pow2_.add(bucket, count);
+      break;
+    case Distribution::Kind::LogLinear:
+      buckets_.add(bucket, count);
+      break;
+    case Distribution::Kind::Linear:
+      // Like a sample of ours: what was not asked for before the first one is not counted.
+      if (shape < linear_.size()) linear_[shape].add(bucket, count);
+      break;
+  }
+  account();
 }
 
 bool Aggregate::add_value(int64_t sample) {
@@ -117,6 +157,7 @@ void Aggregate::clear() {
   sum_ = 0;
   std::fill(std::begin(squares_), std::end(squares_), 0);
   buckets_ = {};
+  pow2_ = {};
   linear_ = {};
   values_.reset();
   account();
@@ -165,7 +206,7 @@ int64_t Aggregate::quantile(double q) const {
 }
 
 Distribution Aggregate::pow2() const {
-  BucketCounts counts;
+  BucketCounts counts = pow2_;
   for (const BucketCount& b : buckets_.all()) counts.add(pow2_of_log_linear(b.bucket), b.count);
   return {Distribution::Kind::Pow2, {}, counts.all()};
 }
@@ -191,7 +232,8 @@ bool Aggregate::linear(const LinearShape& shape, const ReaderNeeds& needs,
 }
 
 size_t Aggregate::memory_bytes() const {
-  size_t bytes = buckets_.memory_bytes() + linear_.capacity() * sizeof(BucketCounts);
+  size_t bytes =
+      buckets_.memory_bytes() + pow2_.memory_bytes() + linear_.capacity() * sizeof(BucketCounts);
   for (const BucketCounts& counts : linear_) bytes += counts.memory_bytes();
   if (values_ != nullptr) bytes += sizeof(Values) + values_->size() * kBytesPerValue;
   return bytes;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "runtime/distribution.h"
+#include "runtime/partial_aggregate.h"
 #include "runtime/value.h"
 #include "runtime/wide.h"
 
@@ -26,6 +27,15 @@ struct ReaderNeeds {
   bool learn(const LinearShape& shape);
 };
 
+/// Implemented by the engine: samples of aggregates that kernel handlers add.
+class SampleSource {
+ public:
+  virtual ~SampleSource() = default;
+  /// Called before the VM reads or empties an aggregate that gets such samples: on the first call
+  /// of a handler run it brings all of them up to date.
+  virtual void before_read() = 0;
+};
+
 /// Made by Heap::aggregate() alone.
 class Aggregate : public Object {
  public:
@@ -35,6 +45,19 @@ class Aggregate : public Object {
   /// linear shape, when samples are spread as widely as can be; 2.6 MB more for single values.
   void add(int64_t sample, const ReaderNeeds& needs);
   void clear();
+  /// Adds samples that were added up elsewhere.
+  void merge(const PartialAggregate& partial, const ReaderNeeds& needs);
+  /// Adds what was counted elsewhere in one bucket, numbered as in buckets.h, of histogram `kind`;
+  /// Linear: of the shape number `shape` of the needs. With `counts` these samples are in no
+  /// PartialAggregate.
+  void merge_bucket(Distribution::Kind kind, size_t shape, int bucket, uint64_t count, bool counts,
+                    const ReaderNeeds& needs);
+  /// It gets samples from the heap's SampleSource, as long as there is one.
+  void set_from_source() { from_source_ = true; }
+  /// Brings it up to date: whoever reads or empties it on behalf of the script calls this first.
+  void refresh() const {
+    if (from_source_ && *source_ != nullptr) (*source_)->before_read();
+  }
 
   bool empty() const { return count_ == 0; }
   int64_t count() const { return static_cast<int64_t>(count_); }
@@ -62,6 +85,7 @@ class Aggregate : public Object {
   friend class Heap;
   using Values = std::unordered_map<int64_t, uint64_t>;
 
+  void begin(const ReaderNeeds& needs);
   bool add_value(int64_t sample);
   void add_square(int64_t sample);
   void account();
@@ -71,10 +95,13 @@ class Aggregate : public Object {
   uint64_t squares_[3] = {0, 0, 0};  // the sum of squares: 192 bits, the lowest first
   int64_t min_ = 0;
   int64_t max_ = 0;
-  BucketCounts buckets_;              // log-linear
-  std::vector<BucketCounts> linear_;  // of the first shapes of the needs
-  std::unique_ptr<Values> values_;    // null: not kept, or too many
-  size_t* heap_bytes_ = nullptr;      // the heap's account
+  BucketCounts buckets_;                   // log-linear
+  BucketCounts pow2_;                      // powers of two, of samples that are not in buckets_
+  std::vector<BucketCounts> linear_;       // of the first shapes of the needs
+  std::unique_ptr<Values> values_;         // null: not kept, or too many
+  size_t* heap_bytes_ = nullptr;           // the heap's account
+  SampleSource* const* source_ = nullptr;  // the heap's
+  bool from_source_ = false;
   size_t accounted_bytes_ = 0;
 };
 

@@ -256,5 +256,143 @@ TEST_F(AggregateTest, HistogramInATable) {
             "                            [1, 2) |@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@1");
 }
 
+/// What kernel programs add up of samples, word by word.
+std::vector<int64_t> words_of(const std::vector<SampleWord>& words,
+                              const std::vector<int64_t>& samples) {
+  std::vector<int64_t> values(words.size());
+  for (size_t s = 0; s < samples.size(); ++s) {
+    const int64_t n = samples[s];
+    const auto size = n < 0 ? 0 - static_cast<uint64_t>(n) : static_cast<uint64_t>(n);
+    const uint64_t low = size & 0xffffffff;
+    const uint64_t high = size >> 32;
+    const auto low_half = static_cast<int32_t>(n);
+    for (size_t w = 0; w < words.size(); ++w) {
+      const auto add = [&](uint64_t more) {
+        values[w] = static_cast<int64_t>(static_cast<uint64_t>(values[w]) + more);
+      };
+      switch (words[w]) {
+        case SampleWord::Count:
+          add(1);
+          break;
+        case SampleWord::Sum:
+          add(static_cast<uint64_t>(n));
+          break;
+        case SampleWord::SumLow:
+          add(static_cast<uint64_t>(int64_t{low_half}));
+          break;
+        case SampleWord::SumHigh:
+          add(static_cast<uint64_t>((n >> 32) + (low_half < 0 ? 1 : 0)));
+          break;
+        case SampleWord::Least:
+          values[w] = s == 0 ? n : std::min(values[w], n);
+          break;
+        case SampleWord::Greatest:
+          values[w] = s == 0 ? n : std::max(values[w], n);
+          break;
+        case SampleWord::SquareLow:
+          add(low * low & 0xffffffff);
+          break;
+        case SampleWord::SquareLowUp:
+          add(low * low >> 32);
+          break;
+        case SampleWord::SquareMixed:
+          add(low * high & 0xffffffff);
+          break;
+        case SampleWord::SquareMixedUp:
+          add(low * high >> 32);
+          break;
+        case SampleWord::SquareHigh:
+          add(high * high & 0xffffffff);
+          break;
+        case SampleWord::SquareHighUp:
+          add(high * high >> 32);
+          break;
+      }
+    }
+  }
+  return values;
+}
+
+const std::vector<SampleWord> kAllWords{
+    SampleWord::Count,       SampleWord::SumLow,      SampleWord::SumHigh,
+    SampleWord::Least,       SampleWord::Greatest,    SampleWord::SquareLow,
+    SampleWord::SquareLowUp, SampleWord::SquareMixed, SampleWord::SquareMixedUp,
+    SampleWord::SquareHigh,  SampleWord::SquareHighUp};
+
+TEST_F(AggregateTest, MergedPartsAreAsExactAsSamples) {
+  ASSERT_TRUE(needs_.learn({-100, 100, 25}));
+  std::mt19937_64 random(5);
+  for (int round = 0; round < 300; ++round) {
+    Aggregate* whole = heap_.aggregate();
+    Aggregate* merged = heap_.aggregate();
+    for (int part = 0; part < 4; ++part) {
+      std::vector<int64_t> samples;
+      for (uint64_t i = random() % 20; i > 0; --i) {
+        const uint64_t kind = random() % 8;
+        samples.push_back(kind == 0   ? kMin
+                          : kind == 1 ? kMax
+                                      : static_cast<int64_t>(random()) >> (random() % 64));
+      }
+      for (int64_t n : samples) whole->add(n, needs_);
+      if (part % 2 == 0) {  // user space's own
+        for (int64_t n : samples) merged->add(n, needs_);
+        continue;
+      }
+      const std::vector<int64_t> values = words_of(kAllWords, samples);
+      merged->merge(partial_of(kAllWords, values.data()), needs_);
+      for (int64_t n : samples) {
+        merged->merge_bucket(Distribution::Kind::LogLinear, 0, log_linear_bucket(n), 1, false,
+                             needs_);
+        merged->merge_bucket(Distribution::Kind::Linear, 0, linear_bucket(needs_.linear[0], n), 1,
+                             false, needs_);
+      }
+    }
+    ASSERT_EQ(to_text(Value::of_object(Type::Aggregate, merged)),
+              to_text(Value::of_object(Type::Aggregate, whole)));
+    if (whole->empty()) continue;
+    ASSERT_EQ(merged->stddev(), whole->stddev());
+    ASSERT_EQ(merged->quantile(0.7), whole->quantile(0.7));
+    ASSERT_EQ(labels(merged->pow2()), labels(whole->pow2()));
+    Distribution a;
+    Distribution b;
+    ASSERT_TRUE(merged->linear(needs_.linear[0], needs_, &a));
+    ASSERT_TRUE(whole->linear(needs_.linear[0], needs_, &b));
+    ASSERT_EQ(labels(a), labels(b));
+  }
+}
+
+TEST_F(AggregateTest, MergedPowersOfTwoCountWithOrWithoutWords) {
+  Aggregate* a = of({5});
+  a->merge_bucket(Distribution::Kind::Pow2, 0, pow2_bucket(6), 3, true, needs_);
+  a->merge_bucket(Distribution::Kind::Pow2, 0, pow2_bucket(-1), 2, true, needs_);
+  EXPECT_EQ(a->count(), 6);
+  EXPECT_EQ(labels(a->pow2()), "(-2, -1]:2 [4, 8):4 ");
+  a->clear();
+  EXPECT_EQ(a->count(), 0);
+  EXPECT_TRUE(a->pow2().counts.empty());
+}
+
+TEST_F(AggregateTest, ASourceIsAskedWhileThereIsOne) {
+  class Source : public SampleSource {
+   public:
+    void before_read() override { ++asked; }
+    int asked = 0;
+  };
+  Source source;
+  Aggregate* plain = of({1});
+  Aggregate* shared = of({2});
+  shared->set_from_source();
+  shared->refresh();
+  heap_.set_sample_source(&source);
+  plain->refresh();
+  EXPECT_EQ(source.asked, 0);
+  EXPECT_EQ(to_text(Value::of_object(Type::Aggregate, shared)),
+            "count 1, sum 2, min 2, max 2, avg 2");
+  EXPECT_EQ(source.asked, 1);
+  heap_.set_sample_source(nullptr);
+  shared->refresh();
+  EXPECT_EQ(source.asked, 1);
+}
+
 }  // namespace
 }  // namespace ktap::runtime

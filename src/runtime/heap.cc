@@ -175,6 +175,7 @@ Cell* Heap::cell() {
 Aggregate* Heap::aggregate() {
   auto* aggregate = new Aggregate();
   aggregate->heap_bytes_ = &bytes_;
+  aggregate->source_ = &sample_source_;
   link(aggregate, sizeof(Aggregate));
   return aggregate;
 }

@@ -23,6 +23,7 @@ namespace ktap::runtime {
 
 struct Cell;
 struct Distribution;
+class SampleSource;
 
 class Heap {
  public:
@@ -43,6 +44,9 @@ class Heap {
   Iterator* iterator(Table* table);
   /// One that walks `keys` in their order.
   Iterator* sorted_iterator(Table* table, std::vector<Value> keys);
+
+  /// Where aggregates that say so get samples from; null: nowhere, what they have is all.
+  void set_sample_source(SampleSource* source) { sample_source_ = source; }
 
   /// Called twice in a cycle, at its start and at the end of marking; marks with mark().
   void set_roots(std::function<void(Heap&)> roots);
@@ -104,6 +108,7 @@ class Heap {
   void leave_pool(const String& string);
 
   Pool memory_;
+  SampleSource* sample_source_ = nullptr;
   size_t bytes_ = 0;
   size_t threshold_;        // bytes at which the next cycle starts
   size_t next_slice_;       // bytes at which step() is wanted

@@ -131,6 +131,7 @@ void append_text(std::string& out, Value value) {
       return;
     }
     case Type::Aggregate:
+      value.aggregate()->refresh();
       append_aggregate(out, *value.aggregate());
       return;
     case Type::Histogram:

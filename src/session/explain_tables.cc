@@ -29,6 +29,64 @@ std::string key_text(const std::vector<ssa::KeyPart>& key) {
   return text;
 }
 
+/// "count, sum, min; histograms by powers of two, 0 to 2000 by 500".
+std::string parts_text(const runtime::SampleParts& parts) {
+  using runtime::SampleWord;
+  std::string text;
+  const auto add = [&](std::string_view word) {
+    if (!text.empty()) text += ", ";
+    text += word;
+  };
+  for (SampleWord word : parts.words) {
+    switch (word) {
+      case SampleWord::Count:
+        add("count");
+        break;
+      case SampleWord::Sum:
+      case SampleWord::SumLow:
+        add("sum");
+        break;
+      case SampleWord::Least:
+        add("min");
+        break;
+      case SampleWord::Greatest:
+        add("max");
+        break;
+      case SampleWord::SquareLow:
+        add("sum of squares");
+        break;
+      default:  // the other words of the same
+        break;
+    }
+  }
+  for (const runtime::SampleHistogram& histogram : parts.histograms) {
+    switch (histogram.kind) {
+      case runtime::Distribution::Kind::Pow2:
+        add("counts by powers of two");
+        break;
+      case runtime::Distribution::Kind::LogLinear:
+        add("counts by 16 buckets to a power of two");
+        break;
+      case runtime::Distribution::Kind::Linear:
+        add(fmt::format("counts from {} to {} by {}", histogram.shape.lo, histogram.shape.hi,
+                        histogram.shape.step));
+        break;
+    }
+  }
+  return text;
+}
+
+std::string explain_samples(const Plan& plan, const runtime::SampleParts& parts) {
+  const uint32_t any = parts.stats ? *parts.stats : parts.histograms.front().table;
+  std::vector<ssa::KeyPart> key = plan.unit.tables[any].key;
+  if (!parts.stats) key.pop_back();  // the bucket
+  const std::string what =
+      parts.aggregate != nullptr
+          ? fmt::format("aggregate {}: ", parts.name)
+          : fmt::format("table {}: key {}; aggregates: ", parts.name, key_text(key));
+  return what + parts_text(parts) + "; per CPU, merged on read\n";
+}
+
 std::string_view layout_name(backend::TableLayout layout) {
   switch (layout) {
     case backend::TableLayout::Direct:
@@ -51,7 +109,11 @@ std::string_view layout_name(backend::TableLayout layout) {
 
 std::string explain_tables(const Plan& plan) {
   std::string text;
+  for (const runtime::SampleParts& parts : plan.linkage.samples) {
+    text += explain_samples(plan, parts);
+  }
   for (uint32_t i = 0; i < plan.linkage.module.tables.size(); ++i) {
+    if (plan.linkage.module.tables[i].sample_of != 0) continue;
     const backend::Table& table = plan.unit.tables[i];
     text += fmt::format("table {}: key {}; {}, {}; {}\n", plan.linkage.module.tables[i].name,
                         key_text(table.key), layout_name(table.layout), table.reason,

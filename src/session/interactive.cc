@@ -359,7 +359,7 @@ class Interactive {
       if (done.ok()) done = engine_->attach();
       if (!done.ok()) {
         fail(done.error());
-        bring_home(*plan_, *engine_, *vm_);
+        bring_home(*plan_, *engine_, *vm_, backings_);
         forget_plan();
         return false;
       }
@@ -393,8 +393,13 @@ class Interactive {
     target.table_size = options_.table_size;
     target.strict = options_.strict;
     if (target_) target.target_tgid = target_->pid();
-    const PlanInput input{
-        &host_->registrations(), &vm_->globals(), &chunk_.globals, &*facts_, &options_, target};
+    const PlanInput input{&host_->registrations(),
+                          &vm_->globals(),
+                          &chunk_.globals,
+                          &*facts_,
+                          &options_,
+                          target,
+                          any_readers()};
     Result<std::unique_ptr<Plan>> plan =
         make_plan(input, std::move(handlers), true, &engine_, sink);
     if (!plan.ok()) {
@@ -402,6 +407,13 @@ class Interactive {
     } else if (!sink.has_errors()) {
       plan_ = std::move(plan).value();
     }
+  }
+
+  /// What later entries will ask of aggregates is not known.
+  static bytecode::ReaderUses any_readers() {
+    bytecode::ReaderUses readers = bytecode::ReaderUses::all();
+    readers.linear.computed = true;
+    return readers;
   }
 
   void unavailable(const Error& error, diag::Sink& sink) const {
@@ -417,7 +429,7 @@ class Interactive {
     if (tracer_ == nullptr) return;
     tracer_->finish();
     if (engine_ != nullptr) {
-      bring_home(*plan_, *engine_, *vm_);
+      bring_home(*plan_, *engine_, *vm_, backings_);
       losses_.add(*plan_, *engine_, tracer_->cut_strings(), host_->registrations());
       errors_.keep_kernel_counts();
     }

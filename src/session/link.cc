@@ -18,12 +18,15 @@ runtime::Value& variable_of(const lower::Linkage& linkage, uint32_t cell, vm::Vm
 Result<void> link(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backings& backings) {
   const lower::Linkage& linkage = plan.linkage;
   for (uint32_t i = 0; i < linkage.tables.size(); ++i) {
+    if (linkage.tables[i] == nullptr) continue;  // of aggregates
     if (!backend::is_delta(plan.unit.tables[i].layout)) {
       KTAP_TRY(engine.preload(i, *linkage.tables[i], linkage.module));
     }
-    backings.push_back(engine.back(i, vm.heap(), linkage.module));
-    linkage.tables[i]->backing = backings.back().get();
+    backings.tables.push_back(engine.back(i, vm.heap(), linkage.module));
+    linkage.tables[i]->backing = backings.tables.back().get();
   }
+  backings.samples = std::make_unique<engine::KernelSamples>(
+      engine, linkage.samples, linkage.module.strings, vm.heap(), vm.reader_needs());
   for (uint32_t i = 0; i < linkage.cells.size(); ++i) {
     runtime::Value& variable = variable_of(linkage, i, vm);
     KTAP_CHECK(variable.is_integer());
@@ -34,16 +37,20 @@ Result<void> link(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backi
   return {};
 }
 
-void unlink(const Plan& plan) {
-  for (runtime::Table* table : plan.linkage.tables) table->backing = nullptr;
+void unlink(const Plan& plan, Backings& backings) {
+  for (runtime::Table* table : plan.linkage.tables) {
+    if (table != nullptr) table->backing = nullptr;
+  }
+  backings.samples.reset();
 }
 
-void bring_home(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm) {
+void bring_home(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backings& backings) {
   engine.next_run();
   for (runtime::Table* table : plan.linkage.tables) {
-    if (table->backing != nullptr) table->backing->before_read(*table);
+    if (table != nullptr && table->backing != nullptr) table->backing->before_read(*table);
   }
-  unlink(plan);
+  if (backings.samples != nullptr) backings.samples->before_read();
+  unlink(plan, backings);
   for (uint32_t i = 0; i < plan.linkage.cells.size(); ++i) {
     runtime::Value& variable = variable_of(plan.linkage, i, vm);
     if (variable.type == runtime::Type::SharedCell) variable = runtime::Value::of(*variable.shared);

@@ -1,25 +1,36 @@
-// Kernel tables and shared variables behind the script's own, for the time of an armed plan.
+// Kernel tables, aggregates and shared variables behind the script's own, for the time of an armed
+// plan.
 #pragma once
 
 #include <memory>
 #include <vector>
 
 #include "engine/bpf_engine.h"
+#include "engine/kernel_samples.h"
 #include "session/plan.h"
 #include "vm/vm.h"
 
 namespace ktap::session {
 
-using Backings = std::vector<std::unique_ptr<runtime::TableBacking>>;
+struct Backings {
+  std::vector<std::unique_ptr<runtime::TableBacking>> tables;
+  std::unique_ptr<engine::KernelSamples> samples;
 
-/// Puts the kernel's tables and variables behind those of the script, with the values that these
-/// have now. `backings` outlive what is linked.
+  void clear() {
+    tables.clear();
+    samples.reset();
+  }
+};
+
+/// Puts the kernel's tables, aggregates and variables behind those of the script, with the values
+/// that these have now. `backings` outlive what is linked.
 Result<void> link(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backings& backings);
 
-/// Takes the tables' kernel side away; what it holds and user space has not read is dropped.
-void unlink(const Plan& plan);
+/// Takes the kernel side of tables and aggregates away; what it holds and user space has not read
+/// is dropped.
+void unlink(const Plan& plan, Backings& backings);
 
-/// Takes both away and keeps all that they hold in user space. Requires: disarmed and drained.
-void bring_home(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm);
+/// Takes all away and keeps what they hold in user space. Requires: disarmed and drained.
+void bring_home(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backings& backings);
 
 }  // namespace ktap::session

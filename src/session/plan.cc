@@ -84,6 +84,7 @@ class Planner {
   lower::Options lower_options() const {
     lower::Options options;
     options.timestamps = input_.options->timestamps;
+    options.readers = &input_.readers;
     return options;
   }
 
@@ -147,46 +148,113 @@ class Planner {
     }
   }
 
+  /// What has its master in user space, with the line of the handler that wants it there.
+  struct Masters {
+    std::map<const runtime::Object*, uint32_t> lines;
+    std::map<const runtime::Object*, uint32_t> drawn;  ///< by handlers in the kernel
+
+    void add(const std::set<const runtime::Table*>& tables, uint32_t line) {
+      for (const runtime::Table* table : tables) lines.emplace(table, line);
+    }
+    void add(const std::set<const runtime::Aggregate*>& aggregates, uint32_t line) {
+      for (const runtime::Aggregate* aggregate : aggregates) lines.emplace(aggregate, line);
+    }
+  };
+
   /// A table that a handler in user space writes, or that an event handler there touches at all,
-  /// has its master in user space: kernel handlers that use it follow. True when one did.
+  /// has its master in user space: kernel handlers that use it follow. So has an aggregate that an
+  /// event handler there touches; samples of ticks add up with the kernel's. True when one moved.
   bool tables_move() {
-    std::set<const runtime::Table*> in_user;
-    std::map<const runtime::Table*, uint32_t> line_of;
+    Masters masters;
     for (size_t i = 0; i < effects_.size(); ++i) {
       const Registration& r = (*input_.registrations)[i];
       if (r.kind == HandlerKind::End || r.kind == HandlerKind::Event) continue;
-      for (const runtime::Table* table : effects_[i].written) {
-        in_user.insert(table);
-        line_of.emplace(table, r.place.line);
-      }
+      masters.add(effects_[i].written, r.place.line);
     }
     for (const PlannedHandler& handler : plan_->handlers) {
-      if (handler.in_kernel) continue;
       const Registration& r = registration(handler);
-      for (const runtime::Table* table : effects_[handler.registration].touched) {
-        in_user.insert(table);
-        line_of.emplace(table, r.place.line);
+      if (!handler.in_kernel) {
+        masters.add(effects_[handler.registration].touched, r.place.line);
+        masters.add(effects_[handler.registration].aggregates, r.place.line);
+      } else {
+        for (const runtime::Object* object : drawn_by(handler)) {
+          masters.drawn.emplace(object, r.place.line);
+        }
       }
     }
     bool moved = false;
     for (uint32_t i = 0; i < plan_->handlers.size(); ++i) {
       if (!plan_->handlers[i].in_kernel) continue;
       for (uint32_t table : tables_of(plan_->handlers[i])) {
-        const runtime::Table* object = plan_->linkage.tables[table];
-        if (in_user.count(object) == 0) continue;
-        const uint32_t line = line_of[object];
-        const std::string who =
-            line == 0 ? "another handler" : fmt::format("the handler at line {}", line);
-        exile(i,
-              lower::Refusal{fmt::format("table '{}' is also used by {}, which runs in user space",
-                                         plan_->linkage.module.tables[table].name, who),
-                             registration(plan_->handlers[i]).place.span,
-                             registration(plan_->handlers[i]).place.line});
+        const std::string reason = why_in_user_space(table, masters);
+        if (reason.empty()) continue;
+        const Registration& r = registration(plan_->handlers[i]);
+        exile(i, lower::Refusal{reason, r.place.span, r.place.line});
         moved = true;
         break;
       }
     }
     return moved;
+  }
+
+  /// "" when the kernel may keep this table.
+  std::string why_in_user_space(uint32_t table, const Masters& masters) const {
+    const ssa::TableInfo& info = plan_->linkage.module.tables[table];
+    std::vector<const runtime::Object*> objects{plan_->linkage.tables[table]};
+    std::string what = "table";
+    if (info.sample_of != 0) {
+      const runtime::SampleParts& parts = plan_->linkage.samples[info.sample_of - 1];
+      objects = samples_objects(parts);
+      if (parts.aggregate != nullptr) what = "aggregate";
+    }
+    for (const runtime::Object* object : objects) {
+      if (const auto at = masters.lines.find(object); at != masters.lines.end()) {
+        return fmt::format("{} '{}' is also used by {}, which runs in user space", what, info.name,
+                           at->second == 0 ? "another handler"
+                                           : fmt::format("the handler at line {}", at->second));
+      }
+      const auto at = masters.drawn.find(object);
+      if (info.sample_of != 0 && at != masters.drawn.end()) {
+        return fmt::format("{} '{}' is printed by the handler at line {} as it is at its event",
+                           what, info.name, at->second);
+      }
+    }
+    return "";
+  }
+
+  /// The table or aggregate, and the aggregates that the main chunk put into the table.
+  static std::vector<const runtime::Object*> samples_objects(const runtime::SampleParts& parts) {
+    if (parts.aggregate != nullptr) return {parts.aggregate};
+    std::vector<const runtime::Object*> objects{parts.table};
+    for (const auto& [key, value] : parts.table->entries()) {
+      if (value.type == runtime::Type::Aggregate) objects.push_back(value.aggregate());
+    }
+    return objects;
+  }
+
+  /// The tables that the handler's output calls print, with the tables and aggregates in them.
+  std::set<const runtime::Object*> drawn_by(const PlannedHandler& handler) const {
+    std::set<const runtime::Object*> drawn;
+    for (const PlannedGroup& group : handler.groups) {
+      for (const ssa::Block& block : group.function.blocks) {
+        for (ssa::ValueId id : block.insts) {
+          const ssa::Inst& inst = group.function[id];
+          if (inst.op != ssa::Op::Emit) continue;
+          const ssa::Site& site = plan_->linkage.module.sites[static_cast<size_t>(inst.imm)];
+          if (site.kind == ssa::SiteKind::Exit || site.kind == ssa::SiteKind::Capture) continue;
+          for (const lower::OutputArg& arg : plan_->linkage.outputs[site.user_index].args) {
+            if (arg.kind == lower::OutputArg::Kind::Table) add_drawn(arg.value, drawn);
+          }
+        }
+      }
+    }
+    return drawn;
+  }
+
+  static void add_drawn(runtime::Value value, std::set<const runtime::Object*>& drawn) {
+    if (value.type == runtime::Type::Aggregate) drawn.insert(value.aggregate());
+    if (value.type != runtime::Type::Table || !drawn.insert(value.table()).second) return;
+    for (const auto& entry : value.table()->entries()) add_drawn(entry.second, drawn);
   }
 
   /// The VM runs behind the kernel: an event handler there and one in the kernel do not agree on a
@@ -396,6 +464,10 @@ void Plan::mark(runtime::Heap& heap) const {
     for (const lower::OutputArg& arg : output.args) heap.mark(arg.value);
   }
   for (runtime::Table* table : linkage.tables) heap.mark(table);
+  for (const runtime::SampleParts& parts : linkage.samples) {
+    heap.mark(parts.table);
+    heap.mark(parts.aggregate);
+  }
 }
 
 void check_timers(const std::vector<Registration>& registrations, diag::Sink& sink) {

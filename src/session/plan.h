@@ -71,6 +71,7 @@ struct PlanInput {
   const bpf::KernelFacts* facts;
   const Options* options;
   backend::Options backend;
+  bytecode::ReaderUses readers;  ///< of aggregates
 };
 
 /// Mistakes in timers, and timers that are not there yet.

@@ -232,8 +232,13 @@ class Session {
   void find_more_mistakes(std::vector<PlannedHandler> handlers, diag::Sink& sink) {
     std::erase_if(handlers, [](const PlannedHandler& handler) { return handler.events.empty(); });
     const bpf::KernelFacts facts;
-    const PlanInput input{
-        &host_->registrations(), &vm_->globals(), &chunk_->globals, &facts, &options_, {}};
+    const PlanInput input{&host_->registrations(),
+                          &vm_->globals(),
+                          &chunk_->globals,
+                          &facts,
+                          &options_,
+                          {},
+                          bytecode::find_reader_uses(*chunk_->main)};
     diag::Sink more;
     std::unique_ptr<engine::BpfEngine> no_engine;
     if (!make_plan(input, std::move(handlers), false, &no_engine, more).ok()) return;
@@ -250,8 +255,13 @@ class Session {
     }
     if (options_.verbose && options_.mode == Mode::Run)
       say(fmt::format("ktap: this kernel has {}\n", bpf::describe(facts.value())));
-    const PlanInput input{&host_->registrations(), &vm_->globals(), &chunk_->globals,
-                          &facts.value(),          &options_,       target};
+    const PlanInput input{&host_->registrations(),
+                          &vm_->globals(),
+                          &chunk_->globals,
+                          &facts.value(),
+                          &options_,
+                          target,
+                          bytecode::find_reader_uses(*chunk_->main)};
     const bool dump = options_.mode == Mode::DumpSsa || options_.mode == Mode::DumpBpf;
     diag::Sink sink;
     Result<std::unique_ptr<Plan>> plan =
@@ -310,7 +320,7 @@ class Session {
   }
 
   void take_kernel_side_away() {
-    if (plan_ != nullptr && engine_ != nullptr) unlink(*plan_);
+    if (plan_ != nullptr && engine_ != nullptr) unlink(*plan_, backings_);
   }
 
   int trace() {

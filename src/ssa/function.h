@@ -72,6 +72,15 @@ struct KeyPart {
 /// How two values of one word of an entry become one: of two samples, or of two CPUs.
 enum class MergeOp : uint8_t { Add, Min, Max };
 
+/// The bounds of LinearBucket: [lo, lo + step), [lo + step, lo + 2 step), …, the last one cut at
+/// hi. Requires: lo < hi, 0 < step, at most limits::kMaxLinearBuckets of them.
+struct LinearBounds {
+  int64_t lo = 0;
+  int64_t hi = 0;
+  int64_t step = 0;
+  friend bool operator==(const LinearBounds&, const LinearBounds&) = default;
+};
+
 /// A table that kernel code touches.
 struct TableInfo {
   std::string name;  ///< as the script calls it, for --explain
@@ -85,6 +94,12 @@ struct TableInfo {
   bool is_removed_outside = false;  ///< user space may remove entries while programs run
   /// The words of an entry. Other than one Add: TableMerge alone works on it.
   std::vector<MergeOp> words = {MergeOp::Add};
+  /// Not 0: the last part of the key is a bucket, from 0 to one below this.
+  uint32_t bucket_count = 0;
+  /// Not 0: it holds a part of the samples of aggregate number sample_of - 1. The updates of one
+  /// `<<<` stand in one block, one behind the other: when one finds its table full, the others are
+  /// left out, and one loss is counted.
+  uint32_t sample_of = 0;
 };
 
 /// A place where the kernel sends a record to user space.
@@ -121,6 +136,7 @@ struct Module {
   std::vector<std::string> cells;  ///< names of shared variables
   std::vector<Site> sites;
   std::vector<Failure> failures;
+  std::vector<LinearBounds> linear;  ///< of linear histograms
 
   int64_t intern(std::string_view text);
 

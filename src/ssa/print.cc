@@ -72,6 +72,11 @@ std::string attribute(const Inst& inst, const Module& module) {
                          schema::builtin_var_name(static_cast<schema::BuiltinVar>(inst.imm)));
     case Op::EventField:
       return fmt::format(" #{}", inst.imm);
+    case Op::LinearBucket: {
+      const LinearBounds* bounds = at(module.linear, inst.imm);
+      return bounds ? fmt::format(" {}, {}, {}", bounds->lo, bounds->hi, bounds->step)
+                    : fmt::format(" #{}", inst.imm);
+    }
     case Op::UserString:
     case Op::KernelString:
       return fmt::format(" max {}", inst.imm);

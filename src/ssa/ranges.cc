@@ -2,6 +2,9 @@
 // to its own.
 #include "ssa/ranges.h"
 
+#include "base/limits.h"
+#include "ssa/buckets.h"
+
 #include <algorithm>
 
 #include "schema/builtin_vars.h"
@@ -193,6 +196,12 @@ Range Ranges::compute(ValueId id, BlockId block) const {
       return shift_left(operand(0), operand(1));
     case Op::Sar:
       return shift_right(operand(0), operand(1));
+    case Op::Log2Bucket:
+      return {0, kLog2Buckets - 1};
+    case Op::LogLinearBucket:
+      return {0, kLogLinearBuckets - 1};
+    case Op::LinearBucket:
+      return {0, static_cast<int64_t>(limits::kMaxLinearBuckets) + 1};
     case Op::EventVar:
       return variable(inst);
     case Op::EventField:

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "schema/builtin_vars.h"
+#include "ssa/buckets.h"
 #include "ssa/builder.h"
 #include "ssa/dominators.h"
 #include "ssa/fold.h"
@@ -318,6 +319,57 @@ TEST(SsaVerify, SitesCellsAndFailures) {
   b.function[cell].imm = 0;
   b.function[fail].imm = 1;
   expect_breach(b.function, module, "no such failure: 1");
+}
+
+TEST(SsaVerify, MergesAndBuckets) {
+  Module module = module_with_table({{KeyPart::Kind::Int}});
+  module.tables[0].words = {MergeOp::Add, MergeOp::Max};
+  module.linear.push_back({0, 10, 5});
+  Builder b;
+  b.at(b.block());
+  const ValueId n = b.op(Op::EventVar, {}, var(schema::BuiltinVar::Pid), Type::Int);
+  const ValueId bucket = b.op(Op::LinearBucket, {n}, 0);
+  const ValueId merge = b.op(Op::TableMerge, {n, b.op(Op::Log2Bucket, {n}), bucket}, 0);
+  b.ret();
+  EXPECT_EQ(verify(b.function, module), "");
+  EXPECT_EQ(print(b.function, module),
+            "function test\n"
+            "b0:\n"
+            "  v0 = EventVar pid : int\n"
+            "  v1 = LinearBucket 0, 10, 5 v0 : int\n"
+            "  v2 = Log2Bucket v0 : int\n"
+            "  TableMerge 0:h v0, v2, v1\n"
+            "  Return\n");
+  b.function[merge].operands.pop_back();
+  expect_breach(b.function, module, "2 operands, the key has 1 parts");
+  b.function[merge].op = Op::TableAdd;
+  expect_breach(b.function, module, "the table has other words than one sum");
+  b.function[merge].op = Op::TableMerge;
+  b.function[merge].operands = {n, n, b.function[merge].operands[1]};
+  b.function[bucket].imm = 1;
+  expect_breach(b.function, module, "no such linear histogram: 1");
+}
+
+TEST(SsaBuckets, AtTheEdges) {
+  EXPECT_EQ(log2_bucket(0), 64);
+  EXPECT_EQ(log2_bucket(1), 65);
+  EXPECT_EQ(log2_bucket(7), 67);
+  EXPECT_EQ(log2_bucket(8), 68);
+  EXPECT_EQ(log2_bucket(-1), 63);
+  EXPECT_EQ(log2_bucket(INT64_MAX), 127);
+  EXPECT_EQ(log2_bucket(INT64_MIN), 0);
+  EXPECT_EQ(log_linear_bucket(0), 960);
+  EXPECT_EQ(log_linear_bucket(31), 991);
+  EXPECT_EQ(log_linear_bucket(33), 992);
+  EXPECT_EQ(log_linear_bucket(INT64_MAX), 1919);
+  EXPECT_EQ(log_linear_bucket(INT64_MIN), 0);
+  const LinearBounds bounds{-10, 11, 10};
+  EXPECT_EQ(linear_bucket_count(bounds), 5);
+  EXPECT_EQ(linear_bucket(bounds, -11), 0);
+  EXPECT_EQ(linear_bucket(bounds, -10), 1);
+  EXPECT_EQ(linear_bucket(bounds, 10), 3);
+  EXPECT_EQ(linear_bucket(bounds, 11), 4);
+  EXPECT_EQ(linear_bucket({INT64_MIN, INT64_MAX, INT64_MAX}, INT64_MAX), 4);
 }
 
 TEST(SsaDominators, Diamond) {

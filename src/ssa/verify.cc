@@ -183,8 +183,8 @@ class Verifier {
       case Op::ConstBool:
         return inst.imm == 0 || inst.imm == 1 ? "" : "imm is neither 0 nor 1";
       case Op::ConstStr:
-        if (inst.str_kind != StrKind::Id) return "a constant string is an Id";
-        return want_index(m_.strings, inst.imm, "string");
+        return inst.str_kind == StrKind::Id ? want_index(m_.strings, inst.imm, "string")
+                                            : "a constant string is an Id";
       case Op::ConstNil:
         return is_maybe_type(inst.type) ? "" : "nil of a sure type";
       case Op::Phi:
@@ -206,6 +206,9 @@ class Verifier {
       case Op::RequestExit:
       case Op::UserString:
       case Op::KernelString:
+      case Op::Log2Bucket:
+      case Op::LogLinearBucket:
+      case Op::LinearBucket:
         return integers(inst);
       case Op::Eq:
       case Op::Ne:
@@ -234,9 +237,7 @@ class Verifier {
       case Op::EventVar:
         return event_var(inst);
       case Op::EventField:
-        return inst.type == Type::Int || inst.type == Type::Bool || inst.str_kind == StrKind::Bytes
-                   ? ""
-                   : "neither Int, Bool nor Bytes";
+        return event_field(inst);
       case Op::TableGet:
       case Op::TableSet:
       case Op::TableAdd:
@@ -268,6 +269,7 @@ class Verifier {
     if (inst.op == Op::CellSet || inst.op == Op::CellAdd) {
       return want_index(m_.cells, inst.imm, "cell");
     }
+    if (inst.op == Op::LinearBucket) return want_index(m_.linear, inst.imm, "linear histogram");
     if ((inst.op == Op::UserString || inst.op == Op::KernelString) &&
         (inst.str_kind != StrKind::Bytes || inst.imm != inst.max_bytes)) {
       return "the bound and max_bytes disagree";
@@ -315,6 +317,12 @@ class Verifier {
       return "strings of two kinds";
     }
     return "";
+  }
+
+  static std::string event_field(const Inst& inst) {
+    const bool is_good =
+        inst.type == Type::Int || inst.type == Type::Bool || inst.str_kind == StrKind::Bytes;
+    return is_good ? "" : "neither Int, Bool nor Bytes";
   }
 
   static std::string event_var(const Inst& inst) {

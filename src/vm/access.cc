@@ -287,6 +287,7 @@ bool Machine::add_sample_at(Value object, Value key, Value sample) {
                             field_note(key), type_phrase(cell->type)));
   }
   const Value fresh = Value::of_object(Type::Aggregate, heap_.aggregate());
+  if (table.backing != nullptr) fresh.aggregate()->set_from_source();
   return add_sample(fresh, sample) && set_index(object, key, fresh);
 }
 

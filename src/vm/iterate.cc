@@ -121,6 +121,9 @@ bool Machine::iter_prep(bytecode::IterKind kind, size_t at) {
                             runtime::type_phrase(compare.type)));
   }
   std::vector<Entry> entries = table->entries();
+  for (const Entry& entry : entries) {
+    if (entry.second.type == Type::Aggregate) entry.second.aggregate()->refresh();
+  }
   const Frame& frame = frames_[depth_ - 1];
   size_t keep = frame.base + frame.closure->function->register_count;
   // A compare function may remove entries and collect: everything that is being sorted stays on the

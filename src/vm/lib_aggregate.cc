@@ -30,6 +30,7 @@ bool aggregate_arg(NativeCall& call, std::string_view reader, const Aggregate** 
                                          runtime::type_phrase(call.arg(0).type)));
   }
   const Aggregate* given = call.arg(0).aggregate();
+  given->refresh();
   if (!given->empty()) *aggregate = given;
   return true;
 }

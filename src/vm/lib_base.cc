@@ -139,6 +139,7 @@ bool Len(NativeCall& call) {
 
 bool Delete(NativeCall& call) {
   if (call.count == 1 && call.arg(0).type == runtime::Type::Aggregate) {
+    call.arg(0).aggregate()->refresh();
     call.arg(0).aggregate()->clear();
     return true;
   }

@@ -58,6 +58,8 @@ void Vm::set_memory_limit_bytes(size_t limit) { machine_->set_memory_limit_bytes
 
 void Vm::expect_later_readers() { machine_->reader_needs().values = true; }
 
+const runtime::ReaderNeeds& Vm::reader_needs() const { return machine_->reader_needs(); }
+
 runtime::Heap& Vm::heap() { return machine_->heap(); }
 
 std::vector<runtime::Value>& Vm::globals() { return machine_->globals(); }

@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "bytecode/chunk.h"
+#include "runtime/aggregate.h"
 #include "runtime/closure.h"
 #include "runtime/heap.h"
 #include "runtime/value.h"
@@ -80,6 +81,8 @@ class Vm {
   /// aggregates keep single values from now on.
   void expect_later_readers();
   runtime::Heap& heap();
+  /// What the script's readers of aggregates ask for; grows while it runs.
+  const runtime::ReaderNeeds& reader_needs() const;
   std::vector<runtime::Value>& globals();  ///< by slot
   /// Adds a source of roots: called at each collection, it marks what the host keeps.
   void add_roots(std::function<void(runtime::Heap&)> roots);

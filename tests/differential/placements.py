@@ -19,6 +19,8 @@ LOAD = ("close:5 3 close:77 2 read 4 write 3 getppid 2 read:9 2 openat 2 close 1
 
 ENTER = {"close": ["args.fd"], "read": ["args.fd", "args.count"], "write": ["args.fd", "args.count"],
          "openat": ["args.dfd", "args.flags"], "getppid": [], "sched_yield": []}
+READERS = ["sum(c)", "min(c)", "max(c)", "avg(c)", "stddev(c)", "quantile(c, 0.5)", "quantile(c, 1)", "hist(c)",
+           "hist(c, \"log-linear\")", "hist(c, 0, 100, 7)", "hist(c, -9000, 9000, 1000)", "c"]
 WORDS = ["a", "close", "sys_enter_close", "load", "x y"]
 
 
@@ -28,7 +30,11 @@ class Script:
     def __init__(self, rng):
         self.rng = rng
         self.names = 0
-        self.lines = ["var shared = {}", "var total = 0", "var limit = %d" % rng.randint(0, 9),
+        readers = ", ".join(["count(c)"] + rng.sample(READERS, rng.randint(0, 3)))
+        self.lines = ["var shared = {}", "var total = 0", "var cells = {}", "var all = aggr()",
+                      "function show(c) { print(%s) }" % readers,
+                      "function show_all(t) { for (k, c in sort_keys(t)) { print(k) show(c) } }",
+                      "var limit = %d" % rng.randint(0, 9),
                       "function twice(x) { return x * 2 }",
                       "function clamp(x, top) { if (x > top) { return top } return x }"]
 
@@ -123,6 +129,10 @@ class Script:
             return self.loop(table, kind, variable, atoms, depth)
         shape = rng.random()
         key = self.key(atoms, kind)
+        if rng.random() < 0.2:
+            into = rng.choice(["cells[probename]", "all", "c%s[%s]" % (table, key), "c%s[%s]" % (table, key),
+                               "x" + table])
+            return "%s <<< %s" % (into, self.integer(atoms, 2))
         if shape < 0.25:
             return "%s[%s] %s %s" % (table, key, rng.choice(["+=", "-="]), self.integer(atoms, 2))
         if shape < 0.35:
@@ -159,20 +169,24 @@ class Script:
         table = "t%d" % number
         variable = "v%d" % number
         kind = rng.choice(["int", "int", "name", "comm", "pair"])
-        self.lines += ["var %s = {}" % table, "var %s = %d" % (variable, rng.randint(0, 5))]
+        self.lines += ["var %s = {}" % table, "var %s = %d" % (variable, rng.randint(0, 5)),
+                       "var c%s = {}" % table, "var x%s = aggr()" % table]
+        if rng.random() < 0.2:
+            self.lines.append("x%s <<< %d" % (table, rng.randint(-99, 99)))
         filter_text = " /%s/" % self.condition(atoms, 1) if rng.random() < 0.4 else ""
         body = ["local x = %s" % self.integer(atoms, 2)]
         inner = atoms + ["x"]
         body += [self.statement(table, kind, variable, inner, 2) for _ in range(rng.randint(1, 5))]
         # `return` must be the last statement of its block: it stands in an if of its own.
         self.lines += ["trace %s%s {" % (event, filter_text)] + ["  " + line for line in body] + ["}"]
-        return ["print(\"%s\")" % table, "print(%s)" % table, "print(%s)" % variable]
+        return ["print(\"%s\")" % table, "print(%s)" % table, "print(%s)" % variable, "show_all(c%s)" % table,
+                "show(x%s)" % table]
 
     def text(self, handlers):
         ends = []
         for number in range(handlers):
             ends += self.handler(number)
-        ends += ["print(shared)", "print(total)"]
+        ends += ["print(shared)", "print(total)", "show_all(cells)", "show(all)"]
         return "\n".join(self.lines + ["trace_end {"] + ["  " + line for line in ends] + ["}"]) + "\n"
 
 
