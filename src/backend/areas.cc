@@ -135,7 +135,7 @@ void Selector::enter_areas() {
   asm_.emit(bpf::mov64(Reg::R2, Reg::R10));
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, homes_.temp_offset));
   asm_.call_helper(Helper::MapLookupElem);  // of an array: the kernel inlines it
-  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, out_);
+  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, body_out_);
   if (keeps_area_) {
     asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(area_offset_), Reg::R0));
   }
@@ -185,7 +185,7 @@ void Selector::merge_words(ValueId id, const Table& table, Reg entry, int32_t at
       continue;
     }
     bpf::Label keeps = asm_.make_label();
-    Reg own = in_register(value, value_reg);
+    Reg own = tested(payload_word(value, 0, false), value_reg);
     asm_.jump_to_if(table.words[i] == MergeOp::Min ? JumpOp::SLe : JumpOp::SGe, now, own, keeps);
     asm_.emit(bpf::store(Size::DW, entry, where, own));
     asm_.bind(keeps);
@@ -219,7 +219,7 @@ bool Selector::direct_entry(ValueId id, const Table& table, int32_t* offset) {
       *offset += static_cast<int32_t>(static_cast<uint64_t>(word.imm - range.lo) * stride);
     } else {
       Reg part = has_index ? Reg::R2 : Reg::R1;
-      load_word(part, word);
+      load_tested(part, word);
       if (range.lo == static_cast<int32_t>(range.lo)) {
         if (range.lo != 0) asm_.emit(bpf::alu64(AluOp::Sub, part, static_cast<int32_t>(range.lo)));
       } else {
@@ -227,7 +227,7 @@ bool Selector::direct_entry(ValueId id, const Table& table, int32_t* offset) {
         asm_.emit(bpf::alu64(AluOp::Sub, part, Reg::R3));
       }
       // Never taken: it tells the verifier what the ranges have told us.
-      bpf::Label full = count_and_resume(full_row(id), out_);
+      bpf::Label full = count_and_resume(full_row(id), body_out_);
       asm_.jump_to_if(JumpOp::Gt, part, static_cast<int32_t>(range.size() - 1), full);
       multiply(asm_, part, static_cast<uint32_t>(stride));
       if (has_index) asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, Reg::R2));
@@ -260,13 +260,13 @@ void Selector::direct_add(ValueId id, const Table& table) {
 /// R1 = the key's tag. Uses R2, R4.
 void Selector::hash_key(ValueId id, const Table& table) {
   asm_.load_const(Reg::R2, static_cast<int64_t>(kHashFactor));
-  load_word(Reg::R1, key_word(id, table, 0));
+  load_tested(Reg::R1, key_word(id, table, 0));
   asm_.emit(bpf::alu64(AluOp::Mul, Reg::R1, Reg::R2));
   for (uint32_t i = 1; i < table.key_words(); ++i) {
     Word word = key_word(id, table, i);
     if (word != Word{}) {
       Reg reg = word.kind == Word::Kind::Reg ? word.reg : Reg::R4;
-      load_word(reg, word);
+      load_tested(reg, word);
       asm_.emit(bpf::alu64(AluOp::Xor, Reg::R1, reg));
     }
     asm_.emit(bpf::alu64(AluOp::Mul, Reg::R1, Reg::R2));
@@ -292,7 +292,7 @@ void Selector::compare_key(ValueId id, const Table& table, int32_t at, bpf::Labe
       }
     } else {
       Reg reg = word.kind == Word::Kind::Reg ? word.reg : Reg::R0;
-      load_word(reg, word);
+      load_tested(reg, word);
       asm_.emit(bpf::alu64(AluOp::Xor, Reg::R2, reg));
     }
     asm_.emit(bpf::alu64(AluOp::Or, Reg::R4, Reg::R2));

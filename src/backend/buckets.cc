@@ -54,7 +54,7 @@ void Selector::look_up_length(bool log_linear) {
 /// Negative samples mirror the positive ones: |x| = (x ^ s) - s with s = x >> 63, and back alike.
 void Selector::power_bucket(ValueId id) {
   const bool log_linear = inst(id).op == Op::LogLinearBucket;
-  load_word(Reg::R1, payload_word(inst(id).operands[0], 0, false));
+  load_tested(Reg::R1, payload_word(inst(id).operands[0], 0, false));
   asm_.emit(bpf::mov64(Reg::R5, Reg::R1));
   asm_.emit(bpf::alu64(AluOp::Arsh, Reg::R5, 63));
   asm_.emit(bpf::alu64(AluOp::Xor, Reg::R1, Reg::R5));
@@ -76,7 +76,7 @@ void Selector::power_bucket(ValueId id) {
 void Selector::linear_bucket(ValueId id) {
   const ssa::LinearBounds& bounds = module_.linear[static_cast<size_t>(inst(id).imm)];
   bpf::Label done = asm_.make_label();
-  load_word(Reg::R1, payload_word(inst(id).operands[0], 0, false));
+  load_tested(Reg::R1, payload_word(inst(id).operands[0], 0, false));
   const auto jump_past = [&](JumpOp op, int64_t bound) {
     if (bound == static_cast<int32_t>(bound)) {
       return asm_.jump_to_if(op, Reg::R1, static_cast<int32_t>(bound), done);

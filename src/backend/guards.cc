@@ -99,6 +99,11 @@ void Selector::end_loops() {
   asm_.call_kernel(facts_.iter_num_destroy);
 }
 
+void Selector::load_tested(Reg dst, const Word& word) {
+  load_word(dst, word);
+  if (loops_.is_blind(block_) && word.kind != Word::Kind::Imm) untie(dst);
+}
+
 bpf::Label Selector::failure_label(int64_t failure) {
   uint32_t row = unit_.failure_row(static_cast<uint32_t>(failure), job_.handler);
   auto [it, is_new] = failures_.emplace(row, bpf::Label{});

@@ -64,9 +64,7 @@ TEST(Merge, HistogramsAreSizedByTheirBuckets) {
   s.builder.at(s.builder.block());
   s.builder.ret();
   const Unit unit = s.emit_unit().unit;
-  const auto entries = [&](size_t table) {
-    return unit.tables[table].max_entries;
-  };
+  const auto entries = [&](size_t table) { return unit.tables[table].max_entries; };
   EXPECT_EQ(entries(0), 128u);
   EXPECT_EQ(entries(1), 1600u);
   EXPECT_EQ(entries(2), 50000u);

@@ -43,8 +43,8 @@ ValueId Selector::last_update(ValueId first) const {
   return last;
 }
 
-/// Where the run's area is looked for: not in the middle of a sample's updates, part of which a loss
-/// leaves out.
+/// Where the run's area is looked for: not in the middle of a sample's updates, part of which a
+/// loss leaves out.
 bool Selector::is_before_areas(ValueId id) const {
   if (last_update_.valid()) return false;
   if (!updates_table(inst(id).op)) return id == area_before_;

@@ -135,6 +135,8 @@ class Selector {
   /// The value in a register to be tested: in loops a copy, so that the verifier learns nothing of
   /// the value itself.
   Reg tested(const Word& word, Reg temporary);
+  /// Likewise, always into `dst`.
+  void load_tested(Reg dst, const Word& word);
   bpf::Label failure_label(int64_t failure);
 
   // ---- values.cc: words of values, in and out of registers

@@ -201,7 +201,7 @@ void Selector::table_walk(ValueId id) {
   }
   // Slot numbers are in range; the verifier has to see it.
   bpf::Label absent = asm_.make_label(), done = asm_.make_label();
-  load_word(Reg::R1, payload_word(inst(id).operands[0], 0, false));
+  load_tested(Reg::R1, payload_word(inst(id).operands[0], 0, false));
   asm_.jump_to_if(JumpOp::Ge, Reg::R1, static_cast<int32_t>(table.walk_slots()), absent);
   if (inst(id).op == Op::TableSlot) {
     walk_value(id, table, absent);
@@ -279,7 +279,7 @@ void Selector::thread_operation(ValueId id, const Table& table) {
   Op op = inst(id).op;
   bpf::Label other = asm_.make_label(), hit = asm_.make_label(), done = asm_.make_label();
   asm_.load_const(Reg::R1, static_cast<int64_t>(kHashFactor));
-  load_word(Reg::R2, payload_word(inst(id).operands[0], 0, false));
+  load_tested(Reg::R2, payload_word(inst(id).operands[0], 0, false));
   asm_.emit(bpf::alu64(AluOp::Mul, Reg::R1, Reg::R2));
   asm_.emit(bpf::alu64(AluOp::Lsh, Reg::R2, 2));
   memory_slot(table, true);

@@ -137,6 +137,7 @@ TEST(TableLayout, OlderKernels) {
 
 TEST(TableLayout, EachWriterHasItsOwnArea) {
   OneTable s;
+  s.options.fuse = false;
   s.add(field(s.builder, 2)).end();
   std::vector<Job> jobs;
   for (uint32_t i = 0; i < kMaxAreaPrograms + 1; ++i) {

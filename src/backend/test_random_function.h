@@ -30,7 +30,7 @@ class RandomFunction {
     s_.module.tables[4].words = {MergeOp::Add, MergeOp::Min, MergeOp::Max};
     s_.module.tables[5].words = {MergeOp::Min, MergeOp::Max, MergeOp::Add};
     s_.module.tables[6].words = {MergeOp::Add, MergeOp::Max};
-    s_.add_table({{Kind::Int, 8}}, false, 3);                  // 10, 11: of samples
+    s_.add_table({{Kind::Int, 8}}, false, 3);  // 10, 11: of samples
     s_.add_table({{Kind::Int, 8}, {Kind::Int, 8}}, false, 5);
     s_.module.tables[10].words = {MergeOp::Add, MergeOp::Max, MergeOp::Add, MergeOp::Min};
     for (size_t table : {10, 11}) s_.module.tables[table].sample_of = 1;
@@ -310,6 +310,7 @@ class RandomFunction {
     }
     b_.jump(next);
     b_.at(next);
+    b_.op(Op::LoopGuard, {}, 2);
     ValueId following = b_.op(Op::Add, {slot, one});
     b_.jump(head);
     b_.function[slot].operands.push_back(following);

@@ -36,7 +36,7 @@ struct AbstractValue {
     EventText,      ///< argstr: user space renders it from the raw event
     EventTextLine,  ///< e.tostring()
     Tuple,
-    Iterator,  ///< over a table: at a known entry, or at a slot of the table in the kernel
+    Iterator,   ///< over a table: at a known entry, or at a slot of the table in the kernel
     Aggregate,  ///< of the world: it gets samples, nothing reads it here
     Ssa,
     Mixed,  ///< of different types on different ways: usable for its truth alone; a histogram: for
@@ -46,7 +46,8 @@ struct AbstractValue {
   int64_t integer =
       0;  ///< Int; Bool (0 or 1); Builtin (its number); Iterator: the next entry's number
   double number = 0;  ///< Float
-  std::string text;   ///< Str: the bytes; Table, Aggregate: its name in the script; Mixed: what meets
+  std::string
+      text;  ///< Str: the bytes; Table, Aggregate: its name in the script; Mixed: what meets
   runtime::Table* table = nullptr;
   runtime::Aggregate* aggregate = nullptr;
   const runtime::Closure* closure = nullptr;     ///< Function; null for one made in the handler

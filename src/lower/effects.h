@@ -29,7 +29,7 @@ struct Effects {
   /// whoever adds them.
   std::set<const runtime::Table*> written;
   std::set<const runtime::Aggregate*> aggregates;  ///< may be read, emptied or get samples
-  std::set<const runtime::Table*> removed_from;  ///< may lose entries by delete()
+  std::set<const runtime::Table*> removed_from;    ///< may lose entries by delete()
   std::set<Variable> read;      ///< variables whose value is read (`x += 1` alone reads none)
   std::set<Variable> assigned;  ///< variables that get a new value
 };

@@ -329,8 +329,8 @@ class Lowerer {
   bool has_some_results_ = false;      ///< of the last call: how many differs from way to way
   size_t steps_ = 0;                   ///< instructions looked at
   std::vector<AbstractValue> formatted_;  ///< printf's arguments, checked
-  bool is_prefix_ = false;              ///< run_filter_prefix()
-  std::vector<ssa::BlockId> left_;      ///< open blocks from where the event is sent
+  bool is_prefix_ = false;                ///< run_filter_prefix()
+  std::vector<ssa::BlockId> left_;        ///< open blocks from where the event is sent
   std::optional<Refusal> stop_;
 };
 
