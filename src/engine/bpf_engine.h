@@ -75,6 +75,10 @@ class BpfEngine {
   virtual std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                                       const ssa::Module& module) = 0;
   virtual void next_run() = 0;
+
+  /// Descriptors, for tests that run loaded programs without attaching them (BPF_PROG_TEST_RUN).
+  virtual int program_fd(size_t program) const = 0;
+  virtual int map_fd(uint32_t map) const = 0;
 };
 
 }  // namespace ktap::engine

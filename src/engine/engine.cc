@@ -52,6 +52,8 @@ class Engine : public BpfEngine {
   std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                               const ssa::Module& module) override;
   void next_run() override { snapshots_.next_run(); }
+  int program_fd(size_t program) const override { return programs_[program].get(); }
+  int map_fd(uint32_t map) const override { return maps_[map].fd(); }
 
  private:
   std::vector<bpf::Insn> relocated(const bpf::Program& program) const;

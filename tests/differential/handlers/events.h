@@ -1,0 +1,35 @@
+// What happens while a generated script traces: system calls made by hand, with their arguments,
+// and beats of its ticks. A script says it itself, in comments, so that it can be judged again from
+// its text alone:
+//   #on: enter openat -100 path:2 0 438     arguments: numbers, path:N a string of ours, bad an
+//   #on: exit close -9                      address that cannot be read
+//   #on: tick                               the tick handlers run
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schema/event.h"
+
+namespace ktap::differential {
+
+struct Happening {
+  enum class Kind : uint8_t { Enter, Exit, Tick } kind = Kind::Tick;
+  schema::EventPtr event;  ///< null for a tick
+  uint64_t words[7] = {};  ///< the number, then six arguments or the result
+};
+
+/// The happenings of a script, in order. Lines that do not parse are left out.
+std::vector<Happening> happenings_of(const std::string& script);
+
+/// Our own events that an event text matches ("syscalls:sys_enter_*"), in a fixed order.
+std::vector<schema::EventPtr> match_events(std::string_view event_text);
+
+/// What `path:N` points to.
+const std::vector<std::string>& paths();
+/// Its bytes, which lie in this process for its whole life, NUL included.
+std::string_view path_memory(size_t number);
+
+}  // namespace ktap::differential

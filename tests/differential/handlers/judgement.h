@@ -1,0 +1,70 @@
+// What is said of one script, and the tally of all.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "handlers/sides.h"
+
+namespace ktap::differential {
+
+enum class Verdict : uint8_t {
+  Agree,
+  Differ,
+  Refused,   ///< by the verifier, or our own of SSA
+  NoScript,  ///< wrong, or its main chunk fails
+};
+struct Judgement {
+  Verdict verdict = Verdict::Agree;
+  std::string report;
+};
+
+class Judge {
+ public:
+  struct Tally {
+    int64_t agree = 0;
+    int64_t differ = 0;
+    int64_t refused = 0;
+    int64_t no_script = 0;
+    int64_t handlers = 0;
+    int64_t in_kernel = 0;
+    std::map<std::string, int64_t> reasons;  ///< why handlers went to user space
+  };
+
+  /// `masks`: each script once more on each older kernel that facts can describe. Errors: the
+  /// kernel is asked for and does not let us.
+  static Result<std::unique_ptr<Judge>> create(bool kernel, bool masks);
+
+  /// Judges and counts.
+  Judgement judge(const std::string& script);
+  /// Judges once more, without counting; `in_full`: with the code of what differs.
+  Judgement judge_again(const std::string& script, bool in_full);
+  const Tally& tally() const { return tally_; }
+  void print_tally() const;
+  /// Changes what the placed sides print.
+  void spoil_for_test(bool spoil) { spoil_ = spoil; }
+
+ private:
+  struct Setting {
+    std::string name;
+    Side side;
+    bpf::KernelFacts facts;
+  };
+
+  explicit Judge(std::unique_ptr<Ground> ground) : ground_(std::move(ground)) {}
+  Judgement look(const std::string& script, bool in_full, bool counts);
+  Judgement look_quietly(const std::string& script, bool in_full, bool counts);
+  void count(const PlacedRun& run);
+
+  std::unique_ptr<Ground> ground_;
+  std::vector<Setting> settings_;
+  Tally tally_;
+  bool spoil_ = false;
+  int64_t started_ns_ = 0;
+};
+
+}  // namespace ktap::differential

@@ -1,0 +1,226 @@
+// See engines.h. Tables are read as the product's engine reads them (engine/kernel_table.h), from
+// the test machine's maps.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "bpf/interpreter.h"
+#include "engine/key_codec.h"
+#include "handlers/engines.h"
+
+namespace ktap::differential {
+namespace {
+
+using backend::Control;
+using backend::TableLayout;
+using bpf::Bytes;
+using runtime::Table;
+using runtime::Value;
+
+int64_t word_of(const Bytes& bytes) {
+  int64_t word = 0;
+  std::memcpy(&word, bytes.data(), std::min(bytes.size(), sizeof word));
+  return word;
+}
+
+Bytes bytes_of(int64_t word) {
+  Bytes bytes(sizeof word);
+  std::memcpy(bytes.data(), &word, sizeof word);
+  return bytes;
+}
+
+int64_t add_wrapping(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+}
+
+/// Nothing runs while user space reads, so that every read is a snapshot.
+class MachineTable final : public runtime::TableBacking {
+ public:
+  MachineTable(bpf::Machine& machine, const backend::Table& layout, uint32_t cpu_count,
+               const std::vector<std::string>& strings, runtime::Heap& heap)
+      : machine_(machine),
+        layout_(layout),
+        cpus_(cpu_count),
+        codec_(layout, strings),
+        heap_(heap) {}
+
+  void before_read(Table& table) override {
+    if (layout_.layout == TableLayout::Delta) return collect(table);
+    Bytes bytes;
+    for (const auto& [key, value] : table.entries()) {
+      if (value.is_integer() && codec_.encode(key, &bytes)) table.set(key, Value::nil());
+    }
+    for (const Bytes& key : machine_.keys(layout_.maps[0])) {
+      table.set(codec_.decode(key.data(), heap_),
+                Value::of(word_of(machine_.value(layout_.maps[0], key))));
+    }
+  }
+  void on_clear(Table& table) override {
+    before_read(table);
+    if (layout_.layout == TableLayout::Delta) return;
+    for (const Bytes& key : machine_.keys(layout_.maps[0])) machine_.erase(layout_.maps[0], key);
+  }
+  void on_set(Table& table, Value key, Value value) override {
+    before_read(table);
+    Bytes bytes;
+    if (layout_.layout == TableLayout::Delta || !codec_.encode(key, &bytes)) return;
+    if (value.is_integer()) {
+      machine_.set_value(layout_.maps[0], bytes, bytes_of(value.integer));
+    } else {
+      machine_.erase(layout_.maps[0], bytes);
+    }
+  }
+
+ private:
+  void collect(Table& table) {
+    for (const uint32_t map : {layout_.maps[0], layout_.maps[1]}) {
+      for (const Bytes& key : machine_.keys(map)) {
+        const Value at = codec_.decode(key.data(), heap_);
+        const Value now = table.get(at);
+        int64_t sum = now.is_integer() ? now.integer : 0;
+        for (uint32_t cpu = 0; cpu < cpus_; ++cpu)
+          sum = add_wrapping(sum, word_of(machine_.value(map, key, cpu)));
+        table.set(at, Value::of(sum));
+        machine_.erase(map, key);
+      }
+    }
+  }
+
+  bpf::Machine& machine_;
+  const backend::Table& layout_;
+  uint32_t cpus_;
+  engine::KeyCodec codec_;
+  runtime::Heap& heap_;
+};
+
+class MachineEngine final : public JudgedEngine {
+ public:
+  MachineEngine(const backend::Unit& unit, const bpf::KernelFacts& facts, const Ground& ground)
+      : unit_(unit), cpus_(facts.cpu_count), machine_(unit.maps, facts.cpu_count) {
+    bpf::FakeTask& task = machine_.task;
+    task.cpu = ground.cpu;
+    task.tgid = task.tid = static_cast<uint32_t>(getpid());
+    task.uid = getuid();
+    task.gid = getgid();
+    task.ns = uint64_t{1} << 41;
+    task.comm = kProcessName;
+    for (size_t i = 0; i < paths().size(); ++i) {
+      const std::string_view bytes = path_memory(i);
+      task.user_memory[reinterpret_cast<uint64_t>(bytes.data())].assign(bytes.begin(), bytes.end());
+    }
+    regs_ = &task.kernel_memory[ground.regs_address];
+    ground_ = &ground;
+    const size_t cells = (unit.maps[unit.control_map].value_size_bytes - Control::kCells) / 8;
+    cells_.resize(cells);
+  }
+
+  std::string run(size_t index, const std::vector<uint64_t>& arguments) override {
+    regs_->assign(ground_->regs, ground_->regs + ground_->regs_bytes);
+    Bytes context(12 * sizeof(uint64_t));
+    std::memcpy(context.data(), arguments.data(), arguments.size() * sizeof(uint64_t));
+    exchange_cells(true);
+    Result<uint64_t> done = machine_.run(unit_.programs[index], context);
+    exchange_cells(false);
+    return done.ok() ? "" : fmt::format("test machine: {}\n", done.error().message);
+  }
+
+  void arm() override { set_control(Control::kArmed, 1); }
+  void disarm() override {
+    if (!exited_) exited_ = exit_requested(&status_);
+    set_control(Control::kArmed, 0);
+  }
+  bool exit_requested(int64_t* status) const override {
+    if (!exited_ && control(Control::kArmed) != 2) return false;
+    *status = exited_ ? status_ : control(Control::kExitStatus);
+    return true;
+  }
+  size_t drain(const std::function<void(const engine::Record&)>& deliver) override {
+    const std::vector<bpf::FakeRecord> records = machine_.records();
+    machine_.clear_records();
+    for (const bpf::FakeRecord& fake : records) {
+      engine::Record record{};
+      std::memcpy(&record.site, fake.data.data(), sizeof record.site);
+      std::memcpy(&record.cpu, fake.data.data() + 4, sizeof record.cpu);
+      record.data = fake.data.data();
+      record.size_bytes = fake.data.size();
+      deliver(record);
+    }
+    return records.size();
+  }
+  std::vector<uint64_t> counter(uint32_t row) const override {
+    Bytes key(sizeof row);
+    std::memcpy(key.data(), &row, sizeof row);
+    std::vector<uint64_t> values;
+    for (uint32_t cpu = 0; cpu < cpus_; ++cpu)
+      values.push_back(static_cast<uint64_t>(word_of(machine_.value(unit_.counter_map, key, cpu))));
+    return values;
+  }
+  std::vector<uint64_t> missed_runs() const override { return {}; }
+  int64_t* cell(uint32_t cell) override { return &cells_[cell]; }
+  Result<void> preload(uint32_t table, const Table& entries, const ssa::Module& module) override {
+    const backend::Table& layout = unit_.tables[table];
+    if (layout.layout == TableLayout::Delta) return {};
+    engine::KeyCodec codec(layout, module.strings);
+    Bytes key;
+    for (const auto& [at, value] : entries.entries()) {
+      if (!value.is_integer() || !codec.encode(at, &key) ||
+          !machine_.set_value(layout.maps[0], key, bytes_of(value.integer)))
+        return Error{"an entry of another kind, or too many", 0};
+    }
+    return {};
+  }
+  std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
+                                              const ssa::Module& module) override {
+    return std::make_unique<MachineTable>(machine_, unit_.tables[table], cpus_, module.strings,
+                                          heap);
+  }
+  void next_run() override {}
+
+ private:
+  int64_t control(uint32_t offset) const {
+    return word_of(page().empty() ? Bytes() : Bytes(page_.begin() + offset, page_.end()));
+  }
+  const Bytes& page() const {
+    page_ = machine_.value(unit_.control_map, Bytes(4));
+    return page_;
+  }
+  void set_control(uint32_t offset, int64_t value) {
+    page();
+    std::memcpy(page_.data() + offset, &value, sizeof value);
+    KTAP_CHECK(machine_.set_value(unit_.control_map, Bytes(4), page_));
+  }
+  /// The script's variables live in cells_ while nothing runs, in the control page else.
+  void exchange_cells(bool in) {
+    if (cells_.empty()) return;
+    page();
+    uint8_t* there = page_.data() + Control::kCells;
+    const size_t bytes = cells_.size() * sizeof(int64_t);
+    if (in) {
+      std::memcpy(there, cells_.data(), bytes);
+      KTAP_CHECK(machine_.set_value(unit_.control_map, Bytes(4), page_));
+    } else {
+      std::memcpy(cells_.data(), there, bytes);
+    }
+  }
+
+  backend::Unit unit_;
+  uint32_t cpus_;
+  bpf::Machine machine_;
+  const Ground* ground_ = nullptr;
+  Bytes* regs_ = nullptr;
+  std::vector<int64_t> cells_;
+  mutable Bytes page_;
+  bool exited_ = false;
+  int64_t status_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<JudgedEngine> make_machine_engine(const backend::Unit& unit,
+                                                  const bpf::KernelFacts& facts,
+                                                  const Ground& ground) {
+  return std::make_unique<MachineEngine>(unit, facts, ground);
+}
+
+}  // namespace ktap::differential

@@ -1,0 +1,54 @@
+// A script through the machines that its handlers may run on. The VM alone is the reference. The
+// other two are placed by the session's own planner and run by its own tracer; they differ in the
+// engine: eBPF on the test machine, or loaded into this kernel and run there by BPF_PROG_TEST_RUN.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bpf/kernel_facts.h"
+#include "event/provider.h"
+#include "handlers/events.h"
+#include "handlers/script_run.h"
+
+namespace ktap::differential {
+
+enum class Side : uint8_t { Machine, Kernel };
+
+/// What the two placed sides stand on.
+struct Ground {
+  bpf::KernelFacts facts;
+  std::unique_ptr<event::Catalog> catalog;  ///< null without tracefs: no argstr then
+  uint32_t cpu = 0;                         ///< this process is bound to it
+  uint64_t regs_address = 0;  ///< of `regs` as the kernel knows it; invented without a kernel
+  uint8_t* regs = nullptr;    ///< a struct pt_regs that raw tracepoints are given
+  size_t regs_bytes = 0;
+};
+
+/// Binds this process to a CPU, names it, and finds out what the kernel can do; without `kernel`
+/// nothing is asked of it. Errors: no privilege.
+Result<std::unique_ptr<Ground>> prepare(bool kernel);
+
+struct HandlerPlace {
+  bool in_kernel = true;
+  std::string reason;  ///< why in user space
+};
+struct PlacedRun {
+  Outcome outcome;
+  std::vector<HandlerPlace> places;
+  std::string mistakes;  ///< diagnostics: nothing was run
+  std::string refused;   ///< what the verifier, or ssa::verify, has against a program
+  std::string code;      ///< SSA and eBPF as text, when asked for
+};
+
+/// "" and the outcome, or why the script is none to judge.
+std::string run_in_vm(const std::string& script, const Ground& ground, Outcome* outcome);
+PlacedRun run_placed(const std::string& script, Side side, const Ground& ground,
+                     const bpf::KernelFacts& facts, bool with_code);
+
+/// The script's name for this process, 15 bytes at most.
+constexpr const char* kProcessName = "judged_x";
+
+}  // namespace ktap::differential
