@@ -1,5 +1,5 @@
 // The engines of the two placed sides. Both run programs when they are told to, one run after the
-// other, on the CPU that this process is bound to; nothing is attached.
+// other, as the actors' chosen thread on their chosen CPU; nothing is attached.
 #pragma once
 
 #include <memory>
@@ -28,7 +28,8 @@ std::unique_ptr<JudgedEngine> make_machine_engine(const backend::Unit& unit,
                                                   const bpf::KernelFacts& facts,
                                                   const Ground& ground);
 /// In this kernel. Null with `refused` set, or an error of the machine there.
-std::unique_ptr<JudgedEngine> make_kernel_engine(const backend::Unit& unit, std::string* refused);
+std::unique_ptr<JudgedEngine> make_kernel_engine(const backend::Unit& unit, const Ground& ground,
+                                                 std::string* refused);
 
 /// The kernel's own address of the first byte of a map's value.
 Result<uint64_t> kernel_address_of(const sys::Map& map);

@@ -93,6 +93,7 @@ EventPtr find_event(const std::string& name) {
 }
 
 uint64_t word_of(const std::string& text) {
+  if (text.empty()) return 0;
   if (text == "bad") return 8;
   if (text.compare(0, 5, "path:") == 0) {
     const size_t number = std::strtoul(text.c_str() + 5, nullptr, 10) % paths().size();
@@ -118,7 +119,10 @@ std::vector<Happening> happenings_of(const std::string& script) {
     std::string kind, name, word;
     words >> kind >> name;
     Happening happening;
-    if (kind != "tick") {
+    if (kind == "thread" || kind == "cpu") {
+      happening.kind = kind == "cpu" ? Happening::Kind::Cpu : Happening::Kind::Thread;
+      happening.words[0] = word_of(name);
+    } else if (kind != "tick") {
       happening.kind = kind == "enter" ? Happening::Kind::Enter : Happening::Kind::Exit;
       happening.event = find_event("sys_" + kind + "_" + name);
       if (happening.event == nullptr) continue;

@@ -4,6 +4,8 @@
 //   #on: enter openat -100 path:2 0 438     arguments: numbers, path:N a string of ours, bad an
 //   #on: exit close -9                      address that cannot be read
 //   #on: tick                               the tick handlers run
+//   #on: thread 1                           another thread makes the calls that follow
+//   #on: cpu 1                              they are made on another CPU
 #pragma once
 
 #include <cstdint>
@@ -16,9 +18,10 @@
 namespace ktap::differential {
 
 struct Happening {
-  enum class Kind : uint8_t { Enter, Exit, Tick } kind = Kind::Tick;
-  schema::EventPtr event;  ///< null for a tick
-  uint64_t words[7] = {};  ///< the number, then six arguments or the result
+  enum class Kind : uint8_t { Enter, Exit, Tick, Thread, Cpu } kind = Kind::Tick;
+  schema::EventPtr event;  ///< of Enter and Exit, else null
+  uint64_t words[7] =
+      {};  ///< the number, then six arguments or the result; of Thread and Cpu: which
 };
 
 /// The happenings of a script, in order. Lines that do not parse are left out.

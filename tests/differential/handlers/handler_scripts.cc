@@ -85,6 +85,8 @@ void HandlerGenerator::happenings(Nodes& out) {
   for (size_t i = 0; i < count; ++i) {
     out.push_back(happening());
     if (chance(10)) out.push_back(stmt("#on: tick"));
+    if (chance(8)) out.push_back(stmt("#on: thread " + std::to_string(below(3))));
+    if (chance(8)) out.push_back(stmt("#on: cpu " + std::to_string(below(2))));
   }
 }
 

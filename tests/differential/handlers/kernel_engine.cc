@@ -1,5 +1,5 @@
-// See engines.h. Wraps the product's engine; only arming is done here, since nothing but this
-// process ever runs the programs: then no grace periods have to be waited for.
+// See engines.h. Wraps the product's engine; only disarming is done here, since nothing but this
+// process ever runs the programs: then no grace period has to be waited for.
 #include <fmt/format.h>
 #include <linux/bpf.h>
 #include <sys/mman.h>
@@ -34,18 +34,25 @@ std::string test_run(int program, const std::vector<uint64_t>& arguments) {
 class KernelEngine final : public JudgedEngine {
  public:
   /// `control` is the control page, mapped once more: `bytes` of it.
-  KernelEngine(std::unique_ptr<engine::BpfEngine> inner, void* control, size_t bytes)
-      : inner_(std::move(inner)), control_(static_cast<uint8_t*>(control)), bytes_(bytes) {}
+  KernelEngine(std::unique_ptr<engine::BpfEngine> inner, Actors& actors, void* control,
+               size_t bytes)
+      : actors_(actors),
+        inner_(std::move(inner)),
+        control_(static_cast<uint8_t*>(control)),
+        bytes_(bytes) {}
   ~KernelEngine() override { munmap(control_, bytes_); }
 
   std::string run(size_t index, const std::vector<uint64_t>& arguments) override {
-    return test_run(inner_->program_fd(index), arguments);
+    std::string trouble;
+    actors_.run([&] { trouble = test_run(inner_->program_fd(index), arguments); });
+    return trouble;
   }
 
-  void arm() override { set_armed(1); }
+  void arm() override { inner_->arm(); }
   void disarm() override {
     if (!exited_) exited_ = inner_->exit_requested(&status_);
     set_armed(0);
+    inner_->disarm();
   }
   bool exit_requested(int64_t* status) const override {
     if (!exited_) return inner_->exit_requested(status);
@@ -71,6 +78,7 @@ class KernelEngine final : public JudgedEngine {
  private:
   void set_armed(uint64_t value) { std::memcpy(control_ + Control::kArmed, &value, sizeof value); }
 
+  Actors& actors_;
   std::unique_ptr<engine::BpfEngine> inner_;
   uint8_t* control_;
   size_t bytes_;
@@ -80,7 +88,8 @@ class KernelEngine final : public JudgedEngine {
 
 }  // namespace
 
-std::unique_ptr<JudgedEngine> make_kernel_engine(const backend::Unit& unit, std::string* refused) {
+std::unique_ptr<JudgedEngine> make_kernel_engine(const backend::Unit& unit, const Ground& ground,
+                                                 std::string* refused) {
   std::vector<engine::Rejection> rejections;
   Result<std::unique_ptr<engine::BpfEngine>> loaded = engine::BpfEngine::load(unit, &rejections);
   if (!loaded.ok()) {
@@ -99,7 +108,7 @@ std::unique_ptr<JudgedEngine> make_kernel_engine(const backend::Unit& unit, std:
     *refused = fmt::format("mapping the control page: {}\n", std::strerror(errno));
     return nullptr;
   }
-  return std::make_unique<KernelEngine>(std::move(loaded).value(), control, bytes);
+  return std::make_unique<KernelEngine>(std::move(loaded).value(), *ground.actors, control, bytes);
 }
 
 Result<uint64_t> kernel_address_of(const sys::Map& map) {

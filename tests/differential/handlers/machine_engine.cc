@@ -99,12 +99,10 @@ class MachineEngine final : public JudgedEngine {
   MachineEngine(const backend::Unit& unit, const bpf::KernelFacts& facts, const Ground& ground)
       : unit_(unit), cpus_(facts.cpu_count), machine_(unit.maps, facts.cpu_count) {
     bpf::FakeTask& task = machine_.task;
-    task.cpu = ground.cpu;
-    task.tgid = task.tid = static_cast<uint32_t>(getpid());
+    task.tgid = static_cast<uint32_t>(getpid());
     task.uid = getuid();
     task.gid = getgid();
     task.ns = uint64_t{1} << 41;
-    task.comm = kProcessName;
     for (size_t i = 0; i < paths().size(); ++i) {
       const std::string_view bytes = path_memory(i);
       task.user_memory[reinterpret_cast<uint64_t>(bytes.data())].assign(bytes.begin(), bytes.end());
@@ -119,6 +117,9 @@ class MachineEngine final : public JudgedEngine {
     regs_->assign(ground_->regs, ground_->regs + ground_->regs_bytes);
     Bytes context(12 * sizeof(uint64_t));
     std::memcpy(context.data(), arguments.data(), arguments.size() * sizeof(uint64_t));
+    machine_.task.cpu = ground_->actors->cpu();
+    machine_.task.tid = static_cast<uint32_t>(ground_->actors->tid());
+    machine_.task.comm = ground_->actors->name();
     exchange_cells(true);
     Result<uint64_t> done = machine_.run(unit_.programs[index], context);
     exchange_cells(false);
@@ -175,7 +176,9 @@ class MachineEngine final : public JudgedEngine {
     return std::make_unique<MachineTable>(machine_, unit_.tables[table], cpus_, module.strings,
                                           heap);
   }
-  void next_run() override {}
+  void next_run() override {
+    if (control(Control::kArmed) == 1) set_control(Control::kGeneration, ++runs_ & 1);
+  }
 
  private:
   int64_t control(uint32_t offset) const {
@@ -211,6 +214,7 @@ class MachineEngine final : public JudgedEngine {
   Bytes* regs_ = nullptr;
   std::vector<int64_t> cells_;
   mutable Bytes page_;
+  int64_t runs_ = 0;
   bool exited_ = false;
   int64_t status_ = 0;
 };

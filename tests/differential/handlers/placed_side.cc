@@ -1,8 +1,6 @@
 // See sides.h. What a session does between the main chunk and its end, with events made by hand.
 #include <fmt/format.h>
-#include <sched.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -117,7 +115,7 @@ class Placed {
   void make_engine() {
     if (!result_.refused.empty()) return;
     engine_ = side_ == Side::Machine ? make_machine_engine(plan_->unit, facts_, ground_)
-                                     : make_kernel_engine(plan_->unit, &result_.refused);
+                                     : make_kernel_engine(plan_->unit, ground_, &result_.refused);
   }
 
   void trace() {
@@ -134,6 +132,7 @@ class Placed {
       plan_->mark(heap);
     });
     engine_->arm();
+    ground_.actors->reset();
     for (const Happening& happening : happenings_of(script_)) happen(happening);
     tracer_->finish();
     look_for_exit();
@@ -157,6 +156,10 @@ class Placed {
   }
 
   void happen(const Happening& happening) {
+    if (happening.kind == Happening::Kind::Thread)
+      return ground_.actors->choose_thread(happening.words[0]);
+    if (happening.kind == Happening::Kind::Cpu)
+      return ground_.actors->choose_cpu(happening.words[0]);
     if (run_.over()) return;
     if (happening.event == nullptr) return beat();
     const bool enters = happening.kind == Happening::Kind::Enter;
@@ -215,18 +218,13 @@ class Placed {
 
 Result<std::unique_ptr<Ground>> prepare(bool kernel) {
   auto ground = std::make_unique<Ground>();
-  prctl(PR_SET_NAME, kProcessName);
-  ground->cpu = static_cast<uint32_t>(std::max(sched_getcpu(), 0));
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(ground->cpu, &one);
-  sched_setaffinity(0, sizeof one, &one);
+  ground->actors = std::make_unique<Actors>();
   ground->regs_bytes = kRegsBytes;
   if (!kernel) {
     static uint8_t regs[kRegsBytes];
     ground->regs = regs;
     ground->regs_address = 0xffff888000000000;
-    ground->facts.cpu_count = ground->cpu + 1;
+    ground->facts.cpu_count = ground->actors->cpu_count();
     return ground;
   }
   KTAP_ASSIGN(ground->facts, engine::probe_kernel());

@@ -10,6 +10,7 @@
 
 #include "bpf/kernel_facts.h"
 #include "event/provider.h"
+#include "handlers/actors.h"
 #include "handlers/events.h"
 #include "handlers/script_run.h"
 
@@ -21,14 +22,13 @@ enum class Side : uint8_t { Machine, Kernel };
 struct Ground {
   bpf::KernelFacts facts;
   std::unique_ptr<event::Catalog> catalog;  ///< null without tracefs: no argstr then
-  uint32_t cpu = 0;                         ///< this process is bound to it
+  std::unique_ptr<Actors> actors;
   uint64_t regs_address = 0;  ///< of `regs` as the kernel knows it; invented without a kernel
   uint8_t* regs = nullptr;    ///< a struct pt_regs that raw tracepoints are given
   size_t regs_bytes = 0;
 };
 
-/// Binds this process to a CPU, names it, and finds out what the kernel can do; without `kernel`
-/// nothing is asked of it. Errors: no privilege.
+/// Finds out what the kernel can do; without `kernel` nothing is asked of it. Errors: no privilege.
 Result<std::unique_ptr<Ground>> prepare(bool kernel);
 
 struct HandlerPlace {
@@ -47,8 +47,5 @@ struct PlacedRun {
 std::string run_in_vm(const std::string& script, const Ground& ground, Outcome* outcome);
 PlacedRun run_placed(const std::string& script, Side side, const Ground& ground,
                      const bpf::KernelFacts& facts, bool with_code);
-
-/// The script's name for this process, 15 bytes at most.
-constexpr const char* kProcessName = "judged_x";
 
 }  // namespace ktap::differential

@@ -1,6 +1,4 @@
 // The reference: every handler in the VM, on events made by hand.
-#include <sched.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,8 +24,9 @@ class DirectEvent final : public vm::EventContext {
   bool var(BuiltinVar var, Value* out, std::string* error) override {
     switch (var) {
       case BuiltinVar::Pid:
-      case BuiltinVar::Tid:
         return give(getpid(), out);
+      case BuiltinVar::Tid:
+        return give(ground_.actors->tid(), out);
       case BuiltinVar::Ppid:
         return give(getppid(), out);
       case BuiltinVar::Uid:
@@ -35,11 +34,11 @@ class DirectEvent final : public vm::EventContext {
       case BuiltinVar::Gid:
         return give(getgid(), out);
       case BuiltinVar::Cpu:
-        return give(ground_.cpu, out);
+        return give(ground_.actors->cpu(), out);
       case BuiltinVar::Ns:
         return give(int64_t{1} << 40, out);
       case BuiltinVar::Execname:
-        *out = heap_.string(kProcessName);
+        *out = heap_.string(ground_.actors->name());
         return true;
       case BuiltinVar::Probename:
         *out = heap_.string(event_.name);
@@ -118,6 +117,10 @@ class Reference {
   }
 
   void happen(const Happening& happening) {
+    if (happening.kind == Happening::Kind::Thread)
+      return ground_.actors->choose_thread(happening.words[0]);
+    if (happening.kind == Happening::Kind::Cpu)
+      return ground_.actors->choose_cpu(happening.words[0]);
     const std::vector<session::Registration>& all = run_.host->registrations();
     for (size_t i = 0; i < all.size() && !run_.over(); ++i) {
       if (happening.event == nullptr) {
@@ -157,6 +160,7 @@ std::string run_in_vm(const std::string& script, const Ground& ground, Outcome* 
   ScriptRun run(script);
   std::string reason = run.start();
   if (!reason.empty()) return reason;
+  ground.actors->reset();
   Reference reference(run, ground);
   for (const Happening& happening : happenings_of(script)) {
     if (run.over()) break;
