@@ -92,12 +92,16 @@ EventPtr find_event(const std::string& name) {
   return nullptr;
 }
 
-uint64_t word_of(const std::string& text) {
+uint64_t word_of(const std::string& text, uint64_t kernel_paths) {
   if (text.empty()) return 0;
   if (text == "bad") return 8;
   if (text.compare(0, 5, "path:") == 0) {
     const size_t number = std::strtoul(text.c_str() + 5, nullptr, 10) % paths().size();
     return reinterpret_cast<uint64_t>(path_memory(number).data());
+  }
+  if (text.compare(0, 7, "kernel:") == 0) {
+    return kernel_paths +
+           joined_offset(std::strtoul(text.c_str() + 7, nullptr, 10) % paths().size());
   }
   if (text[0] == '-') return static_cast<uint64_t>(std::strtoll(text.c_str(), nullptr, 0));
   return std::strtoull(text.c_str(), nullptr, 0);
@@ -109,7 +113,7 @@ bool matches(const Event& event, const std::string& glob) {
 
 }  // namespace
 
-std::vector<Happening> happenings_of(const std::string& script) {
+std::vector<Happening> happenings_of(const std::string& script, uint64_t kernel_paths) {
   std::vector<Happening> all;
   std::istringstream lines(script);
   for (std::string line; std::getline(lines, line);) {
@@ -121,13 +125,14 @@ std::vector<Happening> happenings_of(const std::string& script) {
     Happening happening;
     if (kind == "thread" || kind == "cpu") {
       happening.kind = kind == "cpu" ? Happening::Kind::Cpu : Happening::Kind::Thread;
-      happening.words[0] = word_of(name);
+      happening.words[0] = word_of(name, kernel_paths);
     } else if (kind != "tick") {
       happening.kind = kind == "enter" ? Happening::Kind::Enter : Happening::Kind::Exit;
       happening.event = find_event("sys_" + kind + "_" + name);
       if (happening.event == nullptr) continue;
       happening.words[0] = static_cast<uint64_t>(happening.event->syscall_nr);
-      for (size_t i = 1; i < 7 && words >> word; ++i) happening.words[i] = word_of(word);
+      for (size_t i = 1; i < 7 && words >> word; ++i)
+        happening.words[i] = word_of(word, kernel_paths);
     }
     all.push_back(std::move(happening));
   }
@@ -168,6 +173,18 @@ const std::vector<std::string>& paths() {
       "/usr/" + std::string(300, 'r') + ".so",
   };
   return kPaths;
+}
+
+std::string joined_paths() {
+  std::string all;
+  for (size_t i = 0; i < paths().size(); ++i) all += path_memory(i);
+  return all;
+}
+
+size_t joined_offset(size_t number) {
+  size_t offset = 0;
+  for (size_t i = 0; i < number; ++i) offset += path_memory(i).size();
+  return offset;
 }
 
 std::string_view path_memory(size_t number) {

@@ -2,10 +2,13 @@
 // and beats of its ticks. A script says it itself, in comments, so that it can be judged again from
 // its text alone:
 //   #on: enter openat -100 path:2 0 438     arguments: numbers, path:N a string of ours, bad an
-//   #on: exit close -9                      address that cannot be read
+//   #on: exit close -9                      address that cannot be read; kernel:N the same in the
+//                                           kernel
 //   #on: tick                               the tick handlers run
 //   #on: thread 1                           another thread makes the calls that follow
 //   #on: cpu 1                              they are made on another CPU
+// and how ktap is called: `#strict` as with --strict, `#only cpu 1` as with -C 1; `#live`: handlers
+// stay armed while ticks run, as they do in the product.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +28,8 @@ struct Happening {
 };
 
 /// The happenings of a script, in order. Lines that do not parse are left out.
-std::vector<Happening> happenings_of(const std::string& script);
+/// `kernel_paths` is where the kernel finds the strings (kernel_path_offset).
+std::vector<Happening> happenings_of(const std::string& script, uint64_t kernel_paths);
 
 /// Our own events that an event text matches ("syscalls:sys_enter_*"), in a fixed order.
 std::vector<schema::EventPtr> match_events(std::string_view event_text);
@@ -34,5 +38,8 @@ std::vector<schema::EventPtr> match_events(std::string_view event_text);
 const std::vector<std::string>& paths();
 /// Its bytes, which lie in this process for its whole life, NUL included.
 std::string_view path_memory(size_t number);
+/// All of them one behind the other, NUL included, and where each begins.
+std::string joined_paths();
+size_t joined_offset(size_t number);
 
 }  // namespace ktap::differential

@@ -85,6 +85,7 @@ class HandlerGenerator {
   void branch(Nodes& out, int depth);
   void loop(Nodes& out, int depth);
   void table_loop(Nodes& out, int depth);
+  void nested_function(Nodes& out, int depth);
   void rare(Nodes& out);
 
   // ---- the whole (handler_scripts.cc)
@@ -92,6 +93,7 @@ class HandlerGenerator {
   Node happening();
   void world(Nodes& out);
   void table(Nodes& out);
+  void settings(Nodes& out);
   void function(Nodes& out);
   void closure(Nodes& out);
   void handler(Nodes& out);
@@ -109,6 +111,7 @@ class HandlerGenerator {
   std::vector<std::string> fields_;  ///< what the events of this handler have; empty in functions
   bool in_handler_ = false;
   bool has_path_ = false;  ///< the events of this handler have a file name
+  bool has_buf_ = false;   ///< … an address of the kernel
   int loops_ = 0;
   const std::vector<Type>* returns_ = nullptr;  ///< of the function around this place
   int names_ = 0;

@@ -12,12 +12,13 @@ namespace {
 struct EventChoice {
   const char* text;
   std::vector<const char*> fields;
-  bool has_path;
+  bool has_path = false;
+  bool has_buf = false;
 };
 const std::vector<EventChoice>& choices() {
   static const std::vector<EventChoice> kChoices = {
       {"syscalls:sys_enter_close", {"args.fd", "arg1", "e.sc_arg1"}, false},
-      {"syscalls:sys_enter_read", {"args.fd", "args.count", "arg3"}, false},
+      {"syscalls:sys_enter_read", {"args.fd", "args.count", "arg3"}, false, true},
       {"syscalls:sys_enter_lseek", {"args.fd", "args.offset", "args.whence", "arg2"}, false},
       {"syscalls:sys_enter_getppid", {}, false},
       {"syscalls:sys_enter_openat", {"args.dfd", "args.flags", "args.mode", "arg1"}, true},
@@ -72,6 +73,8 @@ Node HandlerGenerator::happening() {
     line += " ";
     if (enters && count == 4 && i == 1) {
       line += chance(90) ? "path:" + std::to_string(below(13)) : "bad";
+    } else if (enters && std::string_view(name) == "read" && i == 1) {
+      line += chance(80) ? "kernel:" + std::to_string(below(13)) : "bad";
     } else {
       line += kArguments[chance(60) ? below(10) : below(kArguments.size())];
     }
@@ -81,6 +84,7 @@ Node HandlerGenerator::happening() {
 
 void HandlerGenerator::happenings(Nodes& out) {
   if (chance(4)) out.push_back(stmt("#strict"));
+  if (chance(4)) out.push_back(stmt("#only cpu 1"));
   const size_t count = 3 + below(12);
   for (size_t i = 0; i < count; ++i) {
     out.push_back(happening());
@@ -137,8 +141,25 @@ void HandlerGenerator::world(Nodes& out) {
     out.push_back(stmt("var " + made.name + (made.in_table ? " = {}" : " = aggr()")));
     aggregates_.push_back(made);
   }
+  if (chance(25)) settings(out);
   while (chance(55)) function(out);
   if (chance(20)) closure(out);
+}
+
+/// A table that nobody writes: its entries are constants.
+void HandlerGenerator::settings(Nodes& out) {
+  const std::string t = fresh("cfg");
+  out.push_back(stmt("var " + t + " = {limit = $0, name = $1, inner = {1, $2}, [7] = $3}",
+                     {number(), text(0), number(), one_of({"true", "false", "1"})}));
+  scope_.push_back({t + ".limit", Type::Int, false});
+  scope_.push_back({t + ".name", Type::Str, false});
+  scope_.push_back({t + ".inner[2]", Type::Int, false});
+  if (!has_.closures || !chance(50)) return;
+  const std::string f = fresh("fs");
+  out.push_back(stmt("var " + f + " = {twice = function (x) { return x * 2 }, " +
+                     "less = function (x) { return x - " + t + ".limit }}"));
+  functions_.push_back({f + ".twice", {Type::Int}, {Type::Int}});
+  functions_.push_back({f + ".less", {Type::Int}, {Type::Int}});
 }
 
 void HandlerGenerator::function(Nodes& out) {
@@ -187,6 +208,7 @@ void HandlerGenerator::handler(Nodes& out) {
   const EventChoice& choice = choices()[below(choices().size())];
   fields_.assign(choice.fields.begin(), choice.fields.end());
   has_path_ = choice.has_path;
+  has_buf_ = choice.has_buf;
   in_handler_ = true;
   Nodes parts;
   std::string head = std::string("trace ") + choice.text;
@@ -199,7 +221,7 @@ void HandlerGenerator::handler(Nodes& out) {
   out.push_back(stmt(head + " {" + place + "}", std::move(parts)));
   in_handler_ = false;
   fields_.clear();
-  has_path_ = false;
+  has_path_ = has_buf_ = false;
 }
 
 /// The same code several times, on other captured variables and events.
@@ -295,7 +317,10 @@ Node HandlerGenerator::script() {
       handler(out);
     }
   }
-  if (chance(15)) tick(out);
+  if (chance(20)) {
+    if (chance(10)) out.insert(out.begin(), stmt("#live"));
+    tick(out);
+  }
   end(out);
   return block(std::move(out));
 }

@@ -15,7 +15,7 @@ Node HandlerGenerator::body(int depth, size_t most) {
 }
 
 void HandlerGenerator::statement(Nodes& out, int depth) {
-  switch (below(depth > 0 ? 22 : 17)) {
+  switch (below(depth > 0 ? 23 : 17)) {
     case 0:
     case 1:
       return declare(out);
@@ -47,9 +47,41 @@ void HandlerGenerator::statement(Nodes& out, int depth) {
       return has_.loops ? loop(out, depth) : branch(out, depth);
     case 18:
       return has_.loops ? table_loop(out, depth) : branch(out, depth);
+    case 19:
+      return has_.closures ? nested_function(out, depth) : branch(out, depth);
     default:
       return branch(out, depth);
   }
+}
+
+/// A function of this place alone, which may capture what is around it.
+void HandlerGenerator::nested_function(Nodes& out, int depth) {
+  Fn made;
+  made.name = fresh("f");
+  const bool has_result = chance(80);
+  const std::vector<Variable> outer = scope_;
+  const std::vector<Type>* const outer_returns = returns_;
+  const int outer_loops = loops_;
+  const std::string param = fresh("p");
+  made.params.push_back(chance(70) ? Type::Int : Type::Str);
+  if (has_result) made.results.push_back(chance(70) ? Type::Int : Type::Bool);
+  scope_.push_back({param, made.params[0], true});
+  returns_ = &made.results;
+  loops_ = 0;
+  Node inner = body(depth - 1, 2);
+  if (has_result) inner.kids.push_back(stmt("return $0", {value(made.results[0], 2)}));
+  returns_ = outer_returns;
+  loops_ = outer_loops;
+  scope_ = outer;
+  const char* head = chance(50) ? "local function " : "var ";
+  const char* then = head[0] == 'l' ? "(" : " = function (";
+  out.push_back(stmt(head + made.name + then + param + ") {$0}", {std::move(inner)}));
+  functions_.push_back(made);
+  Node use = call(made, 2);
+  out.push_back(has_result ? stmt("print($0)", {std::move(use)}) : std::move(use));
+  if (out.back().kind == Node::Kind::Expr) out.back() = stmt("$0", {out.back()});
+  if (chance(50)) out.push_back(stmt("print($0)", {call(made, 1)}));
+  functions_.pop_back();
 }
 
 void HandlerGenerator::declare(Nodes& out) {

@@ -132,6 +132,10 @@ Node HandlerGenerator::event_text() {
                 : chance(50) ? "(user_string(args.filename, 8) || \"\")"
                              : "(user_string(args.filename, 100) || probename)");
   }
+  if (has_buf_ && chance(40)) {
+    return expr(chance(70) ? "(kernel_string(args.buf) || \"?\")"
+                           : "(kernel_string(args.buf, 16) || \"\")");
+  }
   return expr(chance(60) ? "probename" : chance(80) ? "execname" : "e.name");
 }
 
@@ -269,7 +273,7 @@ Node HandlerGenerator::call_of(Type type, int depth) {
 Node HandlerGenerator::call(const Fn& fn, int depth) {
   std::string form = fn.name + "(";
   Nodes args;
-  const size_t missing = chance(5) ? 1 : 0;  // then it is nil
+  const size_t missing = chance(3) ? 1 : 0;  // then it is nil
   for (size_t i = 0; i + missing < fn.params.size(); ++i) {
     form += (i > 0 ? ", $" : "$") + std::to_string(i);
     args.push_back(value(fn.params[i], depth - 1));

@@ -10,8 +10,8 @@
 //   events.h) judge_handlers --refused FOLDER       scripts whose programs a verifier once refused:
 //   all load judge_handlers --self-test            shows that differences are found
 // With them: --masks also judges as if the kernel were older; --no-kernel leaves the kernel out;
-// --only basic|loops|strings|values|aggregates|updates|choices
-// chooses what
+// --only basic|loops|strings|values|aggregates|updates|choices|
+// closures chooses what
 // random scripts are made of. Status 77 without the privilege, unless --no-kernel is given.
 #include <fmt/format.h>
 
@@ -189,6 +189,7 @@ void choose(HandlerFeatures& features, const std::string& only) {
   features.user_space = false;
   features.updates = only == "updates";
   features.choices = only == "choices";
+  features.closures = only == "closures";
   features.loops = only == "loops";
   features.strings = only == "strings";
   features.values = only == "values";

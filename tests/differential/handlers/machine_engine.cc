@@ -114,7 +114,7 @@ class MachineEngine final : public JudgedEngine {
   }
 
   std::string run(size_t index, const std::vector<uint64_t>& arguments) override {
-    regs_->assign(ground_->regs, ground_->regs + ground_->regs_bytes);
+    regs_->assign(ground_->regs, ground_->regs + Ground::kBytes);
     Bytes context(12 * sizeof(uint64_t));
     std::memcpy(context.data(), arguments.data(), arguments.size() * sizeof(uint64_t));
     machine_.task.cpu = ground_->actors->cpu();

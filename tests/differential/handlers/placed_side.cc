@@ -19,8 +19,6 @@
 namespace ktap::differential {
 namespace {
 
-// The kernel and this process agree on the fields that raw tracepoints of system calls read.
-constexpr size_t kRegsBytes = 512;
 // Small maps are made quickly; no program here has so many keys or records.
 constexpr uint32_t kRingBytes = 1 << 17;
 constexpr uint32_t kTableEntries = 512;
@@ -63,6 +61,7 @@ class Placed {
     backend::Options target;
     target.ring_bytes = kRingBytes;
     target.table_size = kTableEntries;
+    target.cpu = run_.options.cpu;
     target.strict = run_.options.strict;
     const std::vector<session::Registration>& all = run_.host->registrations();
     std::vector<session::PlannedHandler> handlers;
@@ -133,7 +132,8 @@ class Placed {
     });
     engine_->arm();
     ground_.actors->reset();
-    for (const Happening& happening : happenings_of(script_)) happen(happening);
+    for (const Happening& happening : happenings_of(script_, ground_.kernel_paths()))
+      happen(happening);
     tracer_->finish();
     look_for_exit();
     {
@@ -177,7 +177,7 @@ class Placed {
 
   void fill_regs(const Happening& happening, bool enters) const {
     const bpf::SyscallRegs& layout = facts_.syscall_regs;
-    std::memset(ground_.regs, 0, ground_.regs_bytes);
+    std::memset(ground_.regs, 0, Ground::kRegsBytes);
     std::memcpy(ground_.regs + layout.nr_offset, &happening.words[0], layout.nr_size_bytes);
     if (!enters) return;
     for (size_t i = 0; i < 6; ++i)
@@ -190,15 +190,22 @@ class Placed {
     if (!run_.over()) engine_->arm();
   }
 
+  /// The product runs ticks with its handlers armed, so that a snapshot flips and waits for
+  /// programs. That wait is long: only scripts that ask for it get it.
   void beat() {
     drain();
+    if (script_.find("#live\n") == std::string::npos) engine_->disarm();
     for (const session::Registration& registration : run_.host->registrations()) {
       if (registration.kind != bytecode::HandlerKind::Tick || run_.over()) continue;
       session::TickView view(run_.vm->heap(), registration.event_text);
       engine_->next_run();
       run_.call(registration, view, true);
     }
-    if (run_.over()) engine_->disarm();
+    if (run_.over()) {
+      engine_->disarm();
+    } else {
+      engine_->arm();
+    }
   }
 
   const std::string& script_;
@@ -214,30 +221,37 @@ class Placed {
   std::unique_ptr<session::Tracer> tracer_;
 };
 
+void put_paths(const Ground& ground) {
+  const std::string all = joined_paths();
+  KTAP_CHECK(Ground::kRegsBytes + all.size() <= Ground::kBytes);
+  std::memcpy(ground.regs + Ground::kRegsBytes, all.data(), all.size());
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Ground>> prepare(bool kernel) {
   auto ground = std::make_unique<Ground>();
   ground->actors = std::make_unique<Actors>();
-  ground->regs_bytes = kRegsBytes;
   if (!kernel) {
-    static uint8_t regs[kRegsBytes];
+    static uint8_t regs[Ground::kBytes];
     ground->regs = regs;
     ground->regs_address = 0xffff888000000000;
     ground->facts.cpu_count = ground->actors->cpu_count();
+    put_paths(*ground);
     return ground;
   }
   KTAP_ASSIGN(ground->facts, engine::probe_kernel());
   KTAP_ASSIGN(ground->catalog, event::Catalog::open());
   bpf::MapSpec spec;
   spec.name = "regs";
-  spec.value_size_bytes = kRegsBytes;
+  spec.value_size_bytes = Ground::kBytes;
   spec.mmapable = true;
   KTAP_ASSIGN(sys::Map map, sys::Map::create(spec));
   KTAP_ASSIGN(ground->regs_address, kernel_address_of(map));
   static sys::MappedArray memory;
   KTAP_ASSIGN(memory, sys::MappedArray::map(map));
   ground->regs = memory.data();
+  put_paths(*ground);
   return ground;
 }
 

@@ -19,6 +19,7 @@ ScriptRun::ScriptRun(const std::string& text) : source("judge.kp", text), errors
   options.source_name = "judge.kp";
   options.args = {"judge.kp"};
   options.quiet = true;
+  if (text.find("#only cpu 1\n") != std::string::npos) options.cpu = 1;
   options.strict = text.find("#strict\n") != std::string::npos;
 }
 

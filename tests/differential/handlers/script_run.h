@@ -42,6 +42,8 @@ class ScriptRun {
   Outcome outcome();
   /// One run of a handler, outside the kernel.
   void call(const session::Registration& registration, vm::EventContext& context, bool filter);
+  /// -C lets events of that CPU through.
+  bool sees(uint32_t cpu) const { return options.cpu < 0 || options.cpu == cpu; }
   /// No handler starts any more.
   bool over() const { return host->exited() || (options.strict && !errors.empty()); }
 

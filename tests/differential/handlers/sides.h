@@ -24,8 +24,11 @@ struct Ground {
   std::unique_ptr<event::Catalog> catalog;  ///< null without tracefs: no argstr then
   std::unique_ptr<Actors> actors;
   uint64_t regs_address = 0;  ///< of `regs` as the kernel knows it; invented without a kernel
-  uint8_t* regs = nullptr;    ///< a struct pt_regs that raw tracepoints are given
-  size_t regs_bytes = 0;
+  uint8_t* regs = nullptr;    ///< a struct pt_regs that raw tracepoints are given, and paths
+  static constexpr size_t kRegsBytes = 512;
+  static constexpr size_t kBytes = 4096;  ///< the paths stand behind the registers
+
+  uint64_t kernel_paths() const { return regs_address + kRegsBytes; }
 };
 
 /// Finds out what the kernel can do; without `kernel` nothing is asked of it. Errors: no privilege.

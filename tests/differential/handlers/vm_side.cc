@@ -61,19 +61,29 @@ class DirectEvent final : public vm::EventContext {
     return read(lower::read_member(event_, std::string(name)), out);
   }
   Value user_string(int64_t address, int64_t limit_bytes) override {
+    return path_at(address, limit_bytes,
+                   [](size_t i) { return reinterpret_cast<uint64_t>(path_memory(i).data()); });
+  }
+  bool kernel_string(int64_t address, int64_t limit_bytes, Value* out, std::string*) override {
+    *out = path_at(address, limit_bytes,
+                   [this](size_t i) { return ground_.kernel_paths() + joined_offset(i); });
+    return true;
+  }
+
+ private:
+  template <class Where>
+  Value path_at(int64_t address, int64_t limit_bytes, Where where) {
     const auto limit =
         static_cast<size_t>(std::clamp<int64_t>(limit_bytes, 1, limits::kMaxStringBytes));
     for (size_t i = 0; i < paths().size(); ++i) {
       const std::string_view bytes = path_memory(i);
-      const uint64_t offset =
-          static_cast<uint64_t>(address) - reinterpret_cast<uint64_t>(bytes.data());
+      const uint64_t offset = static_cast<uint64_t>(address) - where(i);
       if (offset >= bytes.size()) continue;
       return heap_.string(bytes.substr(offset, bytes.size() - 1 - offset).substr(0, limit));
     }
     return Value::nil();
   }
 
- private:
   static bool give(int64_t number, Value* out) {
     *out = Value::of(number);
     return true;
@@ -129,7 +139,8 @@ class Reference {
         run_.call(all[i], view, true);
         continue;
       }
-      if (all[i].kind != bytecode::HandlerKind::Event) continue;
+      if (all[i].kind != bytecode::HandlerKind::Event || !run_.sees(ground_.actors->cpu()))
+        continue;
       if (std::find(events_[i].begin(), events_[i].end(), happening.event) == events_[i].end())
         continue;
       DirectEvent view(happening, ground_, run_.vm->heap());
@@ -162,7 +173,7 @@ std::string run_in_vm(const std::string& script, const Ground& ground, Outcome* 
   if (!reason.empty()) return reason;
   ground.actors->reset();
   Reference reference(run, ground);
-  for (const Happening& happening : happenings_of(script)) {
+  for (const Happening& happening : happenings_of(script, ground.kernel_paths())) {
     if (run.over()) break;
     reference.happen(happening);
   }
