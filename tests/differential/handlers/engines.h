@@ -1,5 +1,5 @@
 // The engines of the two placed sides. Both run programs when they are told to, one run after the
-// other, as the actors' chosen thread on their chosen CPU; nothing is attached.
+// other, as the actors' chosen thread on their chosen CPU; only attach() of the kernel's attaches.
 #pragma once
 
 #include <memory>
@@ -27,7 +27,8 @@ class JudgedEngine : public engine::BpfEngine {
 std::unique_ptr<JudgedEngine> make_machine_engine(const backend::Unit& unit,
                                                   const bpf::KernelFacts& facts,
                                                   const Ground& ground);
-/// In this kernel. Null with `refused` set, or an error of the machine there.
+/// In this kernel; after attach(), events come by themselves. Null with `refused` set, or an error
+/// of the machine there.
 std::unique_ptr<JudgedEngine> make_kernel_engine(const backend::Unit& unit, const Ground& ground,
                                                  std::string* refused);
 

@@ -28,8 +28,10 @@ struct Happening {
 };
 
 /// The happenings of a script, in order. Lines that do not parse are left out.
-/// `kernel_paths` is where the kernel finds the strings (kernel_path_offset).
-std::vector<Happening> happenings_of(const std::string& script, uint64_t kernel_paths);
+/// `kernel_paths` is where the kernel finds the strings. `attached`: as they are when the calls are
+/// made in earnest. The numbers of ours are of no system call: each enters and gives -ENOSYS.
+std::vector<Happening> happenings_of(const std::string& script, uint64_t kernel_paths,
+                                     bool attached);
 
 /// Our own events that an event text matches ("syscalls:sys_enter_*"), in a fixed order.
 std::vector<schema::EventPtr> match_events(std::string_view event_text);

@@ -1,18 +1,21 @@
 // The judge of handlers: the same scripts with the VM alone, with their eBPF on the test machine,
-// and with it in this kernel (BPF_PROG_TEST_RUN, nothing is attached). Equal must be all output,
-// the errors by place, text and number, and the status; nothing may be lost, and the verifier
-// refuses nothing. Usage:
-//   judge_handlers --random N [--seed S]  N random scripts; one that differs is made smaller and
-//                                         printed with its SSA and eBPF
-//   judge_handlers --enumerate N          every handler body of at most N nodes
-//   judge_handlers --program S            prints the script of that seed
-//   judge_handlers --check FILE…          judges scripts that say what happens (#on: lines,
-//   events.h) judge_handlers --refused FOLDER       scripts whose programs a verifier once refused:
-//   all load judge_handlers --self-test            shows that differences are found
-// With them: --masks also judges as if the kernel were older; --no-kernel leaves the kernel out;
-// --only basic|loops|strings|values|aggregates|updates|choices|
-// closures chooses what
-// random scripts are made of. Status 77 without the privilege, unless --no-kernel is given.
+// and with it in this kernel: by BPF_PROG_TEST_RUN, and some attached to system calls that no
+// kernel has. Equal must be all output, the errors by place, text and number, and the status;
+// nothing may be lost, and the verifier refuses nothing. Usage:
+//   judge_handlers --random N       random scripts; one that differs is made smaller and printed
+//   judge_handlers --enumerate N    every handler body of at most N nodes
+//   judge_handlers --program S      prints the script of that seed
+//   judge_handlers --check FILE…    judges scripts that say what happens (events.h)
+//   judge_handlers --refused DIR    scripts whose programs a verifier once refused: all load
+//   judge_handlers --self-test      shows that differences are found
+// With them:
+//   --seed S            of the random scripts
+//   --masks             judges also as if the kernel were older
+//   --no-kernel         leaves the kernel out
+//   --attach-every N    attaches each N-th script (100; 0: none)
+//   --only WORD         fewer kinds of things: basic, or basic and loops, strings, values,
+//                       aggregates, updates, choices, closures
+// Status 77 without the privilege, unless --no-kernel is given.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -42,6 +45,7 @@ struct Arguments {
   uint64_t seed = std::random_device()();
   bool masks = false;
   bool kernel = true;
+  int64_t attach_every = 100;
   HandlerFeatures features;
 };
 
@@ -203,6 +207,8 @@ Arguments parse(const std::vector<std::string>& args) {
       out.masks = true;
     } else if (args[i] == "--no-kernel") {
       out.kernel = false;
+    } else if (args[i] == "--attach-every" && i + 1 < args.size()) {
+      out.attach_every = std::strtoll(args[++i].c_str(), nullptr, 10);
     } else if (args[i] == "--seed" && i + 1 < args.size()) {
       out.seed = std::strtoull(args[++i].c_str(), nullptr, 10);
     } else if (args[i] == "--only" && i + 1 < args.size()) {
@@ -229,6 +235,7 @@ int main(const std::vector<std::string>& args) {
     return 77;
   }
   Judge& judge = *made.value();
+  judge.attach_every(arguments.attach_every);
   const bool one = arguments.rest.size() == 1;
   if (arguments.what == "--self-test") return self_test(judge);
   if (arguments.what == "--random" && one) return run_random(arguments, judge);

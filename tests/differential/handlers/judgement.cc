@@ -74,6 +74,7 @@ Result<std::unique_ptr<Judge>> Judge::create(bool kernel, bool masks) {
     judge->settings_.push_back({"test machine as 5.8", Side::Machine, older});
     if (kernel) judge->settings_.push_back({"kernel as 5.8", Side::Kernel, older});
   }
+  if (kernel) judge->settings_.push_back({"kernel, attached", Side::Attached, facts});
   quiet();
   judge->started_ns_ = now_ns();
   return judge;
@@ -121,26 +122,43 @@ Judgement Judge::judge(const std::string& script) {
   return judgement;
 }
 
+/// False: that is the verdict.
+bool Judge::judge_on(const Setting& setting, const std::string& script, const Outcome& reference,
+                     bool in_full, bool counts, Judgement* judgement) {
+  PlacedRun run = run_placed(script, setting.side, *ground_, setting.facts, in_full);
+  if (!run.mistakes.empty()) {
+    *judgement = {Verdict::NoScript, run.mistakes};
+    return false;
+  }
+  if (counts) count(run);
+  if (!run.refused.empty()) {
+    *judgement = {Verdict::Refused,
+                  fmt::format("--- {}: {}{}", setting.name, run.refused, run.code)};
+    return false;
+  }
+  if (spoil_) run.outcome.output += "spoiled\n";
+  if (run.outcome.agrees_with(reference)) return true;
+  *judgement = {Verdict::Differ, fmt::format("--- VM\n{}--- {}\n{}{}", reference.text(),
+                                             setting.name, run.outcome.text(), run.code)};
+  return false;
+}
+
 Judgement Judge::look(const std::string& script, bool in_full, bool counts) {
   Judgement judgement;
   Outcome reference;
-  judgement.report = run_in_vm(script, *ground_, &reference);
+  judgement.report = run_in_vm(script, *ground_, false, &reference);
   if (!judgement.report.empty()) {
     judgement.verdict = Verdict::NoScript;
     return judgement;
   }
+  if (counts) ++judged_;
   for (const Setting& setting : settings_) {
-    PlacedRun run = run_placed(script, setting.side, *ground_, setting.facts, in_full);
-    if (!run.mistakes.empty()) return {Verdict::NoScript, run.mistakes};
-    if (counts && &setting == &settings_.front()) count(run);
-    if (!run.refused.empty())
-      return {Verdict::Refused, fmt::format("--- {}: {}{}", setting.name, run.refused, run.code)};
-    if (spoil_) run.outcome.output += "spoiled\n";
-    if (run.outcome.agrees_with(reference)) continue;
-    judgement.verdict = Verdict::Differ;
-    judgement.report = fmt::format("--- VM\n{}--- {}\n{}{}", reference.text(), setting.name,
-                                   run.outcome.text(), run.code);
-    return judgement;
+    const bool counts_here = counts && &setting == &settings_.front();
+    if (setting.side == Side::Attached) {
+      if (attach_every_ == 0 || judged_ % attach_every_ != 0) continue;
+      run_in_vm(script, *ground_, true, &reference);
+    }
+    if (!judge_on(setting, script, reference, in_full, counts_here, &judgement)) break;
   }
   return judgement;
 }

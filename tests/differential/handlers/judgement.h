@@ -39,6 +39,8 @@ class Judge {
   /// kernel is asked for and does not let us.
   static Result<std::unique_ptr<Judge>> create(bool kernel, bool masks);
 
+  /// Each script number that this divides is judged attached too; 0: none. Attaching waits long.
+  void attach_every(int64_t count) { attach_every_ = count; }
   /// Judges and counts.
   Judgement judge(const std::string& script);
   /// Judges once more, without counting; `in_full`: with the code of what differs.
@@ -57,6 +59,8 @@ class Judge {
 
   explicit Judge(std::unique_ptr<Ground> ground) : ground_(std::move(ground)) {}
   Judgement look(const std::string& script, bool in_full, bool counts);
+  bool judge_on(const Setting& setting, const std::string& script, const Outcome& reference,
+                bool in_full, bool counts, Judgement* judgement);
   Judgement look_quietly(const std::string& script, bool in_full, bool counts);
   void count(const PlacedRun& run);
 
@@ -64,6 +68,8 @@ class Judge {
   std::vector<Setting> settings_;
   Tally tally_;
   bool spoil_ = false;
+  int64_t attach_every_ = 0;
+  int64_t judged_ = 0;
   int64_t started_ns_ = 0;
 };
 

@@ -48,6 +48,8 @@ class KernelEngine final : public JudgedEngine {
     return trouble;
   }
 
+  Result<void> attach() override { return inner_->attach(); }
+  void detach() override { inner_->detach(); }
   void arm() override { inner_->arm(); }
   void disarm() override {
     if (!exited_) exited_ = inner_->exit_requested(&status_);

@@ -130,9 +130,17 @@ class Placed {
       tracer_->mark(heap);
       plan_->mark(heap);
     });
+    if (side_ == Side::Attached) {
+      const Result<void> attached = engine_->attach();
+      if (!attached.ok()) {
+        result_.outcome.trouble = attached.error().message + "\n";
+        return;
+      }
+    }
     engine_->arm();
     ground_.actors->reset();
-    for (const Happening& happening : happenings_of(script_, ground_.kernel_paths()))
+    for (const Happening& happening :
+         happenings_of(script_, ground_.kernel_paths(), side_ == Side::Attached))
       happen(happening);
     tracer_->finish();
     look_for_exit();
@@ -163,6 +171,10 @@ class Placed {
     if (run_.over()) return;
     if (happening.event == nullptr) return beat();
     const bool enters = happening.kind == Happening::Kind::Enter;
+    if (side_ == Side::Attached) {
+      if (enters) make_call(happening);
+      return;
+    }
     fill_regs(happening, enters);
     const char* point = enters ? "sys_enter" : "sys_exit";
     const std::vector<uint64_t> arguments = {ground_.regs_address,
@@ -172,6 +184,16 @@ class Placed {
       result_.outcome.trouble += engine_->run(i, arguments);
     }
     // Handlers in user space run when their record is read: exit() in one ends what follows.
+    if (has_user_handlers_) drain();
+  }
+
+  /// Enters and exits.
+  void make_call(const Happening& happening) {
+    const uint64_t* words = happening.words;
+    ground_.actors->run([&] {
+      syscall(static_cast<long>(words[0]), words[1], words[2], words[3], words[4], words[5],
+              words[6]);
+    });
     if (has_user_handlers_) drain();
   }
 

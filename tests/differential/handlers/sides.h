@@ -1,6 +1,7 @@
 // A script through the machines that its handlers may run on. The VM alone is the reference. The
-// other two are placed by the session's own planner and run by its own tracer; they differ in the
-// engine: eBPF on the test machine, or loaded into this kernel and run there by BPF_PROG_TEST_RUN.
+// others are placed by the session's own planner and run by its own tracer; they differ in the
+// engine: eBPF on the test machine; loaded into this kernel and run there by BPF_PROG_TEST_RUN; or
+// attached there, with the system calls made in earnest.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@
 
 namespace ktap::differential {
 
-enum class Side : uint8_t { Machine, Kernel };
+enum class Side : uint8_t { Machine, Kernel, Attached };
 
 /// What the two placed sides stand on.
 struct Ground {
@@ -47,7 +48,8 @@ struct PlacedRun {
 };
 
 /// "" and the outcome, or why the script is none to judge.
-std::string run_in_vm(const std::string& script, const Ground& ground, Outcome* outcome);
+std::string run_in_vm(const std::string& script, const Ground& ground, bool attached,
+                      Outcome* outcome);
 PlacedRun run_placed(const std::string& script, Side side, const Ground& ground,
                      const bpf::KernelFacts& facts, bool with_code);
 

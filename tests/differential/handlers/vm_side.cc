@@ -167,13 +167,14 @@ class Reference {
 
 }  // namespace
 
-std::string run_in_vm(const std::string& script, const Ground& ground, Outcome* outcome) {
+std::string run_in_vm(const std::string& script, const Ground& ground, bool attached,
+                      Outcome* outcome) {
   ScriptRun run(script);
   std::string reason = run.start();
   if (!reason.empty()) return reason;
   ground.actors->reset();
   Reference reference(run, ground);
-  for (const Happening& happening : happenings_of(script, ground.kernel_paths())) {
+  for (const Happening& happening : happenings_of(script, ground.kernel_paths(), attached)) {
     if (run.over()) break;
     reference.happen(happening);
   }
