@@ -29,6 +29,8 @@ struct Effects {
       written;                  ///< may get new or changed entries (removal is no write)
   std::set<Variable> read;      ///< variables whose value is read (`x += 1` alone reads none)
   std::set<Variable> assigned;  ///< variables that get a new value
+  std::set<Variable>
+      replaced;  ///< of these, the ones that get it otherwise than by `+=` and its kin
 };
 
 /// Errs on the side of more: a table whose identity the code hides counts as touched and written.

@@ -59,6 +59,8 @@ class HandlerGenerator {
   Node maybe(int depth);
   Node text(int depth);
   Node made_text(int depth);
+  Node library_integer(int depth);
+  Node library_text(int depth);
   Node condition(int depth);
   Node comparison(int depth);
   Node event_word();

@@ -117,7 +117,44 @@ Node HandlerGenerator::integer(int depth) {
       if (in_handler_ && chance(40)) return one_of(kTaskNumbers);
       return per_1000(970) ? sub() : maybe(depth);
     default:
-      return number();
+      return has_.library && chance(50) ? library_integer(depth) : number();
+  }
+}
+
+Node HandlerGenerator::library_integer(int depth) {
+  const auto sub = [&] { return value(Type::Int, depth); };
+  switch (below(7)) {
+    case 0:
+      return expr("math.abs($0)", {sub()});
+    case 1:
+      return expr(chance(50) ? "math.max($0, $1)" : "math.min($0, $1)", {sub(), sub()});
+    case 2:
+      return expr("math.log2($0)", {sub()});
+    case 3:
+      return expr("(string.byte($0, $1) || 0)", {text(depth), one_of({"1", "2", "(-1)", "40"})});
+    case 4:
+      return expr("(tonumber($0) || 0)", {value(chance(50) ? Type::Str : Type::Int, depth)});
+    case 5:
+      return expr("num_cpus()");
+    default:
+      return expr("string.len($0)", {text(depth)});
+  }
+}
+
+Node HandlerGenerator::library_text(int depth) {
+  switch (below(6)) {
+    case 0:
+      return expr(chance(50) ? "string.lower($0)" : "string.upper($0)", {text(depth)});
+    case 1:
+      return expr("format(\"%d:%s\", $0, $1)", {value(Type::Int, depth), value(Type::Any, depth)});
+    case 2:
+      return expr("errno_name($0)", {value(Type::Int, depth)});
+    case 3:
+      return expr("syscall_name($0)", {value(Type::Int, depth)});
+    case 4:
+      return expr("string.char(($0 & 63) + 48)", {value(Type::Int, depth)});
+    default:
+      return expr("arch()");
   }
 }
 
@@ -191,6 +228,7 @@ Node HandlerGenerator::made_text(int depth) {
         return expr(chance(50) ? "string.upper($0)" : "string.rep($0, 2)", {sub()});
       return sub();
     default:
+      if (has_.library && chance(50)) return library_text(depth);
       return call_of(Type::Str, depth);
   }
 }

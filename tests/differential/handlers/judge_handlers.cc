@@ -14,7 +14,7 @@
 //   --no-kernel         leaves the kernel out
 //   --attach-every N    attaches each N-th script (100; 0: none)
 //   --only WORD         fewer kinds of things: basic, or basic and loops, strings, values,
-//                       aggregates, updates, choices, closures
+//                       aggregates, updates, choices, library, closures
 // Status 77 without the privilege, unless --no-kernel is given.
 #include <fmt/format.h>
 
@@ -193,6 +193,7 @@ void choose(HandlerFeatures& features, const std::string& only) {
   features.user_space = false;
   features.updates = only == "updates";
   features.choices = only == "choices";
+  features.library = only == "library";
   features.closures = only == "closures";
   features.loops = only == "loops";
   features.strings = only == "strings";
