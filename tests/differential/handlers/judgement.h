@@ -30,6 +30,7 @@ class Judge {
     int64_t differ = 0;
     int64_t refused = 0;
     int64_t no_script = 0;
+    int64_t raced = 0;  ///< of those that agree: not compared, see judge_on()
     int64_t handlers = 0;
     int64_t in_kernel = 0;
     std::map<std::string, int64_t> reasons;  ///< why handlers went to user space
@@ -59,6 +60,7 @@ class Judge {
 
   explicit Judge(std::unique_ptr<Ground> ground) : ground_(std::move(ground)) {}
   Judgement look(const std::string& script, bool in_full, bool counts);
+  /// False: `judgement` says why.
   bool judge_on(const Setting& setting, const std::string& script, const Outcome& reference,
                 bool in_full, bool counts, Judgement* judgement);
   Judgement look_quietly(const std::string& script, bool in_full, bool counts);

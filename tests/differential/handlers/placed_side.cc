@@ -92,7 +92,7 @@ class Placed {
   void verify() {
     for (const session::PlannedHandler& handler : plan_->handlers) {
       result_.places.push_back({handler.in_kernel, handler.reason.text});
-      has_user_handlers_ = has_user_handlers_ || !handler.in_kernel;
+      if (!handler.in_kernel) result_.has_user_handlers = true;
       for (const session::PlannedGroup& group : handler.groups) {
         const std::string wrong = ssa::verify(group.function, plan_->linkage.module);
         if (!wrong.empty()) result_.refused += "ssa::verify: " + wrong + "\n";
@@ -184,7 +184,7 @@ class Placed {
       result_.outcome.trouble += engine_->run(i, arguments);
     }
     // Handlers in user space run when their record is read: exit() in one ends what follows.
-    if (has_user_handlers_) drain();
+    if (result_.has_user_handlers) drain();
   }
 
   /// Enters and exits.
@@ -194,7 +194,7 @@ class Placed {
       syscall(static_cast<long>(words[0]), words[1], words[2], words[3], words[4], words[5],
               words[6]);
     });
-    if (has_user_handlers_) drain();
+    if (result_.has_user_handlers) drain();
   }
 
   void fill_regs(const Happening& happening, bool enters) const {
@@ -236,7 +236,6 @@ class Placed {
   const bpf::KernelFacts& facts_;
   ScriptRun run_;
   PlacedRun result_;
-  bool has_user_handlers_ = false;
   std::unique_ptr<session::Plan> plan_;
   std::unique_ptr<JudgedEngine> engine_;
   session::Backings backings_;

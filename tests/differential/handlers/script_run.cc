@@ -58,6 +58,7 @@ Outcome ScriptRun::outcome() {
   if (pread(memory_fd_, out.output.data(), out.output.size(), 0) != size)
     out.trouble = "the output cannot be read\n";
   out.errors = errors.summary();
+  out.ended_early = over();
   out.status = session::exit_status_of(*host, errors);
   return out;
 }

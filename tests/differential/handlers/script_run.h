@@ -20,7 +20,8 @@ struct Outcome {
   std::string output;
   std::string errors;  ///< the summary: place, text and number of each
   int status = 0;
-  std::string trouble;  ///< what must not happen: losses, an error of the test machine
+  bool ended_early = false;  ///< exit(), or an error with --strict
+  std::string trouble;       ///< what must not happen: losses, an error of the test machine
 
   bool agrees_with(const Outcome& other) const {
     return output == other.output && errors == other.errors && status == other.status &&

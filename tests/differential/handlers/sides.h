@@ -41,6 +41,7 @@ struct HandlerPlace {
 };
 struct PlacedRun {
   Outcome outcome;
+  bool has_user_handlers = false;
   std::vector<HandlerPlace> places;
   std::string mistakes;  ///< diagnostics: nothing was run
   std::string refused;   ///< what the verifier, or ssa::verify, has against a program
