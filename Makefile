@@ -10,8 +10,10 @@ all: configure
 setup:
 	@tools/setup
 
+# Without QEMU the guests are skipped, by name.
 setup-test:
 	@tools/setup test
+	@tools/setup guests || true
 
 configure: setup
 	@cmake --preset release --log-level=WARNING > /dev/null
@@ -31,12 +33,25 @@ test: setup-test configure
 test-arch: all
 	@tools/test_arch
 
+# The kernel cases under other kernels, in QEMU; KERNELS="5.10 6.12-arm64" runs some (tools/guest/README.md).
+test-guests: all
+	@tools/setup guests cross
+	@tools/cross arm64
+	@$(CMAKE_BUILD) build --target backend_test -- --quiet
+	@tools/guest/run_cases.py --dry-runs --program "build/backend_test --gtest_filter=*Kernel*" $(KERNELS)
+
 bench:
 	@tools/setup bench
 	@$(MAKE) --no-print-directory all
 	@bench/start.py build/ktap
+	@$(CMAKE_BUILD) build --target bench_driver bench_attach gc_pauses ktap_load -- --quiet
+	@bench/kernel/events.py build/ktap
+	@bench/kernel/against_c.py build/ktap
+	@bench/kernel/lines.py build/ktap
+	@bench/kernel/jobs.py build/ktap
+	@tests/exact/exact.py --ktap build/ktap --load build/tests/load --calls 10000000
 	@bench/vm/run.py build/ktap
-	@$(CMAKE_BUILD) build --target gc_pauses -- --quiet && build/gc_pauses
+	@build/gc_pauses
 
 install: all
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
@@ -45,4 +60,4 @@ clean:
 	rm -rf build build-*
 
 .NOTPARALLEL:
-.PHONY: all setup setup-test configure run test test-arch bench install clean
+.PHONY: all setup setup-test configure run test test-arch test-guests bench install clean
