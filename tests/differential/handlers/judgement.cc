@@ -67,17 +67,34 @@ Result<std::unique_ptr<Judge>> Judge::create(bool kernel, bool masks) {
   std::unique_ptr<Judge> judge(new Judge(std::move(ground)));
   const bpf::KernelFacts& facts = judge->ground_->facts;
   judge->settings_.push_back({"test machine", Side::Machine, facts});
-  if (kernel) judge->settings_.push_back({"kernel", Side::Kernel, facts});
-  if (masks) {
-    bpf::KernelFacts older = facts;
-    older.has_fetch_atomics = false;
-    judge->settings_.push_back({"test machine as 5.8", Side::Machine, older});
-    if (kernel) judge->settings_.push_back({"kernel as 5.8", Side::Kernel, older});
-  }
+  // BPF_PROG_TEST_RUN knows no typed raw tracepoints.
+  bpf::KernelFacts untyped = facts;
+  bpf::remove_fact(untyped, "typed_tracepoints");
+  if (kernel) judge->settings_.push_back({"kernel", Side::Kernel, untyped});
+  if (masks) judge->add_masks(kernel, facts);
   if (kernel) judge->settings_.push_back({"kernel, attached", Side::Attached, facts});
   quiet();
   judge->started_ns_ = now_ns();
   return judge;
+}
+
+void Judge::add_masks(bool kernel, const bpf::KernelFacts& facts) {
+  bpf::KernelFacts oldest = facts;
+  const auto add = [&](const std::string& name, const bpf::KernelFacts& older) {
+    settings_.push_back({"test machine " + name, Side::Machine, older, turns_});
+    bpf::KernelFacts untyped = older;
+    bpf::remove_fact(untyped, "typed_tracepoints");
+    if (kernel) settings_.push_back({"kernel " + name, Side::Kernel, untyped, turns_});
+    ++turns_;
+  };
+  turns_ = 0;
+  for (const std::string_view name : bpf::fact_names()) {
+    bpf::KernelFacts older = facts;
+    bpf::remove_fact(older, name);
+    bpf::remove_fact(oldest, name);
+    add("without " + std::string(name), older);
+  }
+  add("without all of them", oldest);
 }
 
 void Judge::count(const PlacedRun& run) {
@@ -158,6 +175,7 @@ Judgement Judge::look(const std::string& script, bool in_full, bool counts) {
   if (counts) ++judged_;
   for (const Setting& setting : settings_) {
     const bool counts_here = counts && &setting == &settings_.front();
+    if (setting.turn >= 0 && judged_ % turns_ != setting.turn) continue;
     if (setting.side == Side::Attached) {
       if (attach_every_ == 0 || judged_ % attach_every_ != 0) continue;
       run_in_vm(script, *ground_, true, &reference);
@@ -170,7 +188,10 @@ Judgement Judge::look(const std::string& script, bool in_full, bool counts) {
 void Judge::print_tally() const {
   const double seconds = static_cast<double>(now_ns() - started_ns_) / 1e9;
   std::string names;
-  for (const Setting& setting : settings_) names += (names.empty() ? "" : ", ") + setting.name;
+  for (const Setting& setting : settings_) {
+    if (setting.turn < 0) names += (names.empty() ? "" : ", ") + setting.name;
+  }
+  if (turns_ > 1) names += fmt::format(", {} masks", turns_);
   fmt::print(
       "VM, {}: {} scripts agree, {} differ, {} are refused by the verifier, {} are none; "
       "{:.1f} s\n",

@@ -36,7 +36,7 @@ class Judge {
     std::map<std::string, int64_t> reasons;  ///< why handlers went to user space
   };
 
-  /// `masks`: each script once more on each older kernel that facts can describe. Errors: the
+  /// `masks`: each script once more as if the kernel lacked something, in turns. Errors: the
   /// kernel is asked for and does not let us.
   static Result<std::unique_ptr<Judge>> create(bool kernel, bool masks);
 
@@ -56,9 +56,11 @@ class Judge {
     std::string name;
     Side side;
     bpf::KernelFacts facts;
+    int64_t turn = -1;  ///< scripts are given to one mask after the other; -1: every script
   };
 
   explicit Judge(std::unique_ptr<Ground> ground) : ground_(std::move(ground)) {}
+  void add_masks(bool kernel, const bpf::KernelFacts& facts);
   Judgement look(const std::string& script, bool in_full, bool counts);
   /// False: `judgement` says why.
   bool judge_on(const Setting& setting, const std::string& script, const Outcome& reference,
@@ -72,6 +74,7 @@ class Judge {
   bool spoil_ = false;
   int64_t attach_every_ = 0;
   int64_t judged_ = 0;
+  int64_t turns_ = 1;
   int64_t started_ns_ = 0;
 };
 

@@ -75,6 +75,13 @@ class KernelEngine final : public JudgedEngine {
                                               const ssa::Module& module) override {
     return inner_->back(table, heap, module);
   }
+  std::unique_ptr<engine::DeltaReader> read_delta(uint32_t table) override {
+    return inner_->read_delta(table);
+  }
+  void set_sleeping(bool sleeping) override { inner_->set_sleeping(sleeping); }
+  std::vector<uint32_t> verified_instructions() const override {
+    return inner_->verified_instructions();
+  }
   void next_run() override { inner_->next_run(); }
 
  private:

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "backend/table_memory.h"
 #include "bpf/interpreter.h"
 #include "engine/key_codec.h"
 #include "handlers/engines.h"
@@ -17,6 +18,8 @@ using backend::TableLayout;
 using bpf::Bytes;
 using runtime::Table;
 using runtime::Value;
+
+constexpr size_t kTaskBytes = 16384;  // guessed: a task's structure has less
 
 int64_t word_of(const Bytes& bytes) {
   int64_t word = 0;
@@ -37,16 +40,17 @@ int64_t add_wrapping(int64_t a, int64_t b) {
 /// Nothing runs while user space reads, so that every read is a snapshot.
 class MachineTable final : public runtime::TableBacking {
  public:
-  MachineTable(bpf::Machine& machine, const backend::Table& layout, uint32_t cpu_count,
-               const std::vector<std::string>& strings, runtime::Heap& heap)
+  MachineTable(bpf::Machine& machine, const backend::Unit& unit, uint32_t table,
+               uint32_t cpu_count, const std::vector<std::string>& strings, runtime::Heap& heap)
       : machine_(machine),
-        layout_(layout),
+        unit_(unit),
+        layout_(unit.tables[table]),
         cpus_(cpu_count),
-        codec_(layout, strings),
+        codec_(unit.tables[table], strings),
         heap_(heap) {}
 
   void before_read(Table& table) override {
-    if (layout_.layout == TableLayout::Delta) return collect(table);
+    if (backend::is_delta(layout_.layout)) return collect(table);
     Bytes bytes;
     for (const auto& [key, value] : table.entries()) {
       if (value.is_integer() && codec_.encode(key, &bytes)) table.set(key, Value::nil());
@@ -58,13 +62,13 @@ class MachineTable final : public runtime::TableBacking {
   }
   void on_clear(Table& table) override {
     before_read(table);
-    if (layout_.layout == TableLayout::Delta) return;
+    if (backend::is_delta(layout_.layout)) return;
     for (const Bytes& key : machine_.keys(layout_.maps[0])) machine_.erase(layout_.maps[0], key);
   }
   void on_set(Table& table, Value key, Value value) override {
     before_read(table);
     Bytes bytes;
-    if (layout_.layout == TableLayout::Delta || !codec_.encode(key, &bytes)) return;
+    if (backend::is_delta(layout_.layout) || !codec_.encode(key, &bytes)) return;
     if (value.is_integer()) {
       machine_.set_value(layout_.maps[0], bytes, bytes_of(value.integer));
     } else {
@@ -74,20 +78,42 @@ class MachineTable final : public runtime::TableBacking {
 
  private:
   void collect(Table& table) {
-    for (const uint32_t map : {layout_.maps[0], layout_.maps[1]}) {
+    if (layout_.layout != TableLayout::DeltaHash) return collect_areas(table);
+    for (const uint32_t map : layout_.maps) {
       for (const Bytes& key : machine_.keys(map)) {
-        const Value at = codec_.decode(key.data(), heap_);
-        const Value now = table.get(at);
-        int64_t sum = now.is_integer() ? now.integer : 0;
+        int64_t sum = 0;
         for (uint32_t cpu = 0; cpu < cpus_; ++cpu)
           sum = add_wrapping(sum, word_of(machine_.value(map, key, cpu)));
-        table.set(at, Value::of(sum));
+        add(table, key.data(), sum);
         machine_.erase(map, key);
       }
     }
   }
 
+  void add(Table& table, const uint8_t* key, int64_t sum) {
+    const Value at = codec_.decode(key, heap_);
+    const Value now = table.get(at);
+    table.set(at, Value::of(add_wrapping(now.is_integer() ? now.integer : 0, sum)));
+  }
+
+  void collect_areas(Table& table) {
+    for (const backend::TablePlace& place : layout_.places) {
+      const uint32_t map = unit_.memories[place.memory].map;
+      for (uint32_t area = 0; area < unit_.maps[map].max_entries; ++area) {
+        Bytes key(sizeof area);
+        std::memcpy(key.data(), &area, sizeof area);
+        Bytes bytes = machine_.value(map, key);
+        backend::visit_entries(layout_, place, bytes.data(), true,
+                               [&](const uint8_t* entry, const int64_t* words) {
+                                 add(table, entry, words[0]);
+                               });
+        machine_.set_value(map, key, bytes);
+      }
+    }
+  }
+
   bpf::Machine& machine_;
+  const backend::Unit& unit_;
   const backend::Table& layout_;
   uint32_t cpus_;
   engine::KeyCodec codec_;
@@ -107,19 +133,24 @@ class MachineEngine final : public JudgedEngine {
       const std::string_view bytes = path_memory(i);
       task.user_memory[reinterpret_cast<uint64_t>(bytes.data())].assign(bytes.begin(), bytes.end());
     }
-    regs_ = &task.kernel_memory[ground.regs_address];
+    kernel_bytes_ = &task.kernel_memory[ground.regs_address];
     ground_ = &ground;
+    layout_ = facts.task;
     const size_t cells = (unit.maps[unit.control_map].value_size_bytes - Control::kCells) / 8;
     cells_.resize(cells);
   }
 
   std::string run(size_t index, const std::vector<uint64_t>& arguments) override {
-    regs_->assign(ground_->regs, ground_->regs + Ground::kBytes);
+    kernel_bytes_->assign(ground_->regs, ground_->regs + Ground::kBytes);
+    // A typed program follows the pointer itself.
+    std::vector<uint64_t> words(arguments);
+    words[0] = machine_.add_object(Bytes(ground_->regs, ground_->regs + Ground::kRegsBytes));
     Bytes context(12 * sizeof(uint64_t));
-    std::memcpy(context.data(), arguments.data(), arguments.size() * sizeof(uint64_t));
+    std::memcpy(context.data(), words.data(), words.size() * sizeof(uint64_t));
     machine_.task.cpu = ground_->actors->cpu();
     machine_.task.tid = static_cast<uint32_t>(ground_->actors->tid());
     machine_.task.comm = ground_->actors->name();
+    make_task();
     exchange_cells(true);
     Result<uint64_t> done = machine_.run(unit_.programs[index], context);
     exchange_cells(false);
@@ -161,7 +192,7 @@ class MachineEngine final : public JudgedEngine {
   int64_t* cell(uint32_t cell) override { return &cells_[cell]; }
   Result<void> preload(uint32_t table, const Table& entries, const ssa::Module& module) override {
     const backend::Table& layout = unit_.tables[table];
-    if (layout.layout == TableLayout::Delta) return {};
+    if (backend::is_delta(layout.layout)) return {};
     engine::KeyCodec codec(layout, module.strings);
     Bytes key;
     for (const auto& [at, value] : entries.entries()) {
@@ -173,14 +204,41 @@ class MachineEngine final : public JudgedEngine {
   }
   std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                               const ssa::Module& module) override {
-    return std::make_unique<MachineTable>(machine_, unit_.tables[table], cpus_, module.strings,
+    return std::make_unique<MachineTable>(machine_, unit_, table, cpus_, module.strings,
                                           heap);
   }
+  std::unique_ptr<engine::DeltaReader> read_delta(uint32_t) override { KTAP_UNREACHABLE(); }
+  void set_sleeping(bool) override {}
+  std::vector<uint32_t> verified_instructions() const override { return {}; }
   void next_run() override {
     if (control(Control::kArmed) == 1) set_control(Control::kGeneration, ++runs_ & 1);
   }
 
  private:
+  /// The task's structure and what it points to, for programs that load it directly.
+  void make_task() {
+    if (layout_.tgid < 0) return;
+    const bpf::FakeTask& task = machine_.task;
+    Bytes bytes(kTaskBytes);
+    Bytes parent(kTaskBytes);
+    Bytes cred(kTaskBytes);
+    const auto put = [](Bytes& in, int32_t at, const auto& value) {
+      if (at >= 0) std::memcpy(&in[static_cast<size_t>(at)], &value, sizeof value);
+    };
+    put(parent, layout_.tgid, static_cast<uint32_t>(getppid()));
+    put(cred, layout_.cred_uid, task.uid);
+    put(cred, layout_.cred_gid, task.gid);
+    put(bytes, layout_.pid, task.tid);
+    put(bytes, layout_.tgid, task.tgid);
+    if (layout_.comm >= 0) {
+      std::memcpy(&bytes[static_cast<size_t>(layout_.comm)], task.comm.data(),
+                  std::min<size_t>(task.comm.size(), 15));
+    }
+    put(bytes, layout_.real_parent, machine_.add_object(parent));
+    put(bytes, layout_.cred, machine_.add_object(cred));
+    machine_.task.task_address = machine_.add_object(bytes);
+  }
+
   int64_t control(uint32_t offset) const {
     return word_of(page().empty() ? Bytes() : Bytes(page_.begin() + offset, page_.end()));
   }
@@ -211,7 +269,8 @@ class MachineEngine final : public JudgedEngine {
   uint32_t cpus_;
   bpf::Machine machine_;
   const Ground* ground_ = nullptr;
-  Bytes* regs_ = nullptr;
+  Bytes* kernel_bytes_ = nullptr;  ///< registers and paths, for the helpers
+  bpf::TaskLayout layout_;
   std::vector<int64_t> cells_;
   mutable Bytes page_;
   int64_t runs_ = 0;
