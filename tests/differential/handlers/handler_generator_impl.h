@@ -30,6 +30,7 @@ class HandlerGenerator {
     std::string name;
     KeyKind key;
     Type value;
+    bool counts = false;  ///< handlers only add to it
   };
   struct Aggregate {
     std::string name;
@@ -69,7 +70,8 @@ class HandlerGenerator {
   Node call(const Fn& fn, int depth);
   Node key(KeyKind kind, int depth);
   Node cell(const TableVar& table, int depth);
-  const TableVar* any_table(Type value);
+  /// `reads`: not one that is only added to.
+  const TableVar* any_table(Type value, bool reads = true);
 
   // ---- statements (handler_statements.cc): each appends one or more
   Node body(int depth, size_t most);

@@ -106,6 +106,7 @@ void HandlerGenerator::table(Nodes& out) {
   for (size_t i = 0; i < entries; ++i) {
     out.push_back(stmt(made.name + "[$0] = $1", {key(made.key, 0), value(made.value, 0)}));
   }
+  made.counts = made.value == Type::Int && chance(50);
   tables_.push_back(made);
 }
 

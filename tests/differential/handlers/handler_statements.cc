@@ -139,13 +139,13 @@ void HandlerGenerator::update(Nodes& out) {
 }
 
 void HandlerGenerator::change_table(Nodes& out) {
-  const TableVar* table = any_table(Type::Int);
+  const TableVar* table = any_table(Type::Int, false);
   if (table == nullptr) return update(out);
   static const Texts kOps = {"*=", "&=", "|=", "^=", "<<=", ">>=", "/=", "%="};
   const std::string t = table->name;
   const auto at = [&] { return key(table->key, 2); };
   const bool is_pair = table->key == KeyKind::IntStr || table->key == KeyKind::IntInt;
-  switch (below(12)) {
+  switch (below(table->counts ? 6 : 12)) {
     case 0:
     case 1:
     case 2:

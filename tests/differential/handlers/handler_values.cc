@@ -42,10 +42,10 @@ const HandlerGenerator::Variable* HandlerGenerator::any_variable(Type type, bool
                     : fitting[fitting.size() - 1 - below(std::min<size_t>(fitting.size(), 3))];
 }
 
-const HandlerGenerator::TableVar* HandlerGenerator::any_table(Type value) {
+const HandlerGenerator::TableVar* HandlerGenerator::any_table(Type value, bool reads) {
   std::vector<const TableVar*> fitting;
   for (const TableVar& table : tables_) {
-    if (table.value == value) fitting.push_back(&table);
+    if (table.value == value && !(reads && table.counts)) fitting.push_back(&table);
   }
   return fitting.empty() ? nullptr : fitting[below(fitting.size())];
 }

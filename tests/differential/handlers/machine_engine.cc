@@ -40,8 +40,8 @@ int64_t add_wrapping(int64_t a, int64_t b) {
 /// Nothing runs while user space reads, so that every read is a snapshot.
 class MachineTable final : public runtime::TableBacking {
  public:
-  MachineTable(bpf::Machine& machine, const backend::Unit& unit, uint32_t table,
-               uint32_t cpu_count, const std::vector<std::string>& strings, runtime::Heap& heap)
+  MachineTable(bpf::Machine& machine, const backend::Unit& unit, uint32_t table, uint32_t cpu_count,
+               const std::vector<std::string>& strings, runtime::Heap& heap)
       : machine_(machine),
         unit_(unit),
         layout_(unit.tables[table]),
@@ -103,10 +103,9 @@ class MachineTable final : public runtime::TableBacking {
         Bytes key(sizeof area);
         std::memcpy(key.data(), &area, sizeof area);
         Bytes bytes = machine_.value(map, key);
-        backend::visit_entries(layout_, place, bytes.data(), true,
-                               [&](const uint8_t* entry, const int64_t* words) {
-                                 add(table, entry, words[0]);
-                               });
+        backend::visit_entries(
+            layout_, place, bytes.data(), true,
+            [&](const uint8_t* entry, const int64_t* words) { add(table, entry, words[0]); });
         machine_.set_value(map, key, bytes);
       }
     }
@@ -204,8 +203,7 @@ class MachineEngine final : public JudgedEngine {
   }
   std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                               const ssa::Module& module) override {
-    return std::make_unique<MachineTable>(machine_, unit_, table, cpus_, module.strings,
-                                          heap);
+    return std::make_unique<MachineTable>(machine_, unit_, table, cpus_, module.strings, heap);
   }
   std::unique_ptr<engine::DeltaReader> read_delta(uint32_t) override { KTAP_UNREACHABLE(); }
   void set_sleeping(bool) override {}
