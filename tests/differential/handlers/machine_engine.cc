@@ -5,8 +5,9 @@
 
 #include <cstring>
 
-#include "backend/table_memory.h"
 #include "bpf/interpreter.h"
+#include "engine/delta_reader.h"
+#include "engine/kernel_table.h"
 #include "engine/key_codec.h"
 #include "handlers/engines.h"
 
@@ -33,88 +34,75 @@ Bytes bytes_of(int64_t word) {
   return bytes;
 }
 
-int64_t add_wrapping(int64_t a, int64_t b) {
-  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-}
+class MachineMemory final : public engine::DeltaMemory {
+ public:
+  MachineMemory(bpf::Machine& machine, const backend::Unit& unit, uint32_t cpu_count)
+      : machine_(machine), unit_(unit), cpus_(cpu_count) {}
 
-/// Nothing runs while user space reads, so that every read is a snapshot.
+  bool show(uint32_t map, size_t begin, size_t bytes,
+            const std::function<void(uint8_t*)>& look) override {
+    const size_t stride = (unit_.maps[map].value_size_bytes + 7) / 8 * 8;
+    const auto index = static_cast<uint32_t>(begin / stride);
+    Bytes key(sizeof index);
+    std::memcpy(key.data(), &index, sizeof index);
+    Bytes value = machine_.value(map, key);
+    KTAP_CHECK(begin % stride + bytes <= value.size());
+    look(value.data() + begin % stride);
+    return machine_.set_value(map, key, value);
+  }
+  bool take_all(uint32_t map, Bytes* keys, Bytes* values) override {
+    const bool is_percpu = unit_.maps[map].kind == bpf::MapKind::PercpuHash;
+    for (const Bytes& key : machine_.keys(map)) {
+      keys->insert(keys->end(), key.begin(), key.end());
+      for (uint32_t cpu = 0; cpu < (is_percpu ? cpus_ : 1); ++cpu) {
+        const Bytes value = machine_.value(map, key, cpu);
+        values->insert(values->end(), value.begin(), value.end());
+      }
+      machine_.erase(map, key);
+    }
+    return true;
+  }
+
+ private:
+  bpf::Machine& machine_;
+  const backend::Unit& unit_;
+  const uint32_t cpus_;
+};
+
+/// A Hash table. Nothing runs while user space reads, so that every read is a snapshot.
 class MachineTable final : public runtime::TableBacking {
  public:
-  MachineTable(bpf::Machine& machine, const backend::Unit& unit, uint32_t table, uint32_t cpu_count,
+  MachineTable(bpf::Machine& machine, const backend::Table& layout,
                const std::vector<std::string>& strings, runtime::Heap& heap)
-      : machine_(machine),
-        unit_(unit),
-        layout_(unit.tables[table]),
-        cpus_(cpu_count),
-        codec_(unit.tables[table], strings),
-        heap_(heap) {}
+      : machine_(machine), map_(layout.maps[0]), codec_(layout, strings), heap_(heap) {}
 
   void before_read(Table& table) override {
-    if (backend::is_delta(layout_.layout)) return collect(table);
     Bytes bytes;
     for (const auto& [key, value] : table.entries()) {
       if (value.is_integer() && codec_.encode(key, &bytes)) table.set(key, Value::nil());
     }
-    for (const Bytes& key : machine_.keys(layout_.maps[0])) {
-      table.set(codec_.decode(key.data(), heap_),
-                Value::of(word_of(machine_.value(layout_.maps[0], key))));
+    for (const Bytes& key : machine_.keys(map_)) {
+      table.set(codec_.decode(key.data(), heap_), Value::of(word_of(machine_.value(map_, key))));
     }
   }
   void on_clear(Table& table) override {
     before_read(table);
-    if (backend::is_delta(layout_.layout)) return;
-    for (const Bytes& key : machine_.keys(layout_.maps[0])) machine_.erase(layout_.maps[0], key);
+    for (const Bytes& key : machine_.keys(map_)) machine_.erase(map_, key);
   }
   void on_set(Table& table, Value key, Value value) override {
     before_read(table);
     Bytes bytes;
-    if (backend::is_delta(layout_.layout) || !codec_.encode(key, &bytes)) return;
+    if (!codec_.encode(key, &bytes)) return;
     if (value.is_integer()) {
-      machine_.set_value(layout_.maps[0], bytes, bytes_of(value.integer));
+      machine_.set_value(map_, bytes, bytes_of(value.integer));
     } else {
-      machine_.erase(layout_.maps[0], bytes);
+      machine_.erase(map_, bytes);
     }
   }
 
  private:
-  void collect(Table& table) {
-    if (layout_.layout != TableLayout::DeltaHash) return collect_areas(table);
-    for (const uint32_t map : layout_.maps) {
-      for (const Bytes& key : machine_.keys(map)) {
-        int64_t sum = 0;
-        for (uint32_t cpu = 0; cpu < cpus_; ++cpu)
-          sum = add_wrapping(sum, word_of(machine_.value(map, key, cpu)));
-        add(table, key.data(), sum);
-        machine_.erase(map, key);
-      }
-    }
-  }
-
-  void add(Table& table, const uint8_t* key, int64_t sum) {
-    const Value at = codec_.decode(key, heap_);
-    const Value now = table.get(at);
-    table.set(at, Value::of(add_wrapping(now.is_integer() ? now.integer : 0, sum)));
-  }
-
-  void collect_areas(Table& table) {
-    for (const backend::TablePlace& place : layout_.places) {
-      const uint32_t map = unit_.memories[place.memory].map;
-      for (uint32_t area = 0; area < unit_.maps[map].max_entries; ++area) {
-        Bytes key(sizeof area);
-        std::memcpy(key.data(), &area, sizeof area);
-        Bytes bytes = machine_.value(map, key);
-        backend::visit_entries(
-            layout_, place, bytes.data(), true,
-            [&](const uint8_t* entry, const int64_t* words) { add(table, entry, words[0]); });
-        machine_.set_value(map, key, bytes);
-      }
-    }
-  }
-
   bpf::Machine& machine_;
-  const backend::Unit& unit_;
-  const backend::Table& layout_;
-  uint32_t cpus_;
+  const uint32_t map_;
   engine::KeyCodec codec_;
   runtime::Heap& heap_;
 };
@@ -203,12 +191,19 @@ class MachineEngine final : public JudgedEngine {
   }
   std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                               const ssa::Module& module) override {
-    return std::make_unique<MachineTable>(machine_, unit_, table, cpus_, module.strings, heap);
+    const backend::Table& layout = unit_.tables[table];
+    if (!backend::is_delta(layout.layout))
+      return std::make_unique<MachineTable>(machine_, layout, module.strings, heap);
+    return std::make_unique<engine::DeltaTable>(unit_, table, memory_, module.strings, heap,
+                                                snapshots_);
   }
-  std::unique_ptr<engine::DeltaReader> read_delta(uint32_t) override { KTAP_UNREACHABLE(); }
+  std::unique_ptr<engine::DeltaReader> read_delta(uint32_t table) override {
+    return std::make_unique<engine::DeltaReader>(unit_, table, memory_, snapshots_);
+  }
   void set_sleeping(bool) override {}
   std::vector<uint32_t> verified_instructions() const override { return {}; }
   void next_run() override {
+    snapshots_.next_run();
     if (control(Control::kArmed) == 1) set_control(Control::kGeneration, ++runs_ & 1);
   }
 
@@ -266,6 +261,8 @@ class MachineEngine final : public JudgedEngine {
   backend::Unit unit_;
   uint32_t cpus_;
   bpf::Machine machine_;
+  MachineMemory memory_{machine_, unit_, cpus_};
+  engine::Snapshots snapshots_;  ///< never armed: readers take both generations
   const Ground* ground_ = nullptr;
   Bytes* kernel_bytes_ = nullptr;  ///< registers and paths, for the helpers
   bpf::TaskLayout layout_;
