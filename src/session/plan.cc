@@ -343,7 +343,7 @@ class Planner {
   /// A handler that is in user space already has nowhere to go: then its capture program is at
   /// fault.
   void refuse(uint32_t handler, const std::string& text, uint32_t line) {
-    if (exiles_.count(handler) != 0) {
+    if (!plan_->handlers[handler].in_kernel) {
       const Registration& r = registration(plan_->handlers[handler]);
       sink_.report(diag::Code::EventUnavailable, r.place.span,
                    "the handler cannot be traced here: " + text);

@@ -143,7 +143,8 @@ bool Judge::judge_on(const Setting& setting, const std::string& script, const Ou
                      bool in_full, bool counts, Judgement* judgement) {
   PlacedRun run = run_placed(script, setting.side, *ground_, setting.facts, in_full);
   if (!run.mistakes.empty()) {
-    *judgement = {Verdict::NoScript, run.mistakes};
+    // The VM has run it: the plan must take it too.
+    *judgement = {Verdict::Refused, fmt::format("--- {}: {}", setting.name, run.mistakes)};
     return false;
   }
   if (counts) count(run);

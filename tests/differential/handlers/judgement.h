@@ -15,7 +15,7 @@ namespace ktap::differential {
 enum class Verdict : uint8_t {
   Agree,
   Differ,
-  Refused,   ///< by the verifier, or our own of SSA
+  Refused,   ///< by the plan, the verifier, or our own of SSA
   NoScript,  ///< wrong, or its main chunk fails
 };
 struct Judgement {
