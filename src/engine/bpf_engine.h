@@ -87,6 +87,10 @@ class BpfEngine {
   /// same rule holds; what one reader has taken no other one sees.
   virtual std::unique_ptr<DeltaReader> read_delta(uint32_t table) = 0;
   virtual void next_run() = 0;
+
+  /// Descriptors, for tests that run loaded programs without attaching them (BPF_PROG_TEST_RUN).
+  virtual int program_fd(size_t program) const = 0;
+  virtual int map_fd(uint32_t map) const = 0;
 };
 
 }  // namespace ktap::engine

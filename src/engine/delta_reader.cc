@@ -1,5 +1,4 @@
-// See delta_reader.h. Areas are mapped one at a time and only while they are read: a run that never
-// looks has none of their pages in its memory.
+// See delta_reader.h.
 #include "engine/delta_reader.h"
 
 #include <algorithm>
@@ -17,6 +16,21 @@ bool is_zero(const std::vector<int64_t>& words) {
 }
 
 }  // namespace
+
+// ---- KernelMemory
+// --------------------------------------------------------------------------------
+
+bool KernelMemory::show(uint32_t map, size_t begin, size_t bytes,
+                        const std::function<void(uint8_t*)>& look) {
+  const Result<sys::MappedArray> mapped = sys::MappedArray::map(maps_[map], begin, bytes);
+  if (mapped.ok()) look(mapped.value().data());
+  return mapped.ok();
+}
+
+bool KernelMemory::take_all(uint32_t map, std::vector<uint8_t>* keys,
+                            std::vector<uint8_t>* values) {
+  return maps_[map].read_all(true, keys, values).ok();
+}
 
 // ---- Snapshots
 // -----------------------------------------------------------------------------------
@@ -45,9 +59,9 @@ void Snapshots::remove(DeltaReader* reader) {
 // ---- DeltaReader
 // ---------------------------------------------------------------------------------
 
-DeltaReader::DeltaReader(const backend::Unit& unit, uint32_t table, std::vector<sys::Map>& maps,
+DeltaReader::DeltaReader(const backend::Unit& unit, uint32_t table, DeltaMemory& memory,
                          Snapshots& snapshots)
-    : unit_(unit), table_(unit.tables[table]), maps_(maps), snapshots_(snapshots) {
+    : unit_(unit), table_(unit.tables[table]), memory_(memory), snapshots_(snapshots) {
   snapshots_.add(this);
 }
 
@@ -70,14 +84,14 @@ void DeltaReader::take_rows(const backend::EntryVisitor& visit) {
 void DeltaReader::collect(uint64_t generation) {
   if (table_.layout != TableLayout::DeltaHash) return collect_areas(generation & 1);
   for (uint32_t copy = 0; copy < table_.copies; ++copy) {
-    collect_map(maps_[table_.maps[2 * copy + (generation & 1)]]);
+    collect_map(table_.maps[2 * copy + (generation & 1)]);
   }
 }
 
 void DeltaReader::collect_areas(uint64_t generation) {
   for (const backend::TablePlace& place : table_.places) {
-    const sys::Map& map = maps_[unit_.memories[place.memory].map];
-    for (uint32_t area = 0; area < map.spec().max_entries; ++area) {
+    const bpf::MapSpec& spec = unit_.maps[unit_.memories[place.memory].map];
+    for (uint32_t area = 0; area < spec.max_entries; ++area) {
       if ((area & 1) == generation) collect_area(place, area);
     }
   }
@@ -85,30 +99,32 @@ void DeltaReader::collect_areas(uint64_t generation) {
 
 void DeltaReader::collect_area(const backend::TablePlace& place, uint32_t area) {
   const backend::ProgramMemory& memory = unit_.memories[place.memory];
-  const sys::Map& map = maps_[memory.map];
   const size_t begin = size_t{area} * memory.area_bytes;
   const bool has_slots = table_.layout == TableLayout::PerCpu;
-  // What cannot be mapped stays where it is, for a later snapshot.
+  // What cannot be shown stays where it is, for a later snapshot.
   if (has_slots) {
-    const Result<sys::MappedArray> front = sys::MappedArray::map(map, begin, memory.front_bytes);
-    if (!front.ok() || !backend::has_entries(place, front.value().data())) return;
+    bool has_entries = false;
+    memory_.show(memory.map, begin, memory.front_bytes,
+                 [&](const uint8_t* front) { has_entries = backend::has_entries(place, front); });
+    if (!has_entries) return;
   }
-  const Result<sys::MappedArray> mapped =
-      sys::MappedArray::map(map, begin, has_slots ? memory.area_bytes : memory.front_bytes);
-  if (!mapped.ok()) return;
-  backend::visit_entries(table_, place, mapped.value().data(), true,
-                         [this](const uint8_t* key, const int64_t* words) { add_row(key, words); });
+  memory_.show(memory.map, begin, has_slots ? memory.area_bytes : memory.front_bytes,
+               [&](uint8_t* bytes) {
+                 backend::visit_entries(
+                     table_, place, bytes, true,
+                     [this](const uint8_t* key, const int64_t* words) { add_row(key, words); });
+               });
 }
 
-void DeltaReader::collect_map(sys::Map& map) {
+void DeltaReader::collect_map(uint32_t map) {
   std::vector<uint8_t> keys;
   std::vector<uint8_t> values;
-  const Result<size_t> count = map.read_all(true, &keys, &values);
-  if (!count.ok()) return;  // what is there stays there, for the next snapshot
-  const size_t stride = map.value_stride_bytes();
+  if (!memory_.take_all(map, &keys, &values)) return;  // it stays there, for the next snapshot
+  const size_t count = keys.size() / table_.key_size_bytes;
+  const size_t stride = count == 0 ? 0 : values.size() / count;
   const size_t entry_bytes = 8 * size_t{table_.entry_words()};
   std::vector<int64_t> entry(table_.entry_words());
-  for (size_t i = 0; i < count.value(); ++i) {
+  for (size_t i = 0; i < count; ++i) {
     for (size_t at = 0; at < stride; at += entry_bytes) {  // one a CPU
       std::memcpy(entry.data(), values.data() + i * stride + at, entry_bytes);
       // A CPU that has not met the key has zeros, which change no sum.

@@ -3,7 +3,9 @@
 // grace period nobody writes the idle half, and it can be read and emptied at leisure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "backend/table_memory.h"
@@ -14,6 +16,32 @@
 namespace ktap::engine {
 
 class DeltaReader;
+
+/// The maps of a unit as readers look at them, by their indices. Tests put others in their place.
+class DeltaMemory {
+ public:
+  virtual ~DeltaMemory() = default;
+  /// Shows `bytes` of an array's values, which lie one behind the other, from `begin` on; what
+  /// `look` changes there is changed. False: not possible now.
+  virtual bool show(uint32_t map, size_t begin, size_t bytes,
+                    const std::function<void(uint8_t*)>& look) = 0;
+  /// Takes the entries of a hash map, keys and values back to back. False: not possible now.
+  virtual bool take_all(uint32_t map, std::vector<uint8_t>* keys, std::vector<uint8_t>* values) = 0;
+};
+
+/// In the kernel. Areas are mapped one at a time and only while they are looked at: a run that
+/// never looks has none of their pages in its memory.
+class KernelMemory final : public DeltaMemory {
+ public:
+  /// Requires: `maps` outlives it.
+  explicit KernelMemory(std::vector<sys::Map>& maps) : maps_(maps) {}
+  bool show(uint32_t map, size_t begin, size_t bytes,
+            const std::function<void(uint8_t*)>& look) override;
+  bool take_all(uint32_t map, std::vector<uint8_t>* keys, std::vector<uint8_t>* values) override;
+
+ private:
+  std::vector<sys::Map>& maps_;
+};
 
 /// What all tables of one run share: which handler run it is, and the generation that programs
 /// write to.
@@ -46,9 +74,8 @@ class Snapshots {
 /// For one table with is_delta(layout).
 class DeltaReader {
  public:
-  /// All that is referred to outlives this. `maps` are the unit's.
-  DeltaReader(const backend::Unit& unit, uint32_t table, std::vector<sys::Map>& maps,
-              Snapshots& snapshots);
+  /// All that is referred to outlives this.
+  DeltaReader(const backend::Unit& unit, uint32_t table, DeltaMemory& memory, Snapshots& snapshots);
   ~DeltaReader();
   DeltaReader(const DeltaReader&) = delete;
   DeltaReader& operator=(const DeltaReader&) = delete;
@@ -66,12 +93,12 @@ class DeltaReader {
  private:
   void collect_areas(uint64_t generation);
   void collect_area(const backend::TablePlace& place, uint32_t area);
-  void collect_map(sys::Map& map);
+  void collect_map(uint32_t map);
   void add_row(const uint8_t* key, const int64_t* words);
 
   const backend::Unit& unit_;
   const backend::Table& table_;
-  std::vector<sys::Map>& maps_;
+  DeltaMemory& memory_;
   Snapshots& snapshots_;
   std::vector<uint8_t> keys_;  // pending rows, back to back
   std::vector<int64_t> words_;

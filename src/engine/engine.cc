@@ -57,6 +57,8 @@ class Engine : public BpfEngine {
                                               const ssa::Module& module) override;
   std::unique_ptr<DeltaReader> read_delta(uint32_t table) override;
   void next_run() override { snapshots_.next_run(); }
+  int program_fd(size_t program) const override { return programs_[program].get(); }
+  int map_fd(uint32_t map) const override { return maps_[map].fd(); }
 
  private:
   std::vector<bpf::Insn> relocated(const bpf::Program& program) const;
@@ -67,6 +69,7 @@ class Engine : public BpfEngine {
 
   backend::Unit unit_;
   std::vector<sys::Map> maps_;
+  KernelMemory memory_{maps_};
   sys::MappedArray control_;
   std::optional<sys::RingReader> ring_;
   std::vector<sys::UniqueFd> programs_;
@@ -295,7 +298,7 @@ std::unique_ptr<runtime::TableBacking> Engine::back(uint32_t table, runtime::Hea
                                                     const ssa::Module& module) {
   const backend::Table& layout = unit_.tables[table];
   if (backend::is_delta(layout.layout)) {
-    return std::make_unique<DeltaTable>(unit_, table, maps_, module.strings, heap, snapshots_);
+    return std::make_unique<DeltaTable>(unit_, table, memory_, module.strings, heap, snapshots_);
   }
   return std::make_unique<MasterTable>(layout, make_store(layout, maps_), module.strings, heap,
                                        snapshots_);
@@ -303,7 +306,7 @@ std::unique_ptr<runtime::TableBacking> Engine::back(uint32_t table, runtime::Hea
 
 std::unique_ptr<DeltaReader> Engine::read_delta(uint32_t table) {
   KTAP_CHECK(backend::is_delta(unit_.tables[table].layout));
-  return std::make_unique<DeltaReader>(unit_, table, maps_, snapshots_);
+  return std::make_unique<DeltaReader>(unit_, table, memory_, snapshots_);
 }
 
 }  // namespace

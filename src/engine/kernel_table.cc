@@ -21,10 +21,10 @@ int64_t add_wrapping(int64_t a, int64_t b) { return backend::merge_word(ssa::Mer
 // ---- DeltaTable
 // --------------------------------------------------------------------------------------------
 
-DeltaTable::DeltaTable(const backend::Unit& unit, uint32_t table, std::vector<sys::Map>& maps,
+DeltaTable::DeltaTable(const backend::Unit& unit, uint32_t table, DeltaMemory& memory,
                        const std::vector<std::string>& strings, runtime::Heap& heap,
                        Snapshots& snapshots)
-    : reader_(unit, table, maps, snapshots), codec_(unit.tables[table], strings), heap_(heap) {
+    : reader_(unit, table, memory, snapshots), codec_(unit.tables[table], strings), heap_(heap) {
   KTAP_CHECK(unit.tables[table].words.size() == 1 && unit.tables[table].only_sums());
 }
 

@@ -28,7 +28,7 @@ namespace ktap::engine {
 class DeltaTable : public runtime::TableBacking {
  public:
   /// All that is referred to outlives this. Requires: the table's entries are one sum.
-  DeltaTable(const backend::Unit& unit, uint32_t table, std::vector<sys::Map>& maps,
+  DeltaTable(const backend::Unit& unit, uint32_t table, DeltaMemory& memory,
              const std::vector<std::string>& strings, runtime::Heap& heap, Snapshots& snapshots);
 
   void before_read(runtime::Table& table) override;

@@ -62,6 +62,16 @@ class Walk {
     }
   }
 
+  void assign(const Variable& variable, bool by_adding) {
+    effects_.assigned.insert(variable);
+    if (!by_adding) effects_.replaced.insert(variable);
+  }
+
+  static bool adds(Insn update) {
+    const auto op = static_cast<bytecode::UpdateOp>(update.c());
+    return op == bytecode::UpdateOp::Add || op == bytecode::UpdateOp::Sub;
+  }
+
   void function(const bytecode::Function& f, const Cells& cells) {
     writers(f, cells);
     for (size_t pc = 0; pc < f.code.size(); ++pc) {
@@ -77,20 +87,20 @@ class Walk {
           }
           break;
         case Op::SetUpval:
-          if (cells[insn.b()] != nullptr) effects_.assigned.insert({cells[insn.b()], -1});
+          if (cells[insn.b()] != nullptr) assign({cells[insn.b()], -1}, false);
           break;
         case Op::UpdateUpval:
-          if (cells[insn.a()] != nullptr) effects_.assigned.insert({cells[insn.a()], -1});
+          if (cells[insn.a()] != nullptr) assign({cells[insn.a()], -1}, adds(insn));
           break;
         case Op::GetGlobal:
           effects_.read.insert({nullptr, insn.d()});
           value(globals_[insn.d()]);
           break;
         case Op::SetGlobal:
-          effects_.assigned.insert({nullptr, insn.d()});
+          assign({nullptr, insn.d()}, false);
           break;
         case Op::UpdateGlobal:
-          effects_.assigned.insert({nullptr, insn.a()});
+          assign({nullptr, insn.a()}, adds(insn));
           break;
         case Op::Closure:
           child(f, insn.d(), cells);

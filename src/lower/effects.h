@@ -32,6 +32,8 @@ struct Effects {
   std::set<const runtime::Table*> removed_from;    ///< may lose entries by delete()
   std::set<Variable> read;      ///< variables whose value is read (`x += 1` alone reads none)
   std::set<Variable> assigned;  ///< variables that get a new value
+  std::set<Variable>
+      replaced;  ///< of these, the ones that get it otherwise than by `+=` and its kin
 };
 
 /// Errs on the side of more: a table whose identity the code hides counts as touched and written.

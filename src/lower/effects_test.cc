@@ -94,5 +94,11 @@ TEST_F(EffectsTest, AWriterThatIsAValueMayBeCalledOnAnything) {
   EXPECT_TRUE(of("var get = table.concat get(a)").written.empty());
 }
 
+TEST_F(EffectsTest, AddingReplacesNoValue) {
+  EXPECT_TRUE(of("a += 1 b -= 1 a++").replaced.empty());
+  EXPECT_EQ(of("a += 1 b -= 1").assigned.size(), 2u);
+  EXPECT_EQ(of("a |= 1 b = 1").replaced.size(), 2u);
+}
+
 }  // namespace
 }  // namespace ktap::lower

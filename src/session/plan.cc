@@ -258,22 +258,22 @@ class Planner {
   }
 
   /// The VM runs behind the kernel: an event handler there and one in the kernel do not agree on a
-  /// variable that one of them assigns and the other reads. Then both run in user space. True when
-  /// one moved.
+  /// variable that one of them assigns and the other reads or assigns, unless both add to it. Then
+  /// both run in user space. True when one moved.
   bool variables_move() {
-    std::map<lower::Variable, uint32_t> read;  // by handlers in user space, with their line
-    std::map<lower::Variable, uint32_t> assigned;
+    UsedInUser used;
     for (const PlannedHandler& handler : plan_->handlers) {
       if (handler.in_kernel) continue;
       const Registration& r = registration(handler);
       const lower::Effects& effects = effects_[handler.registration];
-      for (const lower::Variable& v : effects.read) read.emplace(v, r.place.line);
-      for (const lower::Variable& v : effects.assigned) assigned.emplace(v, r.place.line);
+      for (const lower::Variable& v : effects.read) used.read.emplace(v, r.place.line);
+      for (const lower::Variable& v : effects.assigned) used.assigned.emplace(v, r.place.line);
+      for (const lower::Variable& v : effects.replaced) used.replaced.emplace(v, r.place.line);
     }
     bool moved = false;
     for (uint32_t i = 0; i < plan_->handlers.size(); ++i) {
       if (!plan_->handlers[i].in_kernel) continue;
-      if (const std::optional<lower::Refusal> reason = disagreement(i, read, assigned)) {
+      if (const std::optional<lower::Refusal> reason = disagreement(i, used)) {
         exile(i, *reason);
         moved = true;
       }
@@ -281,26 +281,43 @@ class Planner {
     return moved;
   }
 
-  std::optional<lower::Refusal> disagreement(
-      uint32_t index, const std::map<lower::Variable, uint32_t>& read,
-      const std::map<lower::Variable, uint32_t>& assigned) const {
+  /// Variables that event handlers in user space use, and how: the line of the first one.
+  struct UsedInUser {
+    using Lines = std::map<lower::Variable, uint32_t>;
+    Lines read, assigned, replaced;
+
+    /// Against what a kernel handler does.
+    std::optional<uint32_t> against(ssa::Op op, const lower::Variable& variable) const {
+      const auto in = [&](const Lines& lines) -> std::optional<uint32_t> {
+        const auto at = lines.find(variable);
+        if (at == lines.end()) return std::nullopt;
+        return at->second;
+      };
+      if (op == ssa::Op::CellGet) return in(assigned);
+      if (const auto line = in(read)) return line;
+      return in(op == ssa::Op::CellAdd ? replaced : assigned);
+    }
+  };
+
+  std::optional<lower::Refusal> disagreement(uint32_t index, const UsedInUser& used) const {
     const lower::Linkage& linkage = plan_->linkage;
     for (const PlannedGroup& group : plan_->handlers[index].groups) {
       for (const ssa::Block& block : group.function.blocks) {
         for (ssa::ValueId id : block.insts) {
           const ssa::Inst& inst = group.function[id];
-          const bool reads = inst.op == ssa::Op::CellGet;
-          if (!reads && inst.op != ssa::Op::CellSet && inst.op != ssa::Op::CellAdd) continue;
+          if (inst.op != ssa::Op::CellGet && inst.op != ssa::Op::CellSet &&
+              inst.op != ssa::Op::CellAdd) {
+            continue;
+          }
           const auto cell = static_cast<size_t>(inst.imm);
-          const lower::Variable variable{linkage.cells[cell], linkage.cell_globals[cell]};
-          const std::map<lower::Variable, uint32_t>& there = reads ? assigned : read;
-          const auto at = there.find(variable);
-          if (at == there.end()) continue;
+          const std::optional<uint32_t> line =
+              used.against(inst.op, {linkage.cells[cell], linkage.cell_globals[cell]});
+          if (!line) continue;
           const Registration& r = registration(plan_->handlers[index]);
           return lower::Refusal{
               fmt::format("variable '{}' is also used by the handler at line {}, which runs in "
                           "user space",
-                          linkage.module.cells[cell], at->second),
+                          linkage.module.cells[cell], *line),
               r.place.span, r.place.line};
         }
       }
@@ -416,7 +433,7 @@ class Planner {
   /// A handler that is in user space already has nowhere to go: then its capture program is at
   /// fault.
   void refuse(uint32_t handler, const std::string& text, uint32_t line) {
-    if (exiles_.count(handler) != 0) {
+    if (!plan_->handlers[handler].in_kernel) {
       const Registration& r = registration(plan_->handlers[handler]);
       sink_.report(diag::Code::EventUnavailable, r.place.span,
                    "the handler cannot be traced here: " + text);

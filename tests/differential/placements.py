@@ -32,6 +32,7 @@ class Script:
         self.names = 0
         readers = ", ".join(["count(c)"] + rng.sample(READERS, rng.randint(0, 3)))
         self.lines = ["var shared = {}", "var total = 0", "var cells = {}", "var all = aggr()",
+                      "var last = 0", "var names, words, sizes = {}, {}, {}",
                       "function show(c) { print(%s) }" % readers,
                       "function show_all(t) { for (k, c in sort_keys(t)) { print(k) show(c) } }",
                       "var limit = %d" % rng.randint(0, 9),
@@ -123,10 +124,58 @@ class Script:
                     i, few, rng.choice(["%s(%s)" % (f, i), "%s = %s(%s) * 2" % (c, f, i), block([c, i])]),
                     c, f, rng.choice(atoms)))
 
+    def text_of(self, atoms):
+        """A string that is made of others."""
+        rng = self.rng
+        return rng.choice([
+            'execname .. ":" .. %s' % self.integer(atoms, 1),
+            'string.sub(probename, %d, %d)' % (rng.randint(-8, 6), rng.randint(-4, 12)),
+            'tostring(%s)' % self.integer(atoms, 1),
+            'string.sub(execname, 2) .. "%s"' % rng.choice(WORDS),
+            '(%s && "%s" || execname)' % (self.condition(atoms, 1), rng.choice(WORDS)),
+        ])
+
+    def walk(self, table, variable, atoms, depth):
+        """A loop; what it does with a table does not depend on the order of its entries."""
+        rng = self.rng
+        inner = self.statement(table, "int", variable, atoms, depth - 1) if depth > 0 else "%s += 1" % variable
+        leave = " if (%s) { %s }" % (self.condition(atoms, 1), rng.choice(["break", "continue"]))
+        shape = rng.random()
+        if shape < 0.3:
+            return "for (i = %s, %s) { %s%s }" % (rng.randint(-2, 3), self.integer(atoms, 0) + " & 15",
+                                                  "total += i", leave)
+        if shape < 0.55:
+            return "var w = 0 while (w < %d) { w += 1%s %s += w }" % (rng.randint(1, 9), leave, variable)
+        if shape < 0.75:
+            return "var r = %d repeat { r -= 1 %s } until (r < 1)" % (rng.randint(1, 4), inner)
+        return "for (k, v in pairs(shared)) { if (v > %d) { %s += v } }" % (rng.randint(0, 9), variable)
+
+    def later(self, table, variable, atoms, depth):
+        """Strings, loops, aggregates, values of any type."""
+        rng = self.rng
+        shape = rng.random()
+        if shape < 0.2:
+            return "print(%s)" % self.text_of(atoms)
+        if shape < 0.3:
+            return "names[%s] = %s" % (self.integer(atoms, 0), self.text_of(atoms))
+        if shape < 0.4:
+            return "words[%s] += 1" % self.text_of(atoms)
+        if shape < 0.5:
+            return "last = %s" % rng.choice([self.text_of(atoms), "nil", self.integer(atoms, 1)])
+        if shape < 0.65:
+            return "sizes[%s] <<< %s" % (rng.choice(["arg0", "probename"]), self.integer(atoms, 1))
+        if shape < 0.72:
+            return "all <<< %s" % self.integer(atoms, 1)
+        if shape < 0.8:
+            return "total %s %s" % (rng.choice(["|=", "^=", "&="]), self.integer(atoms, 1))
+        return self.walk(table, variable, atoms, depth)
+
     def statement(self, table, kind, variable, atoms, depth):
         rng = self.rng
         if depth > 0 and rng.random() < 0.15:
             return self.loop(table, kind, variable, atoms, depth)
+        if rng.random() < 0.2:
+            return self.later(table, variable, atoms, depth)
         shape = rng.random()
         key = self.key(atoms, kind)
         if rng.random() < 0.2:
@@ -186,7 +235,9 @@ class Script:
         ends = []
         for number in range(handlers):
             ends += self.handler(number)
-        ends += ["print(shared)", "print(total)", "show_all(cells)", "show(all)"]
+        ends += ["print(shared)", "print(total)", "print(last)", "print(names)", "print(words)", "print(all)",
+                 "print(quantile(all, 0.9), stddev(all))", "for (k, v in sort_keys(sizes)) { print(k, v, max(v)) }",
+                 "print_hist(all)", "show_all(cells)", "show(all)"]
         return "\n".join(self.lines + ["trace_end {"] + ["  " + line for line in ends] + ["}"]) + "\n"
 
 

@@ -1,0 +1,124 @@
+// The state of the generator, shared by handler_values.cc (expressions), handler_statements.cc and
+// handler_scripts.cc (the whole).
+#pragma once
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "handlers/handler_generator.h"
+
+namespace ktap::differential {
+
+using Texts = std::vector<const char*>;
+
+class HandlerGenerator {
+ public:
+  HandlerGenerator(uint64_t seed, const HandlerFeatures& features)
+      : random_(seed), has_(features) {}
+  Node script();
+
+ private:
+  enum class Type : uint8_t { Int, Str, Bool, Maybe, Any };
+  enum class KeyKind : uint8_t { Int, Few, Str, Bool, IntStr, IntInt };
+  struct Variable {
+    std::string name;
+    Type type;
+    bool assignable;
+  };
+  struct TableVar {
+    std::string name;
+    KeyKind key;
+    Type value;
+    bool counts = false;  ///< handlers only add to it
+  };
+  struct Aggregate {
+    std::string name;
+    bool in_table;
+    KeyKind key;
+  };
+  struct Fn {
+    std::string name;
+    std::vector<Type> params;
+    std::vector<Type> results;
+  };
+  using Nodes = std::vector<Node>;
+
+  // ---- dice
+  size_t below(size_t bound) { return static_cast<size_t>(random_() % bound); }
+  bool chance(int percent) { return below(100) < static_cast<size_t>(percent); }
+  bool per_1000(int n) { return below(1000) < static_cast<size_t>(n); }
+  std::string fresh(const char* stem) { return stem + std::to_string(++names_); }
+  Node one_of(const Texts& texts) { return expr(texts[below(texts.size())]); }
+  const Variable* any_variable(Type type, bool assignable);
+
+  // ---- expressions (handler_values.cc)
+  Node value(Type type, int depth);
+  Node integer(int depth);
+  Node number();
+  Node operation(const char* op, Node a, Node b);
+  Node maybe(int depth);
+  Node text(int depth);
+  Node made_text(int depth);
+  Node library_integer(int depth);
+  Node library_text(int depth);
+  Node condition(int depth);
+  Node comparison(int depth);
+  Node event_word();
+  Node event_text();
+  Node call_of(Type type, int depth);
+  Node call(const Fn& fn, int depth);
+  Node key(KeyKind kind, int depth);
+  Node cell(const TableVar& table, int depth);
+  /// `reads`: not one that is only added to.
+  const TableVar* any_table(Type value, bool reads = true);
+
+  // ---- statements (handler_statements.cc): each appends one or more
+  Node body(int depth, size_t most);
+  void statement(Nodes& out, int depth);
+  void declare(Nodes& out);
+  void assign(Nodes& out);
+  void update(Nodes& out);
+  void change_table(Nodes& out);
+  void change_values(Nodes& out);
+  void output(Nodes& out);
+  void print_something(Nodes& out);
+  void leave(Nodes& out);
+  void sample(Nodes& out);
+  void call_statement(Nodes& out);
+  void branch(Nodes& out, int depth);
+  void loop(Nodes& out, int depth);
+  void table_loop(Nodes& out, int depth);
+  void nested_function(Nodes& out, int depth);
+  void rare(Nodes& out);
+
+  // ---- the whole (handler_scripts.cc)
+  void happenings(Nodes& out);
+  Node happening();
+  void world(Nodes& out);
+  void table(Nodes& out);
+  void settings(Nodes& out);
+  void function(Nodes& out);
+  void closure(Nodes& out);
+  void handler(Nodes& out);
+  void handlers_in_loop(Nodes& out);
+  void tick(Nodes& out);
+  void end(Nodes& out);
+  void show_aggregate(Nodes& out, const Aggregate& aggregate);
+
+  std::mt19937_64 random_;
+  HandlerFeatures has_;
+  std::vector<Variable> scope_;
+  std::vector<TableVar> tables_;
+  std::vector<Aggregate> aggregates_;
+  std::vector<Fn> functions_;
+  std::vector<std::string> fields_;  ///< what the events of this handler have; empty in functions
+  bool in_handler_ = false;
+  bool has_path_ = false;  ///< the events of this handler have a file name
+  bool has_buf_ = false;   ///< … an address of the kernel
+  int loops_ = 0;
+  const std::vector<Type>* returns_ = nullptr;  ///< of the function around this place
+  int names_ = 0;
+};
+
+}  // namespace ktap::differential

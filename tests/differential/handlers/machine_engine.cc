@@ -1,0 +1,284 @@
+// See engines.h. Tables are read as the product's engine reads them (engine/kernel_table.h), from
+// the test machine's maps.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "bpf/interpreter.h"
+#include "engine/delta_reader.h"
+#include "engine/kernel_table.h"
+#include "engine/key_codec.h"
+#include "handlers/engines.h"
+
+namespace ktap::differential {
+namespace {
+
+using backend::Control;
+using backend::TableLayout;
+using bpf::Bytes;
+using runtime::Table;
+using runtime::Value;
+
+constexpr size_t kTaskBytes = 16384;  // guessed: a task's structure has less
+
+int64_t word_of(const Bytes& bytes) {
+  int64_t word = 0;
+  std::memcpy(&word, bytes.data(), std::min(bytes.size(), sizeof word));
+  return word;
+}
+
+Bytes bytes_of(int64_t word) {
+  Bytes bytes(sizeof word);
+  std::memcpy(bytes.data(), &word, sizeof word);
+  return bytes;
+}
+
+class MachineMemory final : public engine::DeltaMemory {
+ public:
+  MachineMemory(bpf::Machine& machine, const backend::Unit& unit, uint32_t cpu_count)
+      : machine_(machine), unit_(unit), cpus_(cpu_count) {}
+
+  bool show(uint32_t map, size_t begin, size_t bytes,
+            const std::function<void(uint8_t*)>& look) override {
+    const size_t stride = (unit_.maps[map].value_size_bytes + 7) / 8 * 8;
+    const auto index = static_cast<uint32_t>(begin / stride);
+    Bytes key(sizeof index);
+    std::memcpy(key.data(), &index, sizeof index);
+    Bytes value = machine_.value(map, key);
+    KTAP_CHECK(begin % stride + bytes <= value.size());
+    look(value.data() + begin % stride);
+    return machine_.set_value(map, key, value);
+  }
+  bool take_all(uint32_t map, Bytes* keys, Bytes* values) override {
+    const bool is_percpu = unit_.maps[map].kind == bpf::MapKind::PercpuHash;
+    for (const Bytes& key : machine_.keys(map)) {
+      keys->insert(keys->end(), key.begin(), key.end());
+      for (uint32_t cpu = 0; cpu < (is_percpu ? cpus_ : 1); ++cpu) {
+        const Bytes value = machine_.value(map, key, cpu);
+        values->insert(values->end(), value.begin(), value.end());
+      }
+      machine_.erase(map, key);
+    }
+    return true;
+  }
+
+ private:
+  bpf::Machine& machine_;
+  const backend::Unit& unit_;
+  const uint32_t cpus_;
+};
+
+/// A Hash table. Nothing runs while user space reads, so that every read is a snapshot.
+class MachineTable final : public runtime::TableBacking {
+ public:
+  MachineTable(bpf::Machine& machine, const backend::Table& layout,
+               const std::vector<std::string>& strings, runtime::Heap& heap)
+      : machine_(machine), map_(layout.maps[0]), codec_(layout, strings), heap_(heap) {}
+
+  void before_read(Table& table) override {
+    Bytes bytes;
+    for (const auto& [key, value] : table.entries()) {
+      if (value.is_integer() && codec_.encode(key, &bytes)) table.set(key, Value::nil());
+    }
+    for (const Bytes& key : machine_.keys(map_)) {
+      table.set(codec_.decode(key.data(), heap_), Value::of(word_of(machine_.value(map_, key))));
+    }
+  }
+  void on_clear(Table& table) override {
+    before_read(table);
+    for (const Bytes& key : machine_.keys(map_)) machine_.erase(map_, key);
+  }
+  void on_set(Table& table, Value key, Value value) override {
+    before_read(table);
+    Bytes bytes;
+    if (!codec_.encode(key, &bytes)) return;
+    if (value.is_integer()) {
+      machine_.set_value(map_, bytes, bytes_of(value.integer));
+    } else {
+      machine_.erase(map_, bytes);
+    }
+  }
+
+ private:
+  bpf::Machine& machine_;
+  const uint32_t map_;
+  engine::KeyCodec codec_;
+  runtime::Heap& heap_;
+};
+
+class MachineEngine final : public JudgedEngine {
+ public:
+  MachineEngine(const backend::Unit& unit, const bpf::KernelFacts& facts, const Ground& ground)
+      : unit_(unit), cpus_(facts.cpu_count), machine_(unit.maps, facts.cpu_count) {
+    bpf::FakeTask& task = machine_.task;
+    task.tgid = static_cast<uint32_t>(getpid());
+    task.uid = getuid();
+    task.gid = getgid();
+    task.ns = uint64_t{1} << 41;
+    for (size_t i = 0; i < paths().size(); ++i) {
+      const std::string_view bytes = path_memory(i);
+      task.user_memory[reinterpret_cast<uint64_t>(bytes.data())].assign(bytes.begin(), bytes.end());
+    }
+    kernel_bytes_ = &task.kernel_memory[ground.regs_address];
+    ground_ = &ground;
+    layout_ = facts.task;
+    const size_t cells = (unit.maps[unit.control_map].value_size_bytes - Control::kCells) / 8;
+    cells_.resize(cells);
+  }
+
+  std::string run(size_t index, const std::vector<uint64_t>& arguments) override {
+    kernel_bytes_->assign(ground_->regs, ground_->regs + Ground::kBytes);
+    // A typed program follows the pointer itself.
+    std::vector<uint64_t> words(arguments);
+    words[0] = machine_.add_object(Bytes(ground_->regs, ground_->regs + Ground::kRegsBytes));
+    Bytes context(12 * sizeof(uint64_t));
+    std::memcpy(context.data(), words.data(), words.size() * sizeof(uint64_t));
+    machine_.task.cpu = ground_->actors->cpu();
+    machine_.task.tid = static_cast<uint32_t>(ground_->actors->tid());
+    machine_.task.comm = ground_->actors->name();
+    make_task();
+    exchange_cells(true);
+    Result<uint64_t> done = machine_.run(unit_.programs[index], context);
+    exchange_cells(false);
+    return done.ok() ? "" : fmt::format("test machine: {}\n", done.error().message);
+  }
+
+  void arm() override { set_control(Control::kArmed, 1); }
+  void disarm() override {
+    if (!exited_) exited_ = exit_requested(&status_);
+    set_control(Control::kArmed, 0);
+  }
+  bool exit_requested(int64_t* status) const override {
+    if (!exited_ && control(Control::kArmed) != 2) return false;
+    *status = exited_ ? status_ : control(Control::kExitStatus);
+    return true;
+  }
+  size_t drain(const std::function<void(const engine::Record&)>& deliver) override {
+    const std::vector<bpf::FakeRecord> records = machine_.records();
+    machine_.clear_records();
+    for (const bpf::FakeRecord& fake : records) {
+      engine::Record record{};
+      std::memcpy(&record.site, fake.data.data(), sizeof record.site);
+      std::memcpy(&record.cpu, fake.data.data() + 4, sizeof record.cpu);
+      record.data = fake.data.data();
+      record.size_bytes = fake.data.size();
+      deliver(record);
+    }
+    return records.size();
+  }
+  std::vector<uint64_t> counter(uint32_t row) const override {
+    Bytes key(sizeof row);
+    std::memcpy(key.data(), &row, sizeof row);
+    std::vector<uint64_t> values;
+    for (uint32_t cpu = 0; cpu < cpus_; ++cpu)
+      values.push_back(static_cast<uint64_t>(word_of(machine_.value(unit_.counter_map, key, cpu))));
+    return values;
+  }
+  std::vector<uint64_t> missed_runs() const override { return {}; }
+  int64_t* cell(uint32_t cell) override { return &cells_[cell]; }
+  Result<void> preload(uint32_t table, const Table& entries, const ssa::Module& module) override {
+    const backend::Table& layout = unit_.tables[table];
+    if (backend::is_delta(layout.layout)) return {};
+    engine::KeyCodec codec(layout, module.strings);
+    Bytes key;
+    for (const auto& [at, value] : entries.entries()) {
+      if (!value.is_integer() || !codec.encode(at, &key) ||
+          !machine_.set_value(layout.maps[0], key, bytes_of(value.integer)))
+        return Error{"an entry of another kind, or too many", 0};
+    }
+    return {};
+  }
+  std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
+                                              const ssa::Module& module) override {
+    const backend::Table& layout = unit_.tables[table];
+    if (!backend::is_delta(layout.layout))
+      return std::make_unique<MachineTable>(machine_, layout, module.strings, heap);
+    return std::make_unique<engine::DeltaTable>(unit_, table, memory_, module.strings, heap,
+                                                snapshots_);
+  }
+  std::unique_ptr<engine::DeltaReader> read_delta(uint32_t table) override {
+    return std::make_unique<engine::DeltaReader>(unit_, table, memory_, snapshots_);
+  }
+  void set_sleeping(bool) override {}
+  std::vector<uint32_t> verified_instructions() const override { return {}; }
+  void next_run() override {
+    snapshots_.next_run();
+    if (control(Control::kArmed) == 1) set_control(Control::kGeneration, ++runs_ & 1);
+  }
+
+ private:
+  /// The task's structure and what it points to, for programs that load it directly.
+  void make_task() {
+    if (layout_.tgid < 0) return;
+    const bpf::FakeTask& task = machine_.task;
+    Bytes bytes(kTaskBytes);
+    Bytes parent(kTaskBytes);
+    Bytes cred(kTaskBytes);
+    const auto put = [](Bytes& in, int32_t at, const auto& value) {
+      if (at >= 0) std::memcpy(&in[static_cast<size_t>(at)], &value, sizeof value);
+    };
+    put(parent, layout_.tgid, static_cast<uint32_t>(getppid()));
+    put(cred, layout_.cred_uid, task.uid);
+    put(cred, layout_.cred_gid, task.gid);
+    put(bytes, layout_.pid, task.tid);
+    put(bytes, layout_.tgid, task.tgid);
+    if (layout_.comm >= 0) {
+      std::memcpy(&bytes[static_cast<size_t>(layout_.comm)], task.comm.data(),
+                  std::min<size_t>(task.comm.size(), 15));
+    }
+    put(bytes, layout_.real_parent, machine_.add_object(parent));
+    put(bytes, layout_.cred, machine_.add_object(cred));
+    machine_.task.task_address = machine_.add_object(bytes);
+  }
+
+  int64_t control(uint32_t offset) const {
+    return word_of(page().empty() ? Bytes() : Bytes(page_.begin() + offset, page_.end()));
+  }
+  const Bytes& page() const {
+    page_ = machine_.value(unit_.control_map, Bytes(4));
+    return page_;
+  }
+  void set_control(uint32_t offset, int64_t value) {
+    page();
+    std::memcpy(page_.data() + offset, &value, sizeof value);
+    KTAP_CHECK(machine_.set_value(unit_.control_map, Bytes(4), page_));
+  }
+  /// The script's variables live in cells_ while nothing runs, in the control page else.
+  void exchange_cells(bool in) {
+    if (cells_.empty()) return;
+    page();
+    uint8_t* there = page_.data() + Control::kCells;
+    const size_t bytes = cells_.size() * sizeof(int64_t);
+    if (in) {
+      std::memcpy(there, cells_.data(), bytes);
+      KTAP_CHECK(machine_.set_value(unit_.control_map, Bytes(4), page_));
+    } else {
+      std::memcpy(cells_.data(), there, bytes);
+    }
+  }
+
+  backend::Unit unit_;
+  uint32_t cpus_;
+  bpf::Machine machine_;
+  MachineMemory memory_{machine_, unit_, cpus_};
+  engine::Snapshots snapshots_;  ///< never armed: readers take both generations
+  const Ground* ground_ = nullptr;
+  Bytes* kernel_bytes_ = nullptr;  ///< registers and paths, for the helpers
+  bpf::TaskLayout layout_;
+  std::vector<int64_t> cells_;
+  mutable Bytes page_;
+  int64_t runs_ = 0;
+  bool exited_ = false;
+  int64_t status_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<JudgedEngine> make_machine_engine(const backend::Unit& unit,
+                                                  const bpf::KernelFacts& facts,
+                                                  const Ground& ground) {
+  return std::make_unique<MachineEngine>(unit, facts, ground);
+}
+
+}  // namespace ktap::differential

@@ -1,0 +1,81 @@
+// See script_run.h. The same steps as a session's, without a kernel.
+#include "handlers/script_run.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "compiler/compiler.h"
+#include "syntax/parser.h"
+
+namespace ktap::differential {
+
+std::string Outcome::text() const {
+  return output + errors + fmt::format("status {}\n", status) + trouble;
+}
+
+ScriptRun::ScriptRun(const std::string& text) : source("judge.kp", text), errors(source, false) {
+  options.source_name = "judge.kp";
+  options.args = {"judge.kp"};
+  options.quiet = true;
+  if (text.find("#only cpu 1\n") != std::string::npos) options.cpu = 1;
+  options.strict = text.find("#strict\n") != std::string::npos;
+}
+
+ScriptRun::~ScriptRun() {
+  output.reset();
+  if (memory_fd_ >= 0) close(memory_fd_);
+}
+
+std::string ScriptRun::start() {
+  diag::Sink sink;
+  const syntax::Script script = syntax::parse(source, sink);
+  if (!sink.has_errors()) chunk = compiler::compile(script, source, sink);
+  if (chunk == nullptr) return diag::render_all(source, sink);
+  memory_fd_ = memfd_create("output", MFD_CLOEXEC);
+  Result<std::unique_ptr<session::Output>> opened =
+      session::Output::open(fmt::format("/proc/self/fd/{}", memory_fd_));
+  if (!opened.ok()) return opened.error().message;
+  output = std::move(opened).value();
+  host = std::make_unique<session::ScriptHost>(*chunk, source, *output, false);
+  vm = std::make_unique<vm::Vm>(*chunk, *host, options.args);
+  host->set_vm(vm.get());
+  vm->add_roots([this](runtime::Heap& heap) { host->mark(heap); });
+  const std::optional<vm::RuntimeError> error = vm->run_main();
+  host->freeze();
+  if (error)
+    return fmt::format("the main chunk fails at line {}: {}\n", error->place.line, error->text);
+  if (host->exited()) return "the main chunk calls exit()\n";
+  return "";
+}
+
+Outcome ScriptRun::outcome() {
+  Outcome out;
+  output->flush();
+  const off_t size = lseek(memory_fd_, 0, SEEK_END);
+  out.output.resize(static_cast<size_t>(size));
+  if (pread(memory_fd_, out.output.data(), out.output.size(), 0) != size)
+    out.trouble = "the output cannot be read\n";
+  out.errors = errors.summary();
+  out.ended_early = over();
+  out.status = session::exit_status_of(*host, errors);
+  return out;
+}
+
+void ScriptRun::call(const session::Registration& registration, vm::EventContext& context,
+                     bool filter) {
+  const vm::Budget budget{limits::kHandlerIterations, limits::kHandlerCallDepth,
+                          limits::kHandlerCalls};
+  host->begin_handler(&context, 0);
+  std::optional<vm::RuntimeError> error;
+  runtime::Value passed = runtime::Value::of(true);
+  const lower::Handler& handler = registration.handler;
+  if (filter && !handler.filter.is_nil()) error = vm->call(handler.filter, {}, budget, &passed);
+  if (!error && passed.truthy())
+    error = vm->call(handler.function, {runtime::Value::event()}, budget, nullptr);
+  host->end_handler();
+  if (error) errors.add(*error);
+}
+
+}  // namespace ktap::differential
