@@ -48,7 +48,6 @@ ONE_LINERS = [
              f"{BT_EXIT} /@s[tid]/ {{ @ = hist(nsecs - @s[tid]); delete(@s[tid]); }}", "empty_both", None, 0.45),
 ]
 
-FLOORS = ("empty_enter", "empty in bursts", "empty_both")
 STEADY = (60, 2500, 0)     # samples, calls in each, pause before each in us
 BURSTS = (25, 500, 20000)   # what is printed is drained between, or else it is the price of losing that is measured
 
@@ -99,7 +98,7 @@ def report(bench, chosen, ktap):
     bare = sum(bench.samples[STEADY], [])
     print(f"a call with nothing attached: {undisturbed(bare):.1f} ns ({middle(bare):.1f})")
     print(f"{'':20}{'ktap, ns added':>20}{'of the empty program':>22}{'bpftrace, ns added':>24}{'of bpftrace':>16}")
-    for floor in FLOORS:
+    for floor in dict.fromkeys(line.floor for line in chosen):
         print(f"{floor:20}{show(floor):>20}")
     for line in chosen:
         name, peer = f"ktap {line.name}", f"bpftrace {line.name}"
@@ -135,11 +134,10 @@ def main():
         objects = harness.compile_bpf(folder)
         bench = Bench(driver)
         for _ in range(options.rounds):
-            for floor in FLOORS:
-                program = objects["empty_both" if floor == "empty_both" else "empty_enter"]
-                bench.measure(floor, lambda program=program: Attached(options.ktap, program), pattern_of(floor))
             for line in chosen:
                 pattern = pattern_of(line.name)
+                program = objects["empty_both" if line.floor == "empty_both" else "empty_enter"]
+                bench.measure(line.floor, lambda program=program: Attached(options.ktap, program), pattern)
                 target = ("-p", str(driver.pid)) if line.prints else ()
                 bench.measure(f"ktap {line.name}", lambda line=line, target=target: Ktap(
                     options.ktap, line.ktap, target, output), pattern)

@@ -162,7 +162,7 @@ class Ktap(Process):
 
     def __enter__(self):
         super().__enter__()
-        self.ids = sorted(program_ids(self.process.pid))
+        self.ids = sorted(set(program_ids(self.process.pid)))     # a link names its program too
         return self
 
     def losses(self):
