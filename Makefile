@@ -10,8 +10,10 @@ all: configure
 setup:
 	@tools/setup
 
+# Without QEMU the guests are skipped, by name.
 setup-test:
 	@tools/setup test
+	@tools/setup guests || true
 
 configure: setup
 	@cmake --preset release --log-level=WARNING > /dev/null
@@ -30,6 +32,13 @@ test: setup-test configure
 # The golden `run` cases on arm64, armhf and riscv64, compiled here, under qemu-user. Builds ktap three times.
 test-arch: all
 	@tools/test_arch
+
+# The kernel cases under other kernels, in QEMU; KERNELS="5.10 6.12-arm64" runs some (tools/guest/README.md).
+test-guests: all
+	@tools/setup guests cross
+	@tools/cross arm64
+	@$(CMAKE_BUILD) build --target backend_test -- --quiet
+	@tools/guest/run_cases.py --dry-runs --program "build/backend_test --gtest_filter=*Kernel*" $(KERNELS)
 
 bench:
 	@tools/setup bench
@@ -51,4 +60,4 @@ clean:
 	rm -rf build build-*
 
 .NOTPARALLEL:
-.PHONY: all setup setup-test configure run test test-arch bench install clean
+.PHONY: all setup setup-test configure run test test-arch test-guests bench install clean

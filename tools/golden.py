@@ -38,7 +38,13 @@ KINDS = {
     "fmt": (["fmt"], 0),
 }
 # Kind → what in its output changes with every change of the backend and is not what a case is about.
-MASKS = {"explain": (re.compile(r"\b\d+ instructions\b"), "N instructions")}
+INSTRUCTIONS = (re.compile(r"\b\d+ instructions\b"), "N instructions")
+MASKS = {"diag": [INSTRUCTIONS],
+         "explain": [INSTRUCTIONS,
+                     (re.compile(r" +\d+ insns +[\d.]+ ns"), " N insns N ns"),
+                     (re.compile(r"\b\d\d+ (events\)|programs,|tracepoints$)", re.M), r"N \1"),
+                     (re.compile(r"^  about [\d.]+ ns an event, \d+ bytes of stack(?:; .*)?$", re.M),
+                      "  about N ns an event, N bytes of stack")]}
 DIRECTIVES = {"command", "options", "args", "exit", "needs", "stdin"}
 MARK = "#---"
 NO_NEWLINE = "#\\ no newline at the end"
@@ -135,8 +141,8 @@ def run_case(case, kind, ktap, through=None):
         except subprocess.TimeoutExpired:
             return "", f"golden.py: no end within {TIMEOUT_S} seconds\n", -9
     stdout = result.stdout.decode("utf-8", "surrogateescape")
-    if kind in MASKS:
-        stdout = MASKS[kind][0].sub(MASKS[kind][1], stdout)
+    for pattern, text in MASKS.get(kind, []):
+        stdout = pattern.sub(text, stdout)
     return stdout, (said + result.stderr).decode("utf-8", "surrogateescape"), result.returncode
 
 

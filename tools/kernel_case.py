@@ -4,7 +4,8 @@
 The load is tests/kernel/load.c, which makes exact numbers of system calls; ktap traces that process alone, so
 other programs of the machine neither disturb nor are looked at. Needs root and eBPF; else every case is skipped.
 
-Usage: kernel_case.py --ktap KTAP --load LOAD [--name NAME] [--only PART] FOLDER; kernel_case.py --self-test
+Usage: kernel_case.py --ktap KTAP --load LOAD [--name NAME] [--only PART] [--without FACT,...] FOLDER;
+kernel_case.py --self-test
 """
 import argparse
 import ctypes
@@ -26,7 +27,9 @@ from report import Report
 
 BANNER = "Tracing..."
 SCRIPT = "case.kp"
-HEAD = {"name", "options", "args", "load", "how", "exit", "signal", "timeout", "stderr", "both"}
+TARGET_PID = "@PID@"
+HEAD = {"name", "options", "args", "load", "how", "exit", "signal", "timeout", "stderr", "both", "guest",
+        "needs", "without"}
 COMPARE = {"=": int.__eq__, ">=": int.__ge__, "<=": int.__le__}
 
 
@@ -211,65 +214,94 @@ class Reader:
                 self.armed.set()
         self.armed.set()
 
-    def lines(self):
+    def bytes(self):
         self.thread.join(5)
-        text = self.data.decode("utf-8", "replace")
-        return text.removesuffix("\n").split("\n") if text else []
+        return self.data
 
 
-def run_case(case, ktap, load, directory):
-    (directory / SCRIPT).write_text(case.script)
+@dataclass
+class Invocation:
+    """What a case starts, as words; the script stands in the working directory as SCRIPT. A `target` is started first,
+    waits for a byte before it begins, and gets it once ktap is armed; TARGET_PID in the command is its number."""
+    command: list
+    target: list
+    signal: tuple                # name, milliseconds after ktap has armed; or nothing
+    timeout_s: float
+    explain: list                # the command of `--explain`, when a predicate asks for it
+
+
+def invocation(case, ktap, load):
     how = case.head.get("how", "child" if "load" in case.head else "none")
     load_command = [str(load)] + shlex.split(case.head.get("load", ""))
     options, args = shlex.split(case.head.get("options", "")), shlex.split(case.head.get("args", ""))
-    timeout_s = float(case.head.get("timeout", "30"))
     command = [str(ktap), *options, SCRIPT, *args]
-    explain_command = [str(ktap), "--explain", *options, SCRIPT, *args]
-    target = None
+    target = []
     if how == "child":
         command += ["--", *load_command]
     elif how == "pid":
-        # The load waits for a byte before it starts; it gets it once ktap says that it is armed.
-        target = subprocess.Popen([load_command[0], "wait", "1", *load_command[1:]], stdin=subprocess.PIPE,
-                                  stdout=subprocess.DEVNULL)
-        command[1:1] = ["-p", str(target.pid)]
+        target = [load_command[0], "wait", "1", *load_command[1:]]
+        command[1:1] = ["-p", TARGET_PID]
+    name, _, delay_ms = case.head.get("signal", "").partition(" ")
+    asked = any(text.startswith("explain ") for _, text in case.expect)
+    return Invocation(command, target, (name, int(delay_ms or "0")) if name else (),
+                      float(case.head.get("timeout", "30")),
+                      [str(ktap), "--explain", *options, SCRIPT, *args] if asked else [])
+
+
+def lines_of(data):
+    text = data.decode("utf-8", "replace")
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def outcome_of(stdout, stderr, status, explain=b""):
+    """From the bytes that came out."""
+    return Outcome(lines_of(stdout), [line for line in lines_of(stderr) if not line.startswith(BANNER)], status,
+                   explain.decode("utf-8", "replace").split("\n"))
+
+
+def run_case(case, ktap, load, directory):
+    """Runs a case on this machine."""
+    (directory / SCRIPT).write_text(case.script)
+    what = invocation(case, ktap, load)
+    target, command = None, what.command
+    if what.target:
+        target = subprocess.Popen(what.target, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        command = [str(target.pid) if word == TARGET_PID else word for word in command]
     try:
-        outcome = run_armed(case, command, target, timeout_s, directory)
+        outcome = run_armed(what, command, target, directory)
     finally:
         if target:
             target.stdin.close()
             target.kill()
             target.wait()
-    if any(text.startswith("explain ") for _, text in case.expect):
-        plan = subprocess.run(explain_command, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=timeout_s, check=False)
+    if what.explain:
+        plan = subprocess.run(what.explain, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=what.timeout_s, check=False)
         outcome.explain = (plan.stdout + plan.stderr).split("\n")
     return outcome
 
 
-def run_armed(case, command, target, timeout_s, directory):
-    deadline = time.monotonic() + timeout_s
+def run_armed(what, command, target, directory):
+    deadline = time.monotonic() + what.timeout_s
     process = subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE)
     stdout, stderr = Reader(process.stdout), Reader(process.stderr)
     try:
-        if target or "signal" in case.head:
-            stderr.armed.wait(timeout_s)
+        if target or what.signal:
+            stderr.armed.wait(what.timeout_s)
         if target:
             target.stdin.write(b"g")
             target.stdin.flush()
-        if "signal" in case.head:
-            name, _, delay_ms = case.head["signal"].partition(" ")
-            time.sleep(int(delay_ms or "0") / 1000)
-            process.send_signal(getattr(signal, "SIG" + name))
+        if what.signal:
+            time.sleep(what.signal[1] / 1000)
+            process.send_signal(getattr(signal, "SIG" + what.signal[0]))
         status = process.wait(max(0.1, deadline - time.monotonic()))
     except (subprocess.TimeoutExpired, BrokenPipeError) as error:
         process.kill()
         process.wait()
-        raise CaseError(f"no end within {timeout_s:g} seconds ({type(error).__name__})\n"
-                        + "\n".join(stderr.lines())) from error
-    lines = [line for line in stderr.lines() if not line.startswith(BANNER)]
-    return Outcome(stdout.lines(), lines, status, [])
+        raise CaseError(f"no end within {what.timeout_s:g} seconds ({type(error).__name__})\n"
+                        + "\n".join(lines_of(stderr.bytes()))) from error
+    return outcome_of(stdout.bytes(), stderr.bytes(), status)
 
 
 def describe(problems, outcome):
@@ -287,17 +319,29 @@ def in_user_space(case):
     return Case(head, case.script, case.stdout, expect)
 
 
-def judge(path, ktap, load, report):
-    """One result a case; with `both:` a second one, for the same case in user space."""
+def on_older_kernel(case, facts):
+    """The same case as if the kernel lacked these facts; what --explain says may differ."""
+    head = dict(case.head, options=case.head.get("options", "") + f" --without={facts}")
+    expect = [(number, text) for number, text in case.expect if not text.startswith("explain ")]
+    return Case(head, case.script, case.stdout, expect)
+
+
+def judge(path, run, report, without=""):
+    """One result a case; one more for each set of facts after `without:`; with `both:` one in user space. `run` gives
+    a case's outcome."""
     name = path.stem
     try:
         case = parse_case(path.read_text())
+        if without:
+            case = on_older_kernel(case, without)
         name = f"{path.stem}: {case.head.get('name', '')}"
-        first = judge_run(name, case, ktap, load, report)
+        first = judge_run(name, case, run, report)
+        for facts in case.head.get("without", "").split() if not without else []:
+            judge_run(f"{name} (without {facts})", on_older_kernel(case, facts), run, report)
         if "both" not in case.head:
             return
         name += " (in user space)"
-        second = judge_run(name, in_user_space(case), ktap, load, report)
+        second = judge_run(name, in_user_space(case), run, report)
         if case.head["both"] == "equal" and sorted(first.stdout) != sorted(second.stdout):
             problem = "the two placements print different things"
             report.fail(name, describe([problem], first) + "\n" + describe(["in user space:"], second))
@@ -305,9 +349,26 @@ def judge(path, ktap, load, report):
         report.fail(name, str(error))
 
 
-def judge_run(name, case, ktap, load, report):
-    with tempfile.TemporaryDirectory(prefix="ktap-kernel-") as directory:
-        outcome = run_case(case, ktap, load, Path(directory))
+def run_here(ktap, load):
+    """A `run` for judge(): on this machine, each case in a fresh folder."""
+    def run(case):
+        with tempfile.TemporaryDirectory(prefix="ktap-kernel-") as directory:
+            return run_case(case, ktap, load, Path(directory))
+    return run
+
+
+def missing_here(case, outcome):
+    """What the case needs of the kernel and ktap says is not there, or ""."""
+    text = "\n".join(outcome.stderr)
+    return next((word for word in shlex.split(case.head.get("needs", ""))
+                 if outcome.status == 2 and re.search(r"has no field '" + re.escape(word) + "'", text)), "")
+
+
+def judge_run(name, case, run, report):
+    outcome = run(case)
+    if missing := missing_here(case, outcome):
+        report.skip(name, f"no event field '{missing}' in this kernel")
+        return outcome
     problems = check(case, outcome)
     if problems:
         report.fail(name, describe(problems, outcome))
@@ -344,7 +405,7 @@ def run_folder(options):
         if reason:
             report.skip(path.stem, reason)
         else:
-            judge(path, options.ktap.resolve(), options.load.resolve(), report)
+            judge(path, run_here(options.ktap.resolve(), options.load.resolve()), report, options.without)
     if reason:
         print(f"skipped: {reason}")
     if not paths:
@@ -399,13 +460,19 @@ SELF_TEST_CASES = [
     (False, "", "#out x\n", "surprise = 1"),
     (False, "colour: red\n", "#out x\n", "line x"),
     (False, "", "#out x\n", ""),
+    (True, "without: a a,b\n", "#argv\n", "lines /^case.kp$|^--without=a(,b)? case.kp$/ = 1"),
+    (False, "without: a a,b\n", "#argv\n", "line case.kp"),
+    (False, "without: a a,b\n", "#argv\n", "lines /^case.kp$|^--without=a case.kp$/ = 1"),
+    (None, "needs: prio\n", "#err case.kp:1:2: error: e has no field 'prio' [K0402]\n#status 2\n", "line x"),
+    (False, "needs: prio\n", "#err case.kp:1:2: error: e has no field 'pid' [K0402]\n#status 2\n", "line x"),
+    (False, "needs: prio\n", "#err e has no field 'prio'\n", "line x"),
     (True, "", "#out explained\n", "explain /^explained$/"),
     (False, "", "#out x\n", "explain /^explained$/"),
 ]
 
 
 def self_test():
-    """Every predicate both ways, against the stand-in."""
+    """Every predicate both ways, against the stand-in; None is a case that is skipped."""
     failures = []
     with tempfile.TemporaryDirectory() as directory:
         fake = Path(directory) / "ktap"
@@ -417,10 +484,11 @@ def self_test():
             report = Report("")
             with open(os.devnull, "w", encoding="utf-8") as quiet:
                 keep, sys.stdout = sys.stdout, quiet
-                judge(path, fake, Path("/bin/true"), report)
+                judge(path, run_here(fake, Path("/bin/true")), report)
                 sys.stdout = keep
-            if (report.failed == 0) != passes or report.passed + report.failed == 0:
-                failures.append(f"case {index}: {'does not pass' if passes else 'passes'}: {expect}")
+            result = False if report.failed else True if report.passed else None  # None: skipped
+            if result is not passes:
+                failures.append(f"case {index}: {result}, not {passes}: {expect}")
     print("\n".join(failures) or "kernel case self-test: all as it should be")
     return 1 if failures else 0
 
@@ -433,6 +501,7 @@ def main():
     parser.add_argument("--load", type=Path, required=True)
     parser.add_argument("--name", default="kernel")
     parser.add_argument("--only", default="", help="cases whose file name holds this")
+    parser.add_argument("--without", default="", help="facts that the kernel shall lack, in every case")
     parser.add_argument("folder", type=Path)
     return run_folder(parser.parse_args())
 

@@ -380,10 +380,15 @@ void Run::call(Helper helper) {
       return write_reg(Reg::R0, uint64_t{task.gid} << 32 | task.uid);
     case Helper::GetCurrentCgroupId:
       return write_reg(Reg::R0, task.cgroup);
+    case Helper::GetCurrentTask:
+    case Helper::GetCurrentTaskBtf:
+      return write_reg(Reg::R0, task.task_address);
     case Helper::GetCurrentComm: {
-      Bytes comm(read_reg(Reg::R2));
-      if (comm.empty()) return fail("a comm of 0 bytes");
-      std::copy_n(task.comm.begin(), std::min(task.comm.size(), comm.size() - 1), comm.begin());
+      const uint64_t room = read_reg(Reg::R2);
+      if (room == 0) return fail("a comm of 0 bytes");
+      // What stands behind the NUL stays, as in Linux 5.19 to 6.2.
+      Bytes comm(std::min<uint64_t>(task.comm.size(), room - 1) + 1);
+      std::copy_n(task.comm.begin(), comm.size() - 1, comm.begin());
       write_bytes(read_reg(Reg::R1), comm.data(), comm.size());
       return write_reg(Reg::R0, 0);
     }

@@ -341,6 +341,9 @@ Result<EventPtr> TracefsCatalog::build(const Name& name) {
   out->record_size_bytes = format.record_size_bytes;
   out->fields = std::move(format.fields);
   if (out->kind == EventKind::SyscallEnter) {
+    // From Linux 7 on copies of what the arguments point to follow them: `__buf_val`.
+    std::erase_if(out->fields,
+                  [](const Field& field) { return starts_with(field.c_type, "__data_loc "); });
     if (out->fields.empty()) out->fields.push_back(syscall_number_field());
     for (size_t i = 1; i < out->fields.size(); ++i) {
       Field& field = out->fields[i];

@@ -35,7 +35,8 @@ class CatalogTest : public testing::Test {
     add("syscalls", "sys_enter_read", 21,
         "\tfield:int __syscall_nr;\toffset:8;\tsize:4;\tsigned:1;\n"
         "\tfield:unsigned int fd;\toffset:16;\tsize:8;\tsigned:0;\n"
-        "\tfield:char * buf;\toffset:24;\tsize:8;\tsigned:0;\n",
+        "\tfield:char * buf;\toffset:24;\tsize:8;\tsigned:0;\n"
+        "\tfield:__data_loc char[] __buf_val;\toffset:32;\tsize:4;\tsigned:0;\n",
         "\"\"");
     add("syscalls", "sys_enter_from_the_future", 22,
         "\tfield:int __syscall_nr;\toffset:8;\tsize:4;\tsigned:1;\n", "\"\"");

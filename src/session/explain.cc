@@ -1,44 +1,16 @@
-// `--explain`: the plan in words. One paragraph a handler, in source order, then the tables.
+// `--explain`: the plan in words. One paragraph a handler, in source order, line by line
+// (explain_lines.cc), then the tables (explain_tables.cc).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
+#include "session/explain.h"
 #include "session/plan.h"
 
 namespace ktap::session {
 
 namespace {
-
-std::string place(const diag::Source& source, const diag::Span& span, uint32_t line) {
-  if (span.end > span.begin) {
-    const diag::LineColumn at = source.line_column(span.begin);
-    return fmt::format("{}:{}:{}", source.name(), at.line, at.column);
-  }
-  return line == 0 ? std::string() : fmt::format("{}:{}", source.name(), line);
-}
-
-std::string attachment(const Plan& plan, uint32_t handler) {
-  std::set<std::string> points;
-  size_t instructions = 0;
-  size_t programs = 0;
-  for (const bpf::Program& program : plan.unit.programs) {
-    if (program.handler != handler) continue;
-    ++programs;
-    instructions += program.code.size();
-    points.insert(program.kind == bpf::ProgramKind::RawTracepoint
-                      ? "raw tracepoint " + program.attach_to
-                      : "tracepoint " + program.attach_to);
-  }
-  std::string text = fmt::format("{} program{}, {} instructions, ", programs,
-                                 programs == 1 ? "" : "s", instructions);
-  if (points.size() > 4) return text + fmt::format("on {} tracepoints", points.size());
-  bool first = true;
-  for (const std::string& point : points) {
-    text += (first ? "on " : ", ") + point;
-    first = false;
-  }
-  return text;
-}
 
 std::string captured(const Plan& plan, const PlannedHandler& handler, uint32_t index) {
   std::set<std::string> names;
@@ -78,45 +50,34 @@ std::string captured(const Plan& plan, const PlannedHandler& handler, uint32_t i
   return text;
 }
 
-std::string key_text(const std::vector<ssa::KeyPart>& key) {
-  std::string text;
-  for (const ssa::KeyPart& part : key) {
-    if (!text.empty()) text += ", ";
-    switch (part.kind) {
-      case ssa::KeyPart::Kind::Int:
-        text += "integer";
-        break;
-      case ssa::KeyPart::Kind::Bool:
-        text += "boolean";
-        break;
-      case ssa::KeyPart::Kind::StrId:
-        text += "known string";
-        break;
-      case ssa::KeyPart::Kind::Bytes:
-        text += fmt::format("string of {} bytes", part.max_bytes);
-        break;
-    }
-  }
-  return text;
-}
-
-std::string explain_handler(const Plan& plan, uint32_t index, const Registration& registration,
+std::string explain_handler(const Plan& plan, uint32_t index,
+                            const std::vector<Registration>& registrations,
                             const diag::Source& source, const std::string& at) {
+  const Registration& registration = registrations[plan.handlers[index].registration];
   const PlannedHandler& handler = plan.handlers[index];
   std::string text = fmt::format("{}: trace {} ({} event{})\n", at, registration.event_text,
                                  handler.events.size(), handler.events.size() == 1 ? "" : "s");
   if (handler.in_kernel) {
     text += "  in the kernel\n";
   } else {
-    const std::string why = place(source, handler.reason.span, handler.reason.line);
+    const std::string why = place_text(source, handler.reason.span, handler.reason.line);
     text += fmt::format("  in user space: {}{}\n", handler.reason.text,
                         why.empty() ? "" : " (" + why + ")");
     text += captured(plan, handler, index);
   }
-  return text + "  " + attachment(plan, index) + "\n";
+  return text + explain_programs(plan, index, registrations) +
+         explain_lines(plan, index, registration, source);
 }
 
 }  // namespace
+
+std::string place_text(const diag::Source& source, const diag::Span& span, uint32_t line) {
+  if (span.end > span.begin) {
+    const diag::LineColumn at = source.line_column(span.begin);
+    return fmt::format("{}:{}:{}", source.name(), at.line, at.column);
+  }
+  return line == 0 ? std::string() : fmt::format("{}:{}", source.name(), line);
+}
 
 std::string explain(const Plan& plan, const std::vector<Registration>& registrations,
                     const diag::Source& source) {
@@ -124,10 +85,10 @@ std::string explain(const Plan& plan, const std::vector<Registration>& registrat
   uint32_t next = 0;  // of plan.handlers, which are the event handlers in order
   for (uint32_t i = 0; i < registrations.size(); ++i) {
     const Registration& registration = registrations[i];
-    std::string at = place(source, registration.place.span, registration.place.line);
+    std::string at = place_text(source, registration.place.span, registration.place.line);
     if (at.empty()) at = source.name();  // stripped
     if (registration.kind == bytecode::HandlerKind::Event) {
-      text += explain_handler(plan, next, registration, source, at);
+      text += explain_handler(plan, next, registrations, source, at);
       ++next;
       continue;
     }
@@ -136,17 +97,7 @@ std::string explain(const Plan& plan, const std::vector<Registration>& registrat
         registration.kind == bytecode::HandlerKind::End ? "trace_end" : registration.event_text,
         registration.kind == bytecode::HandlerKind::End ? "at the end" : "by the event loop");
   }
-  for (uint32_t i = 0; i < plan.linkage.module.tables.size(); ++i) {
-    const backend::Table& table = plan.unit.tables[i];
-    text += fmt::format(
-        "table {}: key {}; {}\n", plan.linkage.module.tables[i].name, key_text(table.key),
-        table.layout == backend::TableLayout::Delta ? "per-CPU counts, merged on read"
-                                                    : "one hash map that all CPUs share");
-  }
-  for (const std::string& cell : plan.linkage.module.cells) {
-    text += fmt::format("variable {}: a word that kernel and user space share\n", cell);
-  }
-  return text;
+  return text + explain_tables(plan);
 }
 
 }  // namespace ktap::session

@@ -38,12 +38,14 @@ struct Options {
   std::string output_path;           ///< -o; empty: standard output; ktapc: the file to write
   int64_t target_pid = -1;           ///< -p
   int64_t cpu = -1;                  ///< -C
+  uint32_t spoil_line = 0;           ///< --spoil, for tests; 0: none
   uint32_t table_size = 0;           ///< --table-size; 0: each table's own
   uint64_t max_memory_bytes = 0;     ///< --max-memory; 0: a quarter of the machine's
   bool timestamps = false;           ///< -T
   bool quiet = false;                ///< -q
   bool verbose = false;              ///< -v
   bool strict = false;               ///< --strict
+  std::vector<std::string> without;  ///< --without: facts that the kernel shall lack
   bool json = false;                 ///< --diagnostics=json
 };
 

@@ -56,6 +56,8 @@ struct Plan {
   std::vector<SiteOwner> owners;   ///< by site id
   std::vector<backend::Job> jobs;  ///< parallel to the emitted programs' handler/group
   backend::Unit unit;
+  /// By program, once they are loaded; 0 where the kernel does not tell.
+  std::vector<uint32_t> verified_instructions;
 
   /// The tables behind kernel tables, and what output sites print.
   void mark(runtime::Heap& heap) const;
@@ -86,6 +88,10 @@ Result<std::unique_ptr<Plan>> make_plan(const PlanInput& input,
                                         std::vector<PlannedHandler> handlers, bool load,
                                         std::unique_ptr<engine::BpfEngine>* engine,
                                         diag::Sink& sink);
+
+/// `-d`: what was loaded and verified for each handler, what moved to user space and why.
+std::string dry_run_report(const Plan& plan, const std::vector<Registration>& registrations,
+                           const diag::Source& source);
 
 /// `--explain`: where each handler runs and why, what its tables became, what crosses.
 std::string explain(const Plan& plan, const std::vector<Registration>& registrations,

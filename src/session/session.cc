@@ -39,6 +39,14 @@ constexpr int kMistake = 2;
 
 void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
 
+/// "program h0_0 on raw tracepoint sched_switch", above its code.
+std::string program_head(const bpf::Program& program) {
+  return fmt::format(
+      "program {} on {} {}\n", program.name,
+      program.kind == bpf::ProgramKind::RawTracepoint ? "raw tracepoint" : "tracepoint",
+      program.attach_to);
+}
+
 class Session {
  public:
   /// `chunk` is null when `source` has to be compiled first.
@@ -234,12 +242,14 @@ class Session {
 
   /// Handlers → programs, loaded unless only looked at.
   std::optional<int> place(std::vector<PlannedHandler> handlers, const backend::Options& target) {
-    Result<bpf::KernelFacts> facts = engine::probe_kernel();
+    Result<bpf::KernelFacts> facts = engine::probe_kernel(options_.without);
     if (!facts.ok()) {
       diag::Sink sink;
       report_unavailable(facts.error(), sink);
       return tell(sink);
     }
+    if (options_.verbose && options_.mode == Mode::Run)
+      say(fmt::format("ktap: this kernel has {}\n", bpf::describe(facts.value())));
     const PlanInput input{&host_->registrations(), &vm_->globals(), &chunk_->globals,
                           &facts.value(),          &options_,       target};
     const bool dump = options_.mode == Mode::DumpSsa || options_.mode == Mode::DumpBpf;
@@ -282,12 +292,12 @@ class Session {
         return kOk;
       case Mode::DumpBpf:
         for (const bpf::Program& program : plan_->unit.programs) {
+          std::fputs(program_head(program).c_str(), stdout);
           std::fputs(bpf::disassemble(program, plan_->unit.maps).c_str(), stdout);
         }
         return kOk;
       case Mode::DryRun:
-        if (options_.verbose)
-          say(fmt::format("ktap: {} programs loaded and verified\n", plan_->unit.programs.size()));
+        std::fputs(dry_run_report(*plan_, host_->registrations(), source_).c_str(), stdout);
         return kOk;
       default:
         if (options_.verbose) say(explain(*plan_, host_->registrations(), source_));

@@ -141,6 +141,7 @@ TEST_F(Bpf, UnknownRawTracepointIsNoEntry) {
   ASSERT_FALSE(link.ok());
   EXPECT_EQ(link.error().sys_errno, ENOENT);
   EXPECT_EQ(recursion_misses(program->get()), 0U);
+  EXPECT_LE(verified_instructions(program->get()), 2U);
 }
 
 TEST_F(Bpf, WaitForProgramsReturns) { wait_for_programs(); }

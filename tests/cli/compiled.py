@@ -156,7 +156,8 @@ def modes_of_ktap(at):
         return f"-b: {listing} {small}"
     return first("" if at.run("ktap", "-b", "x.ktap") == listing else "-b differs from the source's",
                  expect(at.run("ktap", "--check", "x.ktap"), 0),
-                 expect(at.run("ktap", "-d", "x.ktap"), 0, "x.ktap\tnil\t2\n"),
+                 expect(at.run("ktap", "-d", "x.ktap"), 0,
+                        "x.ktap\tnil\t2\nno handlers: the script ends with its main chunk\n"),
                  expect(at.run("ktap", "--explain", "x.ktap"), 0,
                         "x.ktap\tnil\t2\nno handlers: the script ends with its main chunk\n"),
                  expect(at.run("ktap", "--dump=tokens", "x.ktap"), 2, err="ktap: error: x.ktap: --dump=tokens shows "

@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+"""The kernel cases (tests/kernel) under other kernels and on another architecture, in QEMU: one boot runs them all.
+
+Only the programs run in the guest; their output is judged here, as tools/kernel_case.py judges it on this machine.
+On amd64 GoogleTest programs that load random functions into the kernel run there as well (--program).
+
+Usage: run_cases.py [--ktap NAME=FILE]… [--only PART]… [--fetch-seconds N] [--program FILE]… [--name NAME] [KERNEL…];
+run_cases.py --self-test. KERNEL is a name of kernels.txt, or its number alone for amd64; all when none is named.
+"""
+import argparse
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import kernel_case  # noqa: E402  (from tools/, found by the line above)
+import machine  # noqa: E402
+from initramfs import Initramfs  # noqa: E402
+from report import Report  # noqa: E402
+
+COMPILERS = {"amd64": "", "arm64": "aarch64-linux-gnu-"}
+SLOWER = 6  # emulated, on a machine that has other work: times that a case allows itself here
+
+
+def known_kernels():
+    lines = (HERE / "kernels.txt").read_text().splitlines()
+    return [line.split()[0] for line in lines if line and not line.startswith("#")]
+
+
+def full_name(text):
+    name = text if "-" in text else text + "-amd64"
+    if name not in known_kernels():
+        raise SystemExit(f"run_cases.py: no kernel '{text}'; there are: {' '.join(known_kernels())}")
+    return name
+
+
+def fetch(name, seconds):
+    """(vmlinuz, "") or (None, why it cannot be had)."""
+    try:
+        done = subprocess.run([str(HERE / "fetch_kernel"), name], capture_output=True, text=True, timeout=seconds,
+                              check=False)
+    except subprocess.TimeoutExpired:
+        return None, f"the kernel could not be fetched within {seconds} seconds"
+    if done.returncode != 0:
+        return None, "the kernel could not be fetched: " + (done.stderr.strip().split("\n") or ["?"])[-1]
+    return Path(done.stdout.strip()) / "vmlinuz", ""
+
+
+def build_static(arch, source, target, extra):
+    """Compiles a small program of tests/ for a guest when it is older than its source."""
+    if target.exists() and target.stat().st_mtime > source.stat().st_mtime:
+        return
+    compiler = COMPILERS[arch] + ("g++" if source.suffix == ".cc" else "gcc")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run([compiler, "-O1", "-Wall", "-Wextra", "-Werror", "-static", *extra, str(source), "-o", str(target)],
+                   check=True)
+
+
+class Guest:
+    """One kernel: the files that go in, the jobs, and who wants which job's result."""
+
+    def __init__(self, name, ktap, build):
+        self.name, self.arch = name, name.rsplit("-", 1)[1]
+        self.files, self.jobs = Initramfs(), []
+        tools = build / "guest" / self.arch
+        build_static(self.arch, ROOT / "tests/guest/init.cc", tools / "init", ["-std=c++20"])
+        build_static(self.arch, ROOT / "tests/kernel/load.c", tools / "load", ["-std=gnu11", "-pthread"])
+        self.files.program(tools / "init", "init")
+        self.files.program(tools / "load", "bin/load")
+        self.files.program(ktap, "bin/ktap")
+        self.by_case = {}  # (script, command) → (job, job of --explain)
+        self.dry_runs = {}  # name of a script → its job
+
+    def add(self, job):
+        self.jobs.append(job)
+        return len(self.jobs) - 1
+
+    def add_case(self, case):
+        what = kernel_case.invocation(case, "/bin/ktap", "/bin/load")
+        key = (case.script, tuple(what.command))
+        if key in self.by_case:
+            return
+        directory = f"/cases/{len(self.by_case)}"
+        self.files.put(f"{directory}/{kernel_case.SCRIPT}", case.script.encode())
+        number = int(getattr(signal, "SIG" + what.signal[0])) if what.signal else 0
+        run = self.add(machine.Job(what.command, directory, what.timeout_s * SLOWER,
+                                   (number, what.signal[1]) if what.signal else (), what.target))
+        explain = self.add(machine.Job(what.explain, directory, what.timeout_s * SLOWER)) if what.explain else None
+        self.by_case[key] = (run, explain)
+
+    def add_dry_run(self, name, script, options, args):
+        """`ktap -d -v`: whether this kernel's verifier takes every program of the script."""
+        directory = f"/dry/{len(self.dry_runs)}"
+        self.files.put(f"{directory}/{kernel_case.SCRIPT}", script.encode())
+        command = ["/bin/ktap", "-d", "-v", *options, kernel_case.SCRIPT, *args]
+        self.dry_runs[name] = self.add(machine.Job(command, directory, 30 * SLOWER))
+
+    def outcome(self, case, results):
+        """The outcome of a case that was added, out of the guest's results."""
+        what = kernel_case.invocation(case, "/bin/ktap", "/bin/load")
+        run, explain = self.by_case[(case.script, tuple(what.command))]
+        result = results[run]
+        if result.status is None:
+            raise kernel_case.CaseError(f"no end within {what.timeout_s * SLOWER:g} seconds\n"
+                                        + result.stderr.decode("utf-8", "replace"))
+        plan = results[explain].stdout + results[explain].stderr if explain is not None else b""
+        return kernel_case.outcome_of(result.stdout, result.stderr, result.status, plan)
+
+
+def add_cases(guest, paths, report):
+    """Adds every case, and its second run in user space; returns the paths that are to be judged."""
+    judged = []
+    for path in paths:
+        try:
+            case = kernel_case.parse_case(path.read_text())
+        except kernel_case.CaseError as error:
+            report.fail(f"{guest.name} {path.stem}", str(error))
+            continue
+        if "guest" in case.head:
+            report.skip(f"{guest.name} {path.stem}", case.head["guest"])
+            continue
+        guest.add_case(case)
+        if "both" in case.head:
+            guest.add_case(kernel_case.in_user_space(case))
+        judged.append(path)
+    return judged
+
+
+def add_dry_runs(guest):
+    """All scripts of the kernel cases and of the corpus."""
+    for path in sorted((ROOT / "tests/kernel").glob("*.case")):
+        case = kernel_case.parse_case(path.read_text())
+        if case.head.get("exit") == "2":
+            continue  # a mistake that is told before anything is loaded
+        guest.add_dry_run(path.stem, case.script, shlex.split(case.head.get("options", "")),
+                          shlex.split(case.head.get("args", "")))
+    for path in [*sorted((ROOT / "tests/golden/explain").glob("kernel_*.kp")), *sorted(ROOT.glob("scripts/**/*.kp"))]:
+        guest.add_dry_run(f"{path.parent.name}/{path.name}", path.read_text(), [], [])
+
+
+def judge_dry_runs(guest, results, report):
+    """A refusal would send a handler to user space, where it does the same, slower, so that no case would show it."""
+    for name, job in guest.dry_runs.items():
+        text = (results[job].stdout + results[job].stderr).decode("utf-8", "replace")
+        refused = [line.strip() for line in text.split("\n") if "verifier refuses" in line]
+        if results[job].status == 2 and re.search(r"has no field|no event matches", text):
+            report.skip(f"{guest.name} verifier: {name}", "the kernel lacks an event or a field of it")
+        elif results[job].status != 0:
+            report.fail(f"{guest.name} verifier: {name}", text[-2000:])
+        elif refused and "--spoil" not in " ".join(guest.jobs[job].command):
+            report.fail(f"{guest.name} verifier: {name}", "\n".join(refused))
+        else:
+            report.ok(f"{guest.name} verifier: {name}")
+
+
+def judge_program(guest, program, result, report):
+    """A GoogleTest program's own lines, or those of a program that ends with `N passed, M failed`."""
+    text = (result.stdout + result.stderr).decode("utf-8", "replace")
+    failed = False
+    for case in re.finditer(r"^\[ RUN      \] (\S+)\n(.*?)^\[ +(OK|FAILED|SKIPPED) +\] \1 ", text, re.M | re.S):
+        name = f"{guest.name} {case.group(1)}"
+        if case.group(3) == "OK":
+            report.ok(name)
+        elif case.group(3) == "SKIPPED":
+            report.skip(name, case.group(2).strip().split("\n")[-1])
+        else:
+            failed = True
+            report.fail(name, case.group(2)[:3000])
+    if result.status != 0 and not failed:
+        report.fail(f"{guest.name} {Path(program).name}", f"ended with {result.status}\n{text[-3000:]}")
+
+
+class Prefixed:
+    """A report whose cases carry the kernel's name."""
+
+    def __init__(self, report, name):
+        self.report, self.name = report, name
+
+    def ok(self, case):
+        self.report.ok(f"{self.name} {case}")
+
+    def fail(self, case, text):
+        self.report.fail(f"{self.name} {case}", text)
+
+    def skip(self, case, reason):
+        self.report.skip(f"{self.name} {case}", reason)
+
+
+def run_kernel(name, options, report):
+    arch = name.rsplit("-", 1)[1]
+    vmlinuz, reason = fetch(name, options.fetch_seconds)
+    ktap = dict(word.split("=", 1) for word in options.ktap).get(arch)
+    if vmlinuz is not None and (ktap is None or not Path(ktap).is_file()):
+        reason = f"no ktap for {arch}" + (f": {ktap}" if ktap else " (--ktap)")
+    if reason:
+        report.skip(name, reason)
+        return
+    guest = Guest(name, ktap, options.build)
+    paths = [path for path in sorted((ROOT / "tests/kernel").glob("*.case"))
+             if not options.only or any(part in path.name for part in options.only)]
+    paths = add_cases(guest, paths, report)
+    if options.dry_runs:
+        add_dry_runs(guest)
+    programs = {}
+    for program in options.program if arch == "amd64" else []:
+        file, *words = program.split()
+        guest.files.program(file, f"bin/{Path(file).name}")
+        command = [f"/bin/{Path(file).name}", *words]
+        programs[program] = guest.add(machine.Job(command, timeout_s=300 * SLOWER))
+    try:
+        run = machine.run(arch, vmlinuz, guest.files, guest.jobs, options.timeout, options.processors)
+    except machine.GuestError as error:
+        report.fail(name, str(error))
+        return
+    print(f"{name}: up after {run.boot_s:.2f} s, done after {run.total_s:.1f} s", flush=True)
+    for path in paths:
+        kernel_case.judge(path, lambda case: guest.outcome(case, run.results), Prefixed(report, name))
+    judge_dry_runs(guest, run.results, report)
+    for program, job in programs.items():
+        judge_program(guest, program.split()[0], run.results[job], report)
+    if run.complaints:
+        report.fail(f"{name} kernel log", "\n".join(run.complaints[:20]))
+
+
+def cannot_run(kernels):
+    """Why no guest can run here, or None."""
+    for arch in {name.rsplit("-", 1)[1] for name in kernels}:
+        program = machine.MACHINES[arch][0][0]
+        if not any(os.access(Path(folder) / program, os.X_OK) for folder in os.get_exec_path()):
+            return f"{program} is not installed (tools/setup guests)"
+    return None
+
+
+def self_test():
+    """Frames cut at every place, an archive that cpio would read, a dynamic program's libraries."""
+    wire = machine.Wire("n0", 2)
+    stream = b"[    0.1] boot\x1en0 BEGIN 700\n\x1en0 OUT 1 7\nab\x1en0 c\x1en0 ERR 1 0\n\x1en0 STATUS 1 768\n" \
+             b"\x1en0 STATUS 0 9\n\x1en0 LOG 4\nlog\n\x1en0 END\n"
+    for index in range(len(stream)):
+        wire.feed(stream[index:index + 1])
+    good = wire.done and wire.boot_s == 0.7 and wire.log == "log\n" and wire.console == b"[    0.1] boot" and \
+        wire.results == [machine.Result(status=-9), machine.Result(b"ab\x1en0 c", b"", 3)]
+    files = Initramfs()
+    files.program("/proc/self/exe", "bin/python")
+    names = set(files.entries)
+    good = good and "bin/python" in names and any("libc.so" in name for name in names)
+    archive = files.archive()
+    good = good and archive[:6] == b"070701" and b"TRAILER!!!" in archive[-16:] and len(archive) % 4 == 0
+    text = machine.job_list([machine.Job(["a", "b c"], "/x", 3, (15, 100), ["l"])], "n")
+    wanted = "nonce n|job 0|directory /x|timeout 3|signal 15 100|load 1|l|command 2|a|b c|end|"
+    good = good and text == wanted.replace("|", "\n")
+    print("guest self-test: " + ("all as it should be" if good else "not as it should be"))
+    return 0 if good else 1
+
+
+def main():
+    if sys.argv[1:] == ["--self-test"]:
+        return self_test()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--ktap", action="append", default=[], help="ARCHITECTURE=FILE")
+    parser.add_argument("--build", type=Path, default=ROOT / "build", help="where helpers are compiled to")
+    parser.add_argument("--only", action="append", default=[], help="cases whose file name holds one of these")
+    parser.add_argument("--program", action="append", default=[], help="a program and its arguments, one word")
+    parser.add_argument("--dry-runs", action="store_true", help="every script of the tests through the verifier too")
+    parser.add_argument("--name", default="guests")
+    parser.add_argument("--timeout", type=float, default=1200, help="seconds for one guest")
+    parser.add_argument("--fetch-seconds", type=float, default=600, help="for one kernel")
+    parser.add_argument("--processors", type=int, default=1)
+    parser.add_argument("kernels", nargs="*", metavar="KERNEL")
+    options = parser.parse_args()
+    kernels = [full_name(text) for text in options.kernels] or known_kernels()
+    if not options.ktap:
+        options.ktap = [f"amd64={ROOT}/build/ktap", f"arm64={ROOT}/build-arm64/ktap"]
+    report = Report(options.name)
+    reason = cannot_run(kernels)
+    if reason:
+        print(f"skipped: {reason}")
+    for name in kernels:
+        if reason:
+            report.skip(name, reason)
+        else:
+            run_kernel(name, options, report)
+    return report.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
