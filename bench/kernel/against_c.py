@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """ktap's programs beside the same in C, compiled by `clang -O2 -target bpf` (bench/c): run time by the kernel's own
-figures, less an empty program's, taking turns.
+figures, less an empty program's, taking turns. Of all samples of all rounds the lowest tenth counts; medians in
+brackets.
 
 Usage: against_c.py KTAP [--rounds N] [--only NAME…]
 """
@@ -9,7 +10,7 @@ import sys
 from collections import defaultdict
 
 import harness
-from harness import Attached, Driver, Ktap, middle, spread
+from harness import Attached, Driver, Ktap, middle, undisturbed
 
 ENTER = "trace raw_syscalls:sys_enter"
 EXIT = "trace raw_syscalls:sys_exit"
@@ -37,17 +38,11 @@ var total = 0
 trace_end {{ print(total) }}""",
 }
 AIM = 1.1
-CALLS = 20000
-SAMPLES = 9
+SAMPLES, CALLS = 40, 5000
 
 
-def run_ns(driver, tracer):
-    """ns that the programs of one event took, both ends together."""
-    samples = []
-    for _ in range(SAMPLES):
-        figures = driver.stats(CALLS, tracer.ids)
-        samples.append(sum(ns / runs for runs, ns in figures if runs > 0))
-    return middle(samples)
+def show(levels):
+    return f"{levels[0]:.1f} ({levels[1]:.1f})"
 
 
 def main():
@@ -69,16 +64,15 @@ def main():
                                       ("C", Attached(options.ktap, objects[name])),
                                       ("ktap", Ktap(options.ktap, SCRIPTS[name]))):
                     with context as tracer:
-                        times[what, name].append(run_ns(driver, tracer))
-    print(f"{'':16}{'empty, ns':>22}{'C, ns above it':>22}{'ktap, ns above it':>22}{'ktap / C':>16}")
+                        times[what, name] += driver.stats(SAMPLES, CALLS, tracer.ids)
+    print(f"{'':16}{'empty, ns':>18}{'C, ns above it':>18}{'ktap, ns above it':>20}{'ktap / C':>16}")
     for name in names:
-        floor = times["floor", name]
-        in_c = [ns - least for ns, least in zip(times["C", name], floor)]
-        ours = [ns - least for ns, least in zip(times["ktap", name], floor)]
-        elsewhere = harness.in_user_space(options.ktap, SCRIPTS[name])
-        ratio = middle(ours) / middle(in_c) if middle(in_c) > 0 else float("inf")
+        levels = [[level(times[what, name]) for level in (undisturbed, middle)] for what in ("floor", "C", "ktap")]
+        floor, in_c, ours = levels[0], *([ns - floor for ns, floor in zip(level, levels[0])] for level in levels[1:])
+        ratio = ours[0] / in_c[0]
         verdict = f"{ratio:.2f} {'<=' if ratio <= AIM else 'OVER'} {AIM}"
-        print(f"{name:16}{spread(floor):>22}{spread(in_c):>22}{spread(ours):>22}{verdict:>16}")
+        print(f"{name:16}{show(floor):>18}{show(in_c):>18}{show(ours):>20}{verdict:>16}")
+        elsewhere = harness.in_user_space(options.ktap, SCRIPTS[name])
         if elsewhere:
             print(f"{'':16}no comparison, ktap's runs in user space: {elsewhere}")
     return 0

@@ -8,8 +8,8 @@
 //                                 CPU time
 //   run CALLS                     CALLS calls at full rate: ns in all, of the clock on the wall
 //   rate MS                       calls at full rate for MS ms: their number and the ns it took
-//   stats CALLS ID…               CALLS calls: for each program runs and ns that they took
-//   pid                           the number of this process
+//   stats COUNT CALLS ID…         COUNT times CALLS calls: COUNT times ns a run, of all programs
+//   together pid                           the number of this process
 //
 // usage: driver CPU; it stays on that CPU.
 #define _GNU_SOURCE
@@ -183,14 +183,29 @@ static struct bpf_prog_info info_of(int fd) {
   return info;
 }
 
+// ns a run over so many calls, of all programs together.
+static double stats_ns(long calls, const int* fds, int count) {
+  struct bpf_prog_info before[kMaxPrograms];
+  double sum = 0;
+  for (int i = 0; i < count; ++i) before[i] = info_of(fds[i]);
+  make_calls(calls);
+  for (int i = 0; i < count; ++i) {
+    const struct bpf_prog_info after = info_of(fds[i]);
+    const uint64_t runs = after.run_cnt - before[i].run_cnt;
+    if (runs > 0) sum += (double)(after.run_time_ns - before[i].run_time_ns) / (double)runs;
+  }
+  return sum;
+}
+
 static void answer_stats(char* line) {
   int fds[kMaxPrograms];
-  struct bpf_prog_info before[kMaxPrograms];
-  int count = 0;
-  char* word = strtok(line, " ");
+  int programs = 0;
+  const char* word = strtok(line, " ");
+  const long count = word != NULL ? atol(word) : 0;
+  word = strtok(NULL, " ");
   const long calls = word != NULL ? atol(word) : 0;
-  while ((word = strtok(NULL, " ")) != NULL && count < kMaxPrograms) {
-    fds[count++] = open_program((uint32_t)strtoul(word, NULL, 10));
+  while ((word = strtok(NULL, " ")) != NULL && programs < kMaxPrograms) {
+    fds[programs++] = open_program((uint32_t)strtoul(word, NULL, 10));
   }
   union bpf_attr attr;
   memset(&attr, 0, sizeof attr);
@@ -199,16 +214,12 @@ static void answer_stats(char* line) {
   if (stats < 0) die("BPF_ENABLE_STATS");
   stay_undisturbed(1, 1);
   make_calls(calls / 4);
-  for (int i = 0; i < count; ++i) before[i] = info_of(fds[i]);
-  make_calls(calls);
-  for (int i = 0; i < count; ++i) {
-    const struct bpf_prog_info after = info_of(fds[i]);
-    printf("%s%llu %llu", i > 0 ? " " : "", (unsigned long long)(after.run_cnt - before[i].run_cnt),
-           (unsigned long long)(after.run_time_ns - before[i].run_time_ns));
-    close(fds[i]);
+  for (long i = 0; i < count; ++i) {
+    printf("%s%.3f", i > 0 ? " " : "", stats_ns(calls, fds, programs));
   }
   stay_undisturbed(0, 1);
   close(stats);
+  for (int i = 0; i < programs; ++i) close(fds[i]);
   printf("\n");
 }
 

@@ -2,8 +2,9 @@
 """What tracing adds to a system call: nothing attached, an empty program, ktap and bpftrace, taking turns.
 
 The driver's loop is measured with nothing attached before and after each of them; what is added is the difference.
-Both tools see every process's calls; the printing ones are for the driver's alone. Printed: ns added to a call
-(median and middle half over the rounds), beside the empty program's and bpftrace's in the same rounds.
+Both tools see every process's calls; the printing ones are for the driver's alone. Of all samples of all rounds the
+lowest tenth counts: what is above it is the machine's other work; the medians stand in brackets. Printed: ns added to a
+call, beside the empty program's and bpftrace's in the same rounds.
 Usage: events.py KTAP [--rounds N] [--only NAME…] [--no-peer]
 """
 import argparse
@@ -12,7 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import harness
-from harness import Attached, Bpftrace, Driver, Ktap, Nothing, middle, spread
+from harness import Attached, Bpftrace, Driver, Ktap, middle, undisturbed
 
 ENTER = "trace raw_syscalls:sys_enter"
 EXIT = "trace raw_syscalls:sys_exit"
@@ -47,69 +48,64 @@ ONE_LINERS = [
              f"{BT_EXIT} /@s[tid]/ {{ @ = hist(nsecs - @s[tid]); delete(@s[tid]); }}", "empty_both", None, 0.45),
 ]
 
-FLOORS = ("empty_enter", "empty in bursts", "empty_both")
-STEADY = (25, 10000, 0)     # samples, calls in each, pause before each in us
+STEADY = (60, 2500, 0)     # samples, calls in each, pause before each in us
 BURSTS = (25, 500, 20000)   # what is printed is drained between, or else it is the price of losing that is measured
-QUIET = 1.15      # a loop that is so much slower than the quickest was disturbed: measured again
-ATTEMPTS = 4
 
 
 class Bench:
+    """ns a call by name, all samples of all rounds: what is attached, or the pattern of calls with nothing attached."""
+
     def __init__(self, driver):
         self.driver = driver
-        self.quickest = defaultdict(lambda: float("inf"))     # pattern → ns a call, nothing attached
-        self.added = defaultdict(list)       # name → ns added, one a round
+        self.samples = defaultdict(list)
         self.lost = defaultdict(int)
 
-    def loop_ns(self, pattern):
-        return middle(self.driver.sample(*pattern))
-
-    def bare_ns(self, pattern):
-        ns = self.loop_ns(pattern)
-        self.quickest[pattern] = min(ns, self.quickest[pattern])
-        return ns
+    def sample(self, name, pattern):
+        self.samples[name].append(self.driver.sample(*pattern))
 
     def measure(self, name, attach, pattern):
-        """`attach()` makes the context. The best of some attempts when the machine is busy."""
-        best = None
-        for _ in range(ATTEMPTS):
-            before = self.bare_ns(pattern)
-            with attach() as tracer:
-                traced = self.loop_ns(pattern)
-            after = self.bare_ns(pattern)
-            if isinstance(tracer, (Ktap, Bpftrace)):
-                self.lost[name] += tracer.losses()
-            disturbed = max(before, after) / self.quickest[pattern]
-            if best is None or disturbed < best[0]:
-                best = (disturbed, traced - (before + after) / 2)
-            if disturbed < QUIET:
-                break
-        self.added[name].append(best[1])
+        """A round of `name`, between two with nothing; `attach()` makes the context."""
+        self.sample(pattern, pattern)
+        with attach() as tracer:
+            self.sample(name, pattern)
+        self.sample(pattern, pattern)
+        if isinstance(tracer, (Ktap, Bpftrace)):
+            self.lost[name] += tracer.losses()
+
+    def added(self, name, pattern, level):
+        """What `name` adds to a call; `level` makes one figure of the samples."""
+        return level(sum(self.samples[name], [])) - level(sum(self.samples[pattern], []))
 
 
-def ratios(ours, theirs):
-    return [a / b for a, b in zip(ours, theirs)]
+def pattern_of(name):
+    return BURSTS if "printf" in name or "bursts" in name else STEADY
 
 
-def verdict(values, aim):
-    if not values:
-        return "-"
-    text = f"{middle(values):.3f}" if middle(values) < 0.1 else f"{middle(values):.2f}"
-    if aim is None:
-        return text
-    return f"{text} {'<=' if middle(values) <= aim else 'OVER'} {aim}"
+def verdict(ours, theirs, aim):
+    """The ratio, and whether it is what it must be."""
+    ratio = ours / theirs
+    text = f"{ratio:.3f}" if ratio < 0.1 else f"{ratio:.2f}"
+    return text if aim is None else f"{text} {'<=' if ratio <= aim else 'OVER'} {aim}"
 
 
 def report(bench, chosen, ktap):
-    added = bench.added
-    print(f"a call with nothing attached: {bench.quickest[STEADY]:.1f} ns")
-    print(f"{'':20}{'ktap, ns added':>24}{'of the empty program':>22}{'bpftrace, ns added':>26}{'of bpftrace':>16}")
-    for floor in FLOORS:
-        print(f"{floor:20}{spread(added[floor]):>24}")
+    def ns(name, level=undisturbed):
+        return bench.added(name, pattern_of(name), level)
+
+    def show(name):
+        return f"{ns(name):.1f} ({ns(name, middle):.1f})"
+
+    bare = sum(bench.samples[STEADY], [])
+    print(f"a call with nothing attached: {undisturbed(bare):.1f} ns ({middle(bare):.1f})")
+    print(f"{'':20}{'ktap, ns added':>20}{'of the empty program':>22}{'bpftrace, ns added':>24}{'of bpftrace':>16}")
+    for floor in dict.fromkeys(line.floor for line in chosen):
+        print(f"{floor:20}{show(floor):>20}")
     for line in chosen:
-        ours, theirs = added[f"ktap {line.name}"], added[f"bpftrace {line.name}"]
-        print(f"{line.name:20}{spread(ours):>24}{verdict(ratios(ours, added[line.floor]), line.of_floor):>22}"
-              f"{spread(theirs):>26}{verdict(ratios(ours, theirs), line.of_peer):>16}")
+        name, peer = f"ktap {line.name}", f"bpftrace {line.name}"
+        text = f"{line.name:20}{show(name):>20}{verdict(ns(name), ns(line.floor), line.of_floor):>22}"
+        if bench.samples[peer]:
+            text += f"{show(peer):>24}{verdict(ns(name), ns(peer), line.of_peer):>16}"
+        print(text)
         elsewhere = harness.in_user_space(ktap, line.ktap)
         if elsewhere:
             print(f"{'':20}runs in user space, that is why: {elsewhere}")
@@ -137,15 +133,11 @@ def main():
             open(f"{folder}/ktap.out", "wb") as output:
         objects = harness.compile_bpf(folder)
         bench = Bench(driver)
-        for pattern in (STEADY, BURSTS):
-            bench.bare_ns(pattern)
         for _ in range(options.rounds):
-            for floor in FLOORS:
-                pattern = BURSTS if floor == "empty in bursts" else STEADY
-                program = objects["empty_both" if floor == "empty_both" else "empty_enter"]
-                bench.measure(floor, lambda program=program: Attached(options.ktap, program), pattern)
             for line in chosen:
-                pattern = BURSTS if line.prints else STEADY
+                pattern = pattern_of(line.name)
+                program = objects["empty_both" if line.floor == "empty_both" else "empty_enter"]
+                bench.measure(line.floor, lambda program=program: Attached(options.ktap, program), pattern)
                 target = ("-p", str(driver.pid)) if line.prints else ()
                 bench.measure(f"ktap {line.name}", lambda line=line, target=target: Ktap(
                     options.ktap, line.ktap, target, output), pattern)

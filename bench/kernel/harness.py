@@ -3,6 +3,7 @@
 
 The driver has the last CPU, everything else that is started here the others.
 """
+import fcntl
 import os
 import re
 import select
@@ -37,9 +38,12 @@ def tool(ktap, name):
 
 
 class Driver:
-    """The process that makes the system calls and times them."""
+    """The process that makes the system calls and times them. One at a time on a machine: each would be the other's
+    noise."""
 
     def __init__(self, ktap):
+        self.lock = open(Path(tempfile.gettempdir()) / "ktap-bench.lock", "wb")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.process = subprocess.Popen([tool(ktap, "driver"), str(DRIVER_CPU)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True, bufsize=1)
         self.pid = int(self.ask("pid"))
@@ -50,6 +54,7 @@ class Driver:
     def __exit__(self, *_):
         self.process.stdin.close()
         self.process.wait(timeout=10)
+        self.lock.close()
 
     def ask(self, line):
         self.process.stdin.write(line + "\n")
@@ -63,10 +68,9 @@ class Driver:
         """ns a call, `count` times."""
         return [float(word) for word in self.ask(f"sample {count} {calls} {pause_us}").split()]
 
-    def stats(self, calls, ids):
-        """For each program (runs, ns in all)."""
-        words = [int(word) for word in self.ask(f"stats {calls} " + " ".join(map(str, ids))).split()]
-        return list(zip(words[::2], words[1::2]))
+    def stats(self, count, calls, ids):
+        """ns a run of these programs together, `count` times."""
+        return [float(word) for word in self.ask(f"stats {count} {calls} " + " ".join(map(str, ids))).split()]
 
     def rate(self, span_ms):
         """(calls, ns that they took) at full rate."""
@@ -158,7 +162,7 @@ class Ktap(Process):
 
     def __enter__(self):
         super().__enter__()
-        self.ids = sorted(program_ids(self.process.pid))
+        self.ids = sorted(set(program_ids(self.process.pid)))     # a link names its program too
         return self
 
     def losses(self):
@@ -238,6 +242,11 @@ def compile_bpf(folder):
 
 def middle(values):
     return statistics.median(values)
+
+
+def undisturbed(samples):
+    """What most others only add to: the lowest tenth of the samples, at its upper end."""
+    return sorted(samples)[len(samples) // 10]
 
 
 def spread(values, digits=1):

@@ -130,12 +130,19 @@ void Selector::enter_areas() {
   asm_.load_map_value(Reg::R1, unit_.unit.control_map, Control::kGeneration);
   asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R1, 0));
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R0, Reg::R1));
-  asm_.emit(bpf::store(Size::W, Reg::R10, temp, Reg::R0));
-  asm_.load_map(Reg::R1, memory->map);
-  asm_.emit(bpf::mov64(Reg::R2, Reg::R10));
-  asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, homes_.temp_offset));
-  asm_.call_helper(Helper::MapLookupElem);  // of an array: the kernel inlines it
-  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, body_out_);
+  if (memory->is_one_value) {
+    asm_.jump_to_if(JumpOp::Gt, Reg::R0, static_cast<int32_t>(memory->areas - 1), body_out_);
+    multiply(asm_, Reg::R0, memory->area_bytes);
+    asm_.load_map_value(Reg::R1, memory->map, 0);
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R0, Reg::R1));
+  } else {
+    asm_.emit(bpf::store(Size::W, Reg::R10, temp, Reg::R0));
+    asm_.load_map(Reg::R1, memory->map);
+    asm_.emit(bpf::mov64(Reg::R2, Reg::R10));
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, homes_.temp_offset));
+    asm_.call_helper(Helper::MapLookupElem);  // of an array: the kernel inlines it
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, body_out_);
+  }
   if (keeps_area_) {
     asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(area_offset_), Reg::R0));
   }

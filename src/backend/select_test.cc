@@ -319,11 +319,12 @@ TEST(Select, DeltaTablesFollowTheGeneration) {
     kernel.set_control(Control::kGeneration, generation);
     ASSERT_EQ(kernel.run({}), "");
   }
-  uint32_t map = result.unit.memories[table.places[0].memory].map;
+  const ProgramMemory& memory = result.unit.memories[table.places[0].memory];
+  ASSERT_TRUE(memory.is_one_value);
   std::vector<int64_t> counts;
-  for (uint8_t area = 0; area < 4; ++area) {  // 2 * cpu + generation
-    counts.push_back(
-        as_int(kernel.machine.value(map, Bytes{area, 0, 0, 0}), table.places[0].offset_bytes));
+  for (uint32_t area = 0; area < 4; ++area) {  // 2 * cpu + generation
+    counts.push_back(as_int(kernel.machine.value(memory.map, Bytes{0, 0, 0, 0}),
+                            area * memory.area_bytes + table.places[0].offset_bytes));
   }
   EXPECT_EQ(counts, (std::vector<int64_t>{0, 0, 1, 2}));
 }

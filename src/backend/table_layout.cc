@@ -278,8 +278,10 @@ class Layouter {
       memory.map = static_cast<uint32_t>(unit_.maps.size());
       bpf::MapSpec map;
       map.name = fmt::format("areas{}", i);
-      map.value_size_bytes = memory.area_bytes;
-      map.max_entries = areas_;
+      memory.areas = areas_;
+      memory.is_one_value = uint64_t{memory.area_bytes} * areas_ <= facts_.max_value_bytes;
+      map.value_size_bytes = memory.area_bytes * (memory.is_one_value ? areas_ : 1);
+      map.max_entries = memory.is_one_value ? 1 : areas_;
       map.mmapable = true;
       unit_.maps.push_back(map);
     }

@@ -294,12 +294,15 @@ class FakeKernel {
       }
     }
     for (const TablePlace& place : table.places) {
-      uint32_t map = unit_.memories[place.memory].map;
-      for (uint32_t area = 0; area < unit_.maps[map].max_entries; ++area) {
+      const ProgramMemory& memory = unit_.memories[place.memory];
+      const bpf::MapSpec& spec = unit_.maps[memory.map];
+      for (uint32_t entry = 0; entry < spec.max_entries; ++entry) {
         Bytes key(4);
-        std::memcpy(key.data(), &area, 4);
-        Bytes bytes = machine.value(map, key);
-        out.add_area(place, bytes.data());
+        std::memcpy(key.data(), &entry, 4);
+        Bytes bytes = machine.value(memory.map, key);
+        for (size_t at = 0; at < spec.value_size_bytes; at += memory.area_bytes) {
+          out.add_area(place, &bytes[at]);
+        }
       }
     }
     return out.content;

@@ -78,8 +78,8 @@ constexpr bool is_delta(TableLayout layout) {
 enum class ThreadState : uint8_t { Absent = 0, Busy = 1, Present = 2 };
 constexpr uint32_t kSlotsOffset = 64;
 
-/// The memory that one program alone writes its Direct and PerCpu tables in: an array map, of which
-/// key `2 * cpu + generation` is one area. A program never runs inside itself, so that plain loads
+/// The memory that one program alone writes its Direct and PerCpu tables in: an array map of areas,
+/// of which `2 * cpu + generation` is one. A program never runs inside itself, so that plain loads
 /// and stores are exact there.
 ///   u64 for each PerCpu table: how many of its slots are taken
 ///   Direct tables: entries { [u64 presence,] i64 word… }
@@ -88,6 +88,10 @@ struct ProgramMemory {
   uint32_t map = 0;
   uint32_t area_bytes = 0;
   uint32_t front_bytes = 0;  ///< of these, what stands before the slots
+  uint32_t areas = 0;
+  /// All areas are the map's one value, so that code has their address without a look-up; else each
+  /// area is a value. In user space's mapping they lie the same.
+  bool is_one_value = false;
 };
 /// Where one program's part of a table lies in each of its areas.
 struct TablePlace {

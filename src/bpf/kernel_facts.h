@@ -55,6 +55,8 @@ struct KernelFacts {
   std::map<std::string, uint32_t, std::less<>> typed_tracepoints;
   TaskLayout task;
   uint32_t cpu_count = 1;  ///< possible CPUs
+  /// Of an array: what kmalloc gives, on old kernels.
+  uint64_t max_value_bytes = 4 << 20;
   SyscallRegs syscall_regs;
 
   bool has_iter_num() const { return iter_num_new != 0; }

@@ -90,8 +90,7 @@ void DeltaReader::collect(uint64_t generation) {
 
 void DeltaReader::collect_areas(uint64_t generation) {
   for (const backend::TablePlace& place : table_.places) {
-    const bpf::MapSpec& spec = unit_.maps[unit_.memories[place.memory].map];
-    for (uint32_t area = 0; area < spec.max_entries; ++area) {
+    for (uint32_t area = 0; area < unit_.memories[place.memory].areas; ++area) {
       if ((area & 1) == generation) collect_area(place, area);
     }
   }

@@ -201,6 +201,7 @@ Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without) {
   facts.has_recursion_guard = can_load({bpf::call(kKtimeGetTaiNs)});
   facts.has_cpu_v4 = has_cpu_v4();
   facts.has_may_goto = has_may_goto();
+  if (facts.has_may_goto) facts.max_value_bytes = 64 << 20;  // its bound went before that came
   facts.has_bpf_loop = has_helper(kLoopHelper);
   const bool lacks_may_goto =
       !facts.has_may_goto || std::find(without.begin(), without.end(), "may_goto") != without.end();
