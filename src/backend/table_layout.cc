@@ -92,7 +92,7 @@ class Layouter {
       choose_slots(table, TableLayout::ByThread);
     } else if (use.is_deleted) {
       table.reason += ", not each its own thread's entry alone";
-    } else if (use.is_used && choose_direct_master(table, use)) {
+    } else if (use.is_used && !use.is_walked && choose_direct_master(table, use)) {
       table.reason += fmt::format(", {} possible keys", table.direct_entries());
     } else if (table.key.size() == 1 && table.key[0].kind != ssa::KeyPart::Kind::Bytes) {
       choose_slots(table, TableLayout::Shared);

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "backend/table_memory.h"
 #include "bpf/interpreter.h"
 #include "engine/delta_reader.h"
 #include "engine/kernel_table.h"
@@ -69,42 +70,58 @@ class MachineMemory final : public engine::DeltaMemory {
   const uint32_t cpus_;
 };
 
-/// A Hash table. Nothing runs while user space reads, so that every read is a snapshot.
-class MachineTable final : public runtime::TableBacking {
+/// Entries of a table that is no delta. Nothing runs while user space looks at them.
+class MachineStore final : public engine::EntryStore {
  public:
-  MachineTable(bpf::Machine& machine, const backend::Table& layout,
-               const std::vector<std::string>& strings, runtime::Heap& heap)
-      : machine_(machine), map_(layout.maps[0]), codec_(layout, strings), heap_(heap) {}
+  MachineStore(bpf::Machine& machine, const backend::Table& table)
+      : machine_(machine), table_(table), map_(table.maps[0]) {}
 
-  void before_read(Table& table) override {
-    Bytes bytes;
-    for (const auto& [key, value] : table.entries()) {
-      if (value.is_integer() && codec_.encode(key, &bytes)) table.set(key, Value::nil());
+  bool read_all(const backend::EntryVisitor& visit) override {
+    if (!is_hash()) {
+      with_memory([&](backend::SharedMemory& memory) { memory.visit(visit); });
+      return true;
     }
     for (const Bytes& key : machine_.keys(map_)) {
-      table.set(codec_.decode(key.data(), heap_), Value::of(word_of(machine_.value(map_, key))));
+      const int64_t value = word_of(machine_.value(map_, key));
+      visit(key.data(), &value);
     }
+    return true;
   }
-  void on_clear(Table& table) override {
-    before_read(table);
-    for (const Bytes& key : machine_.keys(map_)) machine_.erase(map_, key);
+  bool can_hold(const uint8_t* key) override {
+    bool can = true;
+    if (!is_hash())
+      with_memory([&](backend::SharedMemory& memory) { can = memory.can_hold(key); });
+    return can;
   }
-  void on_set(Table& table, Value key, Value value) override {
-    before_read(table);
-    Bytes bytes;
-    if (!codec_.encode(key, &bytes)) return;
-    if (value.is_integer()) {
-      machine_.set_value(map_, bytes, bytes_of(value.integer));
-    } else {
-      machine_.erase(map_, bytes);
+  bool put(const uint8_t* key, int64_t value) override {
+    if (is_hash()) return machine_.set_value(map_, bytes_at(key), bytes_of(value));
+    bool done = false;
+    with_memory([&](backend::SharedMemory& memory) { done = memory.put(key, value); });
+    return done;
+  }
+  void remove_if(const uint8_t* key, int64_t value) override {
+    if (!is_hash()) {
+      with_memory([&](backend::SharedMemory& memory) { memory.remove_if(key, value); });
+    } else if (word_of(machine_.value(map_, bytes_at(key))) == value) {
+      machine_.erase(map_, bytes_at(key));
     }
   }
 
  private:
+  bool is_hash() const { return table_.layout == TableLayout::Hash; }
+  Bytes bytes_at(const uint8_t* key) const { return Bytes(key, key + table_.key_size_bytes); }
+
+  template <class Work>
+  void with_memory(const Work& work) {
+    Bytes bytes = machine_.value(map_, Bytes(4));
+    backend::SharedMemory memory(table_, bytes.data());
+    work(memory);
+    KTAP_CHECK(machine_.set_value(map_, Bytes(4), bytes));
+  }
+
   bpf::Machine& machine_;
+  const backend::Table& table_;
   const uint32_t map_;
-  engine::KeyCodec codec_;
-  runtime::Heap& heap_;
 };
 
 class MachineEngine final : public JudgedEngine {
@@ -181,10 +198,11 @@ class MachineEngine final : public JudgedEngine {
     const backend::Table& layout = unit_.tables[table];
     if (backend::is_delta(layout.layout)) return {};
     engine::KeyCodec codec(layout, module.strings);
+    MachineStore store(machine_, layout);
     Bytes key;
     for (const auto& [at, value] : entries.entries()) {
       if (!value.is_integer() || !codec.encode(at, &key) ||
-          !machine_.set_value(layout.maps[0], key, bytes_of(value.integer)))
+          (store.can_hold(key.data()) && !store.put(key.data(), value.integer)))
         return Error{"an entry of another kind, or too many", 0};
     }
     return {};
@@ -192,8 +210,11 @@ class MachineEngine final : public JudgedEngine {
   std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                               const ssa::Module& module) override {
     const backend::Table& layout = unit_.tables[table];
-    if (!backend::is_delta(layout.layout))
-      return std::make_unique<MachineTable>(machine_, layout, module.strings, heap);
+    if (!backend::is_delta(layout.layout)) {
+      return std::make_unique<engine::MasterTable>(
+          layout, std::make_unique<MachineStore>(machine_, layout), module.strings, heap,
+          snapshots_);
+    }
     return std::make_unique<engine::DeltaTable>(unit_, table, memory_, module.strings, heap,
                                                 snapshots_);
   }

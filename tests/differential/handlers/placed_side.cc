@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "bpf/disassembler.h"
+#include "bytecode/reader_uses.h"
 #include "handlers/engines.h"
 #include "session/event_view.h"
 #include "session/interrupt.h"
@@ -40,7 +41,7 @@ class Placed {
     run_.options.table_size = kTableEntries;
   }
   ~Placed() {
-    if (plan_ != nullptr) session::unlink(*plan_);
+    if (plan_ != nullptr) session::unlink(*plan_, backings_);
   }
   Placed(const Placed&) = delete;
   Placed& operator=(const Placed&) = delete;
@@ -74,8 +75,13 @@ class Placed {
       handlers.push_back(std::move(handler));
     }
     if (!result_.mistakes.empty()) return;
-    const session::PlanInput input{&all,    &run_.vm->globals(), &run_.chunk->globals,
-                                   &facts_, &run_.options,       target};
+    const session::PlanInput input{&all,
+                                   &run_.vm->globals(),
+                                   &run_.chunk->globals,
+                                   &facts_,
+                                   &run_.options,
+                                   target,
+                                   bytecode::find_reader_uses(*run_.chunk->main)};
     diag::Sink sink;
     std::unique_ptr<engine::BpfEngine> none;
     Result<std::unique_ptr<session::Plan>> made =
@@ -151,7 +157,9 @@ class Placed {
     std::string trouble = std::move(result_.outcome.trouble);
     session::LossLog losses;
     losses.add(*plan_, *engine_, {}, run_.host->registrations());
-    trouble += without_cuts(losses.report(run_.source, false, false));
+    const std::string lost = losses.report(run_.source, false, false);
+    result_.ring_was_full = lost.find(": ring buffer full (") != std::string::npos;
+    trouble += without_cuts(lost);
     result_.outcome = run_.outcome();
     result_.outcome.trouble += trouble;
   }

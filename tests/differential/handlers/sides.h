@@ -42,6 +42,7 @@ struct HandlerPlace {
 struct PlacedRun {
   Outcome outcome;
   bool has_user_handlers = false;
+  bool ring_was_full = false;
   std::vector<HandlerPlace> places;
   std::string mistakes;  ///< diagnostics: nothing was run
   std::string refused;   ///< what the verifier, or ssa::verify, has against a program
