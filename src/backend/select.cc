@@ -240,6 +240,8 @@ void Selector::select(ValueId id) {
     case Op::StrGlob:
     case Op::IsNil:
       return condition_value(id);
+    case Op::Random:
+      return random(id);
     case Op::EventVar:
       return event_var(id);
     case Op::EventField:

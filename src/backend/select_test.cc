@@ -31,6 +31,28 @@ std::vector<int64_t> words(const Bytes& record, size_t from, size_t count) {
   return out;
 }
 
+TEST(Select, RandomBits) {
+  Subject s;
+  s.group.kind = EventKind::SyscallExit;
+  s.group.events = {syscall_event(EventKind::SyscallExit, "sys_exit_read", 0)};
+  s.group.name_ids = {s.module.intern("sys_exit_read")};
+  s.add_site({{Type::Int}, {Type::Int}}, ssa::RawEvent::None);
+  Builder& b = s.builder;
+  b.at(b.block());
+  const ValueId first = b.op(Op::Random, {});
+  b.op(Op::Emit, {first, b.op(Op::Random, {})}, 0);
+  b.ret();
+  auto result = s.emit_unit();
+  ASSERT_TRUE(result.failures.empty());
+  FakeKernel kernel(result.unit, s.cells);
+  kernel.machine.task.kernel_memory[kRegs] = fake_registers(0);
+  kernel.machine.task.random = 0xfffffffe;
+  ASSERT_EQ(kernel.run(context_of({kRegs, 0})), "");
+  ASSERT_EQ(kernel.machine.records().size(), 1u);
+  EXPECT_EQ(words(kernel.machine.records()[0].data, 8, 2),
+            (std::vector<int64_t>{0x7fffffff7fffffff, 0}));
+}
+
 TEST(Select, SyscallEntry) {
   Subject s;
   syscall_enter(s);

@@ -123,6 +123,9 @@ class Selector {
   void raw_record(int32_t at, uint32_t room_bytes);
   void raw_header(int32_t at);
 
+  // ---- random.cc
+  void random(ssa::ValueId id);
+
   // ---- tables.cc
   void table_operation(ssa::ValueId id);
   bool build_key(ssa::ValueId id);

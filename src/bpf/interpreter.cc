@@ -372,6 +372,8 @@ void Run::call(Helper helper) {
       return ring_helper(helper);
     case Helper::KtimeGetNs:
       return write_reg(Reg::R0, task.ns);
+    case Helper::GetPrandomU32:
+      return write_reg(Reg::R0, machine_.task.random++);
     case Helper::GetSmpProcessorId:
       return write_reg(Reg::R0, task.cpu);
     case Helper::GetCurrentPidTgid:

@@ -27,6 +27,7 @@ struct FakeTask {
   uint32_t gid = 2000;
   uint64_t ns = 123456789;
   uint64_t cgroup = 42;
+  uint32_t random = 1;  ///< the next random number, then the one after it
   std::string comm = "fake";
   std::map<uint64_t, Bytes>
       kernel_memory;  ///< by address; what probe_read_kernel finds beside the program's own

@@ -11,6 +11,7 @@
 
 #include "bytecode/chunk.h"
 #include "diag/diagnostic.h"
+#include "lower/machine.h"
 #include "lower/world.h"
 #include "runtime/heap.h"
 #include "schema/builtin_vars.h"
@@ -91,6 +92,7 @@ using Lowered = std::variant<ssa::Function, Refusal>;
 
 struct Options {
   bool timestamps = false;  ///< -T: the first argument of each output and capture site is `ns`
+  Machine machine;
 };
 
 /// The names that `events` do not have, in all code that the handler and its filter can reach; each

@@ -394,7 +394,8 @@ class Interactive {
     target.strict = options_.strict;
     if (target_) target.target_tgid = target_->pid();
     const PlanInput input{
-        &host_->registrations(), &vm_->globals(), &chunk_.globals, &*facts_, &options_, target};
+        &host_->registrations(), &vm_->globals(), &chunk_.globals, &*facts_, &options_, target,
+        host_->machine_facts()};
     Result<std::unique_ptr<Plan>> plan =
         make_plan(input, std::move(handlers), true, &engine_, sink);
     if (!plan.ok()) {

@@ -84,6 +84,7 @@ class Planner {
   lower::Options lower_options() const {
     lower::Options options;
     options.timestamps = input_.options->timestamps;
+    options.machine = input_.machine;
     return options;
   }
 

@@ -71,6 +71,7 @@ struct PlanInput {
   const bpf::KernelFacts* facts;
   const Options* options;
   backend::Options backend;
+  lower::Machine machine;  ///< left out: handlers that ask for it run in user space
 };
 
 /// Mistakes in timers, and timers that are not there yet.

@@ -249,7 +249,8 @@ class Session {
       return tell(sink);
     }
     const PlanInput input{&host_->registrations(), &vm_->globals(), &chunk_->globals,
-                          &facts.value(),          &options_,       target};
+                          &facts.value(),          &options_,       target,
+                          host_->machine_facts()};
     const bool dump = options_.mode == Mode::DumpSsa || options_.mode == Mode::DumpBpf;
     diag::Sink sink;
     Result<std::unique_ptr<Plan>> plan =
