@@ -44,8 +44,14 @@ bench:
 	@tools/setup bench
 	@$(MAKE) --no-print-directory all
 	@bench/start.py build/ktap
+	@$(CMAKE_BUILD) build --target bench_driver bench_attach gc_pauses ktap_load -- --quiet
+	@bench/kernel/events.py build/ktap
+	@bench/kernel/against_c.py build/ktap
+	@bench/kernel/lines.py build/ktap
+	@bench/kernel/jobs.py build/ktap
+	@tests/exact/exact.py --ktap build/ktap --load build/tests/load --calls 10000000
 	@bench/vm/run.py build/ktap
-	@$(CMAKE_BUILD) build --target gc_pauses -- --quiet && build/gc_pauses
+	@build/gc_pauses
 
 install: all
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)

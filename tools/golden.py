@@ -38,7 +38,9 @@ KINDS = {
     "fmt": (["fmt"], 0),
 }
 # Kind → what in its output changes with every change of the backend and is not what a case is about.
-MASKS = {"explain": [(re.compile(r"\b\d+ instructions\b"), "N instructions"),
+INSTRUCTIONS = (re.compile(r"\b\d+ instructions\b"), "N instructions")
+MASKS = {"diag": [INSTRUCTIONS],
+         "explain": [INSTRUCTIONS,
                      (re.compile(r" +\d+ insns +[\d.]+ ns"), " N insns N ns"),
                      (re.compile(r"\b\d\d+ (events\)|programs,|tracepoints$)", re.M), r"N \1"),
                      (re.compile(r"^  about [\d.]+ ns an event, \d+ bytes of stack(?:; .*)?$", re.M),

@@ -4,7 +4,8 @@
 The load is tests/kernel/load.c, which makes exact numbers of system calls; ktap traces that process alone, so
 other programs of the machine neither disturb nor are looked at. Needs root and eBPF; else every case is skipped.
 
-Usage: kernel_case.py --ktap KTAP --load LOAD [--name NAME] [--only PART] FOLDER; kernel_case.py --self-test
+Usage: kernel_case.py --ktap KTAP --load LOAD [--name NAME] [--only PART] [--without FACT,...] FOLDER;
+kernel_case.py --self-test
 """
 import argparse
 import ctypes
@@ -28,7 +29,7 @@ BANNER = "Tracing..."
 SCRIPT = "case.kp"
 TARGET_PID = "@PID@"
 HEAD = {"name", "options", "args", "load", "how", "exit", "signal", "timeout", "stderr", "both", "guest",
-        "needs"}
+        "needs", "without"}
 COMPARE = {"=": int.__eq__, ">=": int.__ge__, "<=": int.__le__}
 
 
@@ -318,13 +319,25 @@ def in_user_space(case):
     return Case(head, case.script, case.stdout, expect)
 
 
-def judge(path, run, report):
-    """One result a case; with `both:` a second one, for the same case in user space. `run` gives a case's outcome."""
+def on_older_kernel(case, facts):
+    """The same case as if the kernel lacked these facts; what --explain says may differ."""
+    head = dict(case.head, options=case.head.get("options", "") + f" --without={facts}")
+    expect = [(number, text) for number, text in case.expect if not text.startswith("explain ")]
+    return Case(head, case.script, case.stdout, expect)
+
+
+def judge(path, run, report, without=""):
+    """One result a case; one more for each set of facts after `without:`; with `both:` one in user space. `run` gives
+    a case's outcome."""
     name = path.stem
     try:
         case = parse_case(path.read_text())
+        if without:
+            case = on_older_kernel(case, without)
         name = f"{path.stem}: {case.head.get('name', '')}"
         first = judge_run(name, case, run, report)
+        for facts in case.head.get("without", "").split() if not without else []:
+            judge_run(f"{name} (without {facts})", on_older_kernel(case, facts), run, report)
         if "both" not in case.head:
             return
         name += " (in user space)"
@@ -392,7 +405,7 @@ def run_folder(options):
         if reason:
             report.skip(path.stem, reason)
         else:
-            judge(path, run_here(options.ktap.resolve(), options.load.resolve()), report)
+            judge(path, run_here(options.ktap.resolve(), options.load.resolve()), report, options.without)
     if reason:
         print(f"skipped: {reason}")
     if not paths:
@@ -447,6 +460,9 @@ SELF_TEST_CASES = [
     (False, "", "#out x\n", "surprise = 1"),
     (False, "colour: red\n", "#out x\n", "line x"),
     (False, "", "#out x\n", ""),
+    (True, "without: a a,b\n", "#argv\n", "lines /^case.kp$|^--without=a(,b)? case.kp$/ = 1"),
+    (False, "without: a a,b\n", "#argv\n", "line case.kp"),
+    (False, "without: a a,b\n", "#argv\n", "lines /^case.kp$|^--without=a case.kp$/ = 1"),
     (None, "needs: prio\n", "#err case.kp:1:2: error: e has no field 'prio' [K0402]\n#status 2\n", "line x"),
     (False, "needs: prio\n", "#err case.kp:1:2: error: e has no field 'pid' [K0402]\n#status 2\n", "line x"),
     (False, "needs: prio\n", "#err e has no field 'prio'\n", "line x"),
@@ -485,6 +501,7 @@ def main():
     parser.add_argument("--load", type=Path, required=True)
     parser.add_argument("--name", default="kernel")
     parser.add_argument("--only", default="", help="cases whose file name holds this")
+    parser.add_argument("--without", default="", help="facts that the kernel shall lack, in every case")
     parser.add_argument("folder", type=Path)
     return run_folder(parser.parse_args())
 

@@ -116,7 +116,7 @@ class Estimate {
   using Place = std::pair<uint32_t, uint32_t>;  // handler, line
 
   Place place(size_t i) const {
-    return {program_.handler, i < program_.lines.size() ? program_.lines[i] : 0};
+    return {program_.handler_at(i), i < program_.lines.size() ? program_.lines[i] : 0};
   }
   bool second_slot(size_t i) const { return i > 0 && code_[i - 1].code == kTwoSlotLoad; }
   size_t target(size_t i) const {

@@ -47,6 +47,9 @@ bool Selector::immediate_event_var(const Inst& of, Word* word) const {
 void Selector::event_var(ValueId id) {
   const Home& home = homes_.homes[id.index];
   auto var = static_cast<BuiltinVar>(inst(id).imm);
+  if (var == BuiltinVar::Execname && inst(id).str_kind != ssa::StrKind::Bytes)
+    return fail("execname is no bytes here");
+  if (comes_from_task(inst(id))) return task_var(id);
   switch (var) {
     case BuiltinVar::Pid:
       asm_.call_helper(Helper::GetCurrentPidTgid);
@@ -56,6 +59,8 @@ void Selector::event_var(ValueId id) {
       asm_.call_helper(Helper::GetCurrentPidTgid);
       narrow(Reg::R0, 4, false);
       break;
+    case BuiltinVar::Ppid:
+      return parent(id);
     case BuiltinVar::Uid:
       asm_.call_helper(Helper::GetCurrentUidGid);
       narrow(Reg::R0, 4, false);
@@ -74,7 +79,6 @@ void Selector::event_var(ValueId id) {
       asm_.call_helper(Helper::GetCurrentCgroupId);
       break;
     case BuiltinVar::Execname:
-      if (inst(id).str_kind != ssa::StrKind::Bytes) return fail("execname is no bytes here");
       clear(home.payload, home.words);  // Linux 5.19 to 6.2 writes nothing behind the NUL
       load_address(Reg::R1, home.payload);
       asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(home.words * 8)));
@@ -125,6 +129,10 @@ void Selector::read_window() {
 
 /// dst = the saved register at `regs_offset` of the task's struct pt_regs.
 void Selector::load_argument(Reg dst, int32_t regs_offset) {
+  if (frame_.is_typed) {
+    asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R6, 0));
+    return asm_.emit(bpf::load(Size::DW, dst, Reg::R3, static_cast<int16_t>(regs_offset)));
+  }
   int32_t at = homes_.temp_offset;
   if (has_window_) {
     read_window();
@@ -141,11 +149,7 @@ void Selector::syscall_field(ValueId id) {
   const schema::Field& field = job_.group->events[0]->fields[index];
   Reg dst = result_register(id, Reg::R1);
   if (index == 0) {
-    if (is_exit()) {
-      load_word(dst, Word{Word::Kind::Stack, 0, Reg::R0, nr_offset_});
-    } else {
-      asm_.emit(bpf::load(Size::DW, dst, Reg::R6, 8));
-    }
+    load_number(dst);
   } else if (is_exit()) {
     asm_.emit(bpf::load(Size::DW, dst, Reg::R6, 8));
     narrow(dst, field.size_bytes, field.is_signed);
@@ -239,7 +243,7 @@ void Selector::raw_syscall(int32_t at) {
     at += 8;
   };
   if (is_exit()) {
-    load_word(Reg::R1, Word{Word::Kind::Stack, 0, Reg::R0, nr_offset_});
+    load_number(Reg::R1);
     put(Reg::R1);
     asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R6, 8));
     return put(Reg::R1);

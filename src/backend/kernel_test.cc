@@ -11,11 +11,14 @@
 
 #include <cerrno>
 #include <fstream>
+#include <iterator>
 
+#include "backend/layout.h"
 #include "backend/test_random_function.h"
 #include "backend/test_reference.h"
 #include "backend/test_subjects.h"
 #include "backend/test_support.h"
+#include "bpf/btf.h"
 #include "bpf/disassembler.h"
 
 namespace ktap::backend::testing_support {
@@ -27,15 +30,20 @@ long bpf_call(int command, bpf_attr& attr) {
 
 uint64_t pointer(const void* data) { return reinterpret_cast<uint64_t>(data); }
 
+uint32_t possible_cpus() {
+  std::ifstream possible("/sys/devices/system/cpu/possible");
+  std::string range;
+  possible >> range;
+  size_t dash = range.rfind('-');
+  return dash == std::string::npos ? 1
+                                   : static_cast<uint32_t>(std::stoul(range.substr(dash + 1))) + 1;
+}
+
 /// One unit in the kernel: maps made, programs loaded, nothing attached.
 class RealKernel {
  public:
-  RealKernel(const Unit& unit, const std::vector<int64_t>& cells) : unit_(unit) {
-    std::ifstream possible("/sys/devices/system/cpu/possible");
-    std::string range;
-    possible >> range;
-    size_t dash = range.find('-');
-    cpus_ = dash == std::string::npos ? 1 : std::stoul(range.substr(dash + 1)) + 1;
+  RealKernel(const Unit& unit, const std::vector<int64_t>& cells)
+      : unit_(unit), cpus_(possible_cpus()) {
     for (const bpf::MapSpec& spec : unit.maps) make_map(spec);
     if (!error.empty()) return;
     for (const bpf::Program& program : unit.programs) load(program);
@@ -81,34 +89,24 @@ class RealKernel {
   /// The descriptor that holds the attachment, or -1.
   int attach(size_t program) {
     bpf_attr attr{};
-    attr.raw_tracepoint.name = pointer(unit_.programs[program].attach_to.c_str());
+    if (unit_.programs[program].kind == bpf::ProgramKind::RawTracepoint)
+      attr.raw_tracepoint.name = pointer(unit_.programs[program].attach_to.c_str());
     attr.raw_tracepoint.prog_fd = static_cast<uint32_t>(programs_[program]);
     return static_cast<int>(bpf_call(BPF_RAW_TRACEPOINT_OPEN, attr));
   }
 
   Outcome outcome(size_t cell_count) {
     Outcome out;
-    for (const Table& table : unit_.tables) {
-      std::map<Bytes, int64_t> content;
-      for (uint32_t map : {table.maps[0], table.maps[1]}) {
-        bool is_shared = table.layout == TableLayout::Shared;
-        if (is_shared && map != table.maps[0]) continue;
-        for (const Bytes& key : keys(map)) {
-          uint64_t sum = 0;
-          for (uint64_t word : values(map, key)) sum += word;
-          content[key] = is_shared
-                             ? static_cast<int64_t>(sum)
-                             : static_cast<int64_t>(static_cast<uint64_t>(content[key]) + sum);
-        }
-      }
-      out.tables.push_back(content);
-    }
+    for (const Table& table : unit_.tables) out.tables.push_back(content(table));
     out.records = drain();
     for (size_t row = 0; row < unit_.counters.size(); ++row) {
       uint64_t sum = 0;
       Bytes key(4);
       key[0] = static_cast<uint8_t>(row);
-      for (uint64_t word : values(unit_.counter_map, key)) sum += word;
+      Bytes on_cpus = values(unit_.counter_map, key);
+      for (size_t at = 0; at < on_cpus.size(); at += 8) {
+        sum += static_cast<uint64_t>(as_int(on_cpus, at));
+      }
       if (sum != 0) out.counters[counter_name(unit_.counters[row])] += sum;
     }
     for (size_t i = 0; i < cell_count; ++i) {
@@ -120,6 +118,30 @@ class RealKernel {
   }
 
  private:
+  Content content(const Table& table) const {
+    ContentBuilder out(table);
+    for (uint32_t map : table.maps) {
+      for (const Bytes& key : keys(map)) {
+        Bytes all = values(map, key);
+        size_t size = unit_.maps[map].value_size_bytes;
+        for (size_t at = 0; at < all.size(); at += size) {
+          out.add_value(key, Bytes(all.begin() + static_cast<int64_t>(at),
+                                   all.begin() + static_cast<int64_t>(at + size)));
+        }
+      }
+    }
+    for (const TablePlace& place : table.places) {
+      uint32_t map = unit_.memories[place.memory].map;
+      for (uint32_t area = 0; area < unit_.maps[map].max_entries; ++area) {
+        Bytes key(4);
+        std::memcpy(key.data(), &area, 4);
+        Bytes bytes = values(map, key);
+        out.add_area(place, bytes.data());
+      }
+    }
+    return out.content;
+  }
+
   void make_map(const bpf::MapSpec& spec) {
     bpf_attr attr{};
     switch (spec.kind) {
@@ -173,6 +195,11 @@ class RealKernel {
       bpf_attr attr{};
       attr.prog_type = program.kind == bpf::ProgramKind::Tracepoint ? BPF_PROG_TYPE_TRACEPOINT
                                                                     : BPF_PROG_TYPE_RAW_TRACEPOINT;
+      if (program.kind == bpf::ProgramKind::TypedRawTracepoint) {
+        attr.prog_type = BPF_PROG_TYPE_TRACING;
+        attr.expected_attach_type = BPF_TRACE_RAW_TP;
+        attr.attach_btf_id = program.btf_id;
+      }
       attr.insns = pointer(code.data());
       attr.insn_cnt = static_cast<uint32_t>(code.size());
       attr.license = pointer("GPL");
@@ -209,10 +236,10 @@ class RealKernel {
     return out;
   }
 
-  std::vector<uint64_t> values(uint32_t map, const Bytes& key) const {
+  Bytes values(uint32_t map, const Bytes& key) const {
     bool is_percpu = unit_.maps[map].kind == bpf::MapKind::PercpuArray ||
                      unit_.maps[map].kind == bpf::MapKind::PercpuHash;
-    std::vector<uint64_t> out(is_percpu ? cpus_ : 1);
+    Bytes out((is_percpu ? cpus_ : 1) * round_up8(unit_.maps[map].value_size_bytes));
     bpf_attr attr{};
     attr.map_fd = static_cast<uint32_t>(maps_[map]);
     attr.key = pointer(key.data());
@@ -258,12 +285,34 @@ std::string show(const Outcome& o) {
   for (int64_t cell : o.cells) out += fmt::format("cell {}\n", cell);
   for (size_t i = 0; i < o.tables.size(); ++i) {
     for (const auto& [key, value] : o.tables[i]) {
-      out += fmt::format("table {} [{:02x}] = {}\n", i, fmt::join(key, ""), value);
+      out += fmt::format("table {} [{:02x}] = {}\n", i, fmt::join(key, ""), fmt::join(value, " "));
     }
   }
   for (const Bytes& r : o.records) out += fmt::format("record {:02x}\n", fmt::join(r, ""));
   for (const auto& [name, n] : o.counters) out += fmt::format("{}: {}\n", name, n);
   return out;
+}
+
+/// What this kernel's BTF gives; its newer techniques are not tried here.
+bpf::KernelFacts facts_of_this_kernel() {
+  std::ifstream file("/sys/kernel/btf/vmlinux", std::ios::binary);
+  const Bytes btf((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  std::vector<bpf::BtfType> types = {{bpf::BtfKind::Typedef, "btf_trace_sys_enter"},
+                                     {bpf::BtfKind::Typedef, "btf_trace_sys_exit"}};
+  std::vector<bpf::BtfMember> members = {{"task_struct", "pid"},  {"task_struct", "tgid"},
+                                         {"task_struct", "comm"}, {"task_struct", "real_parent"},
+                                         {"task_struct", "cred"}, {"cred", "uid"},
+                                         {"cred", "gid"}};
+  bpf::KernelFacts facts;
+  if (!bpf::find_in_btf(btf.data(), btf.size(), types, members)) return facts;
+  if (types[0].id == 0 || types[1].id == 0) return facts;
+  facts.typed_tracepoints = {{"sys_enter", types[0].id}, {"sys_exit", types[1].id}};
+  bpf::TaskLayout& task = facts.task;
+  int32_t* const offsets[] = {&task.pid,  &task.tgid,     &task.comm,    &task.real_parent,
+                              &task.cred, &task.cred_uid, &task.cred_gid};
+  for (size_t i = 0; i < members.size(); ++i) *offsets[i] = members[i].offset_bytes;
+  facts.has_task_btf = true;  // with typed raw tracepoints since 5.11
+  return facts;
 }
 
 uint64_t number_from(const char* variable, uint64_t otherwise) {
@@ -272,13 +321,15 @@ uint64_t number_from(const char* variable, uint64_t otherwise) {
 }
 
 // KTAP_SEED and KTAP_ROUNDS choose others.
-void compare_random(bool in_kernel) {
+void compare_random(bool in_kernel, void (*mask)(bpf::KernelFacts&) = nullptr) {
   prctl(PR_SET_NAME, kComm);
   uint64_t first = number_from("KTAP_SEED", 1), rounds = number_from("KTAP_ROUNDS", 300);
   for (uint64_t seed = first; seed < first + rounds; ++seed) {
     SCOPED_TRACE(fmt::format("KTAP_SEED={} KTAP_ROUNDS=1", seed));
     Subject subject;
+    if (in_kernel) subject.facts.cpu_count = possible_cpus();
     RandomFunction generate(seed, subject);
+    if (mask != nullptr) mask(subject.facts);
     auto result = subject.emit_unit();
     ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
     Reference reference(subject);
@@ -316,6 +367,11 @@ TEST(Kernel, LoadsEverySubject) {
     RealKernel kernel(result.unit, subject.cells);
     if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
     ASSERT_EQ(kernel.error, "");
+    subject.facts = facts_of_this_kernel();
+    result = subject.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    RealKernel typed(result.unit, subject.cells);
+    ASSERT_EQ(typed.error, "");
   }
 }
 
@@ -328,12 +384,13 @@ TEST(Kernel, FilteredRunsLikeOnTheTestMachine) {
   RealKernel kernel(result.unit, subject.cells);
   if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
   ASSERT_EQ(kernel.error, "");
-  ASSERT_TRUE(kernel.run(context_of({0, 0}), 1));
+  kernel.set_control(Control::kArmed, Control::kWaiting);
+  ASSERT_TRUE(kernel.run(context_of({0, 0})));
   EXPECT_TRUE(kernel.outcome(0).records.empty()) << "before exec";
-  ASSERT_TRUE(kernel.run(context_of({0, 59}), 0));
-  EXPECT_EQ(kernel.control(Control::kStarted), 1);
-  ASSERT_TRUE(kernel.run(context_of({0, 0}), 1));
-  ASSERT_TRUE(kernel.run(context_of({0, 1}), 1));
+  ASSERT_TRUE(kernel.run(context_of({0, 59})));
+  EXPECT_EQ(kernel.control(Control::kArmed), Control::kRunning);
+  ASSERT_TRUE(kernel.run(context_of({0, 0})));
+  ASSERT_TRUE(kernel.run(context_of({0, 1})));
   auto records = kernel.outcome(0).records;
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(as_int(records[0], 8), getpid());
@@ -360,42 +417,56 @@ TEST(Kernel, StringsRunLikeOnTheTestMachine) {
 // facts say.
 TEST(Kernel, RealSystemCalls) {
   const void* buffer = kUserText;
-  for (auto build : {syscall_enter, syscall_exit}) {
-    Subject subject;
-    build(subject);
-    subject.options.target_tgid = getpid();
-    auto result = subject.emit_unit();
-    RealKernel kernel(result.unit, subject.cells);
-    if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
-    ASSERT_EQ(kernel.error, "");
-    {
-      int link = kernel.attach(0);
-      if (link < 0) GTEST_SKIP() << "raw tracepoints cannot be attached here";
-      syscall(SYS_pread64, -2l, buffer, (7l << 32) | 100, 0x1122334455667788, 5l, 6l);
-      syscall(SYS_getppid);
-      close(link);
+  for (const bool is_typed : {false, true})
+    for (auto build : {syscall_enter, syscall_exit}) {
+      Subject subject;
+      build(subject);
+      if (is_typed) subject.facts = facts_of_this_kernel();
+      subject.options.target_tgid = getpid();
+      auto result = subject.emit_unit();
+      RealKernel kernel(result.unit, subject.cells);
+      if (kernel.not_permitted) GTEST_SKIP() << "no privilege for bpf(2)";
+      ASSERT_EQ(kernel.error, "");
+      {
+        int link = kernel.attach(0);
+        if (link < 0) GTEST_SKIP() << "raw tracepoints cannot be attached here";
+        syscall(SYS_pread64, -2l, buffer, (7l << 32) | 100, 0x1122334455667788, 5l, 6l);
+        syscall(SYS_getppid);
+        close(link);
+      }
+      auto records = kernel.outcome(0).records;
+      ASSERT_GE(records.size(), 1u);
+      const SiteLayout& site = result.unit.sites[0];
+      bool is_enter = subject.group.kind == EventKind::SyscallEnter;
+      int64_t number = as_int(records[0], site.raw_offset_bytes);
+      EXPECT_EQ(number, 17);
+      EXPECT_EQ(as_int(records[0], site.raw_offset_bytes + 8), is_enter ? -2 : -EBADF);
+      EXPECT_EQ(as_int(records[0], site.arg_offset_bytes.back()), subject.group.name_ids[1]);
+      if (!is_enter) continue;
+      std::vector<int64_t> want{
+          -2, static_cast<int64_t>(pointer(buffer)), (7ll << 32) | 100, 0x1122334455667788, 5, 6};
+      for (size_t i = 0; i < want.size(); ++i) {
+        EXPECT_EQ(as_int(records[0], site.raw_offset_bytes + 8 + 8 * i), want[i]) << i;
+      }
+      EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[0]), getpid());
+      EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[1]), gettid());
+      EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[2]), getuid());
+      EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[3]), getgid());
+      EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[10]), 100) << "an unsigned int";
     }
-    auto records = kernel.outcome(0).records;
-    ASSERT_GE(records.size(), 1u);
-    const SiteLayout& site = result.unit.sites[0];
-    bool is_enter = subject.group.kind == EventKind::SyscallEnter;
-    int64_t number = as_int(records[0], site.raw_offset_bytes);
-    EXPECT_EQ(number, 17);
-    EXPECT_EQ(as_int(records[0], site.raw_offset_bytes + 8), is_enter ? -2 : -EBADF);
-    EXPECT_EQ(as_int(records[0], site.arg_offset_bytes.back()), subject.group.name_ids[1]);
-    if (!is_enter) continue;
-    std::vector<int64_t> want{
-        -2, static_cast<int64_t>(pointer(buffer)), (7ll << 32) | 100, 0x1122334455667788, 5, 6};
-    for (size_t i = 0; i < want.size(); ++i) {
-      EXPECT_EQ(as_int(records[0], site.raw_offset_bytes + 8 + 8 * i), want[i]) << i;
-    }
-    EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[0]), getpid());
-    EXPECT_EQ(as_int(records[0], site.arg_offset_bytes[10]), 100) << "an unsigned int";
-  }
 }
 
 TEST(Differential, RandomFunctionsOnTheTestMachine) { compare_random(false); }
 TEST(Differential, RandomFunctionsInTheKernel) { compare_random(true); }
+
+// The paths for older kernels, each forced.
+void without_mapped_tables(bpf::KernelFacts& facts) { facts.has_mapped_tables = false; }
+void without_fetch_atomics(bpf::KernelFacts& facts) { facts.has_fetch_atomics = false; }
+TEST(Differential, TablesOfTheKernelOnTheTestMachine) {
+  compare_random(false, without_mapped_tables);
+}
+TEST(Differential, TablesOfTheKernelInTheKernel) { compare_random(true, without_mapped_tables); }
+TEST(Differential, WithoutFetchAtomicsInTheKernel) { compare_random(true, without_fetch_atomics); }
 
 }  // namespace
 }  // namespace ktap::backend::testing_support

@@ -5,12 +5,13 @@
 
 #include <algorithm>
 
+#include "backend/table_layout.h"
 #include "base/check.h"
-#include "base/limits.h"
 
 namespace ktap::backend {
 namespace {
 
+constexpr uint32_t kIdleRingBytes = 1 << 16;  // a multiple of every machine's page
 constexpr uint32_t kFailureRow = 0, kTableRow = 1, kRingRow = 2;
 
 std::string_view site_word(ssa::SiteKind kind) {
@@ -73,7 +74,8 @@ SiteLayout lay_out_site(const ssa::Site& site, const ssa::EventGroup* group) {
   return layout;
 }
 
-UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const ssa::Module& module,
+UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const std::vector<uint32_t>& programs,
+                         const ssa::Module& module, const bpf::KernelFacts& facts,
                          const Options& options)
     : module_(module) {
   bpf::MapSpec control;
@@ -88,7 +90,9 @@ UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const ssa::Module& module
   ring.kind = bpf::MapKind::RingBuffer;
   ring.key_size_bytes = 0;
   ring.value_size_bytes = 0;
-  ring.max_entries = options.ring_bytes;
+  // With nothing to send it is there, but takes no memory and no time worth a word.
+  ring.max_entries =
+      module.sites.empty() ? std::min(options.ring_bytes, kIdleRingBytes) : options.ring_bytes;
   unit.ring_map = 1;
   unit.maps.push_back(ring);
 
@@ -98,7 +102,8 @@ UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const ssa::Module& module
   unit.counter_map = 2;
   unit.maps.push_back(counters);
 
-  for (const ssa::TableInfo& info : module.tables) add_table(info, options);
+  lay_out_tables(find_table_uses(jobs, programs, module, facts, options), module, facts, options,
+                 unit);
 
   std::vector<const ssa::EventGroup*> group_of_site(module.sites.size(), nullptr);
   for (const Job& job : jobs) {
@@ -112,35 +117,6 @@ UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const ssa::Module& module
   for (size_t i = 0; i < module.sites.size(); ++i) {
     unit.sites.push_back(lay_out_site(module.sites[i], group_of_site[i]));
   }
-}
-
-void UnitBuilder::add_table(const ssa::TableInfo& info, const Options& options) {
-  Table table;
-  table.key = info.key;
-  bool only_added = info.is_added && !info.is_read && !info.is_set && !info.is_deleted;
-  table.layout = only_added ? TableLayout::Delta : TableLayout::Shared;
-  uint32_t at = 0;
-  for (const ssa::KeyPart& part : info.key) {
-    table.part_offset_bytes.push_back(at);
-    at += part.kind == ssa::KeyPart::Kind::Bytes ? round_up8(part.max_bytes) : 8;
-  }
-  table.key_size_bytes = std::max(at, uint32_t{8});
-
-  uint32_t entries = options.table_size != 0 ? options.table_size
-                     : info.max_entries != 0 ? info.max_entries
-                                             : limits::kDefaultTableSize;
-  size_t number = unit.tables.size();
-  for (int i = 0; i < (only_added ? 2 : 1); ++i) {
-    bpf::MapSpec map;
-    map.name = only_added ? fmt::format("table{}_{}", number, i) : fmt::format("table{}", number);
-    map.kind = only_added ? bpf::MapKind::PercpuHash : bpf::MapKind::Hash;
-    map.key_size_bytes = table.key_size_bytes;
-    map.max_entries = entries;
-    table.maps[i] = static_cast<uint32_t>(unit.maps.size());
-    unit.maps.push_back(map);
-  }
-  if (!only_added) table.maps[1] = table.maps[0];
-  unit.tables.push_back(table);
 }
 
 uint32_t UnitBuilder::row(std::pair<uint32_t, uint64_t> key, Counter counter) {

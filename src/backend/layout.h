@@ -29,7 +29,9 @@ constexpr uint32_t kMaxScratchBytes = 32768;
 /// settled by finish().
 class UnitBuilder {
  public:
-  UnitBuilder(const std::vector<Job>& jobs, const ssa::Module& module, const Options& options);
+  /// `programs[i]`: the program that job i becomes part of.
+  UnitBuilder(const std::vector<Job>& jobs, const std::vector<uint32_t>& programs,
+              const ssa::Module& module, const bpf::KernelFacts& facts, const Options& options);
 
   Unit unit;
 
@@ -53,7 +55,6 @@ class UnitBuilder {
   void finish();
 
  private:
-  void add_table(const ssa::TableInfo& info, const Options& options);
   uint32_t row(std::pair<uint32_t, uint64_t> key, Counter counter);
 
   static constexpr uint32_t kNoMap = UINT32_MAX;

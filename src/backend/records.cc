@@ -26,9 +26,11 @@ void Selector::emit_record(ValueId id) {
   asm_.call_helper(Helper::RingbufReserve);
   asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(unit_.ring_full_row(number), done));
   asm_.emit(bpf::mov64(Reg::R8, Reg::R0));
-  asm_.emit(bpf::store(Size::W, Reg::R8, 0, static_cast<int32_t>(number)));
-  asm_.call_helper(Helper::GetSmpProcessorId);
-  asm_.emit(bpf::store(Size::W, Reg::R8, 4, Reg::R0));
+  asm_.emit(bpf::store(Size::DW, Reg::R8, 0, static_cast<int32_t>(number)));
+  if (layout.raw_offset_bytes != 0) {
+    asm_.call_helper(Helper::GetSmpProcessorId);
+    asm_.emit(bpf::store(Size::W, Reg::R8, 4, Reg::R0));
+  }
   for (size_t i = 0; i < site.args.size(); ++i) {
     record_argument(site.args[i], of.operands[i], static_cast<int32_t>(layout.arg_offset_bytes[i]));
   }
@@ -40,11 +42,24 @@ void Selector::emit_record(ValueId id) {
       raw_syscall(at);
     }
   }
+  wake_flag(site.kind == ssa::SiteKind::Exit);
   asm_.emit(bpf::mov64(Reg::R1, Reg::R8));
-  bool is_exit_site = site.kind == ssa::SiteKind::Exit;
-  asm_.emit(bpf::mov64(Reg::R2, is_exit_site ? bpf::kRingForceWakeup : bpf::kRingNoWakeup));
   asm_.call_helper(Helper::RingbufSubmit);
   asm_.bind(done);
+}
+
+/// R2 = how to submit the record: without a wake-up, unless the reader sleeps. Who wakes it takes
+/// the word back: one wake-up in all.
+void Selector::wake_flag(bool always) {
+  if (always) return asm_.emit(bpf::mov64(Reg::R2, bpf::kRingForceWakeup));
+  static_assert(bpf::kRingNoWakeup == 1 && bpf::kRingForceWakeup == 2);
+  const bpf::Label awake = asm_.make_label();
+  asm_.load_map_value(Reg::R1, unit_.unit.control_map, Control::kSleeping);
+  asm_.emit(bpf::load(Size::DW, Reg::R2, Reg::R1, 0));
+  asm_.jump_to_if(JumpOp::Eq, Reg::R2, 0, awake);
+  asm_.emit(bpf::store(Size::DW, Reg::R1, 0, 0));
+  asm_.bind(awake);
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, bpf::kRingNoWakeup));
 }
 
 void Selector::record_argument(const ssa::SiteArg& arg, ValueId value, int32_t at) {

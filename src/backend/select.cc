@@ -17,53 +17,47 @@ using ssa::Inst;
 using ssa::Op;
 using ssa::ValueId;
 
-Selector::Selector(const Job& job, const ssa::Module& module, const bpf::KernelFacts& facts,
-                   const Options& options, UnitBuilder& unit)
+Selector::Selector(const Job& job, uint32_t program, const ssa::Module& module,
+                   const bpf::KernelFacts& facts, const Options& options, UnitBuilder& unit,
+                   bpf::Assembler& assembler, Frame& frame)
     : job_(job),
+      program_(program),
       function_(*job.function),
       module_(module),
       facts_(facts),
       options_(options),
       unit_(unit),
+      asm_(assembler),
+      frame_(frame),
       order_(order_blocks(*job.function)) {}
 
-Result<bpf::Program> Selector::run() {
-  find_needs();
-  if (failure_.empty()) KTAP_TRY(find_places());
-  if (failure_.empty()) {
-    out_ = asm_.make_label();
-    for (size_t i = 0; i < function_.blocks.size(); ++i) block_labels_.push_back(asm_.make_label());
-    prologue();
-    select_blocks();
-    cold_code();
+Result<void> Selector::body(const Entry& entry) {
+  asm_.set_owner(job_.handler, job_.group_index);
+  out_ = asm_.make_label();
+  for (size_t i = 0; i < function_.blocks.size(); ++i) block_labels_.push_back(asm_.make_label());
+  if (entry.checks_armed) {
+    asm_.load_map_value(Reg::R2, unit_.unit.control_map, Control::kArmed);
+    asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R2, 0));
+    asm_.jump_to_if(JumpOp::Ne, Reg::R3, Control::kRunning, frame_.end);
   }
+  check_number(entry);
+  if (needs_.name_id && !entry.has_name) find_name();
+  if (has_scratch_) enter_scratch();
+  select_blocks();
+  asm_.set_line(0);
+  asm_.bind(out_);
   if (!failure_.empty()) return Error{failure_};
-
-  bpf::Program program;
-  program.name = fmt::format("h{}_{}", job_.handler, job_.group_index);
-  program.handler = job_.handler;
-  program.group = job_.group_index;
-  program.attach_to = is_tracepoint() ? job_.group->events[0]->name
-                      : is_exit()     ? "sys_exit"
-                                      : "sys_enter";
-  if (is_tracepoint()) {
-    program.tracefs_id = job_.group->events[0]->tracefs_id;
-    program.kind = needs_.event ? bpf::ProgramKind::Tracepoint : bpf::ProgramKind::RawTracepoint;
-  }
-  auto finished = asm_.finish(program);
-  if (!finished.ok()) return Error{"the handler is too long for one eBPF program"};
-  return program;
+  return {};
 }
 
 // ---- before the code
 // ----------------------------------------------------------------------------------------
 
-void Selector::find_needs() {
+Result<void> Selector::find_needs() {
   const ssa::EventGroup& group = *job_.group;
-  if (group.events.empty()) return fail("no event");
-  if (is_tracepoint() && group.events.size() != 1) return fail("several tracepoints in one group");
+  if (group.events.empty()) return Error{"no event"};
+  if (is_tracepoint() && group.events.size() != 1) return Error{"several tracepoints in one group"};
   needs_.temp_bytes = 8;
-  needs_.context = is_exit();  // the prologue reads the number late
   for (ssa::BlockId block : order_.blocks) {
     for (ValueId id : function_.blocks[block.index].insts) {
       if (!order_.needed[id.index]) continue;
@@ -74,6 +68,8 @@ void Selector::find_needs() {
       }
     }
   }
+  if (!failure_.empty()) return Error{failure_};
+  return {};
 }
 
 void Selector::need_of(const Inst& of) {
@@ -97,18 +93,25 @@ void Selector::need_of(const Inst& of) {
           job_.group->events.size() > 1) {
         needs_.name_id = true;
       }
+      needs_.task_reads += comes_from_task(of) ? 1 : 0;
       break;
     case Op::TableGet:
     case Op::TableSet:
     case Op::TableAdd:
+    case Op::TableMerge:
     case Op::TableDelete: {
-      uint32_t key = unit_.unit.tables[static_cast<size_t>(of.imm)].key_size_bytes;
-      needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, key);
-      if (key > kMaxKeyBytes) {
-        fail(fmt::format("a key of {} bytes in table {}; at most {} fit", key,
+      const Table& table = unit_.unit.tables[static_cast<size_t>(of.imm)];
+      if (table.key_size_bytes > kMaxKeyBytes) {
+        fail(fmt::format("a key of {} bytes in table {}; at most {} fit", table.key_size_bytes,
                          module_.tables[static_cast<size_t>(of.imm)].name, kMaxKeyBytes));
       }
-      temp(kTempKey);
+      if (is_in_areas(of)) {
+        has_areas_ = true;
+        break;
+      }
+      needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, table.key_size_bytes);
+      needs_.widest_value_bytes = std::max(needs_.widest_value_bytes, 8 * table.entry_words());
+      temp(static_cast<int32_t>(needs_.widest_value_bytes) + 8);
       break;
     }
     case Op::Emit:
@@ -119,6 +122,12 @@ void Selector::need_of(const Inst& of) {
         needs_.argument_reads += 6;
       }
       break;
+    case Op::RequestExit:
+      needs_.can_end_run = true;
+      break;
+    case Op::Fail:
+      needs_.can_end_run = needs_.can_end_run || options_.strict;
+      break;
     default:
       break;
   }
@@ -127,9 +136,10 @@ void Selector::need_of(const Inst& of) {
 /// First with short strings and keys on the stack, then with all of them in scratch.
 Result<void> Selector::find_places() {
   uint32_t best = UINT32_MAX;
+  find_area_use();
   window_ = argument_window(facts_.syscall_regs);
   has_window_ = job_.group->kind == schema::EventKind::SyscallEnter && needs_.argument_reads > 1 &&
-                window_.size_bytes <= kMaxWindowBytes;
+                window_.size_bytes <= kMaxWindowBytes && !frame_.is_typed;
   for (uint32_t limit : {72U, 24U, 0U}) {
     HomeRequest request;
     request.stack_string_bytes = limit;
@@ -138,8 +148,8 @@ Result<void> Selector::find_places() {
     request.registers = {Reg::R9};
     if (!needs_.emits) request.registers.push_back(Reg::R8);
     if (!has_scratch_) request.registers.push_back(Reg::R7);
-    if (!needs_.context) request.registers.push_back(Reg::R6);
-    request.fixed_words = (needs_.name_id ? 1 : 0) + (needs_.syscall_nr ? 1 : 0);
+    if (!frame_.keeps_context) request.registers.push_back(Reg::R6);
+    request.fixed_words = frame_.words + (needs_.name_id ? 1 : 0) + (keeps_area_ ? 1 : 0);
     if (has_window_) request.fixed_words += window_.size_bytes / 8;
     request.temp_bytes = needs_.temp_bytes;
     if (needs_.widest_key_bytes != 0) {
@@ -155,9 +165,9 @@ Result<void> Selector::find_places() {
       return Error{fmt::format("needs {} bytes for strings, {} are there", homes_.scratch_bytes,
                                kMaxScratchBytes)};
     }
-    size_t fixed = 0;
+    size_t fixed = frame_.words;
     if (needs_.name_id) name_offset_ = homes_.fixed_offset[fixed++];
-    if (needs_.syscall_nr) nr_offset_ = homes_.fixed_offset[fixed++];
+    if (keeps_area_) area_offset_ = homes_.fixed_offset[fixed++];
     if (has_window_) window_offset_ = homes_.fixed_offset.back();  // the lowest
     // The name's id has its place only now.
     for (auto& entry : immediates_) {
@@ -171,19 +181,33 @@ Result<void> Selector::find_places() {
 // ---- the code
 // -----------------------------------------------------------------------------------------------
 
+namespace {
+
+/// Whether something was read on all ways into a block. What comes by a back edge counts as not
+/// read: it stands later in the order.
+bool read_before(const std::vector<ssa::BlockId>& preds, const std::vector<bool>& read_at_end,
+                 bool before_all) {
+  return before_all ||
+         (!preds.empty() && std::all_of(preds.begin(), preds.end(),
+                                        [&](ssa::BlockId p) { return read_at_end[p.index]; }));
+}
+
+}  // namespace
+
 void Selector::select_blocks() {
   std::vector<bool> window_is_read(function_.blocks.size(), false);  // at the block's end
+  std::vector<bool> task_is_read(function_.blocks.size(), false);
   for (size_t i = 0; i < order_.blocks.size() && failure_.empty(); ++i) {
     ssa::BlockId block = order_.blocks[i];
     const auto& preds = function_.blocks[block.index].preds;
-    window_is_read_ =
-        !preds.empty() && std::all_of(preds.begin(), preds.end(),
-                                      [&](ssa::BlockId p) { return window_is_read[p.index]; });
+    window_is_read_ = read_before(preds, window_is_read, false);
+    task_is_read_ = read_before(preds, task_is_read, frame_.task_is_read);
     next_block_ = i + 1 < order_.blocks.size() ? order_.blocks[i + 1] : ssa::BlockId();
     asm_.bind(block_labels_[block.index]);
     for (ValueId id : function_.blocks[block.index].insts) {
       if (!order_.needed[id.index] || order_.fused[id.index]) continue;
       set_line(inst(id));
+      if (keeps_area_ && id == area_before_) enter_areas();
       if (ssa::is_control(inst(id).op)) {
         switch (inst(id).op) {
           case Op::Jump: {
@@ -205,6 +229,7 @@ void Selector::select_blocks() {
       }
     }
     window_is_read[block.index] = window_is_read_;
+    task_is_read[block.index] = task_is_read_;
   }
 }
 
@@ -252,6 +277,7 @@ void Selector::select(ValueId id) {
     case Op::TableGet:
     case Op::TableSet:
     case Op::TableAdd:
+    case Op::TableMerge:
     case Op::TableDelete:
       return table_operation(id);
     case Op::CellGet:
@@ -500,9 +526,9 @@ void Selector::request_exit(ValueId id) {
   Reg status = in_register(inst(id).operands[0], Reg::R2);
   asm_.load_map_value(Reg::R1, unit_.unit.control_map, 0);
   asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R1, Control::kArmed));
-  asm_.jump_to_if(JumpOp::Ne, Reg::R3, 1, done);
+  asm_.jump_to_if(JumpOp::Ne, Reg::R3, Control::kRunning, done);
   asm_.emit(bpf::store(Size::DW, Reg::R1, Control::kExitStatus, status));
-  asm_.emit(bpf::store(Size::DW, Reg::R1, Control::kArmed, 2));
+  asm_.emit(bpf::store(Size::DW, Reg::R1, Control::kArmed, Control::kExited));
   asm_.bind(done);
 }
 
@@ -511,16 +537,17 @@ void Selector::disarm() {
   bpf::Label done = asm_.make_label();
   asm_.load_map_value(Reg::R1, unit_.unit.control_map, 0);
   asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R1, Control::kArmed));
-  asm_.jump_to_if(JumpOp::Ne, Reg::R3, 1, done);
-  asm_.emit(bpf::store(Size::DW, Reg::R1, Control::kArmed, 3));
+  asm_.jump_to_if(JumpOp::Ne, Reg::R3, Control::kRunning, done);
+  asm_.emit(bpf::store(Size::DW, Reg::R1, Control::kArmed, Control::kFailed));
   asm_.bind(done);
 }
 
 void Selector::cold_code() {
-  asm_.set_line(0);
-  asm_.bind(out_);
-  asm_.emit(bpf::mov64(Reg::R0, 0));
-  asm_.emit(bpf::exit_insn());
+  if (!cold_.empty() || !rare_.empty()) asm_.set_owner(job_.handler, job_.group_index);
+  for (size_t i = 0; i < rare_.size(); ++i) {
+    asm_.set_line(rare_[i].first);
+    rare_[i].second();
+  }
   for (const Cold& cold : cold_) {
     asm_.set_line(cold.line);
     asm_.bind(cold.label);

@@ -1,11 +1,12 @@
-// One job → one eBPF program: prologue, then each SSA operation in its block's place. Third step of
-// emit(). The class holds the state; its members are spread over prologue.cc, select.cc, values.cc,
-// strings.cc, events.cc, tables.cc, records.cc. R6 holds the context, R7 the scratch, R8 the ring
-// record that is being filled, as far as the program has them; what is left of R6–R9 holds values.
-// R0–R5 are temporaries of single operations.
+// One job → its body in a program: each SSA operation in its block's place. Third step of emit();
+// program_writer.h puts bodies together. The class holds the state; its members are spread over
+// prologue.cc, select.cc, values.cc, strings.cc, events.cc, task.cc, tables.cc, records.cc. R6
+// holds the context, R7 the scratch, R8 the ring record that is being filled, as far as the program
+// has them; what is left of R6–R9 holds values. R0–R5 are temporaries of single operations.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -33,29 +34,72 @@ struct Needs {
   bool context = false;  ///< reads the event: ctx beyond what the prologue reads
   bool event = false;    ///< reads more of a tracepoint than its name: EventField or a raw record
   bool emits = false;
-  bool name_id = false;         ///< probename, in a group of several names
-  bool syscall_nr = false;      ///< the number, at exit
-  uint32_t argument_reads = 0;  ///< of system call arguments: fields, raw copies
-  uint32_t temp_bytes = 0;      ///< stack that single operations take for a moment
-  uint32_t widest_key_bytes = 0;
+  bool name_id = false;             ///< probename, in a group of several names
+  bool syscall_nr = false;          ///< the number, at exit
+  bool can_end_run = false;         ///< may keep later handlers from starting: exit(), --strict
+  uint32_t task_reads = 0;          ///< values that come from the task's structure
+  uint32_t argument_reads = 0;      ///< of system call arguments: fields, raw copies
+  uint32_t temp_bytes = 0;          ///< stack that single operations take for a moment
+  uint32_t widest_key_bytes = 0;    ///< of kernel maps, and
+  uint32_t widest_value_bytes = 0;  ///< the values that go in there
   uint32_t widest_string_bytes = 0;
 };
 
+/// What the bodies of one program share. The words at the top of the stack have the same places in
+/// all of them; 0: the program has no such word.
+struct Frame {
+  bool is_typed = false;       ///< the verifier knows what the arguments point to
+  bool keeps_context = false;  ///< R6 is the context
+  uint32_t words = 0;          ///< of the stack, taken from its top
+  int32_t task_offset = 0;     ///< struct task_struct *
+  bool task_is_read = false;   ///< by the prologue
+  int32_t nr_offset = 0;       ///< number of the system call, sys_exit
+  int32_t bodies_offset = 0;   ///< which bodies the number belongs to, a bit each
+  uint32_t scratch_bytes = 0;  ///< the most that a body takes
+  uint32_t scratch_entry = UINT32_MAX;
+  bpf::Label end;  ///< out of the program
+};
+
+/// u32 by number: the id of the name, all ones for what is none of the group's.
+std::vector<uint8_t> name_table(const ssa::EventGroup& group);
+/// reg = the number of the system call out of the registers that a typed `reg` points to.
+void load_saved_number(bpf::Assembler& code, const bpf::SyscallRegs& regs, bpf::Reg reg);
+
 class Selector {
  public:
-  Selector(const Job& job, const ssa::Module& module, const bpf::KernelFacts& facts,
-           const Options& options, UnitBuilder& unit);
+  /// `program`: which one the job becomes part of, as the unit's tables count them.
+  Selector(const Job& job, uint32_t program, const ssa::Module& module,
+           const bpf::KernelFacts& facts, const Options& options, UnitBuilder& unit,
+           bpf::Assembler& assembler, Frame& frame);
 
+  // One after the other; the frame is settled between the first two.
   /// Errors: what does not fit, in words for the user.
-  Result<bpf::Program> run();
+  Result<void> find_needs();
+  Result<void> find_places();
+  /// How a body is entered: `bit` of the frame's word of bodies, when it has one.
+  /// `checks_number`: the prologue has let other numbers pass. `checks_armed`: an earlier body may
+  /// have ended the run. `has_name`: the prologue has kept the name's id already.
+  struct Entry {
+    bool checks_armed = false;
+    bool checks_number = false;
+    uint32_t bit = 0;
+    bool has_name = false;
+  };
+  Result<void> body(const Entry& entry);
+  /// What is rarely run, behind all bodies.
+  void cold_code();
+
+  const Needs& needs() const { return needs_; }
+  /// Memory that a second run of the program on the same CPU would spoil.
+  bool has_own_memory() const { return has_areas_ || has_scratch_; }
+  uint32_t scratch_bytes() const { return has_scratch_ ? homes_.scratch_bytes : 0; }
+  int32_t name_offset() const { return name_offset_; }
 
  private:
   using Reg = bpf::Reg;
 
   // ---- select.cc: the way through the function, arithmetic, control
-  void find_needs();
   void need_of(const ssa::Inst& inst);
-  Result<void> find_places();
   void select_blocks();
   void select(ssa::ValueId id);
   void arithmetic(ssa::ValueId id);
@@ -71,7 +115,6 @@ class Selector {
   void cell(ssa::ValueId id);
   void request_exit(ssa::ValueId id);
   void disarm();
-  void cold_code();
 
   // ---- values.cc: words of values, in and out of registers
   Word tag_word(ssa::ValueId id);
@@ -104,9 +147,16 @@ class Selector {
   void cut_string(ssa::ValueId id, const std::string& what, bpf::Label done);
 
   // ---- prologue.cc
-  void prologue();
-  void dispatch(Reg number);
+  void check_number(const Entry& entry);
+  void load_number(Reg dst);
+  void find_name();
   void enter_scratch();
+
+  // ---- task.cc: what the task gives
+  bool comes_from_task(const ssa::Inst& inst) const;
+  void load_task(Reg dst);
+  void task_var(ssa::ValueId id);
+  void parent(ssa::ValueId id);
 
   // ---- events.cc: what the event gives
   void event_var(ssa::ValueId id);
@@ -126,18 +176,46 @@ class Selector {
   // ---- random.cc
   void random(ssa::ValueId id);
 
-  // ---- tables.cc
+  // ---- tables.cc: keys and operations in the kernel's hash maps
   void table_operation(ssa::ValueId id);
-  bool build_key(ssa::ValueId id);
+  bool check_key(ssa::ValueId id);
+  void build_key(ssa::ValueId id);
   void store_key_word(uint32_t offset, const Word& word);
   void load_key_address(Reg dst);
   void call_table(bpf::Helper helper, const Table& table);
   void table_get(ssa::ValueId id, const Table& table);
   void table_add(ssa::ValueId id, const Table& table);
   void table_set(ssa::ValueId id, const Table& table);
+  void merge_into_value(ssa::ValueId id, const Table& table);
+  void first_value(ssa::ValueId id, const Table& table);
+  size_t writer_number(const Table& table) const;
+  uint32_t full_row(ssa::ValueId id);
+
+  // ---- areas.cc: tables in the program's own memory
+  bool is_in_areas(const ssa::Inst& inst) const;
+  void find_area_use();
+  void enter_areas();
+  const TablePlace& place_of(const Table& table) const;
+  void direct_add(ssa::ValueId id, const Table& table);
+  bool direct_entry(ssa::ValueId id, const Table& table, int32_t* offset);
+  void per_cpu_add(ssa::ValueId id, const Table& table);
+  void hash_key(ssa::ValueId id, const Table& table);
+  void compare_key(ssa::ValueId id, const Table& table, int32_t at, bpf::Label other);
+  int32_t slot_address(const Table& table, const TablePlace& place, bool is_own);
+  void probe(const Table& table, ssa::ValueId id, int32_t at, bpf::Label insert, bpf::Label hit);
+  void more_probes(const Table& table, ssa::ValueId id, int32_t at, bpf::Label insert,
+                   bpf::Label hit, bpf::Label full);
+  void load_area(const Table& table);
+  void insert_slot(ssa::ValueId id, const Table& table, int32_t at, bpf::Label hit,
+                   bpf::Label full);
+  void merge_words(ssa::ValueId id, const Table& table, Reg entry, int32_t at);
+  void store_identities(const Table& table, Reg entry, int32_t at);
+  void reach(Reg address, int32_t* offset, int32_t room_bytes);
+  Word key_word(ssa::ValueId id, const Table& table, uint32_t index);
 
   // ---- records.cc
   void emit_record(ssa::ValueId id);
+  void wake_flag(bool always);
   void record_argument(const ssa::SiteArg& arg, ssa::ValueId value, int32_t at);
   bpf::Label count_and_resume(uint32_t row, bpf::Label resume, bool disarms = false);
   void bump_counter(uint32_t row);
@@ -159,16 +237,23 @@ class Selector {
     bool disarms;  // the run of the script ends here
   };
 
-  // Layout of the temporary stack: the value of an update, the generation of a Delta table, then
-  // the key or the registers of a system call.
-  static constexpr int32_t kTempValue = 0, kTempGeneration = 8, kTempKey = 16;
+  // Layout of the temporary stack of an operation on a kernel's map: the value of an update, the
+  // generation of a DeltaHash table, then the key. (Others: the registers of a system call.)
+  int32_t temp_value() const { return homes_.temp_offset; }
+  int32_t temp_generation() const {
+    return homes_.temp_offset + static_cast<int32_t>(needs_.widest_value_bytes);
+  }
+  int32_t temp_key() const { return temp_generation() + 8; }
 
   const Job& job_;
+  const uint32_t program_;
   const ssa::Function& function_;
   const ssa::Module& module_;
   const bpf::KernelFacts& facts_;
   const Options& options_;
   UnitBuilder& unit_;
+  bpf::Assembler& asm_;
+  Frame& frame_;
 
   Needs needs_;
   Order order_;
@@ -178,16 +263,23 @@ class Selector {
   ArgumentWindow window_;    // the system call's arguments, kept on the stack ...
   bool has_window_ = false;  // ... when more than one place reads them
   int32_t window_offset_ = 0;
-  bool window_is_read_ = false;              // on every way to the instruction being written
-  std::map<uint32_t, Word> immediates_;      // by value: known without a home
-  int32_t name_offset_ = 0, nr_offset_ = 0;  // fixed stack words
+  bool window_is_read_ = false;          // on every way to the instruction being written
+  std::map<uint32_t, Word> immediates_;  // by value: known without a home
+  bool task_is_read_ = false;            // likewise
+  int32_t name_offset_ = 0;              // fixed stack word
+  // Tables in areas: the address of this run's area lies in a fixed stack word, put there before
+  // `area_before_`; or there is one operation alone, which finds it by itself.
+  bool has_areas_ = false;
+  bool keeps_area_ = false;
+  ssa::ValueId area_before_;
+  int32_t area_offset_ = 0;
 
-  bpf::Assembler asm_;
   std::vector<bpf::Label> block_labels_;
-  bpf::Label out_;
+  bpf::Label out_;           // behind the body: the next one, or the program's end
   ssa::BlockId next_block_;  // follows the one being written
   std::vector<Cold> cold_;
-  std::map<uint32_t, bpf::Label> failures_;  // by counter row
+  std::vector<std::pair<uint32_t, std::function<void()>>> rare_;  // line, writer of code
+  std::map<uint32_t, bpf::Label> failures_;                       // by counter row
   std::string failure_;
 };
 

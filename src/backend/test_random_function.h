@@ -18,6 +18,14 @@ class RandomFunction {
     s_.add_table({{Kind::Int, 8}}, false, 6);
     s_.add_table({{Kind::Bool, 8}, {Kind::Int, 8}}, true, 6);
     s_.add_table({{Kind::Bytes, 16}, {Kind::StrId, 8}}, false, 6);
+    s_.add_table({{Kind::Int, 8}}, false, 6);
+    s_.add_table({{Kind::Int, 8}, {Kind::Int, 8}}, false, 6);
+    s_.add_table({{Kind::Int, 8}}, false, 6);
+    s_.add_table({}, false, 6);
+    using ssa::MergeOp;
+    s_.module.tables[4].words = {MergeOp::Add, MergeOp::Min, MergeOp::Max};
+    s_.module.tables[5].words = {MergeOp::Min, MergeOp::Max, MergeOp::Add};
+    s_.module.tables[6].words = {MergeOp::Add, MergeOp::Max};
     s_.add_site({{Type::Int}, {Type::MaybeInt}, {Type::Bool}});
     s_.add_site({{Type::Str, ssa::StrKind::Bytes, 16}, {Type::Str, ssa::StrKind::Id}});
     s_.module.failures.push_back({"arithmetic on nil", {}, 3});
@@ -122,7 +130,19 @@ class RandomFunction {
   }
 
   void effect() {
-    switch (below(8)) {
+    switch (below(12)) {
+      case 8:
+        b_.op(Op::TableAdd, {any_int(), any_int()}, 3);
+        break;
+      case 9:
+        b_.op(Op::TableMerge, {small_key(), any_int(), b_.integer(1), any_int(), any_int()}, 4);
+        break;
+      case 10:
+        b_.op(Op::TableMerge, {small_key(), any_int(), any_int(), any_int()}, 5);
+        break;
+      case 11:
+        b_.op(Op::TableMerge, {any_int(), any_int()}, 6);
+        break;
       case 0:
         b_.op(Op::CellSet, {any_int()}, static_cast<int64_t>(below(3)));
         break;

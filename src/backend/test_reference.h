@@ -143,6 +143,7 @@ class Reference {
       case Op::TableGet:
       case Op::TableSet:
       case Op::TableAdd:
+      case Op::TableMerge:
       case Op::TableDelete:
         return table(i);
       default:
@@ -161,19 +162,25 @@ class Reference {
                         : word(part.number);
       key.insert(key.end(), bytes.begin(), bytes.end());
     }
+    if (key.empty()) key = word(0);  // a table without keys has one entry
     auto it = content.find(key);
     bool is_full = it == content.end() && content.size() >= info.max_entries;
     if (i.op == Op::TableGet) {
-      return it == content.end() ? Value{0, true, ""} : Value{it->second, false, ""};
+      return it == content.end() ? Value{0, true, ""} : Value{it->second[0], false, ""};
     }
     if (i.op == Op::TableDelete) {
       content.erase(key);
     } else if (is_full) {
       ++out.counters["table " + info.name];
     } else if (i.op == Op::TableSet) {
-      content[key] = get(i.operands.back()).number;
+      content[key] = {get(i.operands.back()).number};
     } else {
-      add(content[key], get(i.operands.back()).number);
+      auto [at, is_new] = content.try_emplace(key, info.words.size());
+      for (size_t k = 0; k < info.words.size(); ++k) {
+        int64_t& now = at->second[k];
+        const int64_t sample = get(i.operands[info.key.size() + k]).number;
+        now = is_new ? sample : merge_word(info.words[k], now, sample);
+      }
     }
     return {};
   }

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "backend/table_memory.h"
 #include "backend/unit.h"
 #include "bpf/interpreter.h"
 #include "schema/builtin_vars.h"
@@ -82,11 +83,54 @@ inline schema::EventPtr record_event() {
   return event;
 }
 
+/// A kernel that has everything, with the fake task's layout; `numbers` gives x86-64's.
+inline bpf::KernelFacts modern_facts() {
+  bpf::KernelFacts facts;
+  facts.has_cpu_v4 = facts.has_may_goto = facts.has_bpf_loop = facts.has_task_btf = true;
+  facts.typed_tracepoints = {{"sys_enter", 1}, {"sys_exit", 2}};
+  facts.task.pid = 16;
+  facts.task.tgid = 20;
+  facts.task.comm = 24;
+  facts.task.real_parent = 40;
+  facts.task.cred = 48;
+  facts.task.cred_uid = 4;
+  facts.task.cred_gid = 8;
+  return facts;
+}
+
+/// A table's entries: their words by key.
+using Content = std::map<Bytes, std::vector<int64_t>>;
+
+/// Puts a table's content together from wherever parts of it lie.
+struct ContentBuilder {
+  explicit ContentBuilder(const Table& of) : table(of) {}
+  void add(const uint8_t* key, const int64_t* words) {
+    auto [at, is_new] = content.try_emplace(Bytes(key, key + table.key_size_bytes), words,
+                                            words + table.words.size());
+    for (size_t i = 0; i < table.words.size() && !is_new; ++i) {
+      at->second[i] = merge_word(table.words[i], at->second[i], words[i]);
+    }
+  }
+  /// A value of a hash map; of a per-CPU one, one CPU's.
+  void add_value(const Bytes& key, const Bytes& value) {
+    std::vector<int64_t> words(value.size() / 8);
+    std::memcpy(words.data(), value.data(), value.size());
+    if (!table.only_sums() && words[0] == 0) return;
+    add(key.data(), words.data() + (table.has_presence ? 1 : 0));
+  }
+  void add_area(const TablePlace& place, uint8_t* area) {
+    visit_entries(table, place, area, false,
+                  [this](const uint8_t* key, const int64_t* words) { add(key, words); });
+  }
+  const Table& table;
+  Content content;
+};
+
 /// What a run has changed.
 struct Outcome {
-  std::vector<std::map<Bytes, int64_t>> tables;  ///< both generations and all CPUs added up
-  std::vector<Bytes> records;                    ///< without the header's cpu
-  std::map<std::string, uint64_t> counters;      ///< those that are not 0
+  std::vector<Content> tables;               ///< both generations and all CPUs as one
+  std::vector<Bytes> records;                ///< without the header's cpu
+  std::map<std::string, uint64_t> counters;  ///< those that are not 0
   std::vector<int64_t> cells;
   int64_t armed = 1;
   int64_t exit_status = 0;
@@ -117,6 +161,7 @@ struct Subject {
 
   Subject() {
     options.ring_bytes = 4096;
+    facts.cpu_count = 2;
     group.kind = schema::EventKind::SyscallEnter;
     group.events = {syscall_event(schema::EventKind::SyscallEnter, "sys_enter_read", 0)};
     group.name_ids = {module.intern("sys_enter_read")};
@@ -161,10 +206,28 @@ class FakeKernel {
   FakeKernel(const Unit& unit, const std::vector<int64_t>& cells, uint32_t cpus = 2)
       : machine(unit.maps, cpus), unit_(unit), cpus_(cpus) {
     machine.task.comm = kComm;
+    make_task();
     set_control(Control::kArmed, 1);
     for (size_t i = 0; i < cells.size(); ++i) {
       set_control(Control::kCells + 8 * static_cast<uint32_t>(i), cells[i]);
     }
+  }
+  /// The task's structure as modern_facts() lays it out, from machine.task; its parent's tgid is 7.
+  void make_task() {
+    const bpf::FakeTask& task = machine.task;
+    const auto put = [](Bytes& bytes, size_t at, const auto& value) {
+      std::memcpy(&bytes[at], &value, sizeof value);
+    };
+    Bytes parent(64), cred(16), bytes(64);
+    put(parent, 20, uint32_t{7});
+    put(cred, 4, task.uid);
+    put(cred, 8, task.gid);
+    put(bytes, 16, task.tid);
+    put(bytes, 20, task.tgid);
+    std::memcpy(&bytes[24], task.comm.data(), std::min<size_t>(task.comm.size(), 15));
+    put(bytes, 40, machine.add_object(parent));
+    put(bytes, 48, machine.add_object(cred));
+    machine.task.task_address = machine.add_object(bytes);
   }
   void set_control(uint32_t offset, int64_t value) {
     Bytes page = machine.value(unit_.control_map, Bytes(4));
@@ -181,20 +244,7 @@ class FakeKernel {
   }
   Outcome outcome(size_t cell_count) const {
     Outcome out;
-    for (const Table& table : unit_.tables) {
-      std::map<Bytes, int64_t> content;
-      for (uint32_t map : {table.maps[0], table.maps[1]}) {
-        for (const Bytes& key : machine.keys(map)) {
-          if (table.layout == TableLayout::Shared) {
-            content[key] = as_int(machine.value(map, key));
-          } else {
-            for (uint32_t cpu = 0; cpu < cpus_; ++cpu)
-              add(content[key], machine.value(map, key, cpu));
-          }
-        }
-      }
-      out.tables.push_back(content);
-    }
+    for (size_t i = 0; i < unit_.tables.size(); ++i) out.tables.push_back(content(i));
     for (const bpf::FakeRecord& record : machine.records()) {
       out.records.push_back(record.data);
       std::fill_n(out.records.back().begin() + 4, 4, 0);
@@ -215,12 +265,32 @@ class FakeKernel {
     out.exit_status = control(Control::kExitStatus);
     return out;
   }
+  /// Both generations and all CPUs as one.
+  Content content(size_t table_index) const {
+    const Table& table = unit_.tables[table_index];
+    ContentBuilder out(table);
+    for (uint32_t map : table.maps) {
+      uint32_t copies = table.layout == TableLayout::Hash ? 1 : cpus_;
+      for (const Bytes& key : machine.keys(map)) {
+        for (uint32_t cpu = 0; cpu < copies; ++cpu) {
+          out.add_value(key, machine.value(map, key, cpu));
+        }
+      }
+    }
+    for (const TablePlace& place : table.places) {
+      uint32_t map = unit_.memories[place.memory].map;
+      for (uint32_t area = 0; area < unit_.maps[map].max_entries; ++area) {
+        Bytes key(4);
+        std::memcpy(key.data(), &area, 4);
+        Bytes bytes = machine.value(map, key);
+        out.add_area(place, bytes.data());
+      }
+    }
+    return out.content;
+  }
   bpf::Machine machine;
 
  private:
-  static void add(int64_t& sum, const Bytes& value) {
-    sum = static_cast<int64_t>(static_cast<uint64_t>(sum) + static_cast<uint64_t>(as_int(value)));
-  }
   const Unit& unit_;
   uint32_t cpus_;
 };

@@ -10,22 +10,29 @@
 #include "bpf/kernel_facts.h"
 #include "bpf/program.h"
 #include "ssa/function.h"
+#include "ssa/ranges.h"
 
 namespace ktap::backend {
 
 /// The control page: one mmapable array value that both sides see. Offsets in bytes.
 struct Control {
-  static constexpr uint32_t kArmed = 0;  ///< u64: 1 while handlers run; `exit()` in a handler sets
-                                         ///< 2, with Options.strict a run-time error sets 3
-  static constexpr uint32_t kStarted =
-      8;  ///< u64: 1 once the target has begun its exec (always 1 without -- CMD)
+  static constexpr uint32_t kArmed = 0;  ///< u64, one of the states below
+  static constexpr int32_t kOff = 0;
+  static constexpr int32_t kRunning = 1;  ///< handlers run
+  static constexpr int32_t kExited = 2;   ///< a handler has called exit()
+  static constexpr int32_t kFailed = 3;   ///< Options.strict: a run-time error
+  static constexpr int32_t kWaiting = 4;  ///< -- CMD: Running once the target begins its exec
+  /// u64, on the line of kArmed: 1 while the reader sleeps; the next record then wakes it, and sets
+  /// it to 0.
+  static constexpr uint32_t kSleeping = 8;
   static constexpr uint32_t kExitStatus = 16;  ///< u64
   static constexpr uint32_t kGeneration =
-      24;                                 ///< u64: 0 or 1: which map of a Delta table is written
+      24;  ///< u64: 0 or 1: which half of the tables that are only added to is written
   static constexpr uint32_t kCells = 64;  ///< i64 each: the shared variables
 };
 
-/// Record of the ring buffer: u32 site, u32 cpu, then the args, each from an 8-byte boundary:
+/// Record of the ring buffer: u32 site, u32 cpu (0 in a record without a raw event), then the args,
+/// each from an 8-byte boundary:
 ///   Int, Bool, Str Id   8 bytes
 ///   Str Bytes           max_bytes rounded up to 8, zero padded
 ///   Maybe…              8 bytes tag (0 nil, 1 there), then the payload as above
@@ -43,18 +50,88 @@ struct SiteLayout {
   uint32_t size_bytes = 0;
 };
 
+/// Where a table's entries live. Which one a table gets, and why, says table_layout.h.
 enum class TableLayout : uint8_t {
-  Delta,  ///< two per-CPU hash maps, only added to; user space flips kGeneration and takes the idle
-          ///< one
-  Shared,  ///< one hash map of i64
+  Direct,     ///< only added to: areas (below) with room for every key that there can be
+  PerCpu,     ///< only added to: areas with open addressing
+  DeltaHash,  ///< only added to: two of the kernel's per-CPU hash maps, one a generation
+  Hash,       ///< one of the kernel's hash maps
 };
+/// Kernel programs only add to such a table; user space flips Control::kGeneration and takes what
+/// the idle generation holds.
+constexpr bool is_delta(TableLayout layout) { return layout != TableLayout::Hash; }
+
+/// The memory that one program alone writes its Direct and PerCpu tables in: an array map, of which
+/// key `2 * cpu + generation` is one area. A program never runs inside itself, so that plain loads
+/// and stores are exact there.
+///   u64 for each PerCpu table: how many of its slots are taken
+///   Direct tables: entries { [u64 presence,] i64 word… }
+///   PerCpu tables: slots { u64 tag, [key words,] i64 word… }; tag 0: free
+struct ProgramMemory {
+  uint32_t map = 0;
+  uint32_t area_bytes = 0;
+  uint32_t front_bytes = 0;  ///< of these, what stands before the slots
+};
+/// Where one program's part of a table lies in each of its areas.
+struct TablePlace {
+  uint32_t memory = 0;              ///< index in Unit.memories
+  uint32_t count_offset_bytes = 0;  ///< PerCpu
+  uint32_t offset_bytes = 0;        ///< of entry or slot 0
+};
+
+/// PerCpu: the hash is a product with this; of one key word it is a bijection, and its own tag.
+constexpr uint64_t kHashFactor = 0x9e3779b97f4a7c15;
+/// PerCpu: an entry is in one of kGroupSlots slots that follow each other, from its first slot on
+/// or from one of kGroups - 1 other places that its hash leads to; else the table counts as full.
+constexpr uint32_t kGroupSlots = 4, kGroups = 16;
+
 struct Table {
-  TableLayout layout = TableLayout::Delta;
+  TableLayout layout = TableLayout::DeltaHash;
+  std::string reason;  ///< for --explain: why this layout
   std::vector<ssa::KeyPart> key;
   std::vector<uint32_t>
-      part_offset_bytes;  ///< in the map's key; every part takes a multiple of 8 bytes
+      part_offset_bytes;  ///< in the key's bytes; every part takes a multiple of 8 bytes
   uint32_t key_size_bytes = 8;
-  uint32_t maps[2] = {0, 0};  ///< indices in Unit.maps; Shared uses the first
+  std::vector<ssa::MergeOp> words = {ssa::MergeOp::Add};  ///< of an entry
+  uint32_t max_entries = 0;
+  /// Indices in Unit.maps. Hash: one. DeltaHash: two for each copy, one a generation.
+  std::vector<uint32_t> maps;
+
+  std::vector<uint32_t> writers;   ///< programs that work on it, ascending
+  std::vector<TablePlace> places;  ///< Direct, PerCpu: parallel to writers
+  /// DeltaHash: entries that are more than sums are changed without atomics, so that each writer
+  /// has maps of its own, in the order of `writers`; else 1.
+  uint32_t copies = 1;
+  /// Direct: the keys that there can be, by part. Entry number: the first part counts most.
+  std::vector<ssa::Range> ranges;
+  /// Direct, DeltaHash: a word before the others says that the entry is there; else the first one
+  /// is not 0 in an entry that is there.
+  bool has_presence = false;
+  /// PerCpu: 1 << slot_bits slots, the rest of the last group, then the slot of hash 0.
+  uint32_t slot_bits = 0;
+
+  bool only_sums() const {
+    for (const ssa::MergeOp op : words) {
+      if (op != ssa::MergeOp::Add) return false;
+    }
+    return true;
+  }
+  uint32_t key_words() const { return key_size_bytes / 8; }
+  /// Words of an entry, presence included.
+  uint32_t entry_words() const {
+    return static_cast<uint32_t>(words.size()) + (has_presence ? 1 : 0);
+  }
+  /// PerCpu: the only word of a key is in its tag.
+  uint32_t slot_words() const {
+    return 1 + (key_words() > 1 ? key_words() : 0) + static_cast<uint32_t>(words.size());
+  }
+  uint32_t slots() const { return (1U << slot_bits) + kGroupSlots; }
+  uint32_t zero_slot() const { return slots() - 1; }
+  uint64_t direct_entries() const {
+    uint64_t entries = 1;
+    for (const ssa::Range& range : ranges) entries *= range.size();
+    return entries;
+  }
 };
 
 enum class LossCause : uint8_t {
@@ -83,18 +160,27 @@ struct Unit {
   uint32_t counter_map = 0;       ///< PercpuArray of u64
   std::vector<SiteLayout> sites;  ///< by site id
   std::vector<Table> tables;      ///< by table id
+  std::vector<ProgramMemory> memories;
   std::vector<Counter> counters;  ///< by row of the counter map
+  bool waits_for_exec = false;    ///< Options.wait_for_exec
+  /// The program that does nothing but wait for the exec, when no handler's program does it; of no
+  /// use once that has come.
+  uint32_t gate_program = UINT32_MAX;
 };
 
 struct Options {
-  int64_t target_tgid = -1;  ///< -p, -- CMD: only this process
-  int64_t cpu = -1;          ///< -C
-  bool wait_for_exec =
-      false;  ///< -- CMD: a gate program sets kStarted when the target calls execve
+  int64_t target_tgid = -1;    ///< -p, -- CMD: only this process
+  int64_t cpu = -1;            ///< -C
+  bool wait_for_exec = false;  ///< -- CMD: armed as kWaiting; the target's execve makes it kRunning
   uint32_t ring_bytes = 8 << 20;
-  uint32_t table_size = 0;  ///< --table-size; 0: the table's own or the default
-  bool strict = false;      ///< --strict: no handler starts after the first run-time error
+  uint32_t table_size = 0;               ///< --table-size; 0: the table's own or the default
+  uint64_t max_table_bytes = 256 << 20;  ///< memory that Direct and PerCpu tables may take
+  bool strict = false;  ///< --strict: no handler starts after the first run-time error
+  bool fuse = true;     ///< one program for all handlers of a tracepoint; else one for each
 };
+
+/// A job that became part of no program.
+constexpr uint32_t kNoProgram = UINT32_MAX;
 
 /// One lowered handler on one group.
 struct Job {

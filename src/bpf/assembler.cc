@@ -64,6 +64,15 @@ void Assembler::jump_to_if(JumpOp op, Reg dst, int32_t imm, Label target) {
   emit(jump_if(op, dst, imm, 0));
 }
 
+void Assembler::jump32_to_if(JumpOp op, Reg dst, int32_t imm, Label target) {
+  fixups_.push_back(Fixup{static_cast<uint32_t>(code_.size()), target.index});
+  emit(jump32_if(op, dst, imm, 0));
+}
+
+void Assembler::set_owner(uint32_t handler, uint32_t group) {
+  ranges_.push_back(CodeRange{static_cast<uint32_t>(code_.size()), handler, group});
+}
+
 Result<void> Assembler::finish(Program& program) {
   for (const Fixup& fixup : fixups_) {
     KTAP_CHECK(fixup.label < labels_.size() && labels_[fixup.label] != UINT32_MAX);
@@ -76,6 +85,7 @@ Result<void> Assembler::finish(Program& program) {
   program.code = std::move(code_);
   program.lines = std::move(lines_);
   program.maps = std::move(maps_);
+  program.ranges = std::move(ranges_);
   return {};
 }
 

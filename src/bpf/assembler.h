@@ -36,12 +36,16 @@ class Assembler {
   void jump_to(Label target);
   void jump_to_if(JumpOp op, Reg dst, Reg src, Label target);
   void jump_to_if(JumpOp op, Reg dst, int32_t imm, Label target);
+  /// Compares the lower halves.
+  void jump32_to_if(JumpOp op, Reg dst, int32_t imm, Label target);
 
   /// Script line of what follows; 0 unknown.
   void set_line(uint32_t line) { line_ = line; }
+  /// Whose what follows is.
+  void set_owner(uint32_t handler, uint32_t group);
   size_t size() const { return code_.size(); }
 
-  /// Patches the jumps and moves code, lines and map references into `program`.
+  /// Patches the jumps and moves code, lines, owners and map references into `program`.
   /// Requires: every label that is jumped to is bound. Errors: a jump out of range.
   Result<void> finish(Program& program);
 
@@ -54,6 +58,7 @@ class Assembler {
   std::vector<Insn> code_;
   std::vector<uint32_t> lines_;
   std::vector<MapRef> maps_;
+  std::vector<CodeRange> ranges_;
   std::vector<uint32_t> labels_;  // by Label.index: instruction, UINT32_MAX unbound
   std::vector<Fixup> fixups_;
   uint32_t line_ = 0;

@@ -382,6 +382,9 @@ void Run::call(Helper helper) {
       return write_reg(Reg::R0, uint64_t{task.gid} << 32 | task.uid);
     case Helper::GetCurrentCgroupId:
       return write_reg(Reg::R0, task.cgroup);
+    case Helper::GetCurrentTask:
+    case Helper::GetCurrentTaskBtf:
+      return write_reg(Reg::R0, task.task_address);
     case Helper::GetCurrentComm: {
       const uint64_t room = read_reg(Reg::R2);
       if (room == 0) return fail("a comm of 0 bytes");

@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -29,6 +30,7 @@ struct FakeTask {
   uint64_t cgroup = 42;
   uint32_t random = 1;  ///< the next random number, then the one after it
   std::string comm = "fake";
+  uint64_t task_address = 0;  ///< of the task's structure: Machine::add_object
   std::map<uint64_t, Bytes>
       kernel_memory;  ///< by address; what probe_read_kernel finds beside the program's own
   std::map<uint64_t, Bytes> user_memory;
@@ -50,6 +52,9 @@ class Machine {
 
   /// Runs with R1 = address of `context`; gives R0. The context may be read, not written.
   Result<uint64_t> run(const Program& program, const Bytes& context);
+
+  /// A structure of the kernel that typed pointers lead to; gives its address.
+  uint64_t add_object(Bytes bytes) { return address_of(add_region(std::move(bytes), false)); }
 
   /// Value of a key on one CPU (0 for maps that are not per CPU); empty: no such key.
   Bytes value(uint32_t map, const Bytes& key, uint32_t cpu = 0) const;

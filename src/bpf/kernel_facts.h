@@ -1,7 +1,12 @@
-// What a kernel can do, as a plain value: `sys` probes it, tests build old kernels by hand.
+// What a kernel can do, as a plain value: `engine` probes it, tests build old kernels by hand, and
+// `--without=` takes facts away, so that the paths for older kernels run on a new one.
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace ktap::bpf {
 
@@ -14,11 +19,59 @@ struct SyscallRegs {
   int32_t execveat_nr = 322;
 };
 
+/// Offsets in bytes in struct task_struct and in what it points to, from the kernel's BTF; -1: not
+/// known.
+struct TaskLayout {
+  int32_t pid = -1;          ///< u32: the script's `tid`
+  int32_t tgid = -1;         ///< u32: the script's `pid`
+  int32_t comm = -1;         ///< char[16]; only when the kernel zeroes what is behind the name
+  int32_t real_parent = -1;  ///< pointer to a task
+  int32_t cred = -1;         ///< pointer to struct cred
+  int32_t cred_uid = -1;     ///< u32, in struct cred
+  int32_t cred_gid = -1;     ///< u32, in struct cred
+};
+
+/// Default: a kernel 5.8 without BTF.
 struct KernelFacts {
   bool has_ring_buffer = true;    ///< 5.8
-  bool has_fetch_atomics = true;  ///< 5.12
-  uint32_t cpu_count = 1;         ///< possible CPUs
+  bool has_fetch_atomics = true;  ///< 5.12: fetch-and-add, xchg, cmpxchg
+  bool has_mapped_tables = true;  ///< arrays that user space maps (5.5)
+  /// A raw tracepoint's program never runs inside itself (6.1).
+  bool has_recursion_guard = true;
+  bool has_cpu_v4 = false;    ///< 6.6: signed division, sign-extending moves and loads
+  bool has_may_goto = false;  ///< 6.9
+  bool has_bpf_loop = false;  ///< 5.17
+  bool has_task_btf = false;  ///< 5.11: get_current_task_btf; `task` may be loaded directly
+  /// BTF ids of the kernel's functions bpf_iter_num_… (6.4), all three or none: 0. Only looked for
+  /// where may_goto is not there or taken away.
+  uint32_t iter_num_new = 0;
+  uint32_t iter_num_next = 0;
+  uint32_t iter_num_destroy = 0;
+  /// BTF ids of typed raw tracepoints (5.5), for those of kTypedTracepoints that the kernel has.
+  std::map<std::string, uint32_t, std::less<>> typed_tracepoints;
+  TaskLayout task;
+  uint32_t cpu_count = 1;  ///< possible CPUs
   SyscallRegs syscall_regs;
+
+  bool has_iter_num() const { return iter_num_new != 0; }
+  /// BTF id to load a typed program of raw tracepoint `name` with; 0: not possible here.
+  uint32_t typed_tracepoint(std::string_view name) const {
+    const auto at = typed_tracepoints.find(name);
+    return at == typed_tracepoints.end() ? 0 : at->second;
+  }
 };
+
+/// The raw tracepoints whose typed form somebody may use.
+inline constexpr std::string_view kTypedTracepoints[] = {"sys_enter", "sys_exit", "sched_switch",
+                                                         "sched_wakeup"};
+
+/// Names that `--without=` takes, sorted as in kernel_facts.def.
+std::vector<std::string_view> fact_names();
+/// Whether a fact of that name holds.
+bool has_fact(const KernelFacts& facts, std::string_view name);
+/// Takes a fact away; false: there is none of that name.
+bool remove_fact(KernelFacts& facts, std::string_view name);
+/// "may_goto iter_num …; without cpu_v4 …" for -v.
+std::string describe(const KernelFacts& facts);
 
 }  // namespace ktap::bpf

@@ -10,7 +10,9 @@
 
 namespace ktap::bpf {
 
-enum class ProgramKind : uint8_t { RawTracepoint, Tracepoint };
+/// TypedRawTracepoint: the verifier knows the types of its arguments (BTF), so that what they point
+/// to is loaded directly.
+enum class ProgramKind : uint8_t { RawTracepoint, TypedRawTracepoint, Tracepoint };
 enum class MapKind : uint8_t { Array, PercpuArray, Hash, PercpuHash, RingBuffer };
 
 struct MapSpec {
@@ -33,19 +35,35 @@ struct MapRef {
   uint32_t offset = 0;
 };
 
-/// Program.handler of what belongs to no handler: the gate of -- CMD.
+/// The handler of code that belongs to none: a prologue that handlers share, the gate of -- CMD.
 constexpr uint32_t kNoHandler = UINT32_MAX;
+
+/// Whose code begins at `insn`, up to the next range.
+struct CodeRange {
+  uint32_t insn = 0;
+  uint32_t handler = kNoHandler;  ///< index in the session
+  uint32_t group = 0;             ///< index in the handler's groups
+};
 
 struct Program {
   std::string name;  ///< at most 15 bytes
   ProgramKind kind = ProgramKind::RawTracepoint;
   std::string attach_to;    ///< RawTracepoint: "sys_enter", "sched_switch"
+  uint32_t btf_id = 0;      ///< TypedRawTracepoint: of its type
   int32_t tracefs_id = -1;  ///< Tracepoint, and what a raw tracepoint that is missing falls back to
   std::vector<Insn> code;
   std::vector<uint32_t> lines;  ///< script line of each instruction, 0 unknown
   std::vector<MapRef> maps;
-  uint32_t handler = 0;  ///< index in the session
-  uint32_t group = 0;    ///< index in the handler's groups
+  /// One program serves all handlers of its tracepoint: whose each instruction is, ascending.
+  std::vector<CodeRange> ranges;
+
+  /// kNoHandler for what they share.
+  uint32_t handler_at(size_t insn) const;
+  /// Instructions that are the handler's own.
+  size_t instructions_of(uint32_t handler) const;
+  bool serves(uint32_t handler) const;
+  /// The handlers that it serves, ascending.
+  std::vector<uint32_t> handlers() const;
 };
 
 }  // namespace ktap::bpf

@@ -4,10 +4,13 @@
 #include "cli/command_line.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
+#include "bpf/kernel_facts.h"
 #include "diag/diagnostic.h"
 
 namespace ktap::cli {
@@ -115,18 +118,10 @@ class Apply {
       case Opt::Strict:
         options.strict = true;
         break;
-      case Opt::Engine:
-        return engine(value);
-      case Opt::Placement:
-        return placement(value);
       case Opt::TableSize:
         return table_size(name, value);
       case Opt::MaxMemory:
         return max_memory(name, value);
-      case Opt::Dump:
-        return dump(value);
-      case Opt::Diagnostics:
-        return diagnostics(value);
       case Opt::ExplainCode:
         line_.action = Action::ExplainCode;
         line_.code = value;
@@ -135,11 +130,31 @@ class Apply {
         line_.action = Action::Help;
         break;
       default:
-        return for_tests(row.opt, name, value);
+        return word(row.opt, name, value);
     }
   }
 
  private:
+  /// Options that take words of a closed list.
+  void word(Opt opt, const std::string& name, const std::string& value) {
+    switch (opt) {
+      case Opt::Engine:
+        return engine(value);
+      case Opt::Placement:
+        return placement(value);
+      case Opt::Without:
+        return without(value);
+      case Opt::Spoil:
+        return spoil(name, value);
+      case Opt::Dump:
+        return dump(value);
+      case Opt::Diagnostics:
+        return diagnostics(value);
+      default:
+        break;
+    }
+  }
+
   void mistake(std::string text) {
     line_.action = Action::Mistake;
     line_.mistake = std::move(text);
@@ -172,8 +187,7 @@ class Apply {
     out = *n;
   }
 
-  void for_tests(Opt opt, const std::string& name, const std::string& value) {
-    if (opt != Opt::Spoil) return;
+  void spoil(const std::string& name, const std::string& value) {
     int64_t line = 0;
     positive(name, value, "a line of the script", line, 1);
     line_.options.spoil_line = static_cast<uint32_t>(line);
@@ -217,6 +231,19 @@ class Apply {
     if (value != "auto" && value != "user")
       return mistake(fmt::format("--placement takes auto or user, not '{}'", value));
     line_.options.placement = value == "user" ? session::Placement::User : session::Placement::Auto;
+  }
+
+  void without(const std::string& value) {
+    const std::vector<std::string_view> known = bpf::fact_names();
+    for (size_t begin = 0; begin <= value.size();) {
+      const size_t end = std::min(value.find(',', begin), value.size());
+      const std::string name = value.substr(begin, end - begin);
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        return mistake(
+            fmt::format("--without takes facts of {}, not '{}'", fmt::join(known, ", "), name));
+      line_.options.without.push_back(name);
+      begin = end + 1;
+    }
   }
 
   void dump(const std::string& value) {

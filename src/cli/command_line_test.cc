@@ -16,6 +16,17 @@ TEST(CommandLine, ScriptItsArgumentsAndTheCommand) {
   EXPECT_EQ(line.options.command, (std::vector<std::string>{"dd", "-q"}));
 }
 
+TEST(CommandLine, FactsTakenAway) {
+  const CommandLine line = parse_command_line({"--without=may_goto,cpu_v4", "a.kp"});
+  EXPECT_EQ(line.action, Action::Session);
+  EXPECT_EQ(line.options.without, (std::vector<std::string>{"may_goto", "cpu_v4"}));
+  for (const char* wrong : {"--without=", "--without=may_goto,", "--without=may_go"}) {
+    const CommandLine bad = parse_command_line({wrong, "a.kp"});
+    EXPECT_EQ(bad.action, Action::Mistake) << wrong;
+    EXPECT_NE(bad.mistake.find("--without takes facts of fetch_atomics, "), std::string::npos);
+  }
+}
+
 TEST(CommandLine, OneLiner) {
   const CommandLine line = parse_command_line({"-e", "exit()", "1"});
   EXPECT_EQ(line.options.source_name, "-e");

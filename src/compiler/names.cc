@@ -205,10 +205,6 @@ void Generator::event_field_to(const std::string& name, diag::Span span, int dst
 }
 
 void Generator::check_event_var(schema::BuiltinVar var, diag::Span span) {
-  if (var == schema::BuiltinVar::Ppid && scope_->where == Where::Event) {
-    sink_.report(Code::NotThereYet, span, "'ppid' is not there yet in handlers of events");
-    return;
-  }
   if (is_given(scope_->where, var)) return;
   sink_
       .report(

@@ -11,14 +11,15 @@
 #include "backend/unit.h"
 #include "base/result.h"
 #include "bpf/kernel_facts.h"
+#include "engine/delta_reader.h"
 #include "runtime/heap.h"
 #include "runtime/table.h"
 #include "ssa/function.h"
 
 namespace ktap::engine {
 
-/// What this kernel can do; probed once.
-Result<bpf::KernelFacts> probe_kernel();
+/// What this kernel can do, less the facts named in `without` (bpf::fact_names). Cost: 1 ms.
+Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without = {});
 
 /// The verifier refused a program: which, why (the log's own last words, for -v), at which script
 /// line.
@@ -26,6 +27,10 @@ struct Rejection {
   uint32_t program = 0;  ///< index in unit.programs
   std::string reason;
   uint32_t line = 0;
+  /// Whose instruction it was; bpf::kNoHandler: nobody's, or the log names none.
+  uint32_t handler = bpf::kNoHandler;
+  /// Not one instruction but all of them together: too many, or too many ways through them.
+  bool is_size = false;
 };
 
 /// One record of the ring buffer; the bytes live until the callback returns.
@@ -54,8 +59,10 @@ class BpfEngine {
 
   /// Delivers the records that are there, oldest first; returns how many.
   virtual size_t drain(const std::function<void(const Record&)>& deliver) = 0;
-  /// Readable when a wake-up was asked for (exit(), half full).
+  /// Readable when a wake-up was asked for: exit(), or a record while we sleep.
   virtual int wake_fd() const = 0;
+  /// While set, the next record wakes (and takes it back): 6 us for the program that writes it.
+  virtual void set_sleeping(bool sleeping) = 0;
   /// True once a handler has called exit(); `status` as given.
   virtual bool exit_requested(int64_t* status) const = 0;
 
@@ -76,6 +83,9 @@ class BpfEngine {
   /// snapshot.
   virtual std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                                       const ssa::Module& module) = 0;
+  /// The rows of a delta table, for a reader that gives them another form than back() does. The
+  /// same rule holds; what one reader has taken no other one sees.
+  virtual std::unique_ptr<DeltaReader> read_delta(uint32_t table) = 0;
   virtual void next_run() = 0;
 };
 

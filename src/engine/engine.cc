@@ -21,10 +21,8 @@ namespace ktap::engine {
 namespace {
 
 using backend::Control;
-using backend::TableLayout;
 
-constexpr uint64_t kArmedValue = 1;
-constexpr uint64_t kExitValue = 2;
+constexpr uint64_t kExitValue = Control::kExited;
 
 class Engine : public BpfEngine {
  public:
@@ -41,6 +39,11 @@ class Engine : public BpfEngine {
 
   size_t drain(const std::function<void(const Record&)>& deliver) override;
   int wake_fd() const override { return ring_->wake_fd(); }
+  void set_sleeping(bool sleeping) override {
+    uint64_t* word = control_word(Control::kSleeping);
+    if (__atomic_load_n(word, __ATOMIC_RELAXED) == (sleeping ? 1 : 0)) return;
+    __atomic_store_n(word, sleeping ? 1 : 0, __ATOMIC_SEQ_CST);
+  }
   bool exit_requested(int64_t* status) const override;
 
   std::vector<uint64_t> counter(uint32_t row) const override;
@@ -52,6 +55,7 @@ class Engine : public BpfEngine {
                        const ssa::Module& module) override;
   std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                               const ssa::Module& module) override;
+  std::unique_ptr<DeltaReader> read_delta(uint32_t table) override;
   void next_run() override { snapshots_.next_run(); }
 
  private:
@@ -66,6 +70,7 @@ class Engine : public BpfEngine {
   sys::MappedArray control_;
   std::optional<sys::RingReader> ring_;
   std::vector<sys::UniqueFd> programs_;
+  sys::UniqueFd gate_link_;           // of the program that waits for the exec
   std::vector<sys::UniqueFd> links_;  // of raw tracepoints, in the order of attaching
   std::vector<sys::PerfTracepoint> tracepoints_;
   Snapshots snapshots_;
@@ -106,7 +111,7 @@ Result<void> Engine::load_programs(std::vector<Rejection>* rejections) {
     const bpf::Program& program = unit_.programs[i];
     sys::LoadFailure failure;
     std::optional<sys::UniqueFd> fd =
-        sys::load_program(program.name, program.kind, relocated(program), &failure);
+        sys::load_program(program.name, program.kind, relocated(program), &failure, program.btf_id);
     if (fd.has_value()) {
       programs_.push_back(std::move(*fd));
       continue;
@@ -116,8 +121,10 @@ Result<void> Engine::load_programs(std::vector<Rejection>* rejections) {
     Rejection rejection;
     rejection.program = static_cast<uint32_t>(i);
     rejection.reason = verdict.reason;
+    rejection.is_size = verdict.is_size;
     if (verdict.insn >= 0 && static_cast<size_t>(verdict.insn) < program.lines.size()) {
       rejection.line = program.lines[static_cast<size_t>(verdict.insn)];
+      rejection.handler = program.handler_at(static_cast<size_t>(verdict.insn));
     }
     rejections->push_back(std::move(rejection));
     programs_.emplace_back();  // keeps the indices
@@ -144,11 +151,21 @@ Result<void> Engine::attach() {
 Result<void> Engine::attach_one(size_t index) {
   const bpf::Program& program = unit_.programs[index];
   KTAP_CHECK(programs_[index].valid());
+  if (program.kind == bpf::ProgramKind::TypedRawTracepoint) {
+    KTAP_ASSIGN(sys::UniqueFd link,
+                sys::attach_typed_tracepoint(programs_[index].get(), program.attach_to));
+    links_.push_back(std::move(link));
+    return {};
+  }
   if (program.kind == bpf::ProgramKind::RawTracepoint) {
     Result<sys::UniqueFd> link =
         sys::attach_raw_tracepoint(programs_[index].get(), program.attach_to);
     if (link.ok()) {
-      links_.push_back(std::move(link).value());
+      if (index == unit_.gate_program) {
+        gate_link_ = std::move(link).value();
+      } else {
+        links_.push_back(std::move(link).value());
+      }
       return {};
     }
     if (link.error().sys_errno != ENOENT || program.tracefs_id < 0) return link.error();
@@ -169,7 +186,8 @@ Result<void> Engine::attach_one(size_t index) {
 
 void Engine::arm() {
   snapshots_.set_armed(true);
-  __atomic_store_n(control_word(Control::kArmed), kArmedValue, __ATOMIC_SEQ_CST);
+  const int32_t state = unit_.waits_for_exec ? Control::kWaiting : Control::kRunning;
+  __atomic_store_n(control_word(Control::kArmed), static_cast<uint64_t>(state), __ATOMIC_SEQ_CST);
 }
 
 void Engine::disarm() {
@@ -186,6 +204,7 @@ void Engine::disarm() {
 
 void Engine::detach() {
   disarm();
+  gate_link_.reset();
   links_.clear();
   // Before the slow ones are handed on: the holder's copies of our descriptors must keep no link
   // alive.
@@ -197,6 +216,11 @@ void Engine::detach() {
 // -------------------------------------------------------------------------------
 
 size_t Engine::drain(const std::function<void(const Record&)>& deliver) {
+  // Once the command runs, waiting for it costs every system call of the machine something.
+  if (gate_link_.valid() &&
+      __atomic_load_n(control_word(Control::kArmed), __ATOMIC_RELAXED) == Control::kRunning) {
+    gate_link_.reset();
+  }
   return ring_->drain([&deliver](const uint8_t* data, size_t size_bytes) {
     if (size_bytes < backend::kRecordHeaderBytes) return;
     Record record{};
@@ -247,8 +271,8 @@ int64_t* Engine::cell(uint32_t cell) {
 Result<void> Engine::preload(uint32_t table, const runtime::Table& entries,
                              const ssa::Module& module) {
   const backend::Table& layout = unit_.tables[table];
-  // A Delta table's own entries stay in the runtime Table; the kernel only adds to them.
-  if (layout.layout == TableLayout::Delta) return {};
+  // A delta table's own entries stay in the runtime Table; the kernel only adds to them.
+  if (backend::is_delta(layout.layout)) return {};
   const std::string& name = module.tables[table].name;
   KeyCodec codec(layout, module.strings);
   sys::Map& map = maps_[layout.maps[0]];
@@ -271,12 +295,16 @@ Result<void> Engine::preload(uint32_t table, const runtime::Table& entries,
 std::unique_ptr<runtime::TableBacking> Engine::back(uint32_t table, runtime::Heap& heap,
                                                     const ssa::Module& module) {
   const backend::Table& layout = unit_.tables[table];
-  sys::Map* first = &maps_[layout.maps[0]];
-  if (layout.layout == TableLayout::Shared) {
-    return std::make_unique<SharedTable>(layout, first, module.strings, heap, snapshots_);
+  if (backend::is_delta(layout.layout)) {
+    return std::make_unique<DeltaTable>(unit_, table, maps_, module.strings, heap, snapshots_);
   }
-  return std::make_unique<DeltaTable>(layout, first, &maps_[layout.maps[1]], module.strings, heap,
-                                      snapshots_);
+  return std::make_unique<HashTable>(layout, &maps_[layout.maps[0]], module.strings, heap,
+                                     snapshots_);
+}
+
+std::unique_ptr<DeltaReader> Engine::read_delta(uint32_t table) {
+  KTAP_CHECK(backend::is_delta(unit_.tables[table].layout));
+  return std::make_unique<DeltaReader>(unit_, table, maps_, snapshots_);
 }
 
 }  // namespace

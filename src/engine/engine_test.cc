@@ -55,14 +55,13 @@ backend::Unit empty_unit(uint32_t ring_bytes = 1 << 16) {
   unit.ring_map = kRing;
   unit.counter_map = kCounters;
   backend::Table delta;
-  delta.layout = backend::TableLayout::Delta;
+  delta.layout = backend::TableLayout::DeltaHash;
   delta.key = {ssa::KeyPart{}};
   delta.part_offset_bytes = {0};
-  delta.maps[0] = kDelta0;
-  delta.maps[1] = kDelta1;
+  delta.maps = {kDelta0, kDelta1};
   backend::Table shared = delta;
-  shared.layout = backend::TableLayout::Shared;
-  shared.maps[0] = kShared;
+  shared.layout = backend::TableLayout::Hash;
+  shared.maps = {kShared};
   unit.tables = {delta, shared};
   return unit;
 }
@@ -263,6 +262,15 @@ TEST_F(EngineTest, ProbesThisKernel) {
   const bpf::KernelFacts facts = probe_kernel().value();
   EXPECT_GE(facts.cpu_count, 1U);
   EXPECT_TRUE(facts.has_fetch_atomics);
+  // One of the ways of a loop of any length, 6.4 and later: looked for as far as it is needed.
+  const bpf::KernelFacts older = probe_kernel({"may_goto", "typed_tracepoints"}).value();
+  EXPECT_FALSE(older.has_may_goto);
+  EXPECT_TRUE(older.typed_tracepoints.empty());
+  if (facts.has_may_goto) {
+    EXPECT_TRUE(older.has_iter_num());
+    EXPECT_FALSE(facts.has_iter_num());
+  }
+  EXPECT_EQ(facts.has_task_btf, older.has_task_btf);
 }
 
 TEST_F(EngineTest, CountsExactlyWhileArmed) {
@@ -416,6 +424,28 @@ TEST_F(EngineTest, RecordsArriveInOrderAndLossesAreCounted) {
   EXPECT_GT(lost, 0U);
   EXPECT_EQ(records + lost, kCalls);
   for (const uint64_t n : engine->counter(0)) EXPECT_EQ(n, 0U);
+}
+
+TEST_F(EngineTest, RecordsOverTheEndOfTheRingAreWhole) {
+  backend::Unit unit = empty_unit(4096);
+  unit.programs = {recording_program("sys_enter", bpf::kRingNoWakeup)};
+  std::unique_ptr<BpfEngine> engine = start(std::move(unit));
+  ASSERT_NE(engine, nullptr);
+  engine->arm();
+  uint64_t records = 0;
+  for (int round = 0; round < 50; ++round) {
+    call_getppid(100);  // 24 bytes each: two of three rounds go over the end within a record
+    engine->drain([&](const Record& record) {
+      EXPECT_EQ(record.site, kSite);
+      ASSERT_EQ(record.size_bytes, 16U);
+      uint64_t number = 0;
+      std::memcpy(&number, record.data + 8, 8);
+      EXPECT_EQ(number, static_cast<uint64_t>(SYS_getppid));
+      ++records;
+    });
+  }
+  engine->disarm();
+  EXPECT_EQ(records, 5000U);
 }
 
 TEST_F(EngineTest, WakesOnlyWhenAsked) {

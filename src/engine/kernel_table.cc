@@ -1,6 +1,4 @@
-// The two kinds of kernel tables behind runtime Tables: snapshots by flipping the generation
-// (Delta) and by copying (Shared). The flip is RCU's idea: writers look at the generation once a
-// run, so that after one grace period nobody writes the idle map.
+// The kinds of kernel tables behind runtime Tables; see kernel_table.h.
 #include "engine/kernel_table.h"
 
 #include <algorithm>
@@ -14,85 +12,30 @@ using runtime::Value;
 
 namespace {
 
-int64_t add_wrapping(int64_t a, int64_t b) {
-  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-}
+int64_t add_wrapping(int64_t a, int64_t b) { return backend::merge_word(ssa::MergeOp::Add, a, b); }
 
 }  // namespace
-
-// ---- Snapshots
-// ---------------------------------------------------------------------------------------------
-
-void Snapshots::take() {
-  if (taken_in_run_ == run_) return;
-  taken_in_run_ = run_;
-  if (tables_.empty()) return;
-  if (!armed_) {  // nothing writes: both maps are at rest
-    for (DeltaTable* table : tables_) {
-      table->collect(0);
-      table->collect(1);
-    }
-    return;
-  }
-  const uint64_t idle = __atomic_load_n(generation_, __ATOMIC_RELAXED);
-  __atomic_store_n(generation_, idle ^ 1, __ATOMIC_SEQ_CST);
-  sys::wait_for_programs();
-  for (DeltaTable* table : tables_) table->collect(idle);
-}
-
-void Snapshots::remove(DeltaTable* table) {
-  tables_.erase(std::remove(tables_.begin(), tables_.end(), table), tables_.end());
-}
 
 // ---- DeltaTable
 // --------------------------------------------------------------------------------------------
 
-DeltaTable::DeltaTable(const backend::Table& layout, sys::Map* first, sys::Map* second,
+DeltaTable::DeltaTable(const backend::Unit& unit, uint32_t table, std::vector<sys::Map>& maps,
                        const std::vector<std::string>& strings, runtime::Heap& heap,
                        Snapshots& snapshots)
-    : codec_(layout, strings),
-      maps_{first, second},
-      heap_(heap),
-      snapshots_(snapshots),
-      key_size_bytes_(layout.key_size_bytes) {
-  snapshots_.add(this);
-}
-
-DeltaTable::~DeltaTable() { snapshots_.remove(this); }
-
-void DeltaTable::collect(uint64_t generation) {
-  sys::Map& map = *maps_[generation & 1];
-  std::vector<uint8_t> keys;
-  std::vector<uint8_t> values;
-  const Result<size_t> count = map.read_all(true, &keys, &values);
-  if (!count.ok()) return;  // what is there stays there, for the next snapshot
-  const size_t stride = map.value_stride_bytes();
-  for (size_t i = 0; i < count.value(); ++i) {
-    int64_t sum = 0;
-    for (size_t at = 0; at < stride; at += 8) {
-      int64_t on_cpu = 0;
-      std::memcpy(&on_cpu, values.data() + i * stride + at, sizeof on_cpu);
-      sum = add_wrapping(sum, on_cpu);
-    }
-    pending_sums_.push_back(sum);
-  }
-  pending_keys_.insert(pending_keys_.end(), keys.begin(), keys.end());
+    : reader_(unit, table, maps, snapshots), codec_(unit.tables[table], strings), heap_(heap) {
+  KTAP_CHECK(unit.tables[table].words.size() == 1 && unit.tables[table].only_sums());
 }
 
 void DeltaTable::before_read(Table& table) {
-  snapshots_.take();
-  for (size_t i = 0; i < pending_sums_.size(); ++i) {
-    const Value key = codec_.decode(pending_keys_.data() + i * key_size_bytes_, heap_);
+  reader_.refresh();
+  reader_.take_rows([&](const uint8_t* bytes, const int64_t* words) {
+    const Value key = codec_.decode(bytes, heap_);
     const Value now = table.get(key);
-    Value sum = Value::of(pending_sums_[i]);
-    if (now.is_integer()) sum = Value::of(add_wrapping(now.integer, sum.integer));
-    if (now.type == Type::Float) {
-      sum = Value::of(now.number + static_cast<double>(pending_sums_[i]));
-    }
+    Value sum = Value::of(words[0]);
+    if (now.is_integer()) sum = Value::of(add_wrapping(now.integer, words[0]));
+    if (now.type == Type::Float) sum = Value::of(now.number + static_cast<double>(words[0]));
     table.set(key, sum);
-  }
-  pending_keys_.clear();
-  pending_sums_.clear();
+  });
 }
 
 // Deltas that came in before must go with what is deleted or overwritten: they are added up first.
@@ -100,19 +43,19 @@ void DeltaTable::on_clear(Table& table) { before_read(table); }
 
 void DeltaTable::on_set(Table& table, Value, Value) { before_read(table); }
 
-// ---- SharedTable
+// ---- HashTable
 // -------------------------------------------------------------------------------------------
 
-SharedTable::SharedTable(const backend::Table& layout, sys::Map* map,
-                         const std::vector<std::string>& strings, runtime::Heap& heap,
-                         Snapshots& snapshots)
+HashTable::HashTable(const backend::Table& layout, sys::Map* map,
+                     const std::vector<std::string>& strings, runtime::Heap& heap,
+                     Snapshots& snapshots)
     : codec_(layout, strings),
       map_(map),
       heap_(heap),
       snapshots_(snapshots),
       key_size_bytes_(layout.key_size_bytes) {}
 
-void SharedTable::before_read(Table& table) {
+void HashTable::before_read(Table& table) {
   if (taken_in_run_ == snapshots_.run()) return;
   std::vector<uint8_t> keys;
   std::vector<uint8_t> values;
@@ -135,7 +78,7 @@ void SharedTable::before_read(Table& table) {
   }
 }
 
-void SharedTable::remove_if_unchanged(const std::string& key, int64_t value) {
+void HashTable::remove_if_unchanged(const std::string& key, int64_t value) {
   int64_t now = 0;
   if (!map_->lookup(key.data(), &now) || now != value) return;
   if (!map_->take(key.data(), &now) || now == value) return;
@@ -145,13 +88,13 @@ void SharedTable::remove_if_unchanged(const std::string& key, int64_t value) {
   static_cast<void>(put_back.ok());
 }
 
-void SharedTable::on_clear(Table& table) {
+void HashTable::on_clear(Table& table) {
   before_read(table);
   for (const auto& [key, value] : snapshot_) remove_if_unchanged(key, value);
   snapshot_.clear();
 }
 
-void SharedTable::on_set(Table& table, Value key, Value value) {
+void HashTable::on_set(Table& table, Value key, Value value) {
   before_read(table);
   std::vector<uint8_t> bytes;
   if (!codec_.encode(key, &bytes)) return;

@@ -2,14 +2,12 @@
 // happens to the kernel's side when user space deletes or sets. Implements the snapshot rule
 // (language, section 5).
 //
-// Delta    The runtime Table accumulates; the two kernel maps only hold what was added since they
-// were last read. A
-//          snapshot flips the generation, waits until no program writes the old map, takes that map
-//          empty and adds it up. Deleting is then the Table's own affair, and nothing is lost or
-//          counted twice.
-// Shared   The kernel map is the table; a snapshot copies it. Deleting takes an entry from the map
-// only while it still
-//          has the snapshot's value.
+// DeltaTable   The runtime Table accumulates; the kernel only holds what was added since it was
+// last
+//              read. A snapshot flips the generation and takes the idle half empty (delta_reader).
+//              Deleting is then the Table's own affair, and nothing is lost or counted twice.
+// HashTable    The kernel map is the table; a snapshot copies it. Deleting takes an entry from the
+//              map only while it still has the snapshot's value.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +17,7 @@
 #include <vector>
 
 #include "backend/unit.h"
+#include "engine/delta_reader.h"
 #include "engine/key_codec.h"
 #include "runtime/heap.h"
 #include "runtime/table.h"
@@ -26,63 +25,26 @@
 
 namespace ktap::engine {
 
-class DeltaTable;
-
-/// What all tables of one run share: which handler run it is, and the generation that programs
-/// write to.
-class Snapshots {
- public:
-  /// `generation` is the word of the control page.
-  void set_generation_word(uint64_t* generation) { generation_ = generation; }
-  /// While true, programs may be running: a flip must wait for them.
-  void set_armed(bool armed) { armed_ = armed; }
-
-  void next_run() { ++run_; }
-  uint64_t run() const { return run_; }
-  /// On the first call of a run: flips, and every DeltaTable collects the idle map.
-  void take();
-
-  void add(DeltaTable* table) { tables_.push_back(table); }
-  void remove(DeltaTable* table);
-
- private:
-  static constexpr uint64_t kNever = UINT64_MAX;
-
-  uint64_t* generation_ = nullptr;
-  bool armed_ = false;
-  uint64_t run_ = 0;
-  uint64_t taken_in_run_ = kNever;
-  std::vector<DeltaTable*> tables_;
-};
-
 class DeltaTable : public runtime::TableBacking {
  public:
-  /// All that is referred to outlives this.
-  DeltaTable(const backend::Table& layout, sys::Map* first, sys::Map* second,
+  /// All that is referred to outlives this. Requires: the table's entries are one sum.
+  DeltaTable(const backend::Unit& unit, uint32_t table, std::vector<sys::Map>& maps,
              const std::vector<std::string>& strings, runtime::Heap& heap, Snapshots& snapshots);
-  ~DeltaTable() override;
 
   void before_read(runtime::Table& table) override;
   void on_clear(runtime::Table& table) override;
   void on_set(runtime::Table& table, runtime::Value key, runtime::Value value) override;
 
-  /// Takes what map `generation` holds; it is added to the Table when that is next read.
-  void collect(uint64_t generation);
-
  private:
+  DeltaReader reader_;
   KeyCodec codec_;
-  sys::Map* maps_[2];
   runtime::Heap& heap_;
-  Snapshots& snapshots_;
-  size_t key_size_bytes_;
-  std::vector<uint8_t> pending_keys_;
-  std::vector<int64_t> pending_sums_;
 };
 
-class SharedTable : public runtime::TableBacking {
+class HashTable : public runtime::TableBacking {
  public:
-  SharedTable(const backend::Table& layout, sys::Map* map, const std::vector<std::string>& strings,
-              runtime::Heap& heap, Snapshots& snapshots);
+  HashTable(const backend::Table& layout, sys::Map* map, const std::vector<std::string>& strings,
+            runtime::Heap& heap, Snapshots& snapshots);
 
   void before_read(runtime::Table& table) override;
   void on_clear(runtime::Table& table) override;

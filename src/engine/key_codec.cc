@@ -14,7 +14,7 @@ using Kind = ssa::KeyPart::Kind;
 
 KeyCodec::KeyCodec(const backend::Table& layout, const std::vector<std::string>& strings)
     : layout_(layout), strings_(strings) {
-  KTAP_CHECK(!layout.key.empty() && layout.key.size() == layout.part_offset_bytes.size());
+  KTAP_CHECK(layout.key.size() == layout.part_offset_bytes.size());
 }
 
 Value KeyCodec::decode(const uint8_t* key, runtime::Heap& heap) const {

@@ -10,6 +10,8 @@ namespace ktap::engine {
 struct VerifierVerdict {
   int64_t insn = -1;   ///< -1: the log names none
   std::string reason;  ///< its last words
+  /// The program as a whole is too long or has too many ways through it.
+  bool is_size = false;
 };
 
 /// Reads the end of a log of level 1: instructions walked (`12: (85) call …`), then what was wrong

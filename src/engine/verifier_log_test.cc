@@ -41,5 +41,15 @@ TEST(VerifierLog, NothingToRead) {
   EXPECT_EQ(verdict.reason, "the verifier gave no reason");
 }
 
+TEST(VerifierLog, TooMuchIsNoOneInstructionsFault) {
+  EXPECT_TRUE(read_verifier_log("BPF program is too large. Processed 1000001 insn\n"
+                                "processed 1000001 insns (limit 1000000)\n")
+                  .is_size);
+  EXPECT_TRUE(read_verifier_log("12: (b7) r0 = 0\n"
+                                "The sequence of 8193 jumps is too complex.\n")
+                  .is_size);
+  EXPECT_FALSE(read_verifier_log("0: (95) exit\nR0 !read_ok\n").is_size);
+}
+
 }  // namespace
 }  // namespace ktap::engine

@@ -57,16 +57,6 @@ EventMistake mistake_of(const Event& event, const EventRead& read, const std::st
   return var ? missing_variable(event, *var, place) : missing_field(event, name, place);
 }
 
-EventMistake later_variable(BuiltinVar var, const bytecode::Place& place) {
-  EventMistake mistake;
-  mistake.code = diag::Code::NotThereYet;
-  mistake.word = std::string(schema::builtin_var_name(var));
-  mistake.text = fmt::format("'{}' is not there yet in handlers of events", mistake.word);
-  mistake.span = place.span;
-  mistake.line = place.line;
-  return mistake;
-}
-
 class Checker {
  public:
   Checker(const Handler& handler, const World& world, const std::vector<schema::EventPtr>& events)
@@ -148,7 +138,6 @@ class Checker {
         now.is_event = var == BuiltinVar::EventObject;
         now.read = [var](const Event& event) { return read_variable(event, var); };
         now.var = var;
-        if (var == BuiltinVar::Ppid) add(later_variable(var, now.place));
         check(now, std::string(schema::builtin_var_name(var)));
         break;
       }

@@ -19,9 +19,9 @@ std::string plural(size_t count, std::string_view what) {
 Loaded programs_of(const Plan& plan, uint32_t handler) {
   Loaded loaded;
   for (const bpf::Program& program : plan.unit.programs) {
-    if (program.handler != handler) continue;
+    if (!program.serves(handler)) continue;
     ++loaded.programs;
-    loaded.instructions += program.code.size();
+    loaded.instructions += program.instructions_of(handler);
   }
   return loaded;
 }

@@ -2,6 +2,7 @@
 // (explain_lines.cc), then the tables (explain_tables.cc).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "session/explain.h"
@@ -49,8 +50,10 @@ std::string captured(const Plan& plan, const PlannedHandler& handler, uint32_t i
   return text;
 }
 
-std::string explain_handler(const Plan& plan, uint32_t index, const Registration& registration,
+std::string explain_handler(const Plan& plan, uint32_t index,
+                            const std::vector<Registration>& registrations,
                             const diag::Source& source, const std::string& at) {
+  const Registration& registration = registrations[plan.handlers[index].registration];
   const PlannedHandler& handler = plan.handlers[index];
   std::string text = fmt::format("{}: trace {} ({} event{})\n", at, registration.event_text,
                                  handler.events.size(), handler.events.size() == 1 ? "" : "s");
@@ -62,7 +65,8 @@ std::string explain_handler(const Plan& plan, uint32_t index, const Registration
                         why.empty() ? "" : " (" + why + ")");
     text += captured(plan, handler, index);
   }
-  return text + explain_programs(plan, index) + explain_lines(plan, index, registration, source);
+  return text + explain_programs(plan, index, registrations) +
+         explain_lines(plan, index, registration, source);
 }
 
 }  // namespace
@@ -84,7 +88,7 @@ std::string explain(const Plan& plan, const std::vector<Registration>& registrat
     std::string at = place_text(source, registration.place.span, registration.place.line);
     if (at.empty()) at = source.name();  // stripped
     if (registration.kind == bytecode::HandlerKind::Event) {
-      text += explain_handler(plan, next, registration, source, at);
+      text += explain_handler(plan, next, registrations, source, at);
       ++next;
       continue;
     }

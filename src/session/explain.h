@@ -14,7 +14,8 @@ namespace ktap::session {
 std::string place_text(const diag::Source& source, const diag::Span& span, uint32_t line);
 
 /// The programs of a handler as a whole: where they stand, how long they are, what a run costs.
-std::string explain_programs(const Plan& plan, uint32_t handler);
+std::string explain_programs(const Plan& plan, uint32_t handler,
+                             const std::vector<Registration>& registrations);
 
 /// The handler's lines, each with where it runs, its instructions and its estimated cost; below it
 /// what it sends, and why it keeps the handler out of the kernel.

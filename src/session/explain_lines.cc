@@ -1,6 +1,7 @@
 // A handler line by line for `--explain`: source text with what became of it. The lines are those
 // that have bytecode, and those of called functions whose code was put into the handler's.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -24,8 +25,9 @@ struct LineCode {
 std::map<uint32_t, LineCode> code_by_line(const Plan& plan, uint32_t handler) {
   std::map<uint32_t, LineCode> lines;
   for (const bpf::Program& program : plan.unit.programs) {
-    if (program.handler != handler) continue;
+    if (!program.serves(handler)) continue;
     for (const backend::LineCost& cost : backend::line_costs(program, plan.unit.maps)) {
+      if (cost.handler != handler && cost.handler != bpf::kNoHandler) continue;
       LineCode& line = lines[cost.line];
       line.instructions += cost.instructions;
       line.picoseconds = std::max(line.picoseconds, cost.picoseconds);
@@ -167,6 +169,17 @@ class Lines {
   std::map<uint32_t, std::set<uint32_t>> records_;
 };
 
+/// Lines of the handlers that share a program with this one.
+std::string neighbours(const Plan& plan, const std::set<uint32_t>& handlers,
+                       const std::vector<Registration>& registrations) {
+  std::set<uint32_t> lines;
+  for (const uint32_t handler : handlers)
+    lines.insert(registrations[plan.handlers[handler].registration].place.line);
+  if (lines.empty()) return "";
+  return fmt::format("  shares a program with {} {}\n", lines.size() == 1 ? "line" : "lines",
+                     fmt::join(lines, ", "));
+}
+
 std::string attachments(const std::set<std::string>& points) {
   if (points.size() > 4) return fmt::format("on {} tracepoints", points.size());
   std::string text;
@@ -176,8 +189,10 @@ std::string attachments(const std::set<std::string>& points) {
 
 }  // namespace
 
-std::string explain_programs(const Plan& plan, uint32_t handler) {
+std::string explain_programs(const Plan& plan, uint32_t handler,
+                             const std::vector<Registration>& registrations) {
   std::set<std::string> points;
+  std::set<uint32_t> others;
   size_t programs = 0;
   size_t instructions = 0;
   uint32_t stack = 0;
@@ -185,21 +200,25 @@ std::string explain_programs(const Plan& plan, uint32_t handler) {
   uint64_t verified = 0;
   for (size_t i = 0; i < plan.unit.programs.size(); ++i) {
     const bpf::Program& program = plan.unit.programs[i];
-    if (program.handler != handler) continue;
+    if (!program.serves(handler)) continue;
+    const std::vector<uint32_t> handlers = program.handlers();
+    others.insert(handlers.begin(), handlers.end());
     ++programs;
-    instructions += program.code.size();
+    instructions += handlers.size() == 1 ? program.code.size() : program.instructions_of(handler);
     stack = std::max(stack, backend::stack_bytes(program));
     if (i < plan.verified_instructions.size()) verified += plan.verified_instructions[i];
     uint32_t sum = 0;
     for (const backend::LineCost& cost : backend::line_costs(program, plan.unit.maps))
-      sum += cost.picoseconds;
+      sum += cost.handler == handler || cost.handler == bpf::kNoHandler ? cost.picoseconds : 0;
     picoseconds = std::max(picoseconds, sum);
-    points.insert(program.kind == bpf::ProgramKind::RawTracepoint
-                      ? "raw tracepoint " + program.attach_to
-                      : "tracepoint " + program.attach_to);
+    points.insert(program.kind == bpf::ProgramKind::Tracepoint
+                      ? "tracepoint " + program.attach_to
+                      : "raw tracepoint " + program.attach_to);
   }
   std::string text = fmt::format("  {} program{}, {} instructions, {}\n", programs,
                                  programs == 1 ? "" : "s", instructions, attachments(points));
+  others.erase(handler);
+  text += neighbours(plan, others, registrations);
   text += fmt::format("  about {} ns an event, {} bytes of stack", nanoseconds(picoseconds), stack);
   if (verified != 0) text += fmt::format("; the verifier walked {} instructions", verified);
   return text + "\n";

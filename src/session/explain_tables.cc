@@ -29,9 +29,18 @@ std::string key_text(const std::vector<ssa::KeyPart>& key) {
   return text;
 }
 
-std::string layout_text(const backend::Table& table) {
-  return table.layout == backend::TableLayout::Delta ? "per-CPU counts, merged on read"
-                                                     : "one hash map that all CPUs share";
+std::string_view layout_name(backend::TableLayout layout) {
+  switch (layout) {
+    case backend::TableLayout::Direct:
+      return "direct";
+    case backend::TableLayout::PerCpu:
+      return "per CPU";
+    case backend::TableLayout::DeltaHash:
+      return "per-CPU hash maps of the kernel";
+    case backend::TableLayout::Hash:
+      return "a hash map of the kernel";
+  }
+  return "";
 }
 
 }  // namespace
@@ -40,8 +49,9 @@ std::string explain_tables(const Plan& plan) {
   std::string text;
   for (uint32_t i = 0; i < plan.linkage.module.tables.size(); ++i) {
     const backend::Table& table = plan.unit.tables[i];
-    text += fmt::format("table {}: key {}; {}\n", plan.linkage.module.tables[i].name,
-                        key_text(table.key), layout_text(table));
+    text += fmt::format("table {}: key {}; {}, {}; {}\n", plan.linkage.module.tables[i].name,
+                        key_text(table.key), layout_name(table.layout), table.reason,
+                        backend::is_delta(table.layout) ? "merged on read" : "shared by all CPUs");
   }
   for (const std::string& cell : plan.linkage.module.cells) {
     text += fmt::format("variable {}: a word that kernel and user space share\n", cell);

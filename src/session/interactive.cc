@@ -384,7 +384,7 @@ class Interactive {
     resolve_events(host_->registrations(), source_, *catalog_, handlers, sink);
     if (sink.has_errors()) return;
     if (!facts_) {
-      Result<bpf::KernelFacts> facts = engine::probe_kernel();
+      Result<bpf::KernelFacts> facts = engine::probe_kernel(options_.without);
       if (!facts.ok()) return unavailable(facts.error(), sink);
       facts_ = std::move(facts).value();
     }

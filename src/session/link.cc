@@ -18,7 +18,7 @@ runtime::Value& variable_of(const lower::Linkage& linkage, uint32_t cell, vm::Vm
 Result<void> link(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backings& backings) {
   const lower::Linkage& linkage = plan.linkage;
   for (uint32_t i = 0; i < linkage.tables.size(); ++i) {
-    if (plan.unit.tables[i].layout == backend::TableLayout::Shared) {
+    if (!backend::is_delta(plan.unit.tables[i].layout)) {
       KTAP_TRY(engine.preload(i, *linkage.tables[i], linkage.module));
     }
     backings.push_back(engine.back(i, vm.heap(), linkage.module));

@@ -45,6 +45,7 @@ struct Options {
   bool quiet = false;                ///< -q
   bool verbose = false;              ///< -v
   bool strict = false;               ///< --strict
+  std::vector<std::string> without;  ///< --without: facts that the kernel shall lack
   bool json = false;                 ///< --diagnostics=json
 };
 

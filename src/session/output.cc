@@ -9,10 +9,6 @@
 
 namespace ktap::session {
 
-namespace {
-constexpr size_t kBufferBytes = 64 * 1024;
-}
-
 Result<std::unique_ptr<Output>> Output::open(const std::string& path) {
   if (path.empty()) return std::unique_ptr<Output>(new Output(STDOUT_FILENO, false));
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

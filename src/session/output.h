@@ -21,6 +21,14 @@ class Output {
   Output& operator=(const Output&) = delete;
 
   void write(std::string_view text);
+  /// Lets `text` append to the buffer; gives what it gives.
+  template <class Text>
+  bool append(Text text) {
+    if (broken_) return true;
+    const bool done = text(buffer_);
+    if (buffer_.size() >= kBufferBytes) flush();
+    return done;
+  }
   void flush();
   /// Called around each writing, for a prompt that shares the screen.
   void around_writing(std::function<void()> before, std::function<void()> after) {
@@ -33,6 +41,8 @@ class Output {
   const std::string& failure() const { return failure_; }
 
  private:
+  static constexpr size_t kBufferBytes = size_t{64} * 1024;
+
   Output(int fd, bool owned) : fd_(fd), owned_(owned) {}
 
   int fd_;

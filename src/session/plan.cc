@@ -251,6 +251,7 @@ class Planner {
             case ssa::Op::TableGet:
             case ssa::Op::TableSet:
             case ssa::Op::TableAdd:
+            case ssa::Op::TableMerge:
             case ssa::Op::TableDelete:
               tables.insert(static_cast<uint32_t>(inst.imm));
               break;
@@ -271,8 +272,10 @@ class Planner {
         plan_->jobs.push_back(backend::Job{&group.function, &group.group, i, g});
       }
     }
+    backend::Options options = input_.backend;
+    options.fuse = fuse_;
     backend::EmitResult result =
-        backend::emit(plan_->jobs, plan_->linkage.module, *input_.facts, input_.backend);
+        backend::emit(plan_->jobs, plan_->linkage.module, *input_.facts, options);
     for (const backend::EmitFailure& failure : result.failures)
       refuse(plan_->jobs[failure.job].handler, failure.text, 0);
     plan_->unit = std::move(result.unit);
@@ -284,10 +287,9 @@ class Planner {
   void spoil_one() {
     if (input_.options->spoil_line == 0) return;
     for (bpf::Program& program : plan_->unit.programs) {
-      const uint32_t handler = program.handler;
-      if (handler < plan_->handlers.size() && plan_->handlers[handler].in_kernel &&
-          spoil(program, input_.options->spoil_line)) {
-        return;
+      for (const uint32_t handler : program.handlers()) {
+        if (plan_->handlers[handler].in_kernel && spoil(program, input_.options->spoil_line))
+          return;
       }
     }
   }
@@ -295,20 +297,31 @@ class Planner {
   Result<bool> load_all(std::unique_ptr<engine::BpfEngine>* engine) {
     std::vector<engine::Rejection> rejections;
     KTAP_ASSIGN(*engine, engine::BpfEngine::load(plan_->unit, &rejections));
-    for (const engine::Rejection& rejection : rejections) {
-      if (plan_->unit.programs[rejection.program].handler == bpf::kNoHandler) {
-        return Error{
-            "the kernel refuses the program that waits for the command's exec: " + rejection.reason,
-            0};
-      }
-      refuse(plan_->unit.programs[rejection.program].handler,
-             "the kernel's verifier refuses the program" +
-                 (input_.options->verbose ? ": " + rejection.reason : std::string()),
-             rejection.line);
-    }
+    for (const engine::Rejection& rejection : rejections) KTAP_TRY(take_away(rejection));
     if (rejections.empty()) plan_->verified_instructions = (*engine)->verified_instructions();
     if (!rejections.empty()) engine->reset();
     return rejections.empty();
+  }
+
+  /// Whom the verifier's refusal hits. Where it means all of a program that several handlers share,
+  /// each gets one of its own first.
+  Result<void> take_away(const engine::Rejection& rejection) {
+    const std::vector<uint32_t> handlers = plan_->unit.programs[rejection.program].handlers();
+    if (handlers.empty()) {
+      return Error{
+          "the kernel refuses the program that waits for the command's exec: " + rejection.reason,
+          0};
+    }
+    const bool is_one = handlers.size() == 1;
+    if (!is_one && (rejection.is_size || rejection.handler == bpf::kNoHandler)) {
+      fuse_ = false;
+      return {};
+    }
+    refuse(is_one ? handlers.front() : rejection.handler,
+           "the kernel's verifier refuses the program" +
+               (input_.options->verbose ? ": " + rejection.reason : std::string()),
+           rejection.line);
+    return {};
   }
 
   /// A handler that is in user space already has nowhere to go: then its capture program is at
@@ -329,6 +342,7 @@ class Planner {
   lower::World world_;
   std::vector<lower::Effects> effects_;  // by registration
   Exiles exiles_;
+  bool fuse_ = true;
   std::unique_ptr<Plan> plan_;
 };
 

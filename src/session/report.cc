@@ -209,10 +209,12 @@ void LossLog::add(const Plan& plan, const engine::BpfEngine& engine, const CutSt
   }
   const std::vector<uint64_t> missed = engine.missed_runs();
   for (size_t i = 0; i < missed.size() && i < plan.unit.programs.size(); ++i) {
-    const uint32_t handler = plan.unit.programs[i].handler;
-    if (handler >= plan.handlers.size()) continue;
-    add({missed[i]}, registrations[plan.handlers[handler].registration].place.line,
-        "nested probe skipped by the kernel");
+    // A run that the kernel skips is one of each handler in the program, as far as it is known.
+    for (const uint32_t handler : plan.unit.programs[i].handlers()) {
+      if (handler >= plan.handlers.size()) continue;
+      add({missed[i]}, registrations[plan.handlers[handler].registration].place.line,
+          "nested probe skipped by the kernel");
+    }
   }
 }
 

@@ -242,12 +242,14 @@ class Session {
 
   /// Handlers → programs, loaded unless only looked at.
   std::optional<int> place(std::vector<PlannedHandler> handlers, const backend::Options& target) {
-    Result<bpf::KernelFacts> facts = engine::probe_kernel();
+    Result<bpf::KernelFacts> facts = engine::probe_kernel(options_.without);
     if (!facts.ok()) {
       diag::Sink sink;
       report_unavailable(facts.error(), sink);
       return tell(sink);
     }
+    if (options_.verbose && options_.mode == Mode::Run)
+      say(fmt::format("ktap: this kernel has {}\n", bpf::describe(facts.value())));
     const PlanInput input{&host_->registrations(), &vm_->globals(), &chunk_->globals,
                           &facts.value(),          &options_,       target,
                           host_->machine_facts()};

@@ -17,6 +17,7 @@
 #include "session/options.h"
 #include "session/plan.h"
 #include "session/report.h"
+#include "session/site_writer.h"
 #include "sys/clock.h"
 #include "sys/process.h"
 #include "vm/vm.h"
@@ -70,6 +71,7 @@ class Tracer {
   size_t drain();
   void deliver(const engine::Record& record);
   void deliver_output(const engine::Record& record, const ssa::Site& site);
+  void make_writers();
   void deliver_capture(const engine::Record& record);
   void run_due_ticks();
   void run_handler(const lower::Handler& handler, vm::EventContext& view, int64_t time_ns,
@@ -82,6 +84,7 @@ class Tracer {
   TracerParts parts_;
   const bool sends_;  ///< records or exit() may come from kernel code
   std::vector<Tick> ticks_;
+  std::vector<std::optional<SiteWriter>> writers_;  ///< by site
   sys::Signals* signals_ = nullptr;
   uint32_t records_since_look_ = 0;
   CutStrings cut_strings_;

@@ -69,6 +69,9 @@ struct KeyPart {
   friend bool operator==(const KeyPart&, const KeyPart&) = default;
 };
 
+/// How two values of one word of an entry become one: of two samples, or of two CPUs.
+enum class MergeOp : uint8_t { Add, Min, Max };
+
 /// A table that kernel code touches.
 struct TableInfo {
   std::string name;  ///< as the script calls it, for --explain
@@ -76,8 +79,10 @@ struct TableInfo {
   uint32_t max_entries = 0;
   bool is_read = false;     ///< TableGet in the kernel
   bool is_set = false;      ///< TableSet
-  bool is_added = false;    ///< TableAdd
+  bool is_added = false;    ///< TableAdd, TableMerge
   bool is_deleted = false;  ///< TableDelete
+  /// The words of an entry. Other than one Add: TableMerge alone works on it.
+  std::vector<MergeOp> words = {MergeOp::Add};
 };
 
 /// A place where the kernel sends a record to user space.

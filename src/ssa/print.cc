@@ -78,6 +78,7 @@ std::string attribute(const Inst& inst, const Module& module) {
     case Op::TableGet:
     case Op::TableSet:
     case Op::TableAdd:
+    case Op::TableMerge:
     case Op::TableDelete: {
       const TableInfo* table = at(module.tables, inst.imm);
       return fmt::format(" {}:{}", inst.imm, table ? table->name : "?");

@@ -231,6 +231,7 @@ class Verifier {
       case Op::TableGet:
       case Op::TableSet:
       case Op::TableAdd:
+      case Op::TableMerge:
       case Op::TableDelete:
         return table(inst);
       case Op::CellGet:
@@ -326,8 +327,13 @@ class Verifier {
     std::string wrong = want_index(m_.tables, inst.imm, "table");
     if (!wrong.empty()) return wrong;
     const TableInfo& info = m_.tables[static_cast<size_t>(inst.imm)];
-    const bool has_value = inst.op == Op::TableSet || inst.op == Op::TableAdd;
-    if (inst.operands.size() != info.key.size() + (has_value ? 1 : 0)) {
+    const bool is_plain = info.words == std::vector<MergeOp>{MergeOp::Add};
+    if (info.words.empty()) return "the table's entries have no words";
+    if (inst.op != Op::TableMerge && !is_plain) return "the table has other words than one sum";
+    const size_t values = inst.op == Op::TableMerge                            ? info.words.size()
+                          : inst.op == Op::TableSet || inst.op == Op::TableAdd ? 1
+                                                                               : 0;
+    if (inst.operands.size() != info.key.size() + values) {
       return fmt::format("{} operands, the key has {} parts", inst.operands.size(),
                          info.key.size());
     }
@@ -352,7 +358,11 @@ class Verifier {
       }
       if (!fits) return fmt::format("operand {} does not fit the key's part", i);
     }
-    return has_value ? want(inst, info.key.size(), Type::Int) : "";
+    for (size_t i = info.key.size(); i < inst.operands.size(); ++i) {
+      std::string value = want(inst, i, Type::Int);
+      if (!value.empty()) return value;
+    }
+    return "";
   }
 
   std::string emit(const Inst& inst) const {

@@ -58,6 +58,13 @@ Result<UniqueFd> attach_raw_tracepoint(int program_fd, const std::string& name) 
   return UniqueFd(fd);
 }
 
+Result<UniqueFd> attach_typed_tracepoint(int program_fd, const std::string& name) {
+  silence_libbpf();
+  const int fd = bpf_raw_tracepoint_open(nullptr, program_fd);
+  if (fd < 0) return tracing_error(fmt::format("attaching to the raw tracepoint {}", name), -fd);
+  return UniqueFd(fd);
+}
+
 Result<PerfTracepoint> attach_tracepoint(int program_fd, int tracefs_id, const std::string& name) {
   silence_libbpf();
   perf_event_attr attr = {};

@@ -14,6 +14,8 @@ namespace ktap::sys {
 /// The link of a program to a raw tracepoint; closing it detaches (0.1 ms).
 /// Errors: sys_errno ENOENT when this kernel has no raw tracepoint of that name.
 Result<UniqueFd> attach_raw_tracepoint(int program_fd, const std::string& name);
+/// The same for a typed program, which knows its tracepoint; `name` is for messages.
+Result<UniqueFd> attach_typed_tracepoint(int program_fd, const std::string& name);
 
 /// A program on a tracepoint through perf. One event on one CPU serves all CPUs and processes: a
 /// program runs wherever the tracepoint is hit (kernel/events/core.c, perf_trace_run_bpf_submit).

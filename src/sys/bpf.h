@@ -55,6 +55,8 @@ class MappedArray {
  public:
   MappedArray() = default;
   static Result<MappedArray> map(const Map& array);
+  /// Of its memory, `size_bytes` from `begin_bytes` on.
+  static Result<MappedArray> map(const Map& array, size_t begin_bytes, size_t size_bytes);
   MappedArray(MappedArray&& other) noexcept;
   MappedArray& operator=(MappedArray&& other) noexcept;
   ~MappedArray();
@@ -65,6 +67,8 @@ class MappedArray {
  private:
   uint8_t* data_ = nullptr;
   size_t size_bytes_ = 0;
+  uint8_t* pages_ = nullptr;  // what is mapped: whole pages around it
+  size_t pages_bytes_ = 0;
 };
 
 /// Why the kernel did not take a program.
@@ -73,11 +77,18 @@ struct LoadFailure {
   std::string verifier_log;  ///< "" when it was not the verifier
 };
 
+/// Whether the kernel takes `code`. `log`: where the verifier's words go, as far as there is room;
+/// null: they are not asked for, which is faster. `btf_id`: TypedRawTracepoint.
+bool try_load_program(const std::string& name, bpf::ProgramKind kind,
+                      const std::vector<bpf::Insn>& code, std::string* log = nullptr,
+                      uint32_t btf_id = 0);
+
 /// Loads `code`, whose map references are descriptors already. First without a log: with one it
 /// takes nine times as long; after a refusal again with one. Returns the descriptor, or nothing and
 /// `failure` set.
 std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind kind,
-                                     const std::vector<bpf::Insn>& code, LoadFailure* failure);
+                                     const std::vector<bpf::Insn>& code, LoadFailure* failure,
+                                     uint32_t btf_id = 0);
 
 /// Runs that the kernel skipped because the program was running on that CPU already (5.12; else 0).
 uint64_t recursion_misses(int program_fd);

@@ -177,14 +177,23 @@ Result<size_t> Map::read_slowly(bool take, std::vector<uint8_t>* keys,
 Result<MappedArray> MappedArray::map(const Map& array) {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t bytes = round_up_8(array.spec().value_size_bytes) * array.spec().max_entries;
+  return map(array, 0, (bytes + page - 1) / page * page);
+}
+
+Result<MappedArray> MappedArray::map(const Map& array, size_t begin_bytes, size_t size_bytes) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t first = begin_bytes / page * page;
+  const size_t end = (begin_bytes + size_bytes + page - 1) / page * page;
   MappedArray mapped;
-  mapped.size_bytes_ = (bytes + page - 1) / page * page;
-  void* memory =
-      mmap(nullptr, mapped.size_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, array.fd(), 0);
+  void* memory = mmap(nullptr, end - first, PROT_READ | PROT_WRITE, MAP_SHARED, array.fd(),
+                      static_cast<off_t>(first));
   if (memory == MAP_FAILED) {
     return system_error(fmt::format("mapping the kernel map '{}'", array.spec().name), errno);
   }
-  mapped.data_ = static_cast<uint8_t*>(memory);
+  mapped.pages_ = static_cast<uint8_t*>(memory);
+  mapped.pages_bytes_ = end - first;
+  mapped.data_ = mapped.pages_ + (begin_bytes - first);
+  mapped.size_bytes_ = size_bytes;
   return mapped;
 }
 
@@ -193,11 +202,13 @@ MappedArray::MappedArray(MappedArray&& other) noexcept { *this = std::move(other
 MappedArray& MappedArray::operator=(MappedArray&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_bytes_, other.size_bytes_);
+  std::swap(pages_, other.pages_);
+  std::swap(pages_bytes_, other.pages_bytes_);
   return *this;
 }
 
 MappedArray::~MappedArray() {
-  if (data_ != nullptr) munmap(data_, size_bytes_);
+  if (pages_ != nullptr) munmap(pages_, pages_bytes_);
 }
 
 }  // namespace ktap::sys

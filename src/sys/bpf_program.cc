@@ -22,13 +22,24 @@ constexpr size_t kLogBytes = 1 << 20;
 constexpr size_t kMostLogBytes = 32 << 20;
 
 bpf_prog_type kernel_type(bpf::ProgramKind kind) {
-  return kind == bpf::ProgramKind::RawTracepoint ? BPF_PROG_TYPE_RAW_TRACEPOINT
-                                                 : BPF_PROG_TYPE_TRACEPOINT;
+  switch (kind) {
+    case bpf::ProgramKind::RawTracepoint:
+      return BPF_PROG_TYPE_RAW_TRACEPOINT;
+    case bpf::ProgramKind::TypedRawTracepoint:
+      return BPF_PROG_TYPE_TRACING;
+    case bpf::ProgramKind::Tracepoint:
+      break;
+  }
+  return BPF_PROG_TYPE_TRACEPOINT;
 }
 
 int try_load(const std::string& name, bpf::ProgramKind kind, const std::vector<bpf::Insn>& code,
-             std::string* log) {
+             std::string* log, uint32_t btf_id) {
   LIBBPF_OPTS(bpf_prog_load_opts, options);
+  if (kind == bpf::ProgramKind::TypedRawTracepoint) {
+    options.expected_attach_type = BPF_TRACE_RAW_TP;
+    options.attach_btf_id = btf_id;
+  }
   if (log != nullptr) {
     options.log_level = 1;
     options.log_buf = log->data();
@@ -91,18 +102,26 @@ Result<uint32_t> possible_cpus() {
   return count;
 }
 
+bool try_load_program(const std::string& name, bpf::ProgramKind kind,
+                      const std::vector<bpf::Insn>& code, std::string* log, uint32_t btf_id) {
+  silence_libbpf();
+  const UniqueFd fd(try_load(kernel_name(name), kind, code, log, btf_id));
+  return fd.valid();
+}
+
 std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind kind,
-                                     const std::vector<bpf::Insn>& code, LoadFailure* failure) {
+                                     const std::vector<bpf::Insn>& code, LoadFailure* failure,
+                                     uint32_t btf_id) {
   silence_libbpf();
   const std::string short_name = kernel_name(name);
-  int fd = try_load(short_name, kind, code, nullptr);
+  int fd = try_load(short_name, kind, code, nullptr, btf_id);
   if (fd >= 0) return UniqueFd(fd);
   // EPERM comes before the verifier looks: there is nothing to read in a log.
   std::string log;
   if (fd != -EPERM) {
     for (size_t bytes = kLogBytes; bytes <= kMostLogBytes; bytes *= 4) {
       log.assign(bytes, '\0');
-      const int again = try_load(short_name, kind, code, &log);
+      const int again = try_load(short_name, kind, code, &log, btf_id);
       if (again >= 0) return UniqueFd(again);  // it was a passing shortage
       if (again != -ENOSPC) break;             // ENOSPC: the log did not fit
     }

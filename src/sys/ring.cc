@@ -14,6 +14,12 @@
 
 namespace ktap::sys {
 
+namespace {
+
+constexpr size_t kPublishedParts = 64;  // guessed: what is read and not yet given back is 1/64
+
+}  // namespace
+
 Result<RingReader> RingReader::open(const Map& ring) {
   RingReader reader;
   reader.page_bytes_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -64,6 +70,7 @@ size_t RingReader::drain(const std::function<void(const uint8_t*, size_t)>& deli
       __atomic_load_n(reinterpret_cast<uint64_t*>(producer_page_), __ATOMIC_ACQUIRE);
   const uint8_t* data = producer_page_ + page_bytes_;
   size_t delivered = 0;
+  uint64_t published = position;
   while (position < end) {
     const uint8_t* record = data + (position & (ring_bytes_ - 1));
     const uint32_t header =
@@ -75,9 +82,13 @@ size_t RingReader::drain(const std::function<void(const uint8_t*, size_t)>& deli
       ++delivered;
     }
     position += (uint64_t{size} + BPF_RINGBUF_HDR_SZ + 7) & ~uint64_t{7};
-    // After each: the kernel may use the room at once.
-    __atomic_store_n(consumer_, position, __ATOMIC_RELEASE);
+    // Every producer reads our position: not after each record, but while the room counts.
+    if (position - published >= ring_bytes_ / kPublishedParts) {
+      published = position;
+      __atomic_store_n(consumer_, position, __ATOMIC_RELEASE);
+    }
   }
+  __atomic_store_n(consumer_, position, __ATOMIC_RELEASE);
   return delivered;
 }
 

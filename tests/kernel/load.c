@@ -8,13 +8,17 @@
 //   read write close         N calls on descriptor -1 (EBADF); `write:7` on descriptor 7
 //   writeout                 N writes of no bytes to standard output: they succeed and give 0
 //   openat                   N calls for /ktap-load-none (ENOENT); `openat:NAME` for another path
+//   spread:K N               N calls of close, on -1 to -K in turns (EBADF)
 //   comm:NAME 1              prctl: the thread's name
 //   sleep N                  N milliseconds, in one clock_nanosleep
 //   wait 1                   reads one byte of standard input
 //   threads N                what follows is done by N threads at once
+//   cpus N                   the same, each on a CPU of its own, and starting together
 //   exit N                   ends with status N
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +30,8 @@
 enum { kMaxThreads = 64 };
 
 static char** words;  // what is left for the threads
+static pthread_barrier_t start;
+static int on_cpus;
 
 static void die(const char* text, const char* word) {
   fprintf(stderr, "load: %s: %s\n", text, word);
@@ -63,10 +69,35 @@ static void one_call(const char* verb, const char* detail) {
   }
 }
 
+// A loop of its own: little else than the calls.
+static void spread_calls(long kinds, long calls) {
+  if (kinds < 1) die("spread", "needs a number of kinds");
+  for (long i = 0, kind = 0; i < calls; ++i) {
+    syscall(SYS_close, -1 - kind);
+    if (++kind == kinds) kind = 0;
+  }
+}
+
 static void perform(char** pairs);
 
-static void* thread_main(void* argument) {
-  (void)argument;
+/// To the allowed CPU of that index, counted round.
+static void go_to_cpu(size_t index) {
+  cpu_set_t allowed;
+  cpu_set_t one;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) die("sched_getaffinity", "failed");
+  size_t left = index % (size_t)CPU_COUNT(&allowed);
+  CPU_ZERO(&one);
+  for (size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed) || left-- > 0) continue;
+    CPU_SET(cpu, &one);
+    break;
+  }
+  if (sched_setaffinity(0, sizeof one, &one) != 0) die("sched_setaffinity", "failed");
+}
+
+static void* thread_main(void* index) {
+  if (on_cpus) go_to_cpu((size_t)index);
+  pthread_barrier_wait(&start);
   perform(words);
   return NULL;
 }
@@ -75,8 +106,11 @@ static void run_threads(long count, char** pairs) {
   pthread_t threads[kMaxThreads];
   if (count < 1 || count > kMaxThreads) die("threads", "1 to 64");
   words = pairs;
+  pthread_barrier_init(&start, NULL, (unsigned)count);
   for (long i = 0; i < count; ++i) {
-    if (pthread_create(&threads[i], NULL, thread_main, NULL) != 0) die("pthread_create", "failed");
+    if (pthread_create(&threads[i], NULL, thread_main, (void*)i) != 0) {
+      die("pthread_create", "failed");
+    }
   }
   for (long i = 0; i < count; ++i) pthread_join(threads[i], NULL);
 }
@@ -90,11 +124,16 @@ static void perform(char** pairs) {
     char* detail = strchr(verb, ':');
     if (detail) *detail++ = '\0';
     long number = atol(pairs[1]);
-    if (strcmp(verb, "threads") == 0) {
+    if (strcmp(verb, "threads") == 0 || strcmp(verb, "cpus") == 0) {
+      on_cpus = verb[0] == 'c';
       run_threads(number, pairs + 2);
       return;
     }
     if (strcmp(verb, "exit") == 0) _exit((int)number);
+    if (strcmp(verb, "spread") == 0) {
+      spread_calls(detail ? atol(detail) : 0, number);
+      continue;
+    }
     if (strcmp(verb, "sleep") == 0) {
       sleep_ms(number);
       continue;

@@ -1,0 +1,336 @@
+// Prologue, bodies, cold code. Cheapest first: the number of the system call is in the arguments,
+// the control page is one load, the CPU and the process are helper calls.
+#include "backend/program_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "base/check.h"
+
+namespace ktap::backend {
+
+using bpf::AluOp;
+using bpf::Helper;
+using bpf::JumpOp;
+using bpf::Size;
+
+namespace {
+
+constexpr size_t kMostBodies = 31;  // a bit each in a word that And masks with an immediate
+constexpr size_t kFewNumbers = 4;   // as many compares cost less than a table
+
+/// Whether a program reads more of a tracepoint than its name.
+bool reads_record(const Job& job, const ssa::Module& module) {
+  for (const ssa::Block& block : job.function->blocks) {
+    for (ssa::ValueId id : block.insts) {
+      const ssa::Inst& inst = (*job.function)[id];
+      if (inst.op == ssa::Op::EventField) return true;
+      if (inst.op == ssa::Op::Emit &&
+          module.sites[static_cast<size_t>(inst.imm)].raw == ssa::RawEvent::Record) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<Bundle> bundle_jobs(const std::vector<Job>& jobs, const ssa::Module& module,
+                                const Options& options) {
+  using Key = std::tuple<schema::EventKind, int32_t, bool>;
+  std::map<Key, size_t> open;  // the bundle that takes more
+  std::vector<Bundle> bundles;
+  for (uint32_t i = 0; i < jobs.size(); ++i) {
+    const ssa::EventGroup& group = *jobs[i].group;
+    const bool is_tracepoint = group.kind == schema::EventKind::Tracepoint && !group.events.empty();
+    const Key key{group.kind, is_tracepoint ? group.events[0]->tracefs_id : 0,
+                  is_tracepoint && reads_record(jobs[i], module)};
+    const auto at = open.find(key);
+    const bool joins = options.fuse && !group.events.empty() && at != open.end() &&
+                       bundles[at->second].jobs.size() < kMostBodies;
+    if (joins) {
+      bundles[at->second].jobs.push_back(i);
+    } else {
+      open[key] = bundles.size();
+      bundles.push_back(Bundle{{i}});
+    }
+  }
+  return bundles;
+}
+
+ProgramWriter::ProgramWriter(const std::vector<Job>& jobs, const Bundle& bundle, uint32_t number,
+                             const ssa::Module& module, const bpf::KernelFacts& facts,
+                             const Options& options, UnitBuilder& unit, bool has_gate)
+    : jobs_(jobs),
+      bundle_(bundle),
+      facts_(facts),
+      options_(options),
+      unit_(unit),
+      has_gate_(has_gate) {
+  for (size_t i = 0; i < body_count(); ++i) {
+    bodies_.push_back(
+        std::make_unique<Selector>(job(i), number, module, facts, options, unit, asm_, frame_));
+  }
+}
+
+ProgramWriter::Outcome ProgramWriter::run(bpf::Program& program,
+                                          std::vector<EmitFailure>& failures) {
+  const size_t before = failures.size();
+  prepare(failures);
+  if (failures.size() != before) return Outcome::JobsFailed;
+  frame_.end = asm_.make_label();
+  prologue();
+  write(failures);
+  if (failures.size() != before) return Outcome::JobsFailed;
+
+  const Job& first = job(0);
+  const bool is_alone = body_count() == 1;
+  program.attach_to = !is_syscall() ? group().events[0]->name
+                      : is_exit()   ? "sys_exit"
+                                    : "sys_enter";
+  program.name = is_alone ? fmt::format("h{}_{}", first.handler, first.group_index)
+                          : program.attach_to.substr(0, 15);
+  if (!is_syscall()) {
+    program.tracefs_id = group().events[0]->tracefs_id;
+    const bool needs_guard = !facts_.has_recursion_guard &&
+                             std::any_of(bodies_.begin(), bodies_.end(),
+                                         [](const auto& b) { return b->has_own_memory(); });
+    program.kind = bodies_[0]->needs().event || needs_guard ? bpf::ProgramKind::Tracepoint
+                                                            : bpf::ProgramKind::RawTracepoint;
+  } else if (frame_.is_typed) {
+    program.kind = bpf::ProgramKind::TypedRawTracepoint;
+    program.btf_id = facts_.typed_tracepoint(program.attach_to);
+  }
+  return asm_.finish(program).ok() ? Outcome::Written : Outcome::TooLong;
+}
+
+void ProgramWriter::prepare(std::vector<EmitFailure>& failures) {
+  const auto each = [&](Result<void> (Selector::*step)()) {
+    for (size_t i = 0; i < body_count(); ++i) {
+      const Result<void> done = (*bodies_[i].*step)();
+      if (!done.ok()) failures.push_back(EmitFailure{bundle_.jobs[i], done.error().message});
+    }
+  };
+  const size_t before = failures.size();
+  each(&Selector::find_needs);
+  if (failures.size() != before) return;
+  lay_out_frame();
+  each(&Selector::find_places);
+  for (const auto& body : bodies_)
+    frame_.scratch_bytes = std::max(frame_.scratch_bytes, body->scratch_bytes());
+}
+
+int32_t ProgramWriter::frame_word() { return -8 * static_cast<int32_t>(++frame_.words); }
+
+void ProgramWriter::lay_out_frame() {
+  const bool is_several = body_count() > 1;
+  bool reads_event = false, reads_number = false, reads_arguments = false;
+  uint32_t task_reads = options_.target_tgid >= 0 && facts_.has_task_btf ? 1 : 0;
+  size_t numbers = 0;
+  for (size_t i = 0; i < body_count(); ++i) {
+    const Needs& needs = bodies_[i]->needs();
+    reads_event = reads_event || needs.context;
+    reads_number = reads_number || needs.syscall_nr || (is_several && needs.name_id);
+    reads_arguments = reads_arguments || needs.argument_reads != 0;
+    task_reads += needs.task_reads;
+    numbers = std::max(numbers, job(i).group->events.size());
+  }
+  frame_.is_typed = is_syscall() && (is_exit() || reads_arguments) &&
+                    facts_.typed_tracepoint(is_exit() ? "sys_exit" : "sys_enter") != 0;
+  has_few_numbers_ = is_syscall() && numbers == 1 && body_count() <= kFewNumbers;
+  const bool asks_again = is_syscall() && is_several;  // each body for its own number
+  frame_.keeps_context = reads_event || has_gate_ || (is_exit() && !frame_.is_typed) ||
+                         (is_syscall() && reads_number) || asks_again;
+  if (task_reads > 1) frame_.task_offset = frame_word();
+  if (is_exit() && !frame_.is_typed) frame_.nr_offset = frame_word();
+  if (asks_again && !has_few_numbers_) frame_.bodies_offset = frame_word();
+}
+
+void ProgramWriter::write(std::vector<EmitFailure>& failures) {
+  bool may_have_ended = false;
+  for (size_t i = 0; i < body_count(); ++i) {
+    Selector::Entry entry;
+    entry.checks_armed = may_have_ended;
+    entry.checks_number = is_syscall() && body_count() > 1;
+    entry.bit = static_cast<uint32_t>(i);
+    entry.has_name = body_count() == 1 && job(i).group->events.size() > 1;
+    const Result<void> done = bodies_[i]->body(entry);
+    if (!done.ok()) failures.push_back(EmitFailure{bundle_.jobs[i], done.error().message});
+    may_have_ended = may_have_ended || bodies_[i]->needs().can_end_run;
+  }
+  asm_.set_owner(bpf::kNoHandler, 0);
+  asm_.bind(frame_.end);
+  asm_.emit(bpf::mov64(Reg::R0, 0));
+  asm_.emit(bpf::exit_insn());
+  if (has_gate_) gate();
+  for (const auto& body : bodies_) body->cold_code();
+}
+
+// ---- the prologue
+// -------------------------------------------------------------------------------------------
+
+void ProgramWriter::prologue() {
+  asm_.set_owner(bpf::kNoHandler, 0);
+  if (frame_.keeps_context) asm_.emit(bpf::mov64(Reg::R6, Reg::R1));
+  if (has_gate_) {
+    gate_ = asm_.make_label();
+    armed_ = asm_.make_label();
+    test_armed();
+    asm_.bind(armed_);
+  }
+  if (is_syscall() && !is_exit()) {
+    asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R1, 8));
+    test_number(Reg::R3);
+  } else if (frame_.is_typed) {
+    asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R1, 0));
+    load_saved_number(asm_, facts_.syscall_regs, Reg::R3);
+    test_number(Reg::R3);
+  }
+  if (!has_gate_) test_armed();
+  test_cpu_and_process();
+  if (is_exit() && !frame_.is_typed) number_at_exit();
+}
+
+void ProgramWriter::test_armed() {
+  asm_.load_map_value(Reg::R2, unit_.unit.control_map, Control::kArmed);
+  asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R2, 0));
+  asm_.jump_to_if(JumpOp::Ne, Reg::R3, Control::kRunning, has_gate_ ? gate_ : frame_.end);
+}
+
+void ProgramWriter::test_cpu_and_process() {
+  if (options_.cpu >= 0) {
+    asm_.call_helper(Helper::GetSmpProcessorId);
+    asm_.jump_to_if(JumpOp::Ne, Reg::R0, static_cast<int32_t>(options_.cpu), frame_.end);
+  }
+  if (options_.target_tgid < 0) return;
+  const auto target = static_cast<int32_t>(options_.target_tgid);
+  if (facts_.has_task_btf) {
+    asm_.call_helper(Helper::GetCurrentTaskBtf);
+    asm_.emit(bpf::load(Size::W, Reg::R1, Reg::R0, static_cast<int16_t>(facts_.task.tgid)));
+    asm_.jump_to_if(JumpOp::Ne, Reg::R1, target, frame_.end);
+    if (frame_.task_offset == 0) return;
+    const auto at = static_cast<int16_t>(frame_.task_offset);
+    asm_.emit(bpf::store(Size::DW, Reg::R10, at, Reg::R0));
+    frame_.task_is_read = true;
+  } else {
+    asm_.call_helper(Helper::GetCurrentPidTgid);
+    asm_.emit(bpf::alu64(AluOp::Rsh, Reg::R0, 32));
+    asm_.jump_to_if(JumpOp::Ne, Reg::R0, target, frame_.end);
+  }
+}
+
+/// Goes on when `number` is one of a body's system calls.
+void ProgramWriter::test_number(Reg number) {
+  if (has_few_numbers_) return test_few_numbers(number);
+  look_number_up(number);
+}
+
+void ProgramWriter::test_few_numbers(Reg number) {
+  std::vector<int32_t> all;
+  for (size_t i = 0; i < body_count(); ++i) {
+    const auto one = static_cast<int32_t>(job(i).group->events[0]->syscall_nr);
+    if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(one);
+  }
+  const bpf::Label found = asm_.make_label();
+  for (size_t i = 0; i + 1 < all.size(); ++i) asm_.jump_to_if(JumpOp::Eq, number, all[i], found);
+  asm_.jump_to_if(JumpOp::Ne, number, all.back(), frame_.end);
+  asm_.bind(found);
+}
+
+/// One load from a table by number. One body that asks for the event's name: the name's id; else
+/// which bodies the number belongs to.
+void ProgramWriter::look_number_up(Reg number) {
+  const bool gives_name = body_count() == 1 && bodies_[0]->needs().name_id;
+  const uint32_t entry_bytes = gives_name || body_count() > 8 ? 4 : 1;
+  std::vector<uint8_t> table;
+  if (gives_name) {
+    table = name_table(group());
+  } else {
+    int64_t last = 0;
+    for (size_t i = 0; i < body_count(); ++i) {
+      for (const schema::EventPtr& event : job(i).group->events)
+        last = std::max(last, event->syscall_nr);
+    }
+    table.resize(round_up8(entry_bytes * static_cast<uint32_t>(last + 1)));
+    for (size_t i = 0; i < body_count(); ++i) {
+      for (const schema::EventPtr& event : job(i).group->events) {
+        if (event->syscall_nr < 0) continue;
+        table[entry_bytes * static_cast<size_t>(event->syscall_nr) + i / 8] |=
+            static_cast<uint8_t>(1U << (i % 8));
+      }
+    }
+  }
+  const auto entries = static_cast<int32_t>(table.size() / entry_bytes);
+  asm_.jump_to_if(JumpOp::Gt, number, entries - 1, frame_.end);
+  asm_.load_map_value(Reg::R4, unit_.read_only_map(), unit_.add_read_only(table));
+  if (entry_bytes == 4) asm_.emit(bpf::alu64(AluOp::Lsh, number, 2));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R4, number));
+  asm_.emit(bpf::load(entry_bytes == 4 ? Size::W : Size::B, number, Reg::R4, 0));
+  if (gives_name) {
+    asm_.jump32_to_if(JumpOp::Eq, number, -1, frame_.end);
+    asm_.emit(
+        bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(bodies_[0]->name_offset()), number));
+    return;
+  }
+  asm_.jump_to_if(JumpOp::Eq, number, 0, frame_.end);
+  if (frame_.bodies_offset != 0) {
+    asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(frame_.bodies_offset), number));
+  }
+}
+
+/// Where the arguments have no types, the number is read out of the saved registers by a helper
+/// call: late.
+void ProgramWriter::number_at_exit() {
+  const bpf::SyscallRegs& regs = facts_.syscall_regs;
+  const auto at = static_cast<int16_t>(frame_.nr_offset);
+  if (regs.nr_size_bytes == 4) asm_.emit(bpf::store(Size::DW, Reg::R10, at, 0));
+  asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R6, 0));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, regs.nr_offset));
+  asm_.emit(bpf::mov64(Reg::R1, Reg::R10));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, at));
+  asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(regs.nr_size_bytes)));
+  asm_.call_helper(Helper::ProbeReadKernel);
+  asm_.jump_to_if(JumpOp::Ne, Reg::R0, 0, frame_.end);
+  if (regs.nr_size_bytes == 4) {
+    asm_.emit(bpf::load(Size::W, Reg::R3, Reg::R10, at));
+    asm_.emit(bpf::alu64(AluOp::Lsh, Reg::R3, 32));
+    asm_.emit(bpf::alu64(AluOp::Arsh, Reg::R3, 32));
+    asm_.emit(bpf::store(Size::DW, Reg::R10, at, Reg::R3));
+  } else {
+    asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R10, at));
+  }
+  test_number(Reg::R3);
+}
+
+/// Not armed: waiting for the target's exec, perhaps, and this is it. Its own system call is an
+/// event already.
+void ProgramWriter::gate() {
+  asm_.bind(gate_);
+  write_gate(asm_, facts_, options_, unit_, frame_.end);
+  asm_.emit(bpf::mov64(Reg::R1, Reg::R6));
+  asm_.jump_to(armed_);
+}
+
+void write_gate(bpf::Assembler& code, const bpf::KernelFacts& facts, const Options& options,
+                const UnitBuilder& unit, bpf::Label out) {
+  using Reg = bpf::Reg;
+  const bpf::Label found = code.make_label();
+  code.jump_to_if(JumpOp::Ne, Reg::R3, Control::kWaiting, out);
+  code.emit(bpf::load(Size::DW, Reg::R3, Reg::R6, 8));
+  code.jump_to_if(JumpOp::Eq, Reg::R3, facts.syscall_regs.execve_nr, found);
+  code.jump_to_if(JumpOp::Ne, Reg::R3, facts.syscall_regs.execveat_nr, out);
+  code.bind(found);
+  code.call_helper(Helper::GetCurrentPidTgid);
+  code.emit(bpf::alu64(AluOp::Rsh, Reg::R0, 32));
+  code.jump_to_if(JumpOp::Ne, Reg::R0, static_cast<int32_t>(options.target_tgid), out);
+  code.load_map_value(Reg::R1, unit.unit.control_map, Control::kArmed);
+  code.emit(bpf::store(Size::DW, Reg::R1, 0, Control::kRunning));
+}
+
+}  // namespace ktap::backend

@@ -1,0 +1,81 @@
+// See table_facts.h: one walk over all functions, with the ranges of their integers.
+#include "backend/table_facts.h"
+
+#include "schema/builtin_vars.h"
+
+namespace ktap::backend {
+
+namespace {
+
+using ssa::Inst;
+using ssa::Op;
+
+/// 2^32 samples of this in one generation would have to be counted before the sum wraps.
+constexpr ssa::Range kSmallPositive{1, INT64_C(1) << 31};
+
+bool is_current_thread(const ssa::Function& function, ssa::ValueId key) {
+  const Inst& inst = function[key];
+  return inst.op == Op::EventVar &&
+         static_cast<schema::BuiltinVar>(inst.imm) == schema::BuiltinVar::Tid;
+}
+
+void note(TableUse& use, const Inst& inst, const ssa::TableInfo& info,
+          const ssa::Function& function, const ssa::Ranges& ranges, ssa::BlockId block) {
+  use.is_read |= inst.op == Op::TableGet;
+  use.is_set |= inst.op == Op::TableSet;
+  use.is_added |= inst.op == Op::TableAdd || inst.op == Op::TableMerge;
+  use.is_deleted |= inst.op == Op::TableDelete;
+  const size_t parts = info.key.size();
+  for (size_t i = 0; i < parts && i < inst.operands.size(); ++i) {
+    const ssa::Range range = ranges.at(inst.operands[i], block);
+    if (use.is_used) {
+      use.parts[i] = join(use.parts[i], range);
+    } else {
+      use.parts.push_back(range);
+    }
+  }
+  use.is_used = true;
+  use.by_thread &= parts == 1 && is_current_thread(function, inst.operands[0]);
+  if (inst.op == Op::TableAdd || inst.op == Op::TableMerge) {
+    const ssa::Range first = ranges.at(inst.operands[parts], block);
+    use.first_word_is_positive &= info.words[0] == ssa::MergeOp::Add &&
+                                  first.lo >= kSmallPositive.lo && first.hi <= kSmallPositive.hi;
+  }
+}
+
+}  // namespace
+
+bool is_table_op(Op op) {
+  return op == Op::TableGet || op == Op::TableSet || op == Op::TableAdd || op == Op::TableMerge ||
+         op == Op::TableDelete;
+}
+
+size_t value_operands(const Inst& inst, const ssa::TableInfo& info) {
+  if (inst.op == Op::TableMerge) return info.words.size();
+  return inst.op == Op::TableSet || inst.op == Op::TableAdd ? 1 : 0;
+}
+
+std::vector<TableUse> find_table_uses(const std::vector<Job>& jobs,
+                                      const std::vector<uint32_t>& programs,
+                                      const ssa::Module& module, const bpf::KernelFacts& facts,
+                                      const Options& options) {
+  std::vector<TableUse> uses(module.tables.size());
+  const ssa::RangeFacts range_facts{facts.cpu_count, options.cpu, options.target_tgid};
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    if (programs[i] == kNoProgram) continue;
+    const ssa::Function& function = *jobs[i].function;
+    const ssa::Ranges ranges(function, *jobs[i].group, range_facts);
+    for (const ssa::BlockId block : ssa::reverse_postorder(function)) {
+      for (const ssa::ValueId id : function.blocks[block.index].insts) {
+        const Inst& inst = function[id];
+        if (!is_table_op(inst.op)) continue;
+        const auto table = static_cast<size_t>(inst.imm);
+        note(uses[table], inst, module.tables[table], function, ranges, block);
+        uses[table].programs.insert(programs[i]);
+      }
+    }
+  }
+  return uses;
+}
+
+}  // namespace ktap::backend

@@ -1,0 +1,40 @@
+// What all functions of a run together do with each table: which operations, by which programs,
+// with which keys. `table_layout` decides by it. First look at the functions, before any code is
+// written.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <vector>
+
+#include "backend/unit.h"
+#include "ssa/ranges.h"
+
+namespace ktap::backend {
+
+struct TableUse {
+  bool is_read = false;     ///< TableGet
+  bool is_set = false;      ///< TableSet
+  bool is_added = false;    ///< TableAdd, TableMerge
+  bool is_deleted = false;  ///< TableDelete
+  /// All keys, by part: integers, booleans, ids of strings. Of a part of Bytes it says nothing.
+  std::vector<ssa::Range> parts;
+  bool is_used = false;         ///< some operation names it: `parts` is meaningful
+  bool by_thread = true;        ///< every key is the thread that runs
+  std::set<uint32_t> programs;  ///< that have an operation on it, ascending
+  /// The first word of each sample is above 0, and so small that no sum of them comes back to 0.
+  bool first_word_is_positive = true;
+};
+
+/// By table id. `programs[i]` is the program that job i becomes part of.
+std::vector<TableUse> find_table_uses(const std::vector<Job>& jobs,
+                                      const std::vector<uint32_t>& programs,
+                                      const ssa::Module& module, const bpf::KernelFacts& facts,
+                                      const Options& options);
+
+/// Operations that work on a table's entries.
+bool is_table_op(ssa::Op op);
+/// Operands behind the key's parts.
+size_t value_operands(const ssa::Inst& inst, const ssa::TableInfo& info);
+
+}  // namespace ktap::backend

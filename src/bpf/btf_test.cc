@@ -1,0 +1,111 @@
+// BTF by hand: names found by kind, members of structs, broken bytes.
+#include "bpf/btf.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+
+namespace ktap::bpf {
+namespace {
+
+/// Writes BTF type by type.
+class Writer {
+ public:
+  uint32_t name(const std::string& text) {
+    const auto at = static_cast<uint32_t>(strings_.size());
+    strings_ += text;
+    strings_ += '\0';
+    return at;
+  }
+  void type(const std::string& text, uint32_t kind, uint32_t vlen,
+            const std::vector<uint32_t>& rest, bool flag = false) {
+    words_.push_back(name(text));
+    words_.push_back(kind << 24 | vlen | (flag ? 1U << 31 : 0));
+    words_.push_back(0);
+    words_.insert(words_.end(), rest.begin(), rest.end());
+  }
+  std::vector<uint8_t> bytes() const {
+    const auto type_bytes = static_cast<uint32_t>(words_.size() * 4);
+    std::vector<uint32_t> all = {0x0001eb9f, 24,         0,
+                                 type_bytes, type_bytes, static_cast<uint32_t>(strings_.size())};
+    all.insert(all.end(), words_.begin(), words_.end());
+    std::vector<uint8_t> out(all.size() * 4 + strings_.size());
+    std::memcpy(out.data(), all.data(), all.size() * 4);
+    std::memcpy(out.data() + all.size() * 4, strings_.data(), strings_.size());
+    return out;
+  }
+
+ private:
+  std::string strings_ = std::string(1, '\0');
+  std::vector<uint32_t> words_;
+};
+
+std::vector<uint8_t> small_kernel() {
+  Writer btf;
+  const uint32_t pid = btf.name("pid"), tgid = btf.name("tgid"), flag = btf.name("in_execve");
+  btf.type("int", 1, 0, {32});              // 1
+  btf.type("task_struct", 7, 0, {});        // 2: a forward declaration
+  btf.type("numbers", 3, 0, {1, 1, 4});     // 3: array
+  btf.type("colours", 6, 2, {1, 2, 3, 4});  // 4: enum
+  btf.type("task_struct", 4, 3,             // 5
+           {pid, 1, 64, flag, 1, 3U << 24 | 96, tgid, 1, 128}, true);
+  btf.type("btf_trace_sys_enter", 8, 0, {});   // 6
+  btf.type("sys_enter", 13, 1, {1, 2});        // 7: prototype
+  btf.type("btf_trace_sys_enter", 12, 0, {});  // 8: a function of that name
+  btf.type("big_colours", 19, 1, {1, 2, 3});   // 9: enum of 64 bits
+  btf.type("bpf_iter_num_new", 12, 0, {});     // 10
+  return btf.bytes();
+}
+
+TEST(Btf, FindsTypesByKindAndName) {
+  const std::vector<uint8_t> bytes = small_kernel();
+  std::vector<BtfType> types = {{BtfKind::Func, "bpf_iter_num_new"},
+                                {BtfKind::Typedef, "btf_trace_sys_enter"},
+                                {BtfKind::Func, "btf_trace_sys_enter"},
+                                {BtfKind::Struct, "task_struct"},
+                                {BtfKind::Func, "bpf_iter_num"}};
+  std::vector<BtfMember> members;
+  ASSERT_TRUE(find_in_btf(bytes.data(), bytes.size(), types, members));
+  EXPECT_EQ(types[0].id, 10U);
+  EXPECT_EQ(types[1].id, 6U);
+  EXPECT_EQ(types[2].id, 8U);
+  EXPECT_EQ(types[3].id, 5U);
+  EXPECT_EQ(types[4].id, 0U);
+}
+
+TEST(Btf, FindsMembersButNoBitFields) {
+  const std::vector<uint8_t> bytes = small_kernel();
+  std::vector<BtfType> types;
+  std::vector<BtfMember> members = {{"task_struct", "tgid"},
+                                    {"task_struct", "pid"},
+                                    {"task_struct", "in_execve"},
+                                    {"task_struct", "none"},
+                                    {"cred", "uid"}};
+  ASSERT_TRUE(find_in_btf(bytes.data(), bytes.size(), types, members));
+  EXPECT_EQ(members[0].offset_bytes, 16);
+  EXPECT_EQ(members[1].offset_bytes, 8);
+  EXPECT_EQ(members[2].offset_bytes, -1);
+  EXPECT_EQ(members[3].offset_bytes, -1);
+  EXPECT_EQ(members[4].offset_bytes, -1);
+}
+
+TEST(Btf, BrokenBytesAreRefusedOrFindLess) {
+  const std::vector<uint8_t> good = small_kernel();
+  for (size_t size = 0; size <= good.size(); ++size) {
+    const std::vector<uint8_t> bytes(good.begin(), good.begin() + static_cast<int64_t>(size));
+    std::vector<BtfType> types = {{BtfKind::Func, "bpf_iter_num_new"}};
+    std::vector<BtfMember> members = {{"task_struct", "tgid"}};
+    EXPECT_EQ(find_in_btf(bytes.data(), bytes.size(), types, members), size == good.size());
+  }
+  for (size_t i = 0; i < good.size(); ++i) {  // any byte: ASan watches
+    std::vector<uint8_t> bytes = good;
+    bytes[i] ^= 0x80;
+    std::vector<BtfType> types = {{BtfKind::Func, "bpf_iter_num_new"}};
+    std::vector<BtfMember> members = {{"task_struct", "tgid"}};
+    find_in_btf(bytes.data(), bytes.size(), types, members);
+  }
+}
+
+}  // namespace
+}  // namespace ktap::bpf

@@ -1,0 +1,41 @@
+// Whose an instruction is.
+#include "bpf/program.h"
+
+#include <algorithm>
+
+namespace ktap::bpf {
+
+uint32_t Program::handler_at(size_t insn) const {
+  uint32_t handler = kNoHandler;
+  for (const CodeRange& range : ranges) {
+    if (range.insn > insn) break;
+    handler = range.handler;
+  }
+  return handler;
+}
+
+size_t Program::instructions_of(uint32_t handler) const {
+  size_t count = 0;
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    if (ranges[i].handler != handler) continue;
+    count += (i + 1 < ranges.size() ? ranges[i + 1].insn : code.size()) - ranges[i].insn;
+  }
+  return count;
+}
+
+bool Program::serves(uint32_t handler) const {
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const CodeRange& range) { return range.handler == handler; });
+}
+
+std::vector<uint32_t> Program::handlers() const {
+  std::vector<uint32_t> out;
+  for (const CodeRange& range : ranges) {
+    if (range.handler != kNoHandler) out.push_back(range.handler);
+  }
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+}  // namespace ktap::bpf

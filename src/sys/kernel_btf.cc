@@ -1,0 +1,61 @@
+// Read into pages of our own where the file cannot be mapped: given back as soon as it was walked.
+#include "sys/kernel_btf.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "sys/unique_fd.h"
+
+namespace ktap::sys {
+
+namespace {
+
+bool read_all(int fd, uint8_t* data, size_t size_bytes) {
+  for (size_t done = 0; done < size_bytes;) {
+    const ssize_t got = read(fd, data + done, size_bytes - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    done += static_cast<size_t>(got);
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<KernelBtf> KernelBtf::open() {
+  UniqueFd fd(::open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC));
+  struct stat status = {};
+  if (!fd.valid() || fstat(fd.get(), &status) != 0 || status.st_size <= 0) return std::nullopt;
+  KernelBtf btf;
+  btf.size_bytes_ = static_cast<size_t>(status.st_size);
+  void* data = mmap(nullptr, btf.size_bytes_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+  if (data == MAP_FAILED) {
+    data =
+        mmap(nullptr, btf.size_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED) return std::nullopt;
+    btf.data_ = static_cast<uint8_t*>(data);
+    if (!read_all(fd.get(), btf.data_, btf.size_bytes_)) return std::nullopt;
+    return btf;
+  }
+  btf.data_ = static_cast<uint8_t*>(data);
+  return btf;
+}
+
+KernelBtf::KernelBtf(KernelBtf&& other) noexcept { *this = std::move(other); }
+
+KernelBtf& KernelBtf::operator=(KernelBtf&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_bytes_, other.size_bytes_);
+  return *this;
+}
+
+KernelBtf::~KernelBtf() {
+  if (data_ != nullptr) munmap(data_, size_bytes_);
+}
+
+}  // namespace ktap::sys
