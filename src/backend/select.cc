@@ -139,7 +139,7 @@ Result<void> Selector::find_places() {
   find_area_use();
   window_ = argument_window(facts_.syscall_regs);
   has_window_ = job_.group->kind == schema::EventKind::SyscallEnter && needs_.argument_reads > 1 &&
-                window_.size_bytes <= kMaxWindowBytes && !frame_.is_typed;
+                window_.size_bytes <= kMaxWindowBytes && !frame_.is_typed && !frame_.is_record;
   for (uint32_t limit : {72U, 24U, 0U}) {
     HomeRequest request;
     request.stack_string_bytes = limit;
