@@ -105,6 +105,37 @@ TEST(Select, SyscallExit) {
   }
 }
 
+/// Where raw tracepoints are no choice: the records of raw_syscalls hold all.
+TEST(Select, SystemCallsByRecords) {
+  for (const bool is_exit : {false, true}) {
+    Subject s;
+    is_exit ? syscall_exit(s) : syscall_enter(s);
+    s.facts.has_steady_raw_tracepoints = false;
+    s.facts.raw_syscalls_id[0] = 11;
+    s.facts.raw_syscalls_id[1] = 12;
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty());
+    const bpf::Program& program = result.unit.programs[0];
+    EXPECT_EQ(program.kind, bpf::ProgramKind::Tracepoint);
+    EXPECT_EQ(program.tracefs_id, is_exit ? 12 : 11);
+    FakeKernel kernel(result.unit, s.cells);
+    for (const uint64_t nr : {17u, 3u}) {
+      const std::vector<uint64_t> entry = {0, nr, 0x1234567800000005, 0x7fff0000, 3, 4, 5, 6};
+      const std::vector<uint64_t> end = {0, nr, static_cast<uint64_t>(-9)};
+      ASSERT_EQ(kernel.run(context_of(is_exit ? end : entry)), "");
+    }
+    ASSERT_EQ(kernel.machine.records().size(), 1u);
+    const Bytes& record = kernel.machine.records()[0].data;
+    if (is_exit) {
+      EXPECT_EQ(words(record, 8, 2), (std::vector<int64_t>{17, -9}));
+    } else {
+      EXPECT_EQ(words(record, 64, 4), (std::vector<int64_t>{17, 5, 0x7fff0000, 3}));
+      EXPECT_EQ(words(record, result.unit.sites[0].raw_offset_bytes, 7),
+                (std::vector<int64_t>{17, 0x1234567800000005, 0x7fff0000, 3, 4, 5, 6}));
+    }
+  }
+}
+
 Bytes fake_record() {
   Bytes record = context_of(std::vector<uint64_t>(8, 0));
   auto put = [&](size_t at, int64_t value, size_t size) { std::memcpy(&record[at], &value, size); };

@@ -34,8 +34,9 @@ TEST(KernelFacts, DescribeNamesBothKinds) {
   KernelFacts facts = everything();
   remove_fact(facts, "cpu_v4");
   EXPECT_EQ(describe(facts),
-            "fetch_atomics mapped_tables recursion_guard may_goto bpf_loop task_btf task_layout "
-            "typed_tracepoints; not cpu_v4");
+            "fetch_atomics mapped_tables recursion_guard steady_raw_tracepoints may_goto bpf_loop "
+            "task_btf "
+            "task_layout typed_tracepoints; not cpu_v4");
   EXPECT_EQ(facts.typed_tracepoint("sys_enter"), 9U);
   EXPECT_EQ(facts.typed_tracepoint("sys_exit"), 0U);
 }

@@ -276,6 +276,7 @@ def self_test():
 def main():
     if sys.argv[1:] == ["--self-test"]:
         return self_test()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # QEMU is ended on the way out
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--ktap", action="append", default=[], help="ARCHITECTURE=FILE")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="where helpers are compiled to")
