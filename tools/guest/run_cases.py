@@ -26,6 +26,7 @@ from initramfs import Initramfs  # noqa: E402
 from report import Report  # noqa: E402
 
 COMPILERS = {"amd64": "", "arm64": "aarch64-linux-gnu-"}
+SKIPPED_RUNS = re.compile(r"ktap: lost \d+ .*: nested probe skipped by the kernel$")
 SLOWER = 6  # emulated, on a machine that has other work: times that a case allows itself here
 
 
@@ -113,7 +114,12 @@ class Guest:
             raise kernel_case.CaseError(f"no end within {what.timeout_s * SLOWER:g} seconds\n"
                                         + result.stderr.decode("utf-8", "replace"))
         plan = results[explain].stdout + results[explain].stderr if explain is not None else b""
-        return kernel_case.outcome_of(result.stdout, result.stderr, result.status, plan)
+        outcome = kernel_case.outcome_of(result.stdout, result.stderr, result.status, plan)
+        if not any("lost" in text for _, text in case.expect):
+            # While ktap asks the kernel for a map, events on that CPU are skipped, whosever they are. A guest is slow
+            # enough to show it; an event of the case that is missing shows in its counts.
+            outcome.stderr = [line for line in outcome.stderr if not SKIPPED_RUNS.match(line)]
+        return outcome
 
 
 def add_cases(guest, paths, report):
