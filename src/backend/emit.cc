@@ -29,6 +29,10 @@ bpf::Program make_gate(const bpf::KernelFacts& facts, const Options& options,
   bpf::Program program;
   program.name = "gate";
   program.attach_to = "sys_enter";
+  if (facts.has_raw_syscalls_records()) {
+    program.kind = bpf::ProgramKind::Tracepoint;
+    program.tracefs_id = facts.raw_syscalls_id[0];
+  }
   KTAP_CHECK(code.finish(program).ok());
   return program;
 }

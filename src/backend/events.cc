@@ -131,8 +131,13 @@ void Selector::read_window() {
   window_is_read_ = true;
 }
 
-/// dst = the saved register at `regs_offset` of the task's struct pt_regs.
-void Selector::load_argument(Reg dst, int32_t regs_offset) {
+/// dst = argument `index` of the system call, from 0.
+void Selector::load_argument(Reg dst, uint32_t index) {
+  if (frame_.is_record) {
+    const auto at = static_cast<int16_t>(kRecordArguments + 8 * static_cast<int32_t>(index));
+    return asm_.emit(bpf::load(Size::DW, dst, Reg::R6, at));
+  }
+  const int32_t regs_offset = facts_.syscall_regs.arg_offset[index];
   if (frame_.is_typed) {
     asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R6, 0));
     return asm_.emit(bpf::load(Size::DW, dst, Reg::R3, static_cast<int16_t>(regs_offset)));
@@ -148,6 +153,11 @@ void Selector::load_argument(Reg dst, int32_t regs_offset) {
   asm_.emit(bpf::load(Size::DW, dst, Reg::R10, static_cast<int16_t>(at)));
 }
 
+/// dst = what the system call gave.
+void Selector::load_result(Reg dst) {
+  asm_.emit(bpf::load(Size::DW, dst, Reg::R6, frame_.is_record ? kRecordArguments : 8));
+}
+
 void Selector::syscall_field(ValueId id) {
   auto index = static_cast<uint32_t>(inst(id).imm);
   const schema::Field& field = job_.group->events[0]->fields[index];
@@ -155,11 +165,11 @@ void Selector::syscall_field(ValueId id) {
   if (index == 0) {
     load_number(dst);
   } else if (is_exit()) {
-    asm_.emit(bpf::load(Size::DW, dst, Reg::R6, 8));
+    load_result(dst);
     narrow(dst, field.size_bytes, field.is_signed);
   } else {
     if (index > 6) return fail("a system call has six arguments");
-    load_argument(dst, facts_.syscall_regs.arg_offset[index - 1]);
+    load_argument(dst, index - 1);
     narrow(dst, field.size_bytes, field.is_signed);
   }
   store_result(id, dst);
@@ -284,13 +294,13 @@ void Selector::raw_syscall(int32_t at) {
   if (is_exit()) {
     load_number(Reg::R1);
     put(Reg::R1);
-    asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R6, 8));
+    load_result(Reg::R1);
     return put(Reg::R1);
   }
-  asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R6, 8));
+  load_number(Reg::R1);
   put(Reg::R1);
-  for (int32_t offset : facts_.syscall_regs.arg_offset) {
-    load_argument(Reg::R1, offset);
+  for (uint32_t i = 0; i < 6; ++i) {
+    load_argument(Reg::R1, i);
     put(Reg::R1);
   }
 }

@@ -88,9 +88,12 @@ ProgramWriter::Outcome ProgramWriter::run(bpf::Program& program,
     const bool needs_guard = !facts_.has_recursion_guard &&
                              std::any_of(bodies_.begin(), bodies_.end(),
                                          [](const auto& b) { return b->has_own_memory(); });
-    program.kind = reads_record(first, module_, facts_) || needs_guard
-                       ? bpf::ProgramKind::Tracepoint
-                       : bpf::ProgramKind::RawTracepoint;
+    const bool by_perf = reads_record(first, module_, facts_) || needs_guard ||
+                         !facts_.has_steady_raw_tracepoints;
+    program.kind = by_perf ? bpf::ProgramKind::Tracepoint : bpf::ProgramKind::RawTracepoint;
+  } else if (frame_.is_record) {
+    program.kind = bpf::ProgramKind::Tracepoint;
+    program.tracefs_id = facts_.raw_syscalls_id[is_exit() ? 1 : 0];
   }
   if (frame_.is_typed) {
     program.kind = bpf::ProgramKind::TypedRawTracepoint;
@@ -130,16 +133,21 @@ void ProgramWriter::lay_out_frame() {
     task_reads += needs.task_reads;
     numbers = std::max(numbers, job(i).group->events.size());
   }
-  frame_.is_typed = is_syscall() && (is_exit() || reads_arguments) &&
+  frame_.is_record = is_syscall() && facts_.has_raw_syscalls_records();
+  frame_.is_typed = is_syscall() && !frame_.is_record && (is_exit() || reads_arguments) &&
                     facts_.typed_tracepoint(is_exit() ? "sys_exit" : "sys_enter") != 0;
   // Fields of a tracepoint that its arguments have; all bodies are alike in that.
-  if (!is_syscall()) frame_.is_typed = reads_event && !reads_record(job(0), module_, facts_);
+  if (!is_syscall()) {
+    frame_.is_typed = reads_event && facts_.has_steady_raw_tracepoints &&
+                      !reads_record(job(0), module_, facts_);
+  }
   has_few_numbers_ = is_syscall() && numbers == 1 && body_count() <= kFewNumbers;
   const bool asks_again = is_syscall() && is_several;  // each body for its own number
-  frame_.keeps_context = reads_event || has_gate_ || (is_exit() && !frame_.is_typed) ||
-                         (is_syscall() && reads_number) || asks_again;
+  const bool asks_late = is_exit() && !frame_.is_typed && !frame_.is_record;
+  frame_.keeps_context =
+      reads_event || has_gate_ || asks_late || (is_syscall() && reads_number) || asks_again;
   if (task_reads > 1) frame_.task_offset = frame_word();
-  if (is_exit() && !frame_.is_typed) frame_.nr_offset = frame_word();
+  if (asks_late) frame_.nr_offset = frame_word();
   if (asks_again && !has_few_numbers_) frame_.bodies_offset = frame_word();
 }
 
@@ -177,8 +185,8 @@ void ProgramWriter::prologue() {
     test_armed();
     asm_.bind(armed_);
   }
-  if (is_syscall() && !is_exit()) {
-    asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R1, 8));
+  if (is_syscall() && (!is_exit() || frame_.is_record)) {
+    asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R1, kNumberOffset));
     test_number(Reg::R3);
   } else if (is_exit() && frame_.is_typed) {
     asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R1, 0));
@@ -187,7 +195,7 @@ void ProgramWriter::prologue() {
   }
   if (!has_gate_) test_armed();
   test_cpu_and_process();
-  if (is_exit() && !frame_.is_typed) number_at_exit();
+  if (frame_.nr_offset != 0) number_at_exit();
 }
 
 bool ProgramWriter::runs_long() const {
@@ -343,7 +351,7 @@ void write_gate(bpf::Assembler& code, const bpf::KernelFacts& facts, const Optio
   using Reg = bpf::Reg;
   const bpf::Label found = code.make_label();
   code.jump_to_if(JumpOp::Ne, Reg::R3, Control::kWaiting, out);
-  code.emit(bpf::load(Size::DW, Reg::R3, Reg::R6, 8));
+  code.emit(bpf::load(Size::DW, Reg::R3, Reg::R6, kNumberOffset));
   code.jump_to_if(JumpOp::Eq, Reg::R3, facts.syscall_regs.execve_nr, found);
   code.jump_to_if(JumpOp::Ne, Reg::R3, facts.syscall_regs.execveat_nr, out);
   code.bind(found);

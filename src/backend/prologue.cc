@@ -26,8 +26,8 @@ void Selector::check_number(const Entry& entry) {
 
 /// dst = the number of the system call, as the program has it from the prologue on.
 void Selector::load_number(Reg dst) {
-  if (!is_exit()) {
-    asm_.emit(bpf::load(Size::DW, dst, Reg::R6, 8));
+  if (!is_exit() || frame_.is_record) {
+    asm_.emit(bpf::load(Size::DW, dst, Reg::R6, kNumberOffset));
   } else if (frame_.nr_offset != 0) {
     asm_.emit(bpf::load(Size::DW, dst, Reg::R10, static_cast<int16_t>(frame_.nr_offset)));
   } else {

@@ -145,7 +145,7 @@ Result<void> Selector::find_places() {
   find_area_use();
   window_ = argument_window(facts_.syscall_regs);
   has_window_ = job_.group->kind == schema::EventKind::SyscallEnter && needs_.argument_reads > 1 &&
-                window_.size_bytes <= kMaxWindowBytes && !frame_.is_typed;
+                window_.size_bytes <= kMaxWindowBytes && !frame_.is_typed && !frame_.is_record;
   const bool has_iterator = loops_.form == LoopForm::IterNum;
   const uint32_t loop_words =
       (loops_.counts ? 1 : 0) + (loops_.counts_calls ? 1 : 0) + (has_iterator ? 1 : 0);
@@ -292,6 +292,8 @@ void Selector::select(ValueId id) {
     case Op::StrGlob:
     case Op::IsNil:
       return condition_value(id);
+    case Op::Random:
+      return random(id);
     case Op::EventVar:
       return event_var(id);
     case Op::EventField:

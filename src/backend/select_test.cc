@@ -91,6 +91,28 @@ TEST(Select, TypedSyscallExit) {
   }
 }
 
+TEST(Select, RandomBits) {
+  Subject s;
+  s.group.kind = EventKind::SyscallExit;
+  s.group.events = {syscall_event(EventKind::SyscallExit, "sys_exit_read", 0)};
+  s.group.name_ids = {s.module.intern("sys_exit_read")};
+  s.add_site({{Type::Int}, {Type::Int}}, ssa::RawEvent::None);
+  Builder& b = s.builder;
+  b.at(b.block());
+  const ValueId first = b.op(Op::Random, {});
+  b.op(Op::Emit, {first, b.op(Op::Random, {})}, 0);
+  b.ret();
+  auto result = s.emit_unit();
+  ASSERT_TRUE(result.failures.empty());
+  FakeKernel kernel(result.unit, s.cells);
+  kernel.machine.task.kernel_memory[kRegs] = fake_registers(0);
+  kernel.machine.task.random = 0xfffffffe;
+  ASSERT_EQ(kernel.run(context_of({kRegs, 0})), "");
+  ASSERT_EQ(kernel.machine.records().size(), 1u);
+  EXPECT_EQ(words(kernel.machine.records()[0].data, 8, 2),
+            (std::vector<int64_t>{0x7fffffff7fffffff, 0}));
+}
+
 TEST(Select, SyscallEntry) {
   Subject s;
   syscall_enter(s);
@@ -186,6 +208,37 @@ TEST(Select, FieldsThatTheArgumentsHave) {
     const Bytes& record = kernel.machine.records()[0].data;
     EXPECT_EQ(Bytes(record.begin() + 8, record.begin() + 24), padded("fifteen letters", 16));
     EXPECT_EQ(words(record, 24, 2), (std::vector<int64_t>{-5, 120}));
+  }
+}
+
+/// Where raw tracepoints are no choice: the records of raw_syscalls hold all.
+TEST(Select, SystemCallsByRecords) {
+  for (const bool is_exit : {false, true}) {
+    Subject s;
+    is_exit ? syscall_exit(s) : syscall_enter(s);
+    s.facts.has_steady_raw_tracepoints = false;
+    s.facts.raw_syscalls_id[0] = 11;
+    s.facts.raw_syscalls_id[1] = 12;
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty());
+    const bpf::Program& program = result.unit.programs[0];
+    EXPECT_EQ(program.kind, bpf::ProgramKind::Tracepoint);
+    EXPECT_EQ(program.tracefs_id, is_exit ? 12 : 11);
+    FakeKernel kernel(result.unit, s.cells);
+    for (const uint64_t nr : {17u, 3u}) {
+      const std::vector<uint64_t> entry = {0, nr, 0x1234567800000005, 0x7fff0000, 3, 4, 5, 6};
+      const std::vector<uint64_t> end = {0, nr, static_cast<uint64_t>(-9)};
+      ASSERT_EQ(kernel.run(context_of(is_exit ? end : entry)), "");
+    }
+    ASSERT_EQ(kernel.machine.records().size(), 1u);
+    const Bytes& record = kernel.machine.records()[0].data;
+    if (is_exit) {
+      EXPECT_EQ(words(record, 8, 2), (std::vector<int64_t>{17, -9}));
+    } else {
+      EXPECT_EQ(words(record, 64, 4), (std::vector<int64_t>{17, 5, 0x7fff0000, 3}));
+      EXPECT_EQ(words(record, result.unit.sites[0].raw_offset_bytes, 7),
+                (std::vector<int64_t>{17, 0x1234567800000005, 0x7fff0000, 3, 4, 5, 6}));
+    }
   }
 }
 

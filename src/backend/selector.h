@@ -47,9 +47,16 @@ struct Needs {
   uint32_t widest_string_bytes = 0;
 };
 
+/// Where the number of a system call lies: in the context of raw tracepoint sys_enter, and in both
+/// records of raw_syscalls.
+constexpr int16_t kNumberOffset = 8;
+/// In those records: the arguments, or the result.
+constexpr int16_t kRecordArguments = 16;
+
 /// What the bodies of one program share. The words at the top of the stack have the same places in
 /// all of them; 0: the program has no such word.
 struct Frame {
+  bool is_record = false;      ///< of a system call: the context is the record of raw_syscalls
   bool is_typed = false;       ///< the verifier knows what the arguments point to
   bool keeps_context = false;  ///< R6 is the context
   uint32_t words = 0;          ///< of the stack, taken from its top
@@ -192,10 +199,14 @@ class Selector {
   void narrow(Reg reg, uint32_t size_bytes, bool is_signed);
   void read_kernel(int32_t stack_offset, uint32_t size_bytes, Reg address, int32_t extra);
   void read_window();
-  void load_argument(Reg dst, int32_t regs_offset);
+  void load_argument(Reg dst, uint32_t index);
+  void load_result(Reg dst);
   void raw_syscall(int32_t at);
   void raw_record(int32_t at, uint32_t room_bytes);
   void raw_header(int32_t at);
+
+  // ---- random.cc
+  void random(ssa::ValueId id);
 
   // ---- tables.cc: keys and operations in the kernel's hash maps
   void table_operation(ssa::ValueId id);

@@ -15,6 +15,9 @@ using ssa::Inst;
 using ssa::Op;
 using ssa::ValueId;
 
+/// 64-bit kernels have the upper half of all addresses to themselves.
+constexpr bool kKernelIsUpperHalf = sizeof(void*) == 8;
+
 void Selector::string_jump(ValueId id, bool sense, bpf::Label target) {
   const Inst& of = inst(id);
   if (of.op == Op::StrGlob) return glob_jump(id, sense, target);
@@ -128,6 +131,11 @@ void Selector::read_string(ValueId id) {
   bpf::Label done = asm_.make_label();
   clear(home.payload, round_up8(read_buffer_bytes(of.max_bytes)) / 8);
   load_word(Reg::R3, payload_word(of.operands[0], 0, false));
+  if (is_kernel && kKernelIsUpperHalf) {
+    // Some architectures read the process's memory here (arm64 without PAN).
+    store_word(home.tag, 0);
+    asm_.jump_to_if(JumpOp::SGe, Reg::R3, 0, done);
+  }
   load_address(Reg::R1, home.payload);
   asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(read_buffer_bytes(of.max_bytes))));
   asm_.call_helper(is_kernel ? bpf::Helper::ProbeReadKernelStr : bpf::Helper::ProbeReadUserStr);

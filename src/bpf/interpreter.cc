@@ -420,6 +420,8 @@ void Run::call(Helper helper) {
       return;  // the map of programs is empty: nothing happens
     case Helper::KtimeGetNs:
       return write_reg(Reg::R0, task.ns);
+    case Helper::GetPrandomU32:
+      return write_reg(Reg::R0, machine_.task.random++);
     case Helper::GetSmpProcessorId:
       return write_reg(Reg::R0, task.cpu);
     case Helper::GetCurrentPidTgid:

@@ -42,9 +42,14 @@ struct KernelFacts {
   bool has_recursion_guard = true;
   /// Stores of one CPU are seen in their order by the others, as x86 does.
   bool has_ordered_stores = true;
-  bool has_cpu_v4 = false;    ///< 6.6: signed division, sign-extending moves and loads
-  bool has_may_goto = false;  ///< 6.9
-  bool has_bpf_loop = false;  ///< 5.17
+  /// No other task runs on the CPU while a raw tracepoint's program does. From 7.1 on one may, and
+  /// the kernel then skips the program for it: every event of a time slice is lost. The programs of
+  /// perf's tracepoints are not interrupted so.
+  bool has_steady_raw_tracepoints = true;
+  int32_t raw_syscalls_id[2] = {-1, -1};  ///< tracefs ids of raw_syscalls:sys_enter and sys_exit
+  bool has_cpu_v4 = false;                ///< 6.6: signed division, sign-extending moves and loads
+  bool has_may_goto = false;              ///< 6.9
+  bool has_bpf_loop = false;              ///< 5.17
   bool has_task_btf = false;  ///< 5.11: get_current_task_btf; `task` may be loaded directly
   /// BTF ids of the kernel's functions bpf_iter_num_… (6.4), all three or none: 0. Only looked for
   /// where may_goto is not there or taken away.
@@ -60,6 +65,10 @@ struct KernelFacts {
   SyscallRegs syscall_regs;
 
   bool has_iter_num() const { return iter_num_new != 0; }
+  /// System calls are traced by the records of raw_syscalls.
+  bool has_raw_syscalls_records() const {
+    return !has_steady_raw_tracepoints && raw_syscalls_id[0] >= 0 && raw_syscalls_id[1] >= 0;
+  }
   /// BTF id to load a typed program of raw tracepoint `name` with; 0: not possible here.
   uint32_t typed_tracepoint(std::string_view name) const {
     const auto at = typed_tracepoints.find(name);

@@ -34,7 +34,8 @@ TEST(KernelFacts, DescribeNamesBothKinds) {
   KernelFacts facts = everything();
   remove_fact(facts, "cpu_v4");
   EXPECT_EQ(describe(facts),
-            "fetch_atomics mapped_tables recursion_guard ordered_stores may_goto bpf_loop task_btf "
+            "fetch_atomics mapped_tables recursion_guard ordered_stores steady_raw_tracepoints "
+            "may_goto bpf_loop task_btf "
             "task_layout typed_tracepoints; not cpu_v4");
   EXPECT_EQ(facts.typed_tracepoint("sys_enter"), 9U);
   EXPECT_EQ(facts.typed_tracepoint("sys_exit"), 0U);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "engine/bpf_engine.h"
 #include "sys/bpf.h"
 #include "sys/kernel_btf.h"
+#include "sys/tracefs.h"
 
 namespace ktap::engine {
 
@@ -168,6 +170,22 @@ void try_typed_tracepoints(bpf::KernelFacts& facts) {
     facts.typed_tracepoints.clear();
 }
 
+/// Other tasks may take the CPU from a raw tracepoint's program: the kernel keeps them from it
+/// nowhere any more, or was built never to.
+bool has_steady_raw_tracepoints() {
+  if (!sys::takes_sleepable_raw_tracepoints()) return true;
+  utsname names = {};
+  return uname(&names) == 0 && std::strstr(names.version, "PREEMPT") == nullptr;
+}
+
+/// -1 where it cannot be read.
+int32_t tracepoint_id(const std::string& event) {
+  const Result<sys::Tracefs> tracefs = sys::Tracefs::open();
+  if (!tracefs.ok()) return -1;
+  const Result<std::string> text = tracefs.value().read("events/" + event + "/id");
+  return text.ok() ? static_cast<int32_t>(std::strtol(text.value().c_str(), nullptr, 10)) : -1;
+}
+
 }  // namespace
 
 Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without) {
@@ -208,7 +226,12 @@ Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without) {
   read_btf(facts, lacks_may_goto);
   try_task(facts);
   try_typed_tracepoints(facts);
+  facts.has_steady_raw_tracepoints = has_steady_raw_tracepoints();
   for (const std::string& name : without) bpf::remove_fact(facts, name);
+  if (!facts.has_steady_raw_tracepoints) {
+    facts.raw_syscalls_id[0] = tracepoint_id("raw_syscalls/sys_enter");
+    facts.raw_syscalls_id[1] = tracepoint_id("raw_syscalls/sys_exit");
+  }
   return facts;
 }
 

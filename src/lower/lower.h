@@ -12,6 +12,7 @@
 #include "bytecode/chunk.h"
 #include "bytecode/reader_uses.h"
 #include "diag/diagnostic.h"
+#include "lower/machine.h"
 #include "lower/samples.h"
 #include "lower/world.h"
 #include "runtime/heap.h"
@@ -97,6 +98,7 @@ struct Options {
   /// The readers of aggregates that the script has; null: it may have any, but of linear
   /// histograms.
   const bytecode::ReaderUses* readers = nullptr;
+  Machine machine;
 };
 
 /// The names that `events` do not have, in all code that the handler and its filter can reach; each

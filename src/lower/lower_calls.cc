@@ -112,6 +112,7 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
     case Builtin::Len:
       return length(args[0]);
     default:
+      if (std::optional<AbstractValue> result = machine_call(builtin, args)) return *result;
       break;
   }
   refuse(no_kernel_form(builtin));

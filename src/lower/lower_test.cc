@@ -512,6 +512,27 @@ TEST(Lower, OutputArguments) {
   EXPECT_EQ(out.args[6].index, 2u);
 }
 
+TEST(Lower, TheMachineIsAConstant) {
+  TestWorld w(
+      "var n = 0 trace syscalls:* { if (num_cpus() == 4 && arch() == 'x' && kernel_v() == '6') { n "
+      "+= 1 } }");
+  w.options.machine = {4, "x", "6", 0};
+  EXPECT_THAT(w.lower({read_event()}),
+              HasSubstr("b0:\n  v0 = ConstInt 1 : int\n  CellAdd 0:n v0\n  Return\n"));
+}
+
+TEST(Lower, RandomNumbersAndTheTimeOfDay) {
+  TestWorld w("var n = 0 trace syscalls:* { n += rand(7) n += gettimeofday_us() }");
+  w.options.machine = {1, "x", "6", 5000};
+  const std::string text = w.lower({read_event()});
+  EXPECT_THAT(text,
+              HasSubstr("v0 = Random : int\n  v1 = ConstInt 7 : int\n  v2 = ModS v0, v1 : int"));
+  EXPECT_THAT(text, HasSubstr("v3 = EventVar ns : int\n  v4 = ConstInt 5000 : int\n"));
+  TestWorld wrong("var n = 0 trace syscalls:* { n += rand(0) }");
+  wrong.options.machine = {1, "x", "6", 0};
+  EXPECT_THAT(wrong.lower({read_event()}), HasSubstr("rand() has no kernel form"));
+}
+
 TEST(Lower, Timestamps) {
   TestWorld w("trace syscalls:* { print(pid) }");
   w.options.timestamps = true;

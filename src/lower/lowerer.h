@@ -241,6 +241,11 @@ class Lowerer {
   void fail_now(const std::string& text);
   int64_t failure(const std::string& text);
 
+  // ---- lower_machine.cc: nothing where the call has no kernel form ------------------------------
+  std::optional<AbstractValue> machine_call(bytecode::Builtin builtin,
+                                            const std::vector<AbstractValue>& args);
+  std::optional<AbstractValue> random(const AbstractValue& bound);
+
   // ---- lower_tables.cc -----------------------------------------------------------------------
   AbstractValue get_index(const AbstractValue& object, const AbstractValue& key);
   AbstractValue table_get(const AbstractValue& table, const AbstractValue& key);

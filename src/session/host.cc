@@ -144,6 +144,11 @@ std::string ScriptHost::machine() { return system_names().machine; }
 
 std::string ScriptHost::kernel_release() { return system_names().release; }
 
+lower::Machine ScriptHost::machine_facts() {
+  return {cpu_count(), machine(), kernel_release(),
+          now_ns(vm::Clock::Realtime) - now_ns(vm::Clock::Monotonic)};
+}
+
 std::string ScriptHost::syscall_name(int64_t number) {
   return std::string(event::syscall_name(number));
 }

@@ -40,6 +40,9 @@ class ScriptHost final : public vm::Host {
   std::string kernel_release() override;
   std::string syscall_name(int64_t number) override;
 
+  /// What of the machine is a constant in handlers.
+  lower::Machine machine_facts();
+
   std::vector<Registration>& registrations() { return registrations_; }
   /// The handlers and their filters.
   void mark(runtime::Heap& heap) const;

@@ -399,7 +399,8 @@ class Interactive {
                           &*facts_,
                           &options_,
                           target,
-                          any_readers()};
+                          any_readers(),
+                          host_->machine_facts()};
     Result<std::unique_ptr<Plan>> plan =
         make_plan(input, std::move(handlers), true, &engine_, sink);
     if (!plan.ok()) {

@@ -85,6 +85,7 @@ class Planner {
     lower::Options options;
     options.timestamps = input_.options->timestamps;
     options.readers = &input_.readers;
+    options.machine = input_.machine;
     return options;
   }
 

@@ -261,7 +261,8 @@ class Session {
                           &facts.value(),
                           &options_,
                           target,
-                          bytecode::find_reader_uses(*chunk_->main)};
+                          bytecode::find_reader_uses(*chunk_->main),
+                          host_->machine_facts()};
     const bool dump = options_.mode == Mode::DumpSsa || options_.mode == Mode::DumpBpf;
     diag::Sink sink;
     Result<std::unique_ptr<Plan>> plan =

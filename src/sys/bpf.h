@@ -90,6 +90,10 @@ std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind k
                                      const std::vector<bpf::Insn>& code, LoadFailure* failure,
                                      uint32_t btf_id = 0);
 
+/// Whether programs of raw tracepoints may sleep: then the kernel does not keep other tasks from
+/// the CPU while they run (7.1).
+bool takes_sleepable_raw_tracepoints();
+
 /// Runs that the kernel skipped because the program was running on that CPU already (5.12; else 0).
 uint64_t recursion_misses(int program_fd);
 /// Instructions that the verifier walked for it; 0 where the kernel does not tell (before 5.16).

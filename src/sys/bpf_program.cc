@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <string_view>
 
 #include "sys/bpf.h"
@@ -106,6 +107,16 @@ bool try_load_program(const std::string& name, bpf::ProgramKind kind,
                       const std::vector<bpf::Insn>& code, std::string* log, uint32_t btf_id) {
   silence_libbpf();
   const UniqueFd fd(try_load(kernel_name(name), kind, code, log, btf_id));
+  return fd.valid();
+}
+
+bool takes_sleepable_raw_tracepoints() {
+  silence_libbpf();
+  const bpf::Insn code[] = {bpf::mov64(bpf::Reg::R0, 0), bpf::exit_insn()};
+  LIBBPF_OPTS(bpf_prog_load_opts, options, .prog_flags = BPF_F_SLEEPABLE);
+  const UniqueFd fd(bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "probe", "GPL",
+                                  reinterpret_cast<const bpf_insn*>(code), std::size(code),
+                                  &options));
   return fd.valid();
 }
 

@@ -26,6 +26,7 @@ from initramfs import Initramfs  # noqa: E402
 from report import Report  # noqa: E402
 
 COMPILERS = {"amd64": "", "arm64": "aarch64-linux-gnu-"}
+SKIPPED_RUNS = re.compile(r"ktap: lost \d+ .*: nested probe skipped by the kernel$")
 SLOWER = 6  # emulated, on a machine that has other work: times that a case allows itself here
 
 
@@ -83,10 +84,11 @@ class Guest:
         return len(self.jobs) - 1
 
     def add_case(self, case):
+        """A `run` for kernel_case.judge() that only notes what it will want to see."""
         what = kernel_case.invocation(case, "/bin/ktap", "/bin/load")
         key = (case.script, tuple(what.command))
         if key in self.by_case:
-            return
+            return kernel_case.Outcome([], [], 0, [])
         directory = f"/cases/{len(self.by_case)}"
         self.files.put(f"{directory}/{kernel_case.SCRIPT}", case.script.encode())
         number = int(getattr(signal, "SIG" + what.signal[0])) if what.signal else 0
@@ -94,6 +96,7 @@ class Guest:
                                    (number, what.signal[1]) if what.signal else (), what.target))
         explain = self.add(machine.Job(what.explain, directory, what.timeout_s * SLOWER)) if what.explain else None
         self.by_case[key] = (run, explain)
+        return kernel_case.Outcome([], [], 0, [])
 
     def add_dry_run(self, name, script, options, args):
         """`ktap -d -v`: whether this kernel's verifier takes every program of the script."""
@@ -111,11 +114,16 @@ class Guest:
             raise kernel_case.CaseError(f"no end within {what.timeout_s * SLOWER:g} seconds\n"
                                         + result.stderr.decode("utf-8", "replace"))
         plan = results[explain].stdout + results[explain].stderr if explain is not None else b""
-        return kernel_case.outcome_of(result.stdout, result.stderr, result.status, plan)
+        outcome = kernel_case.outcome_of(result.stdout, result.stderr, result.status, plan)
+        if not any("lost" in text for _, text in case.expect):
+            # While ktap asks the kernel for a map, events on that CPU are skipped, whosever they are. A guest is slow
+            # enough to show it; an event of the case that is missing shows in its counts.
+            outcome.stderr = [line for line in outcome.stderr if not SKIPPED_RUNS.match(line)]
+        return outcome
 
 
 def add_cases(guest, paths, report):
-    """Adds every case, and its second run in user space; returns the paths that are to be judged."""
+    """Adds every run of every case, as judging asks for them; returns the paths that are to be judged."""
     judged = []
     for path in paths:
         try:
@@ -126,9 +134,7 @@ def add_cases(guest, paths, report):
         if "guest" in case.head:
             report.skip(f"{guest.name} {path.stem}", case.head["guest"])
             continue
-        guest.add_case(case)
-        if "both" in case.head:
-            guest.add_case(kernel_case.in_user_space(case))
+        kernel_case.judge(path, guest.add_case, Nobody())
         judged.append(path)
     return judged
 
@@ -175,6 +181,19 @@ def judge_program(guest, program, result, report):
             report.fail(name, case.group(2)[:3000])
     if result.status != 0 and not failed:
         report.fail(f"{guest.name} {Path(program).name}", f"ended with {result.status}\n{text[-3000:]}")
+
+
+class Nobody:
+    """A report that nobody reads."""
+
+    def ok(self, case):
+        pass
+
+    def fail(self, case, text):
+        pass
+
+    def skip(self, case, reason):
+        pass
 
 
 class Prefixed:
@@ -263,6 +282,7 @@ def self_test():
 def main():
     if sys.argv[1:] == ["--self-test"]:
         return self_test()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # QEMU is ended on the way out
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--ktap", action="append", default=[], help="ARCHITECTURE=FILE")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="where helpers are compiled to")

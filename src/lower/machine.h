@@ -1,0 +1,17 @@
+// What does not change while a script is traced, so that built-in functions that ask for it are
+// constants in handlers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace ktap::lower {
+
+struct Machine {
+  int64_t cpu_count = 0;             ///< that are online; 0: nothing is known
+  std::string name;                  ///< arch(): "x86_64"
+  std::string release;               ///< kernel_v(): "6.1.0-18-amd64"
+  int64_t wall_clock_offset_ns = 0;  ///< from `ns` to the time since 1970, when handlers are armed
+};
+
+}  // namespace ktap::lower
