@@ -22,8 +22,6 @@ struct Interval {
   uint32_t end = 0;
 };
 
-bool is_maybe(Type type) { return type == Type::MaybeInt || type == Type::MaybeStr; }
-
 // Words of memory that making the value takes.
 uint32_t buffer_words(const Inst& inst) {
   bool is_read =
@@ -210,7 +208,7 @@ class Scan {
     const Inst& inst = function_.values[interval.value];
     Home& home = out_.homes[interval.value];
     home.words = payload_words(inst);
-    home.has_tag = is_maybe(inst.type);
+    home.has_tag = ssa::is_maybe(inst.type);
     if (home.has_tag) home.tag = take_word(interval);
     if (inst.str_kind != ssa::StrKind::Bytes) {
       home.payload = take_word(interval);

@@ -29,8 +29,6 @@ std::string_view site_word(ssa::SiteKind kind) {
   return "output";
 }
 
-bool is_maybe(ssa::Type type) { return type == ssa::Type::MaybeInt || type == ssa::Type::MaybeStr; }
-
 uint32_t raw_size(const ssa::EventGroup& group) {
   switch (group.kind) {
     case schema::EventKind::SyscallEnter:
@@ -62,7 +60,7 @@ SiteLayout lay_out_site(const ssa::Site& site, const ssa::EventGroup* group) {
   uint32_t at = kRecordHeaderBytes;
   for (const ssa::SiteArg& arg : site.args) {
     layout.arg_offset_bytes.push_back(at);
-    if (is_maybe(arg.type)) at += 8;
+    if (ssa::is_maybe(arg.type)) at += 8;
     at += arg.str_kind == ssa::StrKind::Bytes ? round_up8(arg.max_bytes) : 8;
   }
   if (site.raw == ssa::RawEvent::Record && group != nullptr) {

@@ -22,6 +22,7 @@ bool can_fuse(Op op) {
     case Op::Le:
     case Op::Not:
     case Op::IsNil:
+    case Op::IsTrue:
     case Op::StrEq:
     case Op::StrGlob:
       return true;

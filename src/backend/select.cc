@@ -239,6 +239,7 @@ void Selector::select(ValueId id) {
     case Op::StrEq:
     case Op::StrGlob:
     case Op::IsNil:
+    case Op::IsTrue:
       return condition_value(id);
     case Op::EventVar:
       return event_var(id);
@@ -387,6 +388,9 @@ void Selector::jump_if(ValueId condition, bool sense, bpf::Label target) {
       load_word(reg, tag);
       return asm_.jump_to_if(sense ? JumpOp::Eq : JumpOp::Ne, reg, 0, target);
     }
+    case Op::IsTrue:
+      return asm_.jump_to_if(sense ? JumpOp::Ne : JumpOp::Eq, in_register(of.operands[0], Reg::R1),
+                             0, target);
     case Op::StrEq:
     case Op::StrGlob:
       return string_jump(condition, sense, target);

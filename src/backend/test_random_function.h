@@ -18,7 +18,7 @@ class RandomFunction {
     s_.add_table({{Kind::Int, 8}}, false, 6);
     s_.add_table({{Kind::Bool, 8}, {Kind::Int, 8}}, true, 6);
     s_.add_table({{Kind::Bytes, 16}, {Kind::StrId, 8}}, false, 6);
-    s_.add_site({{Type::Int}, {Type::MaybeInt}, {Type::Bool}});
+    s_.add_site({{Type::Int}, {Type::MaybeInt}, {Type::Bool}, {Type::MaybeBool}});
     s_.add_site({{Type::Str, ssa::StrKind::Bytes, 16}, {Type::Str, ssa::StrKind::Id}});
     s_.module.failures.push_back({"arithmetic on nil", {}, 3});
     s_.module.failures.push_back({"division by zero", {}, 4});
@@ -28,6 +28,8 @@ class RandomFunction {
     bools_.push_back(b_.op(Op::Lt, {ints_[0], ints_[1]}));
     maybes_.push_back(b_.op(Op::ConstNil, {}, 0, Type::MaybeInt));
     maybes_.push_back(b_.op(Op::Wrap, {ints_[2]}, 0, Type::MaybeInt));
+    maybe_bools_.push_back(b_.op(Op::ConstNil, {}, 0, Type::MaybeBool));
+    maybe_bools_.push_back(b_.op(Op::Wrap, {bools_[0]}, 0, Type::MaybeBool));
     comm_ = b_.bytes(Op::EventVar, 16, static_cast<int64_t>(schema::BuiltinVar::Execname));
     statements(3);
     emit_all();
@@ -61,6 +63,7 @@ class RandomFunction {
     return ints_[below(ints_.size())];
   }
   ValueId any_bool() { return bools_[below(bools_.size())]; }
+  ValueId any_maybe_bool() { return maybe_bools_[below(maybe_bools_.size())]; }
   ValueId any_maybe() { return maybes_[below(maybes_.size())]; }
   ValueId any_literal() {
     const char* texts[] = {"ktap_backend", "ktap", "", "ktap_backend_of_more", "x"};
@@ -102,9 +105,15 @@ class RandomFunction {
     Op ops[] = {Op::Eq, Op::Ne, Op::Lt, Op::Le};
     const char* globs[] = {"ktap*",        "*backend", "*_b*",           "*",
                            "ktap_backend", "x*",       "*ktap_backend_", ""};
-    switch (below(5)) {
+    switch (below(7)) {
       case 0:
         bools_.push_back(b_.op(Op::Not, {any_bool()}));
+        break;
+      case 5:
+        bools_.push_back(b_.op(Op::IsTrue, {any_maybe_bool()}));
+        break;
+      case 6:
+        bools_.push_back(b_.op(Op::IsNil, {any_maybe_bool()}));
         break;
       case 1:
         bools_.push_back(b_.op(Op::IsNil, {any_maybe()}));
@@ -153,13 +162,14 @@ class RandomFunction {
   }
 
   void emit_all() {
-    b_.op(Op::Emit, {any_int(), any_maybe(), any_bool()}, 0);
+    b_.op(Op::Emit, {any_int(), any_maybe(), any_bool(), any_maybe_bool()}, 0);
     if (below(3) == 0) b_.op(Op::Emit, {comm_, any_literal()}, 1);
     if (below(6) == 0) b_.op(Op::RequestExit, {any_int()});
   }
 
   void branch(int depth) {
     size_t ints = ints_.size(), bools = bools_.size(), maybes = maybes_.size();
+    size_t maybe_bools = maybe_bools_.size();
     ValueId maybe = any_maybe();
     bool unwraps = below(3) == 0;
     ValueId condition = unwraps ? b_.op(Op::IsNil, {maybe}) : any_bool();
@@ -167,7 +177,7 @@ class RandomFunction {
     BlockId yes = b_.block(), no = b_.block(), join = b_.block();
     b_.branch(condition, yes, no);
     struct Side {
-      std::vector<ValueId> ints, bools, maybes;
+      std::vector<ValueId> ints, bools, maybes, maybe_bools;
     } sides[2];
     bool leaves = below(5) == 0;
     for (int i = 0; i < 2; ++i) {
@@ -175,12 +185,15 @@ class RandomFunction {
       if (i == 1 && unwraps) ints_.push_back(b_.op(Op::Unwrap, {maybe}, 0, Type::Int));
       statements(depth);
       if (below(3) == 0) maybes_.push_back(b_.op(Op::Wrap, {any_int()}, 0, Type::MaybeInt));
+      if (below(3) == 0) maybe_bools_.push_back(b_.op(Op::Wrap, {any_bool()}, 0, Type::MaybeBool));
       for (int k = 0; k < 3; ++k) sides[i].ints.push_back(any_int());
       sides[i].bools = {any_bool(), any_bool()};
       sides[i].maybes = {any_maybe()};
+      sides[i].maybe_bools = {any_maybe_bool()};
       ints_.resize(ints);
       bools_.resize(bools);
       maybes_.resize(maybes);
+      maybe_bools_.resize(maybe_bools);
       if (i == 0 && leaves) {
         if (below(2) == 0)
           b_.op(Op::Fail, {}, static_cast<int64_t>(below(2)));
@@ -202,12 +215,13 @@ class RandomFunction {
     merge(ints_, sides[0].ints, sides[1].ints, Type::Int);
     merge(bools_, sides[0].bools, sides[1].bools, Type::Bool);
     merge(maybes_, sides[0].maybes, sides[1].maybes, Type::MaybeInt);
+    merge(maybe_bools_, sides[0].maybe_bools, sides[1].maybe_bools, Type::MaybeBool);
   }
 
   std::mt19937_64 random_;
   Subject& s_;
   Builder& b_;
-  std::vector<ValueId> ints_, bools_, maybes_;
+  std::vector<ValueId> ints_, bools_, maybes_, maybe_bools_;
   ValueId comm_;
 };
 

@@ -120,6 +120,8 @@ class Reference {
             glob(get(i.operands[0]).text, subject_.module.strings[static_cast<size_t>(i.imm)]));
       case Op::IsNil:
         return number(get(i.operands[0]).is_nil);
+      case Op::IsTrue:
+        return number(!get(i.operands[0]).is_nil && n(0) != 0);
       case Op::Unwrap:
       case Op::Wrap:
         return get(i.operands[0]);
@@ -183,7 +185,7 @@ class Reference {
     Bytes bytes = word(i.imm);
     for (size_t k = 0; k < site.args.size(); ++k) {
       const Value& value = get(i.operands[k]);
-      bool is_maybe = site.args[k].type == Type::MaybeInt || site.args[k].type == Type::MaybeStr;
+      bool is_maybe = ssa::is_maybe(site.args[k].type);
       Bytes part = is_maybe ? word(value.is_nil ? 0 : 1) : Bytes();
       Bytes payload = site.args[k].str_kind == ssa::StrKind::Bytes
                           ? padded(value.text, round_up8(site.args[k].max_bytes))

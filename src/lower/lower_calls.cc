@@ -152,16 +152,16 @@ void Lowerer::delete_entry(const std::vector<AbstractValue>& args) {
     key = AbstractValue::of_kind(Kind::Tuple);
     key.parts.assign(args.begin() + 1, args.end());
   }
-  for (const AbstractValue& part : key.parts) {
-    if (is_maybe(part)) return refuse("a multi-key with a part that may be nil is deleted");
-  }
-  if (key.is(Kind::Nil) && args[0].is(Kind::Table)) return;
-  if (!is_maybe(key)) return table_delete(args[0], key);
-  const ssa::BlockId absent = new_block();
-  const ssa::BlockId present = new_block();
-  branch(op1(ssa::Op::IsNil, ssa::Type::Bool, key.id), absent, present);
-  current_ = present;
-  table_delete(args[0], AbstractValue::ssa(unwrap(key)));
+  delete_if_there(args[0], std::move(key));
+}
+
+void Lowerer::delete_if_there(const AbstractValue& table, AbstractValue key) {
+  AbstractValue* part = nil_part(key);
+  if (part == nullptr) return table_delete(table, key);
+  if (part->is(Kind::Nil) && table.is(Kind::Table)) return;
+  if (part->is(Kind::Nil)) return refuse_use("delete()", table);
+  const ssa::BlockId absent = enter_where_there(*part);
+  delete_if_there(table, std::move(key));
   if (!stopped()) join({{absent, {}, 0}, {current_, {}, 0}});
 }
 
@@ -208,10 +208,19 @@ AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
       return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Boolean)));
     case ssa::Type::Str:
       return AbstractValue::string(std::string(runtime::type_name(runtime::Type::String)));
-    default:
-      refuse_use("type()", value);
-      return {};
+    case ssa::Type::MaybeInt:
+    case ssa::Type::MaybeBool:
+    case ssa::Type::MaybeStr: {
+      AbstractValue sure = value;
+      const ssa::BlockId absent = enter_where_there(sure);
+      const AbstractValue name = type_name_of(sure);
+      return join({{absent, {type_name_of(AbstractValue::nil())}, 0}, {current_, {name}, 0}})[0];
+    }
+    case ssa::Type::None:
+      break;
   }
+  refuse_use("type()", value);
+  return {};
 }
 
 /// user_string(address[, limit]), kernel_string likewise: nil on a bad address.
@@ -366,6 +375,7 @@ Value Lowerer::sample_of(const AbstractValue& value, bool as_nil) {
     case ssa::Type::MaybeInt:
       return Value::of(int64_t{1});
     case ssa::Type::Bool:
+    case ssa::Type::MaybeBool:
       return Value::of(true);
     default:
       return linkage_.constants->string("x");

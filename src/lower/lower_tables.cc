@@ -101,13 +101,13 @@ AbstractValue Lowerer::table_get(const AbstractValue& table, const AbstractValue
     }
     if (!key.is(Kind::Float)) return AbstractValue::nil();
   }
-  // A key that may be nil: nothing is stored there.
-  if (is_maybe(key)) {
-    const ssa::BlockId absent = new_block();
-    const ssa::BlockId present = new_block();
-    branch(op1(ssa::Op::IsNil, ssa::Type::Bool, key.id), absent, present);
-    current_ = present;
-    const AbstractValue got = table_get(table, AbstractValue::ssa(unwrap(key)));
+  // Under a key that is nil or has a nil part nothing is stored.
+  AbstractValue sure = key;
+  AbstractValue* part = nil_part(sure);
+  if (part != nullptr && part->is(Kind::Nil)) return AbstractValue::nil();
+  if (part != nullptr) {
+    const ssa::BlockId absent = enter_where_there(*part);
+    const AbstractValue got = table_get(table, sure);
     if (stopped()) return {};
     return join({{absent, {AbstractValue::nil()}, 0}, {current_, {got}, 0}})[0];
   }
@@ -193,6 +193,25 @@ void Lowerer::table_delete(const AbstractValue& object, const AbstractValue& at)
 
 // ---- keys ------------------------------------------------------------------------------------
 
+/// The first part that is nil or may be; null when there is none.
+AbstractValue* Lowerer::nil_part(AbstractValue& key) {
+  if (key.is(Kind::Nil) || is_maybe(key)) return &key;
+  for (AbstractValue& part : key.parts) {
+    if (AbstractValue* found = nil_part(part)) return found;
+  }
+  return nullptr;
+}
+
+/// Goes on where `maybe` is there, and makes it sure; gives the block where it is nil.
+ssa::BlockId Lowerer::enter_where_there(AbstractValue& maybe) {
+  const ssa::BlockId absent = new_block();
+  const ssa::BlockId present = new_block();
+  branch(op1(ssa::Op::IsNil, ssa::Type::Bool, maybe.id), absent, present);
+  current_ = present;
+  maybe = AbstractValue::ssa(unwrap(maybe));
+  return absent;
+}
+
 /// Before a write: a key that is nil, or has a nil part, is a run-time error.
 bool Lowerer::sure_key(AbstractValue& key) {
   if (!key.is(Kind::Tuple)) {
@@ -210,10 +229,6 @@ bool Lowerer::key_parts(const AbstractValue& key, std::vector<AbstractValue>& pa
       if (!key_parts(part, parts)) return false;
     }
     return true;
-  }
-  if (is_maybe(key)) {
-    refuse("a multi-key with a part that may be nil is looked up");
-    return false;
   }
   if (type_of(key) == ssa::Type::None) {
     refuse(fmt::format("{} as a table key", describe(key)));

@@ -13,6 +13,8 @@
 namespace ktap::lower {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -211,6 +213,73 @@ TEST(Lower, DeletingUnderNilIsNoError) {
       lowered("var t = {} trace syscalls:* { delete(t, t[5]) t[1] = 2 delete(t, nil) }");
   EXPECT_THAT(text, HasSubstr("TableDelete 0:t v3"));
   EXPECT_THAT(text, Not(HasSubstr("Fail")));
+}
+
+TEST(Lower, AMultiKeyWithAPartThatMayBeNil) {
+  EXPECT_EQ(lowered("var t = {} var u = {} trace syscalls:* { print(t[pid, u[1]]) t[1, 2] = 3 "
+                    "u[1] = 2 }"),
+            "b0:\n"
+            "  v0 = EventVar pid : int\n"
+            "  v1 = ConstInt 1 : int\n"
+            "  v2 = TableGet 0:u v1 : int?\n"
+            "  v3 = IsNil v2 : bool\n"
+            "  Branch v3 -> b1, b2\n"
+            "b1:  ; from b0\n"
+            "  v4 = ConstNil : int?\n"
+            "  Jump -> b3\n"
+            "b2:  ; from b0\n"
+            "  v5 = Unwrap v2 : int\n"
+            "  v6 = TableGet 1:t v0, v5 : int?\n"
+            "  Jump -> b3\n"
+            "b3:  ; from b1, b2\n"
+            "  v7 = Phi v4, v6 : int?\n"
+            "  Emit site 0 v7\n"
+            "  v8 = ConstInt 1 : int\n"
+            "  v9 = ConstInt 2 : int\n"
+            "  v10 = ConstInt 3 : int\n"
+            "  TableSet 1:t v8, v9, v10\n"
+            "  v11 = ConstInt 1 : int\n"
+            "  v12 = ConstInt 2 : int\n"
+            "  TableSet 0:u v11, v12\n"
+            "  Return\n");
+  EXPECT_THAT(
+      lowered("var t = {} var u = {} trace syscalls:* { delete(t, pid, u[1]) u[1] = 2 }"),
+      AllOf(HasSubstr("IsNil v2"), HasSubstr("TableDelete 1:t v0, v4"), Not(HasSubstr("Fail"))));
+}
+
+TEST(Lower, BooleansThatMayBeNil) {
+  const std::string text = lowered(
+      "trace syscalls:* { var b if (pid > 1) { b = tid > 2 } if (b) { print(1) } print(b) }");
+  EXPECT_THAT(text, HasSubstr("Phi v6, v9, v12 : bool?"));
+  EXPECT_THAT(text, HasSubstr("IsTrue v14"));
+  EXPECT_THAT(lowered("trace syscalls:* { var b if (pid > 1) { b = tid > 2 } print(b == nil) }"),
+              HasSubstr("IsNil"));
+  EXPECT_THAT(
+      lowered("trace syscalls:* { var b if (pid > 1) { b = tid > 2 } print(b == false, !b) }"),
+      AllOf(HasSubstr("Unwrap v14 : bool"), HasSubstr("IsTrue v14")));
+}
+
+TEST(Lower, TwoThatMayBeNilAreCompared) {
+  const std::string text = lowered("var t = {} trace syscalls:* { print(t[1] == t[2]) t[1] = 2 }");
+  EXPECT_THAT(text, HasSubstr("Eq v"));
+  EXPECT_THAT(text, Not(HasSubstr("refused")));
+  // An integer or nil, and a string or nil: equal when both are nil.
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { print(t[1] == user_string(t[2])) t[1] = 2 }"),
+              Not(AnyOf(HasSubstr("StrEq"), HasSubstr("refused"))));
+}
+
+TEST(Lower, MultiKeysOfTheMainChunkAreCompared) {
+  const std::string text = lowered(
+      "var t = {} t[1, 2] = 3 var k for (key, v in pairs(t)) { k = key } "
+      "trace syscalls:* { if (k == k) { print(pid) } if (k == 1) { print(tid) } }");
+  EXPECT_THAT(text, HasSubstr("EventVar pid"));
+  EXPECT_THAT(text, Not(HasSubstr("EventVar tid")));
+}
+
+TEST(Lower, TypeOfWhatMayBeNil) {
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { print(type(t[1])) t[1] = 2 }"),
+              AllOf(HasSubstr("ConstStr \"nil\""), HasSubstr("ConstStr \"integer\""),
+                    HasSubstr("Phi v3, v5 : str id")));
 }
 
 TEST(Lower, Asserts) {

@@ -96,10 +96,7 @@ ssa::Type Lowerer::type_of(const AbstractValue& value) const {
   }
 }
 
-bool Lowerer::is_maybe(const AbstractValue& value) const {
-  const ssa::Type type = type_of(value);
-  return type == ssa::Type::MaybeInt || type == ssa::Type::MaybeStr;
-}
+bool Lowerer::is_maybe(const AbstractValue& value) const { return ssa::is_maybe(type_of(value)); }
 
 std::string Lowerer::describe(const AbstractValue& value) const {
   switch (value.kind) {
@@ -142,6 +139,8 @@ std::string Lowerer::describe(const AbstractValue& value) const {
       return "a string";
     case ssa::Type::MaybeInt:
       return "an integer that may be nil";
+    case ssa::Type::MaybeBool:
+      return "a boolean that may be nil";
     default:
       return "a string that may be nil";
   }
@@ -186,7 +185,7 @@ void Lowerer::fail_when(ssa::ValueId condition, const std::string& text) {
 ssa::ValueId Lowerer::unwrap(const AbstractValue& maybe) {
   const ssa::Inst& from = function_[maybe.id];
   ssa::Inst inst{ssa::Op::Unwrap};
-  inst.type = from.type == ssa::Type::MaybeInt ? ssa::Type::Int : ssa::Type::Str;
+  inst.type = ssa::sure_type(from.type);
   inst.str_kind = from.str_kind;
   inst.max_bytes = from.max_bytes;
   inst.operands = {maybe.id};
@@ -322,6 +321,8 @@ Lowerer::Truth Lowerer::truth(const AbstractValue& value) {
   }
   if (type_of(value) == ssa::Type::Bool) return Truth::of(value.id);
   if (!is_maybe(value)) return Truth::of(true);
+  if (type_of(value) == ssa::Type::MaybeBool)
+    return Truth::of(op1(ssa::Op::IsTrue, ssa::Type::Bool, value.id));
   const ssa::ValueId is_nil = op1(ssa::Op::IsNil, ssa::Type::Bool, value.id);
   return Truth::of(op1(ssa::Op::Not, ssa::Type::Bool, is_nil));
 }
@@ -354,10 +355,7 @@ Lowerer::Truth Lowerer::equals(const AbstractValue& a, const AbstractValue& b) {
     if (number) refuse("a comparison with a float");
     return Truth::of(false);
   }
-  if (a.is(Kind::Tuple) && b.is(Kind::Tuple)) {
-    refuse("a comparison of multi-keys");
-    return Truth::of(false);
-  }
+  if (a.is(Kind::Tuple) && b.is(Kind::Tuple)) return equals_tuple(a, b, 0);
   if (a.is_constant() && b.is_constant()) return Truth::of(same(a, b));
   if (same(a, b)) return Truth::of(true);
   if (is_maybe(a)) return equals_maybe(a, b);
@@ -374,25 +372,41 @@ Lowerer::Truth Lowerer::equals(const AbstractValue& a, const AbstractValue& b) {
   return Truth::of(op2(ssa::Op::Eq, ssa::Type::Bool, x, y));
 }
 
+/// The parts from number `from` on, as far as it takes to find one that differs.
+Lowerer::Truth Lowerer::equals_tuple(const AbstractValue& a, const AbstractValue& b, size_t from) {
+  if (a.parts.size() != b.parts.size()) return Truth::of(false);
+  if (from == a.parts.size()) return Truth::of(true);
+  const Truth part = equals(a.parts[from], b.parts[from]);
+  if (stopped()) return Truth::of(false);
+  if (part.known) return part.value ? equals_tuple(a, b, from + 1) : part;
+  const ssa::BlockId alike = new_block();
+  const ssa::BlockId differ = new_block();
+  branch(part.id, alike, differ);
+  current_ = alike;
+  const Truth rest = equals_tuple(a, b, from + 1);
+  if (stopped()) return Truth::of(false);
+  return truth(
+      join({{differ, {AbstractValue::boolean(false)}, 0}, {current_, {to_value(rest)}, 0}})[0]);
+}
+
 /// `maybe` against nil, or: there, and equal.
 Lowerer::Truth Lowerer::equals_maybe(const AbstractValue& maybe, const AbstractValue& other) {
   const ssa::ValueId is_nil = op1(ssa::Op::IsNil, ssa::Type::Bool, maybe.id);
   if (other.is(Kind::Nil)) return Truth::of(is_nil);
-  if (is_maybe(other)) {
-    refuse("a comparison of two values that may both be nil");
-    return Truth::of(false);
-  }
-  const ssa::Type sure = type_of(maybe) == ssa::Type::MaybeInt ? ssa::Type::Int : ssa::Type::Str;
-  if (type_of(other) != sure) return Truth::of(false);
+  const bool can_equal = ssa::sure_type(type_of(other)) == ssa::sure_type(type_of(maybe));
+  if (!can_equal && !is_maybe(other)) return Truth::of(false);
   const ssa::BlockId absent = new_block();
   const ssa::BlockId present = new_block();
   branch(is_nil, absent, present);
+  current_ = absent;
+  const AbstractValue both_nil =
+      is_maybe(other) ? AbstractValue::ssa(op1(ssa::Op::IsNil, ssa::Type::Bool, other.id))
+                      : AbstractValue::boolean(false);
   current_ = present;
-  const Truth equal = equals(AbstractValue::ssa(unwrap(maybe)), other);
+  const Truth equal =
+      can_equal ? equals(AbstractValue::ssa(unwrap(maybe)), other) : Truth::of(false);
   if (stopped()) return Truth::of(false);
-  std::vector<AbstractValue> result =
-      join({{absent, {AbstractValue::boolean(false)}, 0}, {current_, {to_value(equal)}, 0}});
-  return truth(result[0]);
+  return truth(join({{absent, {both_nil}, 0}, {current_, {to_value(equal)}, 0}})[0]);
 }
 
 Lowerer::Truth Lowerer::equals_string(const AbstractValue& a, const AbstractValue& b) {

@@ -453,11 +453,12 @@ void Lowerer::step_test(Frame& frame, Insn insn, size_t pc) {
       (b.is(Kind::Nil) && insn.op() != Op::TestLt && insn.op() != Op::TestLe)) {
     const bool nil_test = insn.op() != Op::Test;
     if (a.is(Kind::Ssa) && is_maybe(a)) {
-      const ssa::BlockId there = nil_test ? no : yes;
-      current_ = there;
-      const AbstractValue sure = AbstractValue::ssa(unwrap(a));
+      current_ = nil_test ? no : yes;
+      const bool is_bool = type_of(a) == ssa::Type::MaybeBool;
+      const AbstractValue sure =
+          is_bool && !nil_test ? AbstractValue::boolean(true) : AbstractValue::ssa(unwrap(a));
       replace(nil_test ? when_false : when_true, a, sure);
-      replace(nil_test ? when_true : when_false, a, AbstractValue::nil());
+      if (nil_test || !is_bool) replace(nil_test ? when_true : when_false, a, AbstractValue::nil());
     } else if (a.is(Kind::Ssa) && type_of(a) == ssa::Type::Bool && !nil_test) {
       replace(when_true, a, AbstractValue::boolean(true));
       replace(when_false, a, AbstractValue::boolean(false));
@@ -561,23 +562,22 @@ AbstractValue Lowerer::add_phi(ssa::BlockId into, ssa::Inst phi,
   return AbstractValue::ssa(emit_in(into, std::move(phi)));
 }
 
-/// Integers, booleans, and integers with nil.
+/// Integers, booleans, and either with nil.
 std::optional<AbstractValue> Lowerer::join_numbers(const std::vector<const AbstractValue*>& values,
                                                    const std::vector<Edge>& edges,
                                                    ssa::BlockId into) {
-  bool all_int = true;
-  bool all_bool = true;
-  bool all_maybe = true;
-  for (const AbstractValue* v : values) {
-    const ssa::Type type = type_of(*v);
-    all_int = all_int && type == ssa::Type::Int;
-    all_bool = all_bool && type == ssa::Type::Bool;
-    all_maybe =
-        all_maybe && (type == ssa::Type::Int || type == ssa::Type::MaybeInt || v->is(Kind::Nil));
-  }
-  if (!all_int && !all_bool && !all_maybe) return std::nullopt;
   ssa::Inst phi{ssa::Op::Phi};
-  phi.type = all_int ? ssa::Type::Int : all_bool ? ssa::Type::Bool : ssa::Type::MaybeInt;
+  bool maybe = false;
+  for (const AbstractValue* v : values) {
+    maybe = maybe || v->is(Kind::Nil) || is_maybe(*v);
+    if (v->is(Kind::Nil)) continue;
+    const ssa::Type type = ssa::sure_type(type_of(*v));
+    if (type != ssa::Type::Int && type != ssa::Type::Bool) return std::nullopt;
+    if (phi.type != ssa::Type::None && phi.type != type) return std::nullopt;
+    phi.type = type;
+  }
+  if (phi.type == ssa::Type::None) return std::nullopt;
+  if (maybe) phi.type = ssa::maybe_type(phi.type);
   std::vector<ssa::ValueId> operands;
   for (size_t i = 0; i < values.size(); ++i) {
     const AbstractValue& v = *values[i];
@@ -585,7 +585,6 @@ std::optional<AbstractValue> Lowerer::join_numbers(const std::vector<const Abstr
     inst.type = phi.type;
     ssa::ValueId id = v.id;
     if (v.is(Kind::Nil)) {
-      inst.op = ssa::Op::ConstNil;
       id = emit_in(edges[i].block, std::move(inst));
     } else {
       if (!v.is(Kind::Ssa)) {
@@ -593,7 +592,7 @@ std::optional<AbstractValue> Lowerer::join_numbers(const std::vector<const Abstr
         constant.imm = v.integer;
         id = emit_in(edges[i].block, std::move(constant));
       }
-      if (phi.type == ssa::Type::MaybeInt && type_of(v) == ssa::Type::Int) {
+      if (maybe && !is_maybe(v)) {
         inst.op = ssa::Op::Wrap;
         inst.operands = {id};
         id = emit_in(edges[i].block, std::move(inst));

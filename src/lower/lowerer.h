@@ -137,6 +137,7 @@ class Lowerer {
   Truth negate(Truth truth);
   AbstractValue to_value(Truth truth);
   Truth equals(const AbstractValue& a, const AbstractValue& b);
+  Truth equals_tuple(const AbstractValue& a, const AbstractValue& b, size_t from);
   Truth equals_maybe(const AbstractValue& maybe, const AbstractValue& other);
   Truth equals_string(const AbstractValue& a, const AbstractValue& b);
   Truth less(const AbstractValue& a, const AbstractValue& b, bool or_equal);
@@ -161,6 +162,8 @@ class Lowerer {
   std::optional<int64_t> table_id(const AbstractValue& table);
   bool key_parts(const AbstractValue& key, std::vector<AbstractValue>& parts);
   bool sure_key(AbstractValue& key);
+  AbstractValue* nil_part(AbstractValue& key);
+  ssa::BlockId enter_where_there(AbstractValue& maybe);
   bool unify_key(int64_t table, const std::vector<AbstractValue>& parts);
   bool fits_present_keys(const AbstractValue& table, int64_t id);
   AbstractValue read_cell(const runtime::Cell* cell, const std::string& name);
@@ -196,6 +199,7 @@ class Lowerer {
   void histogram(const std::vector<AbstractValue>& args);
   void print_trace_clock();
   AbstractValue length(const AbstractValue& value);
+  void delete_if_there(const AbstractValue& table, AbstractValue key);
   void delete_entry(const std::vector<AbstractValue>& args);
   AbstractValue assert_true(const std::vector<AbstractValue>& args);
   AbstractValue type_name_of(const AbstractValue& value);

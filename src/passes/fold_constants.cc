@@ -2,9 +2,11 @@
 // included; none removes a way to fail (a zero divisor was checked before, by a branch of its own).
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "base/glob.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 #include "ssa/dominators.h"
@@ -22,7 +24,8 @@ using ssa::ValueId;
 
 class Folder {
  public:
-  explicit Folder(ssa::Function& function) : f_(function), replacements_(function) {}
+  Folder(ssa::Function& function, const ssa::Module& module)
+      : f_(function), m_(module), replacements_(function) {}
 
   bool run() {
     for (BlockId block : ssa::reverse_postorder(f_)) {
@@ -45,6 +48,11 @@ class Folder {
   static std::optional<int64_t> constant(const Inst& inst) {
     if (inst.op == Op::ConstInt || inst.op == Op::ConstBool) return inst.imm;
     return std::nullopt;
+  }
+
+  /// The text of a ConstStr.
+  const std::string* literal(const Inst& inst) const {
+    return inst.op == Op::ConstStr ? &m_.strings[static_cast<size_t>(inst.imm)] : nullptr;
   }
 
   void become(ValueId id, int64_t value) {
@@ -71,6 +79,10 @@ class Folder {
         if (operand(inst, 0).op == Op::ConstNil) return become(id, 1);
         if (operand(inst, 0).op == Op::Wrap) return become(id, 0);
         return;
+      case Op::IsTrue:
+        if (operand(inst, 0).op == Op::ConstNil) return become(id, 0);
+        if (operand(inst, 0).op == Op::Wrap) replacements_.add(id, operand_id(operand(inst, 0), 0));
+        return;
       case Op::Unwrap:
         if (operand(inst, 0).op == Op::Wrap) replacements_.add(id, operand_id(operand(inst, 0), 0));
         return;
@@ -82,6 +94,10 @@ class Folder {
         if (a.op == Op::ConstStr && b.op == Op::ConstStr) return become(id, a.imm == b.imm);
         return;
       }
+      case Op::StrGlob:
+        if (const std::string* text = literal(operand(inst, 0)))
+          become(id, glob_match(m_.strings[static_cast<size_t>(inst.imm)], *text) ? 1 : 0);
+        return;
       default:
         break;
     }
@@ -227,6 +243,7 @@ class Folder {
   }
 
   ssa::Function& f_;
+  const ssa::Module& m_;
   Replacements replacements_;
   std::vector<std::pair<ValueId, int64_t>> phis_of_constants_;
   bool changed_ = false;
@@ -234,6 +251,8 @@ class Folder {
 
 }  // namespace
 
-bool fold_constants(ssa::Function& function, const ssa::Module&) { return Folder(function).run(); }
+bool fold_constants(ssa::Function& function, const ssa::Module& module) {
+  return Folder(function, module).run();
+}
 
 }  // namespace ktap::passes

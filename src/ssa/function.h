@@ -25,7 +25,38 @@ enum class Op : uint8_t {
 #undef KTAP_SSA_OP
 };
 
-enum class Type : uint8_t { None, Int, Bool, Str, MaybeInt, MaybeStr };
+enum class Type : uint8_t { None, Int, Bool, Str, MaybeInt, MaybeStr, MaybeBool };
+
+/// A value of such a type is nil or one of sure_type().
+constexpr bool is_maybe(Type type) {
+  return type == Type::MaybeInt || type == Type::MaybeStr || type == Type::MaybeBool;
+}
+/// Int, Bool or Str of a maybe; a sure type is its own.
+constexpr Type sure_type(Type type) {
+  switch (type) {
+    case Type::MaybeInt:
+      return Type::Int;
+    case Type::MaybeStr:
+      return Type::Str;
+    case Type::MaybeBool:
+      return Type::Bool;
+    default:
+      return type;
+  }
+}
+/// The other way round.
+constexpr Type maybe_type(Type type) {
+  switch (type) {
+    case Type::Int:
+      return Type::MaybeInt;
+    case Type::Str:
+      return Type::MaybeStr;
+    case Type::Bool:
+      return Type::MaybeBool;
+    default:
+      return type;
+  }
+}
 
 /// How a Str (or MaybeStr) is held.
 ///   Id     an integer that names one string of module.strings (literals, probename)

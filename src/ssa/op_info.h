@@ -24,7 +24,7 @@ struct OpInfo {
 
 const OpInfo& op_info(Op op);
 
-/// "int", "bool", "str", "int?", "str?", "-".
+/// "int", "bool", "str", "int?", "str?", "bool?", "-".
 std::string_view type_name(Type type);
 
 }  // namespace ktap::ssa

@@ -26,6 +26,8 @@ std::string_view type_name(Type type) {
       return "int?";
     case Type::MaybeStr:
       return "str?";
+    case Type::MaybeBool:
+      return "bool?";
   }
   return "-";
 }

@@ -184,8 +184,7 @@ class Verifier {
         if (inst.str_kind != StrKind::Id) return "a constant string is an Id";
         return want_index(m_.strings, inst.imm, "string");
       case Op::ConstNil:
-        return inst.type == Type::MaybeInt || inst.type == Type::MaybeStr ? ""
-                                                                          : "nil of a sure type";
+        return ssa::is_maybe(inst.type) ? "" : "nil of a sure type";
       case Op::Phi:
         return phi(inst, block);
       case Op::Add:
@@ -219,6 +218,8 @@ class Verifier {
         return first(want_all(inst, Type::Str), want_index(m_.strings, inst.imm, "string"));
       case Op::IsNil:
         return is_maybe(inst.operands[0]) ? "" : "operand cannot be nil";
+      case Op::IsTrue:
+        return want_all(inst, Type::MaybeBool);
       case Op::Unwrap:
       case Op::Wrap:
         return wrapping(inst);
@@ -260,8 +261,20 @@ class Verifier {
 
   static std::string first(std::string a, std::string b) { return a.empty() ? b : a; }
 
-  bool is_maybe(ValueId id) const {
-    return type_of(id) == Type::MaybeInt || type_of(id) == Type::MaybeStr;
+  bool is_maybe(ValueId id) const { return ssa::is_maybe(type_of(id)); }
+
+  /// A place for strings of this kind takes the value. Bytes take shorter ones, nil and literals
+  /// too.
+  bool held_as(ValueId id, StrKind kind, uint32_t max_bytes) const {
+    const Inst* from = &f_[id];
+    if (from->op == Op::Wrap) return held_as(from->operands[0], kind, max_bytes);
+    if (from->op == Op::ConstNil) return is_string_type(from->type) == (kind != StrKind::None);
+    if (kind != StrKind::Bytes) return from->str_kind == kind;
+    if (from->op == Op::ConstStr) {
+      const std::string& text = m_.strings[static_cast<size_t>(from->imm)];
+      return text.size() <= max_bytes && text.find('\0') == std::string::npos;
+    }
+    return from->str_kind == StrKind::Bytes && from->max_bytes <= max_bytes;
   }
 
   std::string phi(const Inst& inst, const Block& block) const {
@@ -269,10 +282,7 @@ class Verifier {
       return fmt::format("{} operands, {} predecessors", inst.operands.size(), block.preds.size());
     }
     for (ValueId operand : inst.operands) {
-      const Inst& from = f_[operand];
-      if (from.str_kind != inst.str_kind || from.max_bytes != inst.max_bytes) {
-        return "strings of two kinds meet";
-      }
+      if (!held_as(operand, inst.str_kind, inst.max_bytes)) return "strings of two kinds meet";
     }
     return want_all(inst, inst.type);
   }
@@ -291,13 +301,14 @@ class Verifier {
     const Inst& from = f_[inst.operands[0]];
     const Inst& maybe = inst.op == Op::Wrap ? inst : from;
     const Inst& sure = inst.op == Op::Wrap ? from : inst;
-    const bool match = (maybe.type == Type::MaybeInt && sure.type == Type::Int) ||
-                       (maybe.type == Type::MaybeStr && sure.type == Type::Str);
-    if (!match) return "operand and result do not belong together";
-    if (maybe.str_kind != sure.str_kind || maybe.max_bytes != sure.max_bytes) {
-      return "strings of two kinds";
+    if (!ssa::is_maybe(maybe.type) || sure_type(maybe.type) != sure.type)
+      return "operand and result do not belong together";
+    if (inst.op == Op::Wrap) {
+      return held_as(inst.operands[0], inst.str_kind, inst.max_bytes) ? "" : "strings of two kinds";
     }
-    return "";
+    return maybe.str_kind == sure.str_kind && maybe.max_bytes == sure.max_bytes
+               ? ""
+               : "strings of two kinds";
   }
 
   static std::string event_var(const Inst& inst) {
@@ -365,8 +376,8 @@ class Verifier {
     }
     for (size_t i = 0; i < site.args.size(); ++i) {
       const Inst& arg = f_[inst.operands[i]];
-      if (arg.type != site.args[i].type || arg.str_kind != site.args[i].str_kind ||
-          arg.max_bytes != site.args[i].max_bytes) {
+      if (arg.type != site.args[i].type ||
+          !held_as(inst.operands[i], site.args[i].str_kind, site.args[i].max_bytes)) {
         return fmt::format("operand {} does not fit the site's argument", i);
       }
     }
