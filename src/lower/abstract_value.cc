@@ -129,6 +129,9 @@ bool same(const AbstractValue& a, const AbstractValue& b) {
     case AbstractValue::Kind::Ssa:
     case AbstractValue::Kind::Mixed:
       return a.id == b.id;
+    case AbstractValue::Kind::Rendered:
+      if (a.integer != b.integer) return false;
+      [[fallthrough]];
     case AbstractValue::Kind::Tuple:
       if (a.parts.size() != b.parts.size()) return false;
       for (size_t i = 0; i < a.parts.size(); ++i) {

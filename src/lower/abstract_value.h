@@ -30,18 +30,22 @@ struct AbstractValue {
     EventTextLine,  ///< e.tostring()
     Tuple,
     Ssa,
+    Rendered,  ///< what the built-in function makes of `parts`: user space does it where the value
+               ///< is printed, the kernel where it is used otherwise and has a form
     Mixed,  ///< of different types on different ways: usable for its truth alone; an aggregate: for
             ///< nothing
   };
   Kind kind = Kind::Undefined;
-  int64_t integer = 0;  ///< Int; Bool (0 or 1); Builtin (its number)
+  int64_t integer = 0;  ///< Int; Bool (0 or 1); Builtin, Rendered (its number)
   double number = 0;    ///< Float
   std::string text;     ///< Str: the bytes; Table: its name in the script; Mixed: what meets here
   runtime::Table* table = nullptr;
   const runtime::Closure* closure = nullptr;     ///< Function; null for one made in the handler
   const bytecode::Function* function = nullptr;  ///< Function
   std::vector<const runtime::Cell*> cells;       ///< Function: its upvalues
-  std::vector<AbstractValue> parts;              ///< Tuple
+  std::vector<AbstractValue> parts;              ///< Tuple; Rendered: its arguments
+  runtime::Type result = runtime::Type::String;  ///< Rendered: String, Integer or Float
+  bool may_be_nil = false;                       ///< Rendered
   ssa::ValueId id;                               ///< Ssa; Mixed: its truth as a Bool, or invalid
 
   static AbstractValue nil() { return of_kind(Kind::Nil); }

@@ -46,10 +46,12 @@ struct OutputArg {
     Constant,
     EventText,
     EventTextLine,
-    Table
+    Table,
+    Call
   } kind = Kind::Record;
   uint32_t index = 0;    ///< Record: which of the site's args
-  runtime::Value value;  ///< Constant: the value; Table: the table
+  runtime::Value value;  ///< Constant: the value; Table: the table; Call: the built-in function
+  std::vector<OutputArg> args;  ///< Call: what it is called with; it does not fail on these
 };
 /// Parallel to Module.sites by Site.user_index, for Print, Printf, PrintHist.
 struct OutputSite {

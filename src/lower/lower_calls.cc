@@ -99,13 +99,14 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
     case Builtin::EventTostring:
       return AbstractValue::of_kind(Kind::EventTextLine);
     case Builtin::Tostring:
-      if (args[0].is(Kind::Int)) return AbstractValue::string(fmt::format("{}", args[0].integer));
-      if (args[0].is(Kind::EventText) || args[0].is(Kind::EventTextLine) ||
-          type_of(args[0]) == ssa::Type::Str) {
-        return args[0];
-      }
-      if (args[0].is(Kind::Event)) return AbstractValue::of_kind(Kind::EventText);
-      break;
+      return tostring(args[0]);
+    case Builtin::Format:
+    case Builtin::StringFormat:
+      return check_format(args) ? format(formatted_) : AbstractValue();
+    case Builtin::SignalName:
+    case Builtin::ErrnoName:
+    case Builtin::SyscallName:
+      return name_of_number(builtin, args[0]);
     case Builtin::Type:
       return type_name_of(args[0]);
     case Builtin::Len:
@@ -306,14 +307,14 @@ void Lowerer::output(Builtin builtin, ssa::SiteKind kind, const std::vector<Abst
   OutputSite out;
   out.builtin = builtin;
   for (const AbstractValue& arg : args) {
-    if (!output_arg(arg, out, site, operands)) return;
+    if (!output_arg(arg, out.args, site, operands)) return;
   }
   site.user_index = static_cast<uint32_t>(linkage_.outputs.size());
   linkage_.outputs.push_back(std::move(out));
   emit_site(std::move(site), std::move(operands));
 }
 
-bool Lowerer::output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& site,
+bool Lowerer::output_arg(const AbstractValue& arg, std::vector<OutputArg>& out, ssa::Site& site,
                          std::vector<ssa::ValueId>& operands) {
   OutputArg result;
   result.kind = OutputArg::Kind::Constant;
@@ -352,6 +353,13 @@ bool Lowerer::output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& s
       operands.push_back(arg.id);
       site.args.push_back(site_arg(arg.id));
       break;
+    case Kind::Rendered:
+      result.kind = OutputArg::Kind::Call;
+      result.value = Value::of_builtin(static_cast<uint16_t>(arg.integer));
+      for (const AbstractValue& part : arg.parts) {
+        if (!output_arg(part, result.args, site, operands)) return false;
+      }
+      break;
     case Kind::Undefined:
     case Kind::Function:
     case Kind::Tuple:
@@ -359,7 +367,7 @@ bool Lowerer::output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& s
       refuse(fmt::format("{} is printed", describe(arg)));
       return false;
   }
-  out.args.push_back(std::move(result));
+  out.push_back(std::move(result));
   return true;
 }
 
@@ -370,6 +378,9 @@ Value Lowerer::sample_of(const AbstractValue& value, bool as_nil) {
   if (value.is(Kind::Float)) return Value::of(value.number);
   if (value.is(Kind::Int)) return Value::of(value.integer);
   if (value.is(Kind::Builtin)) return Value::of_builtin(static_cast<uint16_t>(value.integer));
+  if (value.is(Kind::Rendered) && value.result == runtime::Type::Integer)
+    return Value::of(int64_t{1});
+  if (value.is(Kind::Rendered) && value.result == runtime::Type::Float) return Value::of(1.0);
   switch (type_of(value)) {
     case ssa::Type::Int:
     case ssa::Type::MaybeInt:

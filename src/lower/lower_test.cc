@@ -405,10 +405,12 @@ TEST(Lower, RefusesWithReasons) {
       {"while (pid) { print(1) }", "a loop"},
       {"for (k, v in pairs(t)) { print(k) }", "a loop over a table"},
       {"var x = {}", "a table is built here"},
-      {"print('a' .. pid)", "strings are joined here"},
+      {"print('a' .. t)", "'..' on a table"},
+      {"print('a' .. (pid > 1))", "'..' on a boolean"},
+      {"if (signal_name(pid)) { print(1) }", "a condition on the result of signal_name()"},
+      {"print(format('%s', t))", "format() on a table"},
       {"print(len(t))", "len() on a table"},
       {"t[pid] = execname", "a string is stored in a table"},
-      {"print(tostring(pid))", "tostring() has no kernel form"},
       {"if (argstr == 'x') { print(1) }", "a comparison with argstr"},
       {"print(strftime('%s', ns))", "strftime() has no kernel form"},
       {"var v = pid print(function () { v = 1 })",
@@ -425,6 +427,42 @@ TEST(Lower, RefusesWithReasons) {
     EXPECT_EQ(lowered(source).substr(0, 11), "refused 5: ") << c.body;
     EXPECT_THAT(lowered(source), HasSubstr(c.reason)) << c.body;
   }
+}
+
+TEST(Lower, TextThatIsPrintedIsMadeInUserSpace) {
+  TestWorld w(
+      "trace syscalls:* { print('fd ' .. args.fd .. ':' .. execname, format('%04x', pid), "
+      "errno_name(args.count), 'a' .. 1 .. 2) }");
+  EXPECT_EQ(w.lower({read_event()}).substr(w.function->name.size() + 10),
+            "b0:\n"
+            "  v0 = EventField #1 : int\n"
+            "  v1 = EventVar execname : str bytes 16\n"
+            "  v2 = EventVar pid : int\n"
+            "  v3 = EventField #3 : int\n"
+            "  Emit site 0 v0, v1, v2, v3\n"
+            "  Return\n");
+  const std::vector<OutputArg>& args = w.linkage.outputs.at(0).args;
+  ASSERT_EQ(args.size(), 4u);
+  using K = OutputArg::Kind;
+  EXPECT_EQ(args[0].kind, K::Call);
+  ASSERT_EQ(args[0].args.size(), 5u);
+  EXPECT_EQ(args[0].args[0].value.string()->view(), "%s%s%s%s");
+  EXPECT_EQ(args[0].args[1].value.string()->view(), "fd ");
+  EXPECT_EQ(args[0].args[2].index, 0u);
+  EXPECT_EQ(args[0].args[4].index, 1u);
+  EXPECT_EQ(args[2].kind, K::Call);
+  EXPECT_EQ(args[2].args[0].index, 3u);
+  EXPECT_EQ(args[3].kind, K::Constant);
+  EXPECT_EQ(args[3].value.string()->view(), "a12");
+}
+
+TEST(Lower, JoiningNilFails) {
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { print('a' .. t[1]) t[1] = 2 }"),
+              HasSubstr("Fail \"'..' joins strings and numbers, got nil\""));
+  EXPECT_THAT(lowered("trace syscalls:* { print('a' .. nil) }"),
+              HasSubstr("Fail \"'..' joins strings and numbers, got nil\""));
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { print(signal_name(t[1])) t[1] = 2 }"),
+              HasSubstr("Fail \"argument 1 of 'signal_name' is to be an integer, got nil\""));
 }
 
 TEST(Lower, CallsThatMultiplyAreTooMuchCode) {

@@ -125,6 +125,10 @@ std::string Lowerer::describe(const AbstractValue& value) const {
       return "the event as text";
     case Kind::Tuple:
       return "a multi-key";
+    case Kind::Rendered:
+      return fmt::format(
+          "the result of {}()",
+          full_name(bytecode::builtin_info(static_cast<bytecode::Builtin>(value.integer))));
     case Kind::Mixed:
       return value.text;
     case Kind::Ssa:
@@ -308,6 +312,9 @@ Lowerer::Truth Lowerer::truth(const AbstractValue& value) {
     case Kind::Undefined:
       refuse("a condition on " + describe(value));
       return Truth::of(false);
+    case Kind::Rendered:
+      if (value.may_be_nil) refuse("a condition on " + describe(value));
+      return Truth::of(true);
     case Kind::Mixed:
       if (!value.id.valid()) {
         refuse("a condition on " + describe(value));

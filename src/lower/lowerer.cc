@@ -32,8 +32,6 @@ const char* never_in_kernel(Op op) {
     case Op::IterPrep:
     case Op::IterNext:
       return "a loop over a table";
-    case Op::Concat:
-      return "strings are joined here";
     case Op::Register:
       return "a handler is registered here";
     case Op::AggAdd:
@@ -408,6 +406,12 @@ void Lowerer::step_compute(Frame& frame, Insn insn) {
     case Op::Match:
       value = to_value(match(b, c));
       break;
+    case Op::Concat: {
+      std::vector<AbstractValue> operands;
+      for (size_t r = insn.b(); r <= insn.c(); ++r) operands.push_back(reg(frame, r));
+      value = concat(operands);
+      break;
+    }
     default:
       refuse("an operation that has no kernel form");
       break;

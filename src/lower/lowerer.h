@@ -5,6 +5,7 @@
 //   lower_tables.cc    tables and shared variables
 //   lower_events.cc    what the event gives
 //   lower_calls.cc     inlining, built-in functions, output
+//   lower_text.cc      strings that are made: joined, formatted, by the library
 // Private to `lower`. Nothing is thrown: the first refusal sets stop_, and everything after it does
 // nothing.
 #pragma once
@@ -179,6 +180,16 @@ class Lowerer {
                                      const std::string& name, runtime::Value present, bool mixed);
   std::string global_name(uint32_t slot) const;
 
+  // ---- lower_text.cc -------------------------------------------------------------------------
+  AbstractValue concat(const std::vector<AbstractValue>& operands);
+  AbstractValue format(const std::vector<AbstractValue>& args);
+  AbstractValue rendered(bytecode::Builtin builtin, std::vector<AbstractValue> args,
+                         bool may_be_nil = false);
+  AbstractValue tostring(const AbstractValue& value);
+  AbstractValue name_of_number(bytecode::Builtin builtin, const AbstractValue& number);
+  std::optional<AbstractValue> integer_argument(const AbstractValue& value,
+                                                const std::string& function, size_t number);
+
   // ---- lower_events.cc -----------------------------------------------------------------------
   const schema::Event& event() const { return *group_.events.front(); }
   AbstractValue event_var(schema::BuiltinVar var);
@@ -192,7 +203,7 @@ class Lowerer {
   AbstractValue call_builtin(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
   void output(bytecode::Builtin builtin, ssa::SiteKind kind,
               const std::vector<AbstractValue>& args);
-  bool output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& site,
+  bool output_arg(const AbstractValue& arg, std::vector<OutputArg>& out, ssa::Site& site,
                   std::vector<ssa::ValueId>& operands);
   runtime::Value sample_of(const AbstractValue& value, bool as_nil);
   bool check_format(const std::vector<AbstractValue>& args);

@@ -339,10 +339,19 @@ std::string glued_filter_hint(const std::string& part) {
 
 }  // namespace
 
-void Plan::mark(runtime::Heap& heap) const {
-  for (const lower::OutputSite& output : linkage.outputs) {
-    for (const lower::OutputArg& arg : output.args) heap.mark(arg.value);
+namespace {
+
+void mark_args(runtime::Heap& heap, const std::vector<lower::OutputArg>& args) {
+  for (const lower::OutputArg& arg : args) {
+    heap.mark(arg.value);
+    mark_args(heap, arg.args);
   }
+}
+
+}  // namespace
+
+void Plan::mark(runtime::Heap& heap) const {
+  for (const lower::OutputSite& output : linkage.outputs) mark_args(heap, output.args);
   for (runtime::Table* table : linkage.tables) heap.mark(table);
 }
 
