@@ -25,6 +25,7 @@ bool can_fuse(Op op) {
     case Op::IsTrue:
     case Op::StrEq:
     case Op::StrGlob:
+    case Op::StrLess:
       return true;
     default:
       return false;

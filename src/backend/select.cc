@@ -81,6 +81,7 @@ void Selector::need_of(const Inst& of) {
     needs_.widest_string_bytes =
         std::max(needs_.widest_string_bytes, round_up8(read_buffer_bytes(of.max_bytes)));
   }
+  needs_.makes_text = needs_.makes_text || wants_scratch(of.op);
   auto temp = [&](int32_t bytes) {
     needs_.temp_bytes = std::max(needs_.temp_bytes, static_cast<uint32_t>(bytes));
   };
@@ -134,7 +135,7 @@ Result<void> Selector::find_places() {
     HomeRequest request;
     request.stack_string_bytes = limit;
     key_in_scratch_ = needs_.widest_key_bytes > limit;
-    has_scratch_ = key_in_scratch_ || needs_.widest_string_bytes > limit;
+    has_scratch_ = key_in_scratch_ || needs_.makes_text || needs_.widest_string_bytes > limit;
     request.registers = {Reg::R9};
     if (!needs_.emits) request.registers.push_back(Reg::R8);
     if (!has_scratch_) request.registers.push_back(Reg::R7);
@@ -238,9 +239,23 @@ void Selector::select(ValueId id) {
     case Op::Not:
     case Op::StrEq:
     case Op::StrGlob:
+    case Op::StrLess:
     case Op::IsNil:
     case Op::IsTrue:
       return condition_value(id);
+    case Op::Min:
+    case Op::Max:
+      return extreme(id);
+    case Op::StrLen:
+    case Op::StrByte:
+    case Op::StrFind:
+    case Op::StrBytes:
+    case Op::StrText:
+    case Op::StrJoin:
+    case Op::StrSlice:
+    case Op::StrSub:
+    case Op::StrCase:
+      return text_operation(id);
     case Op::EventVar:
       return event_var(id);
     case Op::EventField:
@@ -350,6 +365,25 @@ void Selector::shift(ValueId id) {
   store_result(id, dst);
 }
 
+void Selector::extreme(ValueId id) {
+  const Inst& of = inst(id);
+  const JumpOp keeps = of.op == Op::Min ? JumpOp::SLe : JumpOp::SGe;
+  const bpf::Label done = asm_.make_label();
+  const Reg dst = result_register(id, Reg::R1);
+  load_word(dst, payload_word(of.operands[0], 0, false));
+  int32_t imm = 0;
+  if (small_constant(of.operands[1], &imm)) {
+    asm_.jump_to_if(keeps, dst, imm, done);
+    asm_.emit(bpf::mov64(dst, imm));
+  } else {
+    const Reg other = in_register(of.operands[1], Reg::R2);
+    asm_.jump_to_if(keeps, dst, other, done);
+    asm_.emit(bpf::mov64(dst, other));
+  }
+  asm_.bind(done);
+  store_result(id, dst);
+}
+
 // ---- conditions
 // ---------------------------------------------------------------------------------------------
 
@@ -394,6 +428,8 @@ void Selector::jump_if(ValueId condition, bool sense, bpf::Label target) {
     case Op::StrEq:
     case Op::StrGlob:
       return string_jump(condition, sense, target);
+    case Op::StrLess:
+      return less_jump(condition, sense, target);
     default:
       return compare_jump(condition, sense, target);
   }

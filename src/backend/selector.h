@@ -1,8 +1,8 @@
 // One job → one eBPF program: prologue, then each SSA operation in its block's place. Third step of
 // emit(). The class holds the state; its members are spread over prologue.cc, select.cc, values.cc,
-// strings.cc, events.cc, tables.cc, records.cc. R6 holds the context, R7 the scratch, R8 the ring
-// record that is being filled, as far as the program has them; what is left of R6–R9 holds values.
-// R0–R5 are temporaries of single operations.
+// strings.cc, texts.cc, events.cc, tables.cc, records.cc. R6 holds the context, R7 the scratch, R8
+// the ring record that is being filled, as far as the program has them; what is left of R6–R9 holds
+// values. R0–R5 are temporaries of single operations.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 #include "backend/homes.h"
 #include "backend/layout.h"
 #include "backend/unit.h"
+#include "base/glob.h"
 #include "bpf/assembler.h"
 #include "bpf/kernel_facts.h"
 #include "schema/builtin_vars.h"
@@ -39,6 +40,7 @@ struct Needs {
   uint32_t temp_bytes = 0;      ///< stack that single operations take for a moment
   uint32_t widest_key_bytes = 0;
   uint32_t widest_string_bytes = 0;
+  bool makes_text = false;  ///< has an operation of wants_scratch()
 };
 
 class Selector {
@@ -61,6 +63,7 @@ class Selector {
   void arithmetic(ssa::ValueId id);
   void divide(ssa::ValueId id);
   void shift(ssa::ValueId id);
+  void extreme(ssa::ValueId id);
   void condition_value(ssa::ValueId id);
   void jump_if(ssa::ValueId condition, bool sense, bpf::Label target);
   void jump_constant(bool is_taken, bpf::Label target);
@@ -102,6 +105,25 @@ class Selector {
                 uint32_t bytes, bpf::Label mismatch);
   void read_string(ssa::ValueId id);
   void cut_string(ssa::ValueId id, const std::string& what, bpf::Label done);
+
+  // ---- texts.cc
+  void text_operation(ssa::ValueId id);
+  uint32_t text_bound(ssa::ValueId id) const;
+  std::pair<Reg, int32_t> text_memory(ssa::ValueId id, Reg temporary);
+  void text_length(ssa::ValueId id);
+  void text_byte(ssa::ValueId id);
+  void text_of_id(ssa::ValueId id);
+  void text_of_int(ssa::ValueId id);
+  void text_join(ssa::ValueId id);
+  void text_slice(ssa::ValueId id);
+  void text_sub(ssa::ValueId id);
+  void text_case(ssa::ValueId id);
+  void less_jump(ssa::ValueId id, bool sense, bpf::Label target);
+  void start_glob(const GlobBits& bits);
+  void step_glob(const GlobBits& bits);
+  void automaton_jump(ssa::ValueId id, bool sense, bpf::Label target);
+  void text_find(ssa::ValueId id);
+  void hide_from_verifier(Reg reg);
 
   // ---- prologue.cc
   void prologue();

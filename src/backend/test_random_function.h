@@ -20,6 +20,7 @@ class RandomFunction {
     s_.add_table({{Kind::Bytes, 16}, {Kind::StrId, 8}}, false, 6);
     s_.add_site({{Type::Int}, {Type::MaybeInt}, {Type::Bool}, {Type::MaybeBool}});
     s_.add_site({{Type::Str, ssa::StrKind::Bytes, 16}, {Type::Str, ssa::StrKind::Id}});
+    s_.add_site({{Type::Str, ssa::StrKind::Bytes, 400}});
     s_.module.failures.push_back({"arithmetic on nil", {}, 3});
     s_.module.failures.push_back({"division by zero", {}, 4});
 
@@ -31,6 +32,7 @@ class RandomFunction {
     maybe_bools_.push_back(b_.op(Op::ConstNil, {}, 0, Type::MaybeBool));
     maybe_bools_.push_back(b_.op(Op::Wrap, {bools_[0]}, 0, Type::MaybeBool));
     comm_ = b_.bytes(Op::EventVar, 16, static_cast<int64_t>(schema::BuiltinVar::Execname));
+    texts_.push_back(comm_);
     statements(3);
     emit_all();
     b_.ret();
@@ -75,7 +77,9 @@ class RandomFunction {
     uint64_t count = 1 + below(6);
     for (uint64_t i = 0; i < count; ++i) {
       uint64_t pick = below(depth > 0 ? 14 : 11);
-      if (pick < 5)
+      if (below(6) == 0)
+        text();
+      else if (pick < 5)
         arithmetic();
       else if (pick < 7)
         condition();
@@ -87,8 +91,13 @@ class RandomFunction {
   }
 
   void arithmetic() {
-    Op ops[] = {Op::Add, Op::Sub, Op::Mul, Op::And, Op::Or, Op::Xor, Op::Shl, Op::Sar};
-    uint64_t pick = below(10);
+    Op ops[] = {Op::Add, Op::Sub, Op::Mul, Op::And, Op::Or,
+                Op::Xor, Op::Shl, Op::Sar, Op::Min, Op::Max};
+    uint64_t pick = below(12);
+    if (pick >= 10) {
+      ints_.push_back(b_.op(ops[pick - 2], {any_int(), any_int()}));
+      return;
+    }
     if (pick < 8) {
       ints_.push_back(b_.op(ops[pick], {any_int(), any_int()}));
       return;
@@ -103,9 +112,14 @@ class RandomFunction {
 
   void condition() {
     Op ops[] = {Op::Eq, Op::Ne, Op::Lt, Op::Le};
-    const char* globs[] = {"ktap*",        "*backend", "*_b*",           "*",
-                           "ktap_backend", "x*",       "*ktap_backend_", ""};
-    switch (below(7)) {
+    const char* globs[] = {"ktap*",      "*backend",       "*_b*",  "*",       "ktap_backend",
+                           "x*",         "*ktap_backend_", "",      "k?ap_*",  "*[a-f]?*",
+                           "{ktap,x*}*", "*a*a*",          "[!k]*", "?*{d,p}", "*-?",
+                           "\\k*"};
+    switch (below(8)) {
+      case 7:
+        bools_.push_back(b_.op(Op::StrLess, {any_text(), any_text()}));
+        break;
       case 0:
         bools_.push_back(b_.op(Op::Not, {any_bool()}));
         break;
@@ -119,15 +133,86 @@ class RandomFunction {
         bools_.push_back(b_.op(Op::IsNil, {any_maybe()}));
         break;
       case 2:
-        bools_.push_back(b_.op(Op::StrEq, {comm_, any_literal()}));
+        bools_.push_back(b_.op(Op::StrEq, {any_bytes(), any_text()}));
         break;
       case 3:
-        bools_.push_back(b_.op(Op::StrGlob, {comm_}, s_.module.intern(globs[below(8)])));
+        bools_.push_back(
+            b_.op(Op::StrGlob, {any_bytes()}, s_.module.intern(globs[below(std::size(globs))])));
         break;
       default:
         bools_.push_back(b_.op(ops[below(4)], {any_int(), any_int()}));
         break;
     }
+  }
+
+  ValueId any_bytes() { return texts_[below(texts_.size())]; }
+  ValueId any_text() { return below(3) == 0 ? any_literal() : any_bytes(); }
+  uint32_t bound(ValueId id) const {
+    const ssa::Inst& of = b_.function[id];
+    if (of.op != Op::ConstStr) return of.max_bytes;
+    return static_cast<uint32_t>(s_.module.strings[static_cast<size_t>(of.imm)].size());
+  }
+
+  void join() {
+    std::vector<ValueId> parts{any_bytes()};
+    uint32_t bytes = bound(parts[0]);
+    for (uint64_t more = 1 + below(3); more > 0; --more) {
+      parts.push_back(any_text());
+      bytes += bound(parts.back());
+    }
+    std::swap(parts[0], parts[below(parts.size())]);
+    if (bytes <= 300) texts_.push_back(b_.bytes(Op::StrJoin, bytes, 0, parts));
+  }
+
+  void text() {
+    const char* needles[] = {"k", "_b", "?b*d", "", "zz", "[0-9]", "a*", "{p,-}*"};
+    const ValueId text = any_bytes();
+    const uint32_t bytes = bound(text);
+    switch (below(10)) {
+      case 0:
+        ints_.push_back(b_.op(Op::StrLen, {text}));
+        break;
+      case 1:
+        ints_.push_back(b_.op(Op::StrByte, {text}, static_cast<int64_t>(below(20))));
+        break;
+      case 2:
+        ints_.push_back(b_.op(Op::StrFind, {text}, s_.module.intern(needles[below(8)])));
+        break;
+      case 3:
+      case 4:
+        texts_.push_back(b_.bytes(Op::StrText, ssa::kIntTextBytes, 0, {any_int()}));
+        break;
+      case 5:
+        join();
+        break;
+      case 6: {
+        const auto begin = static_cast<uint32_t>(below(bytes));
+        const auto count = 1 + static_cast<uint32_t>(below(bytes - begin));
+        texts_.push_back(b_.bytes(Op::StrSlice, count, begin, {text}));
+        break;
+      }
+      case 7: {
+        const ValueId zero = b_.integer(0), most = b_.integer(bytes);
+        const auto within = [&](ValueId n) {
+          return b_.op(Op::Min, {b_.op(Op::Max, {n, zero}), most});
+        };
+        const ValueId begin = within(any_int());
+        const ValueId count = within(any_int());
+        texts_.push_back(b_.bytes(Op::StrSub, bytes, 0, {text, begin, count}));
+        break;
+      }
+      case 8:
+        texts_.push_back(b_.bytes(Op::StrCase, bytes, static_cast<int64_t>(below(2)), {text}));
+        break;
+      default: {
+        const ValueId name =
+            b_.op(Op::EventVar, {}, static_cast<int64_t>(schema::BuiltinVar::Probename), Type::Str);
+        b_.function[name].str_kind = ssa::StrKind::Id;
+        texts_.push_back(b_.bytes(Op::StrBytes, 16, 0, {name}));
+        break;
+      }
+    }
+    if (texts_.size() > 12) texts_.erase(texts_.begin() + 1);
   }
 
   void effect() {
@@ -164,12 +249,14 @@ class RandomFunction {
   void emit_all() {
     b_.op(Op::Emit, {any_int(), any_maybe(), any_bool(), any_maybe_bool()}, 0);
     if (below(3) == 0) b_.op(Op::Emit, {comm_, any_literal()}, 1);
+    if (below(2) == 0) b_.op(Op::Emit, {any_text()}, 2);
     if (below(6) == 0) b_.op(Op::RequestExit, {any_int()});
   }
 
   void branch(int depth) {
     size_t ints = ints_.size(), bools = bools_.size(), maybes = maybes_.size();
     size_t maybe_bools = maybe_bools_.size();
+    const std::vector<ValueId> texts = texts_;
     ValueId maybe = any_maybe();
     bool unwraps = below(3) == 0;
     ValueId condition = unwraps ? b_.op(Op::IsNil, {maybe}) : any_bool();
@@ -194,6 +281,7 @@ class RandomFunction {
       bools_.resize(bools);
       maybes_.resize(maybes);
       maybe_bools_.resize(maybe_bools);
+      texts_ = texts;
       if (i == 0 && leaves) {
         if (below(2) == 0)
           b_.op(Op::Fail, {}, static_cast<int64_t>(below(2)));
@@ -221,7 +309,7 @@ class RandomFunction {
   std::mt19937_64 random_;
   Subject& s_;
   Builder& b_;
-  std::vector<ValueId> ints_, bools_, maybes_, maybe_bools_;
+  std::vector<ValueId> ints_, bools_, maybes_, maybe_bools_, texts_;
   ValueId comm_;
 };
 

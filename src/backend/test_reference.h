@@ -6,6 +6,7 @@
 #include "backend/layout.h"
 #include "backend/test_support.h"
 #include "base/check.h"
+#include "base/glob.h"
 
 namespace ktap::backend::testing_support {
 
@@ -94,6 +95,10 @@ class Reference {
         return a != b;
       case Op::Lt:
         return a < b;
+      case Op::Min:
+        return std::min(a, b);
+      case Op::Max:
+        return std::max(a, b);
       default:
         KTAP_CHECK(op == Op::Le);
         return a <= b;
@@ -116,8 +121,19 @@ class Reference {
       case Op::StrEq:
         return number(get(i.operands[0]).text == get(i.operands[1]).text);
       case Op::StrGlob:
-        return number(
-            glob(get(i.operands[0]).text, subject_.module.strings[static_cast<size_t>(i.imm)]));
+        return number(glob_match(subject_.module.strings[static_cast<size_t>(i.imm)],
+                                 get(i.operands[0]).text));
+      case Op::StrLess:
+      case Op::StrLen:
+      case Op::StrByte:
+      case Op::StrFind:
+      case Op::StrBytes:
+      case Op::StrText:
+      case Op::StrJoin:
+      case Op::StrSlice:
+      case Op::StrSub:
+      case Op::StrCase:
+        return text(i);
       case Op::IsNil:
         return number(get(i.operands[0]).is_nil);
       case Op::IsTrue:
@@ -126,6 +142,9 @@ class Reference {
       case Op::Wrap:
         return get(i.operands[0]);
       case Op::EventVar:
+        if (static_cast<schema::BuiltinVar>(i.imm) == schema::BuiltinVar::Probename) {
+          return Value{subject_.group.name_ids[0], false, "sys_enter_read"};
+        }
         return Value{0, false, kComm};
       case Op::CellGet:
         return number(out.cells[static_cast<size_t>(i.imm)]);
@@ -149,6 +168,54 @@ class Reference {
         return table(i);
       default:
         return number(arithmetic(i.op, n(0), n(1)));
+    }
+  }
+
+  /// Operations on the characters of strings.
+  Value text(const ssa::Inst& i) {
+    const Value& first = get(i.operands[0]);
+    const std::string& a = first.text;
+    const auto imm = static_cast<size_t>(i.imm);
+    auto number = [](int64_t v) { return Value{v, false, ""}; };
+    auto bytes = [](std::string v) { return Value{0, false, std::move(v)}; };
+    switch (i.op) {
+      case Op::StrLess:
+        return number(a < get(i.operands[1]).text);
+      case Op::StrLen:
+        return number(static_cast<int64_t>(a.size()));
+      case Op::StrByte:
+        return number(imm < a.size() ? static_cast<unsigned char>(a[imm]) : 0);
+      case Op::StrFind: {
+        const std::string& what = subject_.module.strings[imm];
+        const bool is_glob = what.find_first_of("*?[") != std::string::npos;
+        const size_t at = is_glob ? glob_find(what, a, 0) : a.find(what);
+        return number(at == std::string::npos ? 0 : static_cast<int64_t>(at) + 1);
+      }
+      case Op::StrBytes:
+        return bytes(subject_.module.strings[static_cast<size_t>(first.number)]);
+      case Op::StrText:
+        return bytes(std::to_string(first.number));
+      case Op::StrJoin: {
+        std::string all;
+        for (ValueId part : i.operands) all += get(part).text;
+        return bytes(all);
+      }
+      case Op::StrSlice:
+        return bytes(imm < a.size() ? a.substr(imm, i.max_bytes) : "");
+      case Op::StrSub: {
+        const auto begin = static_cast<size_t>(get(i.operands[1]).number);
+        const auto count = static_cast<size_t>(get(i.operands[2]).number);
+        return bytes(begin < a.size() ? a.substr(begin, count) : "");
+      }
+      default: {
+        KTAP_CHECK(i.op == Op::StrCase);
+        std::string all = a;
+        for (char& c : all) {
+          if (imm != 0 && c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+          if (imm == 0 && c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+        }
+        return bytes(all);
+      }
     }
   }
 
@@ -198,14 +265,6 @@ class Reference {
 
   static void add(int64_t& to, int64_t value) {
     to = static_cast<int64_t>(static_cast<uint64_t>(to) + static_cast<uint64_t>(value));
-  }
-
-  static bool glob(std::string_view text, std::string_view pattern) {
-    if (pattern.empty()) return text.empty();
-    if (pattern[0] == '*') {
-      return glob(text, pattern.substr(1)) || (!text.empty() && glob(text.substr(1), pattern));
-    }
-    return !text.empty() && text[0] == pattern[0] && glob(text.substr(1), pattern.substr(1));
   }
 
   const Subject& subject_;

@@ -22,6 +22,7 @@ struct Control {
   static constexpr uint32_t kExitStatus = 16;  ///< u64
   static constexpr uint32_t kGeneration =
       24;                                 ///< u64: 0 or 1: which map of a Delta table is written
+  static constexpr uint32_t kZero = 32;   ///< u64: always 0, which the verifier does not know
   static constexpr uint32_t kCells = 64;  ///< i64 each: the shared variables
 };
 

@@ -9,6 +9,11 @@ namespace {
 
 std::optional<Decoded> decode_alu(const Insn& insn, bool is64) {
   Decoded d;
+  if ((insn.code & 0xf0) == kAluEnd) {
+    d.form = Form::BigEndian;
+    d.dst = static_cast<Reg>(insn.dst);
+    return insn == to_big_endian64(d.dst) ? std::optional(d) : std::nullopt;
+  }
   d.is64 = is64;
   d.alu = static_cast<AluOp>(insn.code & 0xf0);
   if ((insn.code & 0xf0) > static_cast<uint8_t>(AluOp::Arsh) || insn.off != 0) return std::nullopt;
@@ -53,6 +58,9 @@ std::optional<Decoded> decode_jump(const Insn& insn, bool is64) {
 bool is_atomic_op(int32_t imm) {
   switch (static_cast<AtomicOp>(imm)) {
     case AtomicOp::Add:
+    case AtomicOp::Or:
+    case AtomicOp::And:
+    case AtomicOp::Xor:
     case AtomicOp::FetchAdd:
     case AtomicOp::Xchg:
     case AtomicOp::CmpXchg:
@@ -123,6 +131,8 @@ Insn encode(const Decoded& d) {
       return d.is64 ? alu64(d.alu, d.dst, d.src) : alu32(d.alu, d.dst, d.src);
     case Form::AluImm:
       return d.is64 ? alu64(d.alu, d.dst, d.imm) : alu32(d.alu, d.dst, d.imm);
+    case Form::BigEndian:
+      return to_big_endian64(d.dst);
     case Form::Load:
       return load(d.size, d.dst, d.src, d.off);
     case Form::StoreReg:

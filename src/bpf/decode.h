@@ -12,6 +12,7 @@ namespace ktap::bpf {
 enum class Form : uint8_t {
   AluReg,
   AluImm,
+  BigEndian,  ///< dst = its 64 bits in big-endian order
   Load,
   StoreReg,
   StoreImm,

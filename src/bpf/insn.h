@@ -48,6 +48,8 @@ enum class AluOp : uint8_t {
   Arsh = 0xc0,
 };
 
+constexpr uint8_t kAluEnd = 0xd0;  ///< byte order; only to_big_endian64() makes it
+
 enum class JumpOp : uint8_t {
   Always = 0x00,
   Eq = 0x10,
@@ -68,7 +70,15 @@ enum class JumpOp : uint8_t {
 enum class Size : uint8_t { W = 0x00, H = 0x08, B = 0x10, DW = 0x18 };
 
 /// The operation of an atomic instruction: its immediate.
-enum class AtomicOp : int32_t { Add = 0x00, FetchAdd = 0x01, Xchg = 0xe1, CmpXchg = 0xf1 };
+enum class AtomicOp : int32_t {
+  Add = 0x00,
+  Or = 0x40,
+  And = 0x50,
+  Xor = 0xa0,
+  FetchAdd = 0x01,
+  Xchg = 0xe1,
+  CmpXchg = 0xf1
+};
 
 constexpr uint32_t size_bytes(Size size) {
   return size == Size::B ? 1 : size == Size::H ? 2 : size == Size::W ? 4 : 8;
@@ -108,6 +118,10 @@ constexpr Insn mov64(Reg dst, Reg src) { return alu64(AluOp::Mov, dst, src); }
 constexpr Insn mov64(Reg dst, int32_t imm) { return alu64(AluOp::Mov, dst, imm); }
 constexpr Insn mov32(Reg dst, Reg src) { return alu32(AluOp::Mov, dst, src); }
 constexpr Insn mov32(Reg dst, int32_t imm) { return alu32(AluOp::Mov, dst, imm); }
+/// The bytes of all 64 bits from the most significant one on: big-endian.
+constexpr Insn to_big_endian64(Reg dst) {
+  return make_insn(kClassAlu | kSourceReg | kAluEnd, dst, Reg::R0, 0, 64);
+}
 constexpr Insn neg64(Reg dst) { return alu64(AluOp::Neg, dst, 0); }
 
 // ---- memory

@@ -350,7 +350,11 @@ TEST(Lower, Globs) {
   EXPECT_THAT(lowered("trace syscalls:* /execname ~ 'bash'/ { print(1) }"), HasSubstr("StrEq"));
   EXPECT_THAT(lowered("trace syscalls:* /execname ~ '*'/ { print(1) }"), Not(HasSubstr("Branch")));
   EXPECT_THAT(lowered("trace syscalls:* /execname ~ 'b?sh'/ { print(1) }"),
-              HasSubstr("refused 1: a glob that is more"));
+              HasSubstr("StrGlob \"b?sh\""));
+  EXPECT_THAT(lowered("trace syscalls:* /execname ~ '\\\\***'/ { print(1) }"),
+              HasSubstr("StrGlob \"\\\\**\""));
+  EXPECT_EQ(lowered("trace syscalls:* /execname ~ '?" + std::string(64, 'x') + "'/ { print(1) }"),
+            "refused 1: a glob of more than 64 parts");
   EXPECT_THAT(lowered("trace syscalls:* /probename ~ '*_{read,write}'/ { print(1) }"),
               HasSubstr("Emit"));
   EXPECT_THAT(lowered_on_two("trace syscalls:* /probename ~ '*_{read,write}'/ { print(1) }"),

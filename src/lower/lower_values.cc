@@ -43,6 +43,19 @@ ArithOp arith_op(ssa::Op op) {
   }
 }
 
+/// `**` is `*`; behind a backslash it is not.
+std::string without_double_stars(const std::string& glob) {
+  std::string out;
+  bool is_star = false;
+  for (size_t i = 0; i < glob.size(); ++i) {
+    if (glob[i] == '*' && is_star) continue;
+    is_star = glob[i] == '*';
+    out += glob[i];
+    if (glob[i] == '\\' && i + 1 < glob.size()) out += glob[++i];
+  }
+  return out;
+}
+
 /// An integer, or nil: stands for a value of that type in an operation that is done for its error
 /// text.
 Value sample(bool is_nil) { return is_nil ? Value::nil() : Value::of(int64_t{1}); }
@@ -480,23 +493,22 @@ Lowerer::Truth Lowerer::match(const AbstractValue& text, const AbstractValue& pa
     return Truth::of(false);
   }
   if (function_[text.id].str_kind == ssa::StrKind::Id) return match_name(text, pattern.text);
-  std::string middle = pattern.text;
-  while (!middle.empty() && middle.front() == '*') middle.erase(0, 1);
-  const bool open_left = middle.size() != pattern.text.size();
-  const size_t length = middle.size();
-  while (!middle.empty() && middle.back() == '*') middle.pop_back();
-  const bool open_right = middle.size() != length || (middle.empty() && open_left);
-  if (has_glob(middle)) {
-    refuse("a glob that is more than text with a * at its ends");
+  return match_glob(text, pattern.text);
+}
+
+/// Bytes against a glob.
+Lowerer::Truth Lowerer::match_glob(const AbstractValue& text, const std::string& glob) {
+  std::string plain = without_double_stars(glob);
+  if (plain != glob) return match_glob(text, plain);
+  if (glob == "*") return Truth::of(true);
+  if (!has_glob(glob)) return equals_string(text, AbstractValue::string(glob));
+  if (!glob_bits(glob, false)) {
+    refuse("a glob of more than 64 parts");
     return Truth::of(false);
   }
-  if (middle.empty() && open_left) return Truth::of(true);
-  const std::string simple = (open_left ? "*" : "") + middle + (open_right ? "*" : "");
-  if (!open_left && !open_right) return equals_string(text, AbstractValue::string(middle));
-  if (middle.size() > function_[text.id].max_bytes) return Truth::of(false);
   ssa::Inst inst{ssa::Op::StrGlob, ssa::Type::Bool};
   inst.operands = {text.id};
-  inst.imm = linkage_.module.intern(simple);
+  inst.imm = linkage_.module.intern(glob);
   return Truth::of(emit(std::move(inst)));
 }
 

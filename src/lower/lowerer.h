@@ -143,6 +143,7 @@ class Lowerer {
   Truth equals_string(const AbstractValue& a, const AbstractValue& b);
   Truth less(const AbstractValue& a, const AbstractValue& b, bool or_equal);
   Truth match(const AbstractValue& text, const AbstractValue& pattern);
+  Truth match_glob(const AbstractValue& text, const std::string& glob);
   Truth match_name(const AbstractValue& text, const std::string& pattern);
   std::string match_error_text() const;
   void fail_when(ssa::ValueId condition, const std::string& text);

@@ -94,6 +94,30 @@ class Folder {
         if (a.op == Op::ConstStr && b.op == Op::ConstStr) return become(id, a.imm == b.imm);
         return;
       }
+      case Op::StrLen:
+        if (const std::string* text = literal(operand(inst, 0)))
+          become(id, static_cast<int64_t>(text->size()));
+        return;
+      case Op::StrByte:
+        if (const std::string* text = literal(operand(inst, 0))) {
+          const auto at = static_cast<uint64_t>(inst.imm);
+          become(id, at < text->size() ? static_cast<unsigned char>((*text)[at]) : 0);
+        }
+        return;
+      case Op::StrFind:
+        if (const std::string* text = literal(operand(inst, 0))) {
+          const std::string& what = m_.strings[static_cast<size_t>(inst.imm)];
+          const bool is_glob = what.find_first_of("*?[") != std::string::npos;
+          const size_t at = is_glob ? glob_find(what, *text, 0) : text->find(what);
+          become(id, at == std::string::npos ? 0 : static_cast<int64_t>(at) + 1);
+        }
+        return;
+      case Op::StrLess:
+        if (operand_id(inst, 0) == operand_id(inst, 1)) return become(id, 0);
+        if (const std::string* a = literal(operand(inst, 0))) {
+          if (const std::string* b = literal(operand(inst, 1))) become(id, *a < *b ? 1 : 0);
+        }
+        return;
       case Op::StrGlob:
         if (const std::string* text = literal(operand(inst, 0)))
           become(id, glob_match(m_.strings[static_cast<size_t>(inst.imm)], *text) ? 1 : 0);
@@ -155,6 +179,8 @@ class Folder {
         return become(id, 1);
       case Op::And:
       case Op::Or:
+      case Op::Min:
+      case Op::Max:
         return replacements_.add(id, operand_id(f_[id], 0));
       default:
         return;

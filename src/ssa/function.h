@@ -58,9 +58,13 @@ constexpr Type maybe_type(Type type) {
   }
 }
 
+/// The longest decimal text of an Int.
+constexpr uint32_t kIntTextBytes = 20;
+
 /// How a Str (or MaybeStr) is held.
 ///   Id     an integer that names one string of module.strings (literals, probename)
-///   Bytes  at most max_bytes bytes in scratch, zero padded to a multiple of 8 (execname: 16)
+///   Bytes  at most max_bytes bytes in scratch, none of them 0, zero padded to a multiple of 8
+///          (execname: 16)
 enum class StrKind : uint8_t { None, Id, Bytes };
 
 struct Inst {

@@ -65,6 +65,7 @@ std::string attribute(const Inst& inst, const Module& module) {
     case Op::ConstBool:
       return inst.imm != 0 ? " true" : " false";
     case Op::ConstStr:
+    case Op::StrFind:
     case Op::StrGlob: {
       const std::string* text = at(module.strings, inst.imm);
       return text ? " " + quoted(*text) : fmt::format(" #{}", inst.imm);
@@ -74,6 +75,11 @@ std::string attribute(const Inst& inst, const Module& module) {
                          schema::builtin_var_name(static_cast<schema::BuiltinVar>(inst.imm)));
     case Op::EventField:
       return fmt::format(" #{}", inst.imm);
+    case Op::StrByte:
+    case Op::StrSlice:
+      return fmt::format(" at {}", inst.imm);
+    case Op::StrCase:
+      return inst.imm != 0 ? " upper" : " lower";
     case Op::UserString:
     case Op::KernelString:
       return fmt::format(" max {}", inst.imm);

@@ -199,6 +199,8 @@ class Verifier {
       case Op::Sar:
       case Op::Lt:
       case Op::Le:
+      case Op::Min:
+      case Op::Max:
       case Op::CellSet:
       case Op::CellAdd:
       case Op::RequestExit:
@@ -214,8 +216,18 @@ class Verifier {
       case Op::StrEq:
         return string_equality(inst);
       case Op::StrGlob:
-        if (f_[inst.operands[0]].str_kind != StrKind::Bytes) return "operand is not Bytes";
-        return first(want_all(inst, Type::Str), want_index(m_.strings, inst.imm, "string"));
+      case Op::StrFind:
+        return first(text(inst), want_index(m_.strings, inst.imm, "string"));
+      case Op::StrLess:
+      case Op::StrLen:
+      case Op::StrByte:
+      case Op::StrBytes:
+      case Op::StrText:
+      case Op::StrJoin:
+      case Op::StrSlice:
+      case Op::StrSub:
+      case Op::StrCase:
+        return text(inst);
       case Op::IsNil:
         return is_maybe(inst.operands[0]) ? "" : "operand cannot be nil";
       case Op::IsTrue:
@@ -262,6 +274,39 @@ class Verifier {
   static std::string first(std::string a, std::string b) { return a.empty() ? b : a; }
 
   bool is_maybe(ValueId id) const { return ssa::is_maybe(type_of(id)); }
+
+  /// Operations on the characters of strings.
+  std::string text(const Inst& inst) const {
+    const bool makes = inst.type == Type::Str;
+    if (makes && inst.str_kind != StrKind::Bytes) return "makes no Bytes";
+    if (inst.op == Op::StrText)
+      return inst.max_bytes == kIntTextBytes ? want_all(inst, Type::Int) : "not of 20 bytes";
+    if (inst.op == Op::StrBytes) {
+      return f_[inst.operands[0]].str_kind == StrKind::Id ? want_all(inst, Type::Str)
+                                                          : "operand is no Id";
+    }
+    if (inst.operands.empty()) return "joins nothing";
+    uint32_t bytes = 0;
+    const size_t texts = inst.op == Op::StrSub ? 1 : inst.operands.size();
+    for (size_t i = 0; i < texts; ++i) {
+      const ValueId operand = inst.operands[i];
+      std::string wrong = want(inst, i, Type::Str);
+      if (!wrong.empty()) return wrong;
+      if (!held_as(operand, StrKind::Bytes, UINT32_MAX)) return "operand is not Bytes";
+      bytes += f_[operand].op == Op::ConstStr
+                   ? static_cast<uint32_t>(m_.strings[static_cast<size_t>(f_[operand].imm)].size())
+                   : f_[operand].max_bytes;
+    }
+    for (size_t i = texts; i < inst.operands.size(); ++i) {
+      std::string wrong = want(inst, i, Type::Int);
+      if (!wrong.empty()) return wrong;
+    }
+    const bool is_whole = inst.op == Op::StrJoin || inst.op == Op::StrCase;
+    if (is_whole && inst.max_bytes < bytes) return "max_bytes is too small";
+    if ((inst.op == Op::StrByte || inst.op == Op::StrSlice) && inst.imm < 0)
+      return "imm is below 0";
+    return "";
+  }
 
   /// A place for strings of this kind takes the value. Bytes take shorter ones, nil and literals
   /// too.
