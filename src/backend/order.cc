@@ -26,6 +26,7 @@ bool can_fuse(Op op) {
     case Op::StrEq:
     case Op::StrGlob:
     case Op::StrLess:
+    case Op::IdGlob:
       return true;
     default:
       return false;

@@ -209,7 +209,29 @@ void Selector::select_blocks() {
   }
 }
 
+namespace {
+
+bool is_text_operation(Op op) {
+  switch (op) {
+    case Op::StrLen:
+    case Op::StrByte:
+    case Op::StrFind:
+    case Op::StrBytes:
+    case Op::StrText:
+    case Op::StrJoin:
+    case Op::StrSlice:
+    case Op::StrSub:
+    case Op::StrCase:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 void Selector::select(ValueId id) {
+  if (is_text_operation(inst(id).op)) return text_operation(id);
   switch (inst(id).op) {
     case Op::ConstInt:
     case Op::ConstBool:
@@ -240,22 +262,13 @@ void Selector::select(ValueId id) {
     case Op::StrEq:
     case Op::StrGlob:
     case Op::StrLess:
+    case Op::IdGlob:
     case Op::IsNil:
     case Op::IsTrue:
       return condition_value(id);
     case Op::Min:
     case Op::Max:
       return extreme(id);
-    case Op::StrLen:
-    case Op::StrByte:
-    case Op::StrFind:
-    case Op::StrBytes:
-    case Op::StrText:
-    case Op::StrJoin:
-    case Op::StrSlice:
-    case Op::StrSub:
-    case Op::StrCase:
-      return text_operation(id);
     case Op::EventVar:
       return event_var(id);
     case Op::EventField:
@@ -276,10 +289,7 @@ void Selector::select(ValueId id) {
       return emit_record(id);
     case Op::RequestExit:
       return request_exit(id);
-    case Op::Jump:
-    case Op::Branch:
-    case Op::Fail:
-    case Op::Return:
+    default:
       break;
   }
   KTAP_UNREACHABLE();
@@ -430,6 +440,8 @@ void Selector::jump_if(ValueId condition, bool sense, bpf::Label target) {
       return string_jump(condition, sense, target);
     case Op::StrLess:
       return less_jump(condition, sense, target);
+    case Op::IdGlob:
+      return name_jump(condition, sense, target);
     default:
       return compare_jump(condition, sense, target);
   }

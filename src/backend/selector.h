@@ -118,6 +118,7 @@ class Selector {
   void text_slice(ssa::ValueId id);
   void text_sub(ssa::ValueId id);
   void text_case(ssa::ValueId id);
+  void name_jump(ssa::ValueId id, bool sense, bpf::Label target);
   void less_jump(ssa::ValueId id, bool sense, bpf::Label target);
   void start_glob(const GlobBits& bits);
   void step_glob(const GlobBits& bits);

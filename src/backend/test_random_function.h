@@ -116,7 +116,13 @@ class RandomFunction {
                            "x*",         "*ktap_backend_", "",      "k?ap_*",  "*[a-f]?*",
                            "{ktap,x*}*", "*a*a*",          "[!k]*", "?*{d,p}", "*-?",
                            "\\k*"};
-    switch (below(8)) {
+    switch (below(9)) {
+      case 8: {
+        const ValueId name = any_name();
+        bools_.push_back(
+            b_.op(Op::IdGlob, {name}, s_.module.intern(below(2) == 0 ? "*_{read,write}" : "k*d")));
+        break;
+      }
       case 7:
         bools_.push_back(b_.op(Op::StrLess, {any_text(), any_text()}));
         break;
@@ -151,6 +157,13 @@ class RandomFunction {
     const ssa::Inst& of = b_.function[id];
     if (of.op != Op::ConstStr) return of.max_bytes;
     return static_cast<uint32_t>(s_.module.strings[static_cast<size_t>(of.imm)].size());
+  }
+
+  ValueId any_name() {
+    const ValueId name =
+        b_.op(Op::EventVar, {}, static_cast<int64_t>(schema::BuiltinVar::Probename), Type::Str);
+    b_.function[name].str_kind = ssa::StrKind::Id;
+    return name;
   }
 
   void join() {
@@ -205,9 +218,7 @@ class RandomFunction {
         texts_.push_back(b_.bytes(Op::StrCase, bytes, static_cast<int64_t>(below(2)), {text}));
         break;
       default: {
-        const ValueId name =
-            b_.op(Op::EventVar, {}, static_cast<int64_t>(schema::BuiltinVar::Probename), Type::Str);
-        b_.function[name].str_kind = ssa::StrKind::Id;
+        const ValueId name = any_name();
         texts_.push_back(b_.bytes(Op::StrBytes, 16, 0, {name}));
         break;
       }

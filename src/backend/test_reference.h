@@ -121,6 +121,7 @@ class Reference {
       case Op::StrEq:
         return number(get(i.operands[0]).text == get(i.operands[1]).text);
       case Op::StrGlob:
+      case Op::IdGlob:
         return number(glob_match(subject_.module.strings[static_cast<size_t>(i.imm)],
                                  get(i.operands[0]).text));
       case Op::StrLess:

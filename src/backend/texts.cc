@@ -303,6 +303,22 @@ void Selector::text_case(ValueId id) {
   }
 }
 
+/// What the glob says of each string was decided here: a byte each in the read-only map.
+void Selector::name_jump(ValueId id, bool sense, bpf::Label target) {
+  const std::string& glob = module_.strings[static_cast<size_t>(inst(id).imm)];
+  std::vector<uint8_t> matches;
+  for (const std::string& name : module_.strings) matches.push_back(glob_match(glob, name) ? 1 : 0);
+  const auto count = static_cast<int32_t>(matches.size());
+  matches.resize(round_up8(static_cast<uint32_t>(count)));
+  load_word(Reg::R1, payload_word(inst(id).operands[0], 0, false));
+  asm_.jump_to_if(JumpOp::Ge, Reg::R1, count, out_);  // never: for the verifier
+  const uint32_t map = unit_.read_only_map();
+  asm_.load_map_value(Reg::R2, map, unit_.add_read_only(matches));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, Reg::R1));
+  asm_.emit(bpf::load(Size::B, Reg::R1, Reg::R2, 0));
+  asm_.jump_to_if(sense ? JumpOp::Ne : JumpOp::Eq, Reg::R1, 0, target);
+}
+
 /// The first word that differs decides, as a number whose first byte counts most.
 void Selector::less_jump(ValueId id, bool sense, bpf::Label target) {
   const ValueId a = inst(id).operands[0], b = inst(id).operands[1];

@@ -112,6 +112,7 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
     case Builtin::Len:
       return length(args[0]);
     default:
+      if (std::optional<AbstractValue> result = call_library(builtin, args)) return *result;
       break;
   }
   refuse(no_kernel_form(builtin));
@@ -141,6 +142,15 @@ AbstractValue Lowerer::length(const AbstractValue& value) {
     return AbstractValue::of(static_cast<int64_t>(value.text.size()));
   }
   if (value.is(Kind::Tuple)) return AbstractValue::of(static_cast<int64_t>(value.parts.size()));
+  if (type_of(value) == ssa::Type::MaybeStr) {
+    return length(check_not_nil(value, "len takes a string, a table or a multi-key, got nil"));
+  }
+  if (value.is(Kind::Rendered) || type_of(value) == ssa::Type::Str) {
+    const AbstractValue text = text_value(value);
+    if (stopped()) return {};
+    if (text.is(Kind::Str)) return AbstractValue::of(static_cast<int64_t>(text.text.size()));
+    return AbstractValue::ssa(op1(ssa::Op::StrLen, ssa::Type::Int, text_bytes(text)));
+  }
   refuse_use("len()", value);
   return {};
 }
@@ -199,6 +209,9 @@ AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
     case Kind::Function:
     case Kind::Builtin:
       return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Function)));
+    case Kind::Rendered:
+      if (value.may_be_nil) break;
+      return AbstractValue::string(std::string(runtime::type_name(value.result)));
     default:
       break;
   }

@@ -230,6 +230,10 @@ bool Lowerer::key_parts(const AbstractValue& key, std::vector<AbstractValue>& pa
     }
     return true;
   }
+  if (key.is(Kind::Rendered) && is_text(key)) {
+    parts.push_back(text_value(key));
+    return !stopped();
+  }
   if (type_of(key) == ssa::Type::None) {
     refuse(fmt::format("{} as a table key", describe(key)));
     return false;

@@ -335,6 +335,8 @@ TEST(Lower, ComparesAcrossTypes) {
       lowered("trace syscalls:* { if (execname == 'a name too long for it') { print(1) } }"),
       Not(HasSubstr("Emit")));
   EXPECT_THAT(lowered("trace syscalls:* { if (execname < 'sh') { print(1) } }"),
+              HasSubstr("StrLess v0, v1"));
+  EXPECT_THAT(lowered("trace syscalls:* { if (execname <= pid) { print(1) } }"),
               HasSubstr("refused 1: a comparison by size on a string"));
   EXPECT_THAT(lowered("trace syscalls:* { if (pid) { print(1) } if (execname) { print(2) } }"),
               Not(HasSubstr("Branch")));
@@ -360,7 +362,7 @@ TEST(Lower, Globs) {
   EXPECT_THAT(lowered_on_two("trace syscalls:* /probename ~ '*_{read,write}'/ { print(1) }"),
               Not(HasSubstr("Branch")));
   EXPECT_THAT(lowered_on_two("trace syscalls:* /probename ~ '*_read'/ { print(1) }"),
-              HasSubstr("refused 1: a glob match on probename that differs"));
+              HasSubstr("IdGlob \"*_read\" v0"));
 }
 
 TEST(Lower, CallsAreInlined) {
@@ -458,6 +460,56 @@ TEST(Lower, TextThatIsPrintedIsMadeInUserSpace) {
   EXPECT_EQ(args[2].args[0].index, 3u);
   EXPECT_EQ(args[3].kind, K::Constant);
   EXPECT_EQ(args[3].value.string()->view(), "a12");
+}
+
+TEST(Lower, TextThatIsUsedIsMadeInTheKernel) {
+  EXPECT_EQ(lowered("var t = {} trace syscalls:* { t[execname .. ':' .. args.fd] += 1 }"),
+            "b0:\n"
+            "  v0 = EventVar execname : str bytes 16\n"
+            "  v1 = EventField #1 : int\n"
+            "  v2 = ConstStr \":\" : str id\n"
+            "  v3 = StrText v1 : str bytes 20\n"
+            "  v4 = StrJoin v0, v2, v3 : str bytes 37\n"
+            "  v5 = ConstInt 1 : int\n"
+            "  TableAdd 0:t v4, v5\n"
+            "  Return\n");
+  EXPECT_THAT(
+      lowered("trace syscalls:* { if (format('%s-%d', execname, pid) == 'a-1') { exit() } }"),
+      AllOf(HasSubstr("StrJoin"), HasSubstr("StrEq")));
+  EXPECT_THAT(lowered_on_two("trace syscalls:* { if (probename == execname) { exit() } }"),
+              HasSubstr("StrBytes v0 : str bytes 15"));
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { t[format('%x', pid)] += 1 }"),
+              HasSubstr("refused 1: the result of format() is more than printed here"));
+}
+
+TEST(Lower, StringFunctions) {
+  const auto key = [](const std::string& text) {
+    return lowered("var t = {} trace syscalls:* { t[" + text + "] += 1 }");
+  };
+  EXPECT_THAT(key("string.sub(execname, 2, 5)"), HasSubstr("StrSlice at 1 v0 : str bytes 4"));
+  EXPECT_THAT(key("string.sub(execname, 2)"), HasSubstr("StrSlice at 1 v0 : str bytes 15"));
+  EXPECT_THAT(key("string.sub(execname, 20)"), HasSubstr("ConstStr \"\""));
+  EXPECT_THAT(key("string.sub(execname, -3)"), HasSubstr("StrSub v0"));
+  EXPECT_THAT(key("string.upper(execname)"), HasSubstr("StrCase upper v0"));
+  EXPECT_THAT(key("string.len(execname)"), HasSubstr("StrLen v0"));
+  EXPECT_THAT(key("len(execname)"), HasSubstr("StrLen v0"));
+  EXPECT_THAT(key("math.max(pid, tid, 3)"), HasSubstr("Max v2, v3"));
+  EXPECT_THAT(lowered("trace syscalls:* /string.starts(execname, 'a*')/ { exit() }"),
+              HasSubstr("StrGlob \"a\\\\**\" v0"));
+  EXPECT_THAT(lowered("trace syscalls:* { print(string.find(execname, 'b')) }"),
+              HasSubstr("Phi v4, v7 : int?"));
+  EXPECT_THAT(lowered("trace syscalls:* { print(string.byte(execname, 2)) }"),
+              HasSubstr("StrByte at 1 v0"));
+  EXPECT_THAT(lowered("trace syscalls:* { print(string.upper(execname)) }"),
+              Not(HasSubstr("StrCase")));
+}
+
+TEST(Lower, StringsOfTwoKindsMeet) {
+  EXPECT_THAT(lowered("trace syscalls:* { var n = user_string(args.buf, 20) || 'none' print(n) }"),
+              AllOf(HasSubstr("str bytes 20"), HasSubstr("ConstStr \"none\"")));
+  EXPECT_THAT(lowered("trace syscalls:* { var n = 'none' if (pid > 1) { n = execname .. pid } "
+                      "print(n) }"),
+              HasSubstr("StrJoin"));
 }
 
 TEST(Lower, JoiningNilFails) {

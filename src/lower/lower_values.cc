@@ -368,6 +368,7 @@ Lowerer::Truth Lowerer::equals(const AbstractValue& a, const AbstractValue& b) {
       return Truth::of(false);
     }
   }
+  if (a.is(Kind::Rendered) || b.is(Kind::Rendered)) return equals_rendered(a, b);
   if (a.is(Kind::Float) || b.is(Kind::Float)) {
     const AbstractValue& other = a.is(Kind::Float) ? b : a;
     if (other.is(Kind::Float)) return Truth::of(a.number == b.number);
@@ -409,6 +410,22 @@ Lowerer::Truth Lowerer::equals_tuple(const AbstractValue& a, const AbstractValue
       join({{differ, {AbstractValue::boolean(false)}, 0}, {current_, {to_value(rest)}, 0}})[0]);
 }
 
+/// What a library function makes, against anything.
+Lowerer::Truth Lowerer::equals_rendered(const AbstractValue& a, const AbstractValue& b) {
+  const AbstractValue& call = a.is(Kind::Rendered) ? a : b;
+  const AbstractValue& other = a.is(Kind::Rendered) ? b : a;
+  if (call.may_be_nil) {
+    refuse("a comparison with " + describe(call));
+    return Truth::of(false);
+  }
+  const bool is_string = other.is(Kind::Rendered) || other.is(Kind::Str) ||
+                         ssa::sure_type(type_of(other)) == ssa::Type::Str;
+  if (!is_string) return Truth::of(false);
+  const AbstractValue text = text_value(call);
+  if (stopped()) return Truth::of(false);
+  return equals(text, other);
+}
+
 /// `maybe` against nil, or: there, and equal.
 Lowerer::Truth Lowerer::equals_maybe(const AbstractValue& maybe, const AbstractValue& other) {
   const ssa::ValueId is_nil = op1(ssa::Op::IsNil, ssa::Type::Bool, maybe.id);
@@ -430,13 +447,6 @@ Lowerer::Truth Lowerer::equals_maybe(const AbstractValue& maybe, const AbstractV
 }
 
 Lowerer::Truth Lowerer::equals_string(const AbstractValue& a, const AbstractValue& b) {
-  const auto kind = [&](const AbstractValue& v) {
-    return v.is(Kind::Str) ? ssa::StrKind::Id : function_[v.id].str_kind;
-  };
-  if (kind(a) != kind(b) && !a.is(Kind::Str) && !b.is(Kind::Str)) {
-    refuse("a comparison of probename with a string that is read here");
-    return Truth::of(false);
-  }
   // A literal that is longer than the other side can be.
   for (const auto& [text, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
     if (text->is(Kind::Str) && other->is(Kind::Ssa) &&
@@ -445,8 +455,17 @@ Lowerer::Truth Lowerer::equals_string(const AbstractValue& a, const AbstractValu
       return Truth::of(false);
     }
   }
-  const ssa::ValueId x = a.is(Kind::Str) ? const_str(a.text) : a.id;
-  const ssa::ValueId y = b.is(Kind::Str) ? const_str(b.text) : b.id;
+  // Ids of strings are compared as numbers where both sides have one.
+  const auto has_bytes = [&](const AbstractValue& v) {
+    return v.is(Kind::Ssa) && function_[v.id].str_kind == ssa::StrKind::Bytes;
+  };
+  const bool by_bytes = has_bytes(a) || has_bytes(b);
+  const auto id = [&](const AbstractValue& v) {
+    if (v.is(Kind::Str)) return const_str(v.text);
+    return by_bytes ? text_bytes(v) : v.id;
+  };
+  const ssa::ValueId x = id(a);
+  const ssa::ValueId y = id(b);
   return Truth::of(op2(ssa::Op::StrEq, ssa::Type::Bool, x, y));
 }
 
@@ -454,6 +473,7 @@ Lowerer::Truth Lowerer::less(const AbstractValue& left, const AbstractValue& rig
   if (left.is(Kind::Str) && right.is(Kind::Str)) {
     return Truth::of(or_equal ? left.text <= right.text : left.text < right.text);
   }
+  if (is_text(left) && is_text(right)) return less_text(left, right, or_equal);
   const ssa::Op op = or_equal ? ssa::Op::Le : ssa::Op::Lt;
   if (left.is(Kind::Int) && right.is(Kind::Int)) {
     return Truth::of(*ssa::fold(op, left.integer, right.integer) != 0);
@@ -476,6 +496,46 @@ Lowerer::Truth Lowerer::less(const AbstractValue& left, const AbstractValue& rig
   return Truth::of(op2(op, ssa::Type::Bool, x, y));
 }
 
+/// A string, or one that may be nil.
+bool Lowerer::is_text(const AbstractValue& value) const {
+  return (value.is(Kind::Rendered) && value.result == runtime::Type::String && !value.may_be_nil) ||
+         ssa::sure_type(type_of(value)) == ssa::Type::Str;
+}
+
+/// Strings by their bytes; `a <= b` is not `b < a`.
+Lowerer::Truth Lowerer::less_text(const AbstractValue& left, const AbstractValue& right,
+                                  bool or_equal) {
+  const auto error_text = [or_equal, this](bool left_is_nil) {
+    bool ignored;
+    std::string text;
+    const Value some = linkage_.constants->string("x");
+    const Value a = left_is_nil ? Value::nil() : some;
+    const Value b = left_is_nil ? some : Value::nil();
+    if (or_equal) {
+      runtime::less_equal(a, b, &ignored, &text);
+    } else {
+      runtime::less(a, b, &ignored, &text);
+    }
+    return text;
+  };
+  if (is_maybe(left) && is_maybe(right)) {
+    refuse("a comparison by size of two strings that may both be nil");
+    return Truth::of(false);
+  }
+  const AbstractValue a = text_value(check_not_nil(left, error_text(true)));
+  const AbstractValue b = text_value(check_not_nil(right, error_text(false)));
+  if (stopped()) return Truth::of(false);
+  for (const AbstractValue* v : {&a, &b}) {
+    if (text_bound(*v)) continue;
+    refuse("a comparison by size with a string of the script that has a NUL or is too long");
+    return Truth::of(false);
+  }
+  const ssa::ValueId x = text_bytes(a);
+  const ssa::ValueId y = text_bytes(b);
+  if (!or_equal) return Truth::of(op2(ssa::Op::StrLess, ssa::Type::Bool, x, y));
+  return negate(Truth::of(op2(ssa::Op::StrLess, ssa::Type::Bool, y, x)));
+}
+
 /// A glob against text: known, a bounded compare of bytes, or a name among those of the group.
 Lowerer::Truth Lowerer::match(const AbstractValue& text, const AbstractValue& pattern) {
   if (!pattern.is(Kind::Str)) {
@@ -484,6 +544,10 @@ Lowerer::Truth Lowerer::match(const AbstractValue& text, const AbstractValue& pa
   }
   if (text.is(Kind::Str)) {
     return Truth::of(glob_match(pattern.text, text.text));
+  }
+  if (text.is(Kind::Rendered) && is_text(text)) {
+    const AbstractValue made = text_value(text);
+    return stopped() ? Truth::of(false) : match(made, pattern);
   }
   if (type_of(text) == ssa::Type::MaybeStr) {
     return match(check_not_nil(text, match_error_text()), pattern);
@@ -521,8 +585,10 @@ Lowerer::Truth Lowerer::match_name(const AbstractValue& text, const std::string&
       agree = agree && glob_match(pattern, e->name) == first;
     if (agree) return Truth::of(first);
   }
-  refuse("a glob match on probename that differs among the events");
-  return Truth::of(false);
+  ssa::Inst inst{ssa::Op::IdGlob, ssa::Type::Bool};
+  inst.operands = {text.id};
+  inst.imm = linkage_.module.intern(pattern);
+  return Truth::of(emit(std::move(inst)));
 }
 
 }  // namespace ktap::lower

@@ -514,10 +514,11 @@ std::vector<AbstractValue> Lowerer::join(std::vector<Edge> edges) {
     current_ = edges[0].block;
     return std::move(edges[0].values);
   }
-  const ssa::BlockId into = new_block();
   size_t count = 0;
   for (const Edge& edge : edges) count = std::max(count, edge.values.size());
   for (Edge& edge : edges) edge.values.resize(count);
+  make_texts(edges);
+  const ssa::BlockId into = new_block();
   std::vector<AbstractValue> joined;
   for (size_t i = 0; i < count; ++i) joined.push_back(join_values(edges, i, into));
   for (const Edge& edge : edges) {
@@ -607,61 +608,63 @@ std::optional<AbstractValue> Lowerer::join_numbers(const std::vector<const Abstr
   return add_phi(into, std::move(phi), std::move(operands));
 }
 
-/// Strings that are held alike, and those with nil.
+/// Strings, and strings with nil. Literals and names are ids among themselves and bytes beside what
+/// was read.
 std::optional<AbstractValue> Lowerer::join_strings(const std::vector<const AbstractValue*>& values,
                                                    const std::vector<Edge>& edges,
                                                    ssa::BlockId into) {
-  ssa::StrKind kind = ssa::StrKind::None;
-  uint32_t max_bytes = 0;
-  bool maybe = false;
+  ssa::Inst shape{ssa::Op::Phi, ssa::Type::Str, ssa::StrKind::Id};
+  uint32_t longest = 1;
+  bool can_be_bytes = true;
   for (const AbstractValue* v : values) {
-    ssa::StrKind mine = ssa::StrKind::Id;
-    uint32_t bytes = 0;
-    if (v->is(Kind::Nil)) {
-      maybe = true;
-      continue;
-    }
-    if (v->is(Kind::Ssa)) {
-      if (function_[v->id].str_kind == ssa::StrKind::None) return std::nullopt;
-      mine = function_[v->id].str_kind;
-      bytes = function_[v->id].max_bytes;
-      maybe = maybe || type_of(*v) == ssa::Type::MaybeStr;
-    } else if (!v->is(Kind::Str)) {
-      return std::nullopt;
-    }
-    if (kind != ssa::StrKind::None && (kind != mine || max_bytes != bytes)) return std::nullopt;
-    kind = mine;
-    max_bytes = bytes;
+    if (v->is(Kind::Nil) || is_maybe(*v)) shape.type = ssa::Type::MaybeStr;
+    if (v->is(Kind::Nil)) continue;
+    if (ssa::sure_type(type_of(*v)) != ssa::Type::Str) return std::nullopt;
+    if (v->is(Kind::Ssa) && function_[v->id].str_kind == ssa::StrKind::Bytes)
+      shape.str_kind = ssa::StrKind::Bytes;
+    can_be_bytes = can_be_bytes && text_bound(*v);
+    longest = std::max(longest, text_bound(*v).value_or(0));
   }
-  if (kind == ssa::StrKind::None) return std::nullopt;
-  ssa::Inst shape{ssa::Op::Phi};
-  shape.type = maybe ? ssa::Type::MaybeStr : ssa::Type::Str;
-  shape.str_kind = kind;
-  shape.max_bytes = max_bytes;
+  const bool is_bytes = shape.str_kind == ssa::StrKind::Bytes;
+  if (is_bytes && !can_be_bytes) return std::nullopt;
+  if (is_bytes) shape.max_bytes = longest;
   std::vector<ssa::ValueId> operands;
   for (size_t i = 0; i < values.size(); ++i) {
-    const AbstractValue& v = *values[i];
-    ssa::ValueId id = v.id;
-    if (v.is(Kind::Nil)) {
-      ssa::Inst nil = shape;
-      nil.op = ssa::Op::ConstNil;
-      id = emit_in(edges[i].block, std::move(nil));
-    } else {
-      if (v.is(Kind::Str)) {
-        ssa::Inst text{ssa::Op::ConstStr, ssa::Type::Str, ssa::StrKind::Id};
-        text.imm = linkage_.module.intern(v.text);
-        id = emit_in(edges[i].block, std::move(text));
-      }
-      if (maybe && function_[id].type == ssa::Type::Str) {
-        ssa::Inst wrap = shape;
-        wrap.op = ssa::Op::Wrap;
-        wrap.operands = {id};
-        id = emit_in(edges[i].block, std::move(wrap));
-      }
-    }
-    operands.push_back(id);
+    const std::optional<ssa::ValueId> id = as_joined(*values[i], edges[i].block, shape);
+    if (!id) return std::nullopt;
+    operands.push_back(*id);
   }
   return add_phi(into, std::move(shape), std::move(operands));
+}
+
+/// One operand of the phi `shape` of strings, at the end of `block`.
+std::optional<ssa::ValueId> Lowerer::as_joined(const AbstractValue& v, ssa::BlockId block,
+                                               const ssa::Inst& shape) {
+  if (v.is(Kind::Nil)) {
+    ssa::Inst nil = shape;
+    nil.op = ssa::Op::ConstNil;
+    return emit_in(block, std::move(nil));
+  }
+  ssa::ValueId id = v.id;
+  if (v.is(Kind::Str)) {
+    ssa::Inst text{ssa::Op::ConstStr, ssa::Type::Str, ssa::StrKind::Id};
+    text.imm = linkage_.module.intern(v.text);
+    id = emit_in(block, std::move(text));
+  } else if (shape.str_kind == ssa::StrKind::Bytes && function_[id].str_kind == ssa::StrKind::Id &&
+             function_[id].op != ssa::Op::ConstStr) {
+    if (is_maybe(v)) return std::nullopt;  // a name that may be nil, beside what was read
+    ssa::Inst bytes{ssa::Op::StrBytes, ssa::Type::Str, ssa::StrKind::Bytes,
+                    std::max(*text_bound(v), uint32_t{1})};
+    bytes.operands = {id};
+    id = emit_in(block, std::move(bytes));
+  }
+  if (shape.type == ssa::Type::MaybeStr && function_[id].type == ssa::Type::Str) {
+    ssa::Inst wrap = shape;
+    wrap.op = ssa::Op::Wrap;
+    wrap.operands = {id};
+    id = emit_in(block, std::move(wrap));
+  }
+  return id;
 }
 
 /// Nothing but the truth of it: enough for `a && b` as a condition, whatever a and b are.

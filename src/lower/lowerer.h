@@ -6,6 +6,7 @@
 //   lower_events.cc    what the event gives
 //   lower_calls.cc     inlining, built-in functions, output
 //   lower_text.cc      strings that are made: joined, formatted, by the library
+//   lower_library.cc   string and math functions
 // Private to `lower`. Nothing is thrown: the first refusal sets stop_, and everything after it does
 // nothing.
 #pragma once
@@ -96,6 +97,8 @@ class Lowerer {
                                             const std::vector<Edge>& edges, ssa::BlockId into);
   std::optional<AbstractValue> join_strings(const std::vector<const AbstractValue*>& values,
                                             const std::vector<Edge>& edges, ssa::BlockId into);
+  std::optional<ssa::ValueId> as_joined(const AbstractValue& v, ssa::BlockId block,
+                                        const ssa::Inst& shape);
   AbstractValue join_mixed(const std::vector<const AbstractValue*>& values,
                            const std::vector<Edge>& edges, ssa::BlockId into);
   AbstractValue add_phi(ssa::BlockId into, ssa::Inst phi, std::vector<ssa::ValueId> operands);
@@ -140,6 +143,9 @@ class Lowerer {
   Truth equals(const AbstractValue& a, const AbstractValue& b);
   Truth equals_tuple(const AbstractValue& a, const AbstractValue& b, size_t from);
   Truth equals_maybe(const AbstractValue& maybe, const AbstractValue& other);
+  Truth equals_rendered(const AbstractValue& a, const AbstractValue& b);
+  bool is_text(const AbstractValue& value) const;
+  Truth less_text(const AbstractValue& left, const AbstractValue& right, bool or_equal);
   Truth equals_string(const AbstractValue& a, const AbstractValue& b);
   Truth less(const AbstractValue& a, const AbstractValue& b, bool or_equal);
   Truth match(const AbstractValue& text, const AbstractValue& pattern);
@@ -190,6 +196,30 @@ class Lowerer {
   AbstractValue name_of_number(bytecode::Builtin builtin, const AbstractValue& number);
   std::optional<AbstractValue> integer_argument(const AbstractValue& value,
                                                 const std::string& function, size_t number);
+
+  std::optional<uint32_t> text_bound(const AbstractValue& value) const;
+  AbstractValue text_value(const AbstractValue& value);
+  AbstractValue make_text(const AbstractValue& call);
+  AbstractValue make_format(const AbstractValue& call);
+  AbstractValue make_tostring(const AbstractValue& value);
+  ssa::ValueId text_bytes(const AbstractValue& value);
+  void make_texts(std::vector<Edge>& edges);
+
+  // ---- lower_library.cc ----------------------------------------------------------------------
+  std::optional<AbstractValue> call_library(bytecode::Builtin builtin,
+                                            const std::vector<AbstractValue>& args);
+  AbstractValue call_string(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
+  AbstractValue call_math(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
+  std::optional<AbstractValue> string_argument(const AbstractValue& value,
+                                               const std::string& function, size_t number);
+  ssa::ValueId from_start(const AbstractValue& position, ssa::ValueId length);
+  AbstractValue slice(const AbstractValue& of, const AbstractValue& first,
+                      const AbstractValue& last);
+  AbstractValue byte_of(const AbstractValue& of, const AbstractValue& position);
+  AbstractValue nil_where_zero(ssa::ValueId number);
+  AbstractValue find(const std::vector<AbstractValue>& args);
+  Truth begins_or_ends(const AbstractValue& of, const AbstractValue& part, bool ends);
+  AbstractValue extreme(ssa::Op op, const AbstractValue& a, const AbstractValue& b);
 
   // ---- lower_events.cc -----------------------------------------------------------------------
   const schema::Event& event() const { return *group_.events.front(); }

@@ -119,6 +119,7 @@ class Folder {
         }
         return;
       case Op::StrGlob:
+      case Op::IdGlob:
         if (const std::string* text = literal(operand(inst, 0)))
           become(id, glob_match(m_.strings[static_cast<size_t>(inst.imm)], *text) ? 1 : 0);
         return;

@@ -66,6 +66,7 @@ std::string attribute(const Inst& inst, const Module& module) {
       return inst.imm != 0 ? " true" : " false";
     case Op::ConstStr:
     case Op::StrFind:
+    case Op::IdGlob:
     case Op::StrGlob: {
       const std::string* text = at(module.strings, inst.imm);
       return text ? " " + quoted(*text) : fmt::format(" #{}", inst.imm);

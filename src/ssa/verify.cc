@@ -177,6 +177,7 @@ class Verifier {
 
   /// The rules of single operations, beyond counts and result types.
   std::string rule(const Inst& inst, const Block& block) const {
+    if (is_text_op(inst.op)) return text(inst);
     switch (inst.op) {
       case Op::ConstBool:
         return inst.imm == 0 || inst.imm == 1 ? "" : "imm is neither 0 nor 1";
@@ -218,16 +219,9 @@ class Verifier {
       case Op::StrGlob:
       case Op::StrFind:
         return first(text(inst), want_index(m_.strings, inst.imm, "string"));
-      case Op::StrLess:
-      case Op::StrLen:
-      case Op::StrByte:
-      case Op::StrBytes:
-      case Op::StrText:
-      case Op::StrJoin:
-      case Op::StrSlice:
-      case Op::StrSub:
-      case Op::StrCase:
-        return text(inst);
+      case Op::IdGlob:
+        if (f_[inst.operands[0]].str_kind != StrKind::Id) return "operand is no Id";
+        return first(want_all(inst, Type::Str), want_index(m_.strings, inst.imm, "string"));
       case Op::IsNil:
         return is_maybe(inst.operands[0]) ? "" : "operand cannot be nil";
       case Op::IsTrue:
@@ -274,6 +268,23 @@ class Verifier {
   static std::string first(std::string a, std::string b) { return a.empty() ? b : a; }
 
   bool is_maybe(ValueId id) const { return ssa::is_maybe(type_of(id)); }
+
+  static bool is_text_op(Op op) {
+    switch (op) {
+      case Op::StrLess:
+      case Op::StrLen:
+      case Op::StrByte:
+      case Op::StrBytes:
+      case Op::StrText:
+      case Op::StrJoin:
+      case Op::StrSlice:
+      case Op::StrSub:
+      case Op::StrCase:
+        return true;
+      default:
+        return false;
+    }
+  }
 
   /// Operations on the characters of strings.
   std::string text(const Inst& inst) const {
