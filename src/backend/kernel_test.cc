@@ -212,12 +212,13 @@ class RealKernel {
   std::vector<uint64_t> values(uint32_t map, const Bytes& key) const {
     bool is_percpu = unit_.maps[map].kind == bpf::MapKind::PercpuArray ||
                      unit_.maps[map].kind == bpf::MapKind::PercpuHash;
-    std::vector<uint64_t> out(is_percpu ? cpus_ : 1);
+    std::vector<uint64_t> out(is_percpu ? cpus_ : unit_.maps[map].value_size_bytes / 8);
     bpf_attr attr{};
     attr.map_fd = static_cast<uint32_t>(maps_[map]);
     attr.key = pointer(key.data());
     attr.value = pointer(out.data());
     if (bpf_call(BPF_MAP_LOOKUP_ELEM, attr) != 0) out.clear();
+    if (!is_percpu && !out.empty()) out.resize(1);  // of longer values the first word
     return out;
   }
 

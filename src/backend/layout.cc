@@ -115,7 +115,11 @@ UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const ssa::Module& module
 void UnitBuilder::add_table(const ssa::TableInfo& info, const Options& options) {
   Table table;
   table.key = info.key;
-  bool only_added = info.is_added && !info.is_read && !info.is_set && !info.is_deleted;
+  bool only_added =
+      info.is_added && !info.is_read && !info.is_set && !info.is_deleted && !info.is_combined;
+  table.value = info.value;
+  if (info.value.kind == ssa::KeyPart::Kind::Bytes && info.value.max_bytes > 8)
+    table.value_size_bytes = round_up8(info.value.max_bytes) + 8;
   table.layout = only_added ? TableLayout::Delta : TableLayout::Shared;
   uint32_t at = 0;
   for (const ssa::KeyPart& part : info.key) {
@@ -133,12 +137,33 @@ void UnitBuilder::add_table(const ssa::TableInfo& info, const Options& options) 
     map.name = only_added ? fmt::format("table{}_{}", number, i) : fmt::format("table{}", number);
     map.kind = only_added ? bpf::MapKind::PercpuHash : bpf::MapKind::Hash;
     map.key_size_bytes = table.key_size_bytes;
+    map.value_size_bytes = table.value_size_bytes;
     map.max_entries = entries;
     table.maps[i] = static_cast<uint32_t>(unit.maps.size());
     unit.maps.push_back(map);
   }
   if (!only_added) table.maps[1] = table.maps[0];
   unit.tables.push_back(table);
+}
+
+uint64_t table_check(const uint64_t* key, size_t key_words, const uint64_t* value,
+                     size_t value_words) {
+  uint64_t check = 0;
+  for (size_t i = 0; i < key_words; ++i) check = (check ^ key[i]) * kCheckFactor;
+  for (size_t i = 0; i < value_words; ++i) check = (check ^ value[i]) * kCheckFactor;
+  return check;
+}
+
+uint32_t UnitBuilder::torn_read_row(uint32_t table, uint32_t handler, uint32_t line,
+                                    diag::Span span) {
+  Counter counter;
+  counter.cause = LossCause::TornRead;
+  counter.handler = handler;
+  counter.what = module_.tables[table].name;
+  counter.line = line;
+  counter.span = span;
+  return row({kTableRow + (line << 2), uint64_t{table} << 32 | uint64_t{1} << 31 | handler},
+             counter);
 }
 
 uint32_t UnitBuilder::row(std::pair<uint32_t, uint64_t> key, Counter counter) {

@@ -99,10 +99,25 @@ void Selector::need_of(const Inst& of) {
         needs_.name_id = true;
       }
       break;
+    case Op::CellAnd:
+    case Op::CellOr:
+    case Op::CellXor:
+      if (!facts_.has_fetch_atomics) fail("this kernel has no atomic bit operations");
+      break;
     case Op::TableGet:
     case Op::TableSet:
     case Op::TableAdd:
+    case Op::TableAnd:
+    case Op::TableOr:
+    case Op::TableXor:
     case Op::TableDelete: {
+      const Table& table = unit_.unit.tables[static_cast<size_t>(of.imm)];
+      const bool combines = of.op == Op::TableAnd || of.op == Op::TableOr || of.op == Op::TableXor;
+      if (combines && !facts_.has_fetch_atomics) fail("this kernel has no atomic bit operations");
+      if (of.op == Op::TableSet && has_check(table)) {
+        needs_.makes_text = true;
+        needs_.widest_value_bytes = std::max(needs_.widest_value_bytes, table.value_size_bytes);
+      }
       uint32_t key = unit_.unit.tables[static_cast<size_t>(of.imm)].key_size_bytes;
       needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, key);
       if (key > kMaxKeyBytes) {
@@ -147,6 +162,8 @@ Result<void> Selector::find_places() {
       (key_in_scratch_ ? request.scratch_temp_bytes : request.temp_bytes) +=
           needs_.widest_key_bytes;
     }
+    value_offset_ = request.scratch_temp_bytes;  // behind a key
+    request.scratch_temp_bytes += needs_.widest_value_bytes;
     request.immediate.assign(function_.values.size(), false);
     for (const auto& entry : immediates_) request.immediate[entry.first] = true;
     homes_ = find_homes(function_, order_, request);
@@ -160,6 +177,7 @@ Result<void> Selector::find_places() {
     if (needs_.name_id) name_offset_ = homes_.fixed_offset[fixed++];
     if (needs_.syscall_nr) nr_offset_ = homes_.fixed_offset[fixed++];
     if (has_window_) window_offset_ = homes_.fixed_offset.back();  // the lowest
+    value_offset_ += homes_.scratch_temp_offset;
     // The name's id has its place only now.
     for (auto& entry : immediates_) {
       immediate_event_var(function_.values[entry.first], &entry.second);
@@ -232,6 +250,8 @@ bool is_text_operation(Op op) {
 
 void Selector::select(ValueId id) {
   if (is_text_operation(inst(id).op)) return text_operation(id);
+  if (ssa::is_table_op(inst(id).op)) return table_operation(id);
+  if (ssa::is_cell_op(inst(id).op)) return cell(id);
   switch (inst(id).op) {
     case Op::ConstInt:
     case Op::ConstBool:
@@ -276,15 +296,6 @@ void Selector::select(ValueId id) {
     case Op::UserString:
     case Op::KernelString:
       return read_string(id);
-    case Op::TableGet:
-    case Op::TableSet:
-    case Op::TableAdd:
-    case Op::TableDelete:
-      return table_operation(id);
-    case Op::CellGet:
-    case Op::CellSet:
-    case Op::CellAdd:
-      return cell(id);
     case Op::Emit:
       return emit_record(id);
     case Op::RequestExit:
@@ -533,14 +544,33 @@ void Selector::cell(ValueId id) {
   if (of.op != Op::CellGet) value = in_register(of.operands[0], Reg::R2);
   asm_.load_map_value(Reg::R1, unit_.unit.control_map,
                       Control::kCells + 8 * static_cast<uint32_t>(of.imm));
-  if (of.op == Op::CellSet) {
-    asm_.emit(bpf::store(Size::DW, Reg::R1, 0, value));
-  } else if (of.op == Op::CellAdd) {
-    asm_.emit(bpf::atomic(bpf::AtomicOp::Add, Size::DW, Reg::R1, 0, value));
-  } else {
-    Reg dst = result_register(id, Reg::R1);
-    asm_.emit(bpf::load(Size::DW, dst, Reg::R1, 0));
-    store_result(id, dst);
+  switch (of.op) {
+    case Op::CellGet: {
+      Reg dst = result_register(id, Reg::R1);
+      asm_.emit(bpf::load(Size::DW, dst, Reg::R1, 0));
+      return store_result(id, dst);
+    }
+    case Op::CellSet:
+      return asm_.emit(bpf::store(Size::DW, Reg::R1, 0, value));
+    default:
+      return asm_.emit(bpf::atomic(atomic_of(of.op), Size::DW, Reg::R1, 0, value));
+  }
+}
+
+/// The atomic operation behind an addition or a combination of bits.
+bpf::AtomicOp Selector::atomic_of(Op op) {
+  switch (op) {
+    case Op::CellAnd:
+    case Op::TableAnd:
+      return bpf::AtomicOp::And;
+    case Op::CellOr:
+    case Op::TableOr:
+      return bpf::AtomicOp::Or;
+    case Op::CellXor:
+    case Op::TableXor:
+      return bpf::AtomicOp::Xor;
+    default:
+      return bpf::AtomicOp::Add;
   }
 }
 

@@ -39,6 +39,7 @@ struct Needs {
   uint32_t argument_reads = 0;  ///< of system call arguments: fields, raw copies
   uint32_t temp_bytes = 0;      ///< stack that single operations take for a moment
   uint32_t widest_key_bytes = 0;
+  uint32_t widest_value_bytes = 0;  ///< of values that are written from memory of their own
   uint32_t widest_string_bytes = 0;
   bool makes_text = false;  ///< has an operation of wants_scratch()
 };
@@ -72,6 +73,7 @@ class Selector {
   void branch(ssa::BlockId block, ssa::ValueId condition);
   void go_to_block(ssa::BlockId block);
   void cell(ssa::ValueId id);
+  static bpf::AtomicOp atomic_of(ssa::Op op);
   void request_exit(ssa::ValueId id);
   void disarm();
   void cold_code();
@@ -155,6 +157,10 @@ class Selector {
   void table_get(ssa::ValueId id, const Table& table);
   void table_add(ssa::ValueId id, const Table& table);
   void table_set(ssa::ValueId id, const Table& table);
+  void table_combine(ssa::ValueId id, const Table& table);
+  void get_bytes(ssa::ValueId id, const Table& table);
+  void store_bytes(ssa::ValueId value, const Table& table);
+  void check_key(const Table& table);
 
   // ---- records.cc
   void emit_record(ssa::ValueId id);
@@ -195,8 +201,9 @@ class Selector {
   Homes homes_;
   bool has_scratch_ = false;
   bool key_in_scratch_ = false;
-  ArgumentWindow window_;    // the system call's arguments, kept on the stack ...
-  bool has_window_ = false;  // ... when more than one place reads them
+  uint32_t value_offset_ = 0;  ///< in scratch: where a value is put together
+  ArgumentWindow window_;      // the system call's arguments, kept on the stack ...
+  bool has_window_ = false;    // ... when more than one place reads them
   int32_t window_offset_ = 0;
   bool window_is_read_ = false;              // on every way to the instruction being written
   std::map<uint32_t, Word> immediates_;      // by value: known without a home

@@ -18,9 +18,12 @@ class RandomFunction {
     s_.add_table({{Kind::Int, 8}}, false, 6);
     s_.add_table({{Kind::Bool, 8}, {Kind::Int, 8}}, true, 6);
     s_.add_table({{Kind::Bytes, 16}, {Kind::StrId, 8}}, false, 6);
+    s_.add_table({{Kind::Int, 8}}, true, 6);
+    s_.module.tables[3].value = {Kind::Bytes, 64};
     s_.add_site({{Type::Int}, {Type::MaybeInt}, {Type::Bool}, {Type::MaybeBool}});
     s_.add_site({{Type::Str, ssa::StrKind::Bytes, 16}, {Type::Str, ssa::StrKind::Id}});
     s_.add_site({{Type::Str, ssa::StrKind::Bytes, 400}});
+    s_.add_site({{Type::MaybeStr, ssa::StrKind::Bytes, 64}});
     s_.module.failures.push_back({"arithmetic on nil", {}, 3});
     s_.module.failures.push_back({"division by zero", {}, 4});
 
@@ -227,7 +230,24 @@ class RandomFunction {
   }
 
   void effect() {
-    switch (below(8)) {
+    switch (below(11)) {
+      case 8: {
+        Op ops[] = {Op::CellAnd, Op::CellOr, Op::CellXor};
+        b_.op(ops[below(3)], {any_int()}, static_cast<int64_t>(below(3)));
+        break;
+      }
+      case 9: {
+        Op ops[] = {Op::TableAnd, Op::TableOr, Op::TableXor};
+        b_.op(ops[below(3)], {any_bool(), small_key(), any_int()}, 1);
+        break;
+      }
+      case 10: {
+        const ValueId text = any_text();
+        if (bound(text) <= 64 && below(2) == 0) b_.op(Op::TableSet, {small_key(), text}, 3);
+        const ValueId got = b_.bytes(Op::TableGet, 64, 3, {small_key()}, Type::MaybeStr);
+        b_.op(Op::Emit, {got}, 3);
+        break;
+      }
       case 0:
         b_.op(Op::CellSet, {any_int()}, static_cast<int64_t>(below(3)));
         break;

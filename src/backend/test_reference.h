@@ -148,13 +148,9 @@ class Reference {
         }
         return Value{0, false, kComm};
       case Op::CellGet:
-        return number(out.cells[static_cast<size_t>(i.imm)]);
       case Op::CellSet:
-        out.cells[static_cast<size_t>(i.imm)] = n(0);
-        return {};
       case Op::CellAdd:
-        add(out.cells[static_cast<size_t>(i.imm)], n(0));
-        return {};
+        return cell(i);
       case Op::Emit:
         record(i);
         return {};
@@ -162,14 +158,46 @@ class Reference {
         if (out.armed == 1) out.exit_status = n(0);
         out.armed = 2;
         return {};
+      case Op::CellAnd:
+      case Op::CellOr:
+      case Op::CellXor:
+        return cell(i);
       case Op::TableGet:
       case Op::TableSet:
       case Op::TableAdd:
+      case Op::TableAnd:
+      case Op::TableOr:
+      case Op::TableXor:
       case Op::TableDelete:
         return table(i);
       default:
         return number(arithmetic(i.op, n(0), n(1)));
     }
+  }
+
+  Value cell(const ssa::Inst& i) {
+    int64_t& cell = out.cells[static_cast<size_t>(i.imm)];
+    const int64_t operand = i.operands.empty() ? 0 : get(i.operands[0]).number;
+    switch (i.op) {
+      case Op::CellSet:
+        cell = operand;
+        break;
+      case Op::CellAdd:
+        add(cell, operand);
+        break;
+      case Op::CellAnd:
+        cell &= operand;
+        break;
+      case Op::CellOr:
+        cell |= operand;
+        break;
+      case Op::CellXor:
+        cell ^= operand;
+        break;
+      default:
+        break;
+    }
+    return Value{cell, false, ""};
   }
 
   /// Operations on the characters of strings.
@@ -233,15 +261,28 @@ class Reference {
     }
     auto it = content.find(key);
     bool is_full = it == content.end() && content.size() >= info.max_entries;
-    if (i.op == Op::TableGet) {
-      return it == content.end() ? Value{0, true, ""} : Value{it->second, false, ""};
-    }
+    if (i.op == Op::TableGet && it == content.end()) return Value{0, true, ""};
+    if (i.op == Op::TableGet && info.value.kind == ssa::KeyPart::Kind::Bytes)
+      return Value{0, false, texts_.at(key)};
+    if (i.op == Op::TableGet) return Value{it->second, false, ""};
+    if (i.op == Op::TableAnd && it == content.end()) return {};
     if (i.op == Op::TableDelete) {
       content.erase(key);
     } else if (is_full) {
       ++out.counters["table " + info.name];
+    } else if (i.op == Op::TableSet && info.value.kind == ssa::KeyPart::Kind::Bytes) {
+      // As the outcome has it: the first word of the value.
+      const std::string& stored = get(i.operands.back()).text;
+      content[key] = as_int(padded(stored, 8));
+      texts_[key] = stored;
     } else if (i.op == Op::TableSet) {
       content[key] = get(i.operands.back()).number;
+    } else if (i.op == Op::TableAnd) {
+      content[key] &= get(i.operands.back()).number;
+    } else if (i.op == Op::TableOr) {
+      content[key] |= get(i.operands.back()).number;
+    } else if (i.op == Op::TableXor) {
+      content[key] ^= get(i.operands.back()).number;
     } else {
       add(content[key], get(i.operands.back()).number);
     }
@@ -268,6 +309,7 @@ class Reference {
     to = static_cast<int64_t>(static_cast<uint64_t>(to) + static_cast<uint64_t>(value));
   }
 
+  std::map<Bytes, std::string> texts_;  ///< strings in tables, by their key
   const Subject& subject_;
   const ssa::Function& function_;
   std::vector<Value> values_;

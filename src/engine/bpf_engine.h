@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "bpf/kernel_facts.h"
 #include "runtime/heap.h"
+#include "runtime/shared_variable.h"
 #include "runtime/table.h"
 #include "ssa/function.h"
 
@@ -74,6 +75,9 @@ class BpfEngine {
   /// snapshot.
   virtual std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                                       const ssa::Module& module) = 0;
+  /// A variable that is a table of one entry, under `true`; its value is in the map by preload().
+  virtual std::unique_ptr<runtime::SharedVariable> variable(uint32_t table, runtime::Heap& heap,
+                                                            const ssa::Module& module) = 0;
   virtual void next_run() = 0;
 };
 

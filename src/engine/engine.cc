@@ -49,6 +49,8 @@ class Engine : public BpfEngine {
   int64_t* cell(uint32_t cell) override;
   Result<void> preload(uint32_t table, const runtime::Table& entries,
                        const ssa::Module& module) override;
+  std::unique_ptr<runtime::SharedVariable> variable(uint32_t table, runtime::Heap& heap,
+                                                    const ssa::Module& module) override;
   std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                               const ssa::Module& module) override;
   void next_run() override { snapshots_.next_run(); }
@@ -243,14 +245,16 @@ Result<void> Engine::preload(uint32_t table, const runtime::Table& entries,
   if (layout.layout == TableLayout::Delta) return {};
   const std::string& name = module.tables[table].name;
   KeyCodec codec(layout, module.strings);
+  ValueCodec values(layout, module.strings);
+  std::vector<uint8_t> encoded;
   sys::Map& map = maps_[layout.maps[0]];
   std::vector<uint8_t> key;
   for (const auto& [entry_key, value] : entries.entries()) {
-    if (!value.is_integer() || !codec.encode(entry_key, &key)) {
+    if (!codec.encode(entry_key, &key) || !values.encode(key.data(), value, &encoded)) {
       return Error{fmt::format(
           "table '{}' holds an entry of another kind than the ones that handlers write", name)};
     }
-    Result<void> written = map.update(key.data(), &value.integer);
+    Result<void> written = map.update(key.data(), encoded.data());
     if (!written.ok()) {
       return Error{fmt::format("table '{}' is full: it holds more than its {} entries", name,
                                map.spec().max_entries),
@@ -269,6 +273,12 @@ std::unique_ptr<runtime::TableBacking> Engine::back(uint32_t table, runtime::Hea
   }
   return std::make_unique<DeltaTable>(layout, first, &maps_[layout.maps[1]], module.strings, heap,
                                       snapshots_);
+}
+
+std::unique_ptr<runtime::SharedVariable> Engine::variable(uint32_t table, runtime::Heap& heap,
+                                                          const ssa::Module& module) {
+  const backend::Table& layout = unit_.tables[table];
+  return std::make_unique<TableVariable>(layout, &maps_[layout.maps[0]], module.strings, heap);
 }
 
 }  // namespace

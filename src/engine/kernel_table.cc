@@ -107,6 +107,7 @@ SharedTable::SharedTable(const backend::Table& layout, sys::Map* map,
                          const std::vector<std::string>& strings, runtime::Heap& heap,
                          Snapshots& snapshots)
     : codec_(layout, strings),
+      values_(layout, strings),
       map_(map),
       heap_(heap),
       snapshots_(snapshots),
@@ -122,26 +123,31 @@ void SharedTable::before_read(Table& table) {
   // Entries that only user space can have (a float, a key that the kernel cannot make) are none of
   // the map's: stay.
   std::vector<uint8_t> bytes;
+  std::vector<uint8_t> encoded;
   for (const auto& [key, value] : table.entries()) {
-    if (value.is_integer() && codec_.encode(key, &bytes)) table.set(key, Value::nil());
+    if (codec_.encode(key, &bytes) && values_.encode(bytes.data(), value, &encoded))
+      table.set(key, Value::nil());
   }
   snapshot_.clear();
+  const size_t size = values_.size_bytes();
   for (size_t i = 0; i < count.value(); ++i) {
     const uint8_t* key = keys.data() + i * key_size_bytes_;
-    int64_t value = 0;
-    std::memcpy(&value, values.data() + i * sizeof value, sizeof value);
-    snapshot_[std::string(reinterpret_cast<const char*>(key), key_size_bytes_)] = value;
-    table.set(codec_.decode(key, heap_), Value::of(value));
+    std::vector<uint8_t> value(values.begin() + static_cast<ptrdiff_t>(i * size),
+                               values.begin() + static_cast<ptrdiff_t>((i + 1) * size));
+    if (!values_.is_whole(key, value.data()) && !read_whole(*map_, values_, key, &value)) continue;
+    snapshot_[std::string(reinterpret_cast<const char*>(key), key_size_bytes_)] =
+        std::string(value.begin(), value.end());
+    table.set(codec_.decode(key, heap_), values_.decode(value.data(), heap_));
   }
 }
 
-void SharedTable::remove_if_unchanged(const std::string& key, int64_t value) {
-  int64_t now = 0;
-  if (!map_->lookup(key.data(), &now) || now != value) return;
-  if (!map_->take(key.data(), &now) || now == value) return;
+void SharedTable::remove_if_unchanged(const std::string& key, const std::string& value) {
+  std::string now(value.size(), '\0');
+  if (!map_->lookup(key.data(), now.data()) || now != value) return;
+  if (!map_->take(key.data(), now.data()) || now == value) return;
   // A program wrote between the look and the taking: its value goes back, unless there is a newer
   // one already.
-  Result<void> put_back = map_->update(key.data(), &now, /*only_new=*/true);
+  Result<void> put_back = map_->update(key.data(), now.data(), /*only_new=*/true);
   static_cast<void>(put_back.ok());
 }
 
@@ -156,15 +162,52 @@ void SharedTable::on_set(Table& table, Value key, Value value) {
   std::vector<uint8_t> bytes;
   if (!codec_.encode(key, &bytes)) return;
   const std::string text(bytes.begin(), bytes.end());
-  if (value.is_integer()) {
+  std::vector<uint8_t> encoded;
+  if (values_.encode(bytes.data(), value, &encoded)) {
     // A full map refuses: the entry then lives in the Table alone.
-    if (map_->update(bytes.data(), &value.integer).ok()) snapshot_[text] = value.integer;
+    if (map_->update(bytes.data(), encoded.data()).ok())
+      snapshot_[text] = std::string(encoded.begin(), encoded.end());
     return;
   }
   const auto seen = snapshot_.find(text);
   if (seen == snapshot_.end()) return;
   remove_if_unchanged(text, seen->second);
   snapshot_.erase(seen);
+}
+
+bool read_whole(const sys::Map& map, const ValueCodec& values, const uint8_t* key,
+                std::vector<uint8_t>* value) {
+  constexpr int kTries = 1000;  // each meets another write; guessed: far more than ever happens
+  value->resize(values.size_bytes());
+  for (int i = 0; i < kTries; ++i) {
+    if (!map.lookup(key, value->data())) return false;
+    if (values.is_whole(key, value->data())) return true;
+  }
+  return false;
+}
+
+// ---- TableVariable
+// -----------------------------------------------------------------------------------------
+
+TableVariable::TableVariable(const backend::Table& layout, sys::Map* map,
+                             const std::vector<std::string>& strings, runtime::Heap& heap)
+    : values_(layout, strings), map_(map), heap_(heap) {
+  KTAP_CHECK(KeyCodec(layout, strings).encode(Value::of(true), &key_));
+}
+
+Value TableVariable::load() {
+  std::vector<uint8_t> value;
+  if (!read_whole(*map_, values_, key_.data(), &value)) return Value::nil();
+  return values_.decode(value.data(), heap_);
+}
+
+bool TableVariable::store(Value value) {
+  if (value.is_nil()) {
+    map_->remove(key_.data());
+    return true;
+  }
+  std::vector<uint8_t> bytes;
+  return values_.encode(key_.data(), value, &bytes) && map_->update(key_.data(), bytes.data()).ok();
 }
 
 }  // namespace ktap::engine

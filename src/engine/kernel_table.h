@@ -20,7 +20,9 @@
 
 #include "backend/unit.h"
 #include "engine/key_codec.h"
+#include "engine/value_codec.h"
 #include "runtime/heap.h"
+#include "runtime/shared_variable.h"
 #include "runtime/table.h"
 #include "sys/bpf.h"
 
@@ -89,15 +91,35 @@ class SharedTable : public runtime::TableBacking {
   void on_set(runtime::Table& table, runtime::Value key, runtime::Value value) override;
 
  private:
-  void remove_if_unchanged(const std::string& key, int64_t value);
+  void remove_if_unchanged(const std::string& key, const std::string& value);
 
   KeyCodec codec_;
+  ValueCodec values_;
   sys::Map* map_;
   runtime::Heap& heap_;
   Snapshots& snapshots_;
   size_t key_size_bytes_;
   uint64_t taken_in_run_ = UINT64_MAX;
-  std::unordered_map<std::string, int64_t> snapshot_;  // key bytes → value as last seen
+  std::unordered_map<std::string, std::string> snapshot_;  // bytes of key → of value as last seen
+};
+
+/// The value of `key` as whole bytes; false when it is not there, or never at rest.
+bool read_whole(const sys::Map& map, const ValueCodec& values, const uint8_t* key,
+                std::vector<uint8_t>* value);
+
+/// A variable that is a table of one entry (lower::Linkage::variables).
+class TableVariable : public runtime::SharedVariable {
+ public:
+  TableVariable(const backend::Table& layout, sys::Map* map,
+                const std::vector<std::string>& strings, runtime::Heap& heap);
+  runtime::Value load() override;
+  bool store(runtime::Value value) override;
+
+ private:
+  ValueCodec values_;
+  sys::Map* map_;
+  runtime::Heap& heap_;
+  std::vector<uint8_t> key_;
 };
 
 }  // namespace ktap::engine

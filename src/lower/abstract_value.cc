@@ -82,6 +82,7 @@ AbstractValue AbstractValue::of_world(runtime::Value value, std::string name) {
       v = of_kind(Kind::Mixed);  // nothing in the kernel can use it
       v.text = runtime::type_phrase(value.type);
       return v;
+    case runtime::Type::SharedVariable:
     case runtime::Type::SharedCell:
     case runtime::Type::Iterator:
       break;

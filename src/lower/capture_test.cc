@@ -156,8 +156,9 @@ TEST(Freeze, FindsWhatHandlersChange) {
   EXPECT_EQ(w.world.assigned_cells.size(), 1u);
   EXPECT_EQ(w.world.assigned_globals.size(), 1u);
   EXPECT_EQ(w.world.written_tables.size(), 2u);
-  EXPECT_TRUE(w.world.mixed_tables.empty());
-  EXPECT_TRUE(w.world.mixed_cells.empty());
+  for (const auto& [table, kinds] : w.world.table_kinds) EXPECT_EQ(kinds & ~(kInteger | kNil), 0);
+  EXPECT_EQ(w.world.cell_kinds.begin()->second, kInteger);
+  EXPECT_EQ(w.world.global_kinds.begin()->second, kInteger);
 }
 
 TEST(Freeze, FollowsTablesThroughTablesAndInnerFunctions) {
@@ -166,7 +167,7 @@ TEST(Freeze, FollowsTablesThroughTablesAndInnerFunctions) {
       "tick-1s { var f = function (k) { all.one[k] = 'text' } f(1) for (k, v in pairs(all.two)) { "
       "v.x = 1 } }");
   ASSERT_EQ(w.world.written_tables.size(), 1u);
-  EXPECT_EQ(w.world.mixed_tables.size(), 1u);
+  EXPECT_EQ(w.world.table_kinds.begin()->second, kString);
 }
 
 TEST(Freeze, AFunctionThatIsStoredAndCalled) {
@@ -175,7 +176,7 @@ TEST(Freeze, AFunctionThatIsStoredAndCalled) {
       "ops.bump = function (by) { n = n + by }\n"
       "tick-1s { ops.bump(2) }");
   EXPECT_EQ(w.world.assigned_cells.size(), 1u);
-  EXPECT_TRUE(w.world.mixed_cells.empty());
+  EXPECT_EQ(w.world.cell_kinds.begin()->second, kInteger);
   EXPECT_TRUE(w.world.written_tables.empty());
 }
 

@@ -23,15 +23,21 @@ std::string function_name(uint32_t handler_index, const ssa::EventGroup& group) 
 Lowered lower_handler(const Handler& handler, uint32_t handler_index, const World& world,
                       const ssa::EventGroup& group, const Options& options, Linkage& linkage) {
   KTAP_CHECK(!group.events.empty());
-  Attempt attempt(linkage);
-  Lowerer lowerer(world, group, options, handler_index, function_name(handler_index, group),
-                  linkage);
-  lowerer.run_filter(handler.filter);
-  lowerer.run_handler(handler.function);
-  lowerer.finish();
-  Lowered result = lowerer.result();
-  if (!std::holds_alternative<ssa::Function>(result)) attempt.take_back();
-  return result;
+  while (true) {
+    const Shapes before = linkage.shapes;
+    Attempt attempt(linkage);
+    Lowerer lowerer(world, group, options, handler_index, function_name(handler_index, group),
+                    linkage);
+    lowerer.run_filter(handler.filter);
+    lowerer.run_handler(handler.function);
+    lowerer.finish();
+    Lowered result = lowerer.result();
+    // Shapes only grow, to a bound: this ends. What other handlers made of the old ones the caller
+    // does again.
+    const bool is_stale = linkage.shapes != before;
+    if (is_stale || !std::holds_alternative<ssa::Function>(result)) attempt.take_back();
+    if (!is_stale) return result;
+  }
 }
 
 bool reads_event(const ssa::Function& function, const ssa::Module& module) {

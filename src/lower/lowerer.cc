@@ -290,8 +290,8 @@ void Lowerer::step_move(Frame& frame, Insn insn) {
       write_global(insn.d(), reg(frame, a));
       break;
     case Op::UpdateGlobal:
-      update_variable(global_id(insn.a()), static_cast<bytecode::UpdateOp>(insn.c()),
-                      reg(frame, insn.b()));
+      update_variable({nullptr, insn.a()}, global_name(insn.a()),
+                      static_cast<bytecode::UpdateOp>(insn.c()), reg(frame, insn.b()));
       break;
     case Op::GetUpval:
       reg(frame, a) = read_cell(frame.cells[insn.b()], frame.function->upvalues[insn.b()].name);
@@ -300,7 +300,7 @@ void Lowerer::step_move(Frame& frame, Insn insn) {
       write_cell(frame.cells[insn.b()], frame.function->upvalues[insn.b()].name, reg(frame, a));
       break;
     case Op::UpdateUpval:
-      update_variable(cell_id(frame.cells[a], frame.function->upvalues[a].name),
+      update_variable({frame.cells[a], -1}, frame.function->upvalues[a].name,
                       static_cast<bytecode::UpdateOp>(insn.c()), reg(frame, insn.b()));
       break;
     case Op::EventVar:
@@ -695,8 +695,10 @@ bool Lowerer::reads_what_handlers_change() const {
     for (ssa::ValueId id : block.insts) {
       const ssa::Inst& inst = function_[id];
       if (inst.op == ssa::Op::CellGet) return true;
-      if (inst.op == ssa::Op::TableGet &&
-          world_.written_tables.count(linkage_.tables[static_cast<size_t>(inst.imm)]) != 0) {
+      if (inst.op != ssa::Op::TableGet) continue;
+      const auto table = static_cast<size_t>(inst.imm);
+      if (linkage_.variables[table].valid() ||
+          world_.written_tables.count(linkage_.tables[table]) != 0) {
         return true;
       }
     }

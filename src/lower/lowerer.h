@@ -2,7 +2,9 @@
 // Split by matter:
 //   lowerer.cc         functions, jumps, joins, the instruction switch
 //   lower_values.cc    constants, arithmetic, comparisons, truth
-//   lower_tables.cc    tables and shared variables
+//   lower_tables.cc    tables
+//   lower_shapes.cc    what their keys and values are made of
+//   lower_variables.cc variables that handlers assign
 //   lower_events.cc    what the event gives
 //   lower_calls.cc     inlining, built-in functions, output
 //   lower_text.cc      strings that are made: joined, formatted, by the library
@@ -174,18 +176,40 @@ class Lowerer {
   ssa::BlockId enter_where_there(AbstractValue& maybe);
   bool unify_key(int64_t table, const std::vector<AbstractValue>& parts);
   bool fits_present_keys(const AbstractValue& table, int64_t id);
+  AbstractValue get_entry(int64_t id, std::vector<ssa::ValueId> operands);
+  void set_entry(int64_t id, std::vector<ssa::ValueId> operands, const AbstractValue& given);
+  void combine_entry(ssa::Inst inst, int64_t id, const AbstractValue& value);
+  static ssa::Op operation(bytecode::UpdateOp op);
+  AbstractValue compute(bytecode::UpdateOp op, const AbstractValue& now,
+                        const AbstractValue& value);
+
+  // ---- lower_shapes.cc -----------------------------------------------------------------------
+  std::optional<ssa::KeyPart> part_of(const AbstractValue& value) const;
+  ssa::ValueId as_part(const AbstractValue& value, const ssa::KeyPart& part);
+  ssa::KeyPart as_bytes(const AbstractValue& value, const ssa::KeyPart& part) const;
+  Shape& shape_of(int64_t table);
+  bool shape_of_is_empty(int64_t table) const;
+  bool unify_value(int64_t table, const AbstractValue& value);
+  std::optional<int64_t> add_table(runtime::Table* table, const std::string& name, uint8_t kinds,
+                                   const Variable& variable);
+
+  // ---- lower_variables.cc --------------------------------------------------------------------
+  static std::optional<ssa::Op> bit_operation(bytecode::UpdateOp op);
+  std::string global_name(uint32_t slot) const;
+  runtime::Value present_value(const Variable& variable) const;
+  uint8_t kinds_of(const Variable& variable) const;
   AbstractValue read_cell(const runtime::Cell* cell, const std::string& name);
   AbstractValue read_global(uint32_t slot);
-  void write_variable(std::optional<int64_t> id, const AbstractValue& value);
+  bool is_word(const Variable& variable) const;
+  int64_t word_id(const Variable& variable, const std::string& name);
+  std::optional<int64_t> variable_table(const Variable& variable, const std::string& name);
+  AbstractValue get_variable(const Variable& variable, const std::string& name);
   void write_cell(const runtime::Cell* cell, const std::string& name, const AbstractValue& value);
   void write_global(uint32_t slot, const AbstractValue& value);
-  void update_variable(std::optional<int64_t> id, bytecode::UpdateOp op,
+  void write_variable(const Variable& variable, const std::string& name,
+                      const AbstractValue& value);
+  void update_variable(const Variable& variable, const std::string& name, bytecode::UpdateOp op,
                        const AbstractValue& value);
-  std::optional<int64_t> cell_id(const runtime::Cell* cell, const std::string& name);
-  std::optional<int64_t> global_id(uint32_t slot);
-  std::optional<int64_t> variable_id(const runtime::Cell* cell, int64_t slot,
-                                     const std::string& name, runtime::Value present, bool mixed);
-  std::string global_name(uint32_t slot) const;
 
   // ---- lower_text.cc -------------------------------------------------------------------------
   AbstractValue concat(const std::vector<AbstractValue>& operands);

@@ -241,6 +241,7 @@ void Heap::mark_children(Object* object, int64_t& units) {
     case Type::Function:
       for (Cell* cell : static_cast<Closure*>(object)->upvalues) mark(cell);
       break;
+    case Type::SharedVariable:
     case Type::SharedCell:
       mark(*static_cast<Cell*>(object)->slot);
       break;
@@ -391,6 +392,7 @@ size_t Heap::destroy(Object* object) {
       memory_.give(closure, bytes);
       return bytes;
     }
+    case Type::SharedVariable:
     case Type::SharedCell:
       memory_.give(object, sizeof(Cell));
       return sizeof(Cell);

@@ -138,8 +138,14 @@ std::string explain(const Plan& plan, const std::vector<Registration>& registrat
   }
   for (uint32_t i = 0; i < plan.linkage.module.tables.size(); ++i) {
     const backend::Table& table = plan.unit.tables[i];
+    if (plan.linkage.variables[i].valid()) {
+      text += fmt::format("variable {}: {}; an entry of a hash map\n",
+                          plan.linkage.module.tables[i].name, key_text({table.value}));
+      continue;
+    }
     text += fmt::format(
-        "table {}: key {}; {}\n", plan.linkage.module.tables[i].name, key_text(table.key),
+        "table {}: key {}{}; {}\n", plan.linkage.module.tables[i].name, key_text(table.key),
+        table.value == ssa::KeyPart{} ? "" : ", value " + key_text({table.value}),
         table.layout == backend::TableLayout::Delta ? "per-CPU counts, merged on read"
                                                     : "one hash map that all CPUs share");
   }

@@ -7,10 +7,13 @@ namespace ktap::session {
 
 namespace {
 
-runtime::Value& variable_of(const lower::Linkage& linkage, uint32_t cell, vm::Vm& vm) {
-  return linkage.cells[cell] != nullptr
-             ? *linkage.cells[cell]->slot
-             : vm.globals()[static_cast<size_t>(linkage.cell_globals[cell])];
+runtime::Value& variable_of(const lower::Variable& variable, vm::Vm& vm) {
+  return variable.cell != nullptr ? *variable.cell->slot
+                                  : vm.globals()[static_cast<size_t>(variable.global)];
+}
+
+lower::Variable word_variable(const lower::Linkage& linkage, uint32_t cell) {
+  return {linkage.cells[cell], linkage.cell_globals[cell]};
 }
 
 }  // namespace
@@ -21,11 +24,17 @@ Result<void> link(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backi
     if (plan.unit.tables[i].layout == backend::TableLayout::Shared) {
       KTAP_TRY(engine.preload(i, *linkage.tables[i], linkage.module));
     }
-    backings.push_back(engine.back(i, vm.heap(), linkage.module));
-    linkage.tables[i]->backing = backings.back().get();
+    if (linkage.variables[i].valid()) {
+      backings.variables.push_back(engine.variable(i, vm.heap(), linkage.module));
+      variable_of(linkage.variables[i], vm) =
+          runtime::Value::of_variable(backings.variables.back().get());
+      continue;
+    }
+    backings.tables.push_back(engine.back(i, vm.heap(), linkage.module));
+    linkage.tables[i]->backing = backings.tables.back().get();
   }
   for (uint32_t i = 0; i < linkage.cells.size(); ++i) {
-    runtime::Value& variable = variable_of(linkage, i, vm);
+    runtime::Value& variable = variable_of(word_variable(linkage, i), vm);
     KTAP_CHECK(variable.is_integer());
     int64_t* word = engine.cell(i);
     *word = variable.integer;
@@ -44,8 +53,13 @@ void bring_home(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm) {
     if (table->backing != nullptr) table->backing->before_read(*table);
   }
   unlink(plan);
+  for (const lower::Variable& variable : plan.linkage.variables) {
+    if (!variable.valid()) continue;
+    runtime::Value& value = variable_of(variable, vm);
+    if (value.type == runtime::Type::SharedVariable) value = value.variable->load();
+  }
   for (uint32_t i = 0; i < plan.linkage.cells.size(); ++i) {
-    runtime::Value& variable = variable_of(plan.linkage, i, vm);
+    runtime::Value& variable = variable_of(word_variable(plan.linkage, i), vm);
     if (variable.type == runtime::Type::SharedCell) variable = runtime::Value::of(*variable.shared);
   }
 }

@@ -10,7 +10,11 @@
 
 namespace ktap::session {
 
-using Backings = std::vector<std::unique_ptr<runtime::TableBacking>>;
+/// The kernel's side of tables and of variables.
+struct Backings {
+  std::vector<std::unique_ptr<runtime::TableBacking>> tables;
+  std::vector<std::unique_ptr<runtime::SharedVariable>> variables;
+};
 
 /// Puts the kernel's tables and variables behind those of the script, with the values that these
 /// have now. `backings` outlive what is linked.

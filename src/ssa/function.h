@@ -109,10 +109,12 @@ struct TableInfo {
   std::string name;  ///< as the script calls it, for --explain
   std::vector<KeyPart> key;
   uint32_t max_entries = 0;
-  bool is_read = false;     ///< TableGet in the kernel
-  bool is_set = false;      ///< TableSet
-  bool is_added = false;    ///< TableAdd
-  bool is_deleted = false;  ///< TableDelete
+  bool is_read = false;      ///< TableGet in the kernel
+  bool is_set = false;       ///< TableSet
+  bool is_added = false;     ///< TableAdd
+  bool is_deleted = false;   ///< TableDelete
+  bool is_combined = false;  ///< TableAnd, TableOr, TableXor
+  KeyPart value;             ///< of all entries
 };
 
 /// A place where the kernel sends a record to user space.
@@ -141,6 +143,9 @@ struct Failure {
   diag::Span span;
   uint32_t line = 0;
 };
+
+/// How a value of that make is held: Int, Bool or Str, with the kind and bytes of a string.
+Inst shape_of(const KeyPart& part);
 
 /// Everything that all functions of a run share. Ids are indices.
 struct Module {

@@ -24,6 +24,13 @@ struct OpInfo {
 
 const OpInfo& op_info(Op op);
 
+/// TableGet, TableSet …: imm is a table.
+bool is_table_op(Op op);
+/// CellGet, CellSet …: imm is a shared variable.
+bool is_cell_op(Op op);
+/// A table operation whose last operand is the value.
+bool has_table_value(Op op);
+
 /// "int", "bool", "str", "int?", "str?", "bool?", "-".
 std::string_view type_name(Type type);
 

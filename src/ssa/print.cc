@@ -87,13 +87,19 @@ std::string attribute(const Inst& inst, const Module& module) {
     case Op::TableGet:
     case Op::TableSet:
     case Op::TableAdd:
+    case Op::TableAnd:
+    case Op::TableOr:
+    case Op::TableXor:
     case Op::TableDelete: {
       const TableInfo* table = at(module.tables, inst.imm);
       return fmt::format(" {}:{}", inst.imm, table ? table->name : "?");
     }
     case Op::CellGet:
     case Op::CellSet:
-    case Op::CellAdd: {
+    case Op::CellAdd:
+    case Op::CellAnd:
+    case Op::CellOr:
+    case Op::CellXor: {
       const std::string* cell = at(module.cells, inst.imm);
       return fmt::format(" {}:{}", inst.imm, cell ? *cell : "?");
     }

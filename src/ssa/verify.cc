@@ -178,6 +178,9 @@ class Verifier {
   /// The rules of single operations, beyond counts and result types.
   std::string rule(const Inst& inst, const Block& block) const {
     if (is_text_op(inst.op)) return text(inst);
+    if (is_table_op(inst.op)) return table(inst);
+    if (is_cell_op(inst.op))
+      return first(want_all(inst, Type::Int), want_index(m_.cells, inst.imm, "cell"));
     switch (inst.op) {
       case Op::ConstBool:
         return inst.imm == 0 || inst.imm == 1 ? "" : "imm is neither 0 nor 1";
@@ -202,8 +205,6 @@ class Verifier {
       case Op::Le:
       case Op::Min:
       case Op::Max:
-      case Op::CellSet:
-      case Op::CellAdd:
       case Op::RequestExit:
       case Op::UserString:
       case Op::KernelString:
@@ -235,13 +236,6 @@ class Verifier {
         return inst.type == Type::Int || inst.type == Type::Bool || inst.str_kind == StrKind::Bytes
                    ? ""
                    : "neither Int, Bool nor Bytes";
-      case Op::TableGet:
-      case Op::TableSet:
-      case Op::TableAdd:
-      case Op::TableDelete:
-        return table(inst);
-      case Op::CellGet:
-        return want_index(m_.cells, inst.imm, "cell");
       case Op::Emit:
         return emit(inst);
       case Op::Fail:
@@ -255,9 +249,6 @@ class Verifier {
   std::string integers(const Inst& inst) const {
     std::string wrong = want_all(inst, Type::Int);
     if (!wrong.empty()) return wrong;
-    if (inst.op == Op::CellSet || inst.op == Op::CellAdd) {
-      return want_index(m_.cells, inst.imm, "cell");
-    }
     if ((inst.op == Op::UserString || inst.op == Op::KernelString) &&
         (inst.str_kind != StrKind::Bytes || inst.imm != inst.max_bytes)) {
       return "the bound and max_bytes disagree";
@@ -388,37 +379,35 @@ class Verifier {
     }
   }
 
+  bool fits_part(ValueId id, const KeyPart& part) const {
+    const Inst shape = shape_of(part);
+    return f_[id].type == shape.type && held_as(id, shape.str_kind, shape.max_bytes);
+  }
+
   /// Keys by TableInfo; a string constant fits a Bytes part.
   std::string table(const Inst& inst) const {
     std::string wrong = want_index(m_.tables, inst.imm, "table");
     if (!wrong.empty()) return wrong;
     const TableInfo& info = m_.tables[static_cast<size_t>(inst.imm)];
-    const bool has_value = inst.op == Op::TableSet || inst.op == Op::TableAdd;
+    const bool has_value = has_table_value(inst.op);
     if (inst.operands.size() != info.key.size() + (has_value ? 1 : 0)) {
       return fmt::format("{} operands, the key has {} parts", inst.operands.size(),
                          info.key.size());
     }
     for (size_t i = 0; i < info.key.size(); ++i) {
-      const Inst& part = f_[inst.operands[i]];
-      bool fits = false;
-      switch (info.key[i].kind) {
-        case KeyPart::Kind::Int:
-          fits = part.type == Type::Int;
-          break;
-        case KeyPart::Kind::Bool:
-          fits = part.type == Type::Bool;
-          break;
-        case KeyPart::Kind::StrId:
-          fits = part.type == Type::Str && part.str_kind == StrKind::Id;
-          break;
-        case KeyPart::Kind::Bytes:
-          fits = part.type == Type::Str &&
-                 (part.op == Op::ConstStr ||
-                  (part.str_kind == StrKind::Bytes && part.max_bytes <= info.key[i].max_bytes));
-          break;
-      }
+      const bool fits = fits_part(inst.operands[i], info.key[i]);
       if (!fits) return fmt::format("operand {} does not fit the key's part", i);
     }
+    if (inst.op == Op::TableGet) {
+      const Inst shape = shape_of(info.value);
+      return inst.type == maybe_type(shape.type) && inst.str_kind == shape.str_kind &&
+                     inst.max_bytes == shape.max_bytes
+                 ? ""
+                 : "not a value of the table";
+    }
+    if (inst.op == Op::TableSet)
+      return fits_part(inst.operands.back(), info.value) ? "" : "the value does not fit";
+    if (has_value && info.value.kind != KeyPart::Kind::Int) return "the table holds no integers";
     return has_value ? want(inst, info.key.size(), Type::Int) : "";
   }
 
