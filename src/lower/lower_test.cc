@@ -95,17 +95,38 @@ TEST(Lower, AssignedVariablesAreShared) {
   EXPECT_THAT(lowered("n = 5 trace syscalls:* { n += 1 }"), HasSubstr("CellAdd 0:n"));
 }
 
-TEST(Lower, SharedVariablesHoldIntegersAlone) {
+TEST(Lower, VariablesThatAreNoPlainIntegersAreTables) {
   EXPECT_EQ(lowered("var n = 'x' trace syscalls:* { n = 1 }"),
-            "refused 1: variable n holds a string");
+            "refused 1: variable n holds strings and integers");
   EXPECT_EQ(lowered("var n = 1 trace syscalls:* { n = execname }"),
-            "refused 1: variable n may get something else than an integer");
-  EXPECT_EQ(lowered("var n = 1 trace syscalls:* { n += 1 } tick-1s { n = nil }"),
-            "refused 1: variable n may get something else than an integer");
+            "refused 1: variable n holds integers and strings");
   EXPECT_EQ(lowered("var n = 1 trace syscalls:* { n += 1 } tick-1s { n = n * 1.5 }"),
-            "refused 1: variable n may get something else than an integer");
+            "refused 1: variable n may get something else than integers, booleans and strings");
+  EXPECT_THAT(lowered("var n = 1 trace syscalls:* { n += 1 } tick-1s { n = nil }"),
+              AllOf(HasSubstr("TableGet 0:n v0 : int?"), HasSubstr("TableAdd 0:n v4, v5")));
   EXPECT_THAT(lowered("var n = 1 trace syscalls:* { n += 1 } trace_end { n = nil }"),
               HasSubstr("CellAdd"));
+  EXPECT_THAT(lowered("var n = nil trace syscalls:* { if (n != execname) { n = execname } }"),
+              AllOf(HasSubstr("TableGet 0:n v0 : str? bytes 16"), HasSubstr("TableSet 0:n")));
+  EXPECT_THAT(lowered("var on = false trace syscalls:* { on = !on }"),
+              AllOf(HasSubstr("TableGet 0:on v0 : bool?"), HasSubstr("TableSet 0:on")));
+  EXPECT_THAT(lowered("var n = 1 trace syscalls:* { n |= pid n &= 3 n ^= 1 }"),
+              AllOf(HasSubstr("CellOr 0:n"), HasSubstr("CellAnd 0:n"), HasSubstr("CellXor 0:n")));
+}
+
+TEST(Lower, ValuesOfTables) {
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { if (t[pid] != execname) { t[pid] = execname } }"),
+              AllOf(HasSubstr("TableGet 0:t v0 : str? bytes 16"), HasSubstr("TableSet 0:t")));
+  EXPECT_THAT(lowered("var t = { a = 'x' } trace syscalls:* { t[execname] = 'y' print(t['a']) }"),
+              HasSubstr(": str? id"));
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { t[pid] = pid > 1 print(t[1] == true) }"),
+              HasSubstr("TableGet 0:t v3 : bool?"));
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { t[pid] = t[1] t[1] = 2 }"),
+              AllOf(HasSubstr("TableSet"), HasSubstr("TableDelete")));
+  EXPECT_EQ(lowered("var t = {} trace syscalls:* { t[1] = execname t[2] = pid }"),
+            "refused 1: table t holds strings and integers");
+  EXPECT_THAT(lowered("var t = { 'x' } trace syscalls:* { t[1] ..= 'x' }"),
+              HasSubstr("refused 1: the result of format() is more than printed here"));
 }
 
 TEST(Lower, LinkageNamesTheObjects) {
