@@ -115,7 +115,8 @@ TEST(Lower, VariablesThatAreNoPlainIntegersAreTables) {
 }
 
 TEST(Lower, ValuesOfTables) {
-  EXPECT_THAT(lowered("var t = {} trace syscalls:* { if (t[pid] != execname) { t[pid] = execname } }"),
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { if (t[pid] != execname) "
+                      "{ t[pid] = execname } }"),
               AllOf(HasSubstr("TableGet 0:t v0 : str? bytes 16"), HasSubstr("TableSet 0:t")));
   EXPECT_THAT(lowered("var t = { a = 'x' } trace syscalls:* { t[execname] = 'y' print(t['a']) }"),
               HasSubstr(": str? id"));
