@@ -121,7 +121,7 @@ TEST(Lower, ValuesOfTables) {
   EXPECT_THAT(lowered("var t = { a = 'x' } trace syscalls:* { t[execname] = 'y' print(t['a']) }"),
               HasSubstr(": str? id"));
   EXPECT_THAT(lowered("var t = {} trace syscalls:* { t[pid] = pid > 1 print(t[1] == true) }"),
-              HasSubstr("TableGet 0:t v3 : bool?"));
+              HasSubstr("TableGet 0:t v7 : bool?"));
   EXPECT_THAT(lowered("var t = {} trace syscalls:* { t[pid] = t[1] t[1] = 2 }"),
               AllOf(HasSubstr("TableSet"), HasSubstr("TableDelete")));
   EXPECT_EQ(lowered("var t = {} trace syscalls:* { t[1] = execname t[2] = pid }"),
