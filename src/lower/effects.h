@@ -4,24 +4,14 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <set>
 #include <vector>
 
+#include "lower/lower.h"
 #include "lower/world.h"
 #include "runtime/table.h"
 
 namespace ktap::lower {
-
-/// A variable that handlers share: a global by its slot, or a captured one by its cell.
-struct Variable {
-  const runtime::Cell* cell = nullptr;  ///< null: a global
-  int64_t global = -1;
-  bool operator<(const Variable& other) const {
-    return cell != other.cell ? std::less<const runtime::Cell*>()(cell, other.cell)
-                              : global < other.global;
-  }
-};
 
 struct Effects {
   std::set<const runtime::Table*> touched;  ///< may be read, iterated, written or emptied
@@ -29,7 +19,7 @@ struct Effects {
   /// whoever adds them.
   std::set<const runtime::Table*> written;
   std::set<const runtime::Aggregate*> aggregates;  ///< may be read, emptied or get samples
-  std::set<const runtime::Table*> removed_from;  ///< may lose entries by delete()
+  std::set<const runtime::Table*> removed_from;    ///< may lose entries by delete()
   std::set<Variable> read;      ///< variables whose value is read (`x += 1` alone reads none)
   std::set<Variable> assigned;  ///< variables that get a new value
 };
