@@ -255,7 +255,7 @@ void Selector::get_bytes(ValueId id, const Table& table) {
   }
   const uint32_t row = unit_.torn_read_row(static_cast<uint32_t>(inst(id).imm), job_.handler,
                                            inst(id).line, inst(id).span);
-  asm_.jump_to(count_and_resume(row, out_));
+  asm_.jump_to(count_and_resume(row, body_out_));
   asm_.bind(good);
   set_word(home.tag, 1);
   asm_.bind(done);

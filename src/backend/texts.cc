@@ -131,7 +131,7 @@ void Selector::text_of_id(ValueId id) {
   }
   load_word(Reg::R1, payload_word(of.operands[0], 0, false));
   asm_.jump_to_if(JumpOp::Ge, Reg::R1, static_cast<int32_t>(count),
-                  out_);  // never: for the verifier
+                  body_out_);  // never: for the verifier
   asm_.emit(bpf::alu64(AluOp::Mul, Reg::R1, static_cast<int32_t>(stride)));
   const uint32_t map = unit_.read_only_map();
   asm_.load_map_value(Reg::R2, map, unit_.add_read_only(names));
@@ -204,7 +204,7 @@ void Selector::text_join(ValueId id) {
     Reg base = Reg::R7;
     int32_t offset = at + static_cast<int32_t>(known);
     if (!is_known) {
-      asm_.jump_to_if(JumpOp::Gt, Reg::R5, static_cast<int32_t>(most), out_);  // never
+      asm_.jump_to_if(JumpOp::Gt, Reg::R5, static_cast<int32_t>(most), body_out_);  // never
       asm_.emit(bpf::mov64(Reg::R4, Reg::R7));
       asm_.emit(bpf::alu64(AluOp::Add, Reg::R4, Reg::R5));
       base = Reg::R4;
@@ -311,7 +311,7 @@ void Selector::name_jump(ValueId id, bool sense, bpf::Label target) {
   const auto count = static_cast<int32_t>(matches.size());
   matches.resize(round_up8(static_cast<uint32_t>(count)));
   load_word(Reg::R1, payload_word(inst(id).operands[0], 0, false));
-  asm_.jump_to_if(JumpOp::Ge, Reg::R1, count, out_);  // never: for the verifier
+  asm_.jump_to_if(JumpOp::Ge, Reg::R1, count, body_out_);  // never: for the verifier
   const uint32_t map = unit_.read_only_map();
   asm_.load_map_value(Reg::R2, map, unit_.add_read_only(matches));
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, Reg::R1));
