@@ -48,6 +48,16 @@ runtime::Value sample(bool is_nil) {
 
 ssa::Op Lowerer::operation(UpdateOp op) {
   switch (op) {
+    case UpdateOp::Add:
+      return ssa::Op::Add;
+    case UpdateOp::Sub:
+      return ssa::Op::Sub;
+    case UpdateOp::BitAnd:
+      return ssa::Op::And;
+    case UpdateOp::BitOr:
+      return ssa::Op::Or;
+    case UpdateOp::BitXor:
+      return ssa::Op::Xor;
     case UpdateOp::Mul:
       return ssa::Op::Mul;
     case UpdateOp::Shl:
@@ -61,7 +71,7 @@ ssa::Op Lowerer::operation(UpdateOp op) {
   }
 }
 
-/// now op= value, for what is no atomic operation.
+/// The value of `now op value`; not of a join.
 AbstractValue Lowerer::compute(UpdateOp op, const AbstractValue& now, const AbstractValue& value) {
   const ssa::Op how = operation(op);
   const bool divides = how == ssa::Op::DivS || how == ssa::Op::ModS;

@@ -448,7 +448,9 @@ class Freezer {
         return true;
       case Op::IterNext: {
         const size_t count = insn.b();
-        for (size_t r = a + 2; r <= a + 1 + count; ++r) set(r, Facts::of(kAnything));
+        // Other keys, floats and parts that are missing, lowering refuses where it meets them.
+        for (size_t r = a + 2; r <= a + 1 + count; ++r)
+          set(r, Facts::of(kInt | kBoolean | kString));
         if (count >= 2) set(a + 1 + count, contents(get(a)));
         return true;
       }
