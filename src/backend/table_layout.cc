@@ -92,7 +92,8 @@ class Layouter {
     say(use.is_walked, "go through");
     table.layout = TableLayout::Hash;
     table.reason = fmt::format("handlers {}", how);
-    const std::string why_not = refuses_own_memory(table, use, info);
+    if (use.is_combined || info.is_combined) return;
+    const std::string why_not = refuses_own_memory(table, info);
     if (!why_not.empty()) {
       table.reason += ", " + why_not;
     } else if (use.is_used && use.by_thread && use.only_system_calls) {
@@ -108,12 +109,10 @@ class Layouter {
   }
 
   /// Why only a map of the kernel can hold it; "" when memory of our own may do.
-  std::string refuses_own_memory(const Table& table, const TableUse& use,
-                                 const ssa::TableInfo& info) const {
+  std::string refuses_own_memory(const Table& table, const ssa::TableInfo& info) const {
     if (info.is_variable) return "and it is a variable";
     if (table.value.kind == ssa::KeyPart::Kind::Bool) return "and its values are booleans";
     if (table.value.kind != ssa::KeyPart::Kind::Int) return "and its values are strings";
-    if (use.is_combined || info.is_combined) return "with atomic operations on bits";
     if (!facts_.has_mapped_tables) return "and this kernel has no tables in mapped memory";
     if (!facts_.has_fetch_atomics) return "and this kernel has no compare-and-exchange";
     if (info.is_removed_outside) return "and entries are removed in user space meanwhile";
