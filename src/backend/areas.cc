@@ -12,6 +12,7 @@
 #include "backend/table_facts.h"
 #include "base/check.h"
 #include "ssa/dominators.h"
+#include "ssa/op_info.h"
 
 namespace ktap::backend {
 
@@ -71,7 +72,7 @@ void multiply(bpf::Assembler& code, bpf::Reg reg, uint32_t factor) {
 // ------------------------------------------------------------------------
 
 bool Selector::is_in_areas(const Inst& of) const {
-  if (!is_table_op(of.op)) return false;
+  if (!ssa::is_table_op(of.op)) return false;
   TableLayout layout = unit_.unit.tables[static_cast<size_t>(of.imm)].layout;
   return layout == TableLayout::Direct || layout == TableLayout::PerCpu;
 }

@@ -22,12 +22,13 @@ struct Interval {
   uint32_t end = 0;
 };
 
-bool is_maybe(Type type) { return type == Type::MaybeInt || type == Type::MaybeStr; }
-
 // Words of memory that making the value takes.
 uint32_t buffer_words(const Inst& inst) {
-  bool is_read =
-      inst.op == Op::EventField || inst.op == Op::UserString || inst.op == Op::KernelString;
+  // The text, digits from their end on, nothing behind them; as far as 6 bits of offset reach.
+  if (inst.op == Op::StrText) return 11;
+  if (inst.op == Op::StrJoin) return round_up8(inst.max_bytes + 7) / 8;
+  bool is_read = inst.op == Op::EventField || inst.op == Op::UserString ||
+                 inst.op == Op::KernelString || inst.op == Op::StrSub;
   if (is_read && inst.str_kind == ssa::StrKind::Bytes) {
     return round_up8(read_buffer_bytes(inst.max_bytes)) / 8;
   }
@@ -301,14 +302,14 @@ class Scan {
     const Inst& inst = function_.values[interval.value];
     Home& home = out_.homes[interval.value];
     home.words = payload_words(inst);
-    home.has_tag = is_maybe(inst.type);
+    home.has_tag = ssa::is_maybe(inst.type);
     if (home.has_tag) home.tag = take_word(interval);
     if (inst.str_kind != ssa::StrKind::Bytes) {
       home.payload = take_word(interval);
       return;
     }
     uint32_t words = buffer_words(inst);
-    if (words * 8 <= request_.stack_string_bytes) {
+    if (words * 8 <= request_.stack_string_bytes && !wants_scratch(inst.op)) {
       uint32_t word = stack_.take(words, interval.begin, interval.end);
       home.payload = Word{Word::Kind::Stack, 0, bpf::Reg::R0, stack_offset(word, words)};
     } else {
@@ -329,6 +330,8 @@ class Scan {
 bool is_constant(Op op) {
   return op == Op::ConstInt || op == Op::ConstBool || op == Op::ConstStr || op == Op::ConstNil;
 }
+
+bool wants_scratch(Op op) { return op == Op::StrText || op == Op::StrJoin; }
 
 ValueId payload_owner(const Function& function, ValueId value) {
   while (function[value].op == Op::Wrap || function[value].op == Op::Unwrap) {

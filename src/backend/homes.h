@@ -79,6 +79,8 @@ ssa::ValueId payload_owner(const ssa::Function& function, ssa::ValueId value);
 /// Payload words of a value of this type.
 uint32_t payload_words(const ssa::Inst& inst);
 bool is_constant(ssa::Op op);
+/// Its result is written at computed places: the stack takes such writes in newer kernels only.
+bool wants_scratch(ssa::Op op);
 
 Homes find_homes(const ssa::Function& function, const Order& order, const HomeRequest& request);
 

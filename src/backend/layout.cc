@@ -30,8 +30,6 @@ std::string_view site_word(ssa::SiteKind kind) {
   return "output";
 }
 
-bool is_maybe(ssa::Type type) { return type == ssa::Type::MaybeInt || type == ssa::Type::MaybeStr; }
-
 uint32_t raw_size(const ssa::EventGroup& group) {
   switch (group.kind) {
     case schema::EventKind::SyscallEnter:
@@ -63,7 +61,7 @@ SiteLayout lay_out_site(const ssa::Site& site, const ssa::EventGroup* group) {
   uint32_t at = kRecordHeaderBytes;
   for (const ssa::SiteArg& arg : site.args) {
     layout.arg_offset_bytes.push_back(at);
-    if (is_maybe(arg.type)) at += 8;
+    if (ssa::is_maybe(arg.type)) at += 8;
     at += arg.str_kind == ssa::StrKind::Bytes ? round_up8(arg.max_bytes) : 8;
   }
   if (site.raw == ssa::RawEvent::Record && group != nullptr) {
@@ -117,6 +115,26 @@ UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const std::vector<uint32_
   for (size_t i = 0; i < module.sites.size(); ++i) {
     unit.sites.push_back(lay_out_site(module.sites[i], group_of_site[i]));
   }
+}
+
+uint64_t table_check(const uint64_t* key, size_t key_words, const uint64_t* value,
+                     size_t value_words) {
+  uint64_t check = 0;
+  for (size_t i = 0; i < key_words; ++i) check = (check ^ key[i]) * kCheckFactor;
+  for (size_t i = 0; i < value_words; ++i) check = (check ^ value[i]) * kCheckFactor;
+  return check;
+}
+
+uint32_t UnitBuilder::torn_read_row(uint32_t table, uint32_t handler, uint32_t line,
+                                    diag::Span span) {
+  Counter counter;
+  counter.cause = LossCause::TornRead;
+  counter.handler = handler;
+  counter.what = module_.tables[table].name;
+  counter.line = line;
+  counter.span = span;
+  return row({kTableRow + (line << 2), uint64_t{table} << 32 | uint64_t{1} << 31 | handler},
+             counter);
 }
 
 uint32_t UnitBuilder::row(std::pair<uint32_t, uint64_t> key, Counter counter) {

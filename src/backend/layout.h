@@ -22,6 +22,8 @@ constexpr uint32_t read_buffer_bytes(uint32_t max_bytes) { return max_bytes + 2;
 
 /// A key wider than this fits no kernel hash map of every kernel (MAX_BPF_STACK of older ones).
 constexpr uint32_t kMaxKeyBytes = 512;
+/// The golden ratio as a 64-bit fraction, odd: each bit reaches all higher ones.
+constexpr uint64_t kCheckFactor = 0x9e3779b97f4a7c15;
 /// The largest value of a per-CPU map (PCPU_MIN_UNIT_SIZE).
 constexpr uint32_t kMaxScratchBytes = 32768;
 
@@ -39,6 +41,7 @@ class UnitBuilder {
   uint32_t failure_row(uint32_t failure, uint32_t handler);
   /// Row of a loss of `handler`, made at its first use: the table or site that lost.
   uint32_t table_full_row(uint32_t table, uint32_t handler, uint32_t line, diag::Span span);
+  uint32_t torn_read_row(uint32_t table, uint32_t handler, uint32_t line, diag::Span span);
   uint32_t ring_full_row(uint32_t site);
   /// One row for each place and `what` ("user_string", "args.filename").
   uint32_t string_cut_row(const std::string& what, uint32_t handler, uint32_t line,

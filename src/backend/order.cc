@@ -22,8 +22,11 @@ bool can_fuse(Op op) {
     case Op::Le:
     case Op::Not:
     case Op::IsNil:
+    case Op::IsTrue:
     case Op::StrEq:
     case Op::StrGlob:
+    case Op::StrLess:
+    case Op::IdGlob:
       return true;
     default:
       return false;

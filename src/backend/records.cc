@@ -63,7 +63,7 @@ void Selector::wake_flag(bool always) {
 }
 
 void Selector::record_argument(const ssa::SiteArg& arg, ValueId value, int32_t at) {
-  if (arg.type == ssa::Type::MaybeInt || arg.type == ssa::Type::MaybeStr) {
+  if (ssa::is_maybe(arg.type)) {
     move_word_to(Reg::R8, at, tag_word(value));
     at += 8;
   }

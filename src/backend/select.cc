@@ -82,6 +82,7 @@ void Selector::need_of(const Inst& of) {
     needs_.widest_string_bytes =
         std::max(needs_.widest_string_bytes, round_up8(read_buffer_bytes(of.max_bytes)));
   }
+  needs_.makes_text = needs_.makes_text || wants_scratch(of.op);
   auto temp = [&](int32_t bytes) {
     needs_.temp_bytes = std::max(needs_.temp_bytes, static_cast<uint32_t>(bytes));
   };
@@ -100,12 +101,22 @@ void Selector::need_of(const Inst& of) {
       }
       needs_.task_reads += comes_from_task(of) ? 1 : 0;
       break;
+    case Op::CellAnd:
+    case Op::CellOr:
+    case Op::CellXor:
+      if (!facts_.has_fetch_atomics) fail("this kernel has no atomic bit operations");
+      break;
     case Op::TableGet:
     case Op::TableSet:
     case Op::TableAdd:
     case Op::TableMerge:
+    case Op::TableAnd:
+    case Op::TableOr:
+    case Op::TableXor:
     case Op::TableDelete: {
       const Table& table = unit_.unit.tables[static_cast<size_t>(of.imm)];
+      const bool combines = of.op == Op::TableAnd || of.op == Op::TableOr || of.op == Op::TableXor;
+      if (combines && !facts_.has_fetch_atomics) fail("this kernel has no atomic bit operations");
       if (table.key_size_bytes > kMaxKeyBytes) {
         fail(fmt::format("a key of {} bytes in table {}; at most {} fit", table.key_size_bytes,
                          module_.tables[static_cast<size_t>(of.imm)].name, kMaxKeyBytes));
@@ -116,6 +127,11 @@ void Selector::need_of(const Inst& of) {
       }
       if (table.layout == TableLayout::Shared || table.layout == TableLayout::ByThread) break;
       needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, table.key_size_bytes);
+      if (of.op == Op::TableSet && has_check(table)) {
+        needs_.makes_text = true;
+        needs_.widest_made_value_bytes =
+            std::max(needs_.widest_made_value_bytes, table.value_size_bytes);
+      }
       needs_.widest_value_bytes = std::max(needs_.widest_value_bytes, 8 * table.entry_words());
       temp(static_cast<int32_t>(needs_.widest_value_bytes) + 8);
       break;
@@ -155,7 +171,7 @@ Result<void> Selector::find_places() {
     HomeRequest request;
     request.stack_string_bytes = limit;
     key_in_scratch_ = needs_.widest_key_bytes > limit;
-    has_scratch_ = key_in_scratch_ || needs_.widest_string_bytes > limit;
+    has_scratch_ = key_in_scratch_ || needs_.makes_text || needs_.widest_string_bytes > limit;
     request.registers = {Reg::R9};
     if (!needs_.emits) request.registers.push_back(Reg::R8);
     if (!has_scratch_) request.registers.push_back(Reg::R7);
@@ -175,6 +191,8 @@ Result<void> Selector::find_places() {
       (key_in_scratch_ ? request.scratch_temp_bytes : request.temp_bytes) +=
           needs_.widest_key_bytes;
     }
+    value_offset_ = request.scratch_temp_bytes;  // behind a key
+    request.scratch_temp_bytes += needs_.widest_made_value_bytes;
     request.immediate.assign(function_.values.size(), false);
     for (const auto& entry : immediates_) request.immediate[entry.first] = true;
     homes_ = find_homes(function_, order_, request);
@@ -191,6 +209,7 @@ Result<void> Selector::find_places() {
     if (loops_.counts_calls) calls_offset_ = homes_.fixed_offset[fixed++];
     if (has_iterator) iterator_offset_ = homes_.fixed_offset[fixed++];
     if (has_window_) window_offset_ = homes_.fixed_offset.back();  // the lowest
+    value_offset_ += homes_.scratch_temp_offset;
     // The name's id has its place only now.
     for (auto& entry : immediates_) {
       immediate_event_var(function_.values[entry.first], &entry.second);
@@ -260,7 +279,37 @@ void Selector::select_blocks() {
   }
 }
 
+namespace {
+
+bool is_text_operation(Op op) {
+  switch (op) {
+    case Op::StrLen:
+    case Op::StrByte:
+    case Op::StrFind:
+    case Op::StrBytes:
+    case Op::StrText:
+    case Op::StrJoin:
+    case Op::StrSlice:
+    case Op::StrSub:
+    case Op::StrCase:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 void Selector::select(ValueId id) {
+  if (is_text_operation(inst(id).op)) return text_operation(id);
+  if (inst(id).op == Op::TableAdd || inst(id).op == Op::TableMerge) {
+    begin_update(id);
+    table_operation(id);
+    return end_update(id);
+  }
+  if (ssa::is_table_op(inst(id).op)) return table_operation(id);
+  if (ssa::is_walk_op(inst(id).op)) return table_walk(id);
+  if (ssa::is_cell_op(inst(id).op)) return cell(id);
   switch (inst(id).op) {
     case Op::ConstInt:
     case Op::ConstBool:
@@ -290,10 +339,16 @@ void Selector::select(ValueId id) {
     case Op::Not:
     case Op::StrEq:
     case Op::StrGlob:
+    case Op::StrLess:
+    case Op::IdGlob:
     case Op::IsNil:
+    case Op::IsTrue:
       return condition_value(id);
     case Op::Random:
       return random(id);
+    case Op::Min:
+    case Op::Max:
+      return extreme(id);
     case Op::EventVar:
       return event_var(id);
     case Op::EventField:
@@ -306,36 +361,16 @@ void Selector::select(ValueId id) {
       return power_bucket(id);
     case Op::LinearBucket:
       return linear_bucket(id);
-    case Op::TableGet:
-    case Op::TableSet:
-    case Op::TableDelete:
-      return table_operation(id);
-    case Op::TableSlotCount:
-    case Op::TableSlot:
-    case Op::TableSlotKey:
-      return table_walk(id);
     case Op::LoopGuard:
     case Op::LoopTurn:
       return loop_guard(id);
     case Op::CallGuard:
       return count_down(calls_offset_, failure_label(inst(id).imm));
-    case Op::TableAdd:
-    case Op::TableMerge:
-      begin_update(id);
-      table_operation(id);
-      return end_update(id);
-    case Op::CellGet:
-    case Op::CellSet:
-    case Op::CellAdd:
-      return cell(id);
     case Op::Emit:
       return emit_record(id);
     case Op::RequestExit:
       return request_exit(id);
-    case Op::Jump:
-    case Op::Branch:
-    case Op::Fail:
-    case Op::Return:
+    default:
       break;
   }
   KTAP_UNREACHABLE();
@@ -435,6 +470,25 @@ void Selector::shift(ValueId id) {
   store_result(id, dst);
 }
 
+void Selector::extreme(ValueId id) {
+  const Inst& of = inst(id);
+  const JumpOp keeps = of.op == Op::Min ? JumpOp::SLe : JumpOp::SGe;
+  const bpf::Label done = asm_.make_label();
+  const Reg dst = result_register(id, Reg::R1);
+  load_word(dst, payload_word(of.operands[0], 0, false));
+  int32_t imm = 0;
+  if (small_constant(of.operands[1], &imm)) {
+    asm_.jump_to_if(keeps, dst, imm, done);
+    asm_.emit(bpf::mov64(dst, imm));
+  } else {
+    const Reg other = in_register(of.operands[1], Reg::R2);
+    asm_.jump_to_if(keeps, dst, other, done);
+    asm_.emit(bpf::mov64(dst, other));
+  }
+  asm_.bind(done);
+  store_result(id, dst);
+}
+
 // ---- conditions
 // ---------------------------------------------------------------------------------------------
 
@@ -478,9 +532,16 @@ void Selector::jump_if(ValueId condition, bool sense, bpf::Label target) {
       Reg reg = tested(tag, Reg::R1);
       return asm_.jump_to_if(sense ? JumpOp::Eq : JumpOp::Ne, reg, 0, target);
     }
+    case Op::IsTrue:
+      return asm_.jump_to_if(sense ? JumpOp::Ne : JumpOp::Eq,
+                             tested(payload_word(of.operands[0], 0, false), Reg::R1), 0, target);
     case Op::StrEq:
     case Op::StrGlob:
       return string_jump(condition, sense, target);
+    case Op::StrLess:
+      return less_jump(condition, sense, target);
+    case Op::IdGlob:
+      return name_jump(condition, sense, target);
     default:
       return compare_jump(condition, sense, target);
   }
@@ -570,14 +631,33 @@ void Selector::cell(ValueId id) {
   if (of.op != Op::CellGet) value = in_register(of.operands[0], Reg::R2);
   asm_.load_map_value(Reg::R1, unit_.unit.control_map,
                       Control::kCells + 8 * static_cast<uint32_t>(of.imm));
-  if (of.op == Op::CellSet) {
-    asm_.emit(bpf::store(Size::DW, Reg::R1, 0, value));
-  } else if (of.op == Op::CellAdd) {
-    asm_.emit(bpf::atomic(bpf::AtomicOp::Add, Size::DW, Reg::R1, 0, value));
-  } else {
-    Reg dst = result_register(id, Reg::R1);
-    asm_.emit(bpf::load(Size::DW, dst, Reg::R1, 0));
-    store_result(id, dst);
+  switch (of.op) {
+    case Op::CellGet: {
+      Reg dst = result_register(id, Reg::R1);
+      asm_.emit(bpf::load(Size::DW, dst, Reg::R1, 0));
+      return store_result(id, dst);
+    }
+    case Op::CellSet:
+      return asm_.emit(bpf::store(Size::DW, Reg::R1, 0, value));
+    default:
+      return asm_.emit(bpf::atomic(atomic_of(of.op), Size::DW, Reg::R1, 0, value));
+  }
+}
+
+/// The atomic operation behind an addition or a combination of bits.
+bpf::AtomicOp Selector::atomic_of(Op op) {
+  switch (op) {
+    case Op::CellAnd:
+    case Op::TableAnd:
+      return bpf::AtomicOp::And;
+    case Op::CellOr:
+    case Op::TableOr:
+      return bpf::AtomicOp::Or;
+    case Op::CellXor:
+    case Op::TableXor:
+      return bpf::AtomicOp::Xor;
+    default:
+      return bpf::AtomicOp::Add;
   }
 }
 

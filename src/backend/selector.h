@@ -1,8 +1,9 @@
 // One job → its body in a program: each SSA operation in its block's place. Third step of emit();
 // program_writer.h puts bodies together. The class holds the state; its members are spread over
-// prologue.cc, select.cc, values.cc, strings.cc, events.cc, task.cc, tables.cc, records.cc. R6
-// holds the context, R7 the scratch, R8 the ring record that is being filled, as far as the program
-// has them; what is left of R6–R9 holds values. R0–R5 are temporaries of single operations.
+// prologue.cc, select.cc, values.cc, strings.cc, texts.cc, events.cc, task.cc, tables.cc,
+// records.cc. R6 holds the context, R7 the scratch, R8 the ring record that is being filled, as far
+// as the program has them; what is left of R6–R9 holds values. R0–R5 are temporaries of single
+// operations.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "backend/loops.h"
 #include "backend/typed_fields.h"
 #include "backend/unit.h"
+#include "base/glob.h"
 #include "bpf/assembler.h"
 #include "bpf/kernel_facts.h"
 #include "schema/builtin_vars.h"
@@ -44,7 +46,9 @@ struct Needs {
   uint32_t temp_bytes = 0;          ///< stack that single operations take for a moment
   uint32_t widest_key_bytes = 0;    ///< of kernel maps, and
   uint32_t widest_value_bytes = 0;  ///< the values that go in there
+  uint32_t widest_made_value_bytes = 0;  ///< of values that are put together in scratch
   uint32_t widest_string_bytes = 0;
+  bool makes_text = false;  ///< has an operation of wants_scratch()
 };
 
 /// Where the number of a system call lies: in the context of raw tracepoint sys_enter, and in both
@@ -117,6 +121,7 @@ class Selector {
   void arithmetic(ssa::ValueId id);
   void divide(ssa::ValueId id);
   void shift(ssa::ValueId id);
+  void extreme(ssa::ValueId id);
   void condition_value(ssa::ValueId id);
   void jump_if(ssa::ValueId condition, bool sense, bpf::Label target);
   void jump_constant(bool is_taken, bpf::Label target);
@@ -125,6 +130,7 @@ class Selector {
   void branch(ssa::BlockId block, ssa::ValueId condition);
   void go_to_block(ssa::BlockId block);
   void cell(ssa::ValueId id);
+  static bpf::AtomicOp atomic_of(ssa::Op op);
   void request_exit(ssa::ValueId id);
   void disarm();
 
@@ -175,6 +181,26 @@ class Selector {
                 uint32_t bytes, bpf::Label mismatch);
   void read_string(ssa::ValueId id);
   void cut_string(ssa::ValueId id, const std::string& what, bpf::Label done);
+
+  // ---- texts.cc
+  void text_operation(ssa::ValueId id);
+  uint32_t text_bound(ssa::ValueId id) const;
+  std::pair<Reg, int32_t> text_memory(ssa::ValueId id, Reg temporary);
+  void text_length(ssa::ValueId id);
+  void text_byte(ssa::ValueId id);
+  void text_of_id(ssa::ValueId id);
+  void text_of_int(ssa::ValueId id);
+  void text_join(ssa::ValueId id);
+  void text_slice(ssa::ValueId id);
+  void text_sub(ssa::ValueId id);
+  void text_case(ssa::ValueId id);
+  void name_jump(ssa::ValueId id, bool sense, bpf::Label target);
+  void less_jump(ssa::ValueId id, bool sense, bpf::Label target);
+  void start_glob(const GlobBits& bits);
+  void step_glob(const GlobBits& bits);
+  void automaton_jump(ssa::ValueId id, bool sense, bpf::Label target);
+  void text_find(ssa::ValueId id);
+  void hide_from_verifier(Reg reg);
 
   // ---- prologue.cc
   void check_number(const Entry& entry);
@@ -275,6 +301,10 @@ class Selector {
   void look_up_length(bool log_linear);
   void power_bucket(ssa::ValueId id);
   void linear_bucket(ssa::ValueId id);
+  void table_combine(ssa::ValueId id, const Table& table);
+  void get_bytes(ssa::ValueId id, const Table& table);
+  void store_bytes(ssa::ValueId value, const Table& table);
+  void check_words_of_key(const Table& table);
 
   // ---- records.cc
   void emit_record(ssa::ValueId id);
@@ -324,8 +354,9 @@ class Selector {
   Homes homes_;
   bool has_scratch_ = false;
   bool key_in_scratch_ = false;
-  ArgumentWindow window_;    // the system call's arguments, kept on the stack ...
-  bool has_window_ = false;  // ... when more than one place reads them
+  uint32_t value_offset_ = 0;  ///< in scratch: where a value is put together
+  ArgumentWindow window_;      // the system call's arguments, kept on the stack ...
+  bool has_window_ = false;    // ... when more than one place reads them
   int32_t window_offset_ = 0;
   bool window_is_read_ = false;          // on every way to the instruction being written
   std::map<uint32_t, Word> immediates_;  // by value: known without a home

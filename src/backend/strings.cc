@@ -1,10 +1,12 @@
 // Strings: equality and globs over zero-padded words, strings of user and kernel memory. Conditions
 // use R1 to R5 alone.
 #include <algorithm>
+#include <string>
 #include <string_view>
 
 #include "backend/selector.h"
 #include "base/check.h"
+#include "base/glob.h"
 
 namespace ktap::backend {
 
@@ -17,6 +19,40 @@ using ssa::ValueId;
 
 /// 64-bit kernels have the upper half of all addresses to themselves.
 constexpr bool kKernelIsUpperHalf = sizeof(void*) == 8;
+namespace {
+
+/// A glob that is text with a * before it, behind it, or neither.
+struct SimpleGlob {
+  bool is_simple = false;
+  bool open_front = false;
+  bool open_back = false;
+  std::string text;  ///< without the backslashes
+};
+
+SimpleGlob simple_glob(std::string_view pattern) {
+  SimpleGlob simple;
+  while (!pattern.empty() && pattern.front() == '*') {
+    simple.open_front = true;
+    pattern.remove_prefix(1);
+  }
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\' && i + 1 < pattern.size()) {
+      simple.text += pattern[++i];
+    } else if (pattern[i] == '*' && pattern.find_first_not_of('*', i) == std::string_view::npos) {
+      simple.open_back = true;
+      break;
+    } else if (std::string_view("*?[{\\").find(pattern[i]) != std::string_view::npos) {
+      return simple;
+    } else {
+      simple.text += pattern[i];
+    }
+  }
+  simple.open_back = simple.open_back || (simple.open_front && simple.text.empty());
+  simple.is_simple = true;
+  return simple;
+}
+
+}  // namespace
 
 void Selector::string_jump(ValueId id, bool sense, bpf::Label target) {
   const Inst& of = inst(id);
@@ -76,27 +112,26 @@ void Selector::match_at(const Word& text, uint32_t position, std::string_view wh
   if (at_end && end < bytes) test(end, 0);
 }
 
+/// Text with a * at its ends or at none is compared byte by byte, anything else runs an automaton.
 void Selector::glob_jump(ValueId id, bool sense, bpf::Label target) {
-  std::string_view glob = module_.strings[static_cast<size_t>(inst(id).imm)];
+  const std::string& pattern = module_.strings[static_cast<size_t>(inst(id).imm)];
   ValueId operand = payload_owner(function_, inst(id).operands[0]);
-  bool open_front = !glob.empty() && glob.front() == '*';
-  if (open_front) glob.remove_prefix(1);
-  bool open_back = !glob.empty() && glob.back() == '*';
-  if (open_back) glob.remove_suffix(1);
-  open_back = open_back || (open_front && glob.empty());
-  if (glob.find_first_of("*?[]{}\\") != std::string_view::npos) {
-    return fail("a glob that is more than a prefix, suffix or middle");
+  if (inst(operand).op == Op::ConstStr) {
+    const std::string& known = module_.strings[static_cast<size_t>(inst(operand).imm)];
+    return jump_constant(glob_match(pattern, known) == sense, target);
   }
   if (inst(operand).str_kind != ssa::StrKind::Bytes) {
     return fail("a glob on a string of the script");
   }
+  const SimpleGlob simple = simple_glob(pattern);
+  if (!simple.is_simple) return automaton_jump(id, sense, target);
+  const std::string_view glob = simple.text;
+  const bool open_front = simple.open_front, open_back = simple.open_back;
   uint32_t bytes = inst(operand).max_bytes;
   if (glob.size() > bytes || glob.find('\0') != std::string_view::npos) {
     return jump_constant(!sense, target);
   }
-  if (glob.empty() && open_back) {  // "*"
-    return jump_constant(sense, target);
-  }
+  if (glob.empty() && (open_front || open_back)) return jump_constant(sense, target);  // "*"
   Word text = home_word(operand, 0);
   bpf::Label matched = sense ? target : asm_.make_label();
   bpf::Label failed = sense ? asm_.make_label() : target;

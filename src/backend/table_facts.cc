@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "schema/builtin_vars.h"
+#include "ssa/op_info.h"
 
 namespace ktap::backend {
 
@@ -27,6 +28,7 @@ void note(TableUse& use, const Inst& inst, const ssa::TableInfo& info,
   use.is_set |= inst.op == Op::TableSet;
   use.is_added |= inst.op == Op::TableAdd || inst.op == Op::TableMerge;
   use.is_deleted |= inst.op == Op::TableDelete;
+  use.is_combined |= inst.op == Op::TableAnd || inst.op == Op::TableOr || inst.op == Op::TableXor;
   const size_t parts = info.key.size();
   for (size_t i = 0; i < parts && i < inst.operands.size(); ++i) {
     ssa::Range range = ranges.at(inst.operands[i], block);
@@ -50,18 +52,9 @@ void note(TableUse& use, const Inst& inst, const ssa::TableInfo& info,
 
 }  // namespace
 
-bool is_table_op(Op op) {
-  return op == Op::TableGet || op == Op::TableSet || op == Op::TableAdd || op == Op::TableMerge ||
-         op == Op::TableDelete;
-}
-
-bool is_walk_op(Op op) {
-  return op == Op::TableSlotCount || op == Op::TableSlot || op == Op::TableSlotKey;
-}
-
 size_t value_operands(const Inst& inst, const ssa::TableInfo& info) {
   if (inst.op == Op::TableMerge) return info.words.size();
-  return inst.op == Op::TableSet || inst.op == Op::TableAdd ? 1 : 0;
+  return ssa::has_table_value(inst.op) ? 1 : 0;
 }
 
 std::vector<TableUse> find_table_uses(const std::vector<Job>& jobs,
@@ -77,11 +70,11 @@ std::vector<TableUse> find_table_uses(const std::vector<Job>& jobs,
     for (const ssa::BlockId block : ssa::reverse_postorder(function)) {
       for (const ssa::ValueId id : function.blocks[block.index].insts) {
         const Inst& inst = function[id];
-        if (is_walk_op(inst.op)) {
+        if (ssa::is_walk_op(inst.op)) {
           uses[static_cast<size_t>(inst.imm)].is_walked = true;
           continue;
         }
-        if (!is_table_op(inst.op)) continue;
+        if (!ssa::is_table_op(inst.op)) continue;
         const auto table = static_cast<size_t>(inst.imm);
         note(uses[table], inst, module.tables[table], function, ranges, block);
         uses[table].programs.insert(programs[i]);

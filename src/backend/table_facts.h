@@ -13,11 +13,12 @@
 namespace ktap::backend {
 
 struct TableUse {
-  bool is_read = false;     ///< TableGet
-  bool is_set = false;      ///< TableSet
-  bool is_added = false;    ///< TableAdd, TableMerge
-  bool is_deleted = false;  ///< TableDelete
-  bool is_walked = false;   ///< TableSlot, TableSlotKey: an entry must have a number
+  bool is_read = false;      ///< TableGet
+  bool is_set = false;       ///< TableSet
+  bool is_added = false;     ///< TableAdd, TableMerge
+  bool is_deleted = false;   ///< TableDelete
+  bool is_combined = false;  ///< TableAnd, TableOr, TableXor
+  bool is_walked = false;    ///< TableSlot, TableSlotKey: an entry must have a number
   /// All keys, by part: integers, booleans, ids of strings. Of a part of Bytes it says nothing.
   std::vector<ssa::Range> parts;
   bool is_used = false;           ///< some operation names it: `parts` is meaningful
@@ -34,10 +35,6 @@ std::vector<TableUse> find_table_uses(const std::vector<Job>& jobs,
                                       const ssa::Module& module, const bpf::KernelFacts& facts,
                                       const Options& options);
 
-/// Operations that work on a table's entries.
-bool is_table_op(ssa::Op op);
-/// Operations that go through them by number.
-bool is_walk_op(ssa::Op op);
 /// Operands behind the key's parts.
 size_t value_operands(const ssa::Inst& inst, const ssa::TableInfo& info);
 

@@ -52,6 +52,9 @@ class Layouter {
       at += part.kind == ssa::KeyPart::Kind::Bytes ? round_up8(part.max_bytes) : 8;
     }
     table.key_size_bytes = std::max(at, uint32_t{8});
+    table.value = info.value;
+    if (info.value.kind == ssa::KeyPart::Kind::Bytes && info.value.max_bytes > 8)
+      table.value_size_bytes = round_up8(info.value.max_bytes) + 8;
     table.max_entries = table_entries(info, options_);
     return table;
   }
@@ -69,8 +72,12 @@ class Layouter {
 
   /// By what the code does; lowering's word is taken for a table that no code works on any more.
   static bool is_only_added(const TableUse& use, const ssa::TableInfo& info) {
-    if (!use.is_used) return info.is_added && !info.is_read && !info.is_set && !info.is_deleted;
-    return !use.is_read && !use.is_set && !use.is_deleted && !use.is_walked;
+    if (info.is_variable || info.value.kind != ssa::KeyPart::Kind::Int) return false;
+    if (!use.is_used) {
+      return info.is_added && !info.is_read && !info.is_set && !info.is_deleted &&
+             !info.is_combined;
+    }
+    return !use.is_read && !use.is_set && !use.is_deleted && !use.is_combined && !use.is_walked;
   }
 
   void choose_master(Table& table, const TableUse& use, const ssa::TableInfo& info) {
@@ -80,10 +87,12 @@ class Layouter {
     };
     say(use.is_read, "read");
     say(use.is_set, "set");
+    say(use.is_combined, "combine bits in");
     say(use.is_deleted, "remove from");
     say(use.is_walked, "go through");
     table.layout = TableLayout::Hash;
     table.reason = fmt::format("handlers {}", how);
+    if (use.is_combined || info.is_combined) return;
     const std::string why_not = refuses_own_memory(table, info);
     if (!why_not.empty()) {
       table.reason += ", " + why_not;
@@ -101,6 +110,9 @@ class Layouter {
 
   /// Why only a map of the kernel can hold it; "" when memory of our own may do.
   std::string refuses_own_memory(const Table& table, const ssa::TableInfo& info) const {
+    if (info.is_variable) return "and it is a variable";
+    if (table.value.kind == ssa::KeyPart::Kind::Bool) return "and its values are booleans";
+    if (table.value.kind != ssa::KeyPart::Kind::Int) return "and its values are strings";
     if (!facts_.has_mapped_tables) return "and this kernel has no tables in mapped memory";
     if (!facts_.has_fetch_atomics) return "and this kernel has no compare-and-exchange";
     if (info.is_removed_outside) return "and entries are removed in user space meanwhile";
@@ -230,7 +242,7 @@ class Layouter {
     map.name = std::move(name);
     map.kind = table.layout == TableLayout::Hash ? bpf::MapKind::Hash : bpf::MapKind::PercpuHash;
     map.key_size_bytes = table.key_size_bytes;
-    map.value_size_bytes = 8 * table.entry_words();
+    map.value_size_bytes = has_check(table) ? table.value_size_bytes : 8 * table.entry_words();
     map.max_entries = table.max_entries;
     unit_.maps.push_back(map);
     return static_cast<uint32_t>(unit_.maps.size() - 1);

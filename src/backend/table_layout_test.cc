@@ -91,6 +91,31 @@ TEST(TableLayout, TextThatIsReadBackIsAHashMap) {
   EXPECT_EQ(layout(s.end()), TableLayout::Hash);
 }
 
+TEST(TableLayout, CombinedBitsAreInAHashMap) {
+  OneTable s(Kind::Int, true);
+  s.builder.op(Op::TableOr, {s.mask(7), s.builder.integer(2)}, 0);
+  s.end();
+  EXPECT_EQ(layout(s), TableLayout::Hash);
+  EXPECT_EQ(s.emit_unit().unit.tables[0].reason, "handlers combine bits in it");
+}
+
+TEST(TableLayout, OtherValuesThanIntegersAreInAHashMap) {
+  OneTable s(Kind::Int, true);
+  s.module.tables[0].value = part(Kind::Bytes, 16);
+  s.builder.op(Op::TableSet, {s.mask(7), execname(s.builder)}, 0);
+  s.end();
+  EXPECT_EQ(layout(s), TableLayout::Hash);
+  const Table table = s.emit_unit().unit.tables[0];
+  EXPECT_EQ(table.reason, "handlers set it, and its values are strings");
+  EXPECT_EQ(table.value_size_bytes, 24U);
+}
+
+TEST(TableLayout, AVariableIsInAHashMap) {
+  OneTable s;
+  s.module.tables[0].is_variable = true;
+  EXPECT_EQ(layout(s.add(s.builder.integer(1)).end()), TableLayout::Hash);
+}
+
 TEST(TableLayout, TheRunningThreadsKey) {
   OneTable s(Kind::Int, true);
   ValueId tid = variable(s.builder, BuiltinVar::Tid);

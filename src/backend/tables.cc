@@ -12,6 +12,7 @@
 #include "backend/selector.h"
 #include "backend/table_facts.h"
 #include "base/check.h"
+#include "ssa/op_info.h"
 
 namespace ktap::backend {
 
@@ -131,6 +132,10 @@ void Selector::table_operation(ValueId id) {
       return table_add(id, table);
     case Op::TableSet:
       return table_set(id, table);
+    case Op::TableAnd:
+    case Op::TableOr:
+    case Op::TableXor:
+      return table_combine(id, table);
     default:
       KTAP_CHECK(inst(id).op == Op::TableDelete && table.layout == TableLayout::Hash);
       load_key_address(Reg::R2);
@@ -140,6 +145,7 @@ void Selector::table_operation(ValueId id) {
 
 void Selector::table_get(ValueId id, const Table& table) {
   KTAP_CHECK(table.layout == TableLayout::Hash);
+  if (has_check(table)) return get_bytes(id, table);
   const Home& home = homes_.homes[id.index];
   bpf::Label done = asm_.make_label();
   load_key_address(Reg::R2);
@@ -208,13 +214,119 @@ void Selector::table_add(ValueId id, const Table& table) {
   asm_.bind(done);
 }
 
+/// R2 = the check of the key, R3 = the factor. Uses R1.
+void Selector::check_words_of_key(const Table& table) {
+  asm_.load_const(Reg::R3, static_cast<int64_t>(kCheckFactor));
+  asm_.emit(bpf::mov64(Reg::R2, 0));
+  Word key{Word::Kind::Stack, 0, Reg::R0, temp_key()};
+  if (key_in_scratch_) {
+    key = Word{Word::Kind::Scratch, 0, Reg::R0, static_cast<int32_t>(homes_.scratch_temp_offset)};
+  }
+  for (uint32_t i = 0; i < table.key_size_bytes / 8; ++i) {
+    load_word(Reg::R1, key);
+    asm_.emit(bpf::alu64(AluOp::Xor, Reg::R2, Reg::R1));
+    asm_.emit(bpf::alu64(AluOp::Mul, Reg::R2, Reg::R3));
+    key.offset += 8;
+  }
+}
+
+/// A string of an entry. The kernel reuses the memory of an entry that was replaced while others
+/// may still read it: what was read counts only when its check is right.
+void Selector::get_bytes(ValueId id, const Table& table) {
+  const Home& home = homes_.homes[id.index];
+  const bpf::Label done = asm_.make_label(), good = asm_.make_label();
+  const uint32_t words = table.value_size_bytes / 8 - 1;
+  constexpr int kTries = 3;
+  clear(home.payload, home.words);
+  set_word(home.tag, 0);
+  for (int i = 0; i < kTries; ++i) {
+    load_key_address(Reg::R2);
+    call_table(Helper::MapLookupElem, table);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, done);
+    check_words_of_key(table);
+    for (uint32_t word = 0; word < words; ++word) {
+      asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, static_cast<int16_t>(8 * word)));
+      store_word(home_word(id, word), Reg::R1);
+      asm_.emit(bpf::alu64(AluOp::Xor, Reg::R2, Reg::R1));
+      asm_.emit(bpf::alu64(AluOp::Mul, Reg::R2, Reg::R3));
+    }
+    asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, static_cast<int16_t>(8 * words)));
+    asm_.jump_to_if(JumpOp::Eq, Reg::R1, Reg::R2, good);
+  }
+  const uint32_t row = unit_.torn_read_row(static_cast<uint32_t>(inst(id).imm), job_.handler,
+                                           inst(id).line, inst(id).span);
+  asm_.jump_to(count_and_resume(row, body_out_));
+  asm_.bind(good);
+  set_word(home.tag, 1);
+  asm_.bind(done);
+}
+
+/// The value in scratch, with its check.
+void Selector::store_bytes(ValueId value, const Table& table) {
+  const uint32_t words = table.value_size_bytes / 8 - 1;
+  const auto at = static_cast<int32_t>(value_offset_);
+  check_words_of_key(table);
+  for (uint32_t i = 0; i < words; ++i) {
+    load_word(Reg::R1, payload_word(value, i, true));
+    asm_.emit(bpf::store(Size::DW, Reg::R7, static_cast<int16_t>(at + 8 * static_cast<int32_t>(i)),
+                         Reg::R1));
+    asm_.emit(bpf::alu64(AluOp::Xor, Reg::R2, Reg::R1));
+    asm_.emit(bpf::alu64(AluOp::Mul, Reg::R2, Reg::R3));
+  }
+  asm_.emit(bpf::store(Size::DW, Reg::R7,
+                       static_cast<int16_t>(at + 8 * static_cast<int32_t>(words)), Reg::R2));
+}
+
+/// &= |= ^= on an entry. An absent one counts as 0; &= is only asked for when it was there, and
+/// makes none.
+void Selector::table_combine(ValueId id, const Table& table) {
+  KTAP_CHECK(table.layout == TableLayout::Hash);
+  const ValueId operand = inst(id).operands.back();
+  const int32_t value_at = temp_value();
+  const bpf::Label done = asm_.make_label(), miss = asm_.make_label();
+  const bool makes = inst(id).op != Op::TableAnd;
+  const auto combine = [&] {
+    asm_.emit(
+        bpf::atomic(atomic_of(inst(id).op), Size::DW, Reg::R0, 0, in_register(operand, Reg::R1)));
+  };
+  load_key_address(Reg::R2);
+  call_table(Helper::MapLookupElem, table);
+  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, makes ? miss : done);
+  combine();
+  if (makes) {
+    asm_.jump_to(done);
+    asm_.bind(miss);
+    move_word_to(Reg::R10, value_at, payload_word(operand, 0, false));
+    load_key_address(Reg::R2);
+    asm_.emit(bpf::mov64(Reg::R3, Reg::R10));
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, value_at));
+    asm_.emit(bpf::mov64(Reg::R4, bpf::kUpdateNoExist));
+    call_table(Helper::MapUpdateElem, table);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, done);
+    load_key_address(Reg::R2);  // another CPU was first, or there is no room
+    call_table(Helper::MapLookupElem, table);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(full_row(id), done));
+    combine();
+  }
+  asm_.bind(done);
+}
+
 void Selector::table_set(ValueId id, const Table& table) {
   KTAP_CHECK(table.layout == TableLayout::Hash);
   bpf::Label done = asm_.make_label();
-  move_word_to(Reg::R10, temp_value(), payload_word(inst(id).operands.back(), 0, false));
-  load_key_address(Reg::R2);
-  asm_.emit(bpf::mov64(Reg::R3, Reg::R10));
-  asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, temp_value()));
+  const ValueId value = inst(id).operands.back();
+  if (has_check(table)) {
+    store_bytes(value, table);
+    load_key_address(Reg::R2);
+    load_address(Reg::R3,
+                 Word{Word::Kind::Scratch, 0, Reg::R0, static_cast<int32_t>(value_offset_)});
+  } else {
+    const bool as_bytes = table.value.kind == ssa::KeyPart::Kind::Bytes;
+    move_word_to(Reg::R10, temp_value(), payload_word(value, 0, as_bytes));
+    load_key_address(Reg::R2);
+    asm_.emit(bpf::mov64(Reg::R3, Reg::R10));
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, temp_value()));
+  }
   asm_.emit(bpf::mov64(Reg::R4, bpf::kUpdateAny));
   call_table(Helper::MapUpdateElem, table);
   asm_.jump_to_if(JumpOp::Ne, Reg::R0, 0, count_and_resume(full_row(id), done));

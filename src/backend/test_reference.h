@@ -6,6 +6,7 @@
 #include "backend/layout.h"
 #include "backend/test_support.h"
 #include "base/check.h"
+#include "base/glob.h"
 #include "ssa/buckets.h"
 
 namespace ktap::backend::testing_support {
@@ -100,6 +101,10 @@ class Reference {
         return a != b;
       case Op::Lt:
         return a < b;
+      case Op::Min:
+        return std::min(a, b);
+      case Op::Max:
+        return std::max(a, b);
       default:
         KTAP_CHECK(op == Op::Le);
         return a <= b;
@@ -122,24 +127,37 @@ class Reference {
       case Op::StrEq:
         return number(get(i.operands[0]).text == get(i.operands[1]).text);
       case Op::StrGlob:
-        return number(
-            glob(get(i.operands[0]).text, subject_.module.strings[static_cast<size_t>(i.imm)]));
+      case Op::IdGlob:
+        return number(glob_match(subject_.module.strings[static_cast<size_t>(i.imm)],
+                                 get(i.operands[0]).text));
+      case Op::StrLess:
+      case Op::StrLen:
+      case Op::StrByte:
+      case Op::StrFind:
+      case Op::StrBytes:
+      case Op::StrText:
+      case Op::StrJoin:
+      case Op::StrSlice:
+      case Op::StrSub:
+      case Op::StrCase:
+        return text(i);
       case Op::IsNil:
         return number(get(i.operands[0]).is_nil);
+      case Op::IsTrue:
+        return number(!get(i.operands[0]).is_nil && n(0) != 0);
       case Op::Unwrap:
       case Op::Wrap:
         return get(i.operands[0]);
       case Op::EventVar:
         if (static_cast<schema::BuiltinVar>(i.imm) == schema::BuiltinVar::Tid) return number(tid);
+        if (static_cast<schema::BuiltinVar>(i.imm) == schema::BuiltinVar::Probename) {
+          return Value{subject_.group.name_ids[0], false, "sys_enter_read"};
+        }
         return Value{0, false, kComm};
       case Op::CellGet:
-        return number(out.cells[static_cast<size_t>(i.imm)]);
       case Op::CellSet:
-        out.cells[static_cast<size_t>(i.imm)] = n(0);
-        return {};
       case Op::CellAdd:
-        add(out.cells[static_cast<size_t>(i.imm)], n(0));
-        return {};
+        return cell(i);
       case Op::LoopGuard:
         if (--budget_ < 0) failed_ = i.imm;
         return {};
@@ -161,10 +179,17 @@ class Reference {
         return number(entry(i).second[0]);
       case Op::TableSlotKey:
         return number(as_int(entry(i).first, static_cast<size_t>(8 * n(1))));
+      case Op::CellAnd:
+      case Op::CellOr:
+      case Op::CellXor:
+        return cell(i);
       case Op::TableGet:
       case Op::TableSet:
       case Op::TableAdd:
       case Op::TableMerge:
+      case Op::TableAnd:
+      case Op::TableOr:
+      case Op::TableXor:
       case Op::TableDelete:
         return table(i);
       case Op::Log2Bucket:
@@ -189,6 +214,83 @@ class Reference {
     return updates && lost_sample_.end != 0 && i.span.begin == lost_sample_.begin;
   }
 
+  Value cell(const ssa::Inst& i) {
+    int64_t& cell = out.cells[static_cast<size_t>(i.imm)];
+    const int64_t operand = i.operands.empty() ? 0 : get(i.operands[0]).number;
+    switch (i.op) {
+      case Op::CellSet:
+        cell = operand;
+        break;
+      case Op::CellAdd:
+        add(cell, operand);
+        break;
+      case Op::CellAnd:
+        cell &= operand;
+        break;
+      case Op::CellOr:
+        cell |= operand;
+        break;
+      case Op::CellXor:
+        cell ^= operand;
+        break;
+      default:
+        break;
+    }
+    return Value{cell, false, ""};
+  }
+
+  /// Operations on the characters of strings.
+  Value text(const ssa::Inst& i) {
+    const Value& first = get(i.operands[0]);
+    const std::string& a = first.text;
+    const auto imm = static_cast<size_t>(i.imm);
+    auto number = [](int64_t v) { return Value{v, false, ""}; };
+    auto bytes = [](std::string v) { return Value{0, false, std::move(v)}; };
+    switch (i.op) {
+      case Op::StrLess:
+        return number(a < get(i.operands[1]).text);
+      case Op::StrLen:
+        return number(static_cast<int64_t>(a.size()));
+      case Op::StrByte:
+        return number(imm < a.size() ? static_cast<unsigned char>(a[imm]) : 0);
+      case Op::StrFind: {
+        const std::string& what = subject_.module.strings[imm];
+        const bool is_glob = what.find_first_of("*?[") != std::string::npos;
+        const size_t at = is_glob ? glob_find(what, a, 0) : a.find(what);
+        return number(at == std::string::npos ? 0 : static_cast<int64_t>(at) + 1);
+      }
+      case Op::StrBytes:
+        return bytes(subject_.module.strings[static_cast<size_t>(first.number)]);
+      case Op::StrText:
+        return bytes(std::to_string(first.number));
+      case Op::StrJoin: {
+        std::string all;
+        for (ValueId part : i.operands) all += get(part).text;
+        return bytes(all);
+      }
+      case Op::StrSlice:
+        return bytes(imm < a.size() ? a.substr(imm, i.max_bytes) : "");
+      case Op::StrSub: {
+        const auto begin = static_cast<size_t>(get(i.operands[1]).number);
+        const auto count = static_cast<size_t>(get(i.operands[2]).number);
+        return bytes(begin < a.size() ? a.substr(begin, count) : "");
+      }
+      default: {
+        KTAP_CHECK(i.op == Op::StrCase);
+        std::string all = a;
+        for (char& c : all) {
+          if (imm != 0 && c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+          if (imm == 0 && c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+        }
+        return bytes(all);
+      }
+    }
+  }
+
+  static int64_t& word_of(Content& content, const Bytes& key) {
+    return content.try_emplace(key, 1).first->second[0];
+  }
+
   Value table(const ssa::Inst& i) {
     auto& content = out.tables[static_cast<size_t>(i.imm)];
     const ssa::TableInfo& info = subject_.module.tables[static_cast<size_t>(i.imm)];
@@ -203,16 +305,29 @@ class Reference {
     if (key.empty()) key = word(0);  // a table without keys has one entry
     auto it = content.find(key);
     bool is_full = it == content.end() && content.size() >= info.max_entries;
-    if (i.op == Op::TableGet) {
-      return it == content.end() ? Value{0, true, ""} : Value{it->second[0], false, ""};
-    }
+    if (i.op == Op::TableGet && it == content.end()) return Value{0, true, ""};
+    if (i.op == Op::TableGet && info.value.kind == ssa::KeyPart::Kind::Bytes)
+      return Value{0, false, texts_.at(key)};
+    if (i.op == Op::TableGet) return Value{it->second[0], false, ""};
+    if (i.op == Op::TableAnd && it == content.end()) return {};
     if (i.op == Op::TableDelete) {
       content.erase(key);
     } else if (is_full) {
       ++out.counters["table " + info.name];
       if (info.sample_of != 0) lost_sample_ = i.span;
+    } else if (i.op == Op::TableSet && info.value.kind == ssa::KeyPart::Kind::Bytes) {
+      // As the outcome has it: the first word of the value.
+      const std::string& stored = get(i.operands.back()).text;
+      content[key] = {as_int(padded(stored, 8))};
+      texts_[key] = stored;
     } else if (i.op == Op::TableSet) {
       content[key] = {get(i.operands.back()).number};
+    } else if (i.op == Op::TableAnd) {
+      content[key][0] &= get(i.operands.back()).number;
+    } else if (i.op == Op::TableOr) {
+      word_of(content, key) |= get(i.operands.back()).number;
+    } else if (i.op == Op::TableXor) {
+      word_of(content, key) ^= get(i.operands.back()).number;
     } else {
       auto [at, is_new] = content.try_emplace(key, info.words.size());
       for (size_t k = 0; k < info.words.size(); ++k) {
@@ -229,7 +344,7 @@ class Reference {
     Bytes bytes = word(i.imm);
     for (size_t k = 0; k < site.args.size(); ++k) {
       const Value& value = get(i.operands[k]);
-      bool is_maybe = site.args[k].type == Type::MaybeInt || site.args[k].type == Type::MaybeStr;
+      bool is_maybe = ssa::is_maybe(site.args[k].type);
       Bytes part = is_maybe ? word(value.is_nil ? 0 : 1) : Bytes();
       Bytes payload = site.args[k].str_kind == ssa::StrKind::Bytes
                           ? padded(value.text, round_up8(site.args[k].max_bytes))
@@ -244,14 +359,7 @@ class Reference {
     to = static_cast<int64_t>(static_cast<uint64_t>(to) + static_cast<uint64_t>(value));
   }
 
-  static bool glob(std::string_view text, std::string_view pattern) {
-    if (pattern.empty()) return text.empty();
-    if (pattern[0] == '*') {
-      return glob(text, pattern.substr(1)) || (!text.empty() && glob(text.substr(1), pattern));
-    }
-    return !text.empty() && text[0] == pattern[0] && glob(text.substr(1), pattern.substr(1));
-  }
-
+  std::map<Bytes, std::string> texts_;  ///< strings in tables, by their key
   const Subject& subject_;
   const ssa::Function& function_;
   std::vector<Value> values_;

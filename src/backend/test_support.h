@@ -152,6 +152,8 @@ inline std::string counter_name(const Counter& counter) {
       return "ring " + counter.what;
     case LossCause::TableFull:
       return "table " + counter.what;
+    case LossCause::TornRead:
+      return "torn " + counter.what;
     case LossCause::StringCut:
       return "cut " + counter.what;
   }

@@ -116,6 +116,12 @@ struct Table {
       part_offset_bytes;  ///< in the key's bytes; every part takes a multiple of 8 bytes
   uint32_t key_size_bytes = 8;
   std::vector<ssa::MergeOp> words = {ssa::MergeOp::Add};  ///< of an entry
+  /// Hash: what the one word of an entry is. Else an integer, as all words are.
+  ssa::KeyPart value;
+  /// Hash: of a map's value: one word, or the bytes of a string and behind them table_check() of
+  /// key and bytes, since such a value is not written at once: who reads it looks again when they
+  /// disagree.
+  uint32_t value_size_bytes = 8;
   uint32_t max_entries = 0;
   /// Indices in Unit.maps. Hash, Shared, ByThread: one. DeltaHash: two for each copy, one a
   /// generation.
@@ -164,9 +170,16 @@ struct Table {
   }
 };
 
+/// True when values have a check behind them.
+constexpr bool has_check(const Table& table) { return table.value_size_bytes > 8; }
+/// The check of the words of a key and of a value: what kernel code computes as well.
+uint64_t table_check(const uint64_t* key, size_t key_words, const uint64_t* value,
+                     size_t value_words);
+
 enum class LossCause : uint8_t {
   RingFull,
   TableFull,
+  TornRead,   ///< a table's value changed each time it was looked at; the handler's run has ended
   StringCut,  ///< a string was longer than its bound and lost its end
 };
 /// A row of the per-CPU counter map: what it counts and whose it is.

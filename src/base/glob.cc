@@ -4,6 +4,7 @@
 // 1968), so nothing is tried twice.
 #include "base/glob.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -160,7 +161,62 @@ class Automaton {
     }
   }
 
+  /// All ways through the pattern as states side by side; false when they are too many.
+  bool spread(GlobBits& bits, bool backwards) {
+    // Ways that are begun: the states passed, the last one to go on from.
+    std::vector<std::vector<uint32_t>> open{{0}};
+    uint32_t used = 0;
+    while (!open.empty()) {
+      std::vector<uint32_t> way = std::move(open.back());
+      open.pop_back();
+      while (true) {
+        const State& last = states_[way.back()];
+        if (last.kind == Kind::Accept) break;
+        if (last.kind == Kind::Byte || last.kind == Kind::Star) {
+          way.push_back(way.back() + 1);
+          continue;
+        }
+        way.pop_back();
+        if (open.size() + last.targets.size() > kMostStates) return false;
+        for (size_t i = 1; i < last.targets.size(); ++i) {
+          open.push_back(way);
+          open.back().push_back(last.targets[i]);
+        }
+        way.push_back(last.targets[0]);
+      }
+      way.pop_back();
+      if (backwards) std::reverse(way.begin(), way.end());
+      if (!add_way(way, bits, &used)) return false;
+    }
+    return true;
+  }
+
  private:
+  static constexpr uint32_t kMostStates = 64;
+
+  bool add_way(const std::vector<uint32_t>& way, GlobBits& bits, uint32_t* used) const {
+    const auto bytes = static_cast<uint32_t>(std::count_if(
+        way.begin(), way.end(), [&](uint32_t s) { return states_[s].kind == Kind::Byte; }));
+    if (*used + bytes + 1 > kMostStates) return false;
+    uint32_t state = *used;
+    *used += bytes + 1;
+    bits.start |= uint64_t{1} << state;
+    for (uint32_t s : way) {
+      if (states_[s].kind == Kind::Star) {
+        bits.stay |= uint64_t{1} << state;
+        continue;
+      }
+      ++state;
+      for (uint32_t byte = 0; byte < bits.takes.size(); ++byte) {
+        const Element element =
+            element_at(pattern_, states_[s].at, static_cast<unsigned char>(byte));
+        if (element.takes) bits.takes[byte] |= uint64_t{1} << state;
+      }
+    }
+    bits.accept |= uint64_t{1} << state;
+    return true;
+  }
+
   enum class Kind : uint8_t { Byte, Star, Split, Jump, Accept };
   struct State {
     Kind kind;
@@ -277,6 +333,21 @@ bool glob_match(std::string_view pattern, std::string_view text) {
 
 size_t glob_find(std::string_view pattern, std::string_view text, size_t from) {
   return Automaton(pattern).find(text, from);
+}
+
+std::optional<GlobBits> glob_bits(std::string_view pattern, bool backwards) {
+  GlobBits bits;
+  if (!Automaton(pattern).spread(bits, backwards)) return std::nullopt;
+  return bits;
+}
+
+std::string glob_escape(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    if (std::string_view("*?[]{},\\").find(c) != std::string_view::npos) out += '\\';
+    out += c;
+  }
+  return out;
 }
 
 bool has_glob(std::string_view text) {

@@ -132,6 +132,49 @@ TEST(Glob, FindDoesNotBlowUp) {
   EXPECT_EQ(glob_find("{a,aa}*b", text, 0), std::string_view::npos);
 }
 
+bool bits_match(const GlobBits& bits, std::string_view text) {
+  uint64_t now = bits.start;
+  for (char c : text) {
+    now = ((now << 1) & bits.takes[static_cast<unsigned char>(c)]) | (now & bits.stay);
+  }
+  return (now & bits.accept) != 0;
+}
+
+TEST(Glob, BitsAgreeWithMatch) {
+  const std::string_view patterns[] = {
+      "a*b",         "*",     "b",          "{a,ab}b", "[!a]", "a{,b}*c", "?a?", "",    "{b*c,a}",
+      "{a,b}{b,c}*", "**a**", "{a,{b,c}c}", "ab*c?",   "a,b",  "{a",      "a}b", "\\*a"};
+  std::string text;
+  for (int size = 0; size < 6; ++size) {
+    for (int n = 0; n < 1024; ++n) {
+      text.clear();
+      for (int i = 0, rest = n; i < size; ++i, rest /= 4) text += "abc*"[rest % 4];
+      const std::string turned(text.rbegin(), text.rend());
+      for (std::string_view pattern : patterns) {
+        const bool matches = glob_match(pattern, text);
+        EXPECT_EQ(bits_match(*glob_bits(pattern, false), text), matches) << pattern << " " << text;
+        EXPECT_EQ(bits_match(*glob_bits(pattern, true), turned), matches) << pattern << " " << text;
+      }
+    }
+  }
+}
+
+TEST(Glob, BitsHaveABound) {
+  EXPECT_TRUE(glob_bits(std::string(63, 'a'), false).has_value());
+  EXPECT_FALSE(glob_bits(std::string(64, 'a'), false).has_value());
+  std::string many;
+  for (int i = 0; i < 40; ++i) many += "{a,b}";
+  EXPECT_FALSE(glob_bits(many, false).has_value());
+}
+
+TEST(Glob, EscapedTextMatchesItselfAlone) {
+  for (std::string_view text : {"a*b", "[a]", "{a,b}", "a\\", "", "x?"}) {
+    EXPECT_TRUE(glob_match(glob_escape(text), text)) << text;
+    EXPECT_FALSE(glob_match(glob_escape(text), std::string(text) + "a")) << text;
+  }
+  EXPECT_FALSE(glob_match(glob_escape("a*b"), "acb"));
+}
+
 TEST(Glob, HasGlob) {
   EXPECT_TRUE(has_glob("a*"));
   EXPECT_TRUE(has_glob("{a}"));

@@ -20,6 +20,7 @@ constexpr int kHandlerCallDepth = 200;          ///< call depth of one handler r
 constexpr int kMainCallDepth = 200000;          ///< call depth of the main chunk and trace_end
 constexpr uint32_t kDefaultTableSize = 10240;   ///< entries of a table that lives in the kernel
 constexpr uint32_t kStringBytes = 256;  ///< bytes user_string/kernel_string read at most by default
+constexpr uint32_t kMaxMadeBytes = 512;  ///< bytes of a string that kernel code makes or keeps
 constexpr int64_t kMaxStringBytes =
     4096;  ///< bytes user_string reads at most, whatever is asked for
 constexpr uint32_t kMaxTextBytes = 256u << 20;   ///< bytes of one string in user space

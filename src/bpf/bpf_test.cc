@@ -30,12 +30,14 @@ std::vector<Insn> every_maker() {
   for (int16_t bits : {8, 16, 32}) all.push_back(mov_signed(R::R1, R::R2, bits));
   for (Size size : {Size::B, Size::H, Size::W})
     all.push_back(load_signed(size, R::R1, R::R10, -512));
+  all.push_back(to_big_endian64(R::R7));
   for (Size size : {Size::B, Size::H, Size::W, Size::DW}) {
     all.push_back(load(size, R::R1, R::R10, -512));
     all.push_back(store(size, R::R10, -8, R::R7));
     all.push_back(store(size, R::R10, 32767, 99));
   }
-  for (AtomicOp op : {AtomicOp::Add, AtomicOp::FetchAdd, AtomicOp::Xchg, AtomicOp::CmpXchg}) {
+  for (AtomicOp op : {AtomicOp::Add, AtomicOp::Or, AtomicOp::And, AtomicOp::Xor, AtomicOp::FetchAdd,
+                      AtomicOp::Xchg, AtomicOp::CmpXchg}) {
     all.push_back(atomic(op, Size::DW, R::R0, 8, R::R1));
     all.push_back(atomic(op, Size::W, R::R0, 4, R::R1));
   }
@@ -97,6 +99,7 @@ TEST(Disassembler, Text) {
   EXPECT_EQ(disassemble(alu64(AluOp::Add, R::R1, 8)), "r1 += 8");
   EXPECT_EQ(disassemble(alu32(AluOp::Arsh, R::R1, R::R2)), "w1 s>>= w2");
   EXPECT_EQ(disassemble(neg64(R::R3)), "r3 = -r3");
+  EXPECT_EQ(disassemble(to_big_endian64(R::R3)), "r3 = be64 r3");
   EXPECT_EQ(disassemble(load(Size::W, R::R3, R::R6, 24)), "r3 = *(u32 *)(r6 + 24)");
   EXPECT_EQ(disassemble(store(Size::B, R::R10, -1, 7)), "*(u8 *)(r10 - 1) = 7");
   EXPECT_EQ(disassemble(atomic(AtomicOp::Add, Size::DW, R::R0, 0, R::R1)),

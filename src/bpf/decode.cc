@@ -9,6 +9,11 @@ namespace {
 
 std::optional<Decoded> decode_alu(const Insn& insn, bool is64) {
   Decoded d;
+  if ((insn.code & 0xf0) == kAluEnd) {
+    d.form = Form::BigEndian;
+    d.dst = static_cast<Reg>(insn.dst);
+    return insn == to_big_endian64(d.dst) ? std::optional(d) : std::nullopt;
+  }
   d.is64 = is64;
   d.alu = static_cast<AluOp>(insn.code & 0xf0);
   if ((insn.code & 0xf0) > static_cast<uint8_t>(AluOp::Arsh)) return std::nullopt;
@@ -69,6 +74,9 @@ std::optional<Decoded> decode_jump(const Insn& insn, bool is64) {
 bool is_atomic_op(int32_t imm) {
   switch (static_cast<AtomicOp>(imm)) {
     case AtomicOp::Add:
+    case AtomicOp::Or:
+    case AtomicOp::And:
+    case AtomicOp::Xor:
     case AtomicOp::FetchAdd:
     case AtomicOp::Xchg:
     case AtomicOp::CmpXchg:
@@ -151,6 +159,8 @@ Insn encode(const Decoded& d) {
       return mov_signed(d.dst, d.src, d.off);
     case Form::LoadSigned:
       return load_signed(d.size, d.dst, d.src, d.off);
+    case Form::BigEndian:
+      return to_big_endian64(d.dst);
     case Form::Load:
       return load(d.size, d.dst, d.src, d.off);
     case Form::StoreReg:

@@ -101,6 +101,12 @@ std::string atomic_text(const Decoded& d) {
   switch (d.atomic) {
     case AtomicOp::Add:
       return fmt::format("lock {} += {}", at, reg_name(d.src));
+    case AtomicOp::Or:
+      return fmt::format("lock {} |= {}", at, reg_name(d.src));
+    case AtomicOp::And:
+      return fmt::format("lock {} &= {}", at, reg_name(d.src));
+    case AtomicOp::Xor:
+      return fmt::format("lock {} ^= {}", at, reg_name(d.src));
     case AtomicOp::FetchAdd:
       return fmt::format("{} = fetch_add({}, {})", reg_name(d.src), at, reg_name(d.src));
     case AtomicOp::Xchg:
@@ -128,6 +134,8 @@ std::string text_of(const Decoded& d, const std::string& target) {
       return fmt::format("{} s{} {}", reg_name(d.dst), alu_symbol(d.alu), d.imm);
     case Form::MoveSigned:
       return fmt::format("{} = (s{}){}", reg_name(d.dst), d.off, reg_name(d.src));
+    case Form::BigEndian:
+      return fmt::format("{} = be64 {}", reg_name(d.dst), reg_name(d.dst));
     case Form::Load:
     case Form::LoadSigned:
       return fmt::format("{} = {}", reg_name(d.dst),

@@ -47,6 +47,8 @@ enum class AluOp : uint8_t {
   Arsh = 0xc0,
 };
 
+constexpr uint8_t kAluEnd = 0xd0;  ///< byte order; only to_big_endian64() makes it
+
 enum class JumpOp : uint8_t {
   Always = 0x00,
   Eq = 0x10,
@@ -68,7 +70,15 @@ enum class JumpOp : uint8_t {
 enum class Size : uint8_t { W = 0x00, H = 0x08, B = 0x10, DW = 0x18 };
 
 /// The operation of an atomic instruction: its immediate.
-enum class AtomicOp : int32_t { Add = 0x00, FetchAdd = 0x01, Xchg = 0xe1, CmpXchg = 0xf1 };
+enum class AtomicOp : int32_t {
+  Add = 0x00,
+  Or = 0x40,
+  And = 0x50,
+  Xor = 0xa0,
+  FetchAdd = 0x01,
+  Xchg = 0xe1,
+  CmpXchg = 0xf1
+};
 
 constexpr uint32_t size_bytes(Size size) {
   return size == Size::B ? 1 : size == Size::H ? 2 : size == Size::W ? 4 : 8;
@@ -122,6 +132,10 @@ constexpr Insn mov_signed(Reg dst, Reg src, int16_t bits) {
   return make_insn(
       static_cast<uint8_t>(kClassAlu64 | kSourceReg | static_cast<uint8_t>(AluOp::Mov)), dst, src,
       bits, 0);
+}
+/// The bytes of all 64 bits from the most significant one on: big-endian.
+constexpr Insn to_big_endian64(Reg dst) {
+  return make_insn(kClassAlu | kSourceReg | kAluEnd, dst, Reg::R0, 0, 64);
 }
 constexpr Insn neg64(Reg dst) { return alu64(AluOp::Neg, dst, 0); }
 

@@ -290,6 +290,9 @@ void Run::step() {
       write_reg(d.dst,
                 extended(read_memory(read_reg(d.src) + offset, d.size), 8 * size_bytes(d.size)));
       break;
+    case Form::BigEndian:
+      write_reg(d.dst, __builtin_bswap64(read_reg(d.dst)));
+      break;
     case Form::Load:
       write_reg(d.dst, read_memory(read_reg(d.src) + offset, d.size));
       break;
@@ -368,6 +371,15 @@ void Run::atomic(const Decoded& d) {
   switch (d.atomic) {
     case AtomicOp::Add:
       write_memory(address, d.size, old + operand);
+      break;
+    case AtomicOp::Or:
+      write_memory(address, d.size, old | operand);
+      break;
+    case AtomicOp::And:
+      write_memory(address, d.size, old & operand);
+      break;
+    case AtomicOp::Xor:
+      write_memory(address, d.size, old ^ operand);
       break;
     case AtomicOp::FetchAdd:
       write_memory(address, d.size, old + operand);

@@ -13,6 +13,7 @@
 #include "bpf/kernel_facts.h"
 #include "engine/delta_reader.h"
 #include "runtime/heap.h"
+#include "runtime/shared_variable.h"
 #include "runtime/table.h"
 #include "ssa/function.h"
 
@@ -86,6 +87,9 @@ class BpfEngine {
   /// The rows of a delta table, for a reader that gives them another form than back() does. The
   /// same rule holds; what one reader has taken no other one sees.
   virtual std::unique_ptr<DeltaReader> read_delta(uint32_t table) = 0;
+  /// A variable that is a table of one entry, under `true`; its value is in the map by preload().
+  virtual std::unique_ptr<runtime::SharedVariable> variable(uint32_t table, runtime::Heap& heap,
+                                                            const ssa::Module& module) = 0;
   virtual void next_run() = 0;
 
   /// Descriptors, for tests that run loaded programs without attaching them (BPF_PROG_TEST_RUN).

@@ -53,6 +53,8 @@ class Engine : public BpfEngine {
   int64_t* cell(uint32_t cell) override;
   Result<void> preload(uint32_t table, const runtime::Table& entries,
                        const ssa::Module& module) override;
+  std::unique_ptr<runtime::SharedVariable> variable(uint32_t table, runtime::Heap& heap,
+                                                    const ssa::Module& module) override;
   std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                               const ssa::Module& module) override;
   std::unique_ptr<DeltaReader> read_delta(uint32_t table) override;
@@ -278,15 +280,17 @@ Result<void> Engine::preload(uint32_t table, const runtime::Table& entries,
   if (backend::is_delta(layout.layout)) return {};
   const std::string& name = module.tables[table].name;
   KeyCodec codec(layout, module.strings);
-  const std::unique_ptr<EntryStore> store = make_store(layout, maps_);
+  ValueCodec values(layout, module.strings);
+  std::vector<uint8_t> encoded;
+  const std::unique_ptr<EntryStore> store = make_store(layout, maps_, module.strings);
   std::vector<uint8_t> key;
   for (const auto& [entry_key, value] : entries.entries()) {
-    if (!value.is_integer() || !codec.encode(entry_key, &key)) {
+    if (!codec.encode(entry_key, &key) || !values.encode(key.data(), value, &encoded)) {
       return Error{fmt::format(
           "table '{}' holds an entry of another kind than the ones that handlers write", name)};
     }
     // What no program could make stays in the runtime Table.
-    if (!store->can_hold(key.data()) || store->put(key.data(), value.integer)) continue;
+    if (!store->can_hold(key.data()) || store->put(key.data(), encoded.data())) continue;
     return Error{fmt::format("table '{}' is full: it holds more than its {} entries", name,
                              layout.max_entries),
                  E2BIG};
@@ -300,13 +304,19 @@ std::unique_ptr<runtime::TableBacking> Engine::back(uint32_t table, runtime::Hea
   if (backend::is_delta(layout.layout)) {
     return std::make_unique<DeltaTable>(unit_, table, memory_, module.strings, heap, snapshots_);
   }
-  return std::make_unique<MasterTable>(layout, make_store(layout, maps_), module.strings, heap,
-                                       snapshots_);
+  return std::make_unique<MasterTable>(layout, make_store(layout, maps_, module.strings),
+                                       module.strings, heap, snapshots_);
 }
 
 std::unique_ptr<DeltaReader> Engine::read_delta(uint32_t table) {
   KTAP_CHECK(backend::is_delta(unit_.tables[table].layout));
   return std::make_unique<DeltaReader>(unit_, table, memory_, snapshots_);
+}
+
+std::unique_ptr<runtime::SharedVariable> Engine::variable(uint32_t table, runtime::Heap& heap,
+                                                          const ssa::Module& module) {
+  const backend::Table& layout = unit_.tables[table];
+  return std::make_unique<TableVariable>(layout, &maps_[layout.maps[0]], module.strings, heap);
 }
 
 }  // namespace

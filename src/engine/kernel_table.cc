@@ -53,35 +53,43 @@ namespace {
 /// One of the kernel's hash maps.
 class MapStore : public EntryStore {
  public:
-  explicit MapStore(sys::Map* map) : map_(map) {}
+  MapStore(const backend::Table& table, sys::Map* map, const std::vector<std::string>& strings)
+      : values_(table, strings), map_(map) {}
 
-  bool read_all(const backend::EntryVisitor& visit) override {
+  bool read_all(const EntryBytesVisitor& visit) override {
     std::vector<uint8_t> keys;
     std::vector<uint8_t> values;
     const Result<size_t> count = map_->read_all(false, &keys, &values);
     if (!count.ok()) return false;
+    const size_t size = values_.size_bytes();
     for (size_t i = 0; i < count.value(); ++i) {
-      int64_t value = 0;
-      std::memcpy(&value, values.data() + i * sizeof value, sizeof value);
-      visit(keys.data() + i * map_->spec().key_size_bytes, &value);
+      const uint8_t* key = keys.data() + i * map_->spec().key_size_bytes;
+      std::vector<uint8_t> value(values.begin() + static_cast<ptrdiff_t>(i * size),
+                                 values.begin() + static_cast<ptrdiff_t>((i + 1) * size));
+      if (values_.is_whole(key, value.data()) || read_whole(*map_, values_, key, &value))
+        visit(key, value.data());
     }
     return true;
   }
 
   bool can_hold(const uint8_t*) override { return true; }
-  bool put(const uint8_t* key, int64_t value) override { return map_->update(key, &value).ok(); }
+  bool put(const uint8_t* key, const uint8_t* value) override {
+    return map_->update(key, value).ok();
+  }
 
-  void remove_if(const uint8_t* key, int64_t value) override {
-    int64_t now = 0;
-    if (!map_->lookup(key, &now) || now != value) return;
-    if (!map_->take(key, &now) || now == value) return;
+  void remove_if(const uint8_t* key, const uint8_t* value) override {
+    const std::vector<uint8_t> wanted(value, value + values_.size_bytes());
+    std::vector<uint8_t> now(wanted.size());
+    if (!map_->lookup(key, now.data()) || now != wanted) return;
+    if (!map_->take(key, now.data()) || now == wanted) return;
     // A program wrote between the look and the taking: its value goes back, unless there is a newer
     // one already.
-    Result<void> put_back = map_->update(key, &now, /*only_new=*/true);
+    Result<void> put_back = map_->update(key, now.data(), /*only_new=*/true);
     static_cast<void>(put_back.ok());
   }
 
  private:
+  ValueCodec values_;
   sys::Map* map_;
 };
 
@@ -90,18 +98,27 @@ class MemoryStore : public EntryStore {
  public:
   MemoryStore(const backend::Table& table, sys::Map* map) : table_(table), map_(map) {}
 
-  bool read_all(const backend::EntryVisitor& visit) override {
+  bool read_all(const EntryBytesVisitor& visit) override {
     if (!map()) return false;
-    memory_->visit(visit);
+    memory_->visit([&](const uint8_t* key, const int64_t* value) {
+      visit(key, reinterpret_cast<const uint8_t*>(value));
+    });
     return true;
   }
   bool can_hold(const uint8_t* key) override { return map() && memory_->can_hold(key); }
-  bool put(const uint8_t* key, int64_t value) override { return map() && memory_->put(key, value); }
-  void remove_if(const uint8_t* key, int64_t value) override {
-    if (map()) memory_->remove_if(key, value);
+  bool put(const uint8_t* key, const uint8_t* value) override {
+    return map() && memory_->put(key, integer(value));
+  }
+  void remove_if(const uint8_t* key, const uint8_t* value) override {
+    if (map()) memory_->remove_if(key, integer(value));
   }
 
  private:
+  static int64_t integer(const uint8_t* value) {
+    int64_t number = 0;
+    std::memcpy(&number, value, sizeof number);
+    return number;
+  }
   bool map() {
     if (memory_) return true;
     Result<sys::MappedArray> mapped = sys::MappedArray::map(*map_);
@@ -119,10 +136,12 @@ class MemoryStore : public EntryStore {
 
 }  // namespace
 
-std::unique_ptr<EntryStore> make_store(const backend::Table& table, std::vector<sys::Map>& maps) {
+std::unique_ptr<EntryStore> make_store(const backend::Table& table, std::vector<sys::Map>& maps,
+                                       const std::vector<std::string>& strings) {
   KTAP_CHECK(!backend::is_delta(table.layout));
   sys::Map* map = &maps[table.maps[0]];
-  if (table.layout == backend::TableLayout::Hash) return std::make_unique<MapStore>(map);
+  if (table.layout == backend::TableLayout::Hash)
+    return std::make_unique<MapStore>(table, map, strings);
   return std::make_unique<MemoryStore>(table, map);
 }
 
@@ -133,6 +152,7 @@ MasterTable::MasterTable(const backend::Table& layout, std::unique_ptr<EntryStor
                          const std::vector<std::string>& strings, runtime::Heap& heap,
                          Snapshots& snapshots)
     : codec_(layout, strings),
+      values_(layout, strings),
       store_(std::move(store)),
       heap_(heap),
       snapshots_(snapshots),
@@ -140,30 +160,35 @@ MasterTable::MasterTable(const backend::Table& layout, std::unique_ptr<EntryStor
 
 void MasterTable::before_read(Table& table) {
   if (taken_in_run_ == snapshots_.run()) return;
-  std::unordered_map<std::string, int64_t> now;
-  const bool read = store_->read_all([&](const uint8_t* key, const int64_t* value) {
-    now[std::string(reinterpret_cast<const char*>(key), key_size_bytes_)] = *value;
+  std::unordered_map<std::string, std::string> now;
+  const bool read = store_->read_all([&](const uint8_t* key, const uint8_t* value) {
+    now[std::string(reinterpret_cast<const char*>(key), key_size_bytes_)] =
+        std::string(reinterpret_cast<const char*>(value), values_.size_bytes());
   });
   if (!read) return;
   taken_in_run_ = snapshots_.run();
   // Entries that only user space can have (a float, a key that the kernel cannot make) are none of
   // the kernel's: they stay.
   std::vector<uint8_t> bytes;
+  std::vector<uint8_t> encoded;
   for (const auto& [key, value] : table.entries()) {
-    if (value.is_integer() && codec_.encode(key, &bytes) && store_->can_hold(bytes.data())) {
+    if (codec_.encode(key, &bytes) && values_.encode(bytes.data(), value, &encoded) &&
+        store_->can_hold(bytes.data())) {
       table.set(key, Value::nil());
     }
   }
   snapshot_ = std::move(now);
   for (const auto& [key, value] : snapshot_) {
-    table.set(codec_.decode(reinterpret_cast<const uint8_t*>(key.data()), heap_), Value::of(value));
+    table.set(codec_.decode(reinterpret_cast<const uint8_t*>(key.data()), heap_),
+              values_.decode(reinterpret_cast<const uint8_t*>(value.data()), heap_));
   }
 }
 
 void MasterTable::on_clear(Table& table) {
   before_read(table);
   for (const auto& [key, value] : snapshot_) {
-    store_->remove_if(reinterpret_cast<const uint8_t*>(key.data()), value);
+    store_->remove_if(reinterpret_cast<const uint8_t*>(key.data()),
+                      reinterpret_cast<const uint8_t*>(value.data()));
   }
   snapshot_.clear();
 }
@@ -173,15 +198,52 @@ void MasterTable::on_set(Table& table, Value key, Value value) {
   std::vector<uint8_t> bytes;
   if (!codec_.encode(key, &bytes)) return;
   const std::string text(bytes.begin(), bytes.end());
-  if (value.is_integer()) {
+  std::vector<uint8_t> encoded;
+  if (values_.encode(bytes.data(), value, &encoded)) {
     // One that is full refuses: the entry then lives in the Table alone.
-    if (store_->put(bytes.data(), value.integer)) snapshot_[text] = value.integer;
+    if (store_->put(bytes.data(), encoded.data()))
+      snapshot_[text] = std::string(encoded.begin(), encoded.end());
     return;
   }
   const auto seen = snapshot_.find(text);
   if (seen == snapshot_.end()) return;
-  store_->remove_if(bytes.data(), seen->second);
+  store_->remove_if(bytes.data(), reinterpret_cast<const uint8_t*>(seen->second.data()));
   snapshot_.erase(seen);
+}
+
+bool read_whole(const sys::Map& map, const ValueCodec& values, const uint8_t* key,
+                std::vector<uint8_t>* value) {
+  constexpr int kTries = 1000;  // each meets another write; guessed: far more than ever happens
+  value->resize(values.size_bytes());
+  for (int i = 0; i < kTries; ++i) {
+    if (!map.lookup(key, value->data())) return false;
+    if (values.is_whole(key, value->data())) return true;
+  }
+  return false;
+}
+
+// ---- TableVariable
+// -----------------------------------------------------------------------------------------
+
+TableVariable::TableVariable(const backend::Table& layout, sys::Map* map,
+                             const std::vector<std::string>& strings, runtime::Heap& heap)
+    : values_(layout, strings), map_(map), heap_(heap) {
+  KTAP_CHECK(KeyCodec(layout, strings).encode(Value::of(true), &key_));
+}
+
+Value TableVariable::load() {
+  std::vector<uint8_t> value;
+  if (!read_whole(*map_, values_, key_.data(), &value)) return Value::nil();
+  return values_.decode(value.data(), heap_);
+}
+
+bool TableVariable::store(Value value) {
+  if (value.is_nil()) {
+    map_->remove(key_.data());
+    return true;
+  }
+  std::vector<uint8_t> bytes;
+  return values_.encode(key_.data(), value, &bytes) && map_->update(key_.data(), bytes.data()).ok();
 }
 
 }  // namespace ktap::engine

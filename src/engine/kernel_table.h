@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -19,7 +20,9 @@
 #include "backend/unit.h"
 #include "engine/delta_reader.h"
 #include "engine/key_codec.h"
+#include "engine/value_codec.h"
 #include "runtime/heap.h"
+#include "runtime/shared_variable.h"
 #include "runtime/table.h"
 #include "sys/bpf.h"
 
@@ -41,21 +44,25 @@ class DeltaTable : public runtime::TableBacking {
   runtime::Heap& heap_;
 };
 
-/// Where the entries of a MasterTable are: keys by Table.part_offset_bytes, integers as values.
+using EntryBytesVisitor = std::function<void(const uint8_t* key, const uint8_t* value)>;
+
+/// Where the entries of a MasterTable are: keys by Table.part_offset_bytes, values of
+/// Table.value_size_bytes.
 class EntryStore {
  public:
   virtual ~EntryStore() = default;
   /// False: could not be read now.
-  virtual bool read_all(const backend::EntryVisitor& visit) = 0;
+  virtual bool read_all(const EntryBytesVisitor& visit) = 0;
   /// Whether a program could make such an entry.
   virtual bool can_hold(const uint8_t* key) = 0;
   /// False: no room.
-  virtual bool put(const uint8_t* key, int64_t value) = 0;
+  virtual bool put(const uint8_t* key, const uint8_t* value) = 0;
   /// Removes the entry if it has that value.
-  virtual void remove_if(const uint8_t* key, int64_t value) = 0;
+  virtual void remove_if(const uint8_t* key, const uint8_t* value) = 0;
 };
 /// For a table of the unit that is no delta; `maps` outlive it.
-std::unique_ptr<EntryStore> make_store(const backend::Table& table, std::vector<sys::Map>& maps);
+std::unique_ptr<EntryStore> make_store(const backend::Table& table, std::vector<sys::Map>& maps,
+                                       const std::vector<std::string>& strings);
 
 class MasterTable : public runtime::TableBacking {
  public:
@@ -68,12 +75,32 @@ class MasterTable : public runtime::TableBacking {
 
  private:
   KeyCodec codec_;
+  ValueCodec values_;
   std::unique_ptr<EntryStore> store_;
   runtime::Heap& heap_;
   Snapshots& snapshots_;
   size_t key_size_bytes_;
   uint64_t taken_in_run_ = UINT64_MAX;
-  std::unordered_map<std::string, int64_t> snapshot_;  // key bytes → value as last seen
+  std::unordered_map<std::string, std::string> snapshot_;  // bytes of key → of value as last seen
+};
+
+/// The value of `key` as whole bytes; false when it is not there, or never at rest.
+bool read_whole(const sys::Map& map, const ValueCodec& values, const uint8_t* key,
+                std::vector<uint8_t>* value);
+
+/// A variable that is a table of one entry (lower::Linkage::variables).
+class TableVariable : public runtime::SharedVariable {
+ public:
+  TableVariable(const backend::Table& layout, sys::Map* map,
+                const std::vector<std::string>& strings, runtime::Heap& heap);
+  runtime::Value load() override;
+  bool store(runtime::Value value) override;
+
+ private:
+  ValueCodec values_;
+  sys::Map* map_;
+  runtime::Heap& heap_;
+  std::vector<uint8_t> key_;
 };
 
 }  // namespace ktap::engine

@@ -86,6 +86,7 @@ AbstractValue AbstractValue::of_world(runtime::Value value, std::string name) {
       v = of_kind(Kind::Mixed);  // nothing in the kernel can use it
       v.text = runtime::type_phrase(value.type);
       return v;
+    case runtime::Type::SharedVariable:
     case runtime::Type::SharedCell:
     case runtime::Type::Iterator:
       break;
@@ -138,6 +139,9 @@ bool same(const AbstractValue& a, const AbstractValue& b) {
     case AbstractValue::Kind::Ssa:
     case AbstractValue::Kind::Mixed:
       return a.id == b.id;
+    case AbstractValue::Kind::Rendered:
+      if (a.integer != b.integer) return false;
+      [[fallthrough]];
     case AbstractValue::Kind::Tuple:
       if (a.parts.size() != b.parts.size()) return false;
       for (size_t i = 0; i < a.parts.size(); ++i) {

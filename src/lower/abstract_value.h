@@ -39,12 +39,14 @@ struct AbstractValue {
     Iterator,   ///< over a table: at a known entry, or at a slot of the table in the kernel
     Aggregate,  ///< of the world: it gets samples, nothing reads it here
     Ssa,
+    Rendered,  ///< what the built-in function makes of `parts`: user space does it where the value
+               ///< is printed, the kernel where it is used otherwise and has a form
     Mixed,  ///< of different types on different ways: usable for its truth alone; a histogram: for
             ///< nothing
   };
   Kind kind = Kind::Undefined;
-  int64_t integer =
-      0;  ///< Int; Bool (0 or 1); Builtin (its number); Iterator: the next entry's number
+  /// Int; Bool (0 or 1); Builtin, Rendered (its number); Iterator: the next entry's number
+  int64_t integer = 0;
   double number = 0;  ///< Float
   std::string
       text;  ///< Str: the bytes; Table, Aggregate: its name in the script; Mixed: what meets
@@ -53,7 +55,9 @@ struct AbstractValue {
   const runtime::Closure* closure = nullptr;     ///< Function; null for one made in the handler
   const bytecode::Function* function = nullptr;  ///< Function
   std::vector<Upvalue> cells;                    ///< Function
-  std::vector<AbstractValue> parts;              ///< Tuple
+  std::vector<AbstractValue> parts;              ///< Tuple; Rendered: its arguments
+  runtime::Type result = runtime::Type::String;  ///< Rendered: String, Integer or Float
+  bool may_be_nil = false;                       ///< Rendered
   /// Ssa; Mixed: its truth as a Bool, or invalid; Iterator: the next slot, or invalid
   ssa::ValueId id;
 

@@ -16,7 +16,7 @@ class Attempt {
   explicit Attempt(Linkage& linkage)
       : linkage_(linkage),
         table_infos_(linkage.module.tables),
-        literal_parts_(linkage.literal_parts),
+        value_is_known_(linkage.value_is_known),
         strings_(linkage.module.strings.size()),
         sites_(linkage.module.sites.size()),
         failures_(linkage.module.failures.size()),
@@ -28,7 +28,8 @@ class Attempt {
 
   void take_back() {
     linkage_.module.tables = std::move(table_infos_);
-    linkage_.literal_parts = std::move(literal_parts_);
+    linkage_.value_is_known = std::move(value_is_known_);
+    cut(linkage_.variables, linkage_.module.tables.size());
     cut(linkage_.tables, linkage_.module.tables.size());
     cut(linkage_.module.strings, strings_);
     cut(linkage_.module.sites, sites_);
@@ -50,7 +51,7 @@ class Attempt {
 
   Linkage& linkage_;
   std::vector<ssa::TableInfo> table_infos_;  ///< whole: lowering widens keys and sets flags
-  std::vector<std::vector<bool>> literal_parts_;
+  std::vector<bool> value_is_known_;
   size_t strings_;
   size_t sites_;
   size_t failures_;

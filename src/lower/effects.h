@@ -4,24 +4,14 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <set>
 #include <vector>
 
+#include "lower/lower.h"
 #include "lower/world.h"
 #include "runtime/table.h"
 
 namespace ktap::lower {
-
-/// A variable that handlers share: a global by its slot, or a captured one by its cell.
-struct Variable {
-  const runtime::Cell* cell = nullptr;  ///< null: a global
-  int64_t global = -1;
-  bool operator<(const Variable& other) const {
-    return cell != other.cell ? std::less<const runtime::Cell*>()(cell, other.cell)
-                              : global < other.global;
-  }
-};
 
 struct Effects {
   std::set<const runtime::Table*> touched;  ///< may be read, iterated, written or emptied

@@ -13,6 +13,9 @@ ssa::Type with_nil(ssa::Type type) {
     case ssa::Type::Int:
     case ssa::Type::MaybeInt:
       return ssa::Type::MaybeInt;
+    case ssa::Type::Bool:
+    case ssa::Type::MaybeBool:
+      return ssa::Type::MaybeBool;
     case ssa::Type::Str:
     case ssa::Type::MaybeStr:
       return ssa::Type::MaybeStr;

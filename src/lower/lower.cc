@@ -25,6 +25,7 @@ Lowered lower_handler(const Handler& handler, uint32_t handler_index, const Worl
   KTAP_CHECK(!group.events.empty());
   LoopHints hints;
   while (true) {
+    const Shapes before = linkage.shapes;
     Attempt attempt(linkage);
     hints.restart();
     Lowerer lowerer(world, group, options, handler_index, function_name(handler_index, group),
@@ -32,7 +33,11 @@ Lowered lower_handler(const Handler& handler, uint32_t handler_index, const Worl
     lowerer.run_filter(handler.filter);
     lowerer.run_handler(handler.function);
     lowerer.finish();
-    if (lowerer.wants_restart()) {
+    // Shapes only grow, to a bound: this ends. What other handlers made of the old ones the caller
+    // does again.
+    const bool is_stale = linkage.shapes != before;
+    if (is_stale) hints = LoopHints();
+    if (is_stale || lowerer.wants_restart()) {
       attempt.take_back();
       continue;
     }

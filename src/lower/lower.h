@@ -4,7 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -49,10 +52,12 @@ struct OutputArg {
     Constant,
     EventText,
     EventTextLine,
-    Table
+    Table,
+    Call
   } kind = Kind::Record;
   uint32_t index = 0;    ///< Record: which of the site's args
-  runtime::Value value;  ///< Constant: the value; Table: the table
+  runtime::Value value;  ///< Constant: the value; Table: the table; Call: the built-in function
+  std::vector<OutputArg> args;  ///< Call: what it is called with; it does not fail on these
 };
 /// Parallel to Module.sites by Site.user_index, for Print, Printf, PrintHist.
 struct OutputSite {
@@ -72,11 +77,45 @@ struct CaptureSite {
   bool filter_in_kernel = true;  ///< false: the VM runs the filter on the record
 };
 
+/// What the key and the values of a table are made of, as far as it had to be learnt: code that
+/// came before took it for less. Kept from trial to trial.
+struct Shape {
+  std::vector<ssa::KeyPart> key;  ///< empty: nothing was learnt
+  std::optional<ssa::KeyPart> value;
+  bool may_be_nil = false;  ///< of a variable
+  friend bool operator==(const Shape&, const Shape&) = default;
+};
+
+/// A variable of the main chunk: captured, or a global by its slot.
+struct Variable {
+  const runtime::Cell* cell = nullptr;
+  int64_t global = -1;
+  bool valid() const { return cell != nullptr || global >= 0; }
+  bool operator<(const Variable& other) const {
+    return cell != other.cell ? std::less<const runtime::Cell*>()(cell, other.cell)
+                              : global < other.global;
+  }
+  friend bool operator==(const Variable&, const Variable&) = default;
+};
+
+struct Shapes {
+  std::map<const runtime::Table*, Shape> tables;
+  std::map<Variable, Shape> variables;
+  /// Of the tables that hold an aggregate's samples: by table or aggregate, and which of them.
+  std::map<std::pair<const runtime::Object*, uint32_t>, Shape> samples;
+  friend bool operator==(const Shapes&, const Shapes&) = default;
+};
+
 /// What all lowered functions of one run share, beside the module: the runtime objects behind the
 /// ids.
 struct Linkage {
   ssa::Module module;
-  std::vector<runtime::Table*> tables;        ///< by table id; null: of aggregates' samples
+  std::vector<runtime::Table*> tables;  ///< by table id; null: of aggregates' samples
+  /// By table id: the variable that the table stands for. Its value is the entry under `true`, nil
+  /// is no entry. Variables that hold integers alone are words (`cells`).
+  std::vector<Variable> variables;
+  Shapes shapes;  ///< when they differ behind a trial, its code is no good: again, with these
+  std::vector<bool> value_is_known;           ///< by table id: an entry or a store has told
   std::vector<runtime::SampleParts> samples;  ///< by TableInfo.sample_of - 1
   std::vector<const runtime::Cell*> cells;    ///< by shared variable id; null for a global
   std::vector<int64_t> cell_globals;  ///< global slot by shared variable id, -1 for a captured one
@@ -85,8 +124,6 @@ struct Linkage {
   /// Words of filters that are near a name that the event has; each once for every group and
   /// attempt.
   std::vector<EventMistake> warnings;
-  std::vector<std::vector<bool>>
-      literal_parts;  ///< by table id, then key part: only literals so far
   /// Holds the strings among `outputs`' constants; never collects.
   std::unique_ptr<runtime::Heap> constants = std::make_unique<runtime::Heap>();
 };

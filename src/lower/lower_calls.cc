@@ -100,18 +100,20 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
     case Builtin::EventTostring:
       return AbstractValue::of_kind(Kind::EventTextLine);
     case Builtin::Tostring:
-      if (args[0].is(Kind::Int)) return AbstractValue::string(fmt::format("{}", args[0].integer));
-      if (args[0].is(Kind::EventText) || args[0].is(Kind::EventTextLine) ||
-          type_of(args[0]) == ssa::Type::Str) {
-        return args[0];
-      }
-      if (args[0].is(Kind::Event)) return AbstractValue::of_kind(Kind::EventText);
-      break;
+      return tostring(args[0]);
+    case Builtin::Format:
+    case Builtin::StringFormat:
+      return check_format(args) ? format(formatted_) : AbstractValue();
+    case Builtin::SignalName:
+    case Builtin::ErrnoName:
+    case Builtin::SyscallName:
+      return name_of_number(builtin, args[0]);
     case Builtin::Type:
       return type_name_of(args[0]);
     case Builtin::Len:
       return length(args[0]);
     default:
+      if (std::optional<AbstractValue> result = call_library(builtin, args)) return *result;
       if (std::optional<AbstractValue> result = machine_call(builtin, args)) return *result;
       break;
   }
@@ -142,6 +144,15 @@ AbstractValue Lowerer::length(const AbstractValue& value) {
     return AbstractValue::of(static_cast<int64_t>(value.text.size()));
   }
   if (value.is(Kind::Tuple)) return AbstractValue::of(static_cast<int64_t>(value.parts.size()));
+  if (type_of(value) == ssa::Type::MaybeStr) {
+    return length(check_not_nil(value, "len takes a string, a table or a multi-key, got nil"));
+  }
+  if (value.is(Kind::Rendered) || type_of(value) == ssa::Type::Str) {
+    const AbstractValue text = text_value(value);
+    if (stopped()) return {};
+    if (text.is(Kind::Str)) return AbstractValue::of(static_cast<int64_t>(text.text.size()));
+    return AbstractValue::ssa(op1(ssa::Op::StrLen, ssa::Type::Int, text_bytes(text)));
+  }
   refuse_use("len()", value);
   return {};
 }
@@ -154,16 +165,16 @@ void Lowerer::delete_entry(const std::vector<AbstractValue>& args) {
     key = AbstractValue::of_kind(Kind::Tuple);
     key.parts.assign(args.begin() + 1, args.end());
   }
-  for (const AbstractValue& part : key.parts) {
-    if (is_maybe(part)) return refuse("a multi-key with a part that may be nil is deleted");
-  }
-  if (key.is(Kind::Nil) && args[0].is(Kind::Table)) return;
-  if (!is_maybe(key)) return table_delete(args[0], key);
-  const ssa::BlockId absent = new_block();
-  const ssa::BlockId present = new_block();
-  branch(op1(ssa::Op::IsNil, ssa::Type::Bool, key.id), absent, present);
-  current_ = present;
-  table_delete(args[0], AbstractValue::ssa(unwrap(key)));
+  delete_if_there(args[0], std::move(key));
+}
+
+void Lowerer::delete_if_there(const AbstractValue& table, AbstractValue key) {
+  AbstractValue* part = nil_part(key);
+  if (part == nullptr) return table_delete(table, key);
+  if (part->is(Kind::Nil) && table.is(Kind::Table)) return;
+  if (part->is(Kind::Nil)) return refuse_use("delete()", table);
+  const ssa::BlockId absent = enter_where_there(*part);
+  delete_if_there(table, std::move(key));
   if (!stopped()) join({{absent, {}, 0}, {current_, {}, 0}});
 }
 
@@ -202,6 +213,9 @@ AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
     case Kind::Function:
     case Kind::Builtin:
       return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Function)));
+    case Kind::Rendered:
+      if (value.may_be_nil) break;
+      return AbstractValue::string(std::string(runtime::type_name(value.result)));
     default:
       break;
   }
@@ -212,10 +226,19 @@ AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
       return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Boolean)));
     case ssa::Type::Str:
       return AbstractValue::string(std::string(runtime::type_name(runtime::Type::String)));
-    default:
-      refuse_use("type()", value);
-      return {};
+    case ssa::Type::MaybeInt:
+    case ssa::Type::MaybeBool:
+    case ssa::Type::MaybeStr: {
+      AbstractValue sure = value;
+      const ssa::BlockId absent = enter_where_there(sure);
+      const AbstractValue name = type_name_of(sure);
+      return join({{absent, {type_name_of(AbstractValue::nil())}, 0}, {current_, {name}, 0}})[0];
+    }
+    case ssa::Type::None:
+      break;
   }
+  refuse_use("type()", value);
+  return {};
 }
 
 /// user_string(address[, limit]), kernel_string likewise: nil on a bad address.
@@ -301,14 +324,14 @@ void Lowerer::output(Builtin builtin, ssa::SiteKind kind, const std::vector<Abst
   OutputSite out;
   out.builtin = builtin;
   for (const AbstractValue& arg : args) {
-    if (!output_arg(arg, out, site, operands)) return;
+    if (!output_arg(arg, out.args, site, operands)) return;
   }
   site.user_index = static_cast<uint32_t>(linkage_.outputs.size());
   linkage_.outputs.push_back(std::move(out));
   emit_site(std::move(site), std::move(operands));
 }
 
-bool Lowerer::output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& site,
+bool Lowerer::output_arg(const AbstractValue& arg, std::vector<OutputArg>& out, ssa::Site& site,
                          std::vector<ssa::ValueId>& operands) {
   OutputArg result;
   result.kind = OutputArg::Kind::Constant;
@@ -347,6 +370,13 @@ bool Lowerer::output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& s
       operands.push_back(arg.id);
       site.args.push_back(site_arg(arg.id));
       break;
+    case Kind::Rendered:
+      result.kind = OutputArg::Kind::Call;
+      result.value = Value::of_builtin(static_cast<uint16_t>(arg.integer));
+      for (const AbstractValue& part : arg.parts) {
+        if (!output_arg(part, result.args, site, operands)) return false;
+      }
+      break;
     case Kind::Undefined:
     case Kind::Function:
     case Kind::Tuple:
@@ -356,7 +386,7 @@ bool Lowerer::output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& s
       refuse(fmt::format("{} is printed", describe(arg)));
       return false;
   }
-  out.args.push_back(std::move(result));
+  out.push_back(std::move(result));
   return true;
 }
 
@@ -367,11 +397,15 @@ Value Lowerer::sample_of(const AbstractValue& value, bool as_nil) {
   if (value.is(Kind::Float)) return Value::of(value.number);
   if (value.is(Kind::Int)) return Value::of(value.integer);
   if (value.is(Kind::Builtin)) return Value::of_builtin(static_cast<uint16_t>(value.integer));
+  if (value.is(Kind::Rendered) && value.result == runtime::Type::Integer)
+    return Value::of(int64_t{1});
+  if (value.is(Kind::Rendered) && value.result == runtime::Type::Float) return Value::of(1.0);
   switch (type_of(value)) {
     case ssa::Type::Int:
     case ssa::Type::MaybeInt:
       return Value::of(int64_t{1});
     case ssa::Type::Bool:
+    case ssa::Type::MaybeBool:
       return Value::of(true);
     default:
       return linkage_.constants->string("x");

@@ -89,47 +89,16 @@ void Lowerer::write_upvalue(Frame& frame, size_t index, const AbstractValue& val
   write_cell(upvalue.cell, frame.function->upvalues[index].name, value);
 }
 
-/// The value of `now op value`.
-AbstractValue Lowerer::updated(bytecode::UpdateOp op, const AbstractValue& now,
-                               const AbstractValue& value) {
-  using bytecode::UpdateOp;
-  switch (op) {
-    case UpdateOp::Add:
-      return arithmetic(ssa::Op::Add, now, value);
-    case UpdateOp::Sub:
-      return arithmetic(ssa::Op::Sub, now, value);
-    case UpdateOp::BitAnd:
-      return arithmetic(ssa::Op::And, now, value);
-    case UpdateOp::BitOr:
-      return arithmetic(ssa::Op::Or, now, value);
-    case UpdateOp::BitXor:
-      return arithmetic(ssa::Op::Xor, now, value);
-    case UpdateOp::Mul:
-      return arithmetic(ssa::Op::Mul, now, value);
-    case UpdateOp::Div:
-      return divide(ssa::Op::DivS, now, value);
-    case UpdateOp::Mod:
-      return divide(ssa::Op::ModS, now, value);
-    case UpdateOp::Shl:
-      return arithmetic(ssa::Op::Shl, now, value);
-    case UpdateOp::Shr:
-      return arithmetic(ssa::Op::Sar, now, value);
-    case UpdateOp::Concat:
-      refuse("strings are joined here");
-      break;
-  }
-  return {};
-}
-
 void Lowerer::update_upvalue(Frame& frame, size_t index, bytecode::UpdateOp op,
                              const AbstractValue& value) {
   const Upvalue& upvalue = frame.cells[index];
   if (upvalue.cell != nullptr) {
-    return update_variable(cell_id(upvalue.cell, frame.function->upvalues[index].name), op, value);
+    return update_variable({upvalue.cell, -1}, frame.function->upvalues[index].name, op, value);
   }
   const auto local = static_cast<size_t>(upvalue.local);
   const AbstractValue now = locals_[local];
-  const AbstractValue result = updated(op, now, value);
+  const AbstractValue result =
+      op == bytecode::UpdateOp::Concat ? concat({now, value}) : compute(op, now, value);
   if (!stopped() && reachable()) locals_[local] = result;
 }
 

@@ -16,7 +16,7 @@ namespace ktap::lower {
 namespace {
 
 using bytecode::Insn;
-using Shape = LoopShape::Kind;
+using ShapeKind = LoopShape::Kind;
 
 constexpr uint64_t kMaxUnrolledRounds = 8;          // guessed: as much code as a few ifs
 constexpr uint64_t kMaxUnrolledEntries = 16;        // guessed: a table of names
@@ -97,7 +97,7 @@ void Lowerer::enter_loop(Frame& frame, size_t pc) {
 /// What the variable is in all rounds.
 AbstractValue Lowerer::open_slot(LoopSlot& slot, ssa::BlockId from, ssa::BlockId head) {
   slot.shape = hints_.find(slot.key);
-  if (slot.shape.kind == Shape::Unknown || slot.shape.kind == Shape::Nil ||
+  if (slot.shape.kind == ShapeKind::Unknown || slot.shape.kind == ShapeKind::Nil ||
       slot.at_entry.is(Kind::Undefined)) {
     return slot.at_entry;
   }
@@ -112,7 +112,7 @@ AbstractValue Lowerer::open_slot(LoopSlot& slot, ssa::BlockId from, ssa::BlockId
   ssa::Inst phi{ssa::Op::Phi, slot.shape.type, slot.shape.str_kind, slot.shape.max_bytes};
   phi.operands = {first};
   slot.phi = emit_in(head, std::move(phi));
-  if (slot.shape.kind != Shape::Slot) return AbstractValue::ssa(slot.phi);
+  if (slot.shape.kind != ShapeKind::Slot) return AbstractValue::ssa(slot.phi);
   AbstractValue iterator = slot.at_entry;
   iterator.id = slot.phi;
   return iterator;
@@ -144,7 +144,7 @@ void Lowerer::close_slot(LoopSlot& slot, const AbstractValue& value, ssa::BlockI
     function_[slot.phi].operands.push_back(id.valid() ? id : slot.phi);
     return;
   }
-  if (slot.shape.kind == Shape::Anything || is_unchanged(value, slot.at_entry)) return;
+  if (slot.shape.kind == ShapeKind::Anything || is_unchanged(value, slot.at_entry)) return;
   hints_.add(slot.key, widen(shape_of(slot.at_entry), shape_of(value)));
 }
 
@@ -158,15 +158,15 @@ bool Lowerer::is_unchanged(const AbstractValue& value, const AbstractValue& at_e
 
 LoopShape Lowerer::shape_of(const AbstractValue& value) const {
   LoopShape shape;
-  shape.kind = Shape::Anything;
+  shape.kind = ShapeKind::Anything;
   if (value.is(Kind::Nil)) {
-    shape.kind = Shape::Nil;
+    shape.kind = ShapeKind::Nil;
   } else if (value.is(Kind::Iterator) && value.id.valid()) {
-    shape.kind = Shape::Slot;
+    shape.kind = ShapeKind::Slot;
     shape.type = ssa::Type::Int;
     shape.table = value.table;
   } else if (type_of(value) != ssa::Type::None) {
-    shape.kind = Shape::Value;
+    shape.kind = ShapeKind::Value;
     shape.type = type_of(value);
     if (value.is(Kind::Ssa)) {
       shape.str_kind = function_[value.id].str_kind;
@@ -181,7 +181,7 @@ LoopShape Lowerer::shape_of(const AbstractValue& value) const {
 /// The value in the form of `shape`, made at the end of a block; invalid where it does not fit.
 ssa::ValueId Lowerer::as_shape(const AbstractValue& value, const LoopShape& shape,
                                ssa::BlockId in) {
-  if (shape.kind == Shape::Anything || widen(shape, shape_of(value)) != shape) return {};
+  if (shape.kind == ShapeKind::Anything || widen(shape, shape_of(value)) != shape) return {};
   ssa::Inst inst{ssa::Op::ConstNil, shape.type, shape.str_kind, shape.max_bytes};
   ssa::ValueId id = value.id;
   switch (value.kind) {
@@ -405,6 +405,13 @@ void Lowerer::iter_prep(Frame& frame, Insn insn, size_t pc) {
     ssa::TableInfo& info = linkage_.module.tables[static_cast<size_t>(*id)];
     if (info.key.empty()) {
       return refuse(fmt::format("a loop over table {} before its keys are known", table.text));
+    }
+    const auto kinds = world_.table_kinds.find(table.table);
+    const bool may_hold_others =
+        kinds != world_.table_kinds.end() && (kinds->second & ~(kInteger | kNil)) != 0;
+    if (may_hold_others || info.value.kind != ssa::KeyPart::Kind::Int) {
+      return refuse(
+          fmt::format("a loop over table {}, whose values are not integers alone", table.text));
     }
     info.is_read = true;
     info.is_iterated = true;

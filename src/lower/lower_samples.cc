@@ -58,15 +58,19 @@ void Lowerer::add_sample(const AbstractValue& object, std::optional<AbstractValu
   if (!which) return;
   const SampleParts samples = linkage_.samples[*which];
   std::vector<ssa::Inst> updates;
-  std::vector<ssa::ValueId> operands;
-  for (const AbstractValue& part : parts) operands.push_back(key_operand(part));
+  const auto key_of = [&](uint32_t table) {
+    const std::vector<ssa::KeyPart> made = linkage_.module.tables[table].key;
+    std::vector<ssa::ValueId> operands;
+    for (size_t i = 0; i < parts.size(); ++i) operands.push_back(as_part(parts[i], made[i]));
+    return operands;
+  };
   for (const SampleHistogram& histogram : samples.histograms) {
     std::vector<AbstractValue> with_bucket = parts;
     with_bucket.push_back(AbstractValue::ssa(bucket_of(histogram, *number)));
     if (!unify_key(histogram.table, with_bucket)) return;
     ssa::Inst update{Op::TableAdd};
     update.imm = histogram.table;
-    update.operands = operands;
+    update.operands = key_of(histogram.table);
     update.operands.push_back(with_bucket.back().id);
     update.operands.push_back(const_int(1));
     updates.push_back(std::move(update));
@@ -75,10 +79,11 @@ void Lowerer::add_sample(const AbstractValue& object, std::optional<AbstractValu
     if (!unify_key(*samples.stats, parts)) return;
     ssa::Inst update{Op::TableMerge};
     update.imm = *samples.stats;
-    update.operands = operands;
+    update.operands = key_of(*samples.stats);
     for (SampleWord word : samples.words) update.operands.push_back(sample_word(word, *number));
     updates.push_back(std::move(update));
   }
+  if (stopped()) return;
   for (ssa::Inst& update : updates) emit(std::move(update));
 }
 
@@ -202,22 +207,29 @@ std::optional<size_t> Lowerer::samples_of(const AbstractValue& object) {
   samples.aggregate = object.aggregate;
   samples.words = words_for(uses);
   samples.histograms = histograms_for(uses);
+  uint32_t number = 0;
   for (SampleHistogram& histogram : samples.histograms) {
     ssa::TableInfo info;
     info.bucket_count = bucket_count(histogram);
-    histogram.table = add_sample_table(object, std::move(info));
+    histogram.table = add_sample_table(object, number++, std::move(info));
   }
   if (!samples.words.empty()) {
     ssa::TableInfo info;
     info.words.clear();
     for (SampleWord word : samples.words) info.words.push_back(merge_of(word));
-    samples.stats = add_sample_table(object, std::move(info));
+    samples.stats = add_sample_table(object, number, std::move(info));
   }
   linkage_.samples.push_back(std::move(samples));
   return linkage_.samples.size() - 1;
 }
 
-uint32_t Lowerer::add_sample_table(const AbstractValue& object, ssa::TableInfo info) {
+/// `number`: which of the tables for the samples of `object`.
+uint32_t Lowerer::add_sample_table(const AbstractValue& object, uint32_t number,
+                                   ssa::TableInfo info) {
+  const runtime::Object* samples = object.table;
+  if (object.aggregate != nullptr) samples = object.aggregate;
+  const auto learnt = linkage_.shapes.samples.find({samples, number});
+  if (learnt != linkage_.shapes.samples.end()) info.key = learnt->second.key;
   info.name = object.text;
   info.is_added = true;
   info.max_entries = limits::kDefaultTableSize;
@@ -227,7 +239,8 @@ uint32_t Lowerer::add_sample_table(const AbstractValue& object, ssa::TableInfo i
   info.sample_of = static_cast<uint32_t>(linkage_.samples.size()) + 1;
   linkage_.module.tables.push_back(std::move(info));
   linkage_.tables.push_back(nullptr);  // its rows are no entries of a table of the script
-  linkage_.literal_parts.emplace_back();
+  linkage_.variables.emplace_back();
+  linkage_.value_is_known.push_back(true);
   return static_cast<uint32_t>(linkage_.tables.size() - 1);
 }
 

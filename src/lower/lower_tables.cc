@@ -19,12 +19,6 @@ namespace {
 using bytecode::UpdateOp;
 using ssa::KeyPart;
 
-/// The size class of a string part of a key.
-uint32_t part_bytes(uint32_t max_bytes) {
-  if (max_bytes <= 16) return 16;
-  return max_bytes <= 64 ? 64 : limits::kStringBytes;
-}
-
 bool is_key_of(const AbstractValue& key, runtime::Value present) {
   switch (key.kind) {
     case AbstractValue::Kind::Bool:
@@ -45,8 +39,25 @@ bool is_key_of(const AbstractValue& key, runtime::Value present) {
   }
 }
 
-ssa::Op operation(UpdateOp op) {
+/// An integer, or nil, for error texts.
+runtime::Value sample(bool is_nil) {
+  return is_nil ? runtime::Value::nil() : runtime::Value::of(int64_t{1});
+}
+
+}  // namespace
+
+ssa::Op Lowerer::operation(UpdateOp op) {
   switch (op) {
+    case UpdateOp::Add:
+      return ssa::Op::Add;
+    case UpdateOp::Sub:
+      return ssa::Op::Sub;
+    case UpdateOp::BitAnd:
+      return ssa::Op::And;
+    case UpdateOp::BitOr:
+      return ssa::Op::Or;
+    case UpdateOp::BitXor:
+      return ssa::Op::Xor;
     case UpdateOp::Mul:
       return ssa::Op::Mul;
     case UpdateOp::Shl:
@@ -60,11 +71,12 @@ ssa::Op operation(UpdateOp op) {
   }
 }
 
-bool has_bits(UpdateOp op) {
-  return op == UpdateOp::BitAnd || op == UpdateOp::BitOr || op == UpdateOp::BitXor;
+/// The value of `now op value`; not of a join.
+AbstractValue Lowerer::compute(UpdateOp op, const AbstractValue& now, const AbstractValue& value) {
+  const ssa::Op how = operation(op);
+  const bool divides = how == ssa::Op::DivS || how == ssa::Op::ModS;
+  return divides ? divide(how, now, value) : arithmetic(how, now, value);
 }
-
-}  // namespace
 
 AbstractValue Lowerer::get_index(const AbstractValue& object, const AbstractValue& key) {
   switch (object.kind) {
@@ -105,22 +117,19 @@ AbstractValue Lowerer::table_get(const AbstractValue& table, const AbstractValue
     refuse("an aggregate is read here");
     return {};
   }
-  // A key that may be nil: nothing is stored there.
-  if (is_maybe(key)) {
-    const ssa::BlockId absent = new_block();
-    const ssa::BlockId present = new_block();
-    branch(op1(ssa::Op::IsNil, ssa::Type::Bool, key.id), absent, present);
-    current_ = present;
-    const AbstractValue got = table_get(table, AbstractValue::ssa(unwrap(key)));
+  // Under a key that is nil or has a nil part nothing is stored.
+  AbstractValue sure = key;
+  AbstractValue* part = nil_part(sure);
+  if (part != nullptr && part->is(Kind::Nil)) return AbstractValue::nil();
+  if (part != nullptr) {
+    const ssa::BlockId absent = enter_where_there(*part);
+    const AbstractValue got = table_get(table, sure);
     if (stopped()) return {};
     return join({{absent, {AbstractValue::nil()}, 0}, {current_, {got}, 0}})[0];
   }
-  ssa::Inst inst{ssa::Op::TableGet, ssa::Type::MaybeInt};
-  const std::optional<int64_t> id = table_access(table, key, inst.operands);
-  if (!id) return {};
-  inst.imm = *id;
-  linkage_.module.tables[static_cast<size_t>(*id)].is_read = true;
-  return AbstractValue::ssa(emit(std::move(inst)));
+  std::vector<ssa::ValueId> operands;
+  const std::optional<int64_t> id = table_access(table, key, operands);
+  return id ? get_entry(*id, std::move(operands)) : AbstractValue();
 }
 
 void Lowerer::table_set(const AbstractValue& object, const AbstractValue& at,
@@ -131,17 +140,20 @@ void Lowerer::table_set(const AbstractValue& object, const AbstractValue& at,
   }
   AbstractValue key = at;
   if (!sure_key(key)) return;
-  if (type_of(value) != ssa::Type::Int) {
-    refuse(fmt::format("{} is stored in a table", describe(value)));
+  if (is_maybe(value)) {
+    AbstractValue sure = value;
+    const ssa::BlockId absent = enter_where_there(sure);
+    table_set(object, key, sure);
+    if (stopped()) return;
+    const ssa::BlockId set = current_;
+    current_ = absent;
+    table_delete(object, key);
+    if (!stopped()) join({{set, {}, 0}, {current_, {}, 0}});
     return;
   }
-  ssa::Inst inst{ssa::Op::TableSet};
-  const std::optional<int64_t> id = table_access(object, key, inst.operands);
-  if (!id) return;
-  inst.imm = *id;
-  inst.operands.push_back(to_int(value, "a table entry"));
-  linkage_.module.tables[static_cast<size_t>(*id)].is_set = true;
-  emit(std::move(inst));
+  std::vector<ssa::ValueId> operands;
+  const std::optional<int64_t> id = table_access(object, key, operands);
+  if (id) set_entry(*id, std::move(operands), value);
 }
 
 void Lowerer::table_add(const AbstractValue& object, const AbstractValue& key,
@@ -149,6 +161,7 @@ void Lowerer::table_add(const AbstractValue& object, const AbstractValue& key,
   ssa::Inst inst{ssa::Op::TableAdd};
   const std::optional<int64_t> id = table_access(object, key, inst.operands);
   if (!id) return;
+  if (!unify_value(*id, AbstractValue::of(int64_t{0}))) return;
   inst.imm = *id;
   inst.operands.push_back(to_int(value, "arithmetic"));
   linkage_.module.tables[static_cast<size_t>(*id)].is_added = true;
@@ -159,8 +172,6 @@ void Lowerer::table_update(const AbstractValue& object, const AbstractValue& at,
                            const AbstractValue& value, UpdateOp op) {
   AbstractValue key = at;
   if (!sure_key(key)) return;
-  if (op == UpdateOp::Concat) return refuse("strings are joined here");
-  if (has_bits(op)) return refuse("an atomic bit operation on a table entry");
   const auto error_text = [op](runtime::Value entry, runtime::Value operand) {
     runtime::Value ignored;
     std::string text;
@@ -176,11 +187,30 @@ void Lowerer::table_update(const AbstractValue& object, const AbstractValue& at,
     return;
   }
   if (!object.is(Kind::Table)) return refuse_use("an index", object);
+  if (const std::optional<ssa::Op> bits = bit_operation(op)) {
+    AbstractValue sure = value;
+    if (op == UpdateOp::BitAnd) {
+      AbstractValue entry = table_get(object, key);  // absent is an error here
+      if (stopped()) return;
+      sure_operands(entry, sure, "arithmetic",
+                    [&](bool a, bool b) { return error_text(sample(a), sample(b)); });
+    } else {
+      sure = check_not_nil(value, error_text(sample(false), runtime::Value::nil()));
+    }
+    if (stopped() || !reachable()) return;
+    ssa::Inst inst{*bits};
+    const std::optional<int64_t> id = table_access(object, key, inst.operands);
+    if (id) combine_entry(std::move(inst), *id, sure);
+    return;
+  }
   const AbstractValue entry = table_get(object, key);
   if (stopped()) return;
-  const ssa::Op how = operation(op);
-  const bool divides = how == ssa::Op::DivS || how == ssa::Op::ModS;
-  const AbstractValue result = divides ? divide(how, entry, value) : arithmetic(how, entry, value);
+  if (op == UpdateOp::Concat) {
+    const AbstractValue joined = concat({entry, value});
+    if (!stopped() && reachable()) table_set(object, key, joined);
+    return;
+  }
+  const AbstractValue result = compute(op, entry, value);
   if (!stopped() && reachable()) table_set(object, key, result);
 }
 
@@ -196,6 +226,25 @@ void Lowerer::table_delete(const AbstractValue& object, const AbstractValue& at)
 }
 
 // ---- keys ------------------------------------------------------------------------------------
+
+/// The first part that is nil or may be; null when there is none.
+AbstractValue* Lowerer::nil_part(AbstractValue& key) {
+  if (key.is(Kind::Nil) || is_maybe(key)) return &key;
+  for (AbstractValue& part : key.parts) {
+    if (AbstractValue* found = nil_part(part)) return found;
+  }
+  return nullptr;
+}
+
+/// Goes on where `maybe` is there, and makes it sure; gives the block where it is nil.
+ssa::BlockId Lowerer::enter_where_there(AbstractValue& maybe) {
+  const ssa::BlockId absent = new_block();
+  const ssa::BlockId present = new_block();
+  branch(op1(ssa::Op::IsNil, ssa::Type::Bool, maybe.id), absent, present);
+  current_ = present;
+  maybe = AbstractValue::ssa(unwrap(maybe));
+  return absent;
+}
 
 /// Before a write: a key that is nil, or has a nil part, is a run-time error.
 bool Lowerer::sure_key(AbstractValue& key) {
@@ -215,9 +264,9 @@ bool Lowerer::key_parts(const AbstractValue& key, std::vector<AbstractValue>& pa
     }
     return true;
   }
-  if (is_maybe(key)) {
-    refuse("a multi-key with a part that may be nil is looked up");
-    return false;
+  if (key.is(Kind::Rendered) && is_text(key)) {
+    parts.push_back(text_value(key));
+    return !stopped();
   }
   if (type_of(key) == ssa::Type::None) {
     refuse(fmt::format("{} as a table key", describe(key)));
@@ -237,246 +286,46 @@ std::optional<int64_t> Lowerer::table_access(const AbstractValue& object, const 
   if (!key_parts(key, parts)) return std::nullopt;
   const std::optional<int64_t> id = table_id(object);
   if (!id || !unify_key(*id, parts) || !fits_present_keys(object, *id)) return std::nullopt;
-  for (const AbstractValue& part : parts) operands.push_back(key_operand(part));
+  for (size_t i = 0; i < parts.size(); ++i) {
+    operands.push_back(as_part(parts[i], linkage_.module.tables[static_cast<size_t>(*id)].key[i]));
+  }
+  if (stopped()) return std::nullopt;
   return id;
 }
 
-ssa::ValueId Lowerer::key_operand(const AbstractValue& part) {
-  switch (part.kind) {
-    case Kind::Int:
-      return const_int(part.integer);
-    case Kind::Bool:
-      return const_bool(part.integer != 0);
-    case Kind::Str:
-      return const_str(part.text);
-    default:
-      return part.id;
-  }
-}
-
-std::optional<int64_t> Lowerer::table_id(const AbstractValue& table) {
-  for (size_t i = 0; i < linkage_.tables.size(); ++i) {
-    if (linkage_.tables[i] == table.table) return static_cast<int64_t>(i);
-  }
-  if (world_.mixed_tables.count(table.table) != 0) {
-    refuse(fmt::format("table {} may get something else than integers", table.text));
-    return std::nullopt;
-  }
-  for (const auto& entry : table.table->entries()) {
-    if (entry.second.type == runtime::Type::Integer) continue;
-    refuse(fmt::format("table {} holds {}", table.text,
-                       describe(AbstractValue::of_world(entry.second, ""))));
-    return std::nullopt;
-  }
-  ssa::TableInfo info;
-  info.name = table.text;
-  info.max_entries =
-      table.table->capacity_hint != 0 ? table.table->capacity_hint : limits::kDefaultTableSize;
-  linkage_.module.tables.push_back(std::move(info));
-  linkage_.tables.push_back(table.table);
-  linkage_.literal_parts.emplace_back();
-  return static_cast<int64_t>(linkage_.tables.size() - 1);
-}
-
-/// The key's parts against what the table has: the first use decides, a literal string fits both
-/// kinds.
-bool Lowerer::unify_key(int64_t table, const std::vector<AbstractValue>& parts) {
-  ssa::TableInfo& info = linkage_.module.tables[static_cast<size_t>(table)];
-  std::vector<bool>& literal = linkage_.literal_parts[static_cast<size_t>(table)];
-  const bool is_first = info.key.empty();
-  if (!is_first && info.key.size() != parts.size()) {
-    refuse(fmt::format("table {} has keys of {} and of {} parts", info.name, info.key.size(),
-                       parts.size()));
-    return false;
-  }
-  for (size_t i = 0; i < parts.size(); ++i) {
-    KeyPart part;
-    bool is_literal = false;
-    switch (type_of(parts[i])) {
-      case ssa::Type::Int:
-        break;
-      case ssa::Type::Bool:
-        part.kind = KeyPart::Kind::Bool;
-        break;
-      default:
-        is_literal = parts[i].is(Kind::Str);
-        part.kind = KeyPart::Kind::StrId;
-        if (!is_literal && function_[parts[i].id].str_kind == ssa::StrKind::Bytes) {
-          part.kind = KeyPart::Kind::Bytes;
-          part.max_bytes = part_bytes(function_[parts[i].id].max_bytes);
-        }
-        break;
-    }
-    if (is_first) {
-      info.key.push_back(part);
-      literal.push_back(is_literal);
-      continue;
-    }
-    KeyPart& have = info.key[i];
-    const bool bytes = have.kind == KeyPart::Kind::Bytes;
-    if (is_literal && bytes) {
-      if (parts[i].text.size() > have.max_bytes) {
-        refuse(fmt::format("a key of table {} is longer than {} bytes", info.name, have.max_bytes));
-        return false;
-      }
-    } else if (part.kind == KeyPart::Kind::Bytes &&
-               (bytes || (have.kind == KeyPart::Kind::StrId && literal[i]))) {
-      have.max_bytes = bytes ? std::max(have.max_bytes, part.max_bytes) : part.max_bytes;
-      have.kind = KeyPart::Kind::Bytes;
-      literal[i] = false;
-    } else if (have.kind != part.kind) {
-      refuse(fmt::format("table {} has keys of different kinds", info.name));
-      return false;
-    } else {
-      literal[i] = literal[i] && is_literal;
-    }
-  }
-  return true;
-}
-
-/// What the main chunk left in the table has keys of the same make. Literal keys of other handlers
-/// are long enough by then or the table was refused to them.
-bool Lowerer::fits_present_keys(const AbstractValue& table, int64_t id) {
-  const std::vector<KeyPart> key = linkage_.module.tables[static_cast<size_t>(id)].key;
-  const auto fits = [&](runtime::Value value, const KeyPart& part) {
-    switch (part.kind) {
-      case KeyPart::Kind::Int:
-        return value.type == runtime::Type::Integer;
-      case KeyPart::Kind::Bool:
-        return value.type == runtime::Type::Boolean;
-      case KeyPart::Kind::StrId:
-        if (value.type != runtime::Type::String) return false;
-        linkage_.module.intern(value.string()->view());
-        return true;
-      case KeyPart::Kind::Bytes:
-        return value.type == runtime::Type::String && value.string()->size() <= part.max_bytes;
-    }
-    return false;
-  };
-  for (const auto& entry : table.table->entries()) {
-    const runtime::Value present = entry.first;
-    const size_t size = present.type == runtime::Type::Tuple ? present.tuple()->size() : 1;
-    bool good = size == key.size();
-    for (size_t i = 0; good && i < size; ++i) {
-      good = fits(present.type == runtime::Type::Tuple ? (*present.tuple())[i] : present, key[i]);
-    }
-    if (good) continue;
-    refuse(fmt::format("table {} holds keys of another kind", table.text));
-    return false;
-  }
-  return true;
-}
-
-// ---- variables -------------------------------------------------------------------------------
-
-AbstractValue Lowerer::read_cell(const runtime::Cell* cell, const std::string& name) {
-  if (world_.assigned_cells.count(cell) == 0) return AbstractValue::of_world(*cell->slot, name);
-  const std::optional<int64_t> id = cell_id(cell, name);
-  if (!id) return {};
-  ssa::Inst inst{ssa::Op::CellGet, ssa::Type::Int};
-  inst.imm = *id;
+AbstractValue Lowerer::get_entry(int64_t id, std::vector<ssa::ValueId> operands) {
+  ssa::TableInfo& info = linkage_.module.tables[static_cast<size_t>(id)];
+  info.is_read = true;
+  ssa::Inst inst = ssa::shape_of(info.value);
+  inst.op = ssa::Op::TableGet;
+  inst.type = ssa::maybe_type(inst.type);
+  inst.imm = id;
+  inst.operands = std::move(operands);
   return AbstractValue::ssa(emit(std::move(inst)));
 }
 
-AbstractValue Lowerer::read_global(uint32_t slot) {
-  if (world_.assigned_globals.count(slot) == 0) {
-    const runtime::Value value =
-        slot < world_.globals->size() ? (*world_.globals)[slot] : runtime::Value::nil();
-    return AbstractValue::of_world(value, global_name(slot));
-  }
-  const std::optional<int64_t> id = global_id(slot);
-  if (!id) return {};
-  ssa::Inst inst{ssa::Op::CellGet, ssa::Type::Int};
-  inst.imm = *id;
-  return AbstractValue::ssa(emit(std::move(inst)));
+void Lowerer::set_entry(int64_t id, std::vector<ssa::ValueId> operands,
+                        const AbstractValue& given) {
+  const bool is_call = given.is(Kind::Rendered) && is_text(given);
+  const AbstractValue value = is_call ? text_value(given) : given;
+  if (stopped() || !unify_value(id, value)) return;
+  ssa::TableInfo& info = linkage_.module.tables[static_cast<size_t>(id)];
+  info.is_set = true;
+  ssa::Inst inst{ssa::Op::TableSet};
+  inst.imm = id;
+  inst.operands = std::move(operands);
+  inst.operands.push_back(as_part(value, info.value));
+  if (!stopped()) emit(std::move(inst));
 }
 
-std::string Lowerer::global_name(uint32_t slot) const {
-  if (world_.global_names && slot < world_.global_names->size())
-    return (*world_.global_names)[slot];
-  return fmt::format("global {}", slot);
-}
-
-void Lowerer::write_variable(std::optional<int64_t> id, const AbstractValue& value) {
-  if (!id) return;
-  if (type_of(value) != ssa::Type::Int) {
-    refuse(fmt::format("{} is assigned to a variable of the main chunk", describe(value)));
-    return;
-  }
-  ssa::Inst inst{ssa::Op::CellSet};
-  inst.imm = *id;
-  inst.operands = {to_int(value, "an assignment")};
+/// An atomic bit operation: the last operand is added here.
+void Lowerer::combine_entry(ssa::Inst inst, int64_t id, const AbstractValue& value) {
+  if (!unify_value(id, AbstractValue::of(int64_t{0}))) return;
+  inst.imm = id;
+  inst.operands.push_back(to_int(value, "arithmetic"));
+  ssa::TableInfo& info = linkage_.module.tables[static_cast<size_t>(id)];
+  (inst.op == ssa::Op::TableAdd ? info.is_added : info.is_combined) = true;
   emit(std::move(inst));
-}
-
-void Lowerer::write_cell(const runtime::Cell* cell, const std::string& name,
-                         const AbstractValue& value) {
-  write_variable(cell_id(cell, name), value);
-}
-
-void Lowerer::write_global(uint32_t slot, const AbstractValue& value) {
-  write_variable(global_id(slot), value);
-}
-
-void Lowerer::update_variable(std::optional<int64_t> id, UpdateOp op, const AbstractValue& value) {
-  if (!id) return;
-  if (op == UpdateOp::Concat) return refuse("strings are joined here");
-  if (has_bits(op)) return refuse("an atomic bit operation on a variable of the main chunk");
-  ssa::Inst get{ssa::Op::CellGet, ssa::Type::Int};
-  get.imm = *id;
-  if (op == UpdateOp::Add || op == UpdateOp::Sub) {
-    runtime::Value ignored;
-    std::string text;
-    runtime::arith(static_cast<runtime::ArithOp>(op), runtime::Value::of(int64_t{1}),
-                   runtime::Value::nil(), &ignored, &text);
-    AbstractValue addend = check_not_nil(value, text);
-    if (op == UpdateOp::Sub)
-      addend = arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), addend);
-    if (stopped()) return;
-    ssa::Inst inst{ssa::Op::CellAdd};
-    inst.imm = *id;
-    inst.operands = {to_int(addend, "arithmetic")};
-    emit(std::move(inst));
-    return;
-  }
-  const AbstractValue now = AbstractValue::ssa(emit(std::move(get)));
-  const ssa::Op how = operation(op);
-  const bool divides = how == ssa::Op::DivS || how == ssa::Op::ModS;
-  const AbstractValue result = divides ? divide(how, now, value) : arithmetic(how, now, value);
-  if (!stopped() && reachable()) write_variable(id, result);
-}
-
-std::optional<int64_t> Lowerer::cell_id(const runtime::Cell* cell, const std::string& name) {
-  return variable_id(cell, -1, name, *cell->slot, world_.mixed_cells.count(cell) != 0);
-}
-
-std::optional<int64_t> Lowerer::global_id(uint32_t slot) {
-  const runtime::Value present =
-      slot < world_.globals->size() ? (*world_.globals)[slot] : runtime::Value::nil();
-  return variable_id(nullptr, slot, global_name(slot), present,
-                     world_.mixed_globals.count(slot) != 0);
-}
-
-std::optional<int64_t> Lowerer::variable_id(const runtime::Cell* cell, int64_t slot,
-                                            const std::string& name, runtime::Value present,
-                                            bool mixed) {
-  for (size_t i = 0; i < linkage_.cells.size(); ++i) {
-    if (linkage_.cells[i] == cell && linkage_.cell_globals[i] == slot)
-      return static_cast<int64_t>(i);
-  }
-  if (mixed) {
-    refuse(fmt::format("variable {} may get something else than an integer", name));
-    return std::nullopt;
-  }
-  if (present.type != runtime::Type::Integer && present.type != runtime::Type::SharedCell) {
-    refuse(fmt::format("variable {} holds {}", name,
-                       describe(AbstractValue::of_world(present, name))));
-    return std::nullopt;
-  }
-  linkage_.module.cells.push_back(name);
-  linkage_.cells.push_back(cell);
-  linkage_.cell_globals.push_back(slot);
-  return static_cast<int64_t>(linkage_.cells.size() - 1);
 }
 
 }  // namespace ktap::lower

@@ -13,6 +13,8 @@
 namespace ktap::lower {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -93,17 +95,39 @@ TEST(Lower, AssignedVariablesAreShared) {
   EXPECT_THAT(lowered("n = 5 trace syscalls:* { n += 1 }"), HasSubstr("CellAdd 0:n"));
 }
 
-TEST(Lower, SharedVariablesHoldIntegersAlone) {
+TEST(Lower, VariablesThatAreNoPlainIntegersAreTables) {
   EXPECT_EQ(lowered("var n = 'x' trace syscalls:* { n = 1 }"),
-            "refused 1: variable n holds a string");
+            "refused 1: variable n holds strings and integers");
   EXPECT_EQ(lowered("var n = 1 trace syscalls:* { n = execname }"),
-            "refused 1: variable n may get something else than an integer");
-  EXPECT_EQ(lowered("var n = 1 trace syscalls:* { n += 1 } tick-1s { n = nil }"),
-            "refused 1: variable n may get something else than an integer");
+            "refused 1: variable n holds integers and strings");
   EXPECT_EQ(lowered("var n = 1 trace syscalls:* { n += 1 } tick-1s { n = n * 1.5 }"),
-            "refused 1: variable n may get something else than an integer");
+            "refused 1: variable n may get something else than integers, booleans and strings");
+  EXPECT_THAT(lowered("var n = 1 trace syscalls:* { n += 1 } tick-1s { n = nil }"),
+              AllOf(HasSubstr("TableGet 0:n v0 : int?"), HasSubstr("TableAdd 0:n v4, v5")));
   EXPECT_THAT(lowered("var n = 1 trace syscalls:* { n += 1 } trace_end { n = nil }"),
               HasSubstr("CellAdd"));
+  EXPECT_THAT(lowered("var n = nil trace syscalls:* { if (n != execname) { n = execname } }"),
+              AllOf(HasSubstr("TableGet 0:n v0 : str? bytes 16"), HasSubstr("TableSet 0:n")));
+  EXPECT_THAT(lowered("var on = false trace syscalls:* { on = !on }"),
+              AllOf(HasSubstr("TableGet 0:on v0 : bool?"), HasSubstr("TableSet 0:on")));
+  EXPECT_THAT(lowered("var n = 1 trace syscalls:* { n |= pid n &= 3 n ^= 1 }"),
+              AllOf(HasSubstr("CellOr 0:n"), HasSubstr("CellAnd 0:n"), HasSubstr("CellXor 0:n")));
+}
+
+TEST(Lower, ValuesOfTables) {
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { if (t[pid] != execname) "
+                      "{ t[pid] = execname } }"),
+              AllOf(HasSubstr("TableGet 0:t v0 : str? bytes 16"), HasSubstr("TableSet 0:t")));
+  EXPECT_THAT(lowered("var t = { a = 'x' } trace syscalls:* { t[execname] = 'y' print(t['a']) }"),
+              HasSubstr(": str? id"));
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { t[pid] = pid > 1 print(t[1] == true) }"),
+              HasSubstr("TableGet 0:t v7 : bool?"));
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { t[pid] = t[1] t[1] = 2 }"),
+              AllOf(HasSubstr("TableSet"), HasSubstr("TableDelete")));
+  EXPECT_EQ(lowered("var t = {} trace syscalls:* { t[1] = execname t[2] = pid }"),
+            "refused 1: table t holds strings and integers");
+  EXPECT_THAT(lowered("var t = { 'x' } trace syscalls:* { t[1] ..= 'x' }"),
+              HasSubstr("refused 1: the result of format() is more than printed here"));
 }
 
 TEST(Lower, LinkageNamesTheObjects) {
@@ -134,11 +158,11 @@ TEST(Lower, ALiteralFitsBothKindsOfStringKeys) {
   TestWorld w("var h = {} trace syscalls:* { h['sh'] += 1 h[execname] += 1 h['ba'] = 2 }");
   EXPECT_THAT(w.lower({read_event()}), HasSubstr("TableSet 0:h"));
   EXPECT_EQ(w.linkage.module.tables.at(0).key.at(0).kind, ssa::KeyPart::Kind::Bytes);
-  EXPECT_EQ(lowered_on_two("var h = {} trace syscalls:* { h[probename] += 1 h[execname] += 1 }"),
-            "refused 1: table h has keys of different kinds");
-  EXPECT_EQ(
-      lowered("var h = {} trace syscalls:* { h[execname] += 1 h['longer than sixteen'] = 1 }"),
-      "refused 1: a key of table h is longer than 16 bytes");
+  EXPECT_THAT(lowered_on_two("var h = {} trace syscalls:* { h[probename] += 1 h[execname] += 1 }"),
+              HasSubstr("StrBytes v0 : str bytes 15"));
+  TestWorld longer("var h = {} trace syscalls:* { h[execname] += 1 h['longer than sixteen'] = 1 }");
+  EXPECT_THAT(longer.lower({read_event()}), HasSubstr("TableSet 0:h"));
+  EXPECT_EQ(longer.linkage.module.tables.at(0).key.at(0).max_bytes, 64u);
 }
 
 TEST(Lower, KeysMustAgree) {
@@ -152,7 +176,7 @@ TEST(Lower, KeysMustAgree) {
 
 TEST(Lower, PresentEntriesMustAgree) {
   EXPECT_EQ(lowered("var t = {a = 'x'} trace syscalls:* { t[execname] += 1 }"),
-            "refused 1: table t holds a string");
+            "refused 1: table t holds strings and integers");
   EXPECT_EQ(lowered("var t = {a = 1} trace syscalls:* { t[pid] += 1 }"),
             "refused 1: table t holds keys of another kind");
   EXPECT_THAT(lowered("var t = {a = 1} trace syscalls:* { t[execname] += 1 }"),
@@ -213,6 +237,73 @@ TEST(Lower, DeletingUnderNilIsNoError) {
   EXPECT_THAT(text, Not(HasSubstr("Fail")));
 }
 
+TEST(Lower, AMultiKeyWithAPartThatMayBeNil) {
+  EXPECT_EQ(lowered("var t = {} var u = {} trace syscalls:* { print(t[pid, u[1]]) t[1, 2] = 3 "
+                    "u[1] = 2 }"),
+            "b0:\n"
+            "  v0 = EventVar pid : int\n"
+            "  v1 = ConstInt 1 : int\n"
+            "  v2 = TableGet 0:u v1 : int?\n"
+            "  v3 = IsNil v2 : bool\n"
+            "  Branch v3 -> b1, b2\n"
+            "b1:  ; from b0\n"
+            "  v4 = ConstNil : int?\n"
+            "  Jump -> b3\n"
+            "b2:  ; from b0\n"
+            "  v5 = Unwrap v2 : int\n"
+            "  v6 = TableGet 1:t v0, v5 : int?\n"
+            "  Jump -> b3\n"
+            "b3:  ; from b1, b2\n"
+            "  v7 = Phi v4, v6 : int?\n"
+            "  Emit site 0 v7\n"
+            "  v8 = ConstInt 1 : int\n"
+            "  v9 = ConstInt 2 : int\n"
+            "  v10 = ConstInt 3 : int\n"
+            "  TableSet 1:t v8, v9, v10\n"
+            "  v11 = ConstInt 1 : int\n"
+            "  v12 = ConstInt 2 : int\n"
+            "  TableSet 0:u v11, v12\n"
+            "  Return\n");
+  EXPECT_THAT(
+      lowered("var t = {} var u = {} trace syscalls:* { delete(t, pid, u[1]) u[1] = 2 }"),
+      AllOf(HasSubstr("IsNil v2"), HasSubstr("TableDelete 1:t v0, v4"), Not(HasSubstr("Fail"))));
+}
+
+TEST(Lower, BooleansThatMayBeNil) {
+  const std::string text = lowered(
+      "trace syscalls:* { var b if (pid > 1) { b = tid > 2 } if (b) { print(1) } print(b) }");
+  EXPECT_THAT(text, HasSubstr("Phi v6, v9, v12 : bool?"));
+  EXPECT_THAT(text, HasSubstr("IsTrue v14"));
+  EXPECT_THAT(lowered("trace syscalls:* { var b if (pid > 1) { b = tid > 2 } print(b == nil) }"),
+              HasSubstr("IsNil"));
+  EXPECT_THAT(
+      lowered("trace syscalls:* { var b if (pid > 1) { b = tid > 2 } print(b == false, !b) }"),
+      AllOf(HasSubstr("Unwrap v14 : bool"), HasSubstr("IsTrue v14")));
+}
+
+TEST(Lower, TwoThatMayBeNilAreCompared) {
+  const std::string text = lowered("var t = {} trace syscalls:* { print(t[1] == t[2]) t[1] = 2 }");
+  EXPECT_THAT(text, HasSubstr("Eq v"));
+  EXPECT_THAT(text, Not(HasSubstr("refused")));
+  // An integer or nil, and a string or nil: equal when both are nil.
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { print(t[1] == user_string(t[2])) t[1] = 2 }"),
+              Not(AnyOf(HasSubstr("StrEq"), HasSubstr("refused"))));
+}
+
+TEST(Lower, MultiKeysOfTheMainChunkAreCompared) {
+  const std::string text = lowered(
+      "var t = {} t[1, 2] = 3 var k for (key, v in pairs(t)) { k = key } "
+      "trace syscalls:* { if (k == k) { print(pid) } if (k == 1) { print(tid) } }");
+  EXPECT_THAT(text, HasSubstr("EventVar pid"));
+  EXPECT_THAT(text, Not(HasSubstr("EventVar tid")));
+}
+
+TEST(Lower, TypeOfWhatMayBeNil) {
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { print(type(t[1])) t[1] = 2 }"),
+              AllOf(HasSubstr("ConstStr \"nil\""), HasSubstr("ConstStr \"integer\""),
+                    HasSubstr("Phi v3, v5 : str id")));
+}
+
 TEST(Lower, Asserts) {
   EXPECT_THAT(lowered("trace syscalls:* { assert(pid > 1, 'low') print(1) }"),
               HasSubstr("Fail \"low\""));
@@ -234,7 +325,7 @@ TEST(Lower, OtherUpdatesReadThenWrite) {
   EXPECT_THAT(text, HasSubstr("Fail \"'*' takes numbers, got nil and an integer\""));
   EXPECT_THAT(text, HasSubstr("TableSet"));
   EXPECT_THAT(lowered("var t = {} trace syscalls:* { t[1] |= pid }"),
-              HasSubstr("refused 1: an atomic bit operation"));
+              HasSubstr("TableOr 0:t v1, v0"));
 }
 
 TEST(Lower, AStringThatMayBeNilAsKey) {
@@ -266,6 +357,8 @@ TEST(Lower, ComparesAcrossTypes) {
       lowered("trace syscalls:* { if (execname == 'a name too long for it') { print(1) } }"),
       Not(HasSubstr("Emit")));
   EXPECT_THAT(lowered("trace syscalls:* { if (execname < 'sh') { print(1) } }"),
+              HasSubstr("StrLess v0, v1"));
+  EXPECT_THAT(lowered("trace syscalls:* { if (execname <= pid) { print(1) } }"),
               HasSubstr("refused 1: a comparison by size on a string"));
   EXPECT_THAT(lowered("trace syscalls:* { if (pid) { print(1) } if (execname) { print(2) } }"),
               Not(HasSubstr("Branch")));
@@ -281,13 +374,17 @@ TEST(Lower, Globs) {
   EXPECT_THAT(lowered("trace syscalls:* /execname ~ 'bash'/ { print(1) }"), HasSubstr("StrEq"));
   EXPECT_THAT(lowered("trace syscalls:* /execname ~ '*'/ { print(1) }"), Not(HasSubstr("Branch")));
   EXPECT_THAT(lowered("trace syscalls:* /execname ~ 'b?sh'/ { print(1) }"),
-              HasSubstr("refused 1: a glob that is more"));
+              HasSubstr("StrGlob \"b?sh\""));
+  EXPECT_THAT(lowered("trace syscalls:* /execname ~ '\\\\***'/ { print(1) }"),
+              HasSubstr("StrGlob \"\\\\**\""));
+  EXPECT_EQ(lowered("trace syscalls:* /execname ~ '?" + std::string(64, 'x') + "'/ { print(1) }"),
+            "refused 1: a glob of more than 64 parts");
   EXPECT_THAT(lowered("trace syscalls:* /probename ~ '*_{read,write}'/ { print(1) }"),
               HasSubstr("Emit"));
   EXPECT_THAT(lowered_on_two("trace syscalls:* /probename ~ '*_{read,write}'/ { print(1) }"),
               Not(HasSubstr("Branch")));
   EXPECT_THAT(lowered_on_two("trace syscalls:* /probename ~ '*_read'/ { print(1) }"),
-              HasSubstr("refused 1: a glob match on probename that differs"));
+              HasSubstr("IdGlob \"*_read\" v0"));
 }
 
 TEST(Lower, CallsAreInlined) {
@@ -343,10 +440,12 @@ TEST(Lower, RefusesWithReasons) {
       {"var v = 1 while (v != 'x') { v = 'x' print(v) }",
        "a comparison with a variable whose type changes in a loop"},
       {"var x = {}", "a table is built here"},
-      {"print('a' .. pid)", "strings are joined here"},
+      {"print('a' .. t)", "'..' on a table"},
+      {"print('a' .. (pid > 1))", "'..' on a boolean"},
+      {"if (signal_name(pid)) { print(1) }", "a condition on the result of signal_name()"},
+      {"print(format('%s', t))", "format() on a table"},
       {"print(len(t))", "len() on a table"},
-      {"t[pid] = execname", "a string is stored in a table"},
-      {"print(tostring(pid))", "tostring() has no kernel form"},
+      {"t[pid] = t", "table t may get something else than integers, booleans and strings"},
       {"if (argstr == 'x') { print(1) }", "a comparison with argstr"},
       {"print(strftime('%s', ns))", "strftime() has no kernel form"},
       {"var v = pid print(function () { v = 1 })", "a function is printed"},
@@ -362,6 +461,92 @@ TEST(Lower, RefusesWithReasons) {
     EXPECT_EQ(lowered(source).substr(0, 11), "refused 5: ") << c.body;
     EXPECT_THAT(lowered(source), HasSubstr(c.reason)) << c.body;
   }
+}
+
+TEST(Lower, TextThatIsPrintedIsMadeInUserSpace) {
+  TestWorld w(
+      "trace syscalls:* { print('fd ' .. args.fd .. ':' .. execname, format('%04x', pid), "
+      "errno_name(args.count), 'a' .. 1 .. 2) }");
+  EXPECT_EQ(w.lower({read_event()}).substr(w.function->name.size() + 10),
+            "b0:\n"
+            "  v0 = EventField #1 : int\n"
+            "  v1 = EventVar execname : str bytes 16\n"
+            "  v2 = EventVar pid : int\n"
+            "  v3 = EventField #3 : int\n"
+            "  Emit site 0 v0, v1, v2, v3\n"
+            "  Return\n");
+  const std::vector<OutputArg>& args = w.linkage.outputs.at(0).args;
+  ASSERT_EQ(args.size(), 4u);
+  using K = OutputArg::Kind;
+  EXPECT_EQ(args[0].kind, K::Call);
+  ASSERT_EQ(args[0].args.size(), 5u);
+  EXPECT_EQ(args[0].args[0].value.string()->view(), "%s%s%s%s");
+  EXPECT_EQ(args[0].args[1].value.string()->view(), "fd ");
+  EXPECT_EQ(args[0].args[2].index, 0u);
+  EXPECT_EQ(args[0].args[4].index, 1u);
+  EXPECT_EQ(args[2].kind, K::Call);
+  EXPECT_EQ(args[2].args[0].index, 3u);
+  EXPECT_EQ(args[3].kind, K::Constant);
+  EXPECT_EQ(args[3].value.string()->view(), "a12");
+}
+
+TEST(Lower, TextThatIsUsedIsMadeInTheKernel) {
+  EXPECT_EQ(lowered("var t = {} trace syscalls:* { t[execname .. ':' .. args.fd] += 1 }"),
+            "b0:\n"
+            "  v0 = EventVar execname : str bytes 16\n"
+            "  v1 = EventField #1 : int\n"
+            "  v2 = ConstStr \":\" : str id\n"
+            "  v3 = StrText v1 : str bytes 20\n"
+            "  v4 = StrJoin v0, v2, v3 : str bytes 37\n"
+            "  v5 = ConstInt 1 : int\n"
+            "  TableAdd 0:t v4, v5\n"
+            "  Return\n");
+  EXPECT_THAT(
+      lowered("trace syscalls:* { if (format('%s-%d', execname, pid) == 'a-1') { exit() } }"),
+      AllOf(HasSubstr("StrJoin"), HasSubstr("StrEq")));
+  EXPECT_THAT(lowered_on_two("trace syscalls:* { if (probename == execname) { exit() } }"),
+              HasSubstr("StrBytes v0 : str bytes 15"));
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { t[format('%x', pid)] += 1 }"),
+              HasSubstr("refused 1: the result of format() is more than printed here"));
+}
+
+TEST(Lower, StringFunctions) {
+  const auto key = [](const std::string& text) {
+    return lowered("var t = {} trace syscalls:* { t[" + text + "] += 1 }");
+  };
+  EXPECT_THAT(key("string.sub(execname, 2, 5)"), HasSubstr("StrSlice at 1 v0 : str bytes 4"));
+  EXPECT_THAT(key("string.sub(execname, 2)"), HasSubstr("StrSlice at 1 v0 : str bytes 15"));
+  EXPECT_THAT(key("string.sub(execname, 20)"), HasSubstr("ConstStr \"\""));
+  EXPECT_THAT(key("string.sub(execname, -3)"), HasSubstr("StrSub v0"));
+  EXPECT_THAT(key("string.upper(execname)"), HasSubstr("StrCase upper v0"));
+  EXPECT_THAT(key("string.len(execname)"), HasSubstr("StrLen v0"));
+  EXPECT_THAT(key("len(execname)"), HasSubstr("StrLen v0"));
+  EXPECT_THAT(key("math.max(pid, tid, 3)"), HasSubstr("Max v2, v3"));
+  EXPECT_THAT(lowered("trace syscalls:* /string.starts(execname, 'a*')/ { exit() }"),
+              HasSubstr("StrGlob \"a\\\\**\" v0"));
+  EXPECT_THAT(lowered("trace syscalls:* { print(string.find(execname, 'b')) }"),
+              HasSubstr("Phi v4, v7 : int?"));
+  EXPECT_THAT(lowered("trace syscalls:* { print(string.byte(execname, 2)) }"),
+              HasSubstr("StrByte at 1 v0"));
+  EXPECT_THAT(lowered("trace syscalls:* { print(string.upper(execname)) }"),
+              Not(HasSubstr("StrCase")));
+}
+
+TEST(Lower, StringsOfTwoKindsMeet) {
+  EXPECT_THAT(lowered("trace syscalls:* { var n = user_string(args.buf, 20) || 'none' print(n) }"),
+              AllOf(HasSubstr("str bytes 20"), HasSubstr("ConstStr \"none\"")));
+  EXPECT_THAT(lowered("trace syscalls:* { var n = 'none' if (pid > 1) { n = execname .. pid } "
+                      "print(n) }"),
+              HasSubstr("StrJoin"));
+}
+
+TEST(Lower, JoiningNilFails) {
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { print('a' .. t[1]) t[1] = 2 }"),
+              HasSubstr("Fail \"'..' joins strings and numbers, got nil\""));
+  EXPECT_THAT(lowered("trace syscalls:* { print('a' .. nil) }"),
+              HasSubstr("Fail \"'..' joins strings and numbers, got nil\""));
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { print(signal_name(t[1])) t[1] = 2 }"),
+              HasSubstr("Fail \"argument 1 of 'signal_name' is to be an integer, got nil\""));
 }
 
 TEST(Lower, CallsThatMultiplyAreTooMuchCode) {

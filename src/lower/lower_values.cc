@@ -43,6 +43,19 @@ ArithOp arith_op(ssa::Op op) {
   }
 }
 
+/// `**` is `*`; behind a backslash it is not.
+std::string without_double_stars(const std::string& glob) {
+  std::string out;
+  bool is_star = false;
+  for (size_t i = 0; i < glob.size(); ++i) {
+    if (glob[i] == '*' && is_star) continue;
+    is_star = glob[i] == '*';
+    out += glob[i];
+    if (glob[i] == '\\' && i + 1 < glob.size()) out += glob[++i];
+  }
+  return out;
+}
+
 /// An integer, or nil: stands for a value of that type in an operation that is done for its error
 /// text.
 Value sample(bool is_nil) { return is_nil ? Value::nil() : Value::of(int64_t{1}); }
@@ -96,10 +109,7 @@ ssa::Type Lowerer::type_of(const AbstractValue& value) const {
   }
 }
 
-bool Lowerer::is_maybe(const AbstractValue& value) const {
-  const ssa::Type type = type_of(value);
-  return type == ssa::Type::MaybeInt || type == ssa::Type::MaybeStr;
-}
+bool Lowerer::is_maybe(const AbstractValue& value) const { return ssa::is_maybe(type_of(value)); }
 
 std::string Lowerer::describe(const AbstractValue& value) const {
   switch (value.kind) {
@@ -132,6 +142,10 @@ std::string Lowerer::describe(const AbstractValue& value) const {
       return "an iterator";
     case Kind::Aggregate:
       return "an aggregate";
+    case Kind::Rendered:
+      return fmt::format(
+          "the result of {}()",
+          full_name(bytecode::builtin_info(static_cast<bytecode::Builtin>(value.integer))));
     case Kind::Mixed:
       return value.text;
     case Kind::Ssa:
@@ -146,6 +160,8 @@ std::string Lowerer::describe(const AbstractValue& value) const {
       return "a string";
     case ssa::Type::MaybeInt:
       return "an integer that may be nil";
+    case ssa::Type::MaybeBool:
+      return "a boolean that may be nil";
     default:
       return "a string that may be nil";
   }
@@ -190,7 +206,7 @@ void Lowerer::fail_when(ssa::ValueId condition, const std::string& text) {
 ssa::ValueId Lowerer::unwrap(const AbstractValue& maybe) {
   const ssa::Inst& from = function_[maybe.id];
   ssa::Inst inst{ssa::Op::Unwrap};
-  inst.type = from.type == ssa::Type::MaybeInt ? ssa::Type::Int : ssa::Type::Str;
+  inst.type = ssa::sure_type(from.type);
   inst.str_kind = from.str_kind;
   inst.max_bytes = from.max_bytes;
   inst.operands = {maybe.id};
@@ -313,6 +329,9 @@ Lowerer::Truth Lowerer::truth(const AbstractValue& value) {
     case Kind::Undefined:
       refuse("a condition on " + describe(value));
       return Truth::of(false);
+    case Kind::Rendered:
+      if (value.may_be_nil) refuse("a condition on " + describe(value));
+      return Truth::of(true);
     case Kind::Mixed:
       if (!value.id.valid()) {
         refuse("a condition on " + describe(value));
@@ -326,6 +345,8 @@ Lowerer::Truth Lowerer::truth(const AbstractValue& value) {
   }
   if (type_of(value) == ssa::Type::Bool) return Truth::of(value.id);
   if (!is_maybe(value)) return Truth::of(true);
+  if (type_of(value) == ssa::Type::MaybeBool)
+    return Truth::of(op1(ssa::Op::IsTrue, ssa::Type::Bool, value.id));
   const ssa::ValueId is_nil = op1(ssa::Op::IsNil, ssa::Type::Bool, value.id);
   return Truth::of(op1(ssa::Op::Not, ssa::Type::Bool, is_nil));
 }
@@ -351,6 +372,7 @@ Lowerer::Truth Lowerer::equals(const AbstractValue& a, const AbstractValue& b) {
       return Truth::of(false);
     }
   }
+  if (a.is(Kind::Rendered) || b.is(Kind::Rendered)) return equals_rendered(a, b);
   if (a.is(Kind::Float) || b.is(Kind::Float)) {
     const AbstractValue& other = a.is(Kind::Float) ? b : a;
     if (other.is(Kind::Float)) return Truth::of(a.number == b.number);
@@ -358,10 +380,7 @@ Lowerer::Truth Lowerer::equals(const AbstractValue& a, const AbstractValue& b) {
     if (number) refuse("a comparison with a float");
     return Truth::of(false);
   }
-  if (a.is(Kind::Tuple) && b.is(Kind::Tuple)) {
-    refuse("a comparison of multi-keys");
-    return Truth::of(false);
-  }
+  if (a.is(Kind::Tuple) && b.is(Kind::Tuple)) return equals_tuple(a, b, 0);
   if (a.is_constant() && b.is_constant()) return Truth::of(same(a, b));
   if (same(a, b)) return Truth::of(true);
   if (is_maybe(a)) return equals_maybe(a, b);
@@ -378,35 +397,60 @@ Lowerer::Truth Lowerer::equals(const AbstractValue& a, const AbstractValue& b) {
   return Truth::of(op2(ssa::Op::Eq, ssa::Type::Bool, x, y));
 }
 
+/// The parts from number `from` on, as far as it takes to find one that differs.
+Lowerer::Truth Lowerer::equals_tuple(const AbstractValue& a, const AbstractValue& b, size_t from) {
+  if (a.parts.size() != b.parts.size()) return Truth::of(false);
+  if (from == a.parts.size()) return Truth::of(true);
+  const Truth part = equals(a.parts[from], b.parts[from]);
+  if (stopped()) return Truth::of(false);
+  if (part.known) return part.value ? equals_tuple(a, b, from + 1) : part;
+  const ssa::BlockId alike = new_block();
+  const ssa::BlockId differ = new_block();
+  branch(part.id, alike, differ);
+  current_ = alike;
+  const Truth rest = equals_tuple(a, b, from + 1);
+  if (stopped()) return Truth::of(false);
+  return truth(
+      join({{differ, {AbstractValue::boolean(false)}, 0}, {current_, {to_value(rest)}, 0}})[0]);
+}
+
+/// What a library function makes, against anything.
+Lowerer::Truth Lowerer::equals_rendered(const AbstractValue& a, const AbstractValue& b) {
+  const AbstractValue& call = a.is(Kind::Rendered) ? a : b;
+  const AbstractValue& other = a.is(Kind::Rendered) ? b : a;
+  if (call.may_be_nil) {
+    refuse("a comparison with " + describe(call));
+    return Truth::of(false);
+  }
+  const bool is_string = other.is(Kind::Rendered) || other.is(Kind::Str) ||
+                         ssa::sure_type(type_of(other)) == ssa::Type::Str;
+  if (!is_string) return Truth::of(false);
+  const AbstractValue text = text_value(call);
+  if (stopped()) return Truth::of(false);
+  return equals(text, other);
+}
+
 /// `maybe` against nil, or: there, and equal.
 Lowerer::Truth Lowerer::equals_maybe(const AbstractValue& maybe, const AbstractValue& other) {
   const ssa::ValueId is_nil = op1(ssa::Op::IsNil, ssa::Type::Bool, maybe.id);
   if (other.is(Kind::Nil)) return Truth::of(is_nil);
-  if (is_maybe(other)) {
-    refuse("a comparison of two values that may both be nil");
-    return Truth::of(false);
-  }
-  const ssa::Type sure = type_of(maybe) == ssa::Type::MaybeInt ? ssa::Type::Int : ssa::Type::Str;
-  if (type_of(other) != sure) return Truth::of(false);
+  const bool can_equal = ssa::sure_type(type_of(other)) == ssa::sure_type(type_of(maybe));
+  if (!can_equal && !is_maybe(other)) return Truth::of(false);
   const ssa::BlockId absent = new_block();
   const ssa::BlockId present = new_block();
   branch(is_nil, absent, present);
+  current_ = absent;
+  const AbstractValue both_nil =
+      is_maybe(other) ? AbstractValue::ssa(op1(ssa::Op::IsNil, ssa::Type::Bool, other.id))
+                      : AbstractValue::boolean(false);
   current_ = present;
-  const Truth equal = equals(AbstractValue::ssa(unwrap(maybe)), other);
+  const Truth equal =
+      can_equal ? equals(AbstractValue::ssa(unwrap(maybe)), other) : Truth::of(false);
   if (stopped()) return Truth::of(false);
-  std::vector<AbstractValue> result =
-      join({{absent, {AbstractValue::boolean(false)}, 0}, {current_, {to_value(equal)}, 0}});
-  return truth(result[0]);
+  return truth(join({{absent, {both_nil}, 0}, {current_, {to_value(equal)}, 0}})[0]);
 }
 
 Lowerer::Truth Lowerer::equals_string(const AbstractValue& a, const AbstractValue& b) {
-  const auto kind = [&](const AbstractValue& v) {
-    return v.is(Kind::Str) ? ssa::StrKind::Id : function_[v.id].str_kind;
-  };
-  if (kind(a) != kind(b) && !a.is(Kind::Str) && !b.is(Kind::Str)) {
-    refuse("a comparison of probename with a string that is read here");
-    return Truth::of(false);
-  }
   // A literal that is longer than the other side can be.
   for (const auto& [text, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
     if (text->is(Kind::Str) && other->is(Kind::Ssa) &&
@@ -415,8 +459,17 @@ Lowerer::Truth Lowerer::equals_string(const AbstractValue& a, const AbstractValu
       return Truth::of(false);
     }
   }
-  const ssa::ValueId x = a.is(Kind::Str) ? const_str(a.text) : a.id;
-  const ssa::ValueId y = b.is(Kind::Str) ? const_str(b.text) : b.id;
+  // Ids of strings are compared as numbers where both sides have one.
+  const auto has_bytes = [&](const AbstractValue& v) {
+    return v.is(Kind::Ssa) && function_[v.id].str_kind == ssa::StrKind::Bytes;
+  };
+  const bool by_bytes = has_bytes(a) || has_bytes(b);
+  const auto id = [&](const AbstractValue& v) {
+    if (v.is(Kind::Str)) return const_str(v.text);
+    return by_bytes ? text_bytes(v) : v.id;
+  };
+  const ssa::ValueId x = id(a);
+  const ssa::ValueId y = id(b);
   return Truth::of(op2(ssa::Op::StrEq, ssa::Type::Bool, x, y));
 }
 
@@ -424,6 +477,7 @@ Lowerer::Truth Lowerer::less(const AbstractValue& left, const AbstractValue& rig
   if (left.is(Kind::Str) && right.is(Kind::Str)) {
     return Truth::of(or_equal ? left.text <= right.text : left.text < right.text);
   }
+  if (is_text(left) && is_text(right)) return less_text(left, right, or_equal);
   const ssa::Op op = or_equal ? ssa::Op::Le : ssa::Op::Lt;
   if (left.is(Kind::Int) && right.is(Kind::Int)) {
     return Truth::of(*ssa::fold(op, left.integer, right.integer) != 0);
@@ -446,6 +500,46 @@ Lowerer::Truth Lowerer::less(const AbstractValue& left, const AbstractValue& rig
   return Truth::of(op2(op, ssa::Type::Bool, x, y));
 }
 
+/// A string, or one that may be nil.
+bool Lowerer::is_text(const AbstractValue& value) const {
+  return (value.is(Kind::Rendered) && value.result == runtime::Type::String && !value.may_be_nil) ||
+         ssa::sure_type(type_of(value)) == ssa::Type::Str;
+}
+
+/// Strings by their bytes; `a <= b` is not `b < a`.
+Lowerer::Truth Lowerer::less_text(const AbstractValue& left, const AbstractValue& right,
+                                  bool or_equal) {
+  const auto error_text = [or_equal, this](bool left_is_nil) {
+    bool ignored;
+    std::string text;
+    const Value some = linkage_.constants->string("x");
+    const Value a = left_is_nil ? Value::nil() : some;
+    const Value b = left_is_nil ? some : Value::nil();
+    if (or_equal) {
+      runtime::less_equal(a, b, &ignored, &text);
+    } else {
+      runtime::less(a, b, &ignored, &text);
+    }
+    return text;
+  };
+  if (is_maybe(left) && is_maybe(right)) {
+    refuse("a comparison by size of two strings that may both be nil");
+    return Truth::of(false);
+  }
+  const AbstractValue a = text_value(check_not_nil(left, error_text(true)));
+  const AbstractValue b = text_value(check_not_nil(right, error_text(false)));
+  if (stopped()) return Truth::of(false);
+  for (const AbstractValue* v : {&a, &b}) {
+    if (text_bound(*v)) continue;
+    refuse("a comparison by size with a string of the script that has a NUL or is too long");
+    return Truth::of(false);
+  }
+  const ssa::ValueId x = text_bytes(a);
+  const ssa::ValueId y = text_bytes(b);
+  if (!or_equal) return Truth::of(op2(ssa::Op::StrLess, ssa::Type::Bool, x, y));
+  return negate(Truth::of(op2(ssa::Op::StrLess, ssa::Type::Bool, y, x)));
+}
+
 /// A glob against text: known, a bounded compare of bytes, or a name among those of the group.
 Lowerer::Truth Lowerer::match(const AbstractValue& text, const AbstractValue& pattern) {
   if (!pattern.is(Kind::Str)) {
@@ -455,6 +549,10 @@ Lowerer::Truth Lowerer::match(const AbstractValue& text, const AbstractValue& pa
   if (text.is(Kind::Str)) {
     return Truth::of(glob_match(pattern.text, text.text));
   }
+  if (text.is(Kind::Rendered) && is_text(text)) {
+    const AbstractValue made = text_value(text);
+    return stopped() ? Truth::of(false) : match(made, pattern);
+  }
   if (type_of(text) == ssa::Type::MaybeStr) {
     return match(check_not_nil(text, match_error_text()), pattern);
   }
@@ -463,23 +561,22 @@ Lowerer::Truth Lowerer::match(const AbstractValue& text, const AbstractValue& pa
     return Truth::of(false);
   }
   if (function_[text.id].str_kind == ssa::StrKind::Id) return match_name(text, pattern.text);
-  std::string middle = pattern.text;
-  while (!middle.empty() && middle.front() == '*') middle.erase(0, 1);
-  const bool open_left = middle.size() != pattern.text.size();
-  const size_t length = middle.size();
-  while (!middle.empty() && middle.back() == '*') middle.pop_back();
-  const bool open_right = middle.size() != length || (middle.empty() && open_left);
-  if (has_glob(middle)) {
-    refuse("a glob that is more than text with a * at its ends");
+  return match_glob(text, pattern.text);
+}
+
+/// Bytes against a glob.
+Lowerer::Truth Lowerer::match_glob(const AbstractValue& text, const std::string& glob) {
+  std::string plain = without_double_stars(glob);
+  if (plain != glob) return match_glob(text, plain);
+  if (glob == "*") return Truth::of(true);
+  if (!has_glob(glob)) return equals_string(text, AbstractValue::string(glob));
+  if (!glob_bits(glob, false)) {
+    refuse("a glob of more than 64 parts");
     return Truth::of(false);
   }
-  if (middle.empty() && open_left) return Truth::of(true);
-  const std::string simple = (open_left ? "*" : "") + middle + (open_right ? "*" : "");
-  if (!open_left && !open_right) return equals_string(text, AbstractValue::string(middle));
-  if (middle.size() > function_[text.id].max_bytes) return Truth::of(false);
   ssa::Inst inst{ssa::Op::StrGlob, ssa::Type::Bool};
   inst.operands = {text.id};
-  inst.imm = linkage_.module.intern(simple);
+  inst.imm = linkage_.module.intern(glob);
   return Truth::of(emit(std::move(inst)));
 }
 
@@ -492,8 +589,10 @@ Lowerer::Truth Lowerer::match_name(const AbstractValue& text, const std::string&
       agree = agree && glob_match(pattern, e->name) == first;
     if (agree) return Truth::of(first);
   }
-  refuse("a glob match on probename that differs among the events");
-  return Truth::of(false);
+  ssa::Inst inst{ssa::Op::IdGlob, ssa::Type::Bool};
+  inst.operands = {text.id};
+  inst.imm = linkage_.module.intern(pattern);
+  return Truth::of(emit(std::move(inst)));
 }
 
 }  // namespace ktap::lower

@@ -27,8 +27,6 @@ const char* never_in_kernel(Op op) {
     case Op::NewTable:
     case Op::SetList:
       return "a table is built here";
-    case Op::Concat:
-      return "strings are joined here";
     case Op::Register:
       return "a handler is registered here";
     default:
@@ -361,8 +359,8 @@ void Lowerer::step_move(Frame& frame, Insn insn) {
       write_global(insn.d(), reg(frame, a));
       break;
     case Op::UpdateGlobal:
-      update_variable(global_id(insn.a()), static_cast<bytecode::UpdateOp>(insn.c()),
-                      reg(frame, insn.b()));
+      update_variable({nullptr, insn.a()}, global_name(insn.a()),
+                      static_cast<bytecode::UpdateOp>(insn.c()), reg(frame, insn.b()));
       break;
     case Op::GetUpval:
       reg(frame, a) = read_upvalue(frame, insn.b());
@@ -467,6 +465,12 @@ void Lowerer::step_compute(Frame& frame, Insn insn) {
     case Op::Match:
       value = to_value(match(b, c));
       break;
+    case Op::Concat: {
+      std::vector<AbstractValue> operands;
+      for (size_t r = insn.b(); r <= insn.c(); ++r) operands.push_back(reg(frame, r));
+      value = concat(operands);
+      break;
+    }
     default:
       refuse("an operation that has no kernel form");
       break;
@@ -514,13 +518,16 @@ void Lowerer::step_test(Frame& frame, Insn insn, size_t pc) {
       (b.is(Kind::Nil) && insn.op() != Op::TestLt && insn.op() != Op::TestLe)) {
     const bool nil_test = insn.op() != Op::Test;
     if (a.is(Kind::Ssa) && is_maybe(a)) {
-      const ssa::BlockId there = nil_test ? no : yes;
-      current_ = there;
-      const AbstractValue sure = AbstractValue::ssa(unwrap(a));
+      current_ = nil_test ? no : yes;
+      const bool is_bool = type_of(a) == ssa::Type::MaybeBool;
+      const AbstractValue sure =
+          is_bool && !nil_test ? AbstractValue::boolean(true) : AbstractValue::ssa(unwrap(a));
       replace(nil_test ? when_false : when_true, a, sure);
-      replace(nil_test ? when_true : when_false, a, AbstractValue::nil());
       replace(nil_test ? locals_false : locals_true, a, sure);
-      replace(nil_test ? locals_true : locals_false, a, AbstractValue::nil());
+      if (nil_test || !is_bool) {
+        replace(nil_test ? when_true : when_false, a, AbstractValue::nil());
+        replace(nil_test ? locals_true : locals_false, a, AbstractValue::nil());
+      }
     } else if (a.is(Kind::Ssa) && type_of(a) == ssa::Type::Bool && !nil_test) {
       replace(when_true, a, AbstractValue::boolean(true));
       replace(when_false, a, AbstractValue::boolean(false));
@@ -616,10 +623,11 @@ std::vector<AbstractValue> Lowerer::join(std::vector<Edge> edges) {
     current_ = edges[0].block;
     return std::move(edges[0].values);
   }
-  const ssa::BlockId into = new_block();
   size_t count = 0;
   for (const Edge& edge : edges) count = std::max(count, edge.values.size());
   for (Edge& edge : edges) edge.values.resize(count);
+  make_texts(edges);
+  const ssa::BlockId into = new_block();
   std::vector<AbstractValue> joined;
   for (size_t i = 0; i < count; ++i) joined.push_back(join_values(edges, i, into));
   for (const Edge& edge : edges) {
@@ -668,23 +676,22 @@ AbstractValue Lowerer::add_phi(ssa::BlockId into, ssa::Inst phi,
   return AbstractValue::ssa(emit_in(into, std::move(phi)));
 }
 
-/// Integers, booleans, and integers with nil.
+/// Integers, booleans, and either with nil.
 std::optional<AbstractValue> Lowerer::join_numbers(const std::vector<const AbstractValue*>& values,
                                                    const std::vector<Edge>& edges,
                                                    ssa::BlockId into) {
-  bool all_int = true;
-  bool all_bool = true;
-  bool all_maybe = true;
-  for (const AbstractValue* v : values) {
-    const ssa::Type type = type_of(*v);
-    all_int = all_int && type == ssa::Type::Int;
-    all_bool = all_bool && type == ssa::Type::Bool;
-    all_maybe =
-        all_maybe && (type == ssa::Type::Int || type == ssa::Type::MaybeInt || v->is(Kind::Nil));
-  }
-  if (!all_int && !all_bool && !all_maybe) return std::nullopt;
   ssa::Inst phi{ssa::Op::Phi};
-  phi.type = all_int ? ssa::Type::Int : all_bool ? ssa::Type::Bool : ssa::Type::MaybeInt;
+  bool maybe = false;
+  for (const AbstractValue* v : values) {
+    maybe = maybe || v->is(Kind::Nil) || is_maybe(*v);
+    if (v->is(Kind::Nil)) continue;
+    const ssa::Type type = ssa::sure_type(type_of(*v));
+    if (type != ssa::Type::Int && type != ssa::Type::Bool) return std::nullopt;
+    if (phi.type != ssa::Type::None && phi.type != type) return std::nullopt;
+    phi.type = type;
+  }
+  if (phi.type == ssa::Type::None) return std::nullopt;
+  if (maybe) phi.type = ssa::maybe_type(phi.type);
   std::vector<ssa::ValueId> operands;
   for (size_t i = 0; i < values.size(); ++i) {
     const AbstractValue& v = *values[i];
@@ -692,7 +699,6 @@ std::optional<AbstractValue> Lowerer::join_numbers(const std::vector<const Abstr
     inst.type = phi.type;
     ssa::ValueId id = v.id;
     if (v.is(Kind::Nil)) {
-      inst.op = ssa::Op::ConstNil;
       id = emit_in(edges[i].block, std::move(inst));
     } else {
       if (!v.is(Kind::Ssa)) {
@@ -700,7 +706,7 @@ std::optional<AbstractValue> Lowerer::join_numbers(const std::vector<const Abstr
         constant.imm = v.integer;
         id = emit_in(edges[i].block, std::move(constant));
       }
-      if (phi.type == ssa::Type::MaybeInt && type_of(v) == ssa::Type::Int) {
+      if (maybe && !is_maybe(v)) {
         inst.op = ssa::Op::Wrap;
         inst.operands = {id};
         id = emit_in(edges[i].block, std::move(inst));
@@ -711,61 +717,63 @@ std::optional<AbstractValue> Lowerer::join_numbers(const std::vector<const Abstr
   return add_phi(into, std::move(phi), std::move(operands));
 }
 
-/// Strings that are held alike, and those with nil.
+/// Strings, and strings with nil. Literals and names are ids among themselves and bytes beside what
+/// was read.
 std::optional<AbstractValue> Lowerer::join_strings(const std::vector<const AbstractValue*>& values,
                                                    const std::vector<Edge>& edges,
                                                    ssa::BlockId into) {
-  ssa::StrKind kind = ssa::StrKind::None;
-  uint32_t max_bytes = 0;
-  bool maybe = false;
+  ssa::Inst shape{ssa::Op::Phi, ssa::Type::Str, ssa::StrKind::Id};
+  uint32_t longest = 1;
+  bool can_be_bytes = true;
   for (const AbstractValue* v : values) {
-    ssa::StrKind mine = ssa::StrKind::Id;
-    uint32_t bytes = 0;
-    if (v->is(Kind::Nil)) {
-      maybe = true;
-      continue;
-    }
-    if (v->is(Kind::Ssa)) {
-      if (function_[v->id].str_kind == ssa::StrKind::None) return std::nullopt;
-      mine = function_[v->id].str_kind;
-      bytes = function_[v->id].max_bytes;
-      maybe = maybe || type_of(*v) == ssa::Type::MaybeStr;
-    } else if (!v->is(Kind::Str)) {
-      return std::nullopt;
-    }
-    if (kind != ssa::StrKind::None && (kind != mine || max_bytes != bytes)) return std::nullopt;
-    kind = mine;
-    max_bytes = bytes;
+    if (v->is(Kind::Nil) || is_maybe(*v)) shape.type = ssa::Type::MaybeStr;
+    if (v->is(Kind::Nil)) continue;
+    if (ssa::sure_type(type_of(*v)) != ssa::Type::Str) return std::nullopt;
+    if (v->is(Kind::Ssa) && function_[v->id].str_kind == ssa::StrKind::Bytes)
+      shape.str_kind = ssa::StrKind::Bytes;
+    can_be_bytes = can_be_bytes && text_bound(*v);
+    longest = std::max(longest, text_bound(*v).value_or(0));
   }
-  if (kind == ssa::StrKind::None) return std::nullopt;
-  ssa::Inst shape{ssa::Op::Phi};
-  shape.type = maybe ? ssa::Type::MaybeStr : ssa::Type::Str;
-  shape.str_kind = kind;
-  shape.max_bytes = max_bytes;
+  const bool is_bytes = shape.str_kind == ssa::StrKind::Bytes;
+  if (is_bytes && !can_be_bytes) return std::nullopt;
+  if (is_bytes) shape.max_bytes = longest;
   std::vector<ssa::ValueId> operands;
   for (size_t i = 0; i < values.size(); ++i) {
-    const AbstractValue& v = *values[i];
-    ssa::ValueId id = v.id;
-    if (v.is(Kind::Nil)) {
-      ssa::Inst nil = shape;
-      nil.op = ssa::Op::ConstNil;
-      id = emit_in(edges[i].block, std::move(nil));
-    } else {
-      if (v.is(Kind::Str)) {
-        ssa::Inst text{ssa::Op::ConstStr, ssa::Type::Str, ssa::StrKind::Id};
-        text.imm = linkage_.module.intern(v.text);
-        id = emit_in(edges[i].block, std::move(text));
-      }
-      if (maybe && function_[id].type == ssa::Type::Str) {
-        ssa::Inst wrap = shape;
-        wrap.op = ssa::Op::Wrap;
-        wrap.operands = {id};
-        id = emit_in(edges[i].block, std::move(wrap));
-      }
-    }
-    operands.push_back(id);
+    const std::optional<ssa::ValueId> id = as_joined(*values[i], edges[i].block, shape);
+    if (!id) return std::nullopt;
+    operands.push_back(*id);
   }
   return add_phi(into, std::move(shape), std::move(operands));
+}
+
+/// One operand of the phi `shape` of strings, at the end of `block`.
+std::optional<ssa::ValueId> Lowerer::as_joined(const AbstractValue& v, ssa::BlockId block,
+                                               const ssa::Inst& shape) {
+  if (v.is(Kind::Nil)) {
+    ssa::Inst nil = shape;
+    nil.op = ssa::Op::ConstNil;
+    return emit_in(block, std::move(nil));
+  }
+  ssa::ValueId id = v.id;
+  if (v.is(Kind::Str)) {
+    ssa::Inst text{ssa::Op::ConstStr, ssa::Type::Str, ssa::StrKind::Id};
+    text.imm = linkage_.module.intern(v.text);
+    id = emit_in(block, std::move(text));
+  } else if (shape.str_kind == ssa::StrKind::Bytes && function_[id].str_kind == ssa::StrKind::Id &&
+             function_[id].op != ssa::Op::ConstStr) {
+    if (is_maybe(v)) return std::nullopt;  // a name that may be nil, beside what was read
+    ssa::Inst bytes{ssa::Op::StrBytes, ssa::Type::Str, ssa::StrKind::Bytes,
+                    std::max(*text_bound(v), uint32_t{1})};
+    bytes.operands = {id};
+    id = emit_in(block, std::move(bytes));
+  }
+  if (shape.type == ssa::Type::MaybeStr && function_[id].type == ssa::Type::Str) {
+    ssa::Inst wrap = shape;
+    wrap.op = ssa::Op::Wrap;
+    wrap.operands = {id};
+    id = emit_in(block, std::move(wrap));
+  }
+  return id;
 }
 
 /// Nothing but the truth of it: enough for `a && b` as a condition, whatever a and b are.
@@ -802,8 +810,10 @@ bool Lowerer::reads_what_handlers_change() const {
 
 bool Lowerer::reads_what_handlers_change(const ssa::Inst& inst) const {
   if (inst.op == ssa::Op::CellGet) return true;
-  return inst.op == ssa::Op::TableGet &&
-         world_.written_tables.count(linkage_.tables[static_cast<size_t>(inst.imm)]) != 0;
+  if (inst.op != ssa::Op::TableGet) return false;
+  const auto table = static_cast<size_t>(inst.imm);
+  return linkage_.variables[table].valid() ||
+         world_.written_tables.count(linkage_.tables[table]) != 0;
 }
 
 }  // namespace ktap::lower

@@ -2,10 +2,14 @@
 // Split by matter:
 //   lowerer.cc         functions, jumps, joins, the instruction switch
 //   lower_values.cc    constants, arithmetic, comparisons, truth
-//   lower_tables.cc    tables and shared variables
+//   lower_tables.cc    tables
+//   lower_shapes.cc    what their keys and values are made of
+//   lower_variables.cc variables that handlers assign
 //   lower_samples.cc   samples of aggregates
 //   lower_events.cc    what the event gives
 //   lower_calls.cc     inlining, built-in functions, output
+//   lower_text.cc      strings that are made: joined, formatted, by the library
+//   lower_library.cc   string and math functions
 //   lower_loops.cc     heads and rounds of loops, counting loops, loops over tables
 //   lower_locals.cc    variables of inlined code that functions made there capture
 // Private to `lower`. Nothing is thrown: the first refusal sets stop_, and everything after it does
@@ -137,6 +141,8 @@ class Lowerer {
                                             const std::vector<Edge>& edges, ssa::BlockId into);
   std::optional<AbstractValue> join_strings(const std::vector<const AbstractValue*>& values,
                                             const std::vector<Edge>& edges, ssa::BlockId into);
+  std::optional<ssa::ValueId> as_joined(const AbstractValue& v, ssa::BlockId block,
+                                        const ssa::Inst& shape);
   AbstractValue join_mixed(const std::vector<const AbstractValue*>& values,
                            const std::vector<Edge>& edges, ssa::BlockId into);
   AbstractValue add_phi(ssa::BlockId into, ssa::Inst phi, std::vector<ssa::ValueId> operands);
@@ -204,8 +210,6 @@ class Lowerer {
   bool is_referred(const Frame& frame, int local) const;
   AbstractValue read_upvalue(Frame& frame, size_t index);
   void write_upvalue(Frame& frame, size_t index, const AbstractValue& value);
-  AbstractValue updated(bytecode::UpdateOp op, const AbstractValue& now,
-                        const AbstractValue& value);
   void update_upvalue(Frame& frame, size_t index, bytecode::UpdateOp op,
                       const AbstractValue& value);
 
@@ -231,10 +235,15 @@ class Lowerer {
   Truth negate(Truth truth);
   AbstractValue to_value(Truth truth);
   Truth equals(const AbstractValue& a, const AbstractValue& b);
+  Truth equals_tuple(const AbstractValue& a, const AbstractValue& b, size_t from);
   Truth equals_maybe(const AbstractValue& maybe, const AbstractValue& other);
+  Truth equals_rendered(const AbstractValue& a, const AbstractValue& b);
+  bool is_text(const AbstractValue& value) const;
+  Truth less_text(const AbstractValue& left, const AbstractValue& right, bool or_equal);
   Truth equals_string(const AbstractValue& a, const AbstractValue& b);
   Truth less(const AbstractValue& a, const AbstractValue& b, bool or_equal);
   Truth match(const AbstractValue& text, const AbstractValue& pattern);
+  Truth match_glob(const AbstractValue& text, const std::string& glob);
   Truth match_name(const AbstractValue& text, const std::string& pattern);
   std::string match_error_text() const;
   void fail_when(ssa::ValueId condition, const std::string& text);
@@ -259,22 +268,80 @@ class Lowerer {
                                       std::vector<ssa::ValueId>& operands);
   std::optional<int64_t> table_id(const AbstractValue& table);
   bool key_parts(const AbstractValue& key, std::vector<AbstractValue>& parts);
-  ssa::ValueId key_operand(const AbstractValue& part);
   bool sure_key(AbstractValue& key);
+  AbstractValue* nil_part(AbstractValue& key);
+  ssa::BlockId enter_where_there(AbstractValue& maybe);
   bool unify_key(int64_t table, const std::vector<AbstractValue>& parts);
   bool fits_present_keys(const AbstractValue& table, int64_t id);
+  AbstractValue get_entry(int64_t id, std::vector<ssa::ValueId> operands);
+  void set_entry(int64_t id, std::vector<ssa::ValueId> operands, const AbstractValue& given);
+  void combine_entry(ssa::Inst inst, int64_t id, const AbstractValue& value);
+  static ssa::Op operation(bytecode::UpdateOp op);
+  AbstractValue compute(bytecode::UpdateOp op, const AbstractValue& now,
+                        const AbstractValue& value);
+
+  // ---- lower_shapes.cc -----------------------------------------------------------------------
+  std::optional<ssa::KeyPart> part_of(const AbstractValue& value) const;
+  ssa::ValueId as_part(const AbstractValue& value, const ssa::KeyPart& part);
+  ssa::KeyPart as_bytes(const AbstractValue& value, const ssa::KeyPart& part) const;
+  Shape& shape_of(int64_t table);
+  bool shape_of_is_empty(int64_t table) const;
+  std::pair<const runtime::Object*, uint32_t> sample_table(int64_t table) const;
+  bool unify_value(int64_t table, const AbstractValue& value);
+  std::optional<int64_t> add_table(runtime::Table* table, const std::string& name, uint8_t kinds,
+                                   const Variable& variable);
+
+  // ---- lower_variables.cc --------------------------------------------------------------------
+  static std::optional<ssa::Op> bit_operation(bytecode::UpdateOp op);
+  std::string global_name(uint32_t slot) const;
+  runtime::Value present_value(const Variable& variable) const;
+  uint8_t kinds_of(const Variable& variable) const;
   AbstractValue read_cell(const runtime::Cell* cell, const std::string& name);
   AbstractValue read_global(uint32_t slot);
-  void write_variable(std::optional<int64_t> id, const AbstractValue& value);
+  bool is_word(const Variable& variable) const;
+  int64_t word_id(const Variable& variable, const std::string& name);
+  std::optional<int64_t> variable_table(const Variable& variable, const std::string& name);
+  AbstractValue get_variable(const Variable& variable, const std::string& name);
   void write_cell(const runtime::Cell* cell, const std::string& name, const AbstractValue& value);
   void write_global(uint32_t slot, const AbstractValue& value);
-  void update_variable(std::optional<int64_t> id, bytecode::UpdateOp op,
+  void write_variable(const Variable& variable, const std::string& name,
+                      const AbstractValue& value);
+  void update_variable(const Variable& variable, const std::string& name, bytecode::UpdateOp op,
                        const AbstractValue& value);
-  std::optional<int64_t> cell_id(const runtime::Cell* cell, const std::string& name);
-  std::optional<int64_t> global_id(uint32_t slot);
-  std::optional<int64_t> variable_id(const runtime::Cell* cell, int64_t slot,
-                                     const std::string& name, runtime::Value present, bool mixed);
-  std::string global_name(uint32_t slot) const;
+
+  // ---- lower_text.cc -------------------------------------------------------------------------
+  AbstractValue concat(const std::vector<AbstractValue>& operands);
+  AbstractValue format(const std::vector<AbstractValue>& args);
+  AbstractValue rendered(bytecode::Builtin builtin, std::vector<AbstractValue> args,
+                         bool may_be_nil = false);
+  AbstractValue tostring(const AbstractValue& value);
+  AbstractValue name_of_number(bytecode::Builtin builtin, const AbstractValue& number);
+  std::optional<AbstractValue> integer_argument(const AbstractValue& value,
+                                                const std::string& function, size_t number);
+
+  std::optional<uint32_t> text_bound(const AbstractValue& value) const;
+  AbstractValue text_value(const AbstractValue& value);
+  AbstractValue make_text(const AbstractValue& call);
+  AbstractValue make_format(const AbstractValue& call);
+  AbstractValue make_tostring(const AbstractValue& value);
+  ssa::ValueId text_bytes(const AbstractValue& value);
+  void make_texts(std::vector<Edge>& edges);
+
+  // ---- lower_library.cc ----------------------------------------------------------------------
+  std::optional<AbstractValue> call_library(bytecode::Builtin builtin,
+                                            const std::vector<AbstractValue>& args);
+  AbstractValue call_string(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
+  AbstractValue call_math(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
+  std::optional<AbstractValue> string_argument(const AbstractValue& value,
+                                               const std::string& function, size_t number);
+  ssa::ValueId from_start(const AbstractValue& position, ssa::ValueId length);
+  AbstractValue slice(const AbstractValue& of, const AbstractValue& first,
+                      const AbstractValue& last);
+  AbstractValue byte_of(const AbstractValue& of, const AbstractValue& position);
+  AbstractValue nil_where_zero(ssa::ValueId number);
+  AbstractValue find(const std::vector<AbstractValue>& args);
+  Truth begins_or_ends(const AbstractValue& of, const AbstractValue& part, bool ends);
+  AbstractValue extreme(ssa::Op op, const AbstractValue& a, const AbstractValue& b);
 
   // ---- lower_samples.cc ----------------------------------------------------------------------
   /// object[key] <<< sample, or object <<< sample.
@@ -284,7 +351,7 @@ class Lowerer {
   ssa::ValueId bucket_of(const runtime::SampleHistogram& histogram, ssa::ValueId number);
   ssa::ValueId sample_word(runtime::SampleWord word, ssa::ValueId n);
   std::optional<size_t> samples_of(const AbstractValue& object);
-  uint32_t add_sample_table(const AbstractValue& object, ssa::TableInfo info);
+  uint32_t add_sample_table(const AbstractValue& object, uint32_t number, ssa::TableInfo info);
   bool holds_samples_alone(const AbstractValue& table);
 
   // ---- lower_events.cc -----------------------------------------------------------------------
@@ -300,13 +367,14 @@ class Lowerer {
   AbstractValue call_builtin(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
   void output(bytecode::Builtin builtin, ssa::SiteKind kind,
               const std::vector<AbstractValue>& args);
-  bool output_arg(const AbstractValue& arg, OutputSite& out, ssa::Site& site,
+  bool output_arg(const AbstractValue& arg, std::vector<OutputArg>& out, ssa::Site& site,
                   std::vector<ssa::ValueId>& operands);
   runtime::Value sample_of(const AbstractValue& value, bool as_nil);
   bool check_format(const std::vector<AbstractValue>& args);
   void histogram(const std::vector<AbstractValue>& args);
   void print_trace_clock();
   AbstractValue length(const AbstractValue& value);
+  void delete_if_there(const AbstractValue& table, AbstractValue key);
   void delete_entry(const std::vector<AbstractValue>& args);
   AbstractValue assert_true(const std::vector<AbstractValue>& args);
   AbstractValue type_name_of(const AbstractValue& value);

@@ -135,12 +135,13 @@ TEST(LowerSamples, WordsOfACell) {
             "b0:\n"
             "  v0 = EventVar cpu : int\n"
             "  v1 = EventField #1 : int\n"
-            "  v2 = ConstStr \"sys_enter_read\" : str id\n"
-            "  v3 = LinearBucket 0, 9, 3 v1 : int\n"
+            "  v2 = LinearBucket 0, 9, 3 v1 : int\n"
+            "  v3 = ConstStr \"sys_enter_read\" : str id\n"
             "  v4 = ConstInt 1 : int\n"
-            "  v5 = ConstInt 1 : int\n"
-            "  TableAdd 0:t v2, v0, v3, v4\n"
-            "  TableMerge 1:t v2, v0, v5, v1, v1\n"
+            "  v5 = ConstStr \"sys_enter_read\" : str id\n"
+            "  v6 = ConstInt 1 : int\n"
+            "  TableAdd 0:t v3, v0, v2, v4\n"
+            "  TableMerge 1:t v5, v0, v6, v1, v1\n"
             "  Return\n");
   using ssa::MergeOp;
   EXPECT_EQ(w.linkage.module.tables[1].words,

@@ -23,7 +23,8 @@ using bytecode::Insn;
 using bytecode::Op;
 using runtime::Value;
 
-enum Kind : uint8_t { kInt = 1, kFloat = 2, kNil = 4, kOther = 8 };
+constexpr uint8_t kInt = kInteger;
+constexpr uint8_t kAnything = kInteger | kFloat | kNil | kBoolean | kString | kOther;
 
 /// What a register, variable or table entry may hold.
 struct Facts {
@@ -52,9 +53,11 @@ struct Facts {
     return before !=
            std::make_tuple(kinds, event, fresh, tables.size(), functions.size(), builtins.size());
   }
-  bool only(uint8_t allowed) const {
-    return (kinds & ~allowed) == 0 && !event && !fresh && tables.empty() && functions.empty() &&
-           builtins.empty();
+  /// As a set of ValueKind.
+  uint8_t value_kinds() const {
+    const bool is_plain =
+        !event && !fresh && tables.empty() && functions.empty() && builtins.empty();
+    return is_plain ? kinds : static_cast<uint8_t>(kinds | kOther);
   }
 };
 
@@ -109,6 +112,12 @@ class Freezer {
         break;
       case runtime::Type::Float:
         f.kinds = kFloat;
+        break;
+      case runtime::Type::Boolean:
+        f.kinds = kBoolean;
+        break;
+      case runtime::Type::String:
+        f.kinds = kString;
         break;
       case runtime::Type::Event:
         f.event = true;
@@ -184,9 +193,16 @@ class Freezer {
     return f;
   }
 
+  /// True when `kinds` grew.
+  static bool add(uint8_t& kinds, uint8_t more) {
+    const uint8_t before = kinds;
+    kinds |= more;
+    return kinds != before;
+  }
+
   void write(const Facts& into, const Facts& value) {
     for (const runtime::Table* table : into.tables) {
-      if (!value.only(kNil)) changed_ |= world_.stored_tables.insert(table).second;
+      if ((value.value_kinds() & ~kNil) != 0) changed_ |= world_.stored_tables.insert(table).second;
     }
     put(into, value);
   }
@@ -201,7 +217,7 @@ class Freezer {
   void put(const Facts& into, const Facts& value) {
     for (const runtime::Table* table : into.tables) {
       changed_ |= world_.written_tables.insert(table).second;
-      if (!value.only(kInt | kNil)) changed_ |= world_.mixed_tables.insert(table).second;
+      changed_ |= add(world_.table_kinds[table], value.value_kinds());
       grow(stored_[table], value);
     }
     if (into.fresh) grow(fresh_contents_, value);
@@ -213,7 +229,7 @@ class Freezer {
       return;
     }
     changed_ |= world_.assigned_cells.insert(cell).second;
-    if (!value.only(kInt)) changed_ |= world_.mixed_cells.insert(cell).second;
+    changed_ |= add(world_.cell_kinds[cell], value.value_kinds());
     grow(cell_stored_[cell], value);
   }
 
@@ -226,7 +242,7 @@ class Freezer {
 
   void assign_global(uint32_t slot, const Facts& value) {
     changed_ |= world_.assigned_globals.insert(slot).second;
-    if (!value.only(kInt)) changed_ |= world_.mixed_globals.insert(slot).second;
+    changed_ |= add(world_.global_kinds[slot], value.value_kinds());
     grow(global_stored_[slot], value);
   }
 
@@ -241,7 +257,7 @@ class Freezer {
   }
 
   static Facts updated(bytecode::UpdateOp op, const Facts& a, const Facts& b) {
-    return op == bytecode::UpdateOp::Concat ? Facts::of(kOther) : arithmetic(a, b);
+    return op == bytecode::UpdateOp::Concat ? Facts::of(kString) : arithmetic(a, b);
   }
 
   // ---- one function --------------------------------------------------------------------------
@@ -291,7 +307,7 @@ class Freezer {
     if (std::holds_alternative<std::monostate>(constant)) return Facts::of(kNil);
     if (std::holds_alternative<int64_t>(constant)) return Facts::of(kInt);
     if (std::holds_alternative<double>(constant)) return Facts::of(kFloat);
-    return Facts::of(kOther);
+    return Facts::of(std::holds_alternative<bool>(constant) ? kBoolean : kString);
   }
 
   static Facts facts_of_var(schema::BuiltinVar var) {
@@ -303,7 +319,7 @@ class Freezer {
       case schema::BuiltinVar::Execname:
       case schema::BuiltinVar::Probename:
       case schema::BuiltinVar::Argstr:
-        return Facts::of(kOther);
+        return Facts::of(kString);
       default:
         return Facts::of(kInt);
     }
@@ -316,7 +332,9 @@ class Freezer {
     if (name == "tostring") {
       f.builtins.insert(static_cast<uint16_t>(Builtin::EventTostring));
     } else {
-      f.merge(Facts::of(name == "name" || name == "sc_is_enter" ? kOther : kInt));
+      f.merge(Facts::of(name == "name"          ? uint8_t{kString}
+                        : name == "sc_is_enter" ? uint8_t{kBoolean}
+                                                : kInt));
     }
     return f;
   }
@@ -430,7 +448,9 @@ class Freezer {
         return true;
       case Op::IterNext: {
         const size_t count = insn.b();
-        for (size_t r = a + 2; r <= a + 1 + count; ++r) set(r, Facts::of(kInt | kOther));
+        // Other keys, floats and parts that are missing, lowering refuses where it meets them.
+        for (size_t r = a + 2; r <= a + 1 + count; ++r)
+          set(r, Facts::of(kInt | kBoolean | kString));
         if (count >= 2) set(a + 1 + count, contents(get(a)));
         return true;
       }
@@ -472,11 +492,17 @@ class Freezer {
         set(a, Facts::of(kInt));
         break;
       case Op::LoadBool:
-      case Op::Tuple:
-      case Op::Concat:
       case Op::Not:
       case Op::Match:
+        set(a, Facts::of(kBoolean));
+        break;
+      case Op::Concat:
+        set(a, Facts::of(kString));
+        break;
       case Op::EventWord:
+        set(a, Facts::of(kInt | kString));
+        break;
+      case Op::Tuple:
         set(a, Facts::of(kOther));
         break;
       case Op::EventVar:
@@ -489,7 +515,7 @@ class Freezer {
 
   void call_compare(const Facts& table, const Facts& compare) {
     Facts given = contents(table);
-    given.merge(Facts::of(kInt | kOther));
+    given.merge(Facts::of(kAnything));
     for (size_t i : compare.functions) {
       for (Facts& param : instances_[i].params) grow(param, given);
     }
@@ -568,8 +594,26 @@ class Freezer {
         for (const Facts& arg : args) f.merge(arg);
         return f;
       }
+      case Builtin::Tostring:
+      case Builtin::Format:
+      case Builtin::StringFormat:
+      case Builtin::StringSub:
+      case Builtin::StringUpper:
+      case Builtin::StringLower:
+      case Builtin::StringTrim:
+      case Builtin::Type:
+        return Facts::of(kString);
+      case Builtin::UserString:
+      case Builtin::KernelString:
+        return Facts::of(kString | kNil);
+      case Builtin::StringFind:
+      case Builtin::StringByte:
+        return Facts::of(kInt | kNil);
+      case Builtin::StringStarts:
+      case Builtin::StringEnds:
+        return Facts::of(kBoolean);
       default:
-        return Facts::of(kInt | kFloat | kNil | kOther);
+        return Facts::of(kAnything);
     }
   }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -24,6 +25,16 @@ struct Handler {
   bool at_end = false;  ///< trace_end: runs when no other handler does, so its writes disturb none
 };
 
+/// Kinds of values that code may write, as bits.
+enum ValueKind : uint8_t {
+  kInteger = 1,
+  kFloat = 2,
+  kNil = 4,
+  kBoolean = 8,
+  kString = 16,
+  kOther = 32,  ///< tables, functions, multi-keys, aggregates …
+};
+
 struct World {
   const std::vector<runtime::Value>* globals = nullptr;
   const std::vector<std::string>* global_names = nullptr;  ///< may be null; for messages alone
@@ -31,10 +42,10 @@ struct World {
   std::set<const runtime::Cell*> assigned_cells;  ///< captured variables that some handler assigns
   std::set<const runtime::Table*>
       written_tables;  ///< some handler sets, updates or deletes entries
-  // The same, where what is written may be something else than an integer (tables: or nil).
-  std::set<uint32_t> mixed_globals;
-  std::set<const runtime::Cell*> mixed_cells;
-  std::set<const runtime::Table*> mixed_tables;
+  // What is written to them, as a set of ValueKind.
+  std::map<uint32_t, uint8_t> global_kinds;
+  std::map<const runtime::Cell*, uint8_t> cell_kinds;
+  std::map<const runtime::Table*, uint8_t> table_kinds;
   std::set<const runtime::Table*> sampled_tables;  ///< some handler adds samples to cells
   std::set<const runtime::Table*>
       stored_tables;  ///< something else than samples may be written (removal apart)

@@ -2,9 +2,11 @@
 // included; none removes a way to fail (a zero divisor was checked before, by a branch of its own).
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "base/glob.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 #include "ssa/buckets.h"
@@ -24,7 +26,7 @@ using ssa::ValueId;
 class Folder {
  public:
   Folder(ssa::Function& function, const ssa::Module& module)
-      : f_(function), module_(module), replacements_(function) {}
+      : f_(function), m_(module), replacements_(function) {}
 
   bool run() {
     for (BlockId block : ssa::reverse_postorder(f_)) {
@@ -47,6 +49,11 @@ class Folder {
   static std::optional<int64_t> constant(const Inst& inst) {
     if (inst.op == Op::ConstInt || inst.op == Op::ConstBool) return inst.imm;
     return std::nullopt;
+  }
+
+  /// The text of a ConstStr.
+  const std::string* literal(const Inst& inst) const {
+    return inst.op == Op::ConstStr ? &m_.strings[static_cast<size_t>(inst.imm)] : nullptr;
   }
 
   void become(ValueId id, int64_t value) {
@@ -73,12 +80,16 @@ class Folder {
       case Op::LogLinearBucket:
       case Op::LinearBucket:
         if (auto sample = constant(operand(inst, 0))) {
-          become(id, ssa::bucket_of(inst, module_, *sample));
+          become(id, ssa::bucket_of(inst, m_, *sample));
         }
         return;
       case Op::IsNil:
         if (operand(inst, 0).op == Op::ConstNil) return become(id, 1);
         if (operand(inst, 0).op == Op::Wrap) return become(id, 0);
+        return;
+      case Op::IsTrue:
+        if (operand(inst, 0).op == Op::ConstNil) return become(id, 0);
+        if (operand(inst, 0).op == Op::Wrap) replacements_.add(id, operand_id(operand(inst, 0), 0));
         return;
       case Op::Unwrap:
         if (operand(inst, 0).op == Op::Wrap) replacements_.add(id, operand_id(operand(inst, 0), 0));
@@ -91,6 +102,35 @@ class Folder {
         if (a.op == Op::ConstStr && b.op == Op::ConstStr) return become(id, a.imm == b.imm);
         return;
       }
+      case Op::StrLen:
+        if (const std::string* text = literal(operand(inst, 0)))
+          become(id, static_cast<int64_t>(text->size()));
+        return;
+      case Op::StrByte:
+        if (const std::string* text = literal(operand(inst, 0))) {
+          const auto at = static_cast<uint64_t>(inst.imm);
+          become(id, at < text->size() ? static_cast<unsigned char>((*text)[at]) : 0);
+        }
+        return;
+      case Op::StrFind:
+        if (const std::string* text = literal(operand(inst, 0))) {
+          const std::string& what = m_.strings[static_cast<size_t>(inst.imm)];
+          const bool is_glob = what.find_first_of("*?[") != std::string::npos;
+          const size_t at = is_glob ? glob_find(what, *text, 0) : text->find(what);
+          become(id, at == std::string::npos ? 0 : static_cast<int64_t>(at) + 1);
+        }
+        return;
+      case Op::StrLess:
+        if (operand_id(inst, 0) == operand_id(inst, 1)) return become(id, 0);
+        if (const std::string* a = literal(operand(inst, 0))) {
+          if (const std::string* b = literal(operand(inst, 1))) become(id, *a < *b ? 1 : 0);
+        }
+        return;
+      case Op::StrGlob:
+      case Op::IdGlob:
+        if (const std::string* text = literal(operand(inst, 0)))
+          become(id, glob_match(m_.strings[static_cast<size_t>(inst.imm)], *text) ? 1 : 0);
+        return;
       default:
         break;
     }
@@ -154,6 +194,8 @@ class Folder {
         return become(id, 1);
       case Op::And:
       case Op::Or:
+      case Op::Min:
+      case Op::Max:
         return replacements_.add(id, operand_id(f_[id], 0));
       default:
         return;
@@ -242,7 +284,7 @@ class Folder {
   }
 
   ssa::Function& f_;
-  const ssa::Module& module_;
+  const ssa::Module& m_;
   Replacements replacements_;
   std::vector<std::pair<ValueId, int64_t>> phis_of_constants_;
   bool changed_ = false;

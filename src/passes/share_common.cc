@@ -35,6 +35,8 @@ bool is_commutative(Op op) {
     case Op::Eq:
     case Op::Ne:
     case Op::StrEq:
+    case Op::Min:
+    case Op::Max:
       return true;
     default:
       return false;

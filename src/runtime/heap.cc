@@ -242,6 +242,7 @@ void Heap::mark_children(Object* object, int64_t& units) {
     case Type::Function:
       for (Cell* cell : static_cast<Closure*>(object)->upvalues) mark(cell);
       break;
+    case Type::SharedVariable:
     case Type::SharedCell:
       mark(*static_cast<Cell*>(object)->slot);
       break;
@@ -392,6 +393,7 @@ size_t Heap::destroy(Object* object) {
       memory_.give(closure, bytes);
       return bytes;
     }
+    case Type::SharedVariable:
     case Type::SharedCell:
       memory_.give(object, sizeof(Cell));
       return sizeof(Cell);

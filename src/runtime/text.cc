@@ -141,6 +141,7 @@ void append_text(std::string& out, Value value) {
       out += "function";
       if (!value.closure()->name.empty()) out.append(" ").append(value.closure()->name);
       return;
+    case Type::SharedVariable:
     case Type::SharedCell:
     case Type::Iterator:
       KTAP_UNREACHABLE();

@@ -63,6 +63,8 @@ bool equal(Value a, Value b) {
       return a.boolean == b.boolean;
     case Type::Builtin:
       return a.builtin == b.builtin;
+    case Type::SharedVariable:
+      return a.variable == b.variable;
     case Type::SharedCell:
       return a.shared == b.shared;
     case Type::String:
@@ -101,6 +103,7 @@ std::string_view type_name(Type type) {
       return "aggregate";
     case Type::Histogram:
       return "histogram";
+    case Type::SharedVariable:
     case Type::SharedCell:
     case Type::Iterator:
       return "internal";
@@ -135,6 +138,7 @@ std::string_view type_phrase(Type type) {
       return "an aggregate";
     case Type::Histogram:
       return "a histogram";
+    case Type::SharedVariable:
     case Type::SharedCell:
     case Type::Iterator:
       return "an internal value";

@@ -14,10 +14,11 @@ enum class Type : uint8_t {
   Boolean,
   Integer,
   Float,
-  Address,     ///< an integer that prints as a symbol
-  Event,       ///< the event object `e`: no payload, stands for the current event
-  Builtin,     ///< built-in function, by number
-  SharedCell,  ///< never seen by a script: a variable whose value lives in kernel-shared memory
+  Address,         ///< an integer that prints as a symbol
+  Event,           ///< the event object `e`: no payload, stands for the current event
+  Builtin,         ///< built-in function, by number
+  SharedVariable,  ///< the same for what is no integer: see shared_variable.h
+  SharedCell,      ///< never seen by a script: a variable whose value lives in kernel-shared memory
   // Heap objects from here on.
   String,
   Tuple,
@@ -45,7 +46,8 @@ struct Value {
     int64_t integer = 0;
     double number;
     uint16_t builtin;
-    int64_t* shared;  ///< SharedCell: read and written with atomic operations
+    class SharedVariable* variable;  ///< SharedVariable
+    int64_t* shared;                 ///< SharedCell: read and written with atomic operations
     Object* object;
   };
 
@@ -85,6 +87,12 @@ struct Value {
     Value v;
     v.type = Type::SharedCell;
     v.shared = cell;
+    return v;
+  }
+  static Value of_variable(SharedVariable* variable) {
+    Value v;
+    v.type = Type::SharedVariable;
+    v.variable = variable;
     return v;
   }
   static Value of_object(Type type, Object* object) {

@@ -115,8 +115,15 @@ std::string explain_tables(const Plan& plan) {
   for (uint32_t i = 0; i < plan.linkage.module.tables.size(); ++i) {
     if (plan.linkage.module.tables[i].sample_of != 0) continue;
     const backend::Table& table = plan.unit.tables[i];
-    text += fmt::format("table {}: key {}; {}, {}; {}\n", plan.linkage.module.tables[i].name,
-                        key_text(table.key), layout_name(table.layout), table.reason,
+    if (plan.linkage.variables[i].valid()) {
+      text += fmt::format("variable {}: {}; an entry of a hash map\n",
+                          plan.linkage.module.tables[i].name, key_text({table.value}));
+      continue;
+    }
+    text += fmt::format("table {}: key {}{}; {}, {}; {}\n", plan.linkage.module.tables[i].name,
+                        key_text(table.key),
+                        table.value == ssa::KeyPart{} ? "" : ", value " + key_text({table.value}),
+                        layout_name(table.layout), table.reason,
                         backend::is_delta(table.layout) ? "merged on read" : "shared by all CPUs");
   }
   for (const std::string& cell : plan.linkage.module.cells) {

@@ -440,7 +440,7 @@ class Interactive {
 
   void forget_plan() {
     tracer_.reset();
-    backings_.clear();
+    backings_ = {};
     engine_.reset();
     plan_.reset();
   }

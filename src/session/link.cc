@@ -7,10 +7,13 @@ namespace ktap::session {
 
 namespace {
 
-runtime::Value& variable_of(const lower::Linkage& linkage, uint32_t cell, vm::Vm& vm) {
-  return linkage.cells[cell] != nullptr
-             ? *linkage.cells[cell]->slot
-             : vm.globals()[static_cast<size_t>(linkage.cell_globals[cell])];
+runtime::Value& variable_of(const lower::Variable& variable, vm::Vm& vm) {
+  return variable.cell != nullptr ? *variable.cell->slot
+                                  : vm.globals()[static_cast<size_t>(variable.global)];
+}
+
+lower::Variable word_variable(const lower::Linkage& linkage, uint32_t cell) {
+  return {linkage.cells[cell], linkage.cell_globals[cell]};
 }
 
 }  // namespace
@@ -22,13 +25,19 @@ Result<void> link(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backi
     if (!backend::is_delta(plan.unit.tables[i].layout)) {
       KTAP_TRY(engine.preload(i, *linkage.tables[i], linkage.module));
     }
+    if (linkage.variables[i].valid()) {
+      backings.variables.push_back(engine.variable(i, vm.heap(), linkage.module));
+      variable_of(linkage.variables[i], vm) =
+          runtime::Value::of_variable(backings.variables.back().get());
+      continue;
+    }
     backings.tables.push_back(engine.back(i, vm.heap(), linkage.module));
     linkage.tables[i]->backing = backings.tables.back().get();
   }
   backings.samples = std::make_unique<engine::KernelSamples>(
       engine, linkage.samples, linkage.module.strings, vm.heap(), vm.reader_needs());
   for (uint32_t i = 0; i < linkage.cells.size(); ++i) {
-    runtime::Value& variable = variable_of(linkage, i, vm);
+    runtime::Value& variable = variable_of(word_variable(linkage, i), vm);
     KTAP_CHECK(variable.is_integer());
     int64_t* word = engine.cell(i);
     *word = variable.integer;
@@ -51,8 +60,13 @@ void bring_home(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backing
   }
   if (backings.samples != nullptr) backings.samples->before_read();
   unlink(plan, backings);
+  for (const lower::Variable& variable : plan.linkage.variables) {
+    if (!variable.valid()) continue;
+    runtime::Value& value = variable_of(variable, vm);
+    if (value.type == runtime::Type::SharedVariable) value = value.variable->load();
+  }
   for (uint32_t i = 0; i < plan.linkage.cells.size(); ++i) {
-    runtime::Value& variable = variable_of(plan.linkage, i, vm);
+    runtime::Value& variable = variable_of(word_variable(plan.linkage, i), vm);
     if (variable.type == runtime::Type::SharedCell) variable = runtime::Value::of(*variable.shared);
   }
 }

@@ -12,12 +12,15 @@
 
 namespace ktap::session {
 
+/// The kernel's side of tables, aggregates and variables.
 struct Backings {
   std::vector<std::unique_ptr<runtime::TableBacking>> tables;
+  std::vector<std::unique_ptr<runtime::SharedVariable>> variables;
   std::unique_ptr<engine::KernelSamples> samples;
 
   void clear() {
     tables.clear();
+    variables.clear();
     samples.reset();
   }
 };

@@ -13,6 +13,7 @@
 #include "lower/effects.h"
 #include "passes/pipeline.h"
 #include "session/spoil.h"
+#include "ssa/op_info.h"
 #include "syntax/foreign.h"
 
 namespace ktap::session {
@@ -34,6 +35,11 @@ class Planner {
     world_ = lower::freeze(all, *input_.globals, input_.global_names);
     for (const lower::Handler& handler : all)
       effects_.push_back(lower::effects_of(handler, *input_.globals));
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (all[i].is_event || all[i].at_end) continue;
+      for (const lower::Variable& variable : effects_[i].assigned)
+        by_timers_.emplace(variable, (*input_.registrations)[i].place.line);
+    }
   }
 
   Result<std::unique_ptr<Plan>> run(bool load, std::unique_ptr<engine::BpfEngine>* engine) {
@@ -46,10 +52,12 @@ class Planner {
     while (true) {
       plan_ = std::make_unique<Plan>();
       plan_->handlers = resolved_;
-      if (!lower_all() || sink_.has_errors()) {
-        if (sink_.has_errors()) return std::move(plan_);
-        continue;
-      }
+      plan_->linkage.shapes = shapes_;
+      const bool all_fit = lower_all();
+      if (sink_.has_errors()) return std::move(plan_);
+      const bool is_stale = plan_->linkage.shapes != shapes_;  // what came first took it for less
+      shapes_ = plan_->linkage.shapes;
+      if (!all_fit || is_stale) continue;
       if (tables_move() || variables_move()) continue;
       if (!emit_all()) continue;
       if (load) {
@@ -243,13 +251,19 @@ class Planner {
           if (inst.op != ssa::Op::Emit) continue;
           const ssa::Site& site = plan_->linkage.module.sites[static_cast<size_t>(inst.imm)];
           if (site.kind == ssa::SiteKind::Exit || site.kind == ssa::SiteKind::Capture) continue;
-          for (const lower::OutputArg& arg : plan_->linkage.outputs[site.user_index].args) {
-            if (arg.kind == lower::OutputArg::Kind::Table) add_drawn(arg.value, drawn);
-          }
+          add_drawn(plan_->linkage.outputs[site.user_index].args, drawn);
         }
       }
     }
     return drawn;
+  }
+
+  static void add_drawn(const std::vector<lower::OutputArg>& args,
+                        std::set<const runtime::Object*>& drawn) {
+    for (const lower::OutputArg& arg : args) {
+      if (arg.kind == lower::OutputArg::Kind::Table) add_drawn(arg.value, drawn);
+      add_drawn(arg.args, drawn);
+    }
   }
 
   static void add_drawn(runtime::Value value, std::set<const runtime::Object*>& drawn) {
@@ -294,7 +308,7 @@ class Planner {
         if (at == lines.end()) return std::nullopt;
         return at->second;
       };
-      if (op == ssa::Op::CellGet) return in(assigned);
+      if (op == ssa::Op::CellGet || op == ssa::Op::TableGet) return in(assigned);
       if (const auto line = in(read)) return line;
       return in(op == ssa::Op::CellAdd ? replaced : assigned);
     }
@@ -306,19 +320,24 @@ class Planner {
       for (const ssa::Block& block : group.function.blocks) {
         for (ssa::ValueId id : block.insts) {
           const ssa::Inst& inst = group.function[id];
-          if (inst.op != ssa::Op::CellGet && inst.op != ssa::Op::CellSet &&
-              inst.op != ssa::Op::CellAdd) {
-            continue;
-          }
-          const auto cell = static_cast<size_t>(inst.imm);
-          const std::optional<uint32_t> line =
-              used.against(inst.op, {linkage.cells[cell], linkage.cell_globals[cell]});
+          const auto number = static_cast<size_t>(inst.imm);
+          const bool is_table = ssa::is_table_op(inst.op) && linkage.variables[number].valid();
+          if (!is_table && !ssa::is_cell_op(inst.op)) continue;
+          const lower::Variable variable =
+              is_table ? linkage.variables[number]
+                       : lower::Variable{linkage.cells[number], linkage.cell_globals[number]};
+          std::optional<uint32_t> line = used.against(inst.op, variable);
+          // User space changes such a variable in more than one step.
+          const auto by_timer = is_table ? by_timers_.find(variable) : by_timers_.end();
+          if (!line && by_timer != by_timers_.end()) line = by_timer->second;
           if (!line) continue;
           const Registration& r = registration(plan_->handlers[index]);
           return lower::Refusal{
-              fmt::format("variable '{}' is also used by the handler at line {}, which runs in "
-                          "user space",
-                          linkage.module.cells[cell], *line),
+              fmt::format(
+                  "variable '{}' is also used by the handler at line {}, which runs in "
+                  "user space",
+                  is_table ? linkage.module.tables[number].name : linkage.module.cells[number],
+                  *line),
               r.place.span, r.place.line};
         }
       }
@@ -332,20 +351,8 @@ class Planner {
       for (const ssa::Block& block : group.function.blocks) {
         for (ssa::ValueId id : block.insts) {
           const ssa::Inst& inst = group.function[id];
-          switch (inst.op) {
-            case ssa::Op::TableGet:
-            case ssa::Op::TableSet:
-            case ssa::Op::TableAdd:
-            case ssa::Op::TableMerge:
-            case ssa::Op::TableDelete:
-            case ssa::Op::TableSlotCount:
-            case ssa::Op::TableSlot:
-            case ssa::Op::TableSlotKey:
-              tables.insert(static_cast<uint32_t>(inst.imm));
-              break;
-            default:
-              break;
-          }
+          if (ssa::is_table_op(inst.op) || ssa::is_walk_op(inst.op))
+            tables.insert(static_cast<uint32_t>(inst.imm));
         }
       }
     }
@@ -447,10 +454,12 @@ class Planner {
   std::vector<PlannedHandler> resolved_;
   diag::Sink& sink_;
   lower::World world_;
-  std::vector<lower::Effects> effects_;  // by registration
+  std::vector<lower::Effects> effects_;            // by registration
+  std::map<lower::Variable, uint32_t> by_timers_;  // assigned by ticks, with their line
   Exiles exiles_;
   bpf::KernelFacts facts_;
   bool fuse_ = true;
+  lower::Shapes shapes_;
   std::unique_ptr<Plan> plan_;
 };
 
@@ -477,10 +486,19 @@ std::string glued_filter_hint(const std::string& part) {
 
 }  // namespace
 
-void Plan::mark(runtime::Heap& heap) const {
-  for (const lower::OutputSite& output : linkage.outputs) {
-    for (const lower::OutputArg& arg : output.args) heap.mark(arg.value);
+namespace {
+
+void mark_args(runtime::Heap& heap, const std::vector<lower::OutputArg>& args) {
+  for (const lower::OutputArg& arg : args) {
+    heap.mark(arg.value);
+    mark_args(heap, arg.args);
   }
+}
+
+}  // namespace
+
+void Plan::mark(runtime::Heap& heap) const {
+  for (const lower::OutputSite& output : linkage.outputs) mark_args(heap, output.args);
   for (runtime::Table* table : linkage.tables) heap.mark(table);
   for (const runtime::SampleParts& parts : linkage.samples) {
     heap.mark(parts.table);

@@ -18,8 +18,7 @@ int64_t word(const uint8_t* bytes) {
 
 runtime::Value decode_arg(const ssa::SiteArg& arg, const uint8_t* bytes, const ssa::Module& module,
                           runtime::Heap& heap) {
-  const bool maybe = arg.type == ssa::Type::MaybeInt || arg.type == ssa::Type::MaybeStr;
-  if (maybe) {
+  if (ssa::is_maybe(arg.type)) {
     if (word(bytes) == 0) return runtime::Value::nil();
     bytes += 8;
   }
@@ -28,6 +27,7 @@ runtime::Value decode_arg(const ssa::SiteArg& arg, const uint8_t* bytes, const s
     case ssa::Type::MaybeInt:
       return runtime::Value::of(word(bytes));
     case ssa::Type::Bool:
+    case ssa::Type::MaybeBool:
       return runtime::Value::of(word(bytes) != 0);
     case ssa::Type::Str:
     case ssa::Type::MaybeStr: {

@@ -95,6 +95,8 @@ std::string cause_text(const backend::Counter& counter) {
       return fmt::format("ring buffer full ({})", counter.what);
     case backend::LossCause::TableFull:
       return fmt::format("table '{}' full (--table-size makes it larger)", counter.what);
+    case backend::LossCause::TornRead:
+      return fmt::format("'{}' changed each time it was read", counter.what);
     case backend::LossCause::StringCut:
       return fmt::format("string cut ({})", counter.what);
   }

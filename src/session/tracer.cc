@@ -178,6 +178,42 @@ void Tracer::deliver(const engine::Record& record) {
   }
 }
 
+Value Tracer::output_value(const engine::Record& record, const lower::OutputArg& arg,
+                           const std::vector<Value>& values, std::optional<std::string>& error) {
+  const Plan& plan = *parts_.plan;
+  switch (arg.kind) {
+    case lower::OutputArg::Kind::Record:
+      return values[arg.index];
+    case lower::OutputArg::Kind::Constant:
+    case lower::OutputArg::Kind::Table:
+      return arg.value;
+    case lower::OutputArg::Kind::EventText:
+    case lower::OutputArg::Kind::EventTextLine: {
+      const backend::SiteLayout& layout = plan.unit.sites[record.site];
+      const SiteOwner& owner = plan.owners[record.site];
+      const ssa::EventGroup& group = plan.handlers[owner.handler].groups[owner.group].group;
+      const schema::Event* event = raw_event(group, layout, record.data);
+      std::string text = event == nullptr ? std::string()
+                                          : render_raw(*parts_.catalog, *event, layout, record.data,
+                                                       record.size_bytes, record.cpu);
+      if (arg.kind == lower::OutputArg::Kind::EventTextLine) text += '\n';
+      return parts_.vm.heap().string(text);
+    }
+    case lower::OutputArg::Kind::Call: {
+      std::vector<Value> args;
+      for (const lower::OutputArg& part : arg.args)
+        args.push_back(output_value(record, part, values, error));
+      Value result;
+      // Nothing is collected while a built-in function runs: what was made so far stays.
+      const std::optional<vm::RuntimeError> failed =
+          parts_.vm.call(arg.value, args, vm::Budget(), &result);
+      if (failed && !error) error = failed->text;
+      return result;
+    }
+  }
+  KTAP_UNREACHABLE();
+}
+
 void Tracer::deliver_output(const engine::Record& record, const ssa::Site& site) {
   if (record.site < writers_.size() && writers_[record.site] &&
       parts_.output.append(
@@ -191,38 +227,16 @@ void Tracer::deliver_output(const engine::Record& record, const ssa::Site& site)
   const std::vector<Value> values =
       decode_args(site, layout, record.data, plan.linkage.module, heap);
   std::vector<Value> args;
+  std::optional<std::string> error;  // for want of memory alone: what can fail is no output value
   bool reads_table = false;
   for (const lower::OutputArg& arg : output.args) {
-    switch (arg.kind) {
-      case lower::OutputArg::Kind::Record:
-        args.push_back(values[arg.index]);
-        break;
-      case lower::OutputArg::Kind::Constant:
-        args.push_back(arg.value);
-        break;
-      case lower::OutputArg::Kind::Table:
-        args.push_back(arg.value);
-        reads_table = true;
-        break;
-      case lower::OutputArg::Kind::EventText:
-      case lower::OutputArg::Kind::EventTextLine: {
-        const SiteOwner& owner = plan.owners[record.site];
-        const ssa::EventGroup& group = plan.handlers[owner.handler].groups[owner.group].group;
-        const schema::Event* event = raw_event(group, layout, record.data);
-        std::string text = event == nullptr
-                               ? std::string()
-                               : render_raw(*parts_.catalog, *event, layout, record.data,
-                                            record.size_bytes, record.cpu);
-        if (arg.kind == lower::OutputArg::Kind::EventTextLine) text += '\n';
-        args.push_back(heap.string(text));
-        break;
-      }
-    }
+    args.push_back(output_value(record, arg, values, error));
+    reads_table = reads_table || arg.kind == lower::OutputArg::Kind::Table;
   }
   if (reads_table) parts_.engine->next_run();
   std::string text;
-  if (const std::optional<std::string> error =
-          parts_.vm.format_output(output.builtin, args, &text)) {
+  if (!error) error = parts_.vm.format_output(output.builtin, args, &text);
+  if (error) {
     vm::RuntimeError runtime_error;
     runtime_error.text = *error;
     runtime_error.place = bytecode::Place{site.span, site.line};

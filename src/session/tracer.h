@@ -70,6 +70,9 @@ class Tracer {
 
   size_t drain();
   void deliver(const engine::Record& record);
+  runtime::Value output_value(const engine::Record& record, const lower::OutputArg& arg,
+                              const std::vector<runtime::Value>& values,
+                              std::optional<std::string>& error);
   void deliver_output(const engine::Record& record, const ssa::Site& site);
   void make_writers();
   void deliver_capture(const engine::Record& record);

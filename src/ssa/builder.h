@@ -51,6 +51,7 @@ class Builder {
         inst.type = Type::None;
         break;
       case ResultRule::Any:
+        if (op == Op::TableGet && type == Type::None) inst.type = Type::MaybeInt;
         break;
     }
     if (op == Op::ConstStr) inst.str_kind = StrKind::Id;

@@ -48,6 +48,10 @@ std::optional<int64_t> fold(Op op, int64_t left, int64_t right) {
       return left < right;
     case Op::Le:
       return left <= right;
+    case Op::Min:
+      return left < right ? left : right;
+    case Op::Max:
+      return left < right ? right : left;
     default:
       return std::nullopt;
   }

@@ -25,6 +25,41 @@ const OpInfo& op_info(Op op) {
   return kOps[static_cast<size_t>(op)];
 }
 
+bool is_table_op(Op op) {
+  return op == Op::TableGet || op == Op::TableDelete || op == Op::TableMerge || has_table_value(op);
+}
+
+bool is_walk_op(Op op) {
+  return op == Op::TableSlotCount || op == Op::TableSlot || op == Op::TableSlotKey;
+}
+
+bool has_table_value(Op op) {
+  switch (op) {
+    case Op::TableSet:
+    case Op::TableAdd:
+    case Op::TableAnd:
+    case Op::TableOr:
+    case Op::TableXor:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_cell_op(Op op) {
+  switch (op) {
+    case Op::CellGet:
+    case Op::CellSet:
+    case Op::CellAdd:
+    case Op::CellAnd:
+    case Op::CellOr:
+    case Op::CellXor:
+      return true;
+    default:
+      return false;
+  }
+}
+
 std::string_view op_name(Op op) { return op_info(op).name; }
 bool is_control(Op op) { return op_info(op).effect == Effect::Control; }
 bool is_pure(Op op) { return op_info(op).effect == Effect::Pure; }
@@ -35,6 +70,28 @@ ValueId Function::append(BlockId block, Inst inst) {
   values.push_back(std::move(inst));
   blocks[block.index].insts.push_back(id);
   return id;
+}
+
+Inst shape_of(const KeyPart& part) {
+  Inst shape{Op::Phi};
+  switch (part.kind) {
+    case KeyPart::Kind::Int:
+      shape.type = Type::Int;
+      break;
+    case KeyPart::Kind::Bool:
+      shape.type = Type::Bool;
+      break;
+    case KeyPart::Kind::StrId:
+      shape.type = Type::Str;
+      shape.str_kind = StrKind::Id;
+      break;
+    case KeyPart::Kind::Bytes:
+      shape.type = Type::Str;
+      shape.str_kind = StrKind::Bytes;
+      shape.max_bytes = part.max_bytes;
+      break;
+  }
+  return shape;
 }
 
 int64_t Module::intern(std::string_view text) {

@@ -25,11 +25,46 @@ enum class Op : uint8_t {
 #undef KTAP_SSA_OP
 };
 
-enum class Type : uint8_t { None, Int, Bool, Str, MaybeInt, MaybeStr };
+enum class Type : uint8_t { None, Int, Bool, Str, MaybeInt, MaybeStr, MaybeBool };
+
+/// A value of such a type is nil or one of sure_type().
+constexpr bool is_maybe(Type type) {
+  return type == Type::MaybeInt || type == Type::MaybeStr || type == Type::MaybeBool;
+}
+/// Int, Bool or Str of a maybe; a sure type is its own.
+constexpr Type sure_type(Type type) {
+  switch (type) {
+    case Type::MaybeInt:
+      return Type::Int;
+    case Type::MaybeStr:
+      return Type::Str;
+    case Type::MaybeBool:
+      return Type::Bool;
+    default:
+      return type;
+  }
+}
+/// The other way round.
+constexpr Type maybe_type(Type type) {
+  switch (type) {
+    case Type::Int:
+      return Type::MaybeInt;
+    case Type::Str:
+      return Type::MaybeStr;
+    case Type::Bool:
+      return Type::MaybeBool;
+    default:
+      return type;
+  }
+}
+
+/// The longest decimal text of an Int.
+constexpr uint32_t kIntTextBytes = 20;
 
 /// How a Str (or MaybeStr) is held.
 ///   Id     an integer that names one string of module.strings (literals, probename)
-///   Bytes  at most max_bytes bytes in scratch, zero padded to a multiple of 8 (execname: 16)
+///   Bytes  at most max_bytes bytes in scratch, none of them 0, zero padded to a multiple of 8
+///          (execname: 16)
 enum class StrKind : uint8_t { None, Id, Bytes };
 
 struct Inst {
@@ -90,8 +125,11 @@ struct TableInfo {
   bool is_set = false;              ///< TableSet
   bool is_added = false;            ///< TableAdd, TableMerge
   bool is_deleted = false;          ///< TableDelete
+  bool is_combined = false;         ///< TableAnd, TableOr, TableXor
   bool is_iterated = false;         ///< TableSlot: the layout must have slots; is_read is set too
   bool is_removed_outside = false;  ///< user space may remove entries while programs run
+  bool is_variable = false;         ///< one entry, which stands for a variable
+  KeyPart value;                    ///< of all entries; other than Int: of a table of one word
   /// The words of an entry. Other than one Add: TableMerge alone works on it.
   std::vector<MergeOp> words = {MergeOp::Add};
   /// Not 0: the last part of the key is a bucket, from 0 to one below this.
@@ -128,6 +166,9 @@ struct Failure {
   diag::Span span;
   uint32_t line = 0;
 };
+
+/// How a value of that make is held: Int, Bool or Str, with the kind and bytes of a string.
+Inst shape_of(const KeyPart& part);
 
 /// Everything that all functions of a run share. Ids are indices.
 struct Module {

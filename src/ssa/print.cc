@@ -26,6 +26,8 @@ std::string_view type_name(Type type) {
       return "int?";
     case Type::MaybeStr:
       return "str?";
+    case Type::MaybeBool:
+      return "bool?";
   }
   return "-";
 }
@@ -63,6 +65,8 @@ std::string attribute(const Inst& inst, const Module& module) {
     case Op::ConstBool:
       return inst.imm != 0 ? " true" : " false";
     case Op::ConstStr:
+    case Op::StrFind:
+    case Op::IdGlob:
     case Op::StrGlob: {
       const std::string* text = at(module.strings, inst.imm);
       return text ? " " + quoted(*text) : fmt::format(" #{}", inst.imm);
@@ -77,6 +81,11 @@ std::string attribute(const Inst& inst, const Module& module) {
       return bounds ? fmt::format(" {}, {}, {}", bounds->lo, bounds->hi, bounds->step)
                     : fmt::format(" #{}", inst.imm);
     }
+    case Op::StrByte:
+    case Op::StrSlice:
+      return fmt::format(" at {}", inst.imm);
+    case Op::StrCase:
+      return inst.imm != 0 ? " upper" : " lower";
     case Op::UserString:
     case Op::KernelString:
       return fmt::format(" max {}", inst.imm);
@@ -84,6 +93,9 @@ std::string attribute(const Inst& inst, const Module& module) {
     case Op::TableSet:
     case Op::TableAdd:
     case Op::TableMerge:
+    case Op::TableAnd:
+    case Op::TableOr:
+    case Op::TableXor:
     case Op::TableDelete:
     case Op::TableSlotCount:
     case Op::TableSlot:
@@ -93,7 +105,10 @@ std::string attribute(const Inst& inst, const Module& module) {
     }
     case Op::CellGet:
     case Op::CellSet:
-    case Op::CellAdd: {
+    case Op::CellAdd:
+    case Op::CellAnd:
+    case Op::CellOr:
+    case Op::CellXor: {
       const std::string* cell = at(module.cells, inst.imm);
       return fmt::format(" {}:{}", inst.imm, cell ? *cell : "?");
     }

@@ -248,7 +248,12 @@ TEST(SsaVerify, TableKeys) {
   expect_breach(b.function, module, "operand 1 does not fit the key's part");
   b.function[get].operands = {n, comm};
   b.function[set].operands = {n, literal, literal};
-  expect_breach(b.function, module, "operand 2 is str, wants int");
+  expect_breach(b.function, module, "the value does not fit");
+  module.tables[0].value = {KeyPart::Kind::Bytes, 64};
+  b.function[get].type = Type::MaybeInt;
+  b.function[set].operands = {n, literal, comm};
+  expect_breach(b.function, module, "not a value of the table");
+  module.tables[0].value = {};
   b.function[set].imm = 4;
   expect_breach(b.function, module, "no such table: 4");
 }

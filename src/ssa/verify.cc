@@ -34,8 +34,6 @@ Type rule_type(ResultRule rule) {
   return Type::None;
 }
 
-bool is_maybe_type(Type type) { return type == Type::MaybeInt || type == Type::MaybeStr; }
-
 bool is_string_type(Type type) { return type == Type::Str || type == Type::MaybeStr; }
 
 class Verifier {
@@ -179,6 +177,10 @@ class Verifier {
 
   /// The rules of single operations, beyond counts and result types.
   std::string rule(const Inst& inst, const Block& block) const {
+    if (is_text_op(inst.op)) return text(inst);
+    if (is_table_op(inst.op)) return table(inst);
+    if (is_cell_op(inst.op))
+      return first(want_all(inst, Type::Int), want_index(m_.cells, inst.imm, "cell"));
     switch (inst.op) {
       case Op::ConstBool:
         return inst.imm == 0 || inst.imm == 1 ? "" : "imm is neither 0 nor 1";
@@ -186,7 +188,7 @@ class Verifier {
         return inst.str_kind == StrKind::Id ? want_index(m_.strings, inst.imm, "string")
                                             : "a constant string is an Id";
       case Op::ConstNil:
-        return is_maybe_type(inst.type) ? "" : "nil of a sure type";
+        return ssa::is_maybe(inst.type) ? "" : "nil of a sure type";
       case Op::Phi:
         return phi(inst, block);
       case Op::Add:
@@ -201,8 +203,8 @@ class Verifier {
       case Op::Sar:
       case Op::Lt:
       case Op::Le:
-      case Op::CellSet:
-      case Op::CellAdd:
+      case Op::Min:
+      case Op::Max:
       case Op::RequestExit:
       case Op::UserString:
       case Op::KernelString:
@@ -219,10 +221,15 @@ class Verifier {
       case Op::StrEq:
         return string_equality(inst);
       case Op::StrGlob:
-        if (f_[inst.operands[0]].str_kind != StrKind::Bytes) return "operand is not Bytes";
+      case Op::StrFind:
+        return first(text(inst), want_index(m_.strings, inst.imm, "string"));
+      case Op::IdGlob:
+        if (f_[inst.operands[0]].str_kind != StrKind::Id) return "operand is no Id";
         return first(want_all(inst, Type::Str), want_index(m_.strings, inst.imm, "string"));
       case Op::IsNil:
         return is_maybe(inst.operands[0]) ? "" : "operand cannot be nil";
+      case Op::IsTrue:
+        return want_all(inst, Type::MaybeBool);
       case Op::Unwrap:
       case Op::Wrap:
         return wrapping(inst);
@@ -238,18 +245,10 @@ class Verifier {
         return event_var(inst);
       case Op::EventField:
         return event_field(inst);
-      case Op::TableGet:
-      case Op::TableSet:
-      case Op::TableAdd:
-      case Op::TableMerge:
-      case Op::TableDelete:
-        return table(inst);
       case Op::TableSlotCount:
       case Op::TableSlot:
       case Op::TableSlotKey:
         return table_slot(inst);
-      case Op::CellGet:
-        return want_index(m_.cells, inst.imm, "cell");
       case Op::Emit:
         return emit(inst);
       case Op::LoopGuard:
@@ -266,9 +265,6 @@ class Verifier {
   std::string integers(const Inst& inst) const {
     std::string wrong = want_all(inst, Type::Int);
     if (!wrong.empty()) return wrong;
-    if (inst.op == Op::CellSet || inst.op == Op::CellAdd) {
-      return want_index(m_.cells, inst.imm, "cell");
-    }
     if (inst.op == Op::LinearBucket) return want_index(m_.linear, inst.imm, "linear histogram");
     if ((inst.op == Op::UserString || inst.op == Op::KernelString) &&
         (inst.str_kind != StrKind::Bytes || inst.imm != inst.max_bytes)) {
@@ -279,8 +275,70 @@ class Verifier {
 
   static std::string first(std::string a, std::string b) { return a.empty() ? b : a; }
 
-  bool is_maybe(ValueId id) const {
-    return type_of(id) == Type::MaybeInt || type_of(id) == Type::MaybeStr;
+  bool is_maybe(ValueId id) const { return ssa::is_maybe(type_of(id)); }
+
+  static bool is_text_op(Op op) {
+    switch (op) {
+      case Op::StrLess:
+      case Op::StrLen:
+      case Op::StrByte:
+      case Op::StrBytes:
+      case Op::StrText:
+      case Op::StrJoin:
+      case Op::StrSlice:
+      case Op::StrSub:
+      case Op::StrCase:
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /// Operations on the characters of strings.
+  std::string text(const Inst& inst) const {
+    const bool makes = inst.type == Type::Str;
+    if (makes && inst.str_kind != StrKind::Bytes) return "makes no Bytes";
+    if (inst.op == Op::StrText)
+      return inst.max_bytes == kIntTextBytes ? want_all(inst, Type::Int) : "not of 20 bytes";
+    if (inst.op == Op::StrBytes) {
+      return f_[inst.operands[0]].str_kind == StrKind::Id ? want_all(inst, Type::Str)
+                                                          : "operand is no Id";
+    }
+    if (inst.operands.empty()) return "joins nothing";
+    uint32_t bytes = 0;
+    const size_t texts = inst.op == Op::StrSub ? 1 : inst.operands.size();
+    for (size_t i = 0; i < texts; ++i) {
+      const ValueId operand = inst.operands[i];
+      std::string wrong = want(inst, i, Type::Str);
+      if (!wrong.empty()) return wrong;
+      if (!held_as(operand, StrKind::Bytes, UINT32_MAX)) return "operand is not Bytes";
+      bytes += f_[operand].op == Op::ConstStr
+                   ? static_cast<uint32_t>(m_.strings[static_cast<size_t>(f_[operand].imm)].size())
+                   : f_[operand].max_bytes;
+    }
+    for (size_t i = texts; i < inst.operands.size(); ++i) {
+      std::string wrong = want(inst, i, Type::Int);
+      if (!wrong.empty()) return wrong;
+    }
+    const bool is_whole = inst.op == Op::StrJoin || inst.op == Op::StrCase;
+    if (is_whole && inst.max_bytes < bytes) return "max_bytes is too small";
+    if ((inst.op == Op::StrByte || inst.op == Op::StrSlice) && inst.imm < 0)
+      return "imm is below 0";
+    return "";
+  }
+
+  /// A place for strings of this kind takes the value. Bytes take shorter ones, nil and literals
+  /// too.
+  bool held_as(ValueId id, StrKind kind, uint32_t max_bytes) const {
+    const Inst* from = &f_[id];
+    if (from->op == Op::Wrap) return held_as(from->operands[0], kind, max_bytes);
+    if (from->op == Op::ConstNil) return is_string_type(from->type) == (kind != StrKind::None);
+    if (kind != StrKind::Bytes) return from->str_kind == kind;
+    if (from->op == Op::ConstStr) {
+      const std::string& text = m_.strings[static_cast<size_t>(from->imm)];
+      return text.size() <= max_bytes && text.find('\0') == std::string::npos;
+    }
+    return from->str_kind == StrKind::Bytes && from->max_bytes <= max_bytes;
   }
 
   std::string phi(const Inst& inst, const Block& block) const {
@@ -288,10 +346,7 @@ class Verifier {
       return fmt::format("{} operands, {} predecessors", inst.operands.size(), block.preds.size());
     }
     for (ValueId operand : inst.operands) {
-      const Inst& from = f_[operand];
-      if (from.str_kind != inst.str_kind || from.max_bytes != inst.max_bytes) {
-        return "strings of two kinds meet";
-      }
+      if (!held_as(operand, inst.str_kind, inst.max_bytes)) return "strings of two kinds meet";
     }
     return want_all(inst, inst.type);
   }
@@ -310,13 +365,14 @@ class Verifier {
     const Inst& from = f_[inst.operands[0]];
     const Inst& maybe = inst.op == Op::Wrap ? inst : from;
     const Inst& sure = inst.op == Op::Wrap ? from : inst;
-    const bool match = (maybe.type == Type::MaybeInt && sure.type == Type::Int) ||
-                       (maybe.type == Type::MaybeStr && sure.type == Type::Str);
-    if (!match) return "operand and result do not belong together";
-    if (maybe.str_kind != sure.str_kind || maybe.max_bytes != sure.max_bytes) {
-      return "strings of two kinds";
+    if (!ssa::is_maybe(maybe.type) || sure_type(maybe.type) != sure.type)
+      return "operand and result do not belong together";
+    if (inst.op == Op::Wrap) {
+      return held_as(inst.operands[0], inst.str_kind, inst.max_bytes) ? "" : "strings of two kinds";
     }
-    return "";
+    return maybe.str_kind == sure.str_kind && maybe.max_bytes == sure.max_bytes
+               ? ""
+               : "strings of two kinds";
   }
 
   static std::string event_field(const Inst& inst) {
@@ -346,6 +402,11 @@ class Verifier {
     }
   }
 
+  bool fits_part(ValueId id, const KeyPart& part) const {
+    const Inst shape = shape_of(part);
+    return f_[id].type == shape.type && held_as(id, shape.str_kind, shape.max_bytes);
+  }
+
   /// Keys by TableInfo; a string constant fits a Bytes part.
   std::string table(const Inst& inst) const {
     std::string wrong = want_index(m_.tables, inst.imm, "table");
@@ -354,34 +415,26 @@ class Verifier {
     const bool is_plain = info.words == std::vector<MergeOp>{MergeOp::Add};
     if (info.words.empty()) return "the table's entries have no words";
     if (inst.op != Op::TableMerge && !is_plain) return "the table has other words than one sum";
-    const size_t values = inst.op == Op::TableMerge                            ? info.words.size()
-                          : inst.op == Op::TableSet || inst.op == Op::TableAdd ? 1
-                                                                               : 0;
+    const bool has_value = has_table_value(inst.op);
+    const size_t values = inst.op == Op::TableMerge ? info.words.size() : has_value ? 1 : 0;
     if (inst.operands.size() != info.key.size() + values) {
       return fmt::format("{} operands, the key has {} parts", inst.operands.size(),
                          info.key.size());
     }
     for (size_t i = 0; i < info.key.size(); ++i) {
-      const Inst& part = f_[inst.operands[i]];
-      bool fits = false;
-      switch (info.key[i].kind) {
-        case KeyPart::Kind::Int:
-          fits = part.type == Type::Int;
-          break;
-        case KeyPart::Kind::Bool:
-          fits = part.type == Type::Bool;
-          break;
-        case KeyPart::Kind::StrId:
-          fits = part.type == Type::Str && part.str_kind == StrKind::Id;
-          break;
-        case KeyPart::Kind::Bytes:
-          fits = part.type == Type::Str &&
-                 (part.op == Op::ConstStr ||
-                  (part.str_kind == StrKind::Bytes && part.max_bytes <= info.key[i].max_bytes));
-          break;
-      }
+      const bool fits = fits_part(inst.operands[i], info.key[i]);
       if (!fits) return fmt::format("operand {} does not fit the key's part", i);
     }
+    if (inst.op == Op::TableGet) {
+      const Inst shape = shape_of(info.value);
+      return inst.type == maybe_type(shape.type) && inst.str_kind == shape.str_kind &&
+                     inst.max_bytes == shape.max_bytes
+                 ? ""
+                 : "not a value of the table";
+    }
+    if (inst.op == Op::TableSet)
+      return fits_part(inst.operands.back(), info.value) ? "" : "the value does not fit";
+    if (values != 0 && info.value.kind != KeyPart::Kind::Int) return "the table holds no integers";
     for (size_t i = info.key.size(); i < inst.operands.size(); ++i) {
       std::string value = want(inst, i, Type::Int);
       if (!value.empty()) return value;
@@ -398,23 +451,9 @@ class Verifier {
     if (part.op != Op::ConstInt) return "the part is not a constant";
     wrong = want_index(key, part.imm, "part of the key");
     if (!wrong.empty()) return wrong;
-    bool fits = false;
-    const KeyPart& of = key[static_cast<size_t>(part.imm)];
-    switch (of.kind) {
-      case KeyPart::Kind::Int:
-        fits = inst.type == Type::Int;
-        break;
-      case KeyPart::Kind::Bool:
-        fits = inst.type == Type::Bool;
-        break;
-      case KeyPart::Kind::StrId:
-        fits = inst.type == Type::Str && inst.str_kind == StrKind::Id;
-        break;
-      case KeyPart::Kind::Bytes:
-        fits = inst.type == Type::Str && inst.str_kind == StrKind::Bytes &&
-               inst.max_bytes == of.max_bytes;
-        break;
-    }
+    const Inst shape = shape_of(key[static_cast<size_t>(part.imm)]);
+    const bool fits = inst.type == shape.type && inst.str_kind == shape.str_kind &&
+                      inst.max_bytes == shape.max_bytes;
     return fits ? "" : "the result does not fit the key's part";
   }
 
@@ -428,8 +467,8 @@ class Verifier {
     }
     for (size_t i = 0; i < site.args.size(); ++i) {
       const Inst& arg = f_[inst.operands[i]];
-      if (arg.type != site.args[i].type || arg.str_kind != site.args[i].str_kind ||
-          arg.max_bytes != site.args[i].max_bytes) {
+      if (arg.type != site.args[i].type ||
+          !held_as(inst.operands[i], site.args[i].str_kind, site.args[i].max_bytes)) {
         return fmt::format("operand {} does not fit the site's argument", i);
       }
     }

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "runtime/arith.h"
 #include "runtime/histogram.h"
+#include "runtime/shared_variable.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
 #include "runtime/text.h"
@@ -161,6 +162,11 @@ bool Machine::update_index(Value object, Value key, UpdateOp op, Value operand) 
 }
 
 bool Machine::update_variable(Value* slot, UpdateOp op, Value operand) {
+  if (slot->type == Type::SharedVariable) {
+    Value result;
+    return updated(*this, op, slot->variable->load(), false, operand, &result) &&
+           store_shared(*slot, result);
+  }
   if (slot->type != Type::SharedCell) return updated(*this, op, *slot, false, operand, slot);
   if (operand.is_integer() && update_atomically(slot->shared, op, operand.integer)) return true;
   Value old = Value::of(__atomic_load_n(slot->shared, __ATOMIC_RELAXED));
@@ -169,6 +175,11 @@ bool Machine::update_variable(Value* slot, UpdateOp op, Value operand) {
 }
 
 bool Machine::store_shared(Value slot, Value value) {
+  if (slot.type == Type::SharedVariable) {
+    return slot.variable->store(value) ||
+           fail(fmt::format("a variable that handlers in the kernel share cannot hold {}",
+                            type_phrase(value.type)));
+  }
   if (!value.is_integer()) {
     return fail(fmt::format("a variable that handlers in the kernel share holds integers, got {}",
                             type_phrase(value.type)));

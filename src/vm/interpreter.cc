@@ -8,6 +8,7 @@
 #include "runtime/arith.h"
 #include "runtime/iterator.h"
 #include "runtime/number.h"
+#include "runtime/shared_variable.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
 #include "vm/library.h"
@@ -82,6 +83,8 @@ inline Table* plain_table(const Value& v) {
 inline void load_variable(Value& to, const Value& from) {
   if (from.type == Type::SharedCell) {
     to = Value::of(__atomic_load_n(from.shared, __ATOMIC_RELAXED));
+  } else if (from.type == Type::SharedVariable) {
+    to = from.variable->load();
   } else {
     copy_value(to, from);
   }
@@ -307,7 +310,7 @@ resume:
   }
   OP(SetGlobal) {
     Value& global = GLOBAL(pc->imm);
-    if (global.type == Type::SharedCell) {
+    if (global.type == Type::SharedCell || global.type == Type::SharedVariable) {
       TRY(store_shared(global, A));
     } else {
       copy_value(global, A);
@@ -334,7 +337,7 @@ resume:
   }
   OP(SetUpval) {
     Value* slot = UPVALUE(pc->b);
-    if (slot->type == Type::SharedCell) {
+    if (slot->type == Type::SharedCell || slot->type == Type::SharedVariable) {
       TRY(store_shared(*slot, A));
     } else {
       heap_.shade(A);

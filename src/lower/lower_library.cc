@@ -1,0 +1,293 @@
+// The string and math libraries. Strings that they make are kept as calls (lower_text.cc) and made
+// by the kernel only where their characters matter there; numbers and truths are computed here.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/glob.h"
+#include "lower/lowerer.h"
+
+namespace ktap::lower {
+
+using bytecode::Builtin;
+
+/// Argument `number` of a function that takes strings; fails where it is nil, in the VM's words.
+std::optional<AbstractValue> Lowerer::string_argument(const AbstractValue& value,
+                                                      const std::string& function, size_t number) {
+  const std::string text =
+      fmt::format("argument {} of '{}' is to be a string, got nil", number, function);
+  if (value.is(Kind::Nil)) {
+    fail_now(text);
+    return std::nullopt;
+  }
+  const bool is_text =
+      value.is(Kind::EventText) || value.is(Kind::EventTextLine) ||
+      (value.is(Kind::Rendered) && value.result == runtime::Type::String && !value.may_be_nil);
+  if (is_text) return value;
+  if (ssa::sure_type(type_of(value)) != ssa::Type::Str) {
+    refuse_use(function + "()", value);
+    return std::nullopt;
+  }
+  return check_not_nil(value, text);
+}
+
+std::optional<AbstractValue> Lowerer::call_library(Builtin builtin,
+                                                   const std::vector<AbstractValue>& args) {
+  switch (builtin) {
+    case Builtin::StringLen:
+    case Builtin::StringSub:
+    case Builtin::StringUpper:
+    case Builtin::StringLower:
+    case Builtin::StringTrim:
+    case Builtin::StringFind:
+    case Builtin::StringStarts:
+    case Builtin::StringEnds:
+    case Builtin::StringByte:
+      return call_string(builtin, args);
+    case Builtin::MathAbs:
+    case Builtin::MathMin:
+    case Builtin::MathMax:
+    case Builtin::MathFloor:
+      return call_math(builtin, args);
+    default:
+      return std::nullopt;
+  }
+}
+
+/// Checks the arguments from the left, like the VM, then goes to the function.
+AbstractValue Lowerer::call_string(Builtin builtin, const std::vector<AbstractValue>& args) {
+  const std::string name = full_name(bytecode::builtin_info(builtin));
+  const bool two_strings = builtin == Builtin::StringFind || builtin == Builtin::StringStarts ||
+                           builtin == Builtin::StringEnds;
+  std::vector<AbstractValue> sure;
+  for (size_t i = 0; i < args.size(); ++i) {
+    const bool may_lack = i == 2 || (i == 1 && builtin == Builtin::StringByte);
+    if (may_lack && args[i].is(Kind::Nil)) break;
+    if (may_lack && is_maybe(args[i])) {
+      refuse(fmt::format("{}() with a place that may be nil", name));
+      return {};
+    }
+    const std::optional<AbstractValue> arg = i == 0 || (two_strings && i == 1)
+                                                 ? string_argument(args[i], name, i + 1)
+                                                 : integer_argument(args[i], name, i + 1);
+    if (!arg) return AbstractValue::nil();
+    sure.push_back(*arg);
+  }
+  if (stopped()) return {};
+  switch (builtin) {
+    case Builtin::StringLen:
+      return length(sure[0]);
+    case Builtin::StringSub:
+      if (sure.size() == 2) sure.push_back(AbstractValue::of(int64_t{-1}));
+      [[fallthrough]];
+    case Builtin::StringUpper:
+    case Builtin::StringLower:
+    case Builtin::StringTrim:
+      return rendered(builtin, std::move(sure));
+    case Builtin::StringFind:
+      return find(sure);
+    case Builtin::StringByte:
+      return byte_of(sure[0], sure.size() > 1 ? sure[1] : AbstractValue::of(int64_t{1}));
+    default:
+      return to_value(begins_or_ends(sure[0], sure[1], builtin == Builtin::StringEnds));
+  }
+}
+
+/// A position as scripts give it as one that counts from the start: 0 is before the string.
+ssa::ValueId Lowerer::from_start(const AbstractValue& position, ssa::ValueId length) {
+  const auto from_end = [&](ssa::ValueId p) {
+    const ssa::ValueId behind = op2(ssa::Op::Add, ssa::Type::Int, length, const_int(1));
+    const ssa::ValueId place = op2(ssa::Op::Add, ssa::Type::Int, behind, p);
+    return op2(ssa::Op::Max, ssa::Type::Int, place, const_int(0));
+  };
+  if (position.is(Kind::Int)) {
+    const ssa::ValueId p = const_int(position.integer);
+    return position.integer < 0 ? from_end(p) : p;
+  }
+  const ssa::BlockId counts_back = new_block();
+  const ssa::BlockId counts_on = new_block();
+  branch(op2(ssa::Op::Lt, ssa::Type::Bool, position.id, const_int(0)), counts_back, counts_on);
+  current_ = counts_back;
+  const AbstractValue back = AbstractValue::ssa(from_end(position.id));
+  return join({{current_, {back}, 0}, {counts_on, {position}, 0}})[0].id;
+}
+
+/// string.sub(text, first, last) as a Str of the kernel.
+AbstractValue Lowerer::slice(const AbstractValue& of, const AbstractValue& first,
+                             const AbstractValue& last) {
+  const AbstractValue text = text_value(of);
+  if (stopped()) return {};
+  const int64_t bound = text_bound(text).value_or(0);
+  const bool is_known =
+      first.is(Kind::Int) && first.integer >= 0 && last.is(Kind::Int) && last.integer >= -1;
+  if (is_known) {
+    const int64_t begin = std::max<int64_t>(first.integer, 1) - 1;
+    const int64_t end = last.integer < 0 ? bound : std::min(last.integer, bound);
+    if (begin >= end) return AbstractValue::string("");
+    if (text.is(Kind::Str)) {
+      const auto from = std::min(static_cast<size_t>(begin), text.text.size());
+      return AbstractValue::string(text.text.substr(from, static_cast<size_t>(end - begin)));
+    }
+    if (begin == 0 && end == bound) return text;
+    ssa::Inst inst{ssa::Op::StrSlice, ssa::Type::Str, ssa::StrKind::Bytes,
+                   static_cast<uint32_t>(end - begin)};
+    inst.imm = begin;
+    inst.operands = {text_bytes(text)};
+    return AbstractValue::ssa(emit(std::move(inst)));
+  }
+  if (bound == 0) return AbstractValue::string("");
+  const ssa::ValueId bytes = text_bytes(text);
+  const ssa::ValueId length = op1(ssa::Op::StrLen, ssa::Type::Int, bytes);
+  const ssa::ValueId one = const_int(1);
+  const ssa::ValueId from = op2(ssa::Op::Max, ssa::Type::Int, from_start(first, length), one);
+  const ssa::ValueId to = op2(ssa::Op::Min, ssa::Type::Int, from_start(last, length), length);
+  const ssa::ValueId before = op2(ssa::Op::Sub, ssa::Type::Int, from, one);
+  const ssa::ValueId count = op2(ssa::Op::Max, ssa::Type::Int,
+                                 op2(ssa::Op::Sub, ssa::Type::Int, to, before), const_int(0));
+  ssa::Inst inst{ssa::Op::StrSub, ssa::Type::Str, ssa::StrKind::Bytes,
+                 static_cast<uint32_t>(bound)};
+  inst.operands = {bytes, op2(ssa::Op::Min, ssa::Type::Int, before, const_int(bound)), count};
+  return AbstractValue::ssa(emit(std::move(inst)));
+}
+
+AbstractValue Lowerer::byte_of(const AbstractValue& of, const AbstractValue& position) {
+  AbstractValue text = text_value(of);
+  if (stopped()) return {};
+  ssa::Inst inst{ssa::Op::StrByte, ssa::Type::Int};
+  if (position.is(Kind::Int) && position.integer >= 0) {
+    if (position.integer == 0 || position.integer > text_bound(text).value_or(0))
+      return AbstractValue::nil();
+    inst.imm = position.integer - 1;
+  } else {
+    // A place before the begin has no byte, but a slice from there has: made sure before.
+    const ssa::ValueId length = op1(ssa::Op::StrLen, ssa::Type::Int, text_bytes(text));
+    const AbstractValue place = AbstractValue::ssa(from_start(position, length));
+    text = slice(text, place, place);
+    if (stopped()) return {};
+  }
+  inst.operands = {text_bytes(text)};
+  const ssa::ValueId byte = emit(std::move(inst));
+  return nil_where_zero(byte);
+}
+
+/// nil for 0, else the integer.
+AbstractValue Lowerer::nil_where_zero(ssa::ValueId number) {
+  const ssa::BlockId nothing = new_block();
+  const ssa::BlockId something = new_block();
+  branch(op2(ssa::Op::Eq, ssa::Type::Bool, number, const_int(0)), nothing, something);
+  return join(
+      {{nothing, {AbstractValue::nil()}, 0}, {something, {AbstractValue::ssa(number)}, 0}})[0];
+}
+
+/// string.find(text, what[, from]).
+AbstractValue Lowerer::find(const std::vector<AbstractValue>& args) {
+  const AbstractValue from = args.size() > 2 ? args[2] : AbstractValue::of(int64_t{1});
+  if (!args[1].is(Kind::Str)) {
+    refuse("string.find() of something that is not known before the handlers run");
+    return {};
+  }
+  if (!from.is(Kind::Int) || from.integer < 0) {
+    refuse("string.find() from a place that is not known, or from the end");
+    return {};
+  }
+  const std::string& what = args[1].text;
+  const bool is_glob = what.find_first_of("*?[") != std::string::npos;
+  const std::string pattern = is_glob ? what : glob_escape(what);
+  const std::optional<GlobBits> bits = glob_bits(pattern, true);
+  if (!bits) {
+    refuse("a glob of more than 64 parts");
+    return {};
+  }
+  const int64_t skipped = std::max<int64_t>(from.integer, 1) - 1;
+  if (skipped > 0 && (bits->start & bits->accept) != 0) {
+    refuse("string.find() of nothing from a place behind the first");
+    return {};
+  }
+  const AbstractValue text =
+      slice(args[0], AbstractValue::of(skipped + 1), AbstractValue::of(int64_t{-1}));
+  if (stopped()) return {};
+  if (text.is(Kind::Str)) {
+    const size_t at = is_glob ? glob_find(what, text.text, 0) : text.text.find(what);
+    if (at == std::string::npos) return AbstractValue::nil();
+    return AbstractValue::of(static_cast<int64_t>(at) + 1 + skipped);
+  }
+  ssa::Inst inst{ssa::Op::StrFind, ssa::Type::Int};
+  inst.imm = linkage_.module.intern(what);
+  inst.operands = {text_bytes(text)};
+  const ssa::ValueId found = emit(std::move(inst));
+  const ssa::BlockId nothing = new_block();
+  const ssa::BlockId something = new_block();
+  branch(op2(ssa::Op::Eq, ssa::Type::Bool, found, const_int(0)), nothing, something);
+  current_ = something;
+  const AbstractValue place =
+      AbstractValue::ssa(op2(ssa::Op::Add, ssa::Type::Int, found, const_int(skipped)));
+  return join({{nothing, {AbstractValue::nil()}, 0}, {current_, {place}, 0}})[0];
+}
+
+/// string.starts() and string.ends(): a glob where the part is known, a comparison with what is cut
+/// off else.
+Lowerer::Truth Lowerer::begins_or_ends(const AbstractValue& of, const AbstractValue& part,
+                                       bool ends) {
+  const AbstractValue text = text_value(of);
+  const AbstractValue piece = text_value(part);
+  if (stopped()) return Truth::of(false);
+  if (piece.is(Kind::Str)) {
+    if (piece.text.find('\0') != std::string::npos && !text.is(Kind::Str)) return Truth::of(false);
+    const std::string escaped = glob_escape(piece.text);
+    const AbstractValue glob = AbstractValue::string(ends ? "*" + escaped : escaped + "*");
+    return match(text, glob);
+  }
+  const ssa::ValueId length = op1(ssa::Op::StrLen, ssa::Type::Int, text_bytes(piece));
+  AbstractValue first = AbstractValue::of(int64_t{1});
+  AbstractValue last = AbstractValue::ssa(length);
+  if (ends) {
+    const ssa::ValueId whole = op1(ssa::Op::StrLen, ssa::Type::Int, text_bytes(text));
+    const ssa::ValueId before = op2(ssa::Op::Sub, ssa::Type::Int, whole, length);
+    first = AbstractValue::ssa(op2(ssa::Op::Max, ssa::Type::Int,
+                                   op2(ssa::Op::Add, ssa::Type::Int, before, const_int(1)),
+                                   const_int(1)));
+    last = AbstractValue::ssa(whole);
+  }
+  const AbstractValue cut = slice(text, first, last);
+  if (stopped()) return Truth::of(false);
+  return equals(cut, piece);
+}
+
+/// Integers alone; a float refuses.
+AbstractValue Lowerer::call_math(Builtin builtin, const std::vector<AbstractValue>& args) {
+  const std::string name = full_name(bytecode::builtin_info(builtin));
+  AbstractValue result;
+  for (size_t i = 0; i < args.size(); ++i) {
+    const std::string text =
+        fmt::format("argument {} of '{}' is to be a number, got nil", i + 1, name);
+    if (args[i].is(Kind::Nil)) {
+      fail_now(text);
+      return AbstractValue::nil();
+    }
+    if (ssa::sure_type(type_of(args[i])) != ssa::Type::Int) {
+      refuse_use(name + "()", args[i]);
+      return {};
+    }
+    const AbstractValue sure = check_not_nil(args[i], text);
+    if (builtin == Builtin::MathAbs) {
+      return extreme(ssa::Op::Max, sure,
+                     arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), sure));
+    }
+    result = i == 0
+                 ? sure
+                 : extreme(builtin == Builtin::MathMin ? ssa::Op::Min : ssa::Op::Max, result, sure);
+  }
+  return result;
+}
+
+AbstractValue Lowerer::extreme(ssa::Op op, const AbstractValue& a, const AbstractValue& b) {
+  if (a.is(Kind::Int) && b.is(Kind::Int))
+    return AbstractValue::of(op == ssa::Op::Min ? std::min(a.integer, b.integer)
+                                                : std::max(a.integer, b.integer));
+  const ssa::ValueId x = to_int(a, "arithmetic");
+  const ssa::ValueId y = to_int(b, "arithmetic");
+  return AbstractValue::ssa(op2(op, ssa::Type::Int, x, y));
+}
+
+}  // namespace ktap::lower

@@ -1,0 +1,290 @@
+// What the keys and values of tables are made of. The first use decides; where a later one needs
+// more (read strings beside literals, longer ones), that is written into Linkage::shapes and
+// everything that was lowered is done again with it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/limits.h"
+#include "lower/lowerer.h"
+#include "runtime/string.h"
+#include "runtime/tuple.h"
+
+namespace ktap::lower {
+
+namespace {
+
+using ssa::KeyPart;
+
+/// The size class of a string that is kept.
+uint32_t part_bytes(uint32_t max_bytes) {
+  if (max_bytes <= 16) return 16;
+  if (max_bytes <= 64) return 64;
+  return max_bytes <= limits::kStringBytes ? limits::kStringBytes : limits::kMaxMadeBytes;
+}
+
+KeyPart bytes_part(size_t bytes) {
+  return {KeyPart::Kind::Bytes, part_bytes(static_cast<uint32_t>(bytes))};
+}
+
+bool is_string(const KeyPart& part) {
+  return part.kind == KeyPart::Kind::StrId || part.kind == KeyPart::Kind::Bytes;
+}
+
+/// What holds both; nothing for two types.
+std::optional<KeyPart> widest(const KeyPart& a, const KeyPart& b) {
+  if (a == b) return a;
+  if (!is_string(a) || !is_string(b)) return std::nullopt;
+  if (a.kind == KeyPart::Kind::StrId) return b;
+  if (b.kind == KeyPart::Kind::StrId) return a;
+  return a.max_bytes < b.max_bytes ? b : a;
+}
+
+const char* name_of(const KeyPart& part) {
+  if (is_string(part)) return "strings";
+  return part.kind == KeyPart::Kind::Int ? "integers" : "booleans";
+}
+
+std::optional<KeyPart> part_of_present(runtime::Value value) {
+  switch (value.type) {
+    case runtime::Type::Integer:
+    case runtime::Type::SharedCell:
+      return KeyPart{};
+    case runtime::Type::Boolean:
+      return KeyPart{KeyPart::Kind::Bool, 8};
+    case runtime::Type::String:
+      return KeyPart{KeyPart::Kind::StrId, 8};
+    default:
+      return std::nullopt;
+  }
+}
+
+bool fits_bytes(std::string_view text, const KeyPart& part) {
+  return text.size() <= part.max_bytes && text.find('\0') == std::string_view::npos;
+}
+
+}  // namespace
+
+/// What would hold the value: nothing for what is no integer, boolean or string.
+std::optional<KeyPart> Lowerer::part_of(const AbstractValue& value) const {
+  switch (type_of(value)) {
+    case ssa::Type::Int:
+      return KeyPart{};
+    case ssa::Type::Bool:
+      return KeyPart{KeyPart::Kind::Bool, 8};
+    case ssa::Type::Str:
+      if (value.is(Kind::Ssa) && function_[value.id].str_kind == ssa::StrKind::Bytes)
+        return bytes_part(function_[value.id].max_bytes);
+      return KeyPart{KeyPart::Kind::StrId, 8};
+    default:
+      return std::nullopt;
+  }
+}
+
+/// The value as operand where `part` stands.
+ssa::ValueId Lowerer::as_part(const AbstractValue& value, const KeyPart& part) {
+  switch (value.kind) {
+    case Kind::Int:
+      return const_int(value.integer);
+    case Kind::Bool:
+      return const_bool(value.integer != 0);
+    case Kind::Str:
+      if (part.kind == KeyPart::Kind::Bytes && !fits_bytes(value.text, part))
+        refuse("a string of the script with a NUL, or a long one, beside strings that are read");
+      return const_str(value.text);
+    default:
+      return part.kind == KeyPart::Kind::Bytes ? text_bytes(value) : value.id;
+  }
+}
+
+/// Bytes that a place for `value` must have beside others that are Bytes.
+KeyPart Lowerer::as_bytes(const AbstractValue& value, const KeyPart& part) const {
+  if (part.kind != KeyPart::Kind::StrId) return part;
+  return bytes_part(text_bound(value).value_or(0));
+}
+
+/// The name of a table of samples in Shapes.
+std::pair<const runtime::Object*, uint32_t> Lowerer::sample_table(int64_t table) const {
+  const uint32_t sample_of = linkage_.module.tables[static_cast<size_t>(table)].sample_of;
+  const runtime::SampleParts& parts = linkage_.samples[sample_of - 1];
+  const uint32_t first = parts.histograms.empty() ? *parts.stats : parts.histograms.front().table;
+  const runtime::Object* object = parts.table;
+  if (parts.aggregate != nullptr) object = parts.aggregate;
+  return {object, static_cast<uint32_t>(table) - first};
+}
+
+Shape& Lowerer::shape_of(int64_t table) {
+  const auto index = static_cast<size_t>(table);
+  const Variable& variable = linkage_.variables[index];
+  const uint32_t sample_of = linkage_.module.tables[index].sample_of;
+  if (sample_of != 0) return linkage_.shapes.samples[sample_table(table)];
+  return variable.valid() ? linkage_.shapes.variables[variable]
+                          : linkage_.shapes.tables[linkage_.tables[index]];
+}
+
+/// Values of one type; strings become as long as the longest.
+bool Lowerer::unify_value(int64_t table, const AbstractValue& value) {
+  const auto index = static_cast<size_t>(table);
+  ssa::TableInfo& info = linkage_.module.tables[index];
+  const bool is_variable = linkage_.variables[index].valid();
+  const std::optional<KeyPart> part = part_of(value);
+  if (!part) {
+    refuse(is_variable ? fmt::format("{} is assigned to variable {}", describe(value), info.name)
+                       : fmt::format("{} is stored in a table", describe(value)));
+    return false;
+  }
+  KeyPart have = info.value;
+  if (!linkage_.value_is_known[index] && !is_string(have) && !(have == *part)) have = *part;
+  KeyPart wanted = *part;
+  if (have.kind == KeyPart::Kind::Bytes) wanted = as_bytes(value, wanted);
+  // A name that is only known when the handler runs stays an id among ids.
+  const std::optional<KeyPart> both = widest(have, wanted);
+  if (!both) {
+    refuse(fmt::format("{} {} holds {} and {}", is_variable ? "variable" : "table", info.name,
+                       name_of(have), name_of(*part)));
+    return false;
+  }
+  if (!(info.value == *both)) {
+    info.value = *both;
+    shape_of(table).value = *both;
+  }
+  linkage_.value_is_known[index] = true;
+  return true;
+}
+
+/// A new table of the module. `kinds` are those that handlers write.
+std::optional<int64_t> Lowerer::add_table(runtime::Table* table, const std::string& name,
+                                          uint8_t kinds, const Variable& variable) {
+  const char* const what = variable.valid() ? "variable" : "table";
+  if ((kinds & (kFloat | kOther)) != 0) {
+    refuse(fmt::format("{} {} may get something else than integers, booleans and strings", what,
+                       name));
+    return std::nullopt;
+  }
+  ssa::TableInfo info;
+  info.name = name;
+  bool is_known = false;
+  // What is not told by entries or stores: by what handlers may write.
+  if ((kinds & kInteger) == 0 && (kinds & kString) != 0) info.value = {KeyPart::Kind::StrId, 8};
+  if ((kinds & (kInteger | kString)) == 0 && (kinds & kBoolean) != 0)
+    info.value = {KeyPart::Kind::Bool, 8};
+  for (const auto& entry : table->entries()) {
+    const std::optional<KeyPart> part = part_of_present(entry.second);
+    if (!part || (is_known && !(*part == info.value))) {
+      refuse(fmt::format("{} {} holds {}", what, name,
+                         part ? std::string("values of several types")
+                              : describe(AbstractValue::of_world(entry.second, ""))));
+      return std::nullopt;
+    }
+    info.value = *part;
+    is_known = true;
+  }
+  const auto& known = linkage_.shapes;
+  const Shape* learnt = nullptr;
+  if (variable.valid() && known.variables.count(variable) != 0)
+    learnt = &known.variables.at(variable);
+  if (!variable.valid() && known.tables.count(table) != 0) learnt = &known.tables.at(table);
+  if (learnt != nullptr && learnt->value) info.value = *learnt->value;
+  for (const auto& entry : table->entries()) {
+    if (entry.second.type != runtime::Type::String) continue;
+    const std::string_view text = entry.second.string()->view();
+    if (info.value.kind == KeyPart::Kind::StrId) linkage_.module.intern(text);
+    if (info.value.kind != KeyPart::Kind::Bytes || fits_bytes(text, info.value)) continue;
+    refuse(fmt::format("{} {} holds a string that is too long, or has a NUL", what, name));
+    return std::nullopt;
+  }
+  if (learnt != nullptr) info.key = learnt->key;
+  info.max_entries = table->capacity_hint != 0 ? table->capacity_hint : limits::kDefaultTableSize;
+  linkage_.module.tables.push_back(std::move(info));
+  linkage_.tables.push_back(table);
+  linkage_.variables.push_back(variable);
+  linkage_.value_is_known.push_back(is_known);
+  return static_cast<int64_t>(linkage_.tables.size() - 1);
+}
+
+std::optional<int64_t> Lowerer::table_id(const AbstractValue& table) {
+  for (size_t i = 0; i < linkage_.tables.size(); ++i) {
+    if (linkage_.tables[i] == table.table) return static_cast<int64_t>(i);
+  }
+  const auto kinds = world_.table_kinds.find(table.table);
+  return add_table(table.table, table.text,
+                   kinds == world_.table_kinds.end() ? uint8_t{0} : kinds->second, Variable{});
+}
+
+/// The key's parts against what the table has.
+bool Lowerer::unify_key(int64_t table, const std::vector<AbstractValue>& parts) {
+  ssa::TableInfo& info = linkage_.module.tables[static_cast<size_t>(table)];
+  const bool is_first = info.key.empty();
+  if (!is_first && info.key.size() != parts.size()) {
+    refuse(fmt::format("table {} has keys of {} and of {} parts", info.name, info.key.size(),
+                       parts.size()));
+    return false;
+  }
+  for (size_t i = 0; i < parts.size(); ++i) {
+    KeyPart part = *part_of(parts[i]);
+    if (is_first) {
+      info.key.push_back(part);
+      continue;
+    }
+    KeyPart& have = info.key[i];
+    const KeyPart before = have;
+    if (have.kind == KeyPart::Kind::Bytes) part = as_bytes(parts[i], part);
+    const std::optional<KeyPart> both = widest(have, part);
+    if (!both) {
+      refuse(fmt::format("table {} has keys of different kinds", info.name));
+      return false;
+    }
+    have = *both;
+    // Ids that came before are of no use then.
+    if (before.kind == KeyPart::Kind::StrId && have.kind == KeyPart::Kind::Bytes)
+      shape_of(table).key = info.key;
+  }
+  if (!shape_of_is_empty(table)) {
+    Shape& shape = shape_of(table);
+    if (!shape.key.empty()) shape.key = info.key;
+  }
+  return true;
+}
+
+bool Lowerer::shape_of_is_empty(int64_t table) const {
+  const auto index = static_cast<size_t>(table);
+  if (linkage_.module.tables[index].sample_of != 0) {
+    return linkage_.shapes.samples.count(sample_table(table)) == 0;
+  }
+  return linkage_.shapes.tables.count(linkage_.tables[index]) == 0;
+}
+
+/// What the main chunk left in the table has keys of the same make.
+bool Lowerer::fits_present_keys(const AbstractValue& table, int64_t id) {
+  const std::vector<KeyPart> key = linkage_.module.tables[static_cast<size_t>(id)].key;
+  const auto fits = [&](runtime::Value value, const KeyPart& part) {
+    switch (part.kind) {
+      case KeyPart::Kind::Int:
+        return value.type == runtime::Type::Integer;
+      case KeyPart::Kind::Bool:
+        return value.type == runtime::Type::Boolean;
+      case KeyPart::Kind::StrId:
+        if (value.type != runtime::Type::String) return false;
+        linkage_.module.intern(value.string()->view());
+        return true;
+      case KeyPart::Kind::Bytes:
+        return value.type == runtime::Type::String && fits_bytes(value.string()->view(), part);
+    }
+    return false;
+  };
+  for (const auto& entry : table.table->entries()) {
+    const runtime::Value present = entry.first;
+    const size_t size = present.type == runtime::Type::Tuple ? present.tuple()->size() : 1;
+    bool good = size == key.size();
+    for (size_t i = 0; good && i < size; ++i) {
+      good = fits(present.type == runtime::Type::Tuple ? (*present.tuple())[i] : present, key[i]);
+    }
+    if (good) continue;
+    refuse(fmt::format("table {} holds keys of another kind", table.text));
+    return false;
+  }
+  return true;
+}
+
+}  // namespace ktap::lower
