@@ -60,7 +60,7 @@ class RandomFunction {
     makes_text_ = below(3) == 0;
     combines_ = walks;
     statements(makes_text_ ? 2 : 3);
-    for (int64_t table = 7; table <= 9; ++table) {
+    for (const int64_t table : {7, 9}) {
       if (walks && !makes_text_ && below(4) == 0) walk(table);
     }
     emit_all();

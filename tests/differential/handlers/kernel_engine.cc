@@ -75,6 +75,10 @@ class KernelEngine final : public JudgedEngine {
                                               const ssa::Module& module) override {
     return inner_->back(table, heap, module);
   }
+  std::unique_ptr<runtime::SharedVariable> variable(uint32_t table, runtime::Heap& heap,
+                                                    const ssa::Module& module) override {
+    return inner_->variable(table, heap, module);
+  }
   std::unique_ptr<engine::DeltaReader> read_delta(uint32_t table) override {
     return inner_->read_delta(table);
   }

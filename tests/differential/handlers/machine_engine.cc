@@ -9,6 +9,7 @@
 #include "bpf/interpreter.h"
 #include "engine/delta_reader.h"
 #include "engine/kernel_table.h"
+#include "engine/value_codec.h"
 #include "engine/key_codec.h"
 #include "handlers/engines.h"
 
@@ -27,12 +28,6 @@ int64_t word_of(const Bytes& bytes) {
   int64_t word = 0;
   std::memcpy(&word, bytes.data(), std::min(bytes.size(), sizeof word));
   return word;
-}
-
-Bytes bytes_of(int64_t word) {
-  Bytes bytes(sizeof word);
-  std::memcpy(bytes.data(), &word, sizeof word);
-  return bytes;
 }
 
 class MachineMemory final : public engine::DeltaMemory {
@@ -76,14 +71,17 @@ class MachineStore final : public engine::EntryStore {
   MachineStore(bpf::Machine& machine, const backend::Table& table)
       : machine_(machine), table_(table), map_(table.maps[0]) {}
 
-  bool read_all(const backend::EntryVisitor& visit) override {
+  bool read_all(const engine::EntryBytesVisitor& visit) override {
     if (!is_hash()) {
-      with_memory([&](backend::SharedMemory& memory) { memory.visit(visit); });
+      with_memory([&](backend::SharedMemory& memory) {
+        memory.visit([&](const uint8_t* key, const int64_t* value) {
+          visit(key, reinterpret_cast<const uint8_t*>(value));
+        });
+      });
       return true;
     }
     for (const Bytes& key : machine_.keys(map_)) {
-      const int64_t value = word_of(machine_.value(map_, key));
-      visit(key.data(), &value);
+      visit(key.data(), machine_.value(map_, key).data());
     }
     return true;
   }
@@ -93,16 +91,19 @@ class MachineStore final : public engine::EntryStore {
       with_memory([&](backend::SharedMemory& memory) { can = memory.can_hold(key); });
     return can;
   }
-  bool put(const uint8_t* key, int64_t value) override {
-    if (is_hash()) return machine_.set_value(map_, bytes_at(key), bytes_of(value));
+  bool put(const uint8_t* key, const uint8_t* value) override {
+    if (is_hash()) return machine_.set_value(map_, bytes_at(key), value_at(value));
     bool done = false;
-    with_memory([&](backend::SharedMemory& memory) { done = memory.put(key, value); });
+    with_memory(
+        [&](backend::SharedMemory& memory) { done = memory.put(key, word_of(value_at(value))); });
     return done;
   }
-  void remove_if(const uint8_t* key, int64_t value) override {
+  void remove_if(const uint8_t* key, const uint8_t* value) override {
     if (!is_hash()) {
-      with_memory([&](backend::SharedMemory& memory) { memory.remove_if(key, value); });
-    } else if (word_of(machine_.value(map_, bytes_at(key))) == value) {
+      with_memory([&](backend::SharedMemory& memory) {
+        memory.remove_if(key, word_of(value_at(value)));
+      });
+    } else if (machine_.value(map_, bytes_at(key)) == value_at(value)) {
       machine_.erase(map_, bytes_at(key));
     }
   }
@@ -110,6 +111,10 @@ class MachineStore final : public engine::EntryStore {
  private:
   bool is_hash() const { return table_.layout == TableLayout::Hash; }
   Bytes bytes_at(const uint8_t* key) const { return Bytes(key, key + table_.key_size_bytes); }
+
+  Bytes value_at(const uint8_t* value) const {
+    return Bytes(value, value + (is_hash() ? table_.value_size_bytes : 8));
+  }
 
   template <class Work>
   void with_memory(const Work& work) {
@@ -122,6 +127,37 @@ class MachineStore final : public engine::EntryStore {
   bpf::Machine& machine_;
   const backend::Table& table_;
   const uint32_t map_;
+};
+
+/// A variable that is a table of one entry, under `true`.
+class MachineVariable final : public runtime::SharedVariable {
+ public:
+  MachineVariable(bpf::Machine& machine, const backend::Table& table,
+                  const std::vector<std::string>& strings, runtime::Heap& heap)
+      : machine_(machine), map_(table.maps[0]), values_(table, strings), heap_(heap) {
+    engine::KeyCodec codec(table, strings);
+    KTAP_CHECK(codec.encode(runtime::Value::of(true), &key_));
+  }
+
+  runtime::Value load() override {
+    const Bytes value = machine_.value(map_, key_);
+    return value.empty() ? runtime::Value::nil() : values_.decode(value.data(), heap_);
+  }
+  bool store(runtime::Value value) override {
+    if (value.is_nil()) {
+      machine_.erase(map_, key_);
+      return true;
+    }
+    Bytes bytes;
+    return values_.encode(key_.data(), value, &bytes) && machine_.set_value(map_, key_, bytes);
+  }
+
+ private:
+  bpf::Machine& machine_;
+  const uint32_t map_;
+  engine::ValueCodec values_;
+  runtime::Heap& heap_;
+  Bytes key_;
 };
 
 class MachineEngine final : public JudgedEngine {
@@ -198,11 +234,13 @@ class MachineEngine final : public JudgedEngine {
     const backend::Table& layout = unit_.tables[table];
     if (backend::is_delta(layout.layout)) return {};
     engine::KeyCodec codec(layout, module.strings);
+    engine::ValueCodec values(layout, module.strings);
+    Bytes encoded;
     MachineStore store(machine_, layout);
     Bytes key;
     for (const auto& [at, value] : entries.entries()) {
-      if (!value.is_integer() || !codec.encode(at, &key) ||
-          (store.can_hold(key.data()) && !store.put(key.data(), value.integer)))
+      if (!codec.encode(at, &key) || !values.encode(key.data(), value, &encoded) ||
+          (store.can_hold(key.data()) && !store.put(key.data(), encoded.data())))
         return Error{"an entry of another kind, or too many", 0};
     }
     return {};
@@ -217,6 +255,10 @@ class MachineEngine final : public JudgedEngine {
     }
     return std::make_unique<engine::DeltaTable>(unit_, table, memory_, module.strings, heap,
                                                 snapshots_);
+  }
+  std::unique_ptr<runtime::SharedVariable> variable(uint32_t table, runtime::Heap& heap,
+                                                    const ssa::Module& module) override {
+    return std::make_unique<MachineVariable>(machine_, unit_.tables[table], module.strings, heap);
   }
   std::unique_ptr<engine::DeltaReader> read_delta(uint32_t table) override {
     return std::make_unique<engine::DeltaReader>(unit_, table, memory_, snapshots_);
