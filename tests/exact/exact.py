@@ -70,26 +70,71 @@ def in_all(calls):
     return {"n": CPUS * calls}
 
 
+def by_loop(calls):
+    return {str(i): CPUS * calls for i in range(1, 4)}
+
+
+def by_low_bits(calls):
+    """`args.fd & 63`: each of 64 numbers as often as one of the descriptors."""
+    return {str((int(FIRST) - kind) & 63): CPUS * len(range(kind, calls, KINDS)) for kind in range(KINDS)}
+
+
+def samples_by_descriptor(calls):
+    """Counts and sums."""
+    counts = by_descriptor(calls)
+    return {**counts, **{f"sum {fd}": int(fd) * count for fd, count in counts.items()}}
+
+
+def samples_of_low_bits(calls):
+    counts = {int(bits): count for bits, count in by_low_bits(calls).items()}
+    buckets = {}
+    for value, count in counts.items():
+        low = 0 if value == 0 else 1 << (value.bit_length() - 1)
+        buckets[f"from {low}"] = buckets.get(f"from {low}", 0) + count
+    return {"count": CPUS * calls, "sum": sum(value * count for value, count in counts.items()), "min": min(counts),
+            "max": max(counts), **buckets}
+
+
+LOW_BITS = "args.fd & 63"
 CASES = [
-    Case("by name", f"var h = {{}}\n{ENTER} {{ h[probename] += 1 }}\n{PRINT}", by_name, ""),
-    Case("by name, both ends", f"var h = {{}}\n{ENTER}, syscalls:sys_exit_close {{ h[probename] += 1 }}\n{PRINT}",
-         by_both_names, ""),
-    Case("by name, taken in a tick", f"var h = {{}}\n{ENTER} {{ h[probename] += 1 }}\n{TAKE}", by_name, ""),
-    Case("by descriptor", f"var h = {{}}\n{ENTER} {{ h[args.fd] += 1 }}\n{PRINT}", by_descriptor, ""),
-    Case("by descriptor, taken in a tick", f"var h = {{}}\n{ENTER} {{ h[args.fd] += 1 }}\n{TAKE}", by_descriptor, ""),
-    Case("by descriptor, two events", f"var h = {{}}\n{ENTER} {{ h[args.fd] += 1 }}\n"
-         f"{EXIT} {{ h[{FIRST}] += 1 }}\n{PRINT}",
-         lambda calls: {**by_descriptor(calls), FIRST: by_descriptor(calls)[FIRST] + CPUS * calls}, ""),
-    Case("by execname", f"var h = {{}}\n{ENTER} {{ h[execname] += 1 }}\n{PRINT}", by_execname, ""),
-    Case("by two keys", f"var h = {{}}\n{ENTER} {{ h[execname, args.fd] += 1 }}\n"
-         "trace_end { for (a, b, v in sort_keys(h)) { print(b, v) } }", by_descriptor, ""),
-    Case("read back", f"var h = {{}}\n{ENTER} {{ if (h[args.fd] == nil || h[args.fd] >= 0) {{ h[args.fd] += 1 }} }}\n"
-         f"{PRINT}", by_descriptor, ""),
-    Case("by thread", f"var h = {{}} var n = 0\n{ENTER} {{ h[tid] += 1 }}\n"
-         "trace_end { for (k, v in pairs(h)) { n += v } print('n', n) }", in_all, ""),
-    Case("a variable", f"var n = 0\n{ENTER} {{ n += 1 }}\ntrace_end {{ print('n', n) }}", in_all, ""),
+    Case("direct, by name", f"var h = {{}}\n{ENTER} {{ h[probename] += 1 }}\n{PRINT}", by_name, "direct"),
+    Case("direct, both ends", f"var h = {{}}\n{ENTER}, syscalls:sys_exit_close {{ h[probename] += 1 }}\n{PRINT}",
+         by_both_names, "direct, 2 possible keys, one area a CPU, 2 programs"),
+    Case("direct, in a loop", f"var h = {{}}\n{ENTER} {{ for (i = 1, 3) {{ h[i] += 1 }} }}\n{PRINT}", by_loop,
+         "direct"),
+    Case("direct, taken in a tick", f"var h = {{}}\n{ENTER} {{ h[probename] += 1 }}\n{TAKE}", by_name, "direct"),
+    Case("per CPU, by descriptor", f"var h = {{}}\n{ENTER} {{ h[args.fd] += 1 }}\n{PRINT}", by_descriptor, "per CPU"),
+    Case("per CPU, taken in a tick", f"var h = {{}}\n{ENTER} {{ h[args.fd] += 1 }}\n{TAKE}", by_descriptor, "per CPU"),
+    Case("per CPU, two events", f"var h = {{}}\n{ENTER} {{ h[args.fd] += 1 }}\n{EXIT} {{ h[{FIRST}] += 1 }}\n{PRINT}",
+         lambda calls: {**by_descriptor(calls), FIRST: by_descriptor(calls)[FIRST] + CPUS * calls},
+         "per CPU, one area a CPU, 2 programs"),
+    Case("per CPU, by execname", f"var h = {{}}\n{ENTER} {{ h[execname] += 1 }}\n{PRINT}", by_execname, "per CPU"),
+    Case("per CPU, two keys", f"var h = {{}}\n{ENTER} {{ h[execname, args.fd] += 1 }}\n"
+         "trace_end { for (a, b, v in sort_keys(h)) { print(b, v) } }", by_descriptor, "per CPU"),
+    Case("per CPU, by thread", f"var h = {{}} var n = 0\n{ENTER} {{ h[tid] += 1 }}\n"
+         "trace_end { for (k, v in pairs(h)) { n += v } print('n', n) }", in_all, "per CPU"),
+    Case("shared", f"var h = {{}}\n{ENTER} {{ if (h[args.fd] == nil || h[args.fd] >= 0) {{ h[args.fd] += 1 }} }}\n"
+         f"{PRINT}", by_descriptor, "own memory with atomics"),
+    Case("shared, few keys", f"var h = {{}}\n{ENTER} {{ var k = {LOW_BITS} if (h[k] == nil || h[k] >= 0) "
+         f"{{ h[k] += 1 }} }}\n{PRINT}", by_low_bits, "own memory with atomics, handlers read it, 64 possible keys"),
+    Case("a slot for each thread", f"var t = {{}} var n = 0\n{ENTER} {{ t[tid] = args.fd }}\n"
+         f"{EXIT} /t[tid] != nil/ {{ n += 1 t[tid] = nil }}\ntrace_end {{ print('n', n + len(t)) }}", in_all,
+         "a slot for each thread"),
+    Case("a hash map of the kernel", f"var h = {{}}\n{ENTER} {{ if (h[execname] == nil || h[execname] >= 0) "
+         f"{{ h[execname] += 1 }} }}\n{PRINT}", by_execname, "a hash map of the kernel"),
+    Case("a variable", f"var n = 0\n{ENTER} {{ n += 1 }}\ntrace_end {{ print('n', n) }}", in_all, "a word"),
     Case("a variable, down from the other end", f"var n = 0\n{ENTER} {{ n += 2 }}\n{EXIT} {{ n -= 1 }}\n"
-         "trace_end { print('n', n) }", in_all, ""),
+         "trace_end { print('n', n) }", in_all, "a word"),
+    Case("aggregates by descriptor", f"var h = {{}}\n{ENTER} {{ h[args.fd] <<< args.fd }}\ntrace_end {{ "
+         "for (k, v in sort_keys(h)) { print(k, count(v)) print('sum ' .. k, sum(v)) } }", samples_by_descriptor,
+         "aggregates: count, sum"),
+    Case("aggregates, taken in a tick", f"var h = {{}}\n{ENTER} {{ h[args.fd] <<< args.fd }}\n"
+         + TAKE.replace("sums[k] += v", "sums[k] += count(v)"), by_descriptor, "aggregates: count"),
+    Case("an aggregate", f"var x = aggr()\n{ENTER} {{ x <<< {LOW_BITS} }}\ntrace_end {{ print('count', count(x)) "
+         "print('sum', sum(x)) print('min', min(x)) print('max', max(x)) "
+         "for (k, v in pairs(hist(x))) { print('from ' .. k, v) } }", samples_of_low_bits, "counts by powers of two"),
+    Case("a linear histogram", f"var x = aggr()\n{ENTER} {{ x <<< {LOW_BITS} }}\n"
+         "trace_end { for (k, v in pairs(hist(x, 0, 64, 1))) { print(k, v) } }", by_low_bits, "counts from 0 to 64"),
 ]
 
 
