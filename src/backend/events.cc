@@ -180,7 +180,13 @@ void Selector::syscall_field(ValueId id) {
 
 /// A field out of a typed argument.
 void Selector::argument_field(ValueId id, const TypedField& from) {
-  asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R6, static_cast<int16_t>(8 * from.argument)));
+  const auto argument = static_cast<int16_t>(8 * from.argument);
+  if (from.is_itself) {
+    const Reg dst = result_register(id, Reg::R1);
+    asm_.emit(bpf::load(Size::DW, dst, Reg::R6, argument));
+    return store_result(id, dst);
+  }
+  asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R6, argument));
   if (!from.is_comm) {
     const Reg dst = result_register(id, Reg::R1);
     asm_.emit(bpf::load(Size::W, dst, Reg::R3, static_cast<int16_t>(from.offset_bytes)));

@@ -57,6 +57,16 @@ size_t value_operands(const Inst& inst, const ssa::TableInfo& info) {
   return ssa::has_table_value(inst.op) ? 1 : 0;
 }
 
+namespace {
+
+/// Those of raw_syscalls are the same two places.
+bool is_of_system_calls(const ssa::EventGroup& group) {
+  return group.kind != schema::EventKind::Tracepoint ||
+         (!group.events.empty() && group.events[0]->system == "raw_syscalls");
+}
+
+}  // namespace
+
 std::vector<TableUse> find_table_uses(const std::vector<Job>& jobs,
                                       const std::vector<uint32_t>& programs,
                                       const ssa::Module& module, const bpf::KernelFacts& facts,
@@ -78,7 +88,7 @@ std::vector<TableUse> find_table_uses(const std::vector<Job>& jobs,
         const auto table = static_cast<size_t>(inst.imm);
         note(uses[table], inst, module.tables[table], function, ranges, block);
         uses[table].programs.insert(programs[i]);
-        uses[table].only_system_calls &= jobs[i].group->kind != schema::EventKind::Tracepoint;
+        uses[table].only_system_calls &= is_of_system_calls(*jobs[i].group);
       }
     }
   }

@@ -7,9 +7,10 @@ namespace ktap::backend {
 
 namespace {
 
-enum class Member : uint8_t { Comm, Pid, Prio, Cpu };
+enum class Member : uint8_t { Comm, Pid, Prio, Cpu, Itself };
 
 struct Row {
+  std::string_view system;
   std::string_view event;
   std::string_view field;
   uint32_t argument;
@@ -18,12 +19,20 @@ struct Row {
 
 // sched_switch(bool preempt, struct task_struct *prev, struct task_struct *next, …)
 // sched_wakeup(struct task_struct *p)
+// sys_enter(struct pt_regs *regs, long id), sys_exit(struct pt_regs *regs, long ret)
 constexpr Row kRows[] = {
-    {"sched_switch", "prev_comm", 1, Member::Comm}, {"sched_switch", "prev_pid", 1, Member::Pid},
-    {"sched_switch", "prev_prio", 1, Member::Prio}, {"sched_switch", "next_comm", 2, Member::Comm},
-    {"sched_switch", "next_pid", 2, Member::Pid},   {"sched_switch", "next_prio", 2, Member::Prio},
-    {"sched_wakeup", "comm", 0, Member::Comm},      {"sched_wakeup", "pid", 0, Member::Pid},
-    {"sched_wakeup", "prio", 0, Member::Prio},      {"sched_wakeup", "target_cpu", 0, Member::Cpu},
+    {"sched", "sched_switch", "prev_comm", 1, Member::Comm},
+    {"sched", "sched_switch", "prev_pid", 1, Member::Pid},
+    {"sched", "sched_switch", "prev_prio", 1, Member::Prio},
+    {"sched", "sched_switch", "next_comm", 2, Member::Comm},
+    {"sched", "sched_switch", "next_pid", 2, Member::Pid},
+    {"sched", "sched_switch", "next_prio", 2, Member::Prio},
+    {"sched", "sched_wakeup", "comm", 0, Member::Comm},
+    {"sched", "sched_wakeup", "pid", 0, Member::Pid},
+    {"sched", "sched_wakeup", "prio", 0, Member::Prio},
+    {"sched", "sched_wakeup", "target_cpu", 0, Member::Cpu},
+    {"raw_syscalls", "sys_enter", "id", 1, Member::Itself},
+    {"raw_syscalls", "sys_exit", "ret", 1, Member::Itself},
 };
 
 int32_t offset_of(Member member, const bpf::TaskLayout& task) {
@@ -36,6 +45,8 @@ int32_t offset_of(Member member, const bpf::TaskLayout& task) {
       return task.prio;
     case Member::Cpu:
       return task.cpu;
+    case Member::Itself:
+      return 0;
   }
   return -1;
 }
@@ -44,18 +55,19 @@ int32_t offset_of(Member member, const bpf::TaskLayout& task) {
 
 std::optional<TypedField> typed_field(const schema::Event& event, size_t field,
                                       const bpf::KernelFacts& facts) {
-  if (event.system != "sched" || field >= event.fields.size()) return std::nullopt;
+  if (field >= event.fields.size()) return std::nullopt;
   if (facts.typed_tracepoint(event.name) == 0) return std::nullopt;
   const schema::Field& asked = event.fields[field];
   for (const Row& row : kRows) {
-    if (row.event != event.name || row.field != asked.name) continue;
-    const bool is_comm = row.member == Member::Comm;
-    const bool is_as_known =
-        is_comm ? asked.kind == schema::FieldKind::CharArray && asked.size_bytes == 16
-                : asked.kind == schema::FieldKind::Int && asked.size_bytes == 4 && asked.is_signed;
+    if (row.system != event.system || row.event != event.name || row.field != asked.name) continue;
+    const bool is_comm = row.member == Member::Comm, is_itself = row.member == Member::Itself;
+    const uint32_t size_bytes = is_comm ? 16 : is_itself ? 8 : 4;
+    const bool is_as_known = asked.size_bytes == size_bytes &&
+                             (is_comm ? asked.kind == schema::FieldKind::CharArray
+                                      : asked.kind == schema::FieldKind::Int && asked.is_signed);
     const int32_t offset = offset_of(row.member, facts.task);
     if (!is_as_known || offset < 0) return std::nullopt;
-    return TypedField{row.argument, offset, is_comm};
+    return TypedField{row.argument, offset, is_comm, is_itself};
   }
   return std::nullopt;
 }
