@@ -2,8 +2,10 @@
 #include "backend/homes.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "backend/layout.h"
+#include "backend/sharing.h"
 #include "base/check.h"
 
 namespace ktap::backend {
@@ -38,8 +40,8 @@ uint32_t buffer_words(const Inst& inst) {
 /// Live intervals by block-wise backward data flow; positions count instructions in code order.
 class Liveness {
  public:
-  Liveness(const Function& function, const Order& order, const std::vector<bool>& immediate)
-      : function_(function), order_(order), immediate_(immediate) {
+  Liveness(const Function& function, const Order& order, const HomeRequest& request)
+      : function_(function), order_(order), request_(request) {
     intervals_.resize(function.values.size());
     live_in_.assign(function.blocks.size(), std::vector<bool>(function.values.size(), false));
   }
@@ -59,10 +61,10 @@ class Liveness {
         changed = scan_block(*it) || changed;
       }
     }
-    find_shared();
+    share();
     std::vector<Interval> out;
     for (uint32_t i = 0; i < intervals_.size(); ++i) {
-      if (intervals_[i].begin == UINT32_MAX || shared_with_[i].valid()) continue;
+      if (intervals_[i].begin == UINT32_MAX || shared_with_[i].index != i) continue;
       intervals_[i].value = i;
       out.push_back(intervals_[i]);
     }
@@ -72,94 +74,40 @@ class Liveness {
     return out;
   }
 
-  /// By value: the phi whose home it has, or invalid.
+  /// By value: the one whose home it has.
   const std::vector<ValueId>& shared_with() const { return shared_with_; }
 
- private:
-  // A phi and what a round adds to it, `i = i + 1`, live in one home where the old value is of no
-  // use once the new one is there: then there is nothing to move at the end of the round.
-  void find_shared() {
-    shared_with_.assign(function_.values.size(), ValueId());
-    std::vector<BlockId> block_of(function_.values.size());
+  /// Where instructions use the volatile registers themselves, ascending.
+  std::vector<uint32_t> clobbers() const {
+    std::vector<uint32_t> out;
     for (BlockId block : order_.blocks) {
-      for (ValueId id : function_.blocks[block.index].insts) block_of[id.index] = block;
-    }
-    for (BlockId head : order_.blocks) {
-      for (ValueId phi : function_.blocks[head.index].insts) {
-        if (function_[phi].op != Op::Phi) break;
-        if (!has_plain_home(phi)) continue;
-        for (ValueId next : function_[phi].operands) {
-          if (!has_plain_home(next) || !adds_to(next, phi)) continue;
-          const BlockId block = block_of[next.index];
-          if (!block.valid() || live_in_[head.index][next.index] ||
-              shared_with_[next.index].valid() || is_used_behind(phi, next, block)) {
-            continue;
-          }
-          shared_with_[next.index] = phi;
-          cover(phi.index, intervals_[next.index].begin);
-          cover(phi.index, intervals_[next.index].end);
-          break;
-        }
+      const auto& insts = function_.blocks[block.index].insts;
+      for (uint32_t i = 0; i < insts.size(); ++i) {
+        if (request_.is_clobber[insts[i].index]) out.push_back(first_[block.index] + i);
       }
+    }
+    return out;
+  }
+
+ private:
+  /// What share a home are one interval: that of the value that stands for them.
+  void share() {
+    std::vector<bool> has_word_home;
+    for (uint32_t i = 0; i < intervals_.size(); ++i) has_word_home.push_back(is_word(ValueId(i)));
+    shared_with_ =
+        share_homes({function_, order_, live_in_, has_word_home, request_.phi_may_share});
+    for (uint32_t i = 0; i < intervals_.size(); ++i) {
+      if (shared_with_[i].index == i) continue;
+      cover(shared_with_[i].index, intervals_[i].begin);
+      cover(shared_with_[i].index, intervals_[i].end);
     }
   }
 
-  bool has_plain_home(ValueId id) const {
+  bool is_word(ValueId id) const {
     const Inst& inst = function_[id];
-    return inst.type == Type::Int && order_.needed[id.index] && !order_.fused[id.index] &&
-           !is_constant(inst.op) && !immediate_[id.index] &&
-           intervals_[id.index].begin != UINT32_MAX;
-  }
-
-  // An operation that may have its result where its first operand was.
-  bool adds_to(ValueId next, ValueId phi) const {
-    const Inst& inst = function_[next];
-    switch (inst.op) {
-      case Op::Add:
-      case Op::Mul:
-      case Op::And:
-      case Op::Or:
-      case Op::Xor:
-        return inst.operands[0] == phi || inst.operands[1] == phi;
-      case Op::Sub:
-        return inst.operands[0] == phi && inst.operands[1] != phi;
-      default:
-        return false;
-    }
-  }
-
-  bool reads(ValueId id, ValueId wanted) const {
-    if (!order_.fused[id.index]) return payload_owner(function_, id) == wanted;
-    const auto& operands = function_[id].operands;
-    return std::any_of(operands.begin(), operands.end(),
-                       [&](ValueId operand) { return reads(operand, wanted); });
-  }
-
-  // Whether `value` is read in `block` behind `place`, or after it before it is made anew.
-  bool is_used_behind(ValueId value, ValueId place, BlockId block) const {
-    const ssa::Block& b = function_.blocks[block.index];
-    bool behind = false;
-    for (ValueId id : b.insts) {
-      if (behind && order_.needed[id.index] && !order_.fused[id.index]) {
-        for (ValueId operand : function_[id].operands) {
-          if (reads(operand, value)) return true;
-        }
-      }
-      behind = behind || id == place;
-    }
-    for (BlockId succ : b.succs) {
-      const ssa::Block& target = function_.blocks[succ.index];
-      const bool is_made_there =
-          std::find(target.insts.begin(), target.insts.end(), value) != target.insts.end();
-      if (!is_made_there && live_in_[succ.index][value.index]) return true;
-      for (ValueId id : target.insts) {
-        if (function_[id].op != Op::Phi) break;
-        for (size_t i = 0; i < target.preds.size(); ++i) {
-          if (target.preds[i] == block && reads(function_[id].operands[i], value)) return true;
-        }
-      }
-    }
-    return false;
+    return (inst.type == Type::Int || inst.type == Type::Bool) && order_.needed[id.index] &&
+           !order_.fused[id.index] && !is_constant(inst.op) && !request_.immediate[id.index] &&
+           payload_owner(function_, id) == id && intervals_[id.index].begin != UINT32_MAX;
   }
 
   void cover(uint32_t value, uint32_t position) {
@@ -173,7 +121,7 @@ class Liveness {
       return;
     }
     ValueId owner = payload_owner(function_, id);
-    if (is_constant(function_[owner].op) || immediate_[owner.index]) return;
+    if (is_constant(function_[owner].op) || request_.immediate[owner.index]) return;
     live[owner.index] = true;
     cover(owner.index, position);
   }
@@ -213,7 +161,7 @@ class Liveness {
       if (!order_.needed[id.index]) continue;
       bool has_home = inst.type != Type::None && !order_.fused[id.index] &&
                       payload_owner(function_, id) == id && !is_constant(inst.op) &&
-                      !immediate_[id.index];
+                      !request_.immediate[id.index];
       if (has_home) {
         cover(id.index, position);
         live[id.index] = false;
@@ -236,7 +184,7 @@ class Liveness {
 
   const Function& function_;
   const Order& order_;
-  const std::vector<bool>& immediate_;
+  const HomeRequest& request_;
   std::vector<Interval> intervals_;
   std::vector<std::vector<bool>> live_in_;
   std::vector<uint32_t> first_, last_;
@@ -265,8 +213,8 @@ class Slots {
 
 class Scan {
  public:
-  Scan(const Function& function, const HomeRequest& request)
-      : function_(function), request_(request), register_free_(request.registers.size(), 0) {
+  Scan(const Function& function, const HomeRequest& request, std::vector<uint32_t> clobbers)
+      : function_(function), request_(request), clobbers_(std::move(clobbers)) {
     out_.homes.resize(function.values.size());
   }
 
@@ -289,13 +237,24 @@ class Scan {
   }
 
   Word take_word(const Interval& interval) {
-    for (size_t i = 0; i < register_free_.size(); ++i) {
-      if (register_free_[i] > interval.begin) continue;
-      register_free_[i] = interval.end + 1;
-      return Word{Word::Kind::Reg, 0, request_.registers[i], 0};
+    const auto next = std::lower_bound(clobbers_.begin(), clobbers_.end(), interval.begin);
+    if (next == clobbers_.end() || *next > interval.end) {
+      for (const bpf::Reg reg : request_.volatile_registers) {
+        if (take_register(reg, interval)) return Word{Word::Kind::Reg, 0, reg, 0};
+      }
+    }
+    for (const bpf::Reg reg : request_.registers) {
+      if (take_register(reg, interval)) return Word{Word::Kind::Reg, 0, reg, 0};
     }
     uint32_t word = stack_.take(1, interval.begin, interval.end);
     return Word{Word::Kind::Stack, 0, bpf::Reg::R0, stack_offset(word, 1)};
+  }
+
+  bool take_register(bpf::Reg reg, const Interval& interval) {
+    uint32_t& free_from = register_free_[static_cast<size_t>(reg)];
+    if (free_from > interval.begin) return false;
+    free_from = interval.end + 1;
+    return true;
   }
 
   void place(const Interval& interval) {
@@ -320,7 +279,8 @@ class Scan {
 
   const Function& function_;
   const HomeRequest& request_;
-  std::vector<uint32_t> register_free_;
+  const std::vector<uint32_t> clobbers_;
+  uint32_t register_free_[11] = {};  // by register: from which position on
   Slots stack_, scratch_;
   Homes out_;
 };
@@ -346,11 +306,12 @@ uint32_t payload_words(const Inst& inst) {
 
 Homes find_homes(const Function& function, const Order& order, const HomeRequest& request) {
   KTAP_CHECK(request.immediate.size() == function.values.size());
-  Liveness liveness(function, order, request.immediate);
-  Homes homes = Scan(function, request).run(liveness.run());
+  KTAP_CHECK(request.is_clobber.size() == function.values.size());
+  Liveness liveness(function, order, request);
+  const std::vector<Interval> intervals = liveness.run();
+  Homes homes = Scan(function, request, liveness.clobbers()).run(intervals);
   for (size_t i = 0; i < homes.homes.size(); ++i) {
-    const ValueId phi = liveness.shared_with()[i];
-    if (phi.valid()) homes.homes[i] = homes.homes[phi.index];
+    homes.homes[i] = homes.homes[liveness.shared_with()[i].index];
   }
   return homes;
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,10 +45,17 @@ struct Home {
   uint32_t words = 0;  ///< payload words of the value; 0: no home
 };
 
+using PhiMayShare = std::function<bool(ssa::ValueId phi, size_t operand)>;
+
 /// What allocation must know of the target beside the function.
 struct HomeRequest {
   uint32_t stack_string_bytes = 64;  ///< larger strings and keys go to scratch
-  std::vector<bpf::Reg> registers;   ///< free for values
+  std::vector<bpf::Reg> registers;   ///< free for values, kept by calls
+  /// Free for values that live across no instruction of `is_clobber`.
+  std::vector<bpf::Reg> volatile_registers;
+  std::vector<bool> is_clobber;  ///< by value: its instruction needs those registers itself
+  /// Operand number i of a phi may have the phi's home: nothing has to be done on the way.
+  PhiMayShare phi_may_share;
   uint32_t fixed_words = 0;  ///< stack words that live as long as the program (name id, number)
   uint32_t temp_bytes = 0;   ///< stack for the use of single instructions
   uint32_t scratch_temp_bytes = 0;  ///< scratch likewise

@@ -22,6 +22,8 @@ using ssa::ValueId;
 // The verifier takes about 1 µs for an instruction, and an operation is 4 or so of them.
 constexpr uint64_t kMaxPlainRounds = 64;       // guessed: where may_goto's price is not felt
 constexpr uint64_t kMaxPlainOperations = 500;  // guessed: 2 ms
+constexpr uint64_t kMaxPlainArithmetic =
+    2000;  // guessed: as long, as these are one instruction each
 // Where the kernel has nothing else.
 constexpr uint64_t kMaxForcedRounds = 4096;       // guessed
 constexpr uint64_t kMaxForcedOperations = 16000;  // guessed: 50 ms, a tenth of what verifiers take
@@ -148,9 +150,38 @@ class Finder {
       const int loop = out_.of_block[block.index];
       if (loop < 0) continue;
       for (ValueId id : function_.blocks[block.index].insts) {
-        if (order_.needed[id.index] && !is_constant(function_[id].op))
-          ++out_.loops[static_cast<size_t>(loop)].size;
+        if (!order_.needed[id.index] || is_constant(function_[id].op)) continue;
+        Loop& around = out_.loops[static_cast<size_t>(loop)];
+        ++around.size;
+        around.is_arithmetic = around.is_arithmetic && is_light(function_[id].op);
       }
+    }
+    for (const Loop& loop : out_.loops) {
+      if (loop.parent >= 0) out_.loops[static_cast<size_t>(loop.parent)].is_arithmetic = false;
+    }
+  }
+
+  static bool is_light(Op op) {
+    switch (op) {
+      case Op::Phi:
+      case Op::Add:
+      case Op::Sub:
+      case Op::Mul:
+      case Op::And:
+      case Op::Or:
+      case Op::Xor:
+      case Op::Shl:
+      case Op::Sar:
+      case Op::Eq:
+      case Op::Ne:
+      case Op::Lt:
+      case Op::Le:
+      case Op::Jump:
+      case Op::Branch:
+      case Op::LoopGuard:
+        return true;
+      default:
+        return false;
     }
   }
 
@@ -168,7 +199,9 @@ class Finder {
       const uint64_t walked = times(loop.size, loop.rounds);
       loop.is_plain = loop.rounds != 0 &&
                       loop.rounds <= (forced ? kMaxForcedRounds : kMaxPlainRounds) &&
-                      walked <= (forced ? kMaxForcedOperations : kMaxPlainOperations);
+                      walked <= (forced               ? kMaxForcedOperations
+                                 : loop.is_arithmetic ? kMaxPlainArithmetic
+                                                      : kMaxPlainOperations);
       all_plain = all_plain && loop.is_plain;
       if (loop.parent < 0) continue;
       uint32_t& around = out_.loops[static_cast<size_t>(loop.parent)].size;

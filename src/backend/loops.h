@@ -27,7 +27,8 @@ struct Loop {
   uint64_t rounds = 0;   ///< at most that many; 0: not known
   ssa::ValueId counter;  ///< the phi that the rounds are known by
   bool is_plain = false;
-  uint32_t size = 0;  ///< operations, those of inner loops as often as they run when plain
+  bool is_arithmetic = true;  ///< nothing but numbers, tests of them, and no loop inside
+  uint32_t size = 0;          ///< operations, those of inner loops as often as they run when plain
 };
 
 struct Loops {

@@ -86,8 +86,71 @@ TEST(Loops, ARoundMovesNothing) {
   counting(s, 0, Op::Lt, 20, 1);
   const auto result = s.emit_unit();
   const std::string code = bpf::disassemble(result.unit.programs[0], result.unit.maps);
-  EXPECT_THAT(code, HasSubstr("r9 += 1"));  // in its place
-  EXPECT_THAT(code, Not(::testing::ContainsRegex(": r[0-9] = r9")));
+  EXPECT_THAT(code, HasSubstr("r5 += 1"));  // in its place
+  EXPECT_THAT(code, Not(::testing::ContainsRegex(": r[0-9] = r5")));
+}
+
+/// 64 rounds of x = x * 5 + i, and of a sum of what that gives, by two ways.
+void arithmetic_rounds(Subject& s) {
+  s.module.cells = {"c0", "c1"};
+  s.cells = {0, 9};
+  s.module.failures.push_back({"too many"});
+  Builder& b = s.builder;
+  const BlockId entry = b.block(), head = b.block(), even = b.block(), odd = b.block(),
+                join = b.block(), next = b.block(), done = b.block();
+  b.at(entry);
+  const ValueId first = b.op(Op::CellGet, {}, 1), zero = b.integer(0), one = b.integer(1);
+  b.jump(head);
+  b.at(head);
+  const ValueId x = b.op(Op::Phi, {first}, 0, Type::Int);
+  const ValueId sum = b.op(Op::Phi, {zero}, 0, Type::Int);
+  const ValueId i = b.op(Op::Phi, {one}, 0, Type::Int);
+  const ValueId new_x = b.op(Op::Add, {b.op(Op::Mul, {x, b.integer(5)}), i});
+  b.branch(b.op(Op::Eq, {b.op(Op::And, {new_x, one}), zero}), even, odd);
+  b.at(even);
+  const ValueId mixed = b.op(Op::Xor, {sum, b.op(Op::Sar, {new_x, b.integer(3)})});
+  b.jump(join);
+  b.at(odd);
+  const ValueId more = b.op(Op::Add, {sum, b.op(Op::And, {new_x, b.integer(255)})});
+  b.jump(join);
+  b.at(join);
+  const ValueId new_sum = b.op(Op::Phi, {mixed, more}, 0, Type::Int);
+  b.branch(b.op(Op::Eq, {i, b.integer(64)}), done, next);
+  b.at(next);
+  b.op(Op::LoopGuard, {}, 0);
+  const ValueId new_i = b.op(Op::Add, {i, one});
+  b.jump(head);
+  b.function[x].operands.push_back(new_x);
+  b.function[sum].operands.push_back(new_sum);
+  b.function[i].operands.push_back(new_i);
+  b.at(done);
+  b.op(Op::CellAdd, {new_sum}, 0);
+  b.ret();
+}
+
+TEST(Loops, ArithmeticStaysInRegistersAndInItsPlace) {
+  Subject s;
+  arithmetic_rounds(s);
+  s.facts.has_may_goto = true;
+  EXPECT_EQ(loops_of(s).form, LoopForm::Plain);
+  const auto result = s.emit_unit();
+  ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+  const std::string code = bpf::disassemble(result.unit.programs[0], result.unit.maps);
+  EXPECT_THAT(code, Not(HasSubstr("r10"))) << "no words on the stack";
+  EXPECT_LE(result.unit.programs[0].code.size(), 36u) << code;
+  FakeKernel fake(result.unit, s.cells);
+  ASSERT_EQ(fake.run(context_of({0, 0})), "");
+  uint64_t x = 9;
+  int64_t sum = 0;
+  for (uint64_t i = 1; i <= 64; ++i) {
+    x = x * 5 + i;
+    if ((x & 1) == 0) {
+      sum ^= static_cast<int64_t>(x) >> 3;
+    } else {
+      sum += static_cast<int64_t>(x & 255);
+    }
+  }
+  EXPECT_EQ(fake.outcome(2).cells[0], sum);
 }
 
 TEST(Loops, WhatIsNotKnownCountsAndNeedsMore) {

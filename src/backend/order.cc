@@ -33,15 +33,43 @@ bool can_fuse(Op op) {
   }
 }
 
+/// Looking for loops from each Branch is not worth while in larger functions (a guessed bound).
+constexpr size_t kMaxBlocksForLoops = 256;
+
+/// Whether some way leads from `from` to `to`.
+bool reaches(const Function& function, BlockId from, BlockId to) {
+  std::vector<bool> seen(function.blocks.size(), false);
+  std::vector<BlockId> work{from};
+  while (!work.empty()) {
+    const BlockId block = work.back();
+    work.pop_back();
+    if (block == to) return true;
+    if (seen[block.index]) continue;
+    seen[block.index] = true;
+    const auto& succs = function.blocks[block.index].succs;
+    work.insert(work.end(), succs.begin(), succs.end());
+  }
+  return false;
+}
+
+/// Which successor follows its block: the first, unless it leaves the loop and the other does not.
+/// What follows costs no jump in each round.
+uint32_t preferred_successor(const Function& function, BlockId id) {
+  const ssa::Block& block = function.blocks[id.index];
+  if (block.succs.size() != 2 || function.blocks.size() > kMaxBlocksForLoops) return 0;
+  return !reaches(function, block.succs[0], id) && reaches(function, block.succs[1], id) ? 1 : 0;
+}
+
 // Without recursion: a function can have many thousand blocks.
 std::vector<BlockId> reverse_postorder(const Function& function) {
   struct Frame {
     uint32_t block;
+    uint32_t preferred;
     size_t next;
   };
   std::vector<BlockId> order;
   std::vector<bool> seen(function.blocks.size(), false);
-  std::vector<Frame> stack{{0, 0}};
+  std::vector<Frame> stack{{0, preferred_successor(function, BlockId(0)), 0}};
   seen[0] = true;
   while (!stack.empty()) {
     Frame& frame = stack.back();
@@ -52,12 +80,13 @@ std::vector<BlockId> reverse_postorder(const Function& function) {
       stack.pop_back();
       continue;
     }
-    // The last successor first: the first one then follows its block in the order.
+    // The preferred successor last: it then follows its block in the order.
     auto which = static_cast<uint32_t>(block.succs.size() - 1 - frame.next++);
+    if (frame.preferred == 1) which = 1 - which;
     uint32_t to = block.succs[which].index;
     if ((only && *only != which) || seen[to]) continue;
     seen[to] = true;
-    stack.push_back({to, 0});
+    stack.push_back({to, preferred_successor(function, BlockId(to)), 0});
   }
   std::reverse(order.begin(), order.end());
   return order;

@@ -17,6 +17,26 @@ using ssa::Inst;
 using ssa::Op;
 using ssa::ValueId;
 
+namespace {
+
+/// The test with its sides changed.
+JumpOp mirrored(JumpOp op) {
+  switch (op) {
+    case JumpOp::SLt:
+      return JumpOp::SGt;
+    case JumpOp::SGt:
+      return JumpOp::SLt;
+    case JumpOp::SLe:
+      return JumpOp::SGe;
+    case JumpOp::SGe:
+      return JumpOp::SLe;
+    default:
+      return op;
+  }
+}
+
+}  // namespace
+
 Selector::Selector(const Job& job, uint32_t program, const ssa::Module& module,
                    const bpf::KernelFacts& facts, const Options& options, UnitBuilder& unit,
                    bpf::Assembler& assembler, Frame& frame)
@@ -158,6 +178,10 @@ void Selector::need_of(const Inst& of) {
 /// First with short strings and keys on the stack, then with all of them in scratch.
 Result<void> Selector::find_places() {
   uint32_t best = UINT32_MAX;
+  block_of_.assign(function_.values.size(), ssa::BlockId());
+  for (ssa::BlockId block : order_.blocks) {
+    for (ValueId id : function_.blocks[block.index].insts) block_of_[id.index] = block;
+  }
   find_area_use();
   window_ = argument_window(facts_.syscall_regs);
   has_window_ = job_.group->kind == schema::EventKind::SyscallEnter && needs_.argument_reads > 1 &&
@@ -195,6 +219,14 @@ Result<void> Selector::find_places() {
     request.scratch_temp_bytes += needs_.widest_made_value_bytes;
     request.immediate.assign(function_.values.size(), false);
     for (const auto& entry : immediates_) request.immediate[entry.first] = true;
+    request.volatile_registers = {Reg::R5, Reg::R4, Reg::R3};
+    for (const Inst& of : function_.values) request.is_clobber.push_back(needs_volatile(of));
+    if (keeps_area_) request.is_clobber[area_before_.index] = true;
+    request.phi_may_share = [this](ValueId phi, size_t operand) {
+      const ssa::BlockId to = block_of_[phi.index];
+      const ssa::BlockId from = function_.blocks[to.index].preds[operand];
+      return !loops_.hides(from, to, phi) || !may_have_range(inst(phi).operands[operand], 0);
+    };
     homes_ = find_homes(function_, order_, request);
     best = std::min(best, homes_.stack_bytes);
     if (homes_.stack_bytes > room) continue;
@@ -219,6 +251,51 @@ Result<void> Selector::find_places() {
   return Error{fmt::format("needs {} bytes of stack, {} are there", best, room)};
 }
 
+/// Whether the code of the operation uses R3 to R5: calls and what is written around them. Plain
+/// arithmetic, tests and moves have R0 to R2.
+bool Selector::needs_volatile(const Inst& of) const {
+  switch (of.op) {
+    case Op::ConstInt:
+    case Op::ConstBool:
+    case Op::ConstStr:
+    case Op::ConstNil:
+    case Op::Phi:
+    case Op::Wrap:
+    case Op::Unwrap:
+    case Op::Add:
+    case Op::Sub:
+    case Op::Mul:
+    case Op::And:
+    case Op::Or:
+    case Op::Xor:
+    case Op::Shl:
+    case Op::Sar:
+    case Op::IsNil:
+    case Op::CellGet:
+    case Op::CellSet:
+    case Op::CellAdd:
+    case Op::CallGuard:
+    case Op::Jump:
+    case Op::Return:
+    case Op::Fail:
+      return false;
+    case Op::Eq:
+    case Op::Ne:
+    case Op::Lt:
+    case Op::Le:
+    case Op::Not:
+    case Op::Branch:  // writes the conditions that are its own
+      return std::any_of(of.operands.begin(), of.operands.end(), [&](ValueId operand) {
+        return order_.fused[operand.index] && needs_volatile(inst(operand));
+      });
+    case Op::LoopGuard:
+    case Op::LoopTurn:
+      return loops_.form == LoopForm::IterNum;
+    default:
+      return true;
+  }
+}
+
 // ---- the code
 // -----------------------------------------------------------------------------------------------
 
@@ -236,10 +313,6 @@ bool read_before(const std::vector<ssa::BlockId>& preds, const std::vector<bool>
 }  // namespace
 
 void Selector::select_blocks() {
-  block_of_.assign(function_.values.size(), ssa::BlockId());
-  for (ssa::BlockId block : order_.blocks) {
-    for (ValueId id : function_.blocks[block.index].insts) block_of_[id.index] = block;
-  }
   std::vector<bool> window_is_read(function_.blocks.size(), false);  // at the block's end
   std::vector<bool> task_is_read(function_.blocks.size(), false);
   for (size_t i = 0; i < order_.blocks.size() && failure_.empty(); ++i) {
@@ -567,11 +640,16 @@ void Selector::compare_jump(ValueId condition, bool sense, bpf::Label target) {
       KTAP_UNREACHABLE();
   }
   int32_t imm = 0;
-  Reg a = tested(payload_word(of.operands[0], 0, false), Reg::R1);
-  if (small_constant(of.operands[1], &imm)) {
+  ValueId left = of.operands[0], right = of.operands[1];
+  if (small_constant(left, &imm) && !small_constant(right, &imm)) {
+    std::swap(left, right);
+    op = mirrored(op);
+  }
+  Reg a = tested(payload_word(left, 0, false), Reg::R1);
+  if (small_constant(right, &imm)) {
     asm_.jump_to_if(op, a, imm, target);
   } else {
-    asm_.jump_to_if(op, a, tested(payload_word(of.operands[1], 0, false), Reg::R2), target);
+    asm_.jump_to_if(op, a, tested(payload_word(right, 0, false), Reg::R2), target);
   }
 }
 

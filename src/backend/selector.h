@@ -116,6 +116,7 @@ class Selector {
 
   // ---- select.cc: the way through the function, arithmetic, control
   void need_of(const ssa::Inst& inst);
+  bool needs_volatile(const ssa::Inst& inst) const;
   void select_blocks();
   void select(ssa::ValueId id);
   void arithmetic(ssa::ValueId id);

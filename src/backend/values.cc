@@ -217,7 +217,7 @@ void Selector::edge_moves(ssa::BlockId from, uint32_t successor,
     auto move = [&](const Word& into, Word word) {
       word.hidden = hides;
       word.ranged = is_ranged;
-      moves.emplace_back(into, word);
+      if (into != word) moves.emplace_back(into, word);
     };
     if (home.has_tag) move(home.tag, tag_word(operand));
     bool as_bytes = phi.str_kind == ssa::StrKind::Bytes;
