@@ -88,8 +88,8 @@ ProgramWriter::Outcome ProgramWriter::run(bpf::Program& program,
     const bool needs_guard = !facts_.has_recursion_guard &&
                              std::any_of(bodies_.begin(), bodies_.end(),
                                          [](const auto& b) { return b->has_own_memory(); });
-    const bool by_perf = reads_record(first, module_, facts_) || needs_guard ||
-                         !facts_.has_steady_raw_tracepoints;
+    const bool by_perf =
+        reads_record(first, module_, facts_) || needs_guard || !facts_.has_steady_raw_tracepoints;
     program.kind = by_perf ? bpf::ProgramKind::Tracepoint : bpf::ProgramKind::RawTracepoint;
   } else if (frame_.is_record) {
     program.kind = bpf::ProgramKind::Tracepoint;
@@ -138,8 +138,8 @@ void ProgramWriter::lay_out_frame() {
                     facts_.typed_tracepoint(is_exit() ? "sys_exit" : "sys_enter") != 0;
   // Fields of a tracepoint that its arguments have; all bodies are alike in that.
   if (!is_syscall()) {
-    frame_.is_typed = reads_event && facts_.has_steady_raw_tracepoints &&
-                      !reads_record(job(0), module_, facts_);
+    frame_.is_typed =
+        reads_event && facts_.has_steady_raw_tracepoints && !reads_record(job(0), module_, facts_);
   }
   has_few_numbers_ = is_syscall() && numbers == 1 && body_count() <= kFewNumbers;
   const bool asks_again = is_syscall() && is_several;  // each body for its own number

@@ -97,6 +97,29 @@ Result<void> Selector::find_needs() {
   return {};
 }
 
+void Selector::need_of_table(const Inst& of) {
+  const Table& table = unit_.unit.tables[static_cast<size_t>(of.imm)];
+  const bool combines = of.op == Op::TableAnd || of.op == Op::TableOr || of.op == Op::TableXor;
+  if (combines && !facts_.has_fetch_atomics) fail("this kernel has no atomic bit operations");
+  if (table.key_size_bytes > kMaxKeyBytes) {
+    fail(fmt::format("a key of {} bytes in table {}; at most {} fit", table.key_size_bytes,
+                     module_.tables[static_cast<size_t>(of.imm)].name, kMaxKeyBytes));
+  }
+  if (is_in_areas(of)) {
+    has_areas_ = true;
+    return;
+  }
+  if (table.layout == TableLayout::Shared || table.layout == TableLayout::ByThread) return;
+  needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, table.key_size_bytes);
+  if (of.op == Op::TableSet && has_check(table)) {
+    needs_.makes_text = true;
+    needs_.widest_made_value_bytes =
+        std::max(needs_.widest_made_value_bytes, table.value_size_bytes);
+  }
+  needs_.widest_value_bytes = std::max(needs_.widest_value_bytes, 8 * table.entry_words());
+  needs_.temp_bytes = std::max(needs_.temp_bytes, needs_.widest_value_bytes + 8);
+}
+
 void Selector::need_of(const Inst& of) {
   if (of.str_kind == ssa::StrKind::Bytes && of.op != Op::Wrap && of.op != Op::Unwrap) {
     needs_.widest_string_bytes =
@@ -133,29 +156,9 @@ void Selector::need_of(const Inst& of) {
     case Op::TableAnd:
     case Op::TableOr:
     case Op::TableXor:
-    case Op::TableDelete: {
-      const Table& table = unit_.unit.tables[static_cast<size_t>(of.imm)];
-      const bool combines = of.op == Op::TableAnd || of.op == Op::TableOr || of.op == Op::TableXor;
-      if (combines && !facts_.has_fetch_atomics) fail("this kernel has no atomic bit operations");
-      if (table.key_size_bytes > kMaxKeyBytes) {
-        fail(fmt::format("a key of {} bytes in table {}; at most {} fit", table.key_size_bytes,
-                         module_.tables[static_cast<size_t>(of.imm)].name, kMaxKeyBytes));
-      }
-      if (is_in_areas(of)) {
-        has_areas_ = true;
-        break;
-      }
-      if (table.layout == TableLayout::Shared || table.layout == TableLayout::ByThread) break;
-      needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, table.key_size_bytes);
-      if (of.op == Op::TableSet && has_check(table)) {
-        needs_.makes_text = true;
-        needs_.widest_made_value_bytes =
-            std::max(needs_.widest_made_value_bytes, table.value_size_bytes);
-      }
-      needs_.widest_value_bytes = std::max(needs_.widest_value_bytes, 8 * table.entry_words());
-      temp(static_cast<int32_t>(needs_.widest_value_bytes) + 8);
+    case Op::TableDelete:
+      need_of_table(of);
       break;
-    }
     case Op::Emit:
       needs_.emits = true;
       if (module_.sites[static_cast<size_t>(of.imm)].raw == ssa::RawEvent::Record) {
@@ -175,20 +178,23 @@ void Selector::need_of(const Inst& of) {
   }
 }
 
-/// First with short strings and keys on the stack, then with all of them in scratch.
-Result<void> Selector::find_places() {
-  uint32_t best = UINT32_MAX;
+void Selector::find_blocks() {
   block_of_.assign(function_.values.size(), ssa::BlockId());
   for (ssa::BlockId block : order_.blocks) {
     for (ValueId id : function_.blocks[block.index].insts) block_of_[id.index] = block;
   }
+}
+
+/// First with short strings and keys on the stack, then with all of them in scratch.
+Result<void> Selector::find_places() {
+  uint32_t best = UINT32_MAX;
+  find_blocks();
   find_area_use();
   window_ = argument_window(facts_.syscall_regs);
   has_window_ = job_.group->kind == schema::EventKind::SyscallEnter && needs_.argument_reads > 1 &&
                 window_.size_bytes <= kMaxWindowBytes && !frame_.is_typed && !frame_.is_record;
   const bool has_iterator = loops_.form == LoopForm::IterNum;
-  const uint32_t loop_words =
-      (loops_.counts ? 1 : 0) + (loops_.counts_calls ? 1 : 0) + (has_iterator ? 1 : 0);
+  const uint32_t loop_words = loops_.counts + loops_.counts_calls + has_iterator;
   // The kernel keeps the state of may_goto on the stack.
   const uint32_t room = kStackBytes - (loops_.form == LoopForm::MayGoto ? kMayGotoBytes : 0);
   for (uint32_t limit : {72U, 24U, 0U}) {
@@ -207,8 +213,8 @@ Result<void> Selector::find_places() {
       request.registers.pop_back();
     }
     const bool name_on_stack = needs_.name_id && !name_in_register;
-    request.fixed_words = frame_.words + (name_on_stack ? 1 : 0) + (keeps_area_ ? 1 : 0);
-    request.fixed_words += loop_words;
+    request.fixed_words = frame_.words + loop_words;
+    request.fixed_words += (name_on_stack ? 1 : 0) + (keeps_area_ ? 1 : 0);
     if (has_window_) request.fixed_words += window_.size_bytes / 8;
     request.temp_bytes = needs_.temp_bytes;
     if (needs_.widest_key_bytes != 0) {
@@ -383,15 +389,10 @@ void Selector::select(ValueId id) {
   if (ssa::is_table_op(inst(id).op)) return table_operation(id);
   if (ssa::is_walk_op(inst(id).op)) return table_walk(id);
   if (ssa::is_cell_op(inst(id).op)) return cell(id);
-  switch (inst(id).op) {
-    case Op::ConstInt:
-    case Op::ConstBool:
-    case Op::ConstStr:
-    case Op::ConstNil:
-    case Op::Phi:
-    case Op::Wrap:
-    case Op::Unwrap:
-      return;  // made where they are used; phis by the edges
+  const Op op = inst(id).op;
+  // Made where they are used; phis by the edges.
+  if (is_constant(op) || op == Op::Phi || op == Op::Wrap || op == Op::Unwrap) return;
+  switch (op) {
     case Op::Add:
     case Op::Sub:
     case Op::Mul:

@@ -116,6 +116,8 @@ class Selector {
 
   // ---- select.cc: the way through the function, arithmetic, control
   void need_of(const ssa::Inst& inst);
+  void need_of_table(const ssa::Inst& inst);
+  void find_blocks();
   bool needs_volatile(const ssa::Inst& inst) const;
   void select_blocks();
   void select(ssa::ValueId id);

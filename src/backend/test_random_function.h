@@ -324,6 +324,23 @@ class RandomFunction {
     if (texts_.size() > 12) texts_.erase(texts_.begin() + 1);
   }
 
+  void combine() {
+    if (below(2) == 0) {
+      Op ops[] = {Op::CellAnd, Op::CellOr, Op::CellXor};
+      b_.op(ops[below(3)], {any_int()}, static_cast<int64_t>(below(3)));
+    } else {
+      Op ops[] = {Op::TableAnd, Op::TableOr, Op::TableXor};
+      b_.op(ops[below(3)], {any_bool(), small_key(), any_int()}, 1);
+    }
+  }
+
+  void keep_text() {
+    const ValueId text = any_text();
+    if (bound(text) <= 64 && below(2) == 0) b_.op(Op::TableSet, {small_key(), text}, 12);
+    const ValueId got = b_.bytes(Op::TableGet, 64, 12, {small_key()}, Type::MaybeStr);
+    b_.op(Op::Emit, {got}, 3);
+  }
+
   void effect() {
     switch (below(21)) {
       case 16:
@@ -352,26 +369,13 @@ class RandomFunction {
       case 11:
         b_.op(Op::TableMerge, {any_int(), any_int()}, 6);
         break;
-      case 18: {
-        if (!combines_) break;
-        Op ops[] = {Op::CellAnd, Op::CellOr, Op::CellXor};
-        b_.op(ops[below(3)], {any_int()}, static_cast<int64_t>(below(3)));
+      case 18:
+      case 19:
+        if (combines_) combine();
         break;
-      }
-      case 19: {
-        if (!combines_) break;
-        Op ops[] = {Op::TableAnd, Op::TableOr, Op::TableXor};
-        b_.op(ops[below(3)], {any_bool(), small_key(), any_int()}, 1);
+      case 20:
+        if (makes_text_) keep_text();
         break;
-      }
-      case 20: {
-        if (!makes_text_) break;
-        const ValueId text = any_text();
-        if (bound(text) <= 64 && below(2) == 0) b_.op(Op::TableSet, {small_key(), text}, 12);
-        const ValueId got = b_.bytes(Op::TableGet, 64, 12, {small_key()}, Type::MaybeStr);
-        b_.op(Op::Emit, {got}, 3);
-        break;
-      }
       case 0:
         b_.op(Op::CellSet, {any_int()}, static_cast<int64_t>(below(3)));
         break;

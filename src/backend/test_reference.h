@@ -111,9 +111,28 @@ class Reference {
     }
   }
 
+  /// What a walk over a table sees.
+  Value walk(const ssa::Inst& i) {
+    if (i.op == Op::TableSlotCount) {
+      return Value{static_cast<int64_t>(out.tables[static_cast<size_t>(i.imm)].size()), false, ""};
+    }
+    if (i.op == Op::TableSlot) return Value{entry(i).second[0], false, ""};
+    const int64_t part = get(i.operands[1]).number;
+    return Value{as_int(entry(i).first, static_cast<size_t>(8 * part)), false, ""};
+  }
+
+  Value guard(const ssa::Inst& i) {
+    if (i.op == Op::LoopGuard && --budget_ < 0) failed_ = i.imm;
+    if (i.op == Op::CallGuard && --calls_ < 0) failed_ = i.imm;
+    return {};
+  }
+
   Value evaluate(const ssa::Inst& i) {
     auto n = [&](size_t k) { return get(i.operands[k]).number; };
     auto number = [](int64_t v) { return Value{v, false, ""}; };
+    if (ssa::is_cell_op(i.op)) return cell(i);
+    if (ssa::is_walk_op(i.op)) return walk(i);
+    if (ssa::is_table_op(i.op)) return table(i);
     switch (i.op) {
       case Op::ConstInt:
       case Op::ConstBool:
@@ -154,18 +173,10 @@ class Reference {
           return Value{subject_.group.name_ids[0], false, "sys_enter_read"};
         }
         return Value{0, false, kComm};
-      case Op::CellGet:
-      case Op::CellSet:
-      case Op::CellAdd:
-        return cell(i);
       case Op::LoopGuard:
-        if (--budget_ < 0) failed_ = i.imm;
-        return {};
       case Op::CallGuard:
-        if (--calls_ < 0) failed_ = i.imm;
-        return {};
       case Op::LoopTurn:
-        return {};
+        return guard(i);
       case Op::Emit:
         record(i);
         return {};
@@ -173,25 +184,6 @@ class Reference {
         if (out.armed == 1) out.exit_status = n(0);
         out.armed = 2;
         return {};
-      case Op::TableSlotCount:
-        return number(static_cast<int64_t>(out.tables[static_cast<size_t>(i.imm)].size()));
-      case Op::TableSlot:
-        return number(entry(i).second[0]);
-      case Op::TableSlotKey:
-        return number(as_int(entry(i).first, static_cast<size_t>(8 * n(1))));
-      case Op::CellAnd:
-      case Op::CellOr:
-      case Op::CellXor:
-        return cell(i);
-      case Op::TableGet:
-      case Op::TableSet:
-      case Op::TableAdd:
-      case Op::TableMerge:
-      case Op::TableAnd:
-      case Op::TableOr:
-      case Op::TableXor:
-      case Op::TableDelete:
-        return table(i);
       case Op::Log2Bucket:
       case Op::LogLinearBucket:
       case Op::LinearBucket:

@@ -15,7 +15,7 @@ enum class Form : uint8_t {
   SignedReg,  ///< division or remainder
   SignedImm,
   MoveSigned,  ///< of the lowest `off` bits
-  BigEndian,  ///< dst = its 64 bits in big-endian order
+  BigEndian,   ///< dst = its 64 bits in big-endian order
   Load,
   LoadSigned,
   StoreReg,

@@ -309,20 +309,16 @@ void Run::step() {
       pc_ += offset;
       break;
     case Form::JumpReg:
-      if (holds(d, read_reg(d.dst), read_reg(d.src))) pc_ += offset;
-      break;
     case Form::JumpImm:
-      if (holds(d, read_reg(d.dst), imm)) pc_ += offset;
+      if (holds(d, read_reg(d.dst), d.form == Form::JumpReg ? read_reg(d.src) : imm)) pc_ += offset;
       break;
     case Form::MayGoto:
       if (may_gotos_left_-- == 0) pc_ += offset;
       break;
     case Form::CallKernel:
-      call_kernel(static_cast<uint32_t>(d.imm));
-      for (int i = 1; i <= 5; ++i) known_[i] = false;
-      break;
     case Form::Call:
-      call(static_cast<Helper>(d.imm));
+      if (d.form == Form::Call) call(static_cast<Helper>(d.imm));
+      if (d.form == Form::CallKernel) call_kernel(static_cast<uint32_t>(d.imm));
       for (int i = 1; i <= 5; ++i) known_[i] = false;
       break;
     case Form::Exit:

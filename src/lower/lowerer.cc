@@ -307,16 +307,10 @@ void Lowerer::step(Frame& frame, size_t pc) {
       close_boxes(frame, insn.a());
       break;
     case Op::ForPrep:
-      for_prep(frame, insn, pc);
-      break;
     case Op::ForLoop:
-      for_loop(frame, insn, pc);
-      break;
     case Op::IterPrep:
-      iter_prep(frame, insn, pc);
-      break;
     case Op::IterNext:
-      iter_next(frame, insn, pc);
+      step_loop(frame, insn, pc);
       break;
     default:
       if (const char* reason = never_in_kernel(insn.op())) {
@@ -325,6 +319,19 @@ void Lowerer::step(Frame& frame, size_t pc) {
         step_compute(frame, insn);
       }
       break;
+  }
+}
+
+void Lowerer::step_loop(Frame& frame, Insn insn, size_t pc) {
+  switch (insn.op()) {
+    case Op::ForPrep:
+      return for_prep(frame, insn, pc);
+    case Op::ForLoop:
+      return for_loop(frame, insn, pc);
+    case Op::IterPrep:
+      return iter_prep(frame, insn, pc);
+    default:
+      return iter_next(frame, insn, pc);
   }
 }
 
@@ -580,223 +587,6 @@ void Lowerer::step_return(Frame& frame, Insn insn) {
     reg(frame, a + i) = i < results.size() ? results[i] : AbstractValue::nil();
   }
   if (insn.c() == 0) frame.top = a + results.size();
-}
-
-// ---- joins -----------------------------------------------------------------------------------
-
-/// The same for ways of a frame, which have captured variables beside their values.
-std::vector<AbstractValue> Lowerer::join_with_locals(std::vector<Edge> edges) {
-  size_t count = 0;
-  size_t local_count = 0;
-  for (const Edge& edge : edges) {
-    count = std::max(count, edge.values.size());
-    local_count = std::max(local_count, edge.locals.size());
-  }
-  for (Edge& edge : edges) {
-    edge.values.resize(count);
-    edge.locals.resize(local_count);
-    edge.values.insert(edge.values.end(), edge.locals.begin(), edge.locals.end());
-  }
-  std::vector<AbstractValue> values = join(std::move(edges));
-  const auto middle = values.begin() + static_cast<ptrdiff_t>(count);
-  locals_.assign(middle, values.end());
-  locals_.resize(std::max(locals_.size(), local_names_.size()));
-  values.erase(middle, values.end());
-  return values;
-}
-
-/// All ways to a place of the frame's code become one.
-void Lowerer::meet(Frame& frame, std::vector<Edge> edges) {
-  frame.top = edges.front().top;
-  frame.boxes = edges.front().boxes;
-  // A variable whose block has ended on one way and not on another is out of use.
-  for (const Edge& edge : edges) {
-    for (size_t r = 0; r < frame.boxes.size(); ++r) {
-      frame.boxes[r] = std::max(frame.boxes[r], edge.boxes[r]);
-    }
-  }
-  frame.registers = join_with_locals(std::move(edges));
-}
-
-std::vector<AbstractValue> Lowerer::join(std::vector<Edge> edges) {
-  if (edges.size() == 1) {
-    current_ = edges[0].block;
-    return std::move(edges[0].values);
-  }
-  size_t count = 0;
-  for (const Edge& edge : edges) count = std::max(count, edge.values.size());
-  for (Edge& edge : edges) edge.values.resize(count);
-  make_texts(edges);
-  const ssa::BlockId into = new_block();
-  std::vector<AbstractValue> joined;
-  for (size_t i = 0; i < count; ++i) joined.push_back(join_values(edges, i, into));
-  for (const Edge& edge : edges) {
-    emit_in(edge.block, {ssa::Op::Jump});
-    connect(edge.block, into);
-  }
-  current_ = into;
-  return joined;
-}
-
-AbstractValue Lowerer::join_values(const std::vector<Edge>& edges, size_t index,
-                                   ssa::BlockId into) {
-  std::vector<const AbstractValue*> values;
-  for (const Edge& edge : edges) values.push_back(&edge.values[index]);
-  bool all_same = true;
-  for (const AbstractValue* value : values) {
-    if (value->is(Kind::Undefined)) return {};
-    all_same = all_same && same(*value, *values[0]);
-  }
-  if (all_same) return *values[0];
-  if (values[0]->is(Kind::Tuple)) {
-    AbstractValue tuple = *values[0];
-    const bool alike = std::all_of(values.begin(), values.end(), [&](const AbstractValue* v) {
-      return v->is(Kind::Tuple) && v->parts.size() == tuple.parts.size();
-    });
-    if (alike) {
-      std::vector<Edge> parts;
-      for (size_t e = 0; e < edges.size(); ++e)
-        parts.push_back({edges[e].block, values[e]->parts, 0});
-      for (size_t i = 0; i < tuple.parts.size(); ++i) tuple.parts[i] = join_values(parts, i, into);
-      return tuple;
-    }
-  }
-  if (auto joined = join_numbers(values, edges, into)) return *joined;
-  if (auto joined = join_strings(values, edges, into)) return *joined;
-  return join_mixed(values, edges, into);
-}
-
-AbstractValue Lowerer::add_phi(ssa::BlockId into, ssa::Inst phi,
-                               std::vector<ssa::ValueId> operands) {
-  const bool all_same = std::all_of(operands.begin(), operands.end(),
-                                    [&](ssa::ValueId id) { return id == operands[0]; });
-  if (all_same) return AbstractValue::ssa(operands[0]);
-  phi.op = ssa::Op::Phi;
-  phi.operands = std::move(operands);
-  return AbstractValue::ssa(emit_in(into, std::move(phi)));
-}
-
-/// Integers, booleans, and either with nil.
-std::optional<AbstractValue> Lowerer::join_numbers(const std::vector<const AbstractValue*>& values,
-                                                   const std::vector<Edge>& edges,
-                                                   ssa::BlockId into) {
-  ssa::Inst phi{ssa::Op::Phi};
-  bool maybe = false;
-  for (const AbstractValue* v : values) {
-    maybe = maybe || v->is(Kind::Nil) || is_maybe(*v);
-    if (v->is(Kind::Nil)) continue;
-    const ssa::Type type = ssa::sure_type(type_of(*v));
-    if (type != ssa::Type::Int && type != ssa::Type::Bool) return std::nullopt;
-    if (phi.type != ssa::Type::None && phi.type != type) return std::nullopt;
-    phi.type = type;
-  }
-  if (phi.type == ssa::Type::None) return std::nullopt;
-  if (maybe) phi.type = ssa::maybe_type(phi.type);
-  std::vector<ssa::ValueId> operands;
-  for (size_t i = 0; i < values.size(); ++i) {
-    const AbstractValue& v = *values[i];
-    ssa::Inst inst{ssa::Op::ConstNil};
-    inst.type = phi.type;
-    ssa::ValueId id = v.id;
-    if (v.is(Kind::Nil)) {
-      id = emit_in(edges[i].block, std::move(inst));
-    } else {
-      if (!v.is(Kind::Ssa)) {
-        ssa::Inst constant{v.is(Kind::Int) ? ssa::Op::ConstInt : ssa::Op::ConstBool, type_of(v)};
-        constant.imm = v.integer;
-        id = emit_in(edges[i].block, std::move(constant));
-      }
-      if (maybe && !is_maybe(v)) {
-        inst.op = ssa::Op::Wrap;
-        inst.operands = {id};
-        id = emit_in(edges[i].block, std::move(inst));
-      }
-    }
-    operands.push_back(id);
-  }
-  return add_phi(into, std::move(phi), std::move(operands));
-}
-
-/// Strings, and strings with nil. Literals and names are ids among themselves and bytes beside what
-/// was read.
-std::optional<AbstractValue> Lowerer::join_strings(const std::vector<const AbstractValue*>& values,
-                                                   const std::vector<Edge>& edges,
-                                                   ssa::BlockId into) {
-  ssa::Inst shape{ssa::Op::Phi, ssa::Type::Str, ssa::StrKind::Id};
-  uint32_t longest = 1;
-  bool can_be_bytes = true;
-  for (const AbstractValue* v : values) {
-    if (v->is(Kind::Nil) || is_maybe(*v)) shape.type = ssa::Type::MaybeStr;
-    if (v->is(Kind::Nil)) continue;
-    if (ssa::sure_type(type_of(*v)) != ssa::Type::Str) return std::nullopt;
-    if (v->is(Kind::Ssa) && function_[v->id].str_kind == ssa::StrKind::Bytes)
-      shape.str_kind = ssa::StrKind::Bytes;
-    can_be_bytes = can_be_bytes && text_bound(*v);
-    longest = std::max(longest, text_bound(*v).value_or(0));
-  }
-  const bool is_bytes = shape.str_kind == ssa::StrKind::Bytes;
-  if (is_bytes && !can_be_bytes) return std::nullopt;
-  if (is_bytes) shape.max_bytes = longest;
-  std::vector<ssa::ValueId> operands;
-  for (size_t i = 0; i < values.size(); ++i) {
-    const std::optional<ssa::ValueId> id = as_joined(*values[i], edges[i].block, shape);
-    if (!id) return std::nullopt;
-    operands.push_back(*id);
-  }
-  return add_phi(into, std::move(shape), std::move(operands));
-}
-
-/// One operand of the phi `shape` of strings, at the end of `block`.
-std::optional<ssa::ValueId> Lowerer::as_joined(const AbstractValue& v, ssa::BlockId block,
-                                               const ssa::Inst& shape) {
-  if (v.is(Kind::Nil)) {
-    ssa::Inst nil = shape;
-    nil.op = ssa::Op::ConstNil;
-    return emit_in(block, std::move(nil));
-  }
-  ssa::ValueId id = v.id;
-  if (v.is(Kind::Str)) {
-    ssa::Inst text{ssa::Op::ConstStr, ssa::Type::Str, ssa::StrKind::Id};
-    text.imm = linkage_.module.intern(v.text);
-    id = emit_in(block, std::move(text));
-  } else if (shape.str_kind == ssa::StrKind::Bytes && function_[id].str_kind == ssa::StrKind::Id &&
-             function_[id].op != ssa::Op::ConstStr) {
-    if (is_maybe(v)) return std::nullopt;  // a name that may be nil, beside what was read
-    ssa::Inst bytes{ssa::Op::StrBytes, ssa::Type::Str, ssa::StrKind::Bytes,
-                    std::max(*text_bound(v), uint32_t{1})};
-    bytes.operands = {id};
-    id = emit_in(block, std::move(bytes));
-  }
-  if (shape.type == ssa::Type::MaybeStr && function_[id].type == ssa::Type::Str) {
-    ssa::Inst wrap = shape;
-    wrap.op = ssa::Op::Wrap;
-    wrap.operands = {id};
-    id = emit_in(block, std::move(wrap));
-  }
-  return id;
-}
-
-/// Nothing but the truth of it: enough for `a && b` as a condition, whatever a and b are.
-AbstractValue Lowerer::join_mixed(const std::vector<const AbstractValue*>& values,
-                                  const std::vector<Edge>& edges, ssa::BlockId into) {
-  AbstractValue mixed = AbstractValue::of_kind(Kind::Mixed);
-  std::vector<ssa::ValueId> operands;
-  for (size_t i = 0; i < values.size(); ++i) {
-    const std::string what = describe(*values[i]);
-    if (mixed.text.find(what) == std::string::npos) {
-      mixed.text += (mixed.text.empty() ? "" : " or ") + what;
-    }
-    if (values[i]->is(Kind::Mixed) && !values[i]->id.valid()) {
-      mixed.id = {};
-      return mixed;
-    }
-    current_ = edges[i].block;
-    operands.push_back(truth_id(truth(*values[i])));
-  }
-  ssa::Inst phi{ssa::Op::Phi};
-  phi.type = ssa::Type::Bool;
-  mixed.id = add_phi(into, std::move(phi), std::move(operands)).id;
-  return mixed;
 }
 
 bool Lowerer::reads_what_handlers_change() const {

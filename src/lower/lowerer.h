@@ -126,6 +126,7 @@ class Lowerer {
                                            std::vector<AbstractValue> args);
   void interpret(Frame& frame);
   void step(Frame& frame, size_t pc);
+  void step_loop(Frame& frame, bytecode::Insn insn, size_t pc);
   void step_move(Frame& frame, bytecode::Insn insn);
   void step_compute(Frame& frame, bytecode::Insn insn);
   void step_table(Frame& frame, bytecode::Insn insn);

@@ -94,24 +94,36 @@ class Folder {
       case Op::Unwrap:
         if (operand(inst, 0).op == Op::Wrap) replacements_.add(id, operand_id(operand(inst, 0), 0));
         return;
+      default:
+        if (visit_text(id)) return;
+        break;
+    }
+    if (inst.operands.size() == 2 && (inst.type == Type::Int || inst.type == Type::Bool))
+      visit_binary(id);
+  }
+
+  /// True for operations on strings.
+  bool visit_text(ValueId id) {
+    Inst& inst = f_[id];
+    switch (inst.op) {
       case Op::StrEq: {
         const Inst& a = operand(inst, 0);
         const Inst& b = operand(inst, 1);
-        if (operand_id(inst, 0) == operand_id(inst, 1)) return become(id, 1);
+        if (operand_id(inst, 0) == operand_id(inst, 1)) return become(id, 1), true;
         // Interned: equal strings have equal ids.
-        if (a.op == Op::ConstStr && b.op == Op::ConstStr) return become(id, a.imm == b.imm);
-        return;
+        if (a.op == Op::ConstStr && b.op == Op::ConstStr) return become(id, a.imm == b.imm), true;
+        return true;
       }
       case Op::StrLen:
         if (const std::string* text = literal(operand(inst, 0)))
           become(id, static_cast<int64_t>(text->size()));
-        return;
+        return true;
       case Op::StrByte:
         if (const std::string* text = literal(operand(inst, 0))) {
           const auto at = static_cast<uint64_t>(inst.imm);
           become(id, at < text->size() ? static_cast<unsigned char>((*text)[at]) : 0);
         }
-        return;
+        return true;
       case Op::StrFind:
         if (const std::string* text = literal(operand(inst, 0))) {
           const std::string& what = m_.strings[static_cast<size_t>(inst.imm)];
@@ -119,23 +131,21 @@ class Folder {
           const size_t at = is_glob ? glob_find(what, *text, 0) : text->find(what);
           become(id, at == std::string::npos ? 0 : static_cast<int64_t>(at) + 1);
         }
-        return;
+        return true;
       case Op::StrLess:
-        if (operand_id(inst, 0) == operand_id(inst, 1)) return become(id, 0);
+        if (operand_id(inst, 0) == operand_id(inst, 1)) return become(id, 0), true;
         if (const std::string* a = literal(operand(inst, 0))) {
           if (const std::string* b = literal(operand(inst, 1))) become(id, *a < *b ? 1 : 0);
         }
-        return;
+        return true;
       case Op::StrGlob:
       case Op::IdGlob:
         if (const std::string* text = literal(operand(inst, 0)))
           become(id, glob_match(m_.strings[static_cast<size_t>(inst.imm)], *text) ? 1 : 0);
-        return;
+        return true;
       default:
-        break;
+        return false;
     }
-    if (inst.operands.size() == 2 && (inst.type == Type::Int || inst.type == Type::Bool))
-      visit_binary(id);
   }
 
   void visit_phi(ValueId id) {

@@ -72,7 +72,7 @@ struct PlanInput {
   const Options* options;
   backend::Options backend;
   bytecode::ReaderUses readers;  ///< of aggregates
-  lower::Machine machine;  ///< left out: handlers that ask for it run in user space
+  lower::Machine machine;        ///< left out: handlers that ask for it run in user space
 };
 
 /// Mistakes in timers, and timers that are not there yet.

@@ -203,7 +203,8 @@ void Judge::print_tally() const {
       "{:.1f} s\n",
       names, tally_.agree, tally_.differ, tally_.refused, tally_.no_script, seconds);
   if (tally_.raced != 0)
-    fmt::print("{} of them end early with handlers in user space, or fill the ring: not compared\n", tally_.raced);
+    fmt::print("{} of them end early with handlers in user space, or fill the ring: not compared\n",
+               tally_.raced);
   fmt::print(
       "{} handlers, {} of them in the kernel ({:.1f} %)\n", tally_.handlers, tally_.in_kernel,
       tally_.handlers == 0

@@ -9,8 +9,8 @@
 #include "bpf/interpreter.h"
 #include "engine/delta_reader.h"
 #include "engine/kernel_table.h"
-#include "engine/value_codec.h"
 #include "engine/key_codec.h"
+#include "engine/value_codec.h"
 #include "handlers/engines.h"
 
 namespace ktap::differential {
@@ -87,8 +87,7 @@ class MachineStore final : public engine::EntryStore {
   }
   bool can_hold(const uint8_t* key) override {
     bool can = true;
-    if (!is_hash())
-      with_memory([&](backend::SharedMemory& memory) { can = memory.can_hold(key); });
+    if (!is_hash()) with_memory([&](backend::SharedMemory& memory) { can = memory.can_hold(key); });
     return can;
   }
   bool put(const uint8_t* key, const uint8_t* value) override {
@@ -100,9 +99,8 @@ class MachineStore final : public engine::EntryStore {
   }
   void remove_if(const uint8_t* key, const uint8_t* value) override {
     if (!is_hash()) {
-      with_memory([&](backend::SharedMemory& memory) {
-        memory.remove_if(key, word_of(value_at(value)));
-      });
+      with_memory(
+          [&](backend::SharedMemory& memory) { memory.remove_if(key, word_of(value_at(value))); });
     } else if (machine_.value(map_, bytes_at(key)) == value_at(value)) {
       machine_.erase(map_, bytes_at(key));
     }
@@ -249,9 +247,9 @@ class MachineEngine final : public JudgedEngine {
                                               const ssa::Module& module) override {
     const backend::Table& layout = unit_.tables[table];
     if (!backend::is_delta(layout.layout)) {
-      return std::make_unique<engine::MasterTable>(
-          layout, std::make_unique<MachineStore>(machine_, layout), module.strings, heap,
-          snapshots_);
+      return std::make_unique<engine::MasterTable>(layout,
+                                                   std::make_unique<MachineStore>(machine_, layout),
+                                                   module.strings, heap, snapshots_);
     }
     return std::make_unique<engine::DeltaTable>(unit_, table, memory_, module.strings, heap,
                                                 snapshots_);
