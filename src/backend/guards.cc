@@ -43,12 +43,10 @@ bool Selector::may_have_range(ValueId id, int depth) const {
     case Op::Wrap:
     case Op::Unwrap:
       return may_have_range(of.operands[0], depth + 1);
+    // Of Mul, Or and Shl the verifier may know some bits, whatever it knows of the operands.
     case Op::Add:
     case Op::Sub:
-    case Op::Mul:
-    case Op::Or:
     case Op::Xor:
-    case Op::Shl:
       return may_have_range(of.operands[0], depth + 1) && may_have_range(of.operands[1], depth + 1);
     case Op::TableGet:
     case Op::CellGet:
