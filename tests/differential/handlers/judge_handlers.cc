@@ -207,7 +207,7 @@ Arguments parse(const std::vector<std::string>& args) {
     if (args[i] == "--masks") {
       out.masks = true;
     } else if (args[i] == "--no-kernel") {
-      out.kernel = false;
+      out.kernel = out.features.argstr = false;  // argstr asks tracefs
     } else if (args[i] == "--attach-every" && i + 1 < args.size()) {
       out.attach_every = std::strtoll(args[++i].c_str(), nullptr, 10);
     } else if (args[i] == "--seed" && i + 1 < args.size()) {
