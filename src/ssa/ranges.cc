@@ -26,16 +26,16 @@ Range meet(const Range& a, const Range& b) {
 
 Range add(const Range& a, const Range& b) {
   Range out;
-  const bool wraps =
-      __builtin_add_overflow(a.lo, b.lo, &out.lo) | __builtin_add_overflow(a.hi, b.hi, &out.hi);
-  return wraps ? kAll : out;
+  const bool low_wraps = __builtin_add_overflow(a.lo, b.lo, &out.lo);
+  const bool high_wraps = __builtin_add_overflow(a.hi, b.hi, &out.hi);
+  return low_wraps || high_wraps ? kAll : out;
 }
 
 Range subtract(const Range& a, const Range& b) {
   Range out;
-  const bool wraps =
-      __builtin_sub_overflow(a.lo, b.hi, &out.lo) | __builtin_sub_overflow(a.hi, b.lo, &out.hi);
-  return wraps ? kAll : out;
+  const bool low_wraps = __builtin_sub_overflow(a.lo, b.hi, &out.lo);
+  const bool high_wraps = __builtin_sub_overflow(a.hi, b.lo, &out.hi);
+  return low_wraps || high_wraps ? kAll : out;
 }
 
 Range multiply(const Range& a, const Range& b) {
