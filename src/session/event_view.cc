@@ -21,7 +21,7 @@ namespace ktap::session {
 using runtime::Value;
 using schema::BuiltinVar;
 
-EventView::EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& heap,
+EventView::EventView(const Plan& plan, event::Catalog* catalog, runtime::Heap& heap,
                      const engine::Record& record, bool timestamps,
                      std::function<void(const char*)> on_cut)
     : plan_(plan),
@@ -70,7 +70,7 @@ Value EventView::field_value(int index) const {
 
 std::string EventView::text() {
   if (layout_.raw_offset_bytes == 0) return event_->name;
-  return render_raw(catalog_, *event_, layout_, record_.data, record_.size_bytes, record_.cpu);
+  return render_raw(*catalog_, *event_, layout_, record_.data, record_.size_bytes, record_.cpu);
 }
 
 bool EventView::var(BuiltinVar var, Value* out, std::string* error) {

@@ -18,10 +18,11 @@ namespace ktap::session {
 
 class EventView final : public vm::EventContext {
  public:
-  /// `record` and everything else outlive the view. `on_cut` is told of each string that
+  /// `record` and everything else outlive the view. `catalog` is null when no handler of the plan
+  /// asks for the event's text. `on_cut` is told of each string that
   /// user_string() or kernel_string() (it gets the name) cuts here; what the kernel has cut it has
   /// counted.
-  EventView(const Plan& plan, event::Catalog& catalog, runtime::Heap& heap,
+  EventView(const Plan& plan, event::Catalog* catalog, runtime::Heap& heap,
             const engine::Record& record, bool timestamps, std::function<void(const char*)> on_cut);
 
   bool var(schema::BuiltinVar var, runtime::Value* out, std::string* error) override;
@@ -47,7 +48,7 @@ class EventView final : public vm::EventContext {
   runtime::Value bounded(std::string_view text, size_t limit_bytes, const char* function);
 
   const Plan& plan_;
-  event::Catalog& catalog_;
+  event::Catalog* catalog_;
   runtime::Heap& heap_;
   const engine::Record& record_;
   const ssa::Site& site_;

@@ -251,7 +251,7 @@ void Tracer::deliver_capture(const engine::Record& record) {
   const Plan& plan = *parts_.plan;
   const PlannedHandler& planned = plan.handlers[plan.owners[record.site].handler];
   const Registration& registration = parts_.host.registrations()[planned.registration];
-  view_ = std::make_unique<EventView>(plan, *parts_.catalog, parts_.vm.heap(), record,
+  view_ = std::make_unique<EventView>(plan, parts_.catalog, parts_.vm.heap(), record,
                                       parts_.options.timestamps, [this](const char* what) {
                                         ++cut_strings_[{parts_.vm.place().line, what}];
                                       });
