@@ -32,26 +32,6 @@ constexpr uint32_t kWordsComparedAtOnce = 4;
 /// Displacements of loads and stores have 16 bits.
 constexpr int32_t kReach = 32767;
 
-/// Blocks that can come to themselves again.
-std::vector<bool> in_cycles(const ssa::Function& function) {
-  size_t count = function.blocks.size();
-  std::vector<bool> out(count, false);
-  for (size_t start = 0; start < count; ++start) {
-    std::vector<bool> seen(count, false);
-    std::vector<BlockId> work = function.blocks[start].succs;
-    while (!work.empty() && !out[start]) {
-      BlockId block = work.back();
-      work.pop_back();
-      if (block.index == start) out[start] = true;
-      if (seen[block.index]) continue;
-      seen[block.index] = true;
-      const auto& succs = function.blocks[block.index].succs;
-      work.insert(work.end(), succs.begin(), succs.end());
-    }
-  }
-  return out;
-}
-
 BlockId common_dominator(const ssa::Dominators& dominators, BlockId a, BlockId b) {
   while (!dominators.dominates(a, b)) a = dominators.immediate(a);
   return a;
@@ -73,8 +53,7 @@ void multiply(bpf::Assembler& code, bpf::Reg reg, uint32_t factor) {
 
 bool Selector::is_in_areas(const Inst& of) const {
   if (!ssa::is_table_op(of.op)) return false;
-  TableLayout layout = unit_.unit.tables[static_cast<size_t>(of.imm)].layout;
-  return layout == TableLayout::Direct || layout == TableLayout::PerCpu;
+  return has_areas(unit_.unit.tables[static_cast<size_t>(of.imm)].layout);
 }
 
 /// Where the area's address is found: once, on the way to all operations and outside of loops.
@@ -93,11 +72,10 @@ void Selector::find_area_use() {
       block = block.valid() ? common_dominator(dominators, block, b) : b;
     }
   }
-  std::vector<bool> cycles = in_cycles(function_);
-  bool is_in_loop = cycles[block.index];
-  keeps_area_ = uses > 1 || is_in_loop || compares;
+  const auto is_in_loop = [this](BlockId b) { return loops_.of_block[b.index] >= 0; };
+  keeps_area_ = uses > 1 || is_in_loop(block) || compares;
   if (!keeps_area_) return;
-  while (cycles[block.index]) block = dominators.immediate(block);
+  while (is_in_loop(block)) block = dominators.immediate(block);
   const auto& insts = function_.blocks[block.index].insts;
   auto at = std::find_if(insts.begin(), insts.end(), [&](ValueId id) {
     return is_in_areas(inst(id)) || ssa::is_control(inst(id).op);
@@ -114,8 +92,8 @@ const TablePlace& Selector::place_of(const Table& table) const {
 void Selector::enter_areas() {
   const ProgramMemory* memory = nullptr;
   for (const Table& table : unit_.unit.tables) {
-    bool is_own = table.layout == TableLayout::Direct || table.layout == TableLayout::PerCpu;
-    if (!is_own || !std::binary_search(table.writers.begin(), table.writers.end(), program_)) {
+    if (!has_areas(table.layout) ||
+        !std::binary_search(table.writers.begin(), table.writers.end(), program_)) {
       continue;
     }
     memory = &unit_.unit.memories[place_of(table).memory];

@@ -43,7 +43,6 @@ bool Selector::may_have_range(ValueId id, int depth) const {
     case Op::Wrap:
     case Op::Unwrap:
       return may_have_range(of.operands[0], depth + 1);
-    // Of Mul, Or and Shl the verifier may know some bits, whatever it knows of the operands.
     case Op::Add:
     case Op::Sub:
     case Op::Xor:
@@ -51,7 +50,7 @@ bool Selector::may_have_range(ValueId id, int depth) const {
     case Op::TableGet:
     case Op::CellGet:
       return false;
-    default:
+    default:  // of Mul, Or and Shl it may know some bits, whatever it knows of the operands
       return of.str_kind != ssa::StrKind::Bytes;
   }
 }

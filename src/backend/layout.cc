@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "backend/table_layout.h"
 #include "base/check.h"
@@ -46,6 +47,16 @@ uint32_t raw_size(const ssa::EventGroup& group) {
     for (const schema::Field& field : event->fields) dynamic = dynamic || is_dynamic(field);
   }
   return 8 + (dynamic ? std::max(bytes, kRawTracepointBytes) : bytes);
+}
+
+Counter loss(LossCause cause, uint32_t handler, std::string what, uint32_t line, diag::Span span) {
+  Counter counter;
+  counter.cause = cause;
+  counter.handler = handler;
+  counter.what = std::move(what);
+  counter.line = line;
+  counter.span = span;
+  return counter;
 }
 
 }  // namespace
@@ -127,12 +138,8 @@ uint64_t table_check(const uint64_t* key, size_t key_words, const uint64_t* valu
 
 uint32_t UnitBuilder::torn_read_row(uint32_t table, uint32_t handler, uint32_t line,
                                     diag::Span span) {
-  Counter counter;
-  counter.cause = LossCause::TornRead;
-  counter.handler = handler;
-  counter.what = module_.tables[table].name;
-  counter.line = line;
-  counter.span = span;
+  const Counter counter =
+      loss(LossCause::TornRead, handler, module_.tables[table].name, line, span);
   return row({kTableRow + (line << 2), uint64_t{table} << 32 | uint64_t{1} << 31 | handler},
              counter);
 }
@@ -156,24 +163,15 @@ uint32_t UnitBuilder::failure_row(uint32_t failure, uint32_t handler) {
 
 uint32_t UnitBuilder::table_full_row(uint32_t table, uint32_t handler, uint32_t line,
                                      diag::Span span) {
-  Counter counter;
-  counter.cause = LossCause::TableFull;
-  counter.handler = handler;
-  counter.what = module_.tables[table].name;
-  counter.line = line;
-  counter.span = span;
+  const Counter counter =
+      loss(LossCause::TableFull, handler, module_.tables[table].name, line, span);
   return row({kTableRow + (line << 2), uint64_t{table} << 32 | handler}, counter);
 }
 
 uint32_t UnitBuilder::ring_full_row(uint32_t site) {
   const ssa::Site& info = module_.sites[site];
-  Counter counter;
-  counter.cause = LossCause::RingFull;
-  counter.handler = info.handler;
-  counter.what = site_word(info.kind);
-  counter.line = info.line;
-  counter.span = info.span;
-  return row({kRingRow, site}, counter);
+  return row({kRingRow, site}, loss(LossCause::RingFull, info.handler,
+                                    std::string(site_word(info.kind)), info.line, info.span));
 }
 
 uint32_t UnitBuilder::string_cut_row(const std::string& what, uint32_t handler, uint32_t line,
@@ -185,13 +183,7 @@ uint32_t UnitBuilder::string_cut_row(const std::string& what, uint32_t handler, 
       return i;
     }
   }
-  Counter counter;
-  counter.cause = LossCause::StringCut;
-  counter.handler = handler;
-  counter.what = what;
-  counter.line = line;
-  counter.span = span;
-  unit.counters.push_back(counter);
+  unit.counters.push_back(loss(LossCause::StringCut, handler, what, line, span));
   return static_cast<uint32_t>(unit.counters.size() - 1);
 }
 

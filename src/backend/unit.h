@@ -78,6 +78,11 @@ constexpr bool is_delta(TableLayout layout) {
 enum class ThreadState : uint8_t { Absent = 0, Busy = 1, Present = 2 };
 constexpr uint32_t kSlotsOffset = 64;
 
+/// Its entries are in areas: memory that one program alone writes.
+constexpr bool has_areas(TableLayout layout) {
+  return layout == TableLayout::Direct || layout == TableLayout::PerCpu;
+}
+
 /// The memory that one program alone writes its Direct and PerCpu tables in: an array map of areas,
 /// of which `2 * cpu + generation` is one. A program never runs inside itself, so that plain loads
 /// and stores are exact there.
