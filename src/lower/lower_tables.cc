@@ -141,15 +141,7 @@ void Lowerer::table_set(const AbstractValue& object, const AbstractValue& at,
   AbstractValue key = at;
   if (!sure_key(key)) return;
   if (is_maybe(value)) {
-    AbstractValue sure = value;
-    const ssa::BlockId absent = enter_where_there(sure);
-    table_set(object, key, sure);
-    if (stopped()) return;
-    const ssa::BlockId set = current_;
-    current_ = absent;
-    table_delete(object, key);
-    if (!stopped()) join({{set, {}, 0}, {current_, {}, 0}});
-    return;
+    return do_either(value, [&](const AbstractValue& v) { table_set(object, key, v); });
   }
   std::vector<ssa::ValueId> operands;
   const std::optional<int64_t> id = table_access(object, key, operands);
@@ -244,6 +236,19 @@ ssa::BlockId Lowerer::enter_where_there(AbstractValue& maybe) {
   current_ = present;
   maybe = AbstractValue::ssa(unwrap(maybe));
   return absent;
+}
+
+/// `what` for a value that may be nil: with the sure value where it is there, with nil where not.
+void Lowerer::do_either(const AbstractValue& maybe,
+                        const std::function<void(const AbstractValue&)>& what) {
+  AbstractValue sure = maybe;
+  const ssa::BlockId absent = enter_where_there(sure);
+  what(sure);
+  if (stopped()) return;
+  const ssa::BlockId there = current_;
+  current_ = absent;
+  what(AbstractValue::nil());
+  if (!stopped()) join({{there, {}, 0}, {current_, {}, 0}});
 }
 
 /// Before a write: a key that is nil, or has a nil part, is a run-time error.

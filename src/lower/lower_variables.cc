@@ -144,15 +144,7 @@ void Lowerer::write_variable(const Variable& variable, const std::string& name,
     return refuse(fmt::format("{} is assigned to variable {}", describe(value), name));
   }
   if (is_maybe(value)) {
-    AbstractValue sure = value;
-    const ssa::BlockId absent = enter_where_there(sure);
-    write_variable(variable, name, sure);
-    if (stopped()) return;
-    const ssa::BlockId set = current_;
-    current_ = absent;
-    write_variable(variable, name, AbstractValue::nil());
-    if (!stopped()) join({{set, {}, 0}, {current_, {}, 0}});
-    return;
+    return do_either(value, [&](const AbstractValue& v) { write_variable(variable, name, v); });
   }
   const std::optional<int64_t> id = variable_table(variable, name);
   if (!id) return;

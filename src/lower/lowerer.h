@@ -272,6 +272,7 @@ class Lowerer {
   bool sure_key(AbstractValue& key);
   AbstractValue* nil_part(AbstractValue& key);
   ssa::BlockId enter_where_there(AbstractValue& maybe);
+  void do_either(const AbstractValue& maybe, const std::function<void(const AbstractValue&)>& what);
   bool unify_key(int64_t table, const std::vector<AbstractValue>& parts);
   bool fits_present_keys(const AbstractValue& table, int64_t id);
   AbstractValue get_entry(int64_t id, std::vector<ssa::ValueId> operands);
