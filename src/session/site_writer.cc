@@ -93,14 +93,9 @@ bool SiteWriter::add(const ssa::Site& site, const backend::SiteLayout& layout,
   step.max_bytes = from.max_bytes;
   step.nil_has_text = conversion == 's';
   bool is_integer = false;
-  switch (from.type) {
-    case Type::MaybeInt:
-    case Type::MaybeStr:
-      step.may_be_nil = true;
-      step.offset += 8;
-      break;
-    default:
-      break;
+  if (ssa::is_maybe(from.type)) {
+    step.may_be_nil = true;
+    step.offset += 8;
   }
   switch (from.type) {
     case Type::Int:
