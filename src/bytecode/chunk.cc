@@ -58,7 +58,7 @@ bool is_test(Op op) {
 }
 
 std::string full_name(const BuiltinInfo& info) {
-  std::string name(info.library);
+  std::string name(info.prefix);
   if (!name.empty()) name += '.';
   return name.append(info.name);
 }

@@ -42,7 +42,7 @@ enum class Builtin : uint16_t {
 };
 
 struct BuiltinInfo {
-  std::string_view library;
+  std::string_view prefix;
   std::string_view name;
   int min_args;
   int max_args;  ///< -1: any number

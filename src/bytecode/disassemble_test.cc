@@ -71,7 +71,7 @@ TEST(Names, TablesAreWhole) {
   EXPECT_EQ(op_name(Op::AggAddVar), "AggAddVar");
   EXPECT_EQ(op_format(Op::Jmp), Format::J);
   EXPECT_EQ(op_format(Op::ForLoop), Format::AS);
-  EXPECT_EQ(builtin_info(Builtin::TableNew).library, "table");
+  EXPECT_EQ(builtin_info(Builtin::TableNew).prefix, "table");
   EXPECT_EQ(full_name(builtin_info(Builtin::TableNew)), "table.new");
   EXPECT_EQ(full_name(builtin_info(Builtin::Printf)), "printf");
   EXPECT_EQ(builtin_info(Builtin::Printf).min_args, 1);

@@ -38,7 +38,7 @@ std::optional<Builtin> find_builtin(std::string_view library, std::string_view n
   for (size_t i = 0; i < bytecode::builtin_count(); ++i) {
     const auto builtin = static_cast<Builtin>(i);
     const bytecode::BuiltinInfo& info = bytecode::builtin_info(builtin);
-    if (info.library == library && info.name == name) return builtin;
+    if (info.prefix == library && info.name == name) return builtin;
   }
   return std::nullopt;
 }
@@ -61,7 +61,7 @@ std::vector<std::string> library_names() {
     if (std::find(names.begin(), names.end(), library) == names.end()) names.emplace_back(library);
   };
   for (size_t i = 0; i < bytecode::builtin_count(); ++i) {
-    add(bytecode::builtin_info(static_cast<Builtin>(i)).library);
+    add(bytecode::builtin_info(static_cast<Builtin>(i)).prefix);
   }
   for (const LaterName& later : kLater) add(later.library);
   return names;
@@ -76,7 +76,7 @@ std::vector<std::string> members_of(std::string_view library) {
   std::vector<std::string> names;
   for (size_t i = 0; i < bytecode::builtin_count(); ++i) {
     const bytecode::BuiltinInfo& info = bytecode::builtin_info(static_cast<Builtin>(i));
-    if (info.library == library) names.emplace_back(info.name);
+    if (info.prefix == library) names.emplace_back(info.name);
   }
   for (const LaterName& later : kLater) {
     if (later.library == library) names.emplace_back(later.name);
@@ -85,7 +85,7 @@ std::vector<std::string> members_of(std::string_view library) {
 }
 
 bool gives_one_value(Builtin builtin) {
-  const std::string_view library = bytecode::builtin_info(builtin).library;
+  const std::string_view library = bytecode::builtin_info(builtin).prefix;
   if (library == "string" || library == "math" || library == "net") return true;
   switch (builtin) {
     case Builtin::Format:

@@ -23,7 +23,7 @@ NativeFunction builtin_function(bytecode::Builtin builtin) {
 }
 
 std::string argument_count_error(const bytecode::BuiltinInfo& info, size_t got) {
-  std::string name = info.library == "%" ? std::string(info.name) : full_name(info);
+  std::string name = info.prefix == "%" ? std::string(info.name) : full_name(info);
   std::string takes = info.max_args < 0 ? fmt::format("at least {}", info.min_args)
                       : info.min_args == info.max_args
                           ? fmt::format("{}", info.min_args)
