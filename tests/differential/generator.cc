@@ -28,30 +28,12 @@ const Texts kGlobs = {"\"a*\"", "\"?b*\"", "\"[a-c]*\"", "\"*{b,ab}*\"", "\"*\""
 }  // namespace
 
 Generator::Generator(uint64_t seed, const GeneratorOptions& options)
-    : random_(seed), options_(options) {}
-
-size_t Generator::below(size_t bound) { return static_cast<size_t>(random_() % bound); }
-bool Generator::chance(int percent) { return below(100) < static_cast<size_t>(percent); }
-std::string Generator::fresh(const char* stem) { return stem + std::to_string(++names_); }
-
-Node Generator::one_of(const Texts& texts) { return expr(texts[below(texts.size())]); }
-
-const Generator::Variable* Generator::any_variable(Type type, bool assignable) {
-  std::vector<const Variable*> fitting;
-  for (const Variable& variable : scope_) {
-    if (variable.type == type && (!assignable || variable.assignable)) fitting.push_back(&variable);
-  }
-  if (fitting.empty()) return nullptr;
-  // The newest ones more often.
-  return chance(50) ? fitting[below(fitting.size())]
-                    : fitting[fitting.size() - 1 - below(std::min<size_t>(fitting.size(), 3))];
-}
+    : Dice(seed), options_(options) {}
 
 // ---- expressions
 
 Node Generator::value(Type type, int depth) {
-  if (!options_.common && below(1000) < static_cast<size_t>(options_.wild_per_1000))
-    type = static_cast<Type>(below(6));
+  if (!options_.common && per_1000(options_.wild_per_1000)) type = static_cast<Type>(below(6));
   if (type == Type::Any) type = chance(15) ? Type::Any : static_cast<Type>(below(4));
   if (type == Type::Float && options_.common) type = Type::Int;
   const Variable* variable = any_variable(type, false);

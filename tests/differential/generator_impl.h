@@ -1,17 +1,15 @@
 // The state of the generator, shared by generator.cc (expressions) and generator_statements.cc.
 #pragma once
 
-#include <random>
 #include <string>
 #include <vector>
 
+#include "dice.h"
 #include "generator.h"
 
 namespace ktap::differential {
 
-using Texts = std::vector<const char*>;
-
-class Generator {
+class Generator : private Dice {
  public:
   Generator(uint64_t seed, const GeneratorOptions& options);
   Node program();
@@ -31,11 +29,9 @@ class Generator {
   };
 
   // ---- dice
-  size_t below(size_t bound);
-  bool chance(int percent);
-  std::string fresh(const char* stem);
-  Node one_of(const Texts& texts);
-  const Variable* any_variable(Type type, bool assignable);
+  const Variable* any_variable(Type type, bool assignable) {
+    return any_of(scope_, type, assignable);
+  }
   Type any_type();
 
   // ---- expressions (generator.cc)
@@ -82,11 +78,9 @@ class Generator {
   Node results(const std::vector<Type>& types);
   std::string compare(bool by_value);
 
-  std::mt19937_64 random_;
   GeneratorOptions options_;
   std::vector<Variable> scope_;
   std::vector<Fn> functions_;
-  int names_ = 0;
   int loops_ = 0;                               ///< loops around this place in its function
   bool in_repeat_ = false;                      ///< the innermost loop is a repeat
   const std::vector<Type>* returns_ = nullptr;  ///< of the function around this place

@@ -22,7 +22,7 @@ struct HandlerFeatures {
   bool aggregates = true;
   bool updates = true;     ///< every operator of an update, on variables and table entries
   bool choices = true;     ///< `c && a || b`
-  bool library = true;     ///< math, names of numbers, text from formats
+  bool calls = true;       ///< math, names of numbers, text from formats
   bool closures = true;    ///< functions made in handlers, functions in tables
   bool user_space = true;  ///< now and then what has no kernel form
   bool argstr = true;

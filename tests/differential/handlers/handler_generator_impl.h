@@ -2,20 +2,17 @@
 // handler_scripts.cc (the whole).
 #pragma once
 
-#include <random>
 #include <string>
 #include <vector>
 
+#include "dice.h"
 #include "handlers/handler_generator.h"
 
 namespace ktap::differential {
 
-using Texts = std::vector<const char*>;
-
-class HandlerGenerator {
+class HandlerGenerator : private Dice {
  public:
-  HandlerGenerator(uint64_t seed, const HandlerFeatures& features)
-      : random_(seed), has_(features) {}
+  HandlerGenerator(uint64_t seed, const HandlerFeatures& features) : Dice(seed), has_(features) {}
   Node script();
 
  private:
@@ -45,12 +42,9 @@ class HandlerGenerator {
   using Nodes = std::vector<Node>;
 
   // ---- dice
-  size_t below(size_t bound) { return static_cast<size_t>(random_() % bound); }
-  bool chance(int percent) { return below(100) < static_cast<size_t>(percent); }
-  bool per_1000(int n) { return below(1000) < static_cast<size_t>(n); }
-  std::string fresh(const char* stem) { return stem + std::to_string(++names_); }
-  Node one_of(const Texts& texts) { return expr(texts[below(texts.size())]); }
-  const Variable* any_variable(Type type, bool assignable);
+  const Variable* any_variable(Type type, bool assignable) {
+    return any_of(scope_, type, assignable);
+  }
 
   // ---- expressions (handler_values.cc)
   Node value(Type type, int depth);
@@ -106,7 +100,6 @@ class HandlerGenerator {
   void end(Nodes& out);
   void show_aggregate(Nodes& out, const Aggregate& aggregate);
 
-  std::mt19937_64 random_;
   HandlerFeatures has_;
   std::vector<Variable> scope_;
   std::vector<TableVar> tables_;
@@ -118,7 +111,6 @@ class HandlerGenerator {
   bool has_buf_ = false;   ///< … an address of the kernel
   int loops_ = 0;
   const std::vector<Type>* returns_ = nullptr;  ///< of the function around this place
-  int names_ = 0;
 };
 
 }  // namespace ktap::differential

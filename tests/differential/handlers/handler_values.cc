@@ -31,17 +31,6 @@ const Texts kTaskNumbers = {"pid", "tid", "uid", "gid", "cpu", "pid()", "(ns * 0
 
 }  // namespace
 
-const HandlerGenerator::Variable* HandlerGenerator::any_variable(Type type, bool assignable) {
-  std::vector<const Variable*> fitting;
-  for (const Variable& variable : scope_) {
-    if (variable.type == type && (!assignable || variable.assignable)) fitting.push_back(&variable);
-  }
-  if (fitting.empty()) return nullptr;
-  // The newest ones more often.
-  return chance(50) ? fitting[below(fitting.size())]
-                    : fitting[fitting.size() - 1 - below(std::min<size_t>(fitting.size(), 3))];
-}
-
 const HandlerGenerator::TableVar* HandlerGenerator::any_table(Type value, bool reads) {
   std::vector<const TableVar*> fitting;
   for (const TableVar& table : tables_) {
@@ -117,7 +106,7 @@ Node HandlerGenerator::integer(int depth) {
       if (in_handler_ && chance(40)) return one_of(kTaskNumbers);
       return per_1000(970) ? sub() : maybe(depth);
     default:
-      return has_.library && chance(50) ? library_integer(depth) : number();
+      return has_.calls && chance(50) ? library_integer(depth) : number();
   }
 }
 
@@ -228,7 +217,7 @@ Node HandlerGenerator::made_text(int depth) {
         return expr(chance(50) ? "string.upper($0)" : "string.rep($0, 2)", {sub()});
       return sub();
     default:
-      if (has_.library && chance(50)) return library_text(depth);
+      if (has_.calls && chance(50)) return library_text(depth);
       return call_of(Type::Str, depth);
   }
 }

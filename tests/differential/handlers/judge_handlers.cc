@@ -193,7 +193,7 @@ void choose(HandlerFeatures& features, const std::string& only) {
   features.user_space = false;
   features.updates = only == "updates";
   features.choices = only == "choices";
-  features.library = only == "library";
+  features.calls = only == "library";
   features.closures = only == "closures";
   features.loops = only == "loops";
   features.strings = only == "strings";
