@@ -147,7 +147,8 @@ bool Lowerer::unify_value(int64_t table, const AbstractValue& value) {
   }
   if (!(info.value == *both)) {
     info.value = *both;
-    shape_of(table).value = *both;
+    std::optional<KeyPart>& learnt = shape_of(table).value;
+    learnt = learnt ? widest(*learnt, *both) : both;
   }
   linkage_.value_is_known[index] = true;
   return true;
@@ -237,14 +238,19 @@ bool Lowerer::unify_key(int64_t table, const std::vector<AbstractValue>& parts) 
     }
     have = *both;
     // Ids that came before are of no use then.
-    if (before.kind == KeyPart::Kind::StrId && have.kind == KeyPart::Kind::Bytes)
-      shape_of(table).key = info.key;
+    if (before.kind == KeyPart::Kind::StrId && have.kind == KeyPart::Kind::Bytes) learn_key(table);
   }
-  if (!shape_of_is_empty(table)) {
-    Shape& shape = shape_of(table);
-    if (!shape.key.empty()) shape.key = info.key;
-  }
+  if (!shape_of_is_empty(table) && !shape_of(table).key.empty()) learn_key(table);
   return true;
+}
+
+/// Widens what is learnt, never narrows it: a table that an earlier handler has made does not know
+/// it yet.
+void Lowerer::learn_key(int64_t table) {
+  const std::vector<KeyPart>& key = linkage_.module.tables[static_cast<size_t>(table)].key;
+  std::vector<KeyPart>& learnt = shape_of(table).key;
+  if (learnt.empty()) learnt = key;
+  for (size_t i = 0; i < key.size(); ++i) learnt[i] = widest(learnt[i], key[i]).value_or(key[i]);
 }
 
 bool Lowerer::shape_of_is_empty(int64_t table) const {

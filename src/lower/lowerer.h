@@ -274,6 +274,7 @@ class Lowerer {
   ssa::BlockId enter_where_there(AbstractValue& maybe);
   void do_either(const AbstractValue& maybe, const std::function<void(const AbstractValue&)>& what);
   bool unify_key(int64_t table, const std::vector<AbstractValue>& parts);
+  void learn_key(int64_t table);
   bool fits_present_keys(const AbstractValue& table, int64_t id);
   AbstractValue get_entry(int64_t id, std::vector<ssa::ValueId> operands);
   void set_entry(int64_t id, std::vector<ssa::ValueId> operands, const AbstractValue& given);
