@@ -221,6 +221,11 @@ class Selector {
   void event_var(ssa::ValueId id);
   bool immediate_event_var(const ssa::Inst& inst, Word* word) const;
   void event_field(ssa::ValueId id);
+  // ---- fetches.cc
+  void fetched_field(ssa::ValueId id);
+  void fetch_base(const schema::Field& field, Reg dst);
+  void raw_fetches(int32_t at);
+
   void syscall_field(ssa::ValueId id);
   void argument_field(ssa::ValueId id, const TypedField& from);
   void record_field(ssa::ValueId id);
@@ -321,6 +326,7 @@ class Selector {
   }
   const ssa::Inst& inst(ssa::ValueId id) const { return function_[id]; }
   bool is_tracepoint() const { return job_.group->kind == schema::EventKind::Tracepoint; }
+  bool gives_registers() const { return schema::gives_registers(job_.group->kind); }
   bool is_exit() const { return job_.group->kind == schema::EventKind::SyscallExit; }
   void set_line(const ssa::Inst& of) { asm_.set_line(of.line); }
 

@@ -52,6 +52,21 @@ bpf::SyscallRegs syscall_regs() {
   return regs;
 }
 
+/// Source: arch/*/include/asm/ptrace.h, and the calling conventions.
+bpf::CallRegs call_regs() {
+  bpf::CallRegs regs;
+#if defined(__x86_64__)
+  return regs;  // the defaults
+#elif defined(__aarch64__)
+  regs = {{0, 8, 16, 24, 32, 40, 48, 56}, 0, 248, 256, 272};
+#elif defined(__riscv) && __riscv_xlen == 64
+  regs = {{80, 88, 96, 104, 112, 120, 128, 136}, 80, 16, 0, 256};
+#elif defined(__arm__)
+  regs = {{0, 4, 8, 12, -1, -1, -1, -1}, 0, 52, 60, 72};
+#endif
+  return regs;
+}
+
 bool can_load(std::vector<Insn> code) {
   code.push_back(bpf::mov64(Reg::R0, 0));
   code.push_back(bpf::exit_insn());
@@ -191,6 +206,7 @@ int32_t tracepoint_id(const std::string& event) {
 Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without) {
   bpf::KernelFacts facts;
   facts.syscall_regs = syscall_regs();
+  facts.call_regs = call_regs();
   KTAP_ASSIGN(facts.cpu_count, sys::possible_cpus());
 
   // The control page is the least that every run needs: no privilege for it, no tracing.

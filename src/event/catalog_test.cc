@@ -150,7 +150,7 @@ TEST_F(CatalogTest, SystemCallsHaveNumberAndDeclaredArguments) {
   EXPECT_EQ(enter.fields[1].size_bytes, 4U);
   EXPECT_EQ(enter.fields[2].kind, schema::FieldKind::Pointer);
   const uint64_t words[7] = {SYS_read, 3, 0xabc};
-  EXPECT_EQ(catalog_->render_syscall(enter, words), "sys_read(fd: 3, buf: abc)");
+  EXPECT_EQ(catalog_->render_words(enter, words), "sys_read(fd: 3, buf: abc)");
 }
 
 TEST_F(CatalogTest, AnUnknownSystemCallIsAnOrdinaryTracepoint) {
