@@ -46,7 +46,12 @@ int32_t context_offset(const Fetch& from, EventKind kind, const bpf::CallRegs& r
 void Selector::fetch_base(const schema::Field& field, Reg dst) {
   const Fetch& from = field.fetch;
   if (from.base == Fetch::Base::Constant) return asm_.load_const(dst, from.at);
-  if (from.base == Fetch::Base::Address && job_.group->kind != EventKind::Sample) {
+  // At a user function's first instruction the registers say where that is.
+  const bool is_user_entry =
+      job_.group->kind == EventKind::Probe && !job_.group->events[0]->point.path.empty();
+  if (from.base == Fetch::Base::Address && job_.group->kind != EventKind::Sample &&
+      !is_user_entry) {
+    if (!facts_.has_uprobe_multi) return fail("this kernel does not say which function returns");
     asm_.emit(bpf::mov64(Reg::R1, Reg::R6));
     asm_.call_helper(Helper::GetFuncIp);
     if (dst != Reg::R0) asm_.emit(bpf::mov64(dst, Reg::R0));

@@ -36,10 +36,10 @@ std::vector<Bundle> bundle_jobs(const std::vector<Job>& jobs, const ssa::Module&
     const ssa::EventGroup& group = *jobs[i].group;
     const bool is_tracepoint = group.kind == schema::EventKind::Tracepoint && !group.events.empty();
     // Probes are fused when they have all their points in common.
-    const Key key{group.kind, is_tracepoint ? group.events[0]->tracefs_id : 0,
-                  is_tracepoint && reads_record(jobs[i], module, facts),
-                  schema::gives_registers(group.kind) ? group.events
-                                                      : std::vector<schema::EventPtr>()};
+    const Key key{
+        group.kind, is_tracepoint ? group.events[0]->tracefs_id : 0,
+        is_tracepoint && reads_record(jobs[i], module, facts),
+        schema::gives_registers(group.kind) ? group.events : std::vector<schema::EventPtr>()};
     const auto at = open.find(key);
     const bool joins = options.fuse && !group.events.empty() && at != open.end() &&
                        bundles[at->second].jobs.size() < kMostBodies;
@@ -114,6 +114,9 @@ void ProgramWriter::set_points(bpf::Program& program) const {
     program.points.push_back({of.events[i], static_cast<uint64_t>(of.name_ids[i])});
   program.kind = bpf::ProgramKind::Probe;
   if (of.kind == schema::EventKind::Sample) program.kind = bpf::ProgramKind::PerfEvent;
+  program.attach_to = of.events.size() == 1
+                          ? of.events[0]->name
+                          : fmt::format("{} and {} more", of.events[0]->name, of.events.size() - 1);
   const bool is_user = !of.events[0]->point.path.empty();
   if (is_user && facts_.has_uprobe_multi) program.kind = bpf::ProgramKind::UprobeMulti;
 }
@@ -144,8 +147,8 @@ void ProgramWriter::lay_out_frame() {
   for (size_t i = 0; i < body_count(); ++i) {
     const Needs& needs = bodies_[i]->needs();
     reads_event = reads_event || needs.context;
-    reads_number = reads_number || needs.syscall_nr ||
-                   ((is_several || gives_registers()) && needs.name_id);
+    reads_number =
+        reads_number || needs.syscall_nr || ((is_several || gives_registers()) && needs.name_id);
     reads_arguments = reads_arguments || needs.argument_reads != 0;
     task_reads += needs.task_reads;
     numbers = std::max(numbers, job(i).group->events.size());

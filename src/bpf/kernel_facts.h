@@ -60,9 +60,9 @@ struct KernelFacts {
   bool has_cpu_v4 = false;                ///< 6.6: signed division, sign-extending moves and loads
   bool has_may_goto = false;              ///< 6.9
   bool has_bpf_loop = false;              ///< 5.17
-  bool has_attach_cookies = false;        ///< 5.15, of perf events: which of its points a program runs at
-  bool has_uprobe_multi = false;          ///< 6.6
-  bool has_task_btf = false;  ///< 5.11: get_current_task_btf; `task` may be loaded directly
+  bool has_attach_cookies = false;  ///< 5.15, of perf events: which of its points a program runs at
+  bool has_uprobe_multi = false;    ///< 6.6
+  bool has_task_btf = false;        ///< 5.11: get_current_task_btf; `task` may be loaded directly
   /// BTF ids of the kernel's functions bpf_iter_num_… (6.4), all three or none: 0. Only looked for
   /// where may_goto is not there or taken away.
   uint32_t iter_num_new = 0;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bpf/insn.h"
@@ -23,6 +24,8 @@ enum class ProgramKind : uint8_t {
   UprobeMulti,
   PerfEvent
 };
+/// "raw tracepoint", typed or not; "tracepoint", "uprobe", "sample".
+std::string_view kind_name(ProgramKind kind);
 enum class MapKind : uint8_t { Array, PercpuArray, Hash, PercpuHash, RingBuffer, Programs };
 
 struct MapSpec {

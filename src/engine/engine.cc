@@ -218,11 +218,10 @@ Result<void> Engine::attach_points(int program_fd, const bpf::Program& program) 
   for (const bpf::AttachPoint& at : program.points) {
     const schema::ProbePoint& point = at.event->point;
     KTAP_CHECK(!point.path.empty());
-    KTAP_ASSIGN(
-        sys::PerfAttachment attached,
-        sys::attach_user_point(program_fd, point.path,
-                               {point.offset_bytes, point.semaphore_bytes, at.cookie},
-                               at.event->kind == schema::EventKind::ProbeReturn, needs_cookie));
+    KTAP_ASSIGN(sys::PerfAttachment attached,
+                sys::attach_user_point(
+                    program_fd, point.path, {point.offset_bytes, point.semaphore_bytes, at.cookie},
+                    at.event->kind == schema::EventKind::ProbeReturn, needs_cookie));
     by_perf_.push_back(std::move(attached));
   }
   return {};

@@ -16,6 +16,7 @@
 #include "bpf/helpers.h"
 #include "bpf/insn.h"
 #include "engine/bpf_engine.h"
+#include "sys/attach.h"
 #include "sys/bpf.h"
 #include "sys/kernel_btf.h"
 #include "sys/tracefs.h"
@@ -71,6 +72,10 @@ bool can_load(std::vector<Insn> code) {
   code.push_back(bpf::mov64(Reg::R0, 0));
   code.push_back(bpf::exit_insn());
   return sys::try_load_program("probe", bpf::ProgramKind::RawTracepoint, code);
+}
+
+bool takes_program(bpf::ProgramKind kind, const std::vector<Insn>& code) {
+  return sys::try_load_program("probe", kind, code);
 }
 
 bool has_fetch_atomics() {
@@ -239,6 +244,10 @@ Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without) {
   facts.has_bpf_loop = has_helper(kLoopHelper);
   const bool lacks_may_goto =
       !facts.has_may_goto || std::find(without.begin(), without.end(), "may_goto") != without.end();
+  facts.has_attach_cookies = takes_program(
+      bpf::ProgramKind::PerfEvent, {bpf::call(static_cast<int32_t>(bpf::Helper::GetAttachCookie)),
+                                    bpf::mov64(Reg::R0, 0), bpf::exit_insn()});
+  facts.has_uprobe_multi = sys::has_user_points_link();
   read_btf(facts, lacks_may_goto);
   try_task(facts);
   try_typed_tracepoints(facts);

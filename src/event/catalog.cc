@@ -6,10 +6,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 #include <cerrno>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -132,6 +132,7 @@ const Kind* later_kind(const std::string& text) {
 }
 
 std::unique_ptr<Provider> make_provider(std::string_view prefix) {
+  if (prefix == "probe:") return function_probes();
   if (prefix == "profile-") return perf_events(prefix);
   if (prefix == "software:" || prefix == "hardware:")
     return perf_events(prefix.substr(0, prefix.size() - 1));

@@ -40,8 +40,8 @@ schema::Field word_field(const char* name, const char* c_type, schema::Fetch::Ba
   schema::Field field;
   field.name = name;
   field.c_type = c_type;
-  field.kind = base == schema::Fetch::Base::Period ? schema::FieldKind::Int
-                                                   : schema::FieldKind::Pointer;
+  field.kind =
+      base == schema::Fetch::Base::Period ? schema::FieldKind::Int : schema::FieldKind::Pointer;
   field.fetch.base = base;
   return field;
 }
@@ -95,8 +95,8 @@ void PerfEvents::include(const Pattern& pattern, Matches* out) {
   std::string_view name = std::string_view(pattern.text).substr(group_.size() + 1);
   const std::optional<uint64_t> period = split_period(name);
   if (!period) {
-    out->mistakes.push_back(
-        mistake(pattern, fmt::format("the period of '{}' is no number of at least 1", pattern.text)));
+    out->mistakes.push_back(mistake(
+        pattern, fmt::format("the period of '{}' is no number of at least 1", pattern.text)));
     return;
   }
   std::vector<std::string> names;

@@ -50,6 +50,8 @@ class Provider {
   /// Adds the full names of the events that match; "": all that can be counted.
   virtual void list(std::string_view glob, std::vector<std::string>* out) = 0;
 };
+/// Functions of programs (language, section 7: `probe:`).
+std::unique_ptr<Provider> function_probes();
 /// `group`: "software", "hardware"; "profile-" for timers.
 std::unique_ptr<Provider> perf_events(std::string_view group);
 

@@ -22,9 +22,9 @@ void add(std::string& signature, const schema::Event& event, const EventRead& re
   signature += fmt::format(",{},{},{},{}", read.field, field.size_bytes, field.is_signed,
                            static_cast<int>(field.kind));
   const schema::Fetch& fetch = field.fetch;
-  signature += fmt::format(",{},{},{},{},{},{}", static_cast<int>(fetch.base), fetch.at,
-                           fmt::join(fetch.loads, "+"), fetch.is_user, fetch.bit_offset,
-                           fetch.bit_width);
+  signature +=
+      fmt::format(",{},{},{},{},{},{}", static_cast<int>(fetch.base), fetch.at,
+                  fmt::join(fetch.loads, "+"), fetch.is_user, fetch.bit_offset, fetch.bit_width);
 }
 
 /// Equal for events that the handler sees alike.
@@ -32,7 +32,8 @@ std::string signature_of(const schema::Event& event, const EventNames& names,
                          bool has_attach_cookies) {
   std::string signature = fmt::format("{}", static_cast<int>(event.kind));
   // The kernel tells which point of a probe it is at; not so of samples.
-  const bool is_probe = schema::gives_registers(event.kind) && event.kind != schema::EventKind::Sample;
+  const bool is_probe =
+      schema::gives_registers(event.kind) && event.kind != schema::EventKind::Sample;
   if (!schema::is_syscall(event.kind) && !(is_probe && has_attach_cookies))
     return signature + event.system + ":" + event.name;
   if (is_probe) signature += event.point.path.empty() ? "|kernel" : "|user";

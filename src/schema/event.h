@@ -42,9 +42,9 @@ struct Fetch {
   /// Each: the value becomes the word at value + offset. For the last one the field says how many
   /// bytes that word has.
   std::vector<int64_t> loads;
-  bool is_user = false;     ///< memory of the process, not of the kernel
-  uint8_t bit_offset = 0;   ///< of a bit-field in what was read
-  uint8_t bit_width = 0;    ///< 0: no bit-field
+  bool is_user = false;    ///< memory of the process, not of the kernel
+  uint8_t bit_offset = 0;  ///< of a bit-field in what was read
+  uint8_t bit_width = 0;   ///< 0: no bit-field
   friend bool operator==(const Fetch&, const Fetch&) = default;
 };
 
@@ -60,10 +60,10 @@ struct Field {
 
 /// Where a probe is set.
 struct ProbePoint {
-  std::string path;            ///< the file; "": the kernel
-  std::string symbol;          ///< "": an address alone
-  uint64_t offset_bytes = 0;   ///< user: in the file; kernel: behind the symbol
-  uint64_t address = 0;        ///< as symbols give it; 0: not known
+  std::string path;              ///< the file; "": the kernel
+  std::string symbol;            ///< "": an address alone
+  uint64_t offset_bytes = 0;     ///< user: in the file; kernel: behind the symbol
+  uint64_t address = 0;          ///< as symbols give it; 0: not known
   uint64_t semaphore_bytes = 0;  ///< where in the file the marker's semaphore lies; 0: it has none
 };
 
@@ -71,11 +71,11 @@ struct ProbePoint {
 struct PerfSource {
   uint32_t type = 0;
   uint64_t config = 0;
-  uint64_t period = 1;         ///< events from one sample to the next, or samples a second
-  bool is_frequency = false;   ///< of `period`
-  uint64_t address = 0;        ///< memory breakpoint; 0: none
+  uint64_t period = 1;        ///< events from one sample to the next, or samples a second
+  bool is_frequency = false;  ///< of `period`
+  uint64_t address = 0;       ///< memory breakpoint; 0: none
   uint32_t length_bytes = 0;
-  uint32_t access = 0;         ///< HW_BREAKPOINT_R, _W, _X
+  uint32_t access = 0;  ///< HW_BREAKPOINT_R, _W, _X
 };
 
 enum class EventKind : uint8_t {

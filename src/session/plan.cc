@@ -113,9 +113,8 @@ class Planner {
     }
     const lower::Handler& function = registration(handler).handler;
     const auto lower_group = handler.in_kernel ? lower::lower_handler : lower::lower_capture;
-    std::vector<ssa::EventGroup> groups =
-        lower::group_events(function, world_, handler.events, facts_.has_attach_cookies,
-                            plan_->linkage.module);
+    std::vector<ssa::EventGroup> groups = lower::group_events(
+        function, world_, handler.events, facts_.has_attach_cookies, plan_->linkage.module);
     for (uint32_t g = 0; g < groups.size(); ++g) {
       lower::Lowered lowered =
           lower_group(function, index, world_, groups[g], lower_options(), plan_->linkage);

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <iterator>
 #include <string_view>
 
 #include "sys/attach.h"
@@ -96,12 +97,29 @@ Result<UniqueFd> attach_user_points(int program_fd, const std::string& path,
   return UniqueFd(fd);
 }
 
+bool has_user_points_link() {
+  silence_libbpf();
+  const bpf_insn code[] = {{0xb7, 0, 0, 0, 0}, {0x95, 0, 0, 0, 0}};  // r0 = 0, exit
+  LIBBPF_OPTS(bpf_prog_load_opts, options);
+  options.expected_attach_type = static_cast<bpf_attach_type>(kTraceUprobeMulti);
+  const UniqueFd program(
+      bpf_prog_load(BPF_PROG_TYPE_KPROBE, "probe", "GPL", code, std::size(code), &options));
+  if (!program.valid()) return false;
+  const uint64_t offset = 0;
+  UprobeMultiAttr attr;
+  attr.prog_fd = static_cast<uint32_t>(program.get());
+  attr.path = address_of("/");
+  attr.offsets = address_of(&offset);
+  attr.count = 1;
+  // A folder is refused by those that know what it is for.
+  return syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof attr) < 0 && errno == EBADF;
+}
+
 Result<PerfAttachment> attach_user_point(int program_fd, const std::string& path,
                                          const UserPoint& point, bool is_return,
                                          bool needs_cookie) {
   silence_libbpf();
-  KTAP_ASSIGN(const std::string type,
-              read_small_file("/sys/bus/event_source/devices/uprobe/type"));
+  KTAP_ASSIGN(const std::string type, read_small_file("/sys/bus/event_source/devices/uprobe/type"));
   perf_event_attr attr = {};
   attr.type = static_cast<uint32_t>(std::strtoul(type.c_str(), nullptr, 10));
   attr.config = (is_return ? 1 : 0) | point.semaphore_bytes << 32;
@@ -132,7 +150,8 @@ Result<PerfAttachment> attach_samples(int program_fd, const schema::PerfSource& 
   }
   PerfAttachment out;
   out.event.reset(open_event(attr, cpu));
-  if (!out.event.valid()) return tracing_error(fmt::format("opening {} on CPU {}", name, cpu), errno);
+  if (!out.event.valid())
+    return tracing_error(fmt::format("opening {} on CPU {}", name, cpu), errno);
   KTAP_TRY(set_program(out, program_fd, false, 0, name));
   return out;
 }
