@@ -180,6 +180,7 @@ class Selector {
   void string_jump(ssa::ValueId id, bool sense, bpf::Label target);
   void equal_jump(ssa::ValueId a, ssa::ValueId b, bool sense, bpf::Label target);
   void glob_jump(ssa::ValueId id, bool sense, bpf::Label target);
+  void suffix_jump(ssa::ValueId text, std::string_view suffix, bool sense, bpf::Label target);
   void match_at(const Word& text, uint32_t position, std::string_view what, bool at_end,
                 uint32_t bytes, bpf::Label mismatch);
   void read_string(ssa::ValueId id);
@@ -189,7 +190,7 @@ class Selector {
   void text_operation(ssa::ValueId id);
   uint32_t text_bound(ssa::ValueId id) const;
   std::pair<Reg, int32_t> text_memory(ssa::ValueId id, Reg temporary);
-  void text_length(ssa::ValueId id);
+  void text_length(ssa::ValueId id, Reg sum = Reg::R0);
   void text_byte(ssa::ValueId id);
   void text_of_id(ssa::ValueId id);
   void text_of_int(ssa::ValueId id);

@@ -497,6 +497,25 @@ void mark_args(runtime::Heap& heap, const std::vector<lower::OutputArg>& args) {
 
 }  // namespace
 
+KernelUses kernel_uses(const Plan& plan) {
+  KernelUses uses;
+  uses.tables.resize(plan.linkage.module.tables.size());
+  uses.cells.resize(plan.linkage.module.cells.size());
+  for (const PlannedHandler& handler : plan.handlers) {
+    for (const PlannedGroup& group : handler.groups) {
+      for (const ssa::Block& block : group.function.blocks) {
+        for (const ssa::ValueId id : block.insts) {
+          const ssa::Inst& inst = group.function[id];
+          const auto number = static_cast<size_t>(inst.imm);
+          if (ssa::is_table_op(inst.op) || ssa::is_walk_op(inst.op)) uses.tables[number] = true;
+          if (ssa::is_cell_op(inst.op)) uses.cells[number] = true;
+        }
+      }
+    }
+  }
+  return uses;
+}
+
 void Plan::mark(runtime::Heap& heap) const {
   for (const lower::OutputSite& output : linkage.outputs) mark_args(heap, output.args);
   for (runtime::Table* table : linkage.tables) heap.mark(table);
