@@ -27,6 +27,16 @@ constexpr size_t kFewNumbers = 4;   // as many compares cost less than a table
 
 }  // namespace
 
+namespace {
+
+bool is_called_back(const Job& job, const bpf::KernelFacts& facts) {
+  if (facts.has_may_goto || facts.has_iter_num() || !facts.has_bpf_loop) return false;
+  const ssa::Function& function = *job.function;
+  return find_loops(function, order_blocks(function), facts).form == LoopForm::Callback;
+}
+
+}  // namespace
+
 std::vector<Bundle> bundle_jobs(const std::vector<Job>& jobs, const ssa::Module& module,
                                 const bpf::KernelFacts& facts, const Options& options) {
   using Key = std::tuple<schema::EventKind, int32_t, bool, std::vector<schema::EventPtr>>;
@@ -41,9 +51,14 @@ std::vector<Bundle> bundle_jobs(const std::vector<Job>& jobs, const ssa::Module&
         is_tracepoint && reads_record(jobs[i], module, facts),
         schema::gives_registers(group.kind) ? group.events : std::vector<schema::EventPtr>()};
     const auto at = open.find(key);
-    const bool joins = options.fuse && !group.events.empty() && at != open.end() &&
+    // Its function is called with what is left of the program's stack: no other body takes of it.
+    const bool is_alone = is_called_back(jobs[i], facts);
+    const bool joins = options.fuse && !group.events.empty() && !is_alone && at != open.end() &&
                        bundles[at->second].jobs.size() < kMostBodies;
-    if (joins) {
+    if (is_alone) {
+      open.erase(key);
+      bundles.push_back(Bundle{{i}});
+    } else if (joins) {
       bundles[at->second].jobs.push_back(i);
     } else {
       open[key] = bundles.size();

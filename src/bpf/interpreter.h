@@ -55,7 +55,9 @@ class Machine {
   uint32_t iter_num_next = 0;
   uint32_t iter_num_destroy = 0;
   uint64_t may_gotos = 8 << 20;  ///< how often one run may pass them before they are taken
-  bool ring_full = false;        ///< ringbuf_reserve gives null
+  /// How many rounds bpf_loop does at most, although it says that it did all.
+  uint64_t loop_rounds = UINT64_MAX;
+  bool ring_full = false;  ///< ringbuf_reserve gives null
 
   /// Runs with R1 = address of `context`; gives R0. The context may be read, not written.
   Result<uint64_t> run(const Program& program, const Bytes& context);

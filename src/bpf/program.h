@@ -48,6 +48,11 @@ struct MapRef {
   uint32_t offset = 0;
 };
 
+/// What bpf_loop() tells a callback's result from.
+constexpr int32_t kLoopGoesOn = 0, kLoopEnds = 1;
+/// The most rounds that it takes (BPF_MAX_LOOPS).
+constexpr int32_t kMostLoopRounds = 8 << 20;
+
 /// The handler of code that belongs to none: a prologue that handlers share, the gate of -- CMD.
 constexpr uint32_t kNoHandler = UINT32_MAX;
 
@@ -74,6 +79,9 @@ struct Program {
   std::vector<Insn> code;
   std::vector<uint32_t> lines;  ///< script line of each instruction, 0 unknown
   std::vector<MapRef> maps;
+  /// Where functions begin that are called back, ascending; each goes on to the next or the end.
+  /// The kernel wants a program's types where there are any (btf_of_functions).
+  std::vector<uint32_t> callbacks;
   /// One program serves all handlers of its tracepoint: whose each instruction is, ascending.
   std::vector<CodeRange> ranges;
 

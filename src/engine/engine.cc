@@ -121,7 +121,8 @@ Result<void> Engine::load_programs(std::vector<Rejection>* rejections) {
     const bpf::Program& program = unit_.programs[i];
     sys::LoadFailure failure;
     std::optional<sys::UniqueFd> fd =
-        sys::load_program(program.name, program.kind, relocated(program), &failure, program.btf_id);
+        sys::load_program(program.name, program.kind, relocated(program), &failure, program.btf_id,
+                          program.callbacks);
     if (fd.has_value()) {
       programs_.push_back(std::move(*fd));
       continue;
@@ -187,7 +188,8 @@ Result<void> Engine::attach_one(size_t index) {
     // its name, so that the same code serves as a classic tracepoint program.
     sys::LoadFailure failure;
     std::optional<sys::UniqueFd> again =
-        sys::load_program(program.name, bpf::ProgramKind::Tracepoint, relocated(program), &failure);
+        sys::load_program(program.name, bpf::ProgramKind::Tracepoint, relocated(program), &failure,
+                          0, program.callbacks);
     if (!again.has_value()) return failure.error;
     programs_[index] = std::move(*again);
   }
