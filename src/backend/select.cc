@@ -694,7 +694,7 @@ void Selector::disarm() {
   asm_.bind(done);
 }
 
-void Selector::cold_code() {
+Result<void> Selector::cold_code() {
   if (is_called_back()) write_turns();
   if (!cold_.empty() || !rare_.empty()) asm_.set_owner(job_.handler, job_.group_index);
   for (size_t i = 0; i < rare_.size(); ++i) {
@@ -708,6 +708,8 @@ void Selector::cold_code() {
     if (cold.disarms) disarm();
     asm_.jump_to(cold.resume);
   }
+  if (!failure_.empty()) return Error{failure_};
+  return {};
 }
 
 }  // namespace ktap::backend

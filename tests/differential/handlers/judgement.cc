@@ -97,6 +97,12 @@ void Judge::add_masks(bool kernel, const bpf::KernelFacts& facts) {
     bpf::remove_fact(oldest, name);
     add("without " + std::string(name), older);
   }
+  // Loops by bpf_loop, as in Linux 5.17 to 6.3.
+  bpf::KernelFacts older = facts;
+  for (const char* name : {"may_goto", "iter_num"}) bpf::remove_fact(older, name);
+  add("without may_goto and iter_num", older);
+  bpf::remove_fact(older, "cpu_v4");
+  add("without may_goto, iter_num and cpu_v4", older);
   add("without all of them", oldest);
 }
 
