@@ -89,7 +89,7 @@ bool is_better(const FunctionSymbol& a, const FunctionSymbol& b) {
 struct ElfFile::State {
   std::string path;
   ElfOptions options;
-  sys::MappedFile file;
+  std::optional<sys::MappedFile> file;
   ElfImage image;
   std::string build_id;
 
@@ -197,9 +197,17 @@ ElfFile& ElfFile::operator=(ElfFile&&) noexcept = default;
 ElfFile::~ElfFile() = default;
 
 Result<ElfFile> ElfFile::open(const std::string& path, const ElfOptions& options) {
-  const std::string name = printable(path);
   KTAP_ASSIGN(sys::MappedFile file, sys::MappedFile::open(options.root + path));
-  Result<ElfImage> parsed = ElfImage::parse(file.bytes());
+  KTAP_ASSIGN(ElfFile elf, from_memory(file.bytes(), path, options));
+  elf.state_->options = options;
+  elf.state_->file.emplace(std::move(file));
+  return elf;
+}
+
+Result<ElfFile> ElfFile::from_memory(Bytes bytes, const std::string& path,
+                                     const ElfOptions& options) {
+  const std::string name = printable(path);
+  Result<ElfImage> parsed = ElfImage::parse(bytes);
   if (!parsed.ok()) return Error{fmt::format("{}: {}", name, parsed.error().message)};
   ElfImage image = std::move(parsed).value();
   if (!image.is_loadable()) {
@@ -209,14 +217,18 @@ Result<ElfFile> ElfFile::open(const std::string& path, const ElfOptions& options
     return Error{fmt::format("{}: an ELF file for {}, but this machine is {}", name,
                              machine_name(image.machine()), machine_name(kNative))};
   }
+  ElfOptions own = options;
+  own.separate_debug_files = false;
   std::string build_id = image.build_id();
   return ElfFile(std::unique_ptr<State>(
-      new State{path, options, std::move(file), std::move(image), std::move(build_id)}));
+      new State{path, std::move(own), std::nullopt, std::move(image), std::move(build_id)}));
 }
 
 const std::string& ElfFile::path() const { return state_->path; }
 const ElfImage& ElfFile::image() const { return state_->image; }
-const sys::FileIdentity& ElfFile::identity() const { return state_->file.identity(); }
+sys::FileIdentity ElfFile::identity() const {
+  return state_->file.has_value() ? state_->file->identity() : sys::FileIdentity{};
+}
 const std::string& ElfFile::build_id() const { return state_->build_id; }
 
 const std::string& ElfFile::debug_path() const {

@@ -46,13 +46,18 @@ class ElfFile {
   /// Errors: "/x: no such file", "/x: not an ELF file", "/x: an ELF file for arm64, but this
   /// machine is x86-64", "/x: an object file, not a program or library", …
   static Result<ElfFile> open(const std::string& path, const ElfOptions& options = {});
+  /// An ELF file that lies in memory (the vdso); `name` stands for its path. No debug file is
+  /// looked for. Errors: as open's. Requires that `bytes` outlives it.
+  static Result<ElfFile> from_memory(Bytes bytes, const std::string& name,
+                                     const ElfOptions& options = {});
   ElfFile(ElfFile&&) noexcept;
   ElfFile& operator=(ElfFile&&) noexcept;
   ~ElfFile();
 
   const std::string& path() const;
   const ElfImage& image() const;
-  const sys::FileIdentity& identity() const;
+  /// All zero for one from memory.
+  sys::FileIdentity identity() const;
   /// In lower-case hex; "" when it has none.
   const std::string& build_id() const;
   /// The separate debug file that was found; "" when there is none.

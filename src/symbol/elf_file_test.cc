@@ -7,8 +7,12 @@
 #include <link.h>
 
 #include <algorithm>
+#include <cctype>
+#include <map>
 #include <sstream>
 
+#include "symbol/demangle.h"
+#include "symbol/name_pattern.h"
 #include "symbol/test_files.h"
 
 extern "C" __attribute__((noinline, used)) int ktap_test_function(int value) { return value + 1; }
@@ -209,6 +213,30 @@ TEST(ElfFile, ThisProgramAtRunTime) {
   EXPECT_EQ(base + found[0].address, reinterpret_cast<uint64_t>(&ktap_test_function));
   EXPECT_EQ(file.value().file_offset(found[0].address), found[0].file_offset);
   EXPECT_EQ(file.value().image().address_of(found[0].file_offset), found[0].address);
+}
+
+/// Every word of a demangled name, as a pattern, finds the mangled one: none is passed over because
+/// the mangled name seems not to hold it.
+TEST(ElfFile, PatternsPassOverNothing) {
+  Result<ElfFile> file = ElfFile::open("/proc/self/exe");
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  std::map<std::string, std::string_view> words;
+  for (const FunctionSymbol& function : file.value().functions()) {
+    const std::string plain = demangle(function.name);
+    std::string word;
+    for (const char c : plain + " ") {
+      if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_') {
+        word += c;
+      } else if (!word.empty()) {
+        words.emplace(std::move(word), function.name);
+        word.clear();
+      }
+    }
+  }
+  EXPECT_GT(words.size(), 500U);
+  for (const auto& [word, name] : words) {
+    EXPECT_TRUE(NamePattern("*" + word + "*", true).matches(name)) << word << " " << name;
+  }
 }
 
 TEST(ElfFile, LibcHasVersionsAndIfuncs) {
