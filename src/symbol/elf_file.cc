@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/glob.h"
 #include "base/printable.h"
 #include "diag/diagnostic.h"
 #include "symbol/debug_files.h"
@@ -272,6 +273,38 @@ std::vector<std::string> ElfFile::nearest(std::string_view name, size_t most) co
     }
   });
   return diag::nearest(name, candidates, most);
+}
+
+std::string ElfFile::why_missing(std::string_view name) const {
+  const std::string path = printable(state_->path);
+  bool has_functions = false;
+  bool is_imported = false;
+  state_->load_tables();
+  for (const ElfSymbolTable& table : state_->tables) {
+    for (size_t i = 0; i < table.size(); ++i) {
+      const ElfSymbol symbol = table[i];
+      has_functions = has_functions || is_function(symbol);
+      is_imported = is_imported || (symbol.section == SHN_UNDEF && table.is_named(symbol, name));
+    }
+  }
+  const std::string word = printable(name);
+  if (is_imported && !name.empty()) {
+    return fmt::format("'{}' is not in {} itself, which takes it from a library", word, path);
+  }
+  if (!has_functions) {
+    std::string text = fmt::format("{} has no function symbols (it was stripped)", path);
+    const std::string& id = state_->build_id;
+    if (id.size() > 2) {
+      text += fmt::format("; its debug file would be {}/.build-id/{}/{}.debug",
+                          state_->options.debug_folder, id.substr(0, 2), id.substr(2));
+    }
+    return text;
+  }
+  const std::string text = has_glob(name)
+                               ? fmt::format("no function in {} matches '{}'", path, word)
+                               : fmt::format("no function '{}' in {}", word, path);
+  const std::string hint = diag::did_you_mean(name, nearest(name));
+  return hint.empty() ? text : text + "; " + printable(hint);
 }
 
 const std::vector<FunctionSymbol>& ElfFile::functions() const {

@@ -72,6 +72,10 @@ class ElfFile {
   std::vector<FunctionSymbol> glob(std::string_view pattern) const;
   /// For "did you mean": names (demangled where they are mangled), best first.
   std::vector<std::string> nearest(std::string_view name, size_t most = 3) const;
+  /// Why find() or glob() found nothing, for an error: "no function 'mallco' in /x; did you mean
+  /// 'malloc'?", "'malloc' is not in /x itself, which takes it from a library", "/x has no function
+  /// symbols (it was stripped); …".
+  std::string why_missing(std::string_view name) const;
   /// All functions by address, then name. Built when first asked for.
   const std::vector<FunctionSymbol>& functions() const;
   /// The function that holds `address`; of several names of one place that which people know

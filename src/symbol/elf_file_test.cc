@@ -119,6 +119,21 @@ TEST_F(Program, StrippedHasDynamicSymbolsAlone) {
   EXPECT_EQ(file.debug_path(), "");
 }
 
+TEST_F(Program, WhyNothingWasFound) {
+  const ElfFile file = open("full");
+  const std::string path = folder_ / "full";
+  EXPECT_EQ(file.why_missing("sene"), "no function 'sene' in " + path + "; did you mean 'seen'?");
+  EXPECT_EQ(file.why_missing("nothing_like_it"), "no function 'nothing_like_it' in " + path);
+  EXPECT_EQ(file.why_missing("zz*"), "no function in " + path + " matches 'zz*'");
+  folder_.write("q.c", "#include <stdlib.h>\nint main() { free(malloc(2)); return 0; }\n");
+  ASSERT_TRUE(folder_.run("g++ -O0 q.c -o imports && strip -o bare imports"));
+  EXPECT_EQ(open("imports").why_missing("malloc"), "'malloc' is not in " + (folder_ / "imports") +
+                                                       " itself, which takes it from a library");
+  EXPECT_THAT(open("bare").why_missing("main"),
+              testing::MatchesRegex(".*/bare has no function symbols .it was stripped.; its debug "
+                                    "file would be /usr/lib/debug/.build-id/../.*[.]debug"));
+}
+
 TEST_F(Program, MiniDebugInfo) {
   if (!has_command("xz")) GTEST_SKIP() << "xz is not installed";
   ASSERT_TRUE(
