@@ -69,12 +69,18 @@ void show(Judge& judge, const std::string& title, const std::string& script) {
   std::fflush(stdout);
 }
 
+/// The plan found a mistake of the script, which is no refusal of the verifier.
+bool is_mistake(const Judgement& judgement) {
+  return judgement.report.find(": error: ") != std::string::npos;
+}
+
 /// Makes it smaller and prints it.
-void show_smaller(Judge& judge, uint64_t seed, Node program, Verdict verdict) {
+void show_smaller(Judge& judge, uint64_t seed, Node program, const Judgement& first) {
   shrink(
       program,
       [&](const Node& smaller) {
-        return judge.judge_again(render(smaller, Language::Ktap), false).verdict == verdict;
+        const Judgement now = judge.judge_again(render(smaller, Language::Ktap), false);
+        return now.verdict == first.verdict && is_mistake(now) == is_mistake(first);
       },
       kShrinkAttempts);
   show(judge, fmt::format("program {}, made smaller,", seed), render(program, Language::Ktap));
@@ -90,7 +96,7 @@ int run_random(const Arguments& arguments, Judge& judge) {
     Node program = random_script(own, arguments.features);
     const Judgement judgement = judge.judge(render(program, Language::Ktap));
     const bool bad = judgement.verdict == Verdict::Differ || judgement.verdict == Verdict::Refused;
-    if (bad && ++shown <= kShown) show_smaller(judge, own, program, judgement.verdict);
+    if (bad && ++shown <= kShown) show_smaller(judge, own, program, judgement);
     if (judgement.verdict == Verdict::NoScript && judge.tally().no_script <= 2)
       fmt::print("program {} is no script: {}", own, judgement.report);
   }
