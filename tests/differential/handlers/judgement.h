@@ -39,7 +39,7 @@ class Judge {
     int64_t handlers = 0;
     int64_t in_kernel = 0;
     std::map<std::string, int64_t> reasons;                ///< why handlers went to user space
-    std::vector<std::pair<int64_t, std::string>> slowest;  ///< time of planning, script
+    std::vector<std::pair<int64_t, std::string>> slowest;  ///< work of planning, script
   };
 
   /// `masks`: each script once more as if the kernel lacked something, in turns. Errors: the

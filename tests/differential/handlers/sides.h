@@ -46,7 +46,7 @@ struct PlacedRun {
   std::vector<HandlerPlace> places;
   std::string mistakes;  ///< diagnostics: nothing was run
   std::string refused;   ///< what the verifier, or ssa::verify, has against a program
-  int64_t plan_ns = 0;   ///< how long planning took
+  int64_t plan_ns = 0;   ///< how long the CPU worked on planning
   std::string code;      ///< SSA and eBPF as text, when asked for
 };
 
