@@ -12,6 +12,7 @@
 #include "bytecode/reader_uses.h"
 #include "handlers/engines.h"
 #include "session/event_view.h"
+#include "session/explain.h"
 #include "session/interrupt.h"
 #include "session/link.h"
 #include "session/plan.h"
@@ -106,6 +107,8 @@ class Placed {
   }
 
   void verify() {
+    for (const backend::Table& table : plan_->unit.tables)
+      result_.layouts.push_back(session::layout_name(table.layout));
     for (const session::PlannedHandler& handler : plan_->handlers) {
       result_.places.push_back({handler.in_kernel, handler.reason.text});
       if (!handler.in_kernel) result_.has_user_handlers = true;
