@@ -107,6 +107,7 @@ void Judge::add_masks(bool kernel, const bpf::KernelFacts& facts) {
 }
 
 void Judge::count(const PlacedRun& run) {
+  for (const std::string_view layout : run.layouts) ++tally_.layouts[layout];
   for (const HandlerPlace& place : run.places) {
     ++tally_.handlers;
     if (place.in_kernel) {
@@ -247,6 +248,8 @@ void Judge::print_tally() const {
           ? 0.0
           : 100.0 * static_cast<double>(tally_.in_kernel) / static_cast<double>(tally_.handlers));
   std::vector<std::pair<int64_t, std::string>> sorted;
+  for (const auto& [layout, count] : tally_.layouts)
+    fmt::print("  {:6} tables: {}\n", count, layout);
   for (const auto& [ns, name] : tally_.slowest)
     fmt::print("  planning {} took {:.1f} ms\n", name, static_cast<double>(ns) / 1e6);
   for (const auto& [reason, count] : tally_.reasons) sorted.emplace_back(count, reason);
