@@ -95,11 +95,10 @@ void HandlerGenerator::happenings(Nodes& out) {
 }
 
 void HandlerGenerator::table(Nodes& out) {
-  static constexpr KeyKind kKinds[] = {KeyKind::Int,    KeyKind::Int,    KeyKind::Few,
-                                       KeyKind::Str,    KeyKind::Str,    KeyKind::IntStr,
-                                       KeyKind::IntInt, KeyKind::Bool,   KeyKind::Thread,
-                                       KeyKind::Thread, KeyKind::ThreadName,
-                                       KeyKind::Name,   KeyKind::Exec};
+  static constexpr KeyKind kKinds[] = {
+      KeyKind::Int,        KeyKind::Int,    KeyKind::Few,  KeyKind::Str,    KeyKind::Str,
+      KeyKind::IntStr,     KeyKind::IntInt, KeyKind::Bool, KeyKind::Thread, KeyKind::Thread,
+      KeyKind::ThreadName, KeyKind::Name,   KeyKind::Exec};
   TableVar made{fresh("t"), kKinds[below(std::size(kKinds))], Type::Int};
   if (has_.values && chance(25))
     made.value = chance(60) ? Type::Str : chance(50) ? Type::Bool : Type::Any;

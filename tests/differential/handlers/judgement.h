@@ -38,7 +38,7 @@ class Judge {
     int64_t raced = 0;  ///< of those that agree: not compared, see judge_on()
     int64_t handlers = 0;
     int64_t in_kernel = 0;
-    std::map<std::string_view, int64_t> layouts;  ///< of tables in the kernel
+    std::map<std::string_view, int64_t> layouts;           ///< of tables in the kernel
     std::map<std::string, int64_t> reasons;                ///< why handlers went to user space
     std::vector<std::pair<int64_t, std::string>> slowest;  ///< work of planning, script
   };
