@@ -137,7 +137,7 @@ void Selector::need_of(const Inst& of) {
     case Op::EventField:
       needs_.context = needs_.event = true;
       if (is_exit() && of.imm == 0) needs_.syscall_nr = true;
-      if (of.imm != 0) ++needs_.argument_reads;
+      if (of.imm != 0 && schema::is_syscall(job_.group->kind)) ++needs_.argument_reads;
       temp(16);
       break;
     case Op::EventVar:
@@ -168,7 +168,7 @@ void Selector::need_of(const Inst& of) {
       if (module_.sites[static_cast<size_t>(of.imm)].raw == ssa::RawEvent::Record) {
         needs_.context = needs_.event = true;
         needs_.syscall_nr = needs_.syscall_nr || is_exit();
-        needs_.argument_reads += 6;
+        needs_.argument_reads += schema::is_syscall(job_.group->kind) ? 6 : 0;
       }
       break;
     case Op::RequestExit:

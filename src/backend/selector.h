@@ -203,6 +203,7 @@ class Selector {
   void string_jump(ssa::ValueId id, bool sense, bpf::Label target);
   void equal_jump(ssa::ValueId a, ssa::ValueId b, bool sense, bpf::Label target);
   void glob_jump(ssa::ValueId id, bool sense, bpf::Label target);
+  void suffix_jump(ssa::ValueId text, std::string_view suffix, bool sense, bpf::Label target);
   void match_at(const Word& text, uint32_t position, std::string_view what, bool at_end,
                 uint32_t bytes, bpf::Label mismatch);
   void read_string(ssa::ValueId id);
@@ -212,7 +213,7 @@ class Selector {
   void text_operation(ssa::ValueId id);
   uint32_t text_bound(ssa::ValueId id) const;
   std::pair<Reg, int32_t> text_memory(ssa::ValueId id, Reg temporary);
-  void text_length(ssa::ValueId id);
+  void text_length(ssa::ValueId id, Reg sum = Reg::R0);
   void text_byte(ssa::ValueId id);
   void text_of_id(ssa::ValueId id);
   void text_of_int(ssa::ValueId id);
@@ -244,6 +245,11 @@ class Selector {
   void event_var(ssa::ValueId id);
   bool immediate_event_var(const ssa::Inst& inst, Word* word) const;
   void event_field(ssa::ValueId id);
+  // ---- fetches.cc
+  void fetched_field(ssa::ValueId id);
+  void fetch_base(const schema::Field& field, Reg dst);
+  void raw_fetches(int32_t at);
+
   void syscall_field(ssa::ValueId id);
   void argument_field(ssa::ValueId id, const TypedField& from);
   void record_field(ssa::ValueId id);
@@ -344,6 +350,7 @@ class Selector {
   }
   const ssa::Inst& inst(ssa::ValueId id) const { return function_[id]; }
   bool is_tracepoint() const { return job_.group->kind == schema::EventKind::Tracepoint; }
+  bool gives_registers() const { return schema::gives_registers(job_.group->kind); }
   bool is_exit() const { return job_.group->kind == schema::EventKind::SyscallExit; }
   void set_line(const ssa::Inst& of) { asm_.set_line(of.line); }
 

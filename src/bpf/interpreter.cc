@@ -461,6 +461,10 @@ void Run::call(Helper helper) {
       return write_reg(Reg::R0, uint64_t{task.gid} << 32 | task.uid);
     case Helper::GetCurrentCgroupId:
       return write_reg(Reg::R0, task.cgroup);
+    case Helper::GetFuncIp:
+    case Helper::GetAttachCookie:
+      read_reg(Reg::R1);  // the context
+      return write_reg(Reg::R0, helper == Helper::GetFuncIp ? task.probe_address : task.cookie);
     case Helper::GetCurrentTask:
     case Helper::GetCurrentTaskBtf:
       return write_reg(Reg::R0, task.task_address);

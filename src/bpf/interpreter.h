@@ -28,7 +28,9 @@ struct FakeTask {
   uint32_t gid = 2000;
   uint64_t ns = 123456789;
   uint64_t cgroup = 42;
-  uint32_t random = 1;  ///< the next random number, then the one after it
+  uint64_t probe_address = 0x401000;  ///< of the function that is probed
+  uint64_t cookie = 0;                ///< of the point where the program is attached
+  uint32_t random = 1;                ///< the next random number, then the one after it
   std::string comm = "fake";
   uint64_t task_address = 0;  ///< of the task's structure: Machine::add_object
   std::map<uint64_t, Bytes>

@@ -20,6 +20,8 @@ namespace ktap::sys {
 
 namespace {
 
+/// Younger than the headers that we are built with (include/uapi/linux/bpf.h).
+constexpr auto kTraceUprobeMulti = static_cast<bpf_attach_type>(48);
 constexpr size_t kLogBytes = 1 << 20;
 constexpr size_t kMostLogBytes = 32 << 20;
 
@@ -29,6 +31,11 @@ bpf_prog_type kernel_type(bpf::ProgramKind kind) {
       return BPF_PROG_TYPE_RAW_TRACEPOINT;
     case bpf::ProgramKind::TypedRawTracepoint:
       return BPF_PROG_TYPE_TRACING;
+    case bpf::ProgramKind::Probe:
+    case bpf::ProgramKind::UprobeMulti:
+      return BPF_PROG_TYPE_KPROBE;
+    case bpf::ProgramKind::PerfEvent:
+      return BPF_PROG_TYPE_PERF_EVENT;
     case bpf::ProgramKind::Tracepoint:
       break;
   }
@@ -53,6 +60,7 @@ int try_load(const std::string& name, bpf::ProgramKind kind, const std::vector<b
     options.expected_attach_type = BPF_TRACE_RAW_TP;
     options.attach_btf_id = btf_id;
   }
+  if (kind == bpf::ProgramKind::UprobeMulti) options.expected_attach_type = kTraceUprobeMulti;
   if (log != nullptr) {
     options.log_level = 1;
     options.log_buf = log->data();
