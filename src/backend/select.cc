@@ -64,7 +64,7 @@ Result<void> Selector::body(const Entry& entry) {
   }
   check_number(entry);
   if (needs_.name_id && !entry.has_name) find_name();
-  if (has_scratch_) enter_scratch();
+  if (has_scratch_ && !is_called_back()) enter_scratch();
   if (is_called_back()) {
     call_turns();
   } else {

@@ -284,6 +284,8 @@ Result<std::unique_ptr<Ground>> prepare(bool kernel) {
     ground->facts.iter_num_next = 2;
     ground->facts.iter_num_destroy = 3;
     put_paths(*ground);
+    Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();
+    if (catalog.ok()) ground->catalog = std::move(catalog).value();  // a record's text asks it
     return ground;
   }
   KTAP_ASSIGN(ground->facts, engine::probe_kernel());
