@@ -21,6 +21,10 @@ using ssa::ValueId;
 constexpr bool kKernelIsUpperHalf = sizeof(void*) == 8;
 namespace {
 
+/// More bytes to test than that, and the verifier, which follows each test's two ways, walks for
+/// long (guessed; in a loop it has a limit on their number).
+constexpr size_t kMaxByteTests = 256;
+
 /// A glob that is text with a * before it, behind it, or neither.
 struct SimpleGlob {
   bool is_simple = false;
@@ -112,7 +116,28 @@ void Selector::match_at(const Word& text, uint32_t position, std::string_view wh
   if (at_end && end < bytes) test(end, 0);
 }
 
-/// Text with a * at its ends or at none is compared byte by byte, anything else runs an automaton.
+/// Whether `text` ends with `suffix`: its length tells where that would begin. Uses R1 to R5.
+void Selector::suffix_jump(ValueId text, std::string_view suffix, bool sense, bpf::Label target) {
+  const auto size = static_cast<int32_t>(suffix.size());
+  const bpf::Label failed = sense ? asm_.make_label() : target;
+  text_length(text, Reg::R5);
+  asm_.jump_to_if(JumpOp::Lt, Reg::R2, size, failed);
+  asm_.jump_to_if(JumpOp::Gt, Reg::R2, static_cast<int32_t>(text_bound(text)), failed);  // never
+  const auto [base, offset] = memory_of(home_word(text, 0));
+  asm_.emit(bpf::mov64(Reg::R4, base));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R4, Reg::R2));
+  for (int32_t i = 0; i < size; ++i) {
+    asm_.emit(bpf::load(Size::B, Reg::R1, Reg::R4, static_cast<int16_t>(offset - size + i)));
+    asm_.jump_to_if(JumpOp::Ne, Reg::R1, static_cast<uint8_t>(suffix[static_cast<size_t>(i)]),
+                    failed);
+  }
+  if (!sense) return;
+  asm_.jump_to(target);
+  asm_.bind(failed);
+}
+
+/// Text with a * at its ends or at none is compared byte by byte, anything else runs an automaton;
+/// so does what would take too many comparisons.
 void Selector::glob_jump(ValueId id, bool sense, bpf::Label target) {
   const std::string& pattern = module_.strings[static_cast<size_t>(inst(id).imm)];
   ValueId operand = payload_owner(function_, inst(id).operands[0]);
@@ -133,6 +158,12 @@ void Selector::glob_jump(ValueId id, bool sense, bpf::Label target) {
   }
   if (glob.empty() && (open_front || open_back)) return jump_constant(sense, target);  // "*"
   Word text = home_word(operand, 0);
+  const size_t tests = (bytes - glob.size() + 1) * (glob.size() + (open_back ? 0 : 1));
+  if (open_front && tests > kMaxByteTests) {
+    if (!open_back && text.kind == Word::Kind::Scratch)
+      return suffix_jump(operand, glob, sense, target);
+    if (glob_bits(pattern, false)) return automaton_jump(id, sense, target);
+  }
   bpf::Label matched = sense ? target : asm_.make_label();
   bpf::Label failed = sense ? asm_.make_label() : target;
   if (!open_front) {

@@ -76,18 +76,19 @@ std::pair<bpf::Reg, int32_t> Selector::text_memory(ValueId id, Reg temporary) {
 }
 
 /// R2 = the number of bytes that are not 0. Each such byte becomes a 1 in its lowest bit, the ones
-/// of all words are added up byte by byte, then the bytes by a multiplication. Leaves R5 alone.
-void Selector::text_length(ValueId id) {
+/// of all words are added up byte by byte, then the bytes by a multiplication. Uses R1, R3, R4 and,
+/// for long strings, `sum`.
+void Selector::text_length(ValueId id, Reg sum) {
   const uint32_t words = round_up8(text_bound(id)) / 8;
   const bpf::Label done = asm_.make_label();
   asm_.load_const(Reg::R3, kOnes);
-  if (words > kWordsACount) asm_.emit(bpf::mov64(Reg::R0, 0));
+  if (words > kWordsACount) asm_.emit(bpf::mov64(sum, 0));
   asm_.emit(bpf::mov64(Reg::R2, 0));
   for (uint32_t i = 0; i < words; ++i) {
     if (i != 0 && i % kWordsACount == 0) {
       asm_.emit(bpf::alu64(AluOp::Mul, Reg::R2, Reg::R3));
       asm_.emit(bpf::alu64(AluOp::Rsh, Reg::R2, 56));
-      asm_.emit(bpf::alu64(AluOp::Add, Reg::R0, Reg::R2));
+      asm_.emit(bpf::alu64(AluOp::Add, sum, Reg::R2));
       asm_.emit(bpf::mov64(Reg::R2, 0));
     }
     load_word(Reg::R1, payload_word(id, i, true));
@@ -103,7 +104,7 @@ void Selector::text_length(ValueId id) {
   asm_.bind(done);
   asm_.emit(bpf::alu64(AluOp::Mul, Reg::R2, Reg::R3));
   asm_.emit(bpf::alu64(AluOp::Rsh, Reg::R2, 56));
-  if (words > kWordsACount) asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, Reg::R0));
+  if (words > kWordsACount) asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, sum));
 }
 
 void Selector::text_byte(ValueId id) {

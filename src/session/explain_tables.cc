@@ -112,8 +112,9 @@ std::string explain_tables(const Plan& plan) {
   for (const runtime::SampleParts& parts : plan.linkage.samples) {
     text += explain_samples(plan, parts);
   }
+  const KernelUses uses = kernel_uses(plan);
   for (uint32_t i = 0; i < plan.linkage.module.tables.size(); ++i) {
-    if (plan.linkage.module.tables[i].sample_of != 0) continue;
+    if (plan.linkage.module.tables[i].sample_of != 0 || !uses.tables[i]) continue;
     const backend::Table& table = plan.unit.tables[i];
     if (plan.linkage.variables[i].valid()) {
       text += fmt::format("variable {}: {}; an entry of a hash map\n",
@@ -126,8 +127,10 @@ std::string explain_tables(const Plan& plan) {
                         layout_name(table.layout), table.reason,
                         backend::is_delta(table.layout) ? "merged on read" : "shared by all CPUs");
   }
-  for (const std::string& cell : plan.linkage.module.cells) {
-    text += fmt::format("variable {}: a word that kernel and user space share\n", cell);
+  for (uint32_t i = 0; i < plan.linkage.module.cells.size(); ++i) {
+    if (!uses.cells[i]) continue;
+    text += fmt::format("variable {}: a word that kernel and user space share\n",
+                        plan.linkage.module.cells[i]);
   }
   return text;
 }

@@ -20,8 +20,10 @@ lower::Variable word_variable(const lower::Linkage& linkage, uint32_t cell) {
 
 Result<void> link(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backings& backings) {
   const lower::Linkage& linkage = plan.linkage;
+  const KernelUses uses = kernel_uses(plan);
   for (uint32_t i = 0; i < linkage.tables.size(); ++i) {
-    if (linkage.tables[i] == nullptr) continue;  // of aggregates
+    // Those of aggregates are linked below.
+    if (linkage.tables[i] == nullptr || !uses.tables[i]) continue;
     if (!backend::is_delta(plan.unit.tables[i].layout)) {
       KTAP_TRY(engine.preload(i, *linkage.tables[i], linkage.module));
     }
@@ -37,6 +39,7 @@ Result<void> link(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backi
   backings.samples = std::make_unique<engine::KernelSamples>(
       engine, linkage.samples, linkage.module.strings, vm.heap(), vm.reader_needs());
   for (uint32_t i = 0; i < linkage.cells.size(); ++i) {
+    if (!uses.cells[i]) continue;
     runtime::Value& variable = variable_of(word_variable(linkage, i), vm);
     KTAP_CHECK(variable.is_integer());
     int64_t* word = engine.cell(i);

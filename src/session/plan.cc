@@ -113,8 +113,8 @@ class Planner {
     }
     const lower::Handler& function = registration(handler).handler;
     const auto lower_group = handler.in_kernel ? lower::lower_handler : lower::lower_capture;
-    std::vector<ssa::EventGroup> groups =
-        lower::group_events(function, world_, handler.events, plan_->linkage.module);
+    std::vector<ssa::EventGroup> groups = lower::group_events(
+        function, world_, handler.events, facts_.has_attach_cookies, plan_->linkage.module);
     for (uint32_t g = 0; g < groups.size(); ++g) {
       lower::Lowered lowered =
           lower_group(function, index, world_, groups[g], lower_options(), plan_->linkage);
@@ -497,6 +497,25 @@ void mark_args(runtime::Heap& heap, const std::vector<lower::OutputArg>& args) {
 
 }  // namespace
 
+KernelUses kernel_uses(const Plan& plan) {
+  KernelUses uses;
+  uses.tables.resize(plan.linkage.module.tables.size());
+  uses.cells.resize(plan.linkage.module.cells.size());
+  for (const PlannedHandler& handler : plan.handlers) {
+    for (const PlannedGroup& group : handler.groups) {
+      for (const ssa::Block& block : group.function.blocks) {
+        for (const ssa::ValueId id : block.insts) {
+          const ssa::Inst& inst = group.function[id];
+          const auto number = static_cast<size_t>(inst.imm);
+          if (ssa::is_table_op(inst.op) || ssa::is_walk_op(inst.op)) uses.tables[number] = true;
+          if (ssa::is_cell_op(inst.op)) uses.cells[number] = true;
+        }
+      }
+    }
+  }
+  return uses;
+}
+
 void Plan::mark(runtime::Heap& heap) const {
   for (const lower::OutputSite& output : linkage.outputs) mark_args(heap, output.args);
   for (runtime::Table* table : linkage.tables) heap.mark(table);
@@ -508,13 +527,8 @@ void Plan::mark(runtime::Heap& heap) const {
 
 void check_timers(const std::vector<Registration>& registrations, diag::Sink& sink) {
   for (const Registration& registration : registrations) {
-    if (registration.kind == HandlerKind::Profile) {
-      sink.report(diag::Code::EventNotThereYet, registration.place.span,
-                  "profile timers are not there yet")
-          .hints.push_back("a tick- timer runs on one CPU");
-    } else if (!registration.mistake.empty()) {
+    if (!registration.mistake.empty())
       sink.report(diag::Code::BadInterval, registration.place.span, registration.mistake);
-    }
   }
 }
 

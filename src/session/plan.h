@@ -63,6 +63,14 @@ struct Plan {
   void mark(runtime::Heap& heap) const;
 };
 
+/// What code in the kernel uses, by table id and by shared variable id. Lowering also meets what
+/// is dead in the end: a value that is read and thrown away.
+struct KernelUses {
+  std::vector<bool> tables;
+  std::vector<bool> cells;
+};
+KernelUses kernel_uses(const Plan& plan);
+
 /// Everything that planning reads.
 struct PlanInput {
   const std::vector<Registration>* registrations;

@@ -49,6 +49,7 @@ class HandlerGenerator : private Dice {
   // ---- expressions (handler_values.cc)
   Node value(Type type, int depth);
   Node integer(int depth);
+  Node printed_integer(int depth);
   Node number();
   Node operation(const char* op, Node a, Node b);
   Node maybe(int depth);
@@ -107,6 +108,7 @@ class HandlerGenerator : private Dice {
   std::vector<Fn> functions_;
   std::vector<std::string> fields_;  ///< what the events of this handler have; empty in functions
   bool in_handler_ = false;
+  bool is_sure_ = false;   ///< no operand of any type: the script would not start
   bool has_path_ = false;  ///< the events of this handler have a file name
   bool has_buf_ = false;   ///< … an address of the kernel
   int loops_ = 0;

@@ -111,6 +111,7 @@ void HandlerGenerator::table(Nodes& out) {
 }
 
 void HandlerGenerator::world(Nodes& out) {
+  is_sure_ = true;
   const size_t variables = 1 + below(3);
   for (size_t i = 0; i < variables; ++i) {
     // Variables that handlers assign, local to the chunk and global.
@@ -143,6 +144,7 @@ void HandlerGenerator::world(Nodes& out) {
     aggregates_.push_back(made);
   }
   if (chance(25)) settings(out);
+  is_sure_ = false;
   while (chance(55)) function(out);
   if (chance(20)) closure(out);
 }

@@ -206,13 +206,13 @@ void HandlerGenerator::output(Nodes& out) {
                          {value(Type::Int, 2), value(Type::Any, 2), value(Type::Str, 1)}));
       return;
     case 3:
-      out.push_back(stmt(
-          "printf(\"%d|%x|%5d|%s\\n\", $0, $1, $2, $3)",
-          {value(Type::Int, 2), value(Type::Int, 1), value(Type::Int, 1), value(Type::Any, 1)}));
+      out.push_back(
+          stmt("printf(\"%d|%x|%5d|%s\\n\", $0, $1, $2, $3)",
+               {printed_integer(2), printed_integer(1), printed_integer(1), value(Type::Any, 1)}));
       return;
     case 4:
       out.push_back(stmt("printf(\"%-8s|%3s|%u\\n\", $0, $1, $2)",
-                         {value(Type::Str, 1), value(Type::Str, 1), value(Type::Int, 1)}));
+                         {value(Type::Str, 1), value(Type::Str, 1), printed_integer(1)}));
       return;
     case 5:
       out.push_back(stmt("print(\"here\")"));

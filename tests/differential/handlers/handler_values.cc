@@ -40,7 +40,7 @@ const HandlerGenerator::TableVar* HandlerGenerator::any_table(Type value, bool r
 }
 
 Node HandlerGenerator::value(Type type, int depth) {
-  if (per_1000(4)) type = static_cast<Type>(below(4));
+  if (!is_sure_ && per_1000(4)) type = static_cast<Type>(below(4));
   if (type == Type::Any) type = static_cast<Type>(below(4));
   const Variable* variable = any_variable(type, false);
   if (variable != nullptr && chance(depth <= 0 ? 60 : 25)) return expr(variable->name);
@@ -104,10 +104,20 @@ Node HandlerGenerator::integer(int depth) {
       return expr("($0 || $1)", {maybe(depth), sub()});
     case 14:
       if (in_handler_ && chance(40)) return one_of(kTaskNumbers);
-      return per_1000(970) ? sub() : maybe(depth);
+      return is_sure_ || per_1000(970) ? sub() : maybe(depth);
     default:
       return has_.calls && chance(50) ? library_integer(depth) : number();
   }
+}
+
+/// For a %d, which takes no other type that is known before the script runs.
+Node HandlerGenerator::printed_integer(int depth) {
+  const TableVar* table = any_table(Type::Int);
+  if (table != nullptr && per_1000(40)) return cell(*table, 0);
+  const bool outside = std::exchange(is_sure_, true);
+  Node node = value(Type::Int, depth);
+  is_sure_ = outside;
+  return node;
 }
 
 Node HandlerGenerator::library_integer(int depth) {
@@ -135,7 +145,7 @@ Node HandlerGenerator::library_text(int depth) {
     case 0:
       return expr(chance(50) ? "string.lower($0)" : "string.upper($0)", {text(depth)});
     case 1:
-      return expr("format(\"%d:%s\", $0, $1)", {value(Type::Int, depth), value(Type::Any, depth)});
+      return expr("format(\"%d:%s\", $0, $1)", {printed_integer(depth), value(Type::Any, depth)});
     case 2:
       return expr("errno_name($0)", {value(Type::Int, depth)});
     case 3:

@@ -70,11 +70,12 @@ void show(Judge& judge, const std::string& title, const std::string& script) {
 }
 
 /// Makes it smaller and prints it.
-void show_smaller(Judge& judge, uint64_t seed, Node program, Verdict verdict) {
+void show_smaller(Judge& judge, uint64_t seed, Node program) {
+  const Judgement whole = judge.judge_again(render(program, Language::Ktap), false);
   shrink(
       program,
       [&](const Node& smaller) {
-        return judge.judge_again(render(smaller, Language::Ktap), false).verdict == verdict;
+        return judge.judge_again(render(smaller, Language::Ktap), false).is_like(whole);
       },
       kShrinkAttempts);
   show(judge, fmt::format("program {}, made smaller,", seed), render(program, Language::Ktap));
@@ -88,9 +89,10 @@ int run_random(const Arguments& arguments, Judge& judge) {
   for (int64_t i = 0; i < count; ++i) {
     const uint64_t own = arguments.seed * 1000003 + static_cast<uint64_t>(i);
     Node program = random_script(own, arguments.features);
-    const Judgement judgement = judge.judge(render(program, Language::Ktap));
+    const Judgement judgement =
+        judge.judge(render(program, Language::Ktap), fmt::format("program {}", own));
     const bool bad = judgement.verdict == Verdict::Differ || judgement.verdict == Verdict::Refused;
-    if (bad && ++shown <= kShown) show_smaller(judge, own, program, judgement.verdict);
+    if (bad && ++shown <= kShown) show_smaller(judge, own, program);
     if (judgement.verdict == Verdict::NoScript && judge.tally().no_script <= 2)
       fmt::print("program {} is no script: {}", own, judgement.report);
   }
@@ -125,7 +127,7 @@ int run_enumerate(const Arguments& arguments, Judge& judge) {
   const int nodes = std::atoi(arguments.rest[0].c_str());
   int shown = 0;
   const int64_t bodies = enumerate_handlers(nodes, [&](const SmallScript& script) {
-    const Judgement judgement = judge.judge(script.text());
+    const Judgement judgement = judge.judge(script.text(), "a script");
     if (judgement.verdict == Verdict::Agree || ++shown > kShown) return;
     show(judge, "a handler", smaller(judge, script).text());
   });
@@ -138,7 +140,7 @@ int run_enumerate(const Arguments& arguments, Judge& judge) {
 int run_check(const std::vector<std::string>& paths, Judge& judge) {
   int64_t failed = 0;
   for (const std::string& path : paths) {
-    const Judgement judgement = judge.judge(read_file(path));
+    const Judgement judgement = judge.judge(read_file(path), path);
     if (judgement.verdict == Verdict::Agree) continue;
     ++failed;
     if (judgement.verdict == Verdict::NoScript) {
@@ -163,7 +165,7 @@ std::vector<std::string> scripts_in(const std::string& folder) {
 int self_test(Judge& judge) {
   int failed = 0;
   const auto expect = [&](const char* what, const std::string& script, Verdict verdict) {
-    const Judgement judgement = judge.judge(script);
+    const Judgement judgement = judge.judge(script, what);
     if (judgement.verdict == verdict) return;
     ++failed;
     fmt::print("{}:\n{}\n{}\n", what, script, judgement.report);

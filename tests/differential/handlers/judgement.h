@@ -21,6 +21,11 @@ enum class Verdict : uint8_t {
 struct Judgement {
   Verdict verdict = Verdict::Agree;
   std::string report;
+  std::string cause;  ///< where, and what is wrong in general: a smaller script must have it too
+
+  bool is_like(const Judgement& other) const {
+    return verdict == other.verdict && cause == other.cause;
+  }
 };
 
 class Judge {
@@ -33,7 +38,8 @@ class Judge {
     int64_t raced = 0;  ///< of those that agree: not compared, see judge_on()
     int64_t handlers = 0;
     int64_t in_kernel = 0;
-    std::map<std::string, int64_t> reasons;  ///< why handlers went to user space
+    std::map<std::string, int64_t> reasons;                ///< why handlers went to user space
+    std::vector<std::pair<int64_t, std::string>> slowest;  ///< time of planning, script
   };
 
   /// `masks`: each script once more as if the kernel lacked something, in turns. Errors: the
@@ -42,8 +48,8 @@ class Judge {
 
   /// Each script number that this divides is judged attached too; 0: none. Attaching waits long.
   void attach_every(int64_t count) { attach_every_ = count; }
-  /// Judges and counts.
-  Judgement judge(const std::string& script);
+  /// Judges and counts. `name` is the script's among the slowest.
+  Judgement judge(const std::string& script, const std::string& name);
   /// Judges once more, without counting; `in_full`: with the code of what differs.
   Judgement judge_again(const std::string& script, bool in_full);
   const Tally& tally() const { return tally_; }
@@ -67,6 +73,7 @@ class Judge {
                 bool in_full, bool counts, Judgement* judgement);
   Judgement look_quietly(const std::string& script, bool in_full, bool counts);
   void count(const PlacedRun& run);
+  void note_time(const std::string& name);
 
   std::unique_ptr<Ground> ground_;
   std::vector<Setting> settings_;
@@ -74,6 +81,7 @@ class Judge {
   bool spoil_ = false;
   int64_t attach_every_ = 0;
   int64_t judged_ = 0;
+  int64_t plan_ns_ = 0;  ///< the longest planning of the script at hand
   int64_t turns_ = 1;
   int64_t started_ns_ = 0;
 };

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <sstream>
 
@@ -84,8 +85,10 @@ class Placed {
                                    bytecode::find_reader_uses(*run_.chunk->main)};
     diag::Sink sink;
     std::unique_ptr<engine::BpfEngine> none;
+    const auto started = std::chrono::steady_clock::now();
     Result<std::unique_ptr<session::Plan>> made =
         session::make_plan(input, std::move(handlers), false, &none, sink);
+    result_.plan_ns = std::chrono::nanoseconds(std::chrono::steady_clock::now() - started).count();
     if (!made.ok()) {
       result_.mistakes = made.error().message + "\n";
     } else if (sink.has_errors()) {

@@ -46,6 +46,7 @@ struct PlacedRun {
   std::vector<HandlerPlace> places;
   std::string mistakes;  ///< diagnostics: nothing was run
   std::string refused;   ///< what the verifier, or ssa::verify, has against a program
+  int64_t plan_ns = 0;   ///< how long planning took
   std::string code;      ///< SSA and eBPF as text, when asked for
 };
 
