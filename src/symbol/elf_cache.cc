@@ -68,8 +68,15 @@ NamedFile* ElfCache::of_mapping(pid_t pid, const std::string& root, const Mappin
   Key key(mapping.device, mapping.inode, root, mapping.path);
   const auto known = by_mapping_.find(key);
   if (known != by_mapping_.end()) return known->second;
+  // What is lost with one process another may still have.
+  const std::tuple place(pid, mapping.begin, mapping.inode);
+  if (missing_.count(place) != 0) return nullptr;
   std::optional<ElfFile> file = open_mapped(pid, root, mapping);
-  NamedFile* shared = file.has_value() ? share(std::move(*file)) : nullptr;
+  if (!file.has_value()) {
+    missing_.insert(place);
+    return nullptr;
+  }
+  NamedFile* shared = share(std::move(*file));
   by_mapping_.emplace(std::move(key), shared);
   return shared;
 }

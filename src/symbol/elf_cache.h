@@ -7,9 +7,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "symbol/elf_file.h"
 #include "symbol/maps.h"
@@ -42,7 +45,8 @@ class ElfCache {
 
   using Key = std::tuple<uint64_t, uint64_t, std::string, std::string>;
   std::map<Key, NamedFile*> by_mapping_;
-  std::map<std::string, NamedFile*> by_identity_;  // build-id, or device, inode and times
+  std::set<std::tuple<pid_t, uint64_t, uint64_t>> missing_;  // process, address, inode
+  std::map<std::string, NamedFile*> by_identity_;            // build-id, or device, inode and times
   std::vector<std::unique_ptr<NamedFile>> files_;
   bool has_vdso_ = false;
   NamedFile* vdso_ = nullptr;
