@@ -18,7 +18,18 @@ class HandlerGenerator : private Dice {
  private:
   enum class Type : uint8_t { Int, Str, Bool, Maybe, Any };
   /// From Thread on: the same in every place, for tables that are laid out by that.
-  enum class KeyKind : uint8_t { Int, Few, Str, Bool, IntStr, IntInt, Thread, ThreadName, Name, Exec };
+  enum class KeyKind : uint8_t {
+    Int,
+    Few,
+    Str,
+    Bool,
+    IntStr,
+    IntInt,
+    Thread,
+    ThreadName,
+    Name,
+    Exec
+  };
   struct Variable {
     std::string name;
     Type type;
