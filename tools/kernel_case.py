@@ -248,6 +248,11 @@ def invocation(case, ktap, load):
                       [str(ktap), "--explain", *options, SCRIPT, *args] if asked else [])
 
 
+def script_of(case, load):
+    """`@LOAD@` in a script is the path of the load."""
+    return case.script.replace("@LOAD@", str(load))
+
+
 def lines_of(data):
     text = data.decode("utf-8", "replace")
     return text.removesuffix("\n").split("\n") if text else []
@@ -261,7 +266,7 @@ def outcome_of(stdout, stderr, status, explain=b""):
 
 def run_case(case, ktap, load, directory):
     """Runs a case on this machine."""
-    (directory / SCRIPT).write_text(case.script)
+    (directory / SCRIPT).write_text(script_of(case, load))
     what = invocation(case, ktap, load)
     target, command = None, what.command
     if what.target:

@@ -107,6 +107,7 @@ EmitResult emit(const std::vector<Job>& jobs, const ssa::Module& module,
     UnitBuilder unit(jobs, programs_of_jobs(bundles, jobs.size()), module, facts, options);
     if (!write_programs(jobs, module, facts, options, unit, bundles, result.failures)) continue;
     unit.unit.waits_for_exec = options.wait_for_exec;
+    unit.unit.cpu = options.cpu;
     unit.finish();
     result.unit = std::move(unit.unit);
     return result;

@@ -94,6 +94,7 @@ void Selector::event_field(ValueId id) {
   auto index = static_cast<size_t>(inst(id).imm);
   if (index >= job_.group->events[0]->fields.size()) return fail("no such field");
   if (is_tracepoint()) return record_field(id);
+  if (gives_registers()) return fetched_field(id);
   syscall_field(id);
 }
 
@@ -221,6 +222,7 @@ void Selector::record_field(ValueId id) {
     case schema::FieldKind::DynString:
     case schema::FieldKind::RelString:
       return string_field(id, field);
+    case schema::FieldKind::String:
     case schema::FieldKind::Opaque:
       return fail(fmt::format("field {} has no value", field.name));
     case schema::FieldKind::Int:

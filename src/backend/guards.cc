@@ -56,7 +56,7 @@ bool Selector::may_have_range(ValueId id, int depth) const {
 }
 
 void Selector::set_word(const Word& word, int32_t imm) {
-  if (loops_.form == LoopForm::Plain) return store_word(word, imm);
+  if (!loops_.has_blind()) return store_word(word, imm);
   load_hidden(Reg::R1, imm);
   store_word(word, Reg::R1);
 }
@@ -71,14 +71,13 @@ bpf::Reg Selector::tested(const Word& word, Reg temporary) {
 
 /// Before the first block.
 void Selector::begin_loops() {
-  if (loops_.counts) {
-    load_hidden(Reg::R1, limits::kHandlerIterations);
-    asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(budget_offset_), Reg::R1));
-  }
-  if (loops_.counts_calls) {
-    load_hidden(Reg::R1, limits::kHandlerCalls - 1);  // the first is the handler
-    asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(calls_offset_), Reg::R1));
-  }
+  const auto set = [this](const Word& word, int32_t value) {
+    if (is_called_back()) return store_word(word, value);
+    load_hidden(Reg::R1, value);
+    store_word(word, Reg::R1);
+  };
+  if (loops_.counts) set(budget_, limits::kHandlerIterations);
+  if (loops_.counts_calls) set(calls_, limits::kHandlerCalls - 1);  // the first is the handler
   if (loops_.form != LoopForm::IterNum) return;
   asm_.emit(bpf::mov64(Reg::R1, Reg::R10));
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, iterator_offset_));
@@ -120,15 +119,14 @@ void Selector::loop_guard(ValueId id) {
     asm_.call_kernel(facts_.iter_num_next);
     asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, over);
   }
-  if (counts) count_down(budget_offset_, over);
+  if (counts) count_down(budget_, over);
 }
 
-/// One less of a budget on the stack.
-void Selector::count_down(int32_t offset, bpf::Label over) {
-  const auto at = static_cast<int16_t>(offset);
-  asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R10, at));
+/// One less of a budget.
+void Selector::count_down(const Word& budget, bpf::Label over) {
+  load_word(Reg::R1, budget);
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, -1));
-  asm_.emit(bpf::store(Size::DW, Reg::R10, at, Reg::R1));
+  store_word(budget, Reg::R1);
   asm_.jump_to_if(JumpOp::SLt, Reg::R1, 0, over);
 }
 

@@ -77,6 +77,13 @@ class Liveness {
   /// By value: the one whose home it has.
   const std::vector<ValueId>& shared_with() const { return shared_with_; }
 
+  /// The last position of each block, ascending.
+  std::vector<uint32_t> block_ends() const {
+    std::vector<uint32_t> out;
+    for (BlockId block : order_.blocks) out.push_back(last_[block.index]);
+    return out;
+  }
+
   /// Where instructions use the volatile registers themselves, ascending.
   std::vector<uint32_t> clobbers() const {
     std::vector<uint32_t> out;
@@ -213,8 +220,12 @@ class Slots {
 
 class Scan {
  public:
-  Scan(const Function& function, const HomeRequest& request, std::vector<uint32_t> clobbers)
-      : function_(function), request_(request), clobbers_(std::move(clobbers)) {
+  Scan(const Function& function, const HomeRequest& request, std::vector<uint32_t> clobbers,
+       std::vector<uint32_t> block_ends)
+      : function_(function),
+        request_(request),
+        clobbers_(std::move(clobbers)),
+        block_ends_(std::move(block_ends)) {
     out_.homes.resize(function.values.size());
   }
 
@@ -222,6 +233,7 @@ class Scan {
     for (uint32_t i = 0; i < request_.fixed_words; ++i) {
       out_.fixed_offset.push_back(stack_offset(stack_.take(1, 0, UINT32_MAX - 1), 1));
     }
+    scratch_.take(request_.fixed_scratch_words, 0, UINT32_MAX - 1);
     for (const Interval& interval : intervals) place(interval);
     out_.stack_bytes = stack_.size() * 8 + round_up8(request_.temp_bytes);
     out_.temp_offset = -static_cast<int32_t>(out_.stack_bytes);
@@ -236,7 +248,18 @@ class Scan {
     return -8 * static_cast<int32_t>(word + count);
   }
 
+  bool goes_to_scratch(const Interval& interval) const {
+    return request_.crosses_in_scratch &&
+           *std::lower_bound(block_ends_.begin(), block_ends_.end(), interval.begin) < interval.end;
+  }
+
+  Word take_scratch(uint32_t words, const Interval& interval) {
+    const uint32_t word = scratch_.take(words, interval.begin, interval.end);
+    return Word{Word::Kind::Scratch, 0, bpf::Reg::R0, static_cast<int32_t>(word * 8)};
+  }
+
   Word take_word(const Interval& interval) {
+    if (goes_to_scratch(interval)) return take_scratch(1, interval);
     const auto next = std::lower_bound(clobbers_.begin(), clobbers_.end(), interval.begin);
     if (next == clobbers_.end() || *next > interval.end) {
       for (const bpf::Reg reg : request_.volatile_registers) {
@@ -268,18 +291,18 @@ class Scan {
       return;
     }
     uint32_t words = buffer_words(inst);
-    if (words * 8 <= request_.stack_string_bytes && !wants_scratch(inst.op)) {
+    if (words * 8 <= request_.stack_string_bytes && !wants_scratch(inst.op) &&
+        !goes_to_scratch(interval)) {
       uint32_t word = stack_.take(words, interval.begin, interval.end);
       home.payload = Word{Word::Kind::Stack, 0, bpf::Reg::R0, stack_offset(word, words)};
     } else {
-      uint32_t word = scratch_.take(words, interval.begin, interval.end);
-      home.payload = Word{Word::Kind::Scratch, 0, bpf::Reg::R0, static_cast<int32_t>(word * 8)};
+      home.payload = take_scratch(words, interval);
     }
   }
 
   const Function& function_;
   const HomeRequest& request_;
-  const std::vector<uint32_t> clobbers_;
+  const std::vector<uint32_t> clobbers_, block_ends_;
   uint32_t register_free_[11] = {};  // by register: from which position on
   Slots stack_, scratch_;
   Homes out_;
@@ -309,7 +332,7 @@ Homes find_homes(const Function& function, const Order& order, const HomeRequest
   KTAP_CHECK(request.is_clobber.size() == function.values.size());
   Liveness liveness(function, order, request);
   const std::vector<Interval> intervals = liveness.run();
-  Homes homes = Scan(function, request, liveness.clobbers()).run(intervals);
+  Homes homes = Scan(function, request, liveness.clobbers(), liveness.block_ends()).run(intervals);
   for (size_t i = 0; i < homes.homes.size(); ++i) {
     homes.homes[i] = homes.homes[liveness.shared_with()[i].index];
   }

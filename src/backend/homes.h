@@ -56,6 +56,9 @@ struct HomeRequest {
   std::vector<bool> is_clobber;  ///< by value: its instruction needs those registers itself
   /// Operand number i of a phi may have the phi's home: nothing has to be done on the way.
   PhiMayShare phi_may_share;
+  /// Values that live from one block into another: in scratch.
+  bool crosses_in_scratch = false;
+  uint32_t fixed_scratch_words = 0;  ///< as fixed_words, from the scratch's start on
   uint32_t fixed_words = 0;  ///< stack words that live as long as the program (name id, number)
   uint32_t temp_bytes = 0;   ///< stack for the use of single instructions
   uint32_t scratch_temp_bytes = 0;  ///< scratch likewise

@@ -21,6 +21,7 @@
 #include "backend/test_support.h"
 #include "bpf/btf.h"
 #include "bpf/disassembler.h"
+#include "bpf/function_btf.h"
 #include "passes/pipeline.h"
 
 namespace ktap::backend::testing_support {
@@ -204,6 +205,8 @@ class RealKernel {
   void load(const bpf::Program& program) {
     std::vector<bpf::Insn> code = program.code;
     for (const bpf::MapRef& ref : program.maps) code[ref.insn].imm = maps_[ref.map];
+    const std::vector<bpf::FunctionInfo> functions = bpf::function_infos(program.callbacks);
+    const int types = program.callbacks.empty() ? -1 : load_types();
     for (bool with_log : {false, true}) {
       std::vector<char> log(with_log ? 1 << 20 : 1 << 16);
       bpf_attr attr{};
@@ -220,13 +223,19 @@ class RealKernel {
       attr.log_buf = pointer(log.data());
       attr.log_size = static_cast<uint32_t>(log.size());
       attr.log_level = with_log ? 1 : 4;  // 4: the last line alone
+      if (types >= 0) {
+        attr.prog_btf_fd = static_cast<uint32_t>(types);
+        attr.func_info = pointer(functions.data());
+        attr.func_info_cnt = static_cast<uint32_t>(functions.size());
+        attr.func_info_rec_size = sizeof functions[0];
+      }
       program.name.copy(attr.prog_name, sizeof(attr.prog_name) - 1);
       long fd = bpf_call(BPF_PROG_LOAD, attr);
       if (fd >= 0) {
         const char* processed = std::strstr(log.data(), "processed ");
         if (processed != nullptr) verified += std::strtoull(processed + 10, nullptr, 10);
         programs_.push_back(static_cast<int>(fd));
-        return;
+        break;
       }
       if (with_log) {
         std::string text(log.data());
@@ -234,6 +243,15 @@ class RealKernel {
                             bpf::disassemble(program, unit_.maps));
       }
     }
+    if (types >= 0) close(types);
+  }
+
+  static int load_types() {
+    const Bytes btf = bpf::btf_of_functions();
+    bpf_attr attr{};
+    attr.btf = pointer(btf.data());
+    attr.btf_size = static_cast<uint32_t>(btf.size());
+    return static_cast<int>(bpf_call(BPF_BTF_LOAD, attr));
   }
 
   std::vector<Bytes> keys(uint32_t map) const {
@@ -307,10 +325,9 @@ std::string show(const Outcome& o) {
   return out;
 }
 
-/// A signed division loads.
-bool has_cpu_v4() {
-  const bpf::Insn code[] = {bpf::mov64(bpf::Reg::R0, 0),
-                            bpf::signed64(bpf::AluOp::Div, bpf::Reg::R0, 3), bpf::exit_insn()};
+/// The instruction loads, behind r0 = 0.
+bool takes(bpf::Insn insn) {
+  const bpf::Insn code[] = {bpf::mov64(bpf::Reg::R0, 0), insn, bpf::exit_insn()};
   bpf_attr attr{};
   attr.prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT;
   attr.insns = pointer(code);
@@ -320,6 +337,8 @@ bool has_cpu_v4() {
   if (fd >= 0) close(static_cast<int>(fd));
   return fd >= 0;
 }
+
+bool has_cpu_v4() { return takes(bpf::signed64(bpf::AluOp::Div, bpf::Reg::R0, 3)); }
 
 /// What this kernel's BTF gives; its newer techniques are not tried here.
 bpf::KernelFacts facts_of_this_kernel() {
@@ -349,25 +368,23 @@ uint64_t number_from(const char* variable, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 0);
 }
 
-/// BTF ids of bpf_iter_num_… in this kernel; false: it has none.
-bool find_iterators(bpf::KernelFacts& facts) {
+/// BTF ids of this kernel's functions; 0: it has none of that name.
+std::vector<uint32_t> find_functions(const std::vector<std::string>& names) {
   static const Bytes btf = [] {
     std::ifstream file("/sys/kernel/btf/vmlinux", std::ios::binary);
     return Bytes(std::istreambuf_iterator<char>(file), {});
   }();
   std::vector<bpf::BtfType> types;
-  for (const char* name : {"bpf_iter_num_new", "bpf_iter_num_next", "bpf_iter_num_destroy"})
-    types.push_back({bpf::BtfKind::Func, name});
+  for (const std::string& name : names) types.push_back({bpf::BtfKind::Func, name});
   std::vector<bpf::BtfMember> members;
-  if (btf.empty() || !bpf::find_in_btf(btf.data(), btf.size(), types, members)) return false;
-  facts.iter_num_new = types[0].id;
-  facts.iter_num_next = types[1].id;
-  facts.iter_num_destroy = types[2].id;
-  return facts.has_iter_num();
+  if (!btf.empty()) bpf::find_in_btf(btf.data(), btf.size(), types, members);
+  std::vector<uint32_t> ids;
+  for (const bpf::BtfType& type : types) ids.push_back(type.id);
+  return ids;
 }
 
 /// What the loops of random functions use.
-enum class Rounds { MayGoto, IterNum, Known };
+enum class Rounds { MayGoto, IterNum, Callback, Known };
 enum class Form { AsMade, Optimized };
 
 /// More ways through the program than the verifier walks: loops of loops full of table operations,
@@ -376,6 +393,32 @@ bool is_too_much(const std::string& error) {
   if (error.rfind("processed ", 0) == 0) return true;  // its log was full: no reason is told
   return error.find("BPF program is too large") != std::string::npos ||
          error.find("jumps is too complex") != std::string::npos;
+}
+
+/// The facts of a kernel that has that form and no better one; of none where this one lacks it.
+void set_form(bpf::KernelFacts& facts, Rounds form, bool in_kernel) {
+  switch (form) {
+    case Rounds::MayGoto:
+      facts.has_may_goto = !in_kernel || takes(bpf::may_goto(0));
+      break;
+    case Rounds::IterNum: {
+      std::vector<uint32_t> ids = {kFakeIterNum, kFakeIterNum + 1, kFakeIterNum + 2};
+      if (in_kernel)
+        ids = find_functions({"bpf_iter_num_new", "bpf_iter_num_next", "bpf_iter_num_destroy"});
+      facts.iter_num_new = ids[0];
+      facts.iter_num_next = ids[1];
+      facts.iter_num_destroy = ids[2];
+      break;
+    }
+    case Rounds::Callback:
+      facts.has_bpf_loop = !in_kernel || find_functions({"bpf_loop"})[0] != 0;
+      break;
+    case Rounds::Known:
+      break;
+  }
+}
+bool has_form(const bpf::KernelFacts& facts) {
+  return facts.has_may_goto || facts.has_iter_num() || facts.has_bpf_loop;
 }
 
 // KTAP_SEED and KTAP_ROUNDS choose others.
@@ -390,14 +433,9 @@ void compare_random(bool in_kernel, Rounds form, Form made = Form::AsMade, Mask 
     if (in_kernel) subject.facts.cpu_count = possible_cpus();
     subject.facts.has_cpu_v4 = seed % 2 == 0 && (!in_kernel || has_cpu_v4());
     RandomFunction generate(seed, subject, mask == nullptr && made == Form::AsMade);
-    subject.facts.has_may_goto = form == Rounds::MayGoto;
-    if (form == Rounds::IterNum && !in_kernel) {
-      subject.facts.iter_num_new = kFakeIterNum;
-      subject.facts.iter_num_next = kFakeIterNum + 1;
-      subject.facts.iter_num_destroy = kFakeIterNum + 2;
-    } else if (form == Rounds::IterNum && !find_iterators(subject.facts)) {
-      GTEST_SKIP() << "this kernel has no bpf_iter_num";
-    }
+    set_form(subject.facts, form, in_kernel);
+    if (form != Rounds::Known && !has_form(subject.facts))
+      GTEST_SKIP() << "this kernel does not have that form of loops";
     if (mask != nullptr) mask(subject.facts);
     Reference reference(subject);
     if (in_kernel) reference.tid = gettid();
@@ -562,6 +600,11 @@ TEST(Differential, OptimizedFunctionsInTheKernel) {
 }
 TEST(Differential, LoopsByIteratorOnTheTestMachine) { compare_random(false, Rounds::IterNum); }
 TEST(Differential, LoopsByIteratorInTheKernel) { compare_random(true, Rounds::IterNum); }
+TEST(Differential, LoopsByCallbackOnTheTestMachine) { compare_random(false, Rounds::Callback); }
+TEST(Differential, LoopsByCallbackInTheKernel) { compare_random(true, Rounds::Callback); }
+TEST(Differential, OptimizedLoopsByCallbackInTheKernel) {
+  compare_random(true, Rounds::Callback, Form::Optimized);
+}
 TEST(Differential, LoopsOfKnownRoundsInTheKernel) { compare_random(true, Rounds::Known); }
 
 // The paths for older kernels, each forced.

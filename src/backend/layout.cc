@@ -37,6 +37,10 @@ uint32_t raw_size(const ssa::EventGroup& group) {
       return 7 * 8;
     case schema::EventKind::SyscallExit:
       return 2 * 8;
+    case schema::EventKind::Probe:
+    case schema::EventKind::ProbeReturn:
+    case schema::EventKind::Sample:
+      return 8 * static_cast<uint32_t>(group.events[0]->fields.size());
     case schema::EventKind::Tracepoint:
       break;
   }

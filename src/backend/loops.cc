@@ -220,6 +220,8 @@ class Finder {
       out_.form = LoopForm::MayGoto;
     } else if (facts.has_iter_num()) {
       out_.form = LoopForm::IterNum;
+    } else if (facts.has_bpf_loop) {
+      out_.form = LoopForm::Callback;
     }
     const bool forced = out_.form == LoopForm::Plain;
     bool all_plain = true;
@@ -245,10 +247,13 @@ class Finder {
         loop.is_plain = false;
     }
     if (all_plain) out_.form = LoopForm::Plain;
+    if (out_.form == LoopForm::Callback) {
+      for (Loop& loop : out_.loops) loop.is_plain = false;
+    }
     if (!all_plain && forced) {
       out_.problem =
           "a loop of many rounds, or of a number that is not known, for which this kernel has "
-          "nothing (may_goto is in 6.9, iter_num in 6.4)";
+          "nothing (may_goto is in 6.9, iter_num in 6.4, bpf_loop in 5.17)";
     }
   }
 
@@ -301,13 +306,20 @@ bool Loops::is_inside(BlockId block, int loop) const {
   return false;
 }
 
+bool Loops::goes_back(BlockId from, BlockId to) const {
+  const int loop = of_block[to.index];
+  return loop >= 0 && loops[static_cast<size_t>(loop)].head == to && is_inside(from, loop);
+}
+
 bool Loops::is_blind(BlockId block) const {
+  if (!has_blind()) return false;
   const int loop = of_block[block.index];
   return loop >= 0 && !loops[static_cast<size_t>(loop)].is_plain;
 }
 
 bool Loops::hides(BlockId from, BlockId to, ValueId phi) const {
   const int loop = of_block[to.index];
+  if (form == LoopForm::Callback) return false;
   if (loop < 0) return form != LoopForm::Plain;
   const Loop& inner = loops[static_cast<size_t>(loop)];
   if (inner.is_plain) return inner.head == to && inner.counter != phi && !is_inside(from, loop);

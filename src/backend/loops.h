@@ -2,7 +2,8 @@
 // homes. A loop of few rounds that are known stays as it is: the verifier walks all of them. In any
 // other the constants that variables start from are hidden from the verifier (added to a zero that
 // it does not know), so that one round looks to it like the next, and each round takes a step that
-// it knows to end: `may_goto` (6.9), else the kernel's own counter `bpf_iter_num` (6.4).
+// it knows to end: `may_goto` (6.9), else the kernel's own counter `bpf_iter_num` (6.4). Where
+// neither is (5.17 to 6.3), a function does a round and `bpf_loop` calls it: see turns.cc.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,7 @@ enum class LoopForm : uint8_t {
   Plain,  ///< every loop is as it is, or there is none
   MayGoto,
   IterNum,
+  Callback,  ///< bpf_loop: no loop is plain
 };
 
 struct Loop {
@@ -49,6 +51,10 @@ struct Loops {
   /// Constants that `phi` gets on this edge are to be hidden from the verifier: in loops that are
   /// not plain, and what enters others; not the counter of a plain one.
   bool hides(ssa::BlockId from, ssa::BlockId to, ssa::ValueId phi) const;
+  /// Somewhere in the function constants are hidden.
+  bool has_blind() const { return form == LoopForm::MayGoto || form == LoopForm::IterNum; }
+  /// The edge is the way back to a loop's head.
+  bool goes_back(ssa::BlockId from, ssa::BlockId to) const;
 };
 
 Loops find_loops(const ssa::Function& function, const Order& order, const bpf::KernelFacts& facts);

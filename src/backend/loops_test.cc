@@ -1,8 +1,11 @@
 // Which loops are known, what form each gets, and what the code of a form has in it.
 #include "backend/loops.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cstdlib>
 
 #include "backend/test_support.h"
 #include "bpf/disassembler.h"
@@ -15,7 +18,8 @@ using ::testing::Not;
 
 /// for (i = first; i TEST limit; i += step) c0 += i, with a guard in each round; the limit is the
 /// shared variable c1 when it is not known.
-void counting(Subject& s, int64_t first, Op test, std::optional<int64_t> limit, int64_t step) {
+void counting(Subject& s, int64_t first, Op test, std::optional<int64_t> limit, int64_t step,
+              Op guard = Op::LoopGuard) {
   s.module.cells = {"c0", "c1"};
   s.cells = {0, 9};
   s.module.failures.push_back({"too many"});
@@ -29,7 +33,7 @@ void counting(Subject& s, int64_t first, Op test, std::optional<int64_t> limit, 
   const ValueId i = b.op(Op::Phi, {from}, 0, Type::Int);
   b.branch(b.op(test, {i, to}), body, done);
   b.at(body);
-  b.op(Op::LoopGuard, {}, 0);
+  b.op(guard, {}, 0);
   b.op(Op::CellAdd, {i}, 0);
   const ValueId next = b.op(Op::Add, {i, b.integer(step)});
   b.jump(head);
@@ -137,6 +141,9 @@ TEST(Loops, FewRoundsArePlainManyTakeWhatTheKernelHas) {
   many.facts.iter_num_new = many.facts.iter_num_next = many.facts.iter_num_destroy = 7;
   EXPECT_EQ(loops_of(many).form, LoopForm::IterNum);
   many.facts.iter_num_new = 0;
+  many.facts.has_bpf_loop = true;
+  EXPECT_EQ(loops_of(many).form, LoopForm::Callback);
+  many.facts.has_bpf_loop = false;
   EXPECT_EQ(loops_of(many).form, LoopForm::Plain);
   EXPECT_EQ(many.refusal(), "");
 }
@@ -247,17 +254,71 @@ TEST(Loops, AnIteratorIsMadeAndDestroyed) {
   EXPECT_EQ(fake.outcome(2).cells[0], 36);
 }
 
+TEST(Loops, AFunctionIsCalledBack) {
+  Subject s;
+  counting(s, 0, Op::Lt, std::nullopt, 1);
+  s.facts.has_bpf_loop = true;
+  const auto result = s.emit_unit();
+  ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+  const bpf::Program& program = result.unit.programs[0];
+  ASSERT_EQ(program.callbacks.size(), 1u);
+  const std::string code = bpf::disassemble(program, result.unit.maps);
+  EXPECT_THAT(code, HasSubstr("call loop"));
+  EXPECT_THAT(code, HasSubstr(fmt::format("r2 = function {}", program.callbacks[0])));
+  EXPECT_THAT(code, Not(HasSubstr("may_goto")));
+  FakeKernel fake(result.unit, s.cells);
+  ASSERT_EQ(fake.run(context_of({0, 0})), "");
+  EXPECT_EQ(fake.outcome(2).cells[0], 36);
+  EXPECT_TRUE(fake.outcome(2).counters.empty());
+}
+
+/// What a table walk does not count is an error where the kernel calls no more.
+TEST(Loops, ACallbackThatIsNotCalledToTheEnd) {
+  for (const Op guard : {Op::LoopTurn, Op::LoopGuard}) {
+    for (const uint64_t most : {10, 9}) {
+      Subject s;
+      counting(s, 0, Op::Lt, std::nullopt, 1, guard);
+      s.facts.has_bpf_loop = true;
+      s.options.strict = true;
+      const auto result = s.emit_unit();
+      FakeKernel fake(result.unit, s.cells);
+      fake.machine.loop_rounds = most;
+      ASSERT_EQ(fake.run(context_of({0, 0})), "");
+      const bool is_told = most == 9 && guard == Op::LoopTurn;
+      EXPECT_EQ(fake.outcome(2).counters.count("failure 0"), is_told ? 1u : 0u);
+      EXPECT_EQ(fake.outcome(2).armed == 1, !is_told);
+    }
+  }
+}
+
+/// Another handler of the event takes nothing of the stack that is left for the function.
+TEST(Loops, AFunctionThatIsCalledBackHasAProgramOfItsOwn) {
+  Subject s;
+  counting(s, 0, Op::Lt, std::nullopt, 1);
+  Builder plain;
+  plain.at(plain.block()).ret();
+  const Job first{&plain.function, &s.group, 0, 0}, second{&s.builder.function, &s.group, 1, 0};
+  for (const bool has_bpf_loop : {true, false}) {
+    s.facts.has_bpf_loop = has_bpf_loop;
+    s.facts.has_may_goto = !has_bpf_loop;
+    const auto result = emit({first, second, first}, s.module, s.facts, s.options);
+    ASSERT_TRUE(result.failures.empty());
+    EXPECT_EQ(result.unit.programs.size(), has_bpf_loop ? 3u : 1u);
+  }
+}
+
 /// The budget is 100 000 rounds, to the last one.
 TEST(Loops, TheBudgetAtItsEdge) {
-  for (const int64_t limit : {100000, 100001}) {
+  for (const int64_t limit : {100000, 100001, -100000, -100001}) {
     Subject s;
     counting(s, 0, Op::Lt, std::nullopt, 1);
-    s.cells[1] = limit;
-    s.facts.has_may_goto = true;
+    s.cells[1] = std::abs(limit);
+    s.facts.has_may_goto = limit > 0;
+    s.facts.has_bpf_loop = true;
     const auto result = s.emit_unit();
     FakeKernel fake(result.unit, s.cells);
     ASSERT_EQ(fake.run(context_of({0, 0})), "");
-    EXPECT_EQ(fake.outcome(2).counters.count("failure 0"), limit == 100000 ? 0u : 1u);
+    EXPECT_EQ(fake.outcome(2).counters.count("failure 0"), s.cells[1] == 100000 ? 0u : 1u);
   }
 }
 

@@ -27,20 +27,38 @@ constexpr size_t kFewNumbers = 4;   // as many compares cost less than a table
 
 }  // namespace
 
+namespace {
+
+bool is_called_back(const Job& job, const bpf::KernelFacts& facts) {
+  if (facts.has_may_goto || facts.has_iter_num() || !facts.has_bpf_loop) return false;
+  const ssa::Function& function = *job.function;
+  return find_loops(function, order_blocks(function), facts).form == LoopForm::Callback;
+}
+
+}  // namespace
+
 std::vector<Bundle> bundle_jobs(const std::vector<Job>& jobs, const ssa::Module& module,
                                 const bpf::KernelFacts& facts, const Options& options) {
-  using Key = std::tuple<schema::EventKind, int32_t, bool>;
+  using Key = std::tuple<schema::EventKind, int32_t, bool, std::vector<schema::EventPtr>>;
   std::map<Key, size_t> open;  // the bundle that takes more
   std::vector<Bundle> bundles;
   for (uint32_t i = 0; i < jobs.size(); ++i) {
     const ssa::EventGroup& group = *jobs[i].group;
     const bool is_tracepoint = group.kind == schema::EventKind::Tracepoint && !group.events.empty();
-    const Key key{group.kind, is_tracepoint ? group.events[0]->tracefs_id : 0,
-                  is_tracepoint && reads_record(jobs[i], module, facts)};
+    // Probes are fused when they have all their points in common.
+    const Key key{
+        group.kind, is_tracepoint ? group.events[0]->tracefs_id : 0,
+        is_tracepoint && reads_record(jobs[i], module, facts),
+        schema::gives_registers(group.kind) ? group.events : std::vector<schema::EventPtr>()};
     const auto at = open.find(key);
-    const bool joins = options.fuse && !group.events.empty() && at != open.end() &&
+    // Its function is called with what is left of the program's stack: no other body takes of it.
+    const bool is_alone = is_called_back(jobs[i], facts);
+    const bool joins = options.fuse && !group.events.empty() && !is_alone && at != open.end() &&
                        bundles[at->second].jobs.size() < kMostBodies;
-    if (joins) {
+    if (is_alone) {
+      open.erase(key);
+      bundles.push_back(Bundle{{i}});
+    } else if (joins) {
       bundles[at->second].jobs.push_back(i);
     } else {
       open[key] = bundles.size();
@@ -83,7 +101,9 @@ ProgramWriter::Outcome ProgramWriter::run(bpf::Program& program,
                                     : "sys_enter";
   program.name = is_alone ? fmt::format("h{}_{}", first.handler, first.group_index)
                           : program.attach_to.substr(0, 15);
-  if (!is_syscall()) {
+  if (gives_registers()) {
+    set_points(program);
+  } else if (!is_syscall()) {
     program.tracefs_id = group().events[0]->tracefs_id;
     const bool needs_guard = !facts_.has_recursion_guard &&
                              std::any_of(bodies_.begin(), bodies_.end(),
@@ -100,6 +120,20 @@ ProgramWriter::Outcome ProgramWriter::run(bpf::Program& program,
     program.btf_id = facts_.typed_tracepoint(program.attach_to);
   }
   return asm_.finish(program).ok() ? Outcome::Written : Outcome::TooLong;
+}
+
+/// Where a program of probes or samples goes, and of which kind it is there.
+void ProgramWriter::set_points(bpf::Program& program) const {
+  const ssa::EventGroup& of = group();
+  for (size_t i = 0; i < of.events.size(); ++i)
+    program.points.push_back({of.events[i], static_cast<uint64_t>(of.name_ids[i])});
+  program.kind = bpf::ProgramKind::Probe;
+  if (of.kind == schema::EventKind::Sample) program.kind = bpf::ProgramKind::PerfEvent;
+  program.attach_to = of.events.size() == 1
+                          ? of.events[0]->name
+                          : fmt::format("{} and {} more", of.events[0]->name, of.events.size() - 1);
+  const bool is_user = !of.events[0]->point.path.empty();
+  if (is_user && facts_.has_uprobe_multi) program.kind = bpf::ProgramKind::UprobeMulti;
 }
 
 void ProgramWriter::prepare(std::vector<EmitFailure>& failures) {
@@ -128,7 +162,8 @@ void ProgramWriter::lay_out_frame() {
   for (size_t i = 0; i < body_count(); ++i) {
     const Needs& needs = bodies_[i]->needs();
     reads_event = reads_event || needs.context;
-    reads_number = reads_number || needs.syscall_nr || (is_several && needs.name_id);
+    reads_number =
+        reads_number || needs.syscall_nr || ((is_several || gives_registers()) && needs.name_id);
     reads_arguments = reads_arguments || needs.argument_reads != 0;
     task_reads += needs.task_reads;
     numbers = std::max(numbers, job(i).group->events.size());
@@ -137,7 +172,7 @@ void ProgramWriter::lay_out_frame() {
   frame_.is_typed = is_syscall() && !frame_.is_record && (is_exit() || reads_arguments) &&
                     facts_.typed_tracepoint(is_exit() ? "sys_exit" : "sys_enter") != 0;
   // Fields of a tracepoint that its arguments have; all bodies are alike in that.
-  if (!is_syscall()) {
+  if (!is_syscall() && !gives_registers()) {
     frame_.is_typed =
         reads_event && facts_.has_steady_raw_tracepoints && !reads_record(job(0), module_, facts_);
   }
@@ -145,7 +180,7 @@ void ProgramWriter::lay_out_frame() {
   const bool asks_again = is_syscall() && is_several;  // each body for its own number
   const bool asks_late = is_exit() && !frame_.is_typed && !frame_.is_record;
   frame_.keeps_context =
-      reads_event || has_gate_ || asks_late || (is_syscall() && reads_number) || asks_again;
+      reads_event || has_gate_ || asks_late || (!is_tracepoint() && reads_number) || asks_again;
   if (task_reads > 1) frame_.task_offset = frame_word();
   if (asks_late) frame_.nr_offset = frame_word();
   if (asks_again && !has_few_numbers_) frame_.bodies_offset = frame_word();
@@ -158,7 +193,7 @@ void ProgramWriter::write(std::vector<EmitFailure>& failures) {
     entry.checks_armed = may_have_ended;
     entry.checks_number = is_syscall() && body_count() > 1;
     entry.bit = static_cast<uint32_t>(i);
-    entry.has_name = body_count() == 1 && job(i).group->events.size() > 1;
+    entry.has_name = is_syscall() && body_count() == 1 && job(i).group->events.size() > 1;
     const Result<void> done = bodies_[i]->body(entry);
     if (!done.ok()) failures.push_back(EmitFailure{bundle_.jobs[i], done.error().message});
     may_have_ended = may_have_ended || bodies_[i]->needs().can_end_run;

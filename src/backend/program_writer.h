@@ -43,6 +43,7 @@ class ProgramWriter {
  private:
   using Reg = bpf::Reg;
 
+  void set_points(bpf::Program& program) const;
   void prepare(std::vector<EmitFailure>& failures);
   void lay_out_frame();
   int32_t frame_word();
@@ -58,7 +59,9 @@ class ProgramWriter {
   void test_armed();
   void test_cpu_and_process();
   void gate();
-  bool is_syscall() const { return group().kind != schema::EventKind::Tracepoint; }
+  bool is_syscall() const { return schema::is_syscall(group().kind); }
+  bool gives_registers() const { return schema::gives_registers(group().kind); }
+  bool is_tracepoint() const { return group().kind == schema::EventKind::Tracepoint; }
   bool is_exit() const { return group().kind == schema::EventKind::SyscallExit; }
   const ssa::EventGroup& group() const { return *job(0).group; }
   const Job& job(size_t body) const { return jobs_[bundle_.jobs[body]]; }

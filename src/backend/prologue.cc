@@ -38,6 +38,11 @@ void Selector::load_number(Reg dst) {
 
 /// Keeps the id of the event's name. The number is known to be one of the group's.
 void Selector::find_name() {
+  if (gives_registers()) {  // each point has the id as its cookie
+    asm_.emit(bpf::mov64(Reg::R1, Reg::R6));
+    asm_.call_helper(Helper::GetAttachCookie);
+    return store_word(name_, Reg::R0);
+  }
   const std::vector<uint8_t> names = name_table(*job_.group);
   load_number(Reg::R3);
   asm_.jump_to_if(JumpOp::Gt, Reg::R3, static_cast<int32_t>(names.size() / 4 - 1), out_);

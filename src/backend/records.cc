@@ -38,6 +38,8 @@ void Selector::emit_record(ValueId id) {
     auto at = static_cast<int32_t>(layout.raw_offset_bytes);
     if (is_tracepoint()) {
       raw_record(at, layout.size_bytes - layout.raw_offset_bytes - 8);
+    } else if (gives_registers()) {
+      raw_fetches(at);
     } else {
       raw_syscall(at);
     }

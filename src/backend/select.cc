@@ -65,10 +65,14 @@ Result<void> Selector::body(const Entry& entry) {
   check_number(entry);
   if (needs_.name_id && !entry.has_name) find_name();
   if (has_scratch_) enter_scratch();
-  begin_loops();
-  select_blocks();
-  asm_.set_line(0);
-  end_loops();
+  if (is_called_back()) {
+    call_turns();
+  } else {
+    begin_loops();
+    select_blocks();
+    asm_.set_line(0);
+    end_loops();
+  }
   asm_.bind(out_);
   if (!failure_.empty()) return Error{failure_};
   return {};
@@ -133,7 +137,7 @@ void Selector::need_of(const Inst& of) {
     case Op::EventField:
       needs_.context = needs_.event = true;
       if (is_exit() && of.imm == 0) needs_.syscall_nr = true;
-      if (of.imm != 0) ++needs_.argument_reads;
+      if (of.imm != 0 && schema::is_syscall(job_.group->kind)) ++needs_.argument_reads;
       temp(16);
       break;
     case Op::EventVar:
@@ -164,7 +168,7 @@ void Selector::need_of(const Inst& of) {
       if (module_.sites[static_cast<size_t>(of.imm)].raw == ssa::RawEvent::Record) {
         needs_.context = needs_.event = true;
         needs_.syscall_nr = needs_.syscall_nr || is_exit();
-        needs_.argument_reads += 6;
+        needs_.argument_reads += schema::is_syscall(job_.group->kind) ? 6 : 0;
       }
       break;
     case Op::RequestExit:
@@ -183,78 +187,6 @@ void Selector::find_blocks() {
   for (ssa::BlockId block : order_.blocks) {
     for (ValueId id : function_.blocks[block.index].insts) block_of_[id.index] = block;
   }
-}
-
-/// First with short strings and keys on the stack, then with all of them in scratch.
-Result<void> Selector::find_places() {
-  uint32_t best = UINT32_MAX;
-  find_blocks();
-  find_area_use();
-  window_ = argument_window(facts_.syscall_regs);
-  has_window_ = job_.group->kind == schema::EventKind::SyscallEnter && needs_.argument_reads > 1 &&
-                window_.size_bytes <= kMaxWindowBytes && !frame_.is_typed && !frame_.is_record;
-  const bool has_iterator = loops_.form == LoopForm::IterNum;
-  const uint32_t loop_words = loops_.counts + loops_.counts_calls + has_iterator;
-  // The kernel keeps the state of may_goto on the stack.
-  const uint32_t room = kStackBytes - (loops_.form == LoopForm::MayGoto ? kMayGotoBytes : 0);
-  for (uint32_t limit : {72U, 24U, 0U}) {
-    HomeRequest request;
-    request.stack_string_bytes = limit;
-    key_in_scratch_ = needs_.widest_key_bytes > limit;
-    has_scratch_ = key_in_scratch_ || needs_.makes_text || needs_.widest_string_bytes > limit;
-    request.registers = {Reg::R9};
-    if (!needs_.emits) request.registers.push_back(Reg::R8);
-    if (!has_scratch_) request.registers.push_back(Reg::R7);
-    if (!frame_.keeps_context) request.registers.push_back(Reg::R6);
-    // The event's name is kept in a register when enough are left for values.
-    const bool name_in_register = needs_.name_id && request.registers.size() > 2;
-    if (name_in_register) {
-      name_ = Word{Word::Kind::Reg, 0, request.registers.back(), 0};
-      request.registers.pop_back();
-    }
-    const bool name_on_stack = needs_.name_id && !name_in_register;
-    request.fixed_words = frame_.words + loop_words;
-    request.fixed_words += (name_on_stack ? 1 : 0) + (keeps_area_ ? 1 : 0);
-    if (has_window_) request.fixed_words += window_.size_bytes / 8;
-    request.temp_bytes = needs_.temp_bytes;
-    if (needs_.widest_key_bytes != 0) {
-      (key_in_scratch_ ? request.scratch_temp_bytes : request.temp_bytes) +=
-          needs_.widest_key_bytes;
-    }
-    value_offset_ = request.scratch_temp_bytes;  // behind a key
-    request.scratch_temp_bytes += needs_.widest_made_value_bytes;
-    request.immediate.assign(function_.values.size(), false);
-    for (const auto& entry : immediates_) request.immediate[entry.first] = true;
-    request.volatile_registers = {Reg::R5, Reg::R4, Reg::R3};
-    for (const Inst& of : function_.values) request.is_clobber.push_back(needs_volatile(of));
-    if (keeps_area_) request.is_clobber[area_before_.index] = true;
-    request.phi_may_share = [this](ValueId phi, size_t operand) {
-      const ssa::BlockId to = block_of_[phi.index];
-      const ssa::BlockId from = function_.blocks[to.index].preds[operand];
-      return !loops_.hides(from, to, phi) || !may_have_range(inst(phi).operands[operand], 0);
-    };
-    homes_ = find_homes(function_, order_, request);
-    best = std::min(best, homes_.stack_bytes);
-    if (homes_.stack_bytes > room) continue;
-    if (homes_.scratch_bytes > kMaxScratchBytes) {
-      return Error{fmt::format("needs {} bytes for strings, {} are there", homes_.scratch_bytes,
-                               kMaxScratchBytes)};
-    }
-    size_t fixed = frame_.words;
-    if (name_on_stack) name_ = Word{Word::Kind::Stack, 0, Reg::R0, homes_.fixed_offset[fixed++]};
-    if (keeps_area_) area_offset_ = homes_.fixed_offset[fixed++];
-    if (loops_.counts) budget_offset_ = homes_.fixed_offset[fixed++];
-    if (loops_.counts_calls) calls_offset_ = homes_.fixed_offset[fixed++];
-    if (has_iterator) iterator_offset_ = homes_.fixed_offset[fixed++];
-    if (has_window_) window_offset_ = homes_.fixed_offset.back();  // the lowest
-    value_offset_ += homes_.scratch_temp_offset;
-    // The name's id has its place only now.
-    for (auto& entry : immediates_) {
-      immediate_event_var(function_.values[entry.first], &entry.second);
-    }
-    return {};
-  }
-  return Error{fmt::format("needs {} bytes of stack, {} are there", best, room)};
 }
 
 /// Whether the code of the operation uses R3 to R5: calls and what is written around them. Plain
@@ -332,14 +264,14 @@ void Selector::select_blocks() {
     for (ValueId id : function_.blocks[block.index].insts) {
       if (!order_.needed[id.index] || order_.fused[id.index]) continue;
       set_line(inst(id));
-      if (keeps_area_ && is_before_areas(id)) enter_areas();
+      if (keeps_area_ && is_before_areas(id) && !is_called_back()) enter_areas();
       if (ssa::is_control(inst(id).op)) {
         switch (inst(id).op) {
           case Op::Jump: {
             std::vector<std::pair<Word, Word>> moves;
             edge_moves(block, 0, moves);
             parallel_moves(std::move(moves));
-            go_to_block(function_.blocks[block.index].succs[0]);
+            go_to_block(block, function_.blocks[block.index].succs[0]);
             break;
           }
           case Op::Branch:
@@ -439,7 +371,7 @@ void Selector::select(ValueId id) {
     case Op::LoopTurn:
       return loop_guard(id);
     case Op::CallGuard:
-      return count_down(calls_offset_, failure_label(inst(id).imm));
+      return count_down(calls_, failure_label(inst(id).imm));
     case Op::Emit:
       return emit_record(id);
     case Op::RequestExit:
@@ -569,7 +501,7 @@ void Selector::extreme(ValueId id) {
 /// A condition that is kept: 1, unless the jump says no. R0 is free: conditions use R1 to R5 alone.
 void Selector::condition_value(ValueId id) {
   bpf::Label done = asm_.make_label();
-  if (loops_.form != LoopForm::Plain) {
+  if (loops_.has_blind()) {
     load_hidden(Reg::R0, 0);
     jump_if(id, false, done);
     asm_.emit(bpf::alu64(AluOp::Add, Reg::R0, 1));
@@ -657,8 +589,8 @@ void Selector::compare_jump(ValueId condition, bool sense, bpf::Label target) {
 // ---- control
 // ------------------------------------------------------------------------------------------------
 
-void Selector::go_to_block(ssa::BlockId block) {
-  if (block != next_block_) asm_.jump_to(block_labels_[block.index]);
+void Selector::go_to_block(ssa::BlockId from, ssa::BlockId to) {
+  if (to != next_block_) asm_.jump_to(edge_label(from, to));
 }
 
 void Selector::branch(ssa::BlockId block, ValueId condition) {
@@ -667,7 +599,7 @@ void Selector::branch(ssa::BlockId block, ValueId condition) {
   if (auto only = constant_successor(function_, b)) {
     edge_moves(block, *only, yes);
     parallel_moves(std::move(yes));
-    return go_to_block(b.succs[*only]);
+    return go_to_block(block, b.succs[*only]);
   }
   edge_moves(block, 0, yes);
   edge_moves(block, 1, no);
@@ -677,18 +609,18 @@ void Selector::branch(ssa::BlockId block, ValueId condition) {
                     tested(payload_word(condition, 0, false), Reg::R1), 0, target);
   };
   if (yes.empty() && b.succs[1] == next_block_) {
-    test(true, block_labels_[b.succs[0].index]);
+    test(true, edge_label(block, b.succs[0]));
     return parallel_moves(std::move(no));
   }
-  bpf::Label otherwise = no.empty() ? block_labels_[b.succs[1].index] : asm_.make_label();
+  bpf::Label otherwise = no.empty() ? edge_label(block, b.succs[1]) : asm_.make_label();
   test(false, otherwise);
   bool has_moves = !no.empty();
   parallel_moves(std::move(yes));
-  if (!has_moves) return go_to_block(b.succs[0]);
-  asm_.jump_to(block_labels_[b.succs[0].index]);
+  if (!has_moves) return go_to_block(block, b.succs[0]);
+  asm_.jump_to(edge_label(block, b.succs[0]));
   asm_.bind(otherwise);
   parallel_moves(std::move(no));
-  go_to_block(b.succs[1]);
+  go_to_block(block, b.succs[1]);
 }
 
 void Selector::control(ValueId id) {
@@ -763,6 +695,7 @@ void Selector::disarm() {
 }
 
 void Selector::cold_code() {
+  if (is_called_back()) write_turns();
   if (!cold_.empty() || !rare_.empty()) asm_.set_owner(job_.handler, job_.group_index);
   for (size_t i = 0; i < rare_.size(); ++i) {
     asm_.set_line(rare_[i].first);

@@ -1,9 +1,9 @@
 // One job → its body in a program: each SSA operation in its block's place. Third step of emit();
 // program_writer.h puts bodies together. The class holds the state; its members are spread over
 // prologue.cc, select.cc, values.cc, strings.cc, texts.cc, events.cc, task.cc, tables.cc,
-// records.cc. R6 holds the context, R7 the scratch, R8 the ring record that is being filled, as far
-// as the program has them; what is left of R6–R9 holds values. R0–R5 are temporaries of single
-// operations.
+// records.cc, turns.cc. R6 holds the context, R7 the scratch, R8 the ring record that is being
+// filled, as far as the program has them; what is left of R6–R9 holds values. R0–R5 are temporaries
+// of single operations.
 #pragma once
 
 #include <cstdint>
@@ -78,6 +78,10 @@ std::vector<uint8_t> name_table(const ssa::EventGroup& group);
 /// reg = the number of the system call out of the registers that a typed `reg` points to.
 void load_saved_number(bpf::Assembler& code, const bpf::SyscallRegs& regs, bpf::Reg reg);
 
+/// In scratch, where loops are by bpf_loop: the number of the loop whose head is next, from 1 on;
+/// 0: the function's beginning.
+constexpr int16_t kNextHead = 0;
+
 class Selector {
  public:
   /// `program`: which one the job becomes part of, as the unit's tables count them.
@@ -131,7 +135,7 @@ class Selector {
   void compare_jump(ssa::ValueId condition, bool sense, bpf::Label target);
   void control(ssa::ValueId id);
   void branch(ssa::BlockId block, ssa::ValueId condition);
-  void go_to_block(ssa::BlockId block);
+  void go_to_block(ssa::BlockId from, ssa::BlockId to);
   void cell(ssa::ValueId id);
   static bpf::AtomicOp atomic_of(ssa::Op op);
   void request_exit(ssa::ValueId id);
@@ -141,7 +145,7 @@ class Selector {
   void begin_loops();
   void end_loops();
   void loop_guard(ssa::ValueId id);
-  void count_down(int32_t offset, bpf::Label over);
+  void count_down(const Word& budget, bpf::Label over);
   void load_hidden(Reg dst, int64_t value);
   bool may_have_range(ssa::ValueId id, int depth) const;
   /// The verifier ties a copy to what it was copied from until it is computed with.
@@ -154,6 +158,25 @@ class Selector {
   /// Likewise, always into `dst`.
   void load_tested(Reg dst, const Word& word);
   bpf::Label failure_label(int64_t failure);
+
+  // ---- places.cc: where values live
+  void request_registers(HomeRequest& request);
+  HomeRequest home_request(uint32_t limit);
+  uint32_t stack_room() const;
+  bool has_name_on_stack() const;
+  uint32_t loop_words() const;
+  void take_fixed_words();
+
+  // ---- turns.cc: loops by bpf_loop
+  bool is_called_back() const { return loops_.form == LoopForm::Callback; }
+  void call_turns();
+  void count_if_cut_short();
+  void write_turns();
+  void enter_turn();
+  bool is_turn(ssa::BlockId from, ssa::BlockId to) const {
+    return is_called_back() && loops_.goes_back(from, to);
+  }
+  bpf::Label edge_label(ssa::BlockId from, ssa::BlockId to) const;
 
   // ---- values.cc: words of values, in and out of registers
   Word tag_word(ssa::ValueId id);
@@ -222,6 +245,11 @@ class Selector {
   void event_var(ssa::ValueId id);
   bool immediate_event_var(const ssa::Inst& inst, Word* word) const;
   void event_field(ssa::ValueId id);
+  // ---- fetches.cc
+  void fetched_field(ssa::ValueId id);
+  void fetch_base(const schema::Field& field, Reg dst);
+  void raw_fetches(int32_t at);
+
   void syscall_field(ssa::ValueId id);
   void argument_field(ssa::ValueId id, const TypedField& from);
   void record_field(ssa::ValueId id);
@@ -322,6 +350,7 @@ class Selector {
   }
   const ssa::Inst& inst(ssa::ValueId id) const { return function_[id]; }
   bool is_tracepoint() const { return job_.group->kind == schema::EventKind::Tracepoint; }
+  bool gives_registers() const { return schema::gives_registers(job_.group->kind); }
   bool is_exit() const { return job_.group->kind == schema::EventKind::SyscallExit; }
   void set_line(const ssa::Inst& of) { asm_.set_line(of.line); }
 
@@ -372,7 +401,13 @@ class Selector {
   bool keeps_area_ = false;
   ssa::ValueId area_before_;
   int32_t area_offset_ = 0;
-  int32_t budget_offset_ = 0, calls_offset_ = 0, iterator_offset_ = 0;  // fixed stack words
+  Word budget_, calls_;  // what is left of them: on the stack, or in scratch
+  int32_t iterator_offset_ = 0;
+  // Loops by bpf_loop. Where the program keeps the context and the scratch's address on its stack.
+  int32_t context_offset_ = 0, scratch_offset_ = 0;
+  int32_t start_temp_offset_ = 0;        // temp_offset of the program's part
+  bpf::Label turns_;                     // the function
+  std::vector<bpf::Label> turn_labels_;  // by loop: the end of a round
 
   std::vector<bpf::Label> block_labels_;
   bpf::Label out_;                      // behind the body: the next one, or the program's end

@@ -61,7 +61,7 @@ namespace {
 
 /// Those of raw_syscalls are the same two places.
 bool is_of_system_calls(const ssa::EventGroup& group) {
-  return group.kind != schema::EventKind::Tracepoint ||
+  return schema::is_syscall(group.kind) ||
          (!group.events.empty() && group.events[0]->system == "raw_syscalls");
 }
 

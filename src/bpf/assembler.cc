@@ -47,6 +47,17 @@ void Assembler::load_map_value(Reg dst, uint32_t map, uint32_t offset) {
   emit(load_imm64_second(offset));
 }
 
+void Assembler::load_function(Reg dst, Label label) {
+  fixups_.push_back(Fixup{static_cast<uint32_t>(code_.size()), label.index, true});
+  emit(load_imm64_first(dst, kPseudoFunction, 0));
+  emit(load_imm64_second(0));
+}
+
+void Assembler::begin_callback(Label label) {
+  bind(label);
+  callbacks_.push_back(static_cast<uint32_t>(code_.size()));
+}
+
 void Assembler::call_helper(Helper helper) { emit(call(static_cast<int32_t>(helper))); }
 
 void Assembler::call_kernel(uint32_t btf_id) { emit(bpf::call_kernel(btf_id)); }
@@ -84,6 +95,10 @@ Result<void> Assembler::finish(Program& program) {
   for (const Fixup& fixup : fixups_) {
     KTAP_CHECK(fixup.label < labels_.size() && labels_[fixup.label] != UINT32_MAX);
     int64_t distance = static_cast<int64_t>(labels_[fixup.label]) - fixup.insn - 1;
+    if (fixup.is_function) {
+      code_[fixup.insn].imm = static_cast<int32_t>(distance);
+      continue;
+    }
     if (distance != static_cast<int16_t>(distance)) {
       return Error{fmt::format("a jump of {} instructions does not fit 16 bits", distance)};
     }
@@ -93,6 +108,7 @@ Result<void> Assembler::finish(Program& program) {
   program.lines = std::move(lines_);
   program.maps = std::move(maps_);
   program.ranges = std::move(ranges_);
+  program.callbacks = std::move(callbacks_);
   return {};
 }
 

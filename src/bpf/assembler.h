@@ -32,6 +32,10 @@ class Assembler {
   /// dst = address of byte `offset` of the value of key 0 (Array).
   void load_map_value(Reg dst, uint32_t map, uint32_t offset);
   void call_helper(Helper helper);
+  /// dst = the function that begins at `label`, for helpers that call back.
+  void load_function(Reg dst, Label label);
+  /// A function that is called back begins here. Nothing may jump or fall into it.
+  void begin_callback(Label label);
   void call_kernel(uint32_t btf_id);
 
   void jump_to(Label target);
@@ -55,12 +59,14 @@ class Assembler {
   struct Fixup {
     uint32_t insn;
     uint32_t label;
+    bool is_function = false;
   };
 
   std::vector<Insn> code_;
   std::vector<uint32_t> lines_;
   std::vector<MapRef> maps_;
   std::vector<CodeRange> ranges_;
+  std::vector<uint32_t> callbacks_;
   std::vector<uint32_t> labels_;  // by Label.index: instruction, UINT32_MAX unbound
   std::vector<Fixup> fixups_;
   uint32_t line_ = 0;

@@ -56,6 +56,7 @@ std::vector<Insn> every_maker() {
   all.push_back(exit_insn());
   all.push_back(load_imm64_first(R::R8, kPseudoMapValue, 0));
   all.push_back(load_imm64_first(R::R8, kPseudoNone, 0xffffffff));
+  all.push_back(load_imm64_first(R::R8, kPseudoFunction, 12));
   return all;
 }
 
@@ -140,6 +141,22 @@ TEST(Assembler, PatchesJumpsBothWays) {
   ASSERT_EQ(program.maps.size(), 2u);
   EXPECT_EQ(program.code[5].imm, 16);
   EXPECT_EQ(program.lines.size(), program.code.size());
+}
+
+TEST(Assembler, KnowsWhereCallbacksBegin) {
+  Assembler code;
+  const Label function = code.make_label();
+  code.load_function(R::R2, function);
+  code.emit(exit_insn());
+  code.begin_callback(function);
+  code.emit(exit_insn());
+  Program program;
+  ASSERT_TRUE(code.finish(program).ok());
+  EXPECT_EQ(disassemble(program, {}),
+            "   0: r2 = function 3\n"
+            "   2: exit\n"
+            "   3: exit\n");
+  EXPECT_EQ(program.callbacks, std::vector<uint32_t>{3});
 }
 
 TEST(Assembler, RefusesAJumpThatIsTooFar) {

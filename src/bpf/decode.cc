@@ -131,8 +131,8 @@ std::optional<Decoded> decode(const Insn& insn) {
     case kClassJmp32:
       return insn.src > 10 ? std::nullopt : decode_jump(insn, false);
     case kClassLd: {
-      if (insn.code != kLoadImm64 || insn.off != 0 || insn.src > kPseudoMapValue)
-        return std::nullopt;
+      const bool is_known = insn.src <= kPseudoMapValue || insn.src == kPseudoFunction;
+      if (insn.code != kLoadImm64 || insn.off != 0 || !is_known) return std::nullopt;
       Decoded d;
       d.form = Form::LoadImm64;
       d.dst = static_cast<Reg>(insn.dst);

@@ -183,6 +183,10 @@ std::string load_text(const Program& program, size_t i, const std::vector<MapSpe
     return ref.value ? fmt::format("{} = map {}[{}]", reg_name(dst), name, ref.offset)
                      : fmt::format("{} = map {}", reg_name(dst), name);
   }
+  if (program.code[i].src == kPseudoFunction) {
+    return fmt::format("{} = function {}", reg_name(dst),
+                       static_cast<int64_t>(i) + 1 + program.code[i].imm);
+  }
   uint64_t high = i + 1 < program.code.size() ? static_cast<uint32_t>(program.code[i + 1].imm) : 0;
   uint64_t value = high << 32 | static_cast<uint32_t>(program.code[i].imm);
   return fmt::format("{} = {:#x} ll", reg_name(dst), value);

@@ -19,8 +19,11 @@ namespace {
 constexpr uint64_t kStackBytes = 512;
 constexpr uint64_t kStepLimit = 20'000'000;
 constexpr int64_t kEfault = -14;
-constexpr uint64_t kMapHandle = uint64_t{0xbf}
-                                << 56;  // a map as a helper's argument: not dereferenceable
+// A map or a function as a helper's argument: not dereferenceable.
+constexpr uint64_t kMapHandle = uint64_t{0xbf} << 56;
+constexpr uint64_t kFunctionHandle = uint64_t{0xcf} << 56;
+constexpr int64_t kE2big = -7;
+constexpr int64_t kEinval = -22;
 
 uint64_t alu(AluOp op, uint64_t a, uint64_t b, bool is64) {
   uint32_t width = is64 ? 64 : 32;
@@ -137,6 +140,7 @@ class Run {
  private:
   using Region = Machine::Region;
 
+  void until_exit();
   void step();
   void load_imm64(const Decoded& d);
   void atomic(const Decoded& d);
@@ -145,6 +149,8 @@ class Run {
   void map_helper(Helper helper);
   void probe_read(Helper helper);
   void ring_helper(Helper helper);
+  void loop();
+  uint64_t rounds_of(size_t function, uint64_t rounds, uint64_t context);
 
   void fail(std::string text) {
     if (error_.empty()) error_ = std::move(text);
@@ -170,7 +176,9 @@ class Run {
   uint64_t regs_[11] = {};
   bool known_[11] = {};
   size_t pc_ = 0;
-  bool done_ = false;
+  bool done_ = false;  // the function that runs
+  uint64_t steps_ = 0;
+  bool has_place_ = false;  // error_ says where
   std::string error_;
   std::vector<uint32_t> records_;  // reserved, not yet submitted
   struct Iterator {
@@ -236,19 +244,7 @@ Result<uint64_t> Run::go(const Bytes& context) {
   regs_[10] = machine_.address_of(stack) + kStackBytes;
   regs_[1] = machine_.address_of(ctx);
   known_[10] = known_[1] = true;
-  uint64_t steps = 0;
-  while (!done_ && error_.empty()) {
-    if (++steps > kStepLimit) fail("the program does not end");
-    if (pc_ >= program_.code.size()) {
-      fail("control leaves the code");
-      break;
-    }
-    size_t at = pc_;
-    step();
-    if (!error_.empty()) {
-      error_ = fmt::format("instruction {} ({}): {}", at, disassemble(program_.code[at]), error_);
-    }
-  }
+  until_exit();
   if (error_.empty() && !iterators_.empty()) error_ = "an iterator is not destroyed";
   if (error_.empty() && !records_.empty())
     error_ = "a ring record is neither submitted nor discarded";
@@ -259,6 +255,24 @@ Result<uint64_t> Run::go(const Bytes& context) {
   }
   if (!error_.empty()) return Error{error_};
   return regs_[0];
+}
+
+/// Runs from pc_ to the end of that function, or to what is wrong.
+void Run::until_exit() {
+  done_ = false;
+  while (!done_ && error_.empty()) {
+    if (++steps_ > kStepLimit) fail("the program does not end");
+    if (pc_ >= program_.code.size()) {
+      fail("control leaves the code");
+      break;
+    }
+    size_t at = pc_;
+    step();
+    if (!error_.empty() && !has_place_) {
+      error_ = fmt::format("instruction {} ({}): {}", at, disassemble(program_.code[at]), error_);
+      has_place_ = true;
+    }
+  }
 }
 
 void Run::step() {
@@ -343,6 +357,13 @@ void Run::load_imm64(const Decoded& d) {
     write_reg(d.dst, high << 32 | static_cast<uint32_t>(d.imm));
     return;
   }
+  if (d.pseudo == kPseudoFunction) {
+    const size_t target = at + 1 + static_cast<size_t>(static_cast<int64_t>(d.imm));
+    const auto& callbacks = program_.callbacks;
+    if (!std::binary_search(callbacks.begin(), callbacks.end(), target))
+      return fail("no function begins there");
+    return write_reg(d.dst, kFunctionHandle | target);
+  }
   for (const MapRef& ref : program_.maps) {
     if (ref.insn != at) continue;
     if (!ref.value) {
@@ -420,6 +441,8 @@ void Run::call(Helper helper) {
     case Helper::RingbufSubmit:
     case Helper::RingbufDiscard:
       return ring_helper(helper);
+    case Helper::Loop:
+      return loop();
     case Helper::TailCall:
       read_reg(Reg::R1);
       read_reg(Reg::R2);
@@ -438,6 +461,10 @@ void Run::call(Helper helper) {
       return write_reg(Reg::R0, uint64_t{task.gid} << 32 | task.uid);
     case Helper::GetCurrentCgroupId:
       return write_reg(Reg::R0, task.cgroup);
+    case Helper::GetFuncIp:
+    case Helper::GetAttachCookie:
+      read_reg(Reg::R1);  // the context
+      return write_reg(Reg::R0, helper == Helper::GetFuncIp ? task.probe_address : task.cookie);
     case Helper::GetCurrentTask:
     case Helper::GetCurrentTaskBtf:
       return write_reg(Reg::R0, task.task_address);
@@ -481,6 +508,57 @@ void Run::call_kernel(uint32_t btf_id) {
   machine_.regions_[it->second.region].live = false;
   iterators_.erase(it);
   known_[0] = false;
+}
+
+/// bpf_loop(rounds, function, context, 0).
+void Run::loop() {
+  const uint64_t rounds = read_reg(Reg::R1), function = read_reg(Reg::R2);
+  const uint64_t context = read_reg(Reg::R3), flags = read_reg(Reg::R4);
+  if ((function & kFunctionHandle) != kFunctionHandle) fail("r2 is no function");
+  if (!error_.empty()) return;
+  uint64_t result = 0;
+  if (flags != 0) {
+    result = static_cast<uint64_t>(kEinval);
+  } else if (rounds > static_cast<uint64_t>(kMostLoopRounds)) {
+    result = static_cast<uint64_t>(kE2big);
+  } else {
+    result = rounds_of(function & ~kFunctionHandle, rounds, context);
+  }
+  if (error_.empty()) write_reg(Reg::R0, result);
+}
+
+/// How often the function was called. Each time it has registers and a stack of its own.
+uint64_t Run::rounds_of(size_t function, uint64_t rounds, uint64_t context) {
+  uint64_t saved[11];
+  bool saved_known[11];
+  std::copy(std::begin(regs_), std::end(regs_), saved);
+  std::copy(std::begin(known_), std::end(known_), saved_known);
+  const size_t resume = pc_;
+  const uint32_t stack = machine_.add_region(Bytes(kStackBytes), true);
+  uint64_t round = 0;
+  while (round < rounds && error_.empty()) {
+    if (round >= machine_.loop_rounds) {
+      round = rounds;
+      break;
+    }
+    machine_.regions_[stack].initialised.assign(kStackBytes, false);
+    std::fill(std::begin(known_), std::end(known_), false);
+    regs_[1] = round++;
+    regs_[2] = context;
+    regs_[10] = machine_.address_of(stack) + kStackBytes;
+    known_[1] = known_[2] = known_[10] = true;
+    pc_ = function;
+    until_exit();
+    if (error_.empty() && regs_[0] > 1) fail("a callback gives neither 0 nor 1");
+    if (regs_[0] == static_cast<uint64_t>(kLoopEnds)) break;
+  }
+  machine_.regions_[stack].live = false;
+  machine_.regions_[stack].bytes = Bytes();
+  std::copy(std::begin(saved), std::end(saved), regs_);
+  std::copy(std::begin(saved_known), std::end(saved_known), known_);
+  pc_ = resume;
+  done_ = false;
+  return round;
 }
 
 void Run::map_helper(Helper helper) {

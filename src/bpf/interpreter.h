@@ -28,7 +28,9 @@ struct FakeTask {
   uint32_t gid = 2000;
   uint64_t ns = 123456789;
   uint64_t cgroup = 42;
-  uint32_t random = 1;  ///< the next random number, then the one after it
+  uint64_t probe_address = 0x401000;  ///< of the function that is probed
+  uint64_t cookie = 0;                ///< of the point where the program is attached
+  uint32_t random = 1;                ///< the next random number, then the one after it
   std::string comm = "fake";
   uint64_t task_address = 0;  ///< of the task's structure: Machine::add_object
   std::map<uint64_t, Bytes>
@@ -53,7 +55,9 @@ class Machine {
   uint32_t iter_num_next = 0;
   uint32_t iter_num_destroy = 0;
   uint64_t may_gotos = 8 << 20;  ///< how often one run may pass them before they are taken
-  bool ring_full = false;        ///< ringbuf_reserve gives null
+  /// How many rounds bpf_loop does at most, although it says that it did all.
+  uint64_t loop_rounds = UINT64_MAX;
+  bool ring_full = false;  ///< ringbuf_reserve gives null
 
   /// Runs with R1 = address of `context`; gives R0. The context may be read, not written.
   Result<uint64_t> run(const Program& program, const Bytes& context);

@@ -49,6 +49,63 @@ TEST(Interpreter, MayGotoRunsOutAtLast) {
   EXPECT_EQ(got.value(), 1000u);
 }
 
+/// bpf_loop() over `rounds`, with a callback that adds its number to r10 - 8 of the program and
+/// ends at `last`.
+Program called_back(int32_t rounds, int32_t last, int32_t result = kLoopEnds) {
+  Assembler code;
+  const Label function = code.make_label(), on = code.make_label();
+  code.emit(store(Size::DW, R::R10, -8, 0));
+  code.emit(mov64(R::R6, 5));
+  code.emit(mov64(R::R1, rounds));
+  code.load_function(R::R2, function);
+  code.emit(mov64(R::R3, R::R10));
+  code.emit(mov64(R::R4, 0));
+  code.call_helper(Helper::Loop);
+  code.emit(load(Size::DW, R::R1, R::R10, -8));
+  code.emit(alu64(AluOp::Mul, R::R0, 1000));
+  code.emit(alu64(AluOp::Add, R::R0, R::R1));
+  code.emit(alu64(AluOp::Add, R::R0, R::R6));
+  code.emit(exit_insn());
+  code.begin_callback(function);
+  code.emit(load(Size::DW, R::R6, R::R2, -8));
+  code.emit(alu64(AluOp::Add, R::R6, R::R1));
+  code.emit(store(Size::DW, R::R2, -8, R::R6));
+  code.emit(mov64(R::R0, result));
+  code.jump_to_if(JumpOp::Eq, R::R1, last, on);
+  code.emit(mov64(R::R0, 0));
+  code.bind(on);
+  code.emit(exit_insn());
+  return finish(code);
+}
+
+TEST(Interpreter, CallsBack) {
+  Machine machine({}, 1);
+  EXPECT_EQ(machine.run(called_back(10, 4), {}).value(), 5u * 1000 + 10 + 5);
+  EXPECT_EQ(machine.run(called_back(3, 4), {}).value(), 3u * 1000 + 3 + 5);
+  EXPECT_EQ(machine.run(called_back(0, 4), {}).value(), 5u);
+  EXPECT_EQ(machine.run(called_back(kMostLoopRounds + 1, 4), {}).value(),
+            static_cast<uint64_t>(-7 * 1000 + 5));
+  EXPECT_THAT(machine.run(called_back(10, 4, 2), {}).error().message,
+              testing::HasSubstr("neither 0 nor 1"));
+  EXPECT_THAT(machine.run(called_back(10, -1, 0), {}).value(), 10u * 1000 + 45 + 5);
+}
+
+TEST(Interpreter, ACallbackHasItsOwnRegistersAndStack) {
+  Assembler code;
+  const Label function = code.make_label();
+  code.emit(mov64(R::R6, 5));
+  code.emit(mov64(R::R1, 1));
+  code.load_function(R::R2, function);
+  code.emit(mov64(R::R3, 0));
+  code.emit(mov64(R::R4, 0));
+  code.call_helper(Helper::Loop);
+  code.emit(exit_insn());
+  code.begin_callback(function);
+  code.emit(mov64(R::R0, R::R6));
+  code.emit(exit_insn());
+  EXPECT_EQ(error_of(code), "instruction 8 (r0 = r6): r6 is not initialised");
+}
+
 /// Counts from 3 to 7 by an iterator at r10 - 8.
 Program counting(bool destroys, uint32_t next_id) {
   Assembler code;

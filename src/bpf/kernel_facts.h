@@ -19,6 +19,16 @@ struct SyscallRegs {
   int32_t execveat_nr = 322;
 };
 
+/// Where a function's arguments and result lie in struct pt_regs, in bytes. Default: x86-64.
+struct CallRegs {
+  int32_t arg_offset[8] = {112, 104, 96, 88, 72, 64, -1, -1};  ///< -1: not in a register
+  int32_t result_offset = 80;
+  int32_t stack_offset = 152;
+  int32_t ip_offset = 128;
+  /// Of struct bpf_perf_event_data, behind the registers: sample_period; the address follows.
+  int32_t sample_offset = 168;
+};
+
 /// Offsets in bytes in struct task_struct and in what it points to, from the kernel's BTF; -1: not
 /// known.
 struct TaskLayout {
@@ -50,7 +60,9 @@ struct KernelFacts {
   bool has_cpu_v4 = false;                ///< 6.6: signed division, sign-extending moves and loads
   bool has_may_goto = false;              ///< 6.9
   bool has_bpf_loop = false;              ///< 5.17
-  bool has_task_btf = false;  ///< 5.11: get_current_task_btf; `task` may be loaded directly
+  bool has_attach_cookies = false;  ///< 5.15, of perf events: which of its points a program runs at
+  bool has_uprobe_multi = false;    ///< 6.6
+  bool has_task_btf = false;        ///< 5.11: get_current_task_btf; `task` may be loaded directly
   /// BTF ids of the kernel's functions bpf_iter_num_… (6.4), all three or none: 0. Only looked for
   /// where may_goto is not there or taken away.
   uint32_t iter_num_new = 0;
@@ -63,6 +75,7 @@ struct KernelFacts {
   /// Of an array: what kmalloc gives, on old kernels.
   uint64_t max_value_bytes = 4 << 20;
   SyscallRegs syscall_regs;
+  CallRegs call_regs;
 
   bool has_iter_num() const { return iter_num_new != 0; }
   /// System calls are traced by the records of raw_syscalls.

@@ -5,6 +5,23 @@
 
 namespace ktap::bpf {
 
+std::string_view kind_name(ProgramKind kind) {
+  switch (kind) {
+    case ProgramKind::RawTracepoint:
+    case ProgramKind::TypedRawTracepoint:
+      return "raw tracepoint";
+    case ProgramKind::Tracepoint:
+      return "tracepoint";
+    case ProgramKind::Probe:
+      return "probe";
+    case ProgramKind::UprobeMulti:
+      return "user functions";
+    case ProgramKind::PerfEvent:
+      return "samples of";
+  }
+  return "";
+}
+
 uint32_t Program::handler_at(size_t insn) const {
   uint32_t handler = kNoHandler;
   for (const CodeRange& range : ranges) {

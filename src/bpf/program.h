@@ -4,15 +4,28 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bpf/insn.h"
+#include "schema/event.h"
 
 namespace ktap::bpf {
 
 /// TypedRawTracepoint: the verifier knows the types of its arguments (BTF), so that what they point
 /// to is loaded directly.
-enum class ProgramKind : uint8_t { RawTracepoint, TypedRawTracepoint, Tracepoint };
+/// Probe: on a kernel or user function, through perf; UprobeMulti: through one link for all points
+/// of a file; PerfEvent: on samples.
+enum class ProgramKind : uint8_t {
+  RawTracepoint,
+  TypedRawTracepoint,
+  Tracepoint,
+  Probe,
+  UprobeMulti,
+  PerfEvent
+};
+/// "raw tracepoint", typed or not; "tracepoint", "uprobe", "sample".
+std::string_view kind_name(ProgramKind kind);
 enum class MapKind : uint8_t { Array, PercpuArray, Hash, PercpuHash, RingBuffer, Programs };
 
 struct MapSpec {
@@ -35,6 +48,11 @@ struct MapRef {
   uint32_t offset = 0;
 };
 
+/// What bpf_loop() tells a callback's result from.
+constexpr int32_t kLoopGoesOn = 0, kLoopEnds = 1;
+/// The most rounds that it takes (BPF_MAX_LOOPS).
+constexpr int32_t kMostLoopRounds = 8 << 20;
+
 /// The handler of code that belongs to none: a prologue that handlers share, the gate of -- CMD.
 constexpr uint32_t kNoHandler = UINT32_MAX;
 
@@ -45,15 +63,25 @@ struct CodeRange {
   uint32_t group = 0;             ///< index in the handler's groups
 };
 
+/// Where a program of probes or samples is attached.
+struct AttachPoint {
+  schema::EventPtr event;
+  uint64_t cookie = 0;  ///< what get_attach_cookie gives there
+};
+
 struct Program {
   std::string name;  ///< at most 15 bytes
   ProgramKind kind = ProgramKind::RawTracepoint;
   std::string attach_to;    ///< RawTracepoint: "sys_enter", "sched_switch"
   uint32_t btf_id = 0;      ///< TypedRawTracepoint: of its type
   int32_t tracefs_id = -1;  ///< Tracepoint, and what a raw tracepoint that is missing falls back to
+  std::vector<AttachPoint> points;  ///< Probe, UprobeMulti, PerfEvent
   std::vector<Insn> code;
   std::vector<uint32_t> lines;  ///< script line of each instruction, 0 unknown
   std::vector<MapRef> maps;
+  /// Where functions begin that are called back, ascending; each goes on to the next or the end.
+  /// The kernel wants a program's types where there are any (btf_of_functions).
+  std::vector<uint32_t> callbacks;
   /// One program serves all handlers of its tracepoint: whose each instruction is, ascending.
   std::vector<CodeRange> ranges;
 

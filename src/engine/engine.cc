@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -65,6 +66,9 @@ class Engine : public BpfEngine {
  private:
   std::vector<bpf::Insn> relocated(const bpf::Program& program) const;
   Result<void> attach_one(size_t index);
+  Result<void> attach_files(int program_fd, const bpf::Program& program);
+  Result<void> attach_points(int program_fd, const bpf::Program& program);
+  Result<void> attach_sampler(int program_fd, const bpf::Program& program);
   uint64_t* control_word(uint32_t offset_bytes) const {
     return reinterpret_cast<uint64_t*>(control_.data() + offset_bytes);
   }
@@ -77,7 +81,8 @@ class Engine : public BpfEngine {
   std::vector<sys::UniqueFd> programs_;
   sys::UniqueFd gate_link_;           // of the program that waits for the exec
   std::vector<sys::UniqueFd> links_;  // of raw tracepoints, in the order of attaching
-  std::vector<sys::PerfTracepoint> tracepoints_;
+  std::vector<sys::PerfAttachment> by_perf_;
+  std::vector<sys::PerfAttachment> samples_;  // let go at once
   Snapshots snapshots_;
   bool exited_ = false;  // a handler's exit(), as seen when we disarmed
 };
@@ -116,7 +121,8 @@ Result<void> Engine::load_programs(std::vector<Rejection>* rejections) {
     const bpf::Program& program = unit_.programs[i];
     sys::LoadFailure failure;
     std::optional<sys::UniqueFd> fd =
-        sys::load_program(program.name, program.kind, relocated(program), &failure, program.btf_id);
+        sys::load_program(program.name, program.kind, relocated(program), &failure, program.btf_id,
+                          program.callbacks);
     if (fd.has_value()) {
       programs_.push_back(std::move(*fd));
       continue;
@@ -156,6 +162,10 @@ Result<void> Engine::attach() {
 Result<void> Engine::attach_one(size_t index) {
   const bpf::Program& program = unit_.programs[index];
   KTAP_CHECK(programs_[index].valid());
+  const int program_fd = programs_[index].get();
+  if (program.kind == bpf::ProgramKind::UprobeMulti) return attach_files(program_fd, program);
+  if (program.kind == bpf::ProgramKind::Probe) return attach_points(program_fd, program);
+  if (program.kind == bpf::ProgramKind::PerfEvent) return attach_sampler(program_fd, program);
   if (program.kind == bpf::ProgramKind::TypedRawTracepoint) {
     KTAP_ASSIGN(sys::UniqueFd link,
                 sys::attach_typed_tracepoint(programs_[index].get(), program.attach_to));
@@ -178,14 +188,57 @@ Result<void> Engine::attach_one(size_t index) {
     // its name, so that the same code serves as a classic tracepoint program.
     sys::LoadFailure failure;
     std::optional<sys::UniqueFd> again =
-        sys::load_program(program.name, bpf::ProgramKind::Tracepoint, relocated(program), &failure);
+        sys::load_program(program.name, bpf::ProgramKind::Tracepoint, relocated(program), &failure,
+                          0, program.callbacks);
     if (!again.has_value()) return failure.error;
     programs_[index] = std::move(*again);
   }
   KTAP_ASSIGN(
-      sys::PerfTracepoint tracepoint,
+      sys::PerfAttachment tracepoint,
       sys::attach_tracepoint(programs_[index].get(), program.tracefs_id, program.attach_to));
-  tracepoints_.push_back(std::move(tracepoint));
+  by_perf_.push_back(std::move(tracepoint));
+  return {};
+}
+
+/// One link for each file.
+Result<void> Engine::attach_files(int program_fd, const bpf::Program& program) {
+  std::map<std::string, std::vector<sys::UserPoint>> files;
+  for (const bpf::AttachPoint& at : program.points) {
+    const schema::ProbePoint& point = at.event->point;
+    files[point.path].push_back({point.offset_bytes, point.semaphore_bytes, at.cookie});
+  }
+  const bool is_return = program.points[0].event->kind == schema::EventKind::ProbeReturn;
+  for (const auto& [path, points] : files) {
+    KTAP_ASSIGN(sys::UniqueFd link, sys::attach_user_points(program_fd, path, points, is_return));
+    links_.push_back(std::move(link));
+  }
+  return {};
+}
+
+Result<void> Engine::attach_points(int program_fd, const bpf::Program& program) {
+  const bool needs_cookie = program.points.size() > 1;
+  for (const bpf::AttachPoint& at : program.points) {
+    const schema::ProbePoint& point = at.event->point;
+    KTAP_CHECK(!point.path.empty());
+    KTAP_ASSIGN(sys::PerfAttachment attached,
+                sys::attach_user_point(
+                    program_fd, point.path, {point.offset_bytes, point.semaphore_bytes, at.cookie},
+                    at.event->kind == schema::EventKind::ProbeReturn, needs_cookie));
+    by_perf_.push_back(std::move(attached));
+  }
+  return {};
+}
+
+Result<void> Engine::attach_sampler(int program_fd, const bpf::Program& program) {
+  KTAP_ASSIGN(std::vector<int> cpus, sys::online_cpus());
+  if (unit_.cpu >= 0) cpus = {static_cast<int>(unit_.cpu)};
+  for (const bpf::AttachPoint& at : program.points) {
+    for (const int cpu : cpus) {
+      KTAP_ASSIGN(sys::PerfAttachment attached,
+                  sys::attach_samples(program_fd, at.event->perf, cpu, at.event->name));
+      samples_.push_back(std::move(attached));
+    }
+  }
   return {};
 }
 
@@ -211,10 +264,11 @@ void Engine::detach() {
   disarm();
   gate_link_.reset();
   links_.clear();
+  samples_.clear();
   // Before the slow ones are handed on: the holder's copies of our descriptors must keep no link
   // alive.
-  if (!tracepoints_.empty()) sys::detach_tracepoints(std::move(tracepoints_));
-  tracepoints_.clear();
+  if (!by_perf_.empty()) sys::detach_perf(std::move(by_perf_));
+  by_perf_.clear();
 }
 
 // ---- what the programs leave

@@ -16,6 +16,7 @@
 #include "bpf/helpers.h"
 #include "bpf/insn.h"
 #include "engine/bpf_engine.h"
+#include "sys/attach.h"
 #include "sys/bpf.h"
 #include "sys/kernel_btf.h"
 #include "sys/tracefs.h"
@@ -52,10 +53,29 @@ bpf::SyscallRegs syscall_regs() {
   return regs;
 }
 
+/// Source: arch/*/include/asm/ptrace.h, and the calling conventions.
+bpf::CallRegs call_regs() {
+  bpf::CallRegs regs;
+#if defined(__x86_64__)
+  return regs;  // the defaults
+#elif defined(__aarch64__)
+  regs = {{0, 8, 16, 24, 32, 40, 48, 56}, 0, 248, 256, 272};
+#elif defined(__riscv) && __riscv_xlen == 64
+  regs = {{80, 88, 96, 104, 112, 120, 128, 136}, 80, 16, 0, 256};
+#elif defined(__arm__)
+  regs = {{0, 4, 8, 12, -1, -1, -1, -1}, 0, 52, 60, 72};
+#endif
+  return regs;
+}
+
 bool can_load(std::vector<Insn> code) {
   code.push_back(bpf::mov64(Reg::R0, 0));
   code.push_back(bpf::exit_insn());
   return sys::try_load_program("probe", bpf::ProgramKind::RawTracepoint, code);
+}
+
+bool takes_program(bpf::ProgramKind kind, const std::vector<Insn>& code) {
+  return sys::try_load_program("probe", kind, code);
 }
 
 bool has_fetch_atomics() {
@@ -191,6 +211,7 @@ int32_t tracepoint_id(const std::string& event) {
 Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without) {
   bpf::KernelFacts facts;
   facts.syscall_regs = syscall_regs();
+  facts.call_regs = call_regs();
   KTAP_ASSIGN(facts.cpu_count, sys::possible_cpus());
 
   // The control page is the least that every run needs: no privilege for it, no tracing.
@@ -223,6 +244,10 @@ Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without) {
   facts.has_bpf_loop = has_helper(kLoopHelper);
   const bool lacks_may_goto =
       !facts.has_may_goto || std::find(without.begin(), without.end(), "may_goto") != without.end();
+  facts.has_attach_cookies = takes_program(
+      bpf::ProgramKind::PerfEvent, {bpf::call(static_cast<int32_t>(bpf::Helper::GetAttachCookie)),
+                                    bpf::mov64(Reg::R0, 0), bpf::exit_insn()});
+  facts.has_uprobe_multi = sys::has_user_points_link();
   read_btf(facts, lacks_may_goto);
   try_task(facts);
   try_typed_tracepoints(facts);

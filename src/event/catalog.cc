@@ -7,6 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <map>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -34,12 +37,12 @@ struct Name {
   std::string_view name() const { return std::string_view(full).substr(colon + 1); }
 };
 
-struct Provider {
+struct Kind {
   std::string_view prefix;
   bool there;
   std::string_view what;
 };
-constexpr Provider kProviders[] = {
+constexpr Kind kKinds[] = {
 #define KTAP_EVENT_PROVIDER(enumerator, prefix, there, what) {prefix, there, what},
 #include "event/providers.def"
 #undef KTAP_EVENT_PROVIDER
@@ -95,7 +98,7 @@ class TracefsCatalog : public Catalog {
 
   Matches match(std::string_view event_text) override;
   std::vector<std::string> list(std::string_view glob) override;
-  std::string render_syscall(const Event& event, const uint64_t* words) override {
+  std::string render_words(const Event& event, const uint64_t* words) override {
     return syscall_text(event, words);
   }
   std::string render_record(const Event& event, const uint8_t* data, size_t size_bytes,
@@ -103,7 +106,9 @@ class TracefsCatalog : public Catalog {
 
  private:
   void include(const Pattern& pattern, std::vector<bool>* chosen, Matches* out);
-  void exclude(const Pattern& pattern, std::vector<bool>* chosen, Matches* out);
+  void exclude(const Pattern& pattern, std::vector<bool>* chosen, std::vector<EventPtr>* others,
+               Matches* out);
+  Provider* provider_of(std::string_view text);
   void explain_no_match(const Pattern& pattern, Matches* out);
   std::vector<std::string> nearest_to(std::string_view text) const;
   Result<EventPtr> event(size_t index);
@@ -111,34 +116,34 @@ class TracefsCatalog : public Catalog {
 
   sys::Tracefs tracefs_;
   std::vector<Name> names_;
+  std::map<std::string_view, std::unique_ptr<Provider>> others_;  // by prefix, made when asked for
   std::vector<EventPtr> events_;  // by index in names_; null until used
   std::unordered_map<std::string_view, size_t> index_;
   std::unique_ptr<RecordRenderer>
       renderer_;  // its library is only started when a record is printed
 };
 
-/// The provider of an event that this version does not trace yet, or null.
-const Provider* later_provider(const std::string& text) {
-  for (const Provider& provider : kProviders) {
-    if (!provider.there && starts_with(text, provider.prefix)) return &provider;
+/// The kind of an event that this version does not trace yet, or null.
+const Kind* later_kind(const std::string& text) {
+  for (const Kind& kind : kKinds) {
+    if (starts_with(text, kind.prefix)) return kind.there ? nullptr : &kind;
   }
   return nullptr;
 }
 
-Mistake mistake(const Pattern& pattern, std::string text) {
-  Mistake out;
-  out.not_there_yet = later_provider(pattern.text) != nullptr;
-  out.text = std::move(text);
-  out.offset = pattern.offset;
-  out.length = static_cast<uint32_t>(pattern.text.size() + (pattern.exclude ? 1 : 0));
-  return out;
+std::unique_ptr<Provider> make_provider(std::string_view prefix) {
+  if (prefix == "probe:") return function_probes();
+  if (prefix == "profile-") return perf_events(prefix);
+  if (prefix == "software:" || prefix == "hardware:")
+    return perf_events(prefix.substr(0, prefix.size() - 1));
+  return nullptr;
 }
 
 /// What is wrong with the form of a part, before any name is looked at; "" when it may be SYS:NAME.
 std::string wrong_form(const std::string& text) {
   if (text.empty()) return "an event name is missing here";
-  if (const Provider* provider = later_provider(text)) {
-    return fmt::format("{} is not there yet", provider->what);
+  if (const Kind* kind = later_kind(text)) {
+    return fmt::format("{} is not there yet", kind->what);
   }
   if (starts_with(text, "tick-")) {
     return fmt::format("a timer ('{}') stands alone, not in a list of events", text);
@@ -152,22 +157,27 @@ std::string wrong_form(const std::string& text) {
 }
 
 Matches TracefsCatalog::match(std::string_view event_text) {
-  Matches out;
+  Matches out, others;
   std::vector<bool> chosen(names_.size());
   const std::vector<Pattern> patterns = split_patterns(event_text);
   bool has_included = false;
   for (const Pattern& pattern : patterns) {
     if (pattern.exclude) continue;
     has_included = true;
-    include(pattern, &chosen, &out);
+    if (Provider* provider = provider_of(pattern.text)) {
+      provider->include(pattern, &others);
+    } else {
+      include(pattern, &chosen, &out);
+    }
   }
   if (!has_included) {
     out.mistakes.push_back(mistake(patterns[0], "nothing to exclude from: the list is empty"));
     return out;
   }
+  std::move(others.mistakes.begin(), others.mistakes.end(), std::back_inserter(out.mistakes));
   if (!out.mistakes.empty()) return out;  // an exclusion of a list that failed says nothing new
   for (const Pattern& pattern : patterns) {
-    if (pattern.exclude) exclude(pattern, &chosen, &out);
+    if (pattern.exclude) exclude(pattern, &chosen, &others.events, &out);
   }
   for (size_t i = 0; i < names_.size() && out.mistakes.empty(); ++i) {
     if (!chosen[i]) continue;
@@ -179,10 +189,26 @@ Matches TracefsCatalog::match(std::string_view event_text) {
           mistake(patterns[0], fmt::format("event {}: {}", names_[i].full, built.error().message)));
     }
   }
+  for (const EventPtr& other : others.events) {
+    if (std::find(out.events.begin(), out.events.end(), other) == out.events.end())
+      out.events.push_back(other);
+  }
   if (out.events.empty() && out.mistakes.empty()) {
     out.mistakes.push_back(mistake(patterns[0], "the exclusions leave no event"));
   }
   return out;
+}
+
+/// Null: tracepoints, which have no prefix, and kinds that are not there yet.
+Provider* TracefsCatalog::provider_of(std::string_view text) {
+  for (const Kind& kind : kKinds) {
+    if (!starts_with(text, kind.prefix)) continue;
+    if (!kind.there) return nullptr;
+    std::unique_ptr<Provider>& provider = others_[kind.prefix];
+    if (provider == nullptr) provider = make_provider(kind.prefix);
+    return provider.get();
+  }
+  return nullptr;
 }
 
 void TracefsCatalog::include(const Pattern& pattern, std::vector<bool>* chosen, Matches* out) {
@@ -208,12 +234,16 @@ void TracefsCatalog::include(const Pattern& pattern, std::vector<bool>* chosen, 
   if (!found) explain_no_match(pattern, out);
 }
 
-void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen, Matches* out) {
+void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
+                             std::vector<EventPtr>* others, Matches* out) {
   if (pattern.text.empty()) {
     out->mistakes.push_back(mistake(pattern, "'~' wants a name or glob of what to leave out"));
     return;
   }
-  bool found = false;
+  bool found = std::erase_if(*others, [&](const EventPtr& event) {
+                 return glob_match(pattern.text, event->name) ||
+                        glob_match(pattern.text, fmt::format("{}:{}", event->system, event->name));
+               }) != 0;
   for (size_t i = 0; i < names_.size(); ++i) {
     const bool hit =
         glob_match(pattern.text, names_[i].name()) || glob_match(pattern.text, names_[i].full);
@@ -363,6 +393,10 @@ std::vector<std::string> TracefsCatalog::list(std::string_view glob) {
       out.push_back(name.full);
     }
   }
+  for (const Kind& kind : kKinds) {
+    if (!kind.there) continue;
+    if (Provider* provider = provider_of(kind.prefix)) provider->list(glob, &out);
+  }
   return out;
 }
 
@@ -378,6 +412,15 @@ std::string TracefsCatalog::render_record(const Event& event, const uint8_t* dat
 }
 
 }  // namespace
+
+Mistake mistake(const Pattern& pattern, std::string text) {
+  Mistake out;
+  out.not_there_yet = later_kind(pattern.text) != nullptr;
+  out.text = std::move(text);
+  out.offset = pattern.offset;
+  out.length = static_cast<uint32_t>(pattern.text.size() + (pattern.exclude ? 1 : 0));
+  return out;
+}
 
 Result<std::unique_ptr<Catalog>> make_catalog(sys::Tracefs tracefs) {
   Result<std::string> text = tracefs.read("available_events");

@@ -2,8 +2,10 @@
 #include "event/catalog.h"
 
 #include <gtest/gtest.h>
+
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include <cstring>
 #include <filesystem>
@@ -88,7 +90,13 @@ TEST_F(CatalogTest, NamesGlobsAndLists) {
 
 TEST_F(CatalogTest, AllIsEveryTracepointButTheKernelsOwnRecordTypes) {
   EXPECT_EQ(catalog_->match("*:*").events.size(), 6U);
-  EXPECT_EQ(catalog_->list("").size(), 6U);
+  // And perf's.
+  EXPECT_EQ(std::ranges::count_if(catalog_->list(""),
+                                  [](const std::string& name) {
+                                    return name.rfind("software:", 0) != 0 &&
+                                           name.rfind("hardware:", 0) != 0;
+                                  }),
+            6);
   EXPECT_EQ(catalog_->list("sched*"),
             (std::vector<std::string>{"sched:sched_switch", "sched:sched_process_exec"}));
   EXPECT_EQ(catalog_->list("sys_enter_r*"), (std::vector<std::string>{"syscalls:sys_enter_read"}));
@@ -125,12 +133,65 @@ TEST_F(CatalogTest, MistakesNameWhatIsNear) {
 
 TEST_F(CatalogTest, FormsThatAreNotThereYetSayTheirName) {
   EXPECT_EQ(match("probe:vfs_read"), "[tracing kernel functions (probe:SYM) is not there yet]");
-  EXPECT_EQ(match("probe:/bin/sh:main"),
-            "[tracing user functions (probe:PATH:SYM) is not there yet]");
-  for (const char* text : {"sdt:/x:y", "ftrace:function", "function:vfs_*", "hardware:cycles",
-                           "software:page-faults", "cache:misses", "mem:0x10", "profile-1s"}) {
+  for (const char* text :
+       {"sdt:/x:y", "ftrace:function", "function:vfs_*", "cache:misses", "mem:0x10"}) {
     EXPECT_NE(match(text).find("not there yet]"), std::string::npos) << text;
   }
+}
+
+TEST_F(CatalogTest, SamplesOfPerfEventsAndOfClocks) {
+  EXPECT_EQ(match("software:page-faults, software:cs:10, software:faults"),
+            "page-faults context-switches");
+  EXPECT_EQ(match("software:*-faults ~minor*, profile-99hz"),
+            "page-faults major-faults alignment-faults emulation-faults profile-99hz");
+  EXPECT_EQ(match("software:page-fault"),
+            "[no event matches 'software:page-fault'] software:page-faults software:major-faults "
+            "software:minor-faults");
+  EXPECT_EQ(match("software:cs:0"), "[the period of 'software:cs:0' is no number of at least 1]");
+  EXPECT_EQ(match("profile-1").substr(0, 29), "[a unit is missing after 1: n");
+  const Matches matches = catalog_->match("software:cs:10, profile-100hz, hardware:cycles");
+  ASSERT_EQ(matches.events.size(), 3U);
+  EXPECT_EQ(matches.events[0]->perf.period, 10U);
+  EXPECT_EQ(matches.events[1]->perf.period, 10000000U);
+  EXPECT_EQ(matches.events[2]->perf.period, 1000000U);
+  EXPECT_EQ(matches.events[2]->kind, EventKind::Sample);
+  EXPECT_EQ(matches.events[2]->find_field("addr"), 1);
+}
+
+// This test program itself is the file.
+extern "C" __attribute__((noinline, used)) int ktap_probed_one(int a) { return a; }
+extern "C" __attribute__((noinline, used)) int ktap_probed_two(int a) { return a; }
+
+TEST_F(CatalogTest, FunctionsOfPrograms) {
+  const std::string probe = "probe:/proc/self/exe:";
+  const Matches matches = catalog_->match(probe + "ktap_probed_*, " + probe + "ktap_probed_one");
+  ASSERT_EQ(matches.events.size(), 2U) << match(probe + "ktap_probed_*");
+  const schema::Event& one = *matches.events[0];
+  EXPECT_EQ(one.kind, EventKind::Probe);
+  EXPECT_EQ(one.name, "ktap_probed_one");
+  EXPECT_EQ(one.point.symbol, "ktap_probed_one");
+  EXPECT_NE(one.point.offset_bytes, 0U);
+  ASSERT_EQ(one.fields.size(), 7U);
+  EXPECT_EQ(one.fields[2].fetch.base, schema::Fetch::Base::Argument);
+  EXPECT_EQ(one.fields[2].fetch.at, 1);
+  const Matches returns = catalog_->match(probe + "ktap_probed_one%return");
+  ASSERT_EQ(returns.events.size(), 1U);
+  EXPECT_EQ(returns.events[0]->kind, EventKind::ProbeReturn);
+  EXPECT_EQ(returns.events[0]->find_field("retval"), 1);
+}
+
+TEST_F(CatalogTest, MistakesInProbes) {
+  const std::string probe = "probe:/proc/self/exe:";
+  EXPECT_EQ(match(probe + "ktap_probed_tow"),
+            "[/proc/self/exe has no function 'ktap_probed_tow'] "
+            "probe:/proc/self/exe:ktap_probed_two probe:/proc/self/exe:ktap_probed_one");
+  EXPECT_EQ(match("probe:/none/such:f"), "[/none/such: no such file]");
+  EXPECT_EQ(match(probe + "f+x"), "[probe '" + probe + "f+x': '+x' is no offset]");
+  EXPECT_EQ(match(probe + "f+1%return"),
+            "[probe '" + probe +
+                "f+1%return': only a whole function returns: leave out the offset, or %return]");
+  EXPECT_EQ(match(probe + "ktap_probed_one+9999").substr(0, 39),
+            "[ktap_probed_one of /proc/self/exe has ");
 }
 
 TEST_F(CatalogTest, SystemCallsHaveNumberAndDeclaredArguments) {
@@ -150,7 +211,7 @@ TEST_F(CatalogTest, SystemCallsHaveNumberAndDeclaredArguments) {
   EXPECT_EQ(enter.fields[1].size_bytes, 4U);
   EXPECT_EQ(enter.fields[2].kind, schema::FieldKind::Pointer);
   const uint64_t words[7] = {SYS_read, 3, 0xabc};
-  EXPECT_EQ(catalog_->render_syscall(enter, words), "sys_read(fd: 3, buf: abc)");
+  EXPECT_EQ(catalog_->render_words(enter, words), "sys_read(fd: 3, buf: abc)");
 }
 
 TEST_F(CatalogTest, AnUnknownSystemCallIsAnOrdinaryTracepoint) {

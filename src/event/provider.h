@@ -37,6 +37,24 @@ struct Matches {
   std::vector<Mistake> mistakes;
 };
 
+/// What is wrong with a part as a whole.
+Mistake mistake(const Pattern& pattern, std::string text);
+
+/// One kind of events, told by the prefix of event text. Owner: the catalog.
+class Provider {
+ public:
+  virtual ~Provider() = default;
+  /// Adds the events that the part names, in their order, or a mistake. The same event has the same
+  /// pointer each time. Requires: the part is no exclusion and has the provider's prefix.
+  virtual void include(const Pattern& pattern, Matches* out) = 0;
+  /// Adds the full names of the events that match; "": all that can be counted.
+  virtual void list(std::string_view glob, std::vector<std::string>* out) = 0;
+};
+/// Functions of programs (language, section 7: `probe:`).
+std::unique_ptr<Provider> function_probes();
+/// `group`: "software", "hardware"; "profile-" for timers.
+std::unique_ptr<Provider> perf_events(std::string_view group);
+
 /// All events that this machine offers. Reads names at once, formats only of events that are used.
 class Catalog {
  public:
@@ -49,8 +67,9 @@ class Catalog {
   virtual std::vector<std::string> list(std::string_view glob) = 0;
 
   /// argstr of a system call event: `sys_read(fd: 3, buf: 7ffd8c90, count: 1000)`, `sys_read ->
-  /// 0x20`. `words` is the number then 6 arguments, or the number then the result.
-  virtual std::string render_syscall(const schema::Event& event, const uint64_t* words) = 0;
+  /// 0x20`. `words` is the number then 6 arguments, or the number then the result. Of probes and
+  /// samples: a word for each field.
+  virtual std::string render_words(const schema::Event& event, const uint64_t* words) = 0;
   /// argstr of another event by its print format, from the bytes of its record.
   virtual std::string render_record(const schema::Event& event, const uint8_t* data,
                                     size_t size_bytes, int cpu) = 0;

@@ -39,14 +39,16 @@ void append_name(std::string* out, const std::string& name) {
 std::string syscall_text(const schema::Event& event, const uint64_t* words) {
   std::string out;
   append_name(&out, event.name);
-  if (event.kind == schema::EventKind::SyscallExit) {
+  if (event.kind == schema::EventKind::SyscallExit ||
+      event.kind == schema::EventKind::ProbeReturn) {
     out += " -> 0x";
     append_hex(&out, cut_to(words[1], sizeof(long)));
     return out;
   }
   out += '(';
   constexpr size_t kMostArguments = 6;
-  const size_t last = std::min(event.fields.size(), 1 + kMostArguments);
+  size_t last = event.fields.size();
+  if (event.kind == schema::EventKind::SyscallEnter) last = std::min(last, 1 + kMostArguments);
   for (size_t i = 1; i < last; ++i) {
     const schema::Field& field = event.fields[i];
     if (i > 1) out += ", ";

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "base/limits.h"
 
 namespace ktap::lower {
@@ -25,6 +27,14 @@ EventRead at_index(const schema::Event& event, size_t index) {
   return read;
 }
 
+/// Which field is what the function or system call gave.
+std::optional<size_t> result_index(const schema::Event& event) {
+  if (event.kind == EventKind::SyscallExit) return 1;
+  if (event.kind != EventKind::ProbeReturn) return std::nullopt;
+  const int index = event.find_field("retval");
+  return index < 0 ? std::nullopt : std::optional<size_t>(static_cast<size_t>(index));
+}
+
 EventRead of(EventRead::Kind kind) {
   EventRead read;
   read.kind = kind;
@@ -35,9 +45,10 @@ EventRead of(EventRead::Kind kind) {
 
 EventRead read_variable(const schema::Event& event, BuiltinVar var) {
   switch (var) {
-    case BuiltinVar::Retval:
-      return event.kind == EventKind::SyscallExit ? at_index(event, 1)
-                                                  : of(EventRead::Kind::Missing);
+    case BuiltinVar::Retval: {
+      const std::optional<size_t> result = result_index(event);
+      return result ? at_index(event, *result) : of(EventRead::Kind::Missing);
+    }
     case BuiltinVar::Probename:
       return of(EventRead::Kind::Name);
     case BuiltinVar::Argstr:
@@ -69,11 +80,12 @@ EventRead read_field(const schema::Event& event, const std::string& name) {
 }
 
 EventRead read_member(const schema::Event& event, const std::string& name) {
-  const bool is_syscall = event.kind != EventKind::Tracepoint;
+  const bool is_syscall = schema::is_syscall(event.kind);
   if (name == "name") return of(EventRead::Kind::Name);
   if (name == "tostring") return of(EventRead::Kind::TextFunction);
   if (name == "retval") {
-    return event.kind == EventKind::SyscallExit ? at_index(event, 1) : of(EventRead::Kind::Nil);
+    const std::optional<size_t> result = result_index(event);
+    return result ? at_index(event, *result) : of(EventRead::Kind::Nil);
   }
   if (name == "sc_nr") return is_syscall ? at_index(event, 0) : of(EventRead::Kind::Nil);
   if (name == "sc_is_enter") {

@@ -155,10 +155,11 @@ Lowered lower_capture(const Handler& handler, uint32_t handler_index, const Worl
                       const ssa::EventGroup& group, const Options& options, Linkage& linkage);
 
 /// Splits the events that a handler matches into groups that it sees alike: by kind, and among
-/// system calls by the positions and types of the fields that it reads.
+/// system calls and probes by the positions and types of the fields that it reads. Probes only
+/// where the kernel tells a program at which of its points it runs.
 std::vector<ssa::EventGroup> group_events(const Handler& handler, const World& world,
                                           const std::vector<schema::EventPtr>& events,
-                                          ssa::Module& module);
+                                          bool has_attach_cookies, ssa::Module& module);
 
 /// True when the handler (or its filter) reads anything of the event beyond its name: fields,
 /// arguments, argstr.

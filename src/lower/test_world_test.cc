@@ -115,7 +115,7 @@ TestWorld::~TestWorld() = default;
 
 std::vector<ssa::EventGroup> TestWorld::groups(const std::vector<schema::EventPtr>& events,
                                                size_t handler) {
-  return group_events(handlers.at(handler), world, events, linkage.module);
+  return group_events(handlers.at(handler), world, events, true, linkage.module);
 }
 
 std::string TestWorld::text(Lowered lowered) {

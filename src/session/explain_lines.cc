@@ -211,9 +211,7 @@ std::string explain_programs(const Plan& plan, uint32_t handler,
     for (const backend::LineCost& cost : backend::line_costs(program, plan.unit.maps))
       sum += cost.handler == handler || cost.handler == bpf::kNoHandler ? cost.picoseconds : 0;
     picoseconds = std::max(picoseconds, sum);
-    points.insert(program.kind == bpf::ProgramKind::Tracepoint
-                      ? "tracepoint " + program.attach_to
-                      : "raw tracepoint " + program.attach_to);
+    points.insert(fmt::format("{} {}", bpf::kind_name(program.kind), program.attach_to));
   }
   std::string text = fmt::format("  {} program{}, {} instructions, {}\n", programs,
                                  programs == 1 ? "" : "s", instructions, attachments(points));

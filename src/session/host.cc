@@ -65,8 +65,8 @@ std::string ScriptHost::register_handler(bytecode::HandlerKind kind, std::string
   // `trace tick-1s { }` is `tick-1s { }`.
   if (kind == bytecode::HandlerKind::Event && text.compare(0, 5, "tick-") == 0)
     kind = bytecode::HandlerKind::Tick;
-  if (kind == bytecode::HandlerKind::Event && text.compare(0, 8, "profile-") == 0)
-    kind = bytecode::HandlerKind::Profile;
+  // A profile timer is an event like any other, on every CPU.
+  if (kind == bytecode::HandlerKind::Profile) kind = bytecode::HandlerKind::Event;
   if (kind == bytecode::HandlerKind::Event || kind == bytecode::HandlerKind::Tick) {
     const std::string mistake = split_filter(text, filter, place);
     if (!mistake.empty()) return mistake;

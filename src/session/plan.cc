@@ -113,8 +113,8 @@ class Planner {
     }
     const lower::Handler& function = registration(handler).handler;
     const auto lower_group = handler.in_kernel ? lower::lower_handler : lower::lower_capture;
-    std::vector<ssa::EventGroup> groups =
-        lower::group_events(function, world_, handler.events, plan_->linkage.module);
+    std::vector<ssa::EventGroup> groups = lower::group_events(
+        function, world_, handler.events, facts_.has_attach_cookies, plan_->linkage.module);
     for (uint32_t g = 0; g < groups.size(); ++g) {
       lower::Lowered lowered =
           lower_group(function, index, world_, groups[g], lower_options(), plan_->linkage);
@@ -527,13 +527,8 @@ void Plan::mark(runtime::Heap& heap) const {
 
 void check_timers(const std::vector<Registration>& registrations, diag::Sink& sink) {
   for (const Registration& registration : registrations) {
-    if (registration.kind == HandlerKind::Profile) {
-      sink.report(diag::Code::EventNotThereYet, registration.place.span,
-                  "profile timers are not there yet")
-          .hints.push_back("a tick- timer runs on one CPU");
-    } else if (!registration.mistake.empty()) {
+    if (!registration.mistake.empty())
       sink.report(diag::Code::BadInterval, registration.place.span, registration.mistake);
-    }
   }
 }
 

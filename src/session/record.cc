@@ -60,7 +60,7 @@ std::vector<runtime::Value> decode_args(const ssa::Site& site, const backend::Si
 const schema::Event* raw_event(const ssa::EventGroup& group, const backend::SiteLayout& layout,
                                const uint8_t* record) {
   if (group.events.size() == 1) return group.events.front().get();
-  if (group.kind == schema::EventKind::Tracepoint || layout.raw_offset_bytes == 0) return nullptr;
+  if (!schema::is_syscall(group.kind) || layout.raw_offset_bytes == 0) return nullptr;
   const int64_t number = word(record + layout.raw_offset_bytes);
   for (const schema::EventPtr& event : group.events) {
     if (event->syscall_nr == number) return event.get();
@@ -74,10 +74,11 @@ std::string render_raw(event::Catalog& catalog, const schema::Event& event,
   KTAP_CHECK(layout.raw_offset_bytes != 0);
   const uint8_t* raw = record + layout.raw_offset_bytes;
   if (event.kind != schema::EventKind::Tracepoint) {
-    uint64_t words[7] = {};
-    const size_t count = event.kind == schema::EventKind::SyscallEnter ? 7 : 2;
-    std::memcpy(words, raw, count * sizeof(uint64_t));
-    return catalog.render_syscall(event, words);
+    size_t count = event.kind == schema::EventKind::SyscallEnter ? 7 : 2;
+    if (schema::gives_registers(event.kind)) count = event.fields.size();
+    std::vector<uint64_t> words(std::max(count, event.fields.size()));
+    std::memcpy(words.data(), raw, count * sizeof(uint64_t));
+    return catalog.render_words(event, words.data());
   }
   uint32_t length = 0;
   std::memcpy(&length, raw, sizeof length);

@@ -41,10 +41,8 @@ void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
 
 /// "program h0_0 on raw tracepoint sched_switch", above its code.
 std::string program_head(const bpf::Program& program) {
-  return fmt::format(
-      "program {} on {} {}\n", program.name,
-      program.kind == bpf::ProgramKind::RawTracepoint ? "raw tracepoint" : "tracepoint",
-      program.attach_to);
+  return fmt::format("program {} on {} {}\n", program.name, bpf::kind_name(program.kind),
+                     program.attach_to);
 }
 
 class Session {

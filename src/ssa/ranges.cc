@@ -246,7 +246,7 @@ Range Ranges::field(const Inst& inst) const {
     if (index >= event->fields.size()) return kAll;
     const schema::Field& shape = event->fields[index];
     Range own = of_width(shape.size_bytes, shape.is_signed);
-    if (group_.kind != schema::EventKind::Tracepoint && index == 0) {
+    if (schema::is_syscall(group_.kind) && index == 0) {
       own = Range::of(event->syscall_nr);
     }
     range = is_first ? own : join(range, own);

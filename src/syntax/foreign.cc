@@ -265,9 +265,7 @@ std::string ktap_probe(std::string_view head) {
 }
 
 std::string_view later_mark(std::string_view ktap_probe) {
-  for (const std::string_view head :
-       {"trace probe:", "trace sdt:", "trace hardware:", "trace software:", "trace cache:",
-        "trace mem:", "profile-"}) {
+  for (const std::string_view head : {"trace probe:", "trace sdt:", "trace cache:", "trace mem:"}) {
     if (starts_with(ktap_probe, head)) return ", which this version does not trace yet";
   }
   return {};

@@ -65,13 +65,13 @@ Result<UniqueFd> attach_typed_tracepoint(int program_fd, const std::string& name
   return UniqueFd(fd);
 }
 
-Result<PerfTracepoint> attach_tracepoint(int program_fd, int tracefs_id, const std::string& name) {
+Result<PerfAttachment> attach_tracepoint(int program_fd, int tracefs_id, const std::string& name) {
   silence_libbpf();
   perf_event_attr attr = {};
   attr.size = sizeof attr;
   attr.type = PERF_TYPE_TRACEPOINT;
   attr.config = static_cast<uint64_t>(tracefs_id);
-  PerfTracepoint out;
+  PerfAttachment out;
   out.event.reset(static_cast<int>(
       syscall(SYS_perf_event_open, &attr, -1, an_online_cpu(), -1, PERF_FLAG_FD_CLOEXEC)));
   if (!out.event.valid()) {
@@ -87,13 +87,16 @@ Result<PerfTracepoint> attach_tracepoint(int program_fd, int tracefs_id, const s
   return out;
 }
 
-void detach_tracepoints(std::vector<PerfTracepoint> tracepoints) {
-  for (PerfTracepoint& tracepoint : tracepoints) {
-    ioctl(tracepoint.event.get(), PERF_EVENT_IOC_DISABLE, 0);
+void detach_perf(std::vector<PerfAttachment> attachments) {
+  for (PerfAttachment& attachment : attachments) {
+    ioctl(attachment.event.get(), PERF_EVENT_IOC_DISABLE, 0);
   }
-  if (tracepoints.size() <= kMostClosedHere) return;
+  if (attachments.size() <= kMostClosedHere) return;
   std::vector<int> fds;
-  for (const PerfTracepoint& tracepoint : tracepoints) fds.push_back(tracepoint.event.get());
+  for (const PerfAttachment& attachment : attachments) {
+    fds.push_back(attachment.event.get());
+    if (attachment.link.valid()) fds.push_back(attachment.link.get());
+  }
   std::sort(fds.begin(), fds.end());
   // Two forks: the holder is nobody's zombie. Should fork fail, the destructors close.
   const pid_t middle = fork();

@@ -85,10 +85,11 @@ bool try_load_program(const std::string& name, bpf::ProgramKind kind,
 
 /// Loads `code`, whose map references are descriptors already. First without a log: with one it
 /// takes nine times as long; after a refusal again with one. Returns the descriptor, or nothing and
-/// `failure` set.
+/// `failure` set. `callbacks`: Program.callbacks.
 std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind kind,
                                      const std::vector<bpf::Insn>& code, LoadFailure* failure,
-                                     uint32_t btf_id = 0);
+                                     uint32_t btf_id = 0,
+                                     const std::vector<uint32_t>& callbacks = {});
 
 /// Whether programs of raw tracepoints may sleep: then the kernel does not keep other tasks from
 /// the CPU while they run (7.1).

@@ -11,6 +11,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "bpf/function_btf.h"
 #include "sys/bpf.h"
 #include "sys/bpf_quiet.h"
 #include "sys/errors.h"
@@ -19,6 +20,8 @@ namespace ktap::sys {
 
 namespace {
 
+/// Younger than the headers that we are built with (include/uapi/linux/bpf.h).
+constexpr auto kTraceUprobeMulti = static_cast<bpf_attach_type>(48);
 constexpr size_t kLogBytes = 1 << 20;
 constexpr size_t kMostLogBytes = 32 << 20;
 
@@ -28,6 +31,11 @@ bpf_prog_type kernel_type(bpf::ProgramKind kind) {
       return BPF_PROG_TYPE_RAW_TRACEPOINT;
     case bpf::ProgramKind::TypedRawTracepoint:
       return BPF_PROG_TYPE_TRACING;
+    case bpf::ProgramKind::Probe:
+    case bpf::ProgramKind::UprobeMulti:
+      return BPF_PROG_TYPE_KPROBE;
+    case bpf::ProgramKind::PerfEvent:
+      return BPF_PROG_TYPE_PERF_EVENT;
     case bpf::ProgramKind::Tracepoint:
       break;
   }
@@ -35,12 +43,24 @@ bpf_prog_type kernel_type(bpf::ProgramKind kind) {
 }
 
 int try_load(const std::string& name, bpf::ProgramKind kind, const std::vector<bpf::Insn>& code,
-             std::string* log, uint32_t btf_id) {
+             std::string* log, uint32_t btf_id, const std::vector<uint32_t>& callbacks = {}) {
   LIBBPF_OPTS(bpf_prog_load_opts, options);
+  UniqueFd types;  // wanted until the program is loaded
+  const std::vector<bpf::FunctionInfo> functions = bpf::function_infos(callbacks);
+  if (!callbacks.empty()) {
+    const std::vector<uint8_t> btf = bpf::btf_of_functions();
+    types.reset(bpf_btf_load(btf.data(), btf.size(), nullptr));
+    if (!types.valid()) return -errno;
+    options.prog_btf_fd = static_cast<uint32_t>(types.get());
+    options.func_info = functions.data();
+    options.func_info_cnt = static_cast<uint32_t>(functions.size());
+    options.func_info_rec_size = sizeof functions[0];
+  }
   if (kind == bpf::ProgramKind::TypedRawTracepoint) {
     options.expected_attach_type = BPF_TRACE_RAW_TP;
     options.attach_btf_id = btf_id;
   }
+  if (kind == bpf::ProgramKind::UprobeMulti) options.expected_attach_type = kTraceUprobeMulti;
   if (log != nullptr) {
     options.log_level = 1;
     options.log_buf = log->data();
@@ -122,17 +142,17 @@ bool takes_sleepable_raw_tracepoints() {
 
 std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind kind,
                                      const std::vector<bpf::Insn>& code, LoadFailure* failure,
-                                     uint32_t btf_id) {
+                                     uint32_t btf_id, const std::vector<uint32_t>& callbacks) {
   silence_libbpf();
   const std::string short_name = kernel_name(name);
-  int fd = try_load(short_name, kind, code, nullptr, btf_id);
+  int fd = try_load(short_name, kind, code, nullptr, btf_id, callbacks);
   if (fd >= 0) return UniqueFd(fd);
   // EPERM comes before the verifier looks: there is nothing to read in a log.
   std::string log;
   if (fd != -EPERM) {
     for (size_t bytes = kLogBytes; bytes <= kMostLogBytes; bytes *= 4) {
       log.assign(bytes, '\0');
-      const int again = try_load(short_name, kind, code, &log, btf_id);
+      const int again = try_load(short_name, kind, code, &log, btf_id, callbacks);
       if (again >= 0) return UniqueFd(again);  // it was a passing shortage
       if (again != -ENOSPC) break;             // ENOSPC: the log did not fit
     }

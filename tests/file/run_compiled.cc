@@ -101,7 +101,7 @@ int lower_one(const BoundedHost& host, size_t index, const lower::World& world,
   int lowered = 0;
   lower::check_names(handler, world, events());
   for (const ssa::EventGroup& group :
-       lower::group_events(handler, world, events(), linkage.module)) {
+       lower::group_events(handler, world, events(), true, linkage.module)) {
     const auto number = static_cast<uint32_t>(index);
     for (const bool whole : {true, false}) {
       lower::Lowered made =

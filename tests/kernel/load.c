@@ -9,6 +9,9 @@
 //   writeout                 N writes of no bytes to standard output: they succeed and give 0
 //   openat                   N calls for /ktap-load-none (ENOENT); `openat:NAME` for another path
 //   spread:K N               N calls of close, on -1 to -K in turns (EBADF)
+//   half:B N                 N calls of probed_half(i, B), i from 1, which gives i / 2 + B
+//   twice N                  N calls of probed_twice(i), i from 1, which gives 2 * i
+//   touch N                  writes to N fresh pages
 //   comm:NAME 1              prctl: the thread's name
 //   sleep N                  N milliseconds, in one clock_nanosleep
 //   wait 1                   reads one byte of standard input
@@ -22,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -41,6 +45,25 @@ static void die(const char* text, const char* word) {
 static void sleep_ms(long ms) {
   struct timespec span = {ms / 1000, ms % 1000 * 1000000};
   syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &span, NULL);
+}
+
+/// What uprobes are set on.
+__attribute__((noinline, noclone)) long probed_half(long a, long b) { return a / 2 + b; }
+__attribute__((noinline, noclone)) long probed_twice(long a) { return 2 * a; }
+static volatile long sum;
+
+static void call_functions(const char* verb, const char* detail, long number) {
+  for (long i = 1; i <= number; ++i)
+    sum += verb[0] == 'h' ? probed_half(i, detail ? atol(detail) : 0) : probed_twice(i);
+}
+
+static void touch_pages(long number) {
+  const long page = sysconf(_SC_PAGESIZE);
+  char* memory = mmap(NULL, (size_t)(number * page), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) die("mmap", "failed");
+  madvise(memory, (size_t)(number * page), MADV_NOHUGEPAGE);
+  for (long i = 0; i < number; ++i) memory[i * page] = 1;
 }
 
 static void one_call(const char* verb, const char* detail) {
@@ -132,6 +155,14 @@ static void perform(char** pairs) {
     if (strcmp(verb, "exit") == 0) _exit((int)number);
     if (strcmp(verb, "spread") == 0) {
       spread_calls(detail ? atol(detail) : 0, number);
+      continue;
+    }
+    if (strcmp(verb, "half") == 0 || strcmp(verb, "twice") == 0) {
+      call_functions(verb, detail, number);
+      continue;
+    }
+    if (strcmp(verb, "touch") == 0) {
+      touch_pages(number);
       continue;
     }
     if (strcmp(verb, "sleep") == 0) {

@@ -90,7 +90,8 @@ class Guest:
         if key in self.by_case:
             return kernel_case.Outcome([], [], 0, [])
         directory = f"/cases/{len(self.by_case)}"
-        self.files.put(f"{directory}/{kernel_case.SCRIPT}", case.script.encode())
+        self.files.put(f"{directory}/{kernel_case.SCRIPT}",
+                       kernel_case.script_of(case, "/bin/load").encode())
         number = int(getattr(signal, "SIG" + what.signal[0])) if what.signal else 0
         run = self.add(machine.Job(what.command, directory, what.timeout_s * SLOWER,
                                    (number, what.signal[1]) if what.signal else (), what.target))

@@ -46,7 +46,7 @@ class DirectEvent final : public vm::EventContext {
       case BuiltinVar::Argstr:
         *out = heap_.string(ground_.catalog == nullptr
                                 ? event_.name
-                                : ground_.catalog->render_syscall(event_, happening_.words));
+                                : ground_.catalog->render_words(event_, happening_.words));
         return true;
       default:
         if (read(lower::read_variable(event_, var), out)) return true;

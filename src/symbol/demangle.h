@@ -1,0 +1,21 @@
+// Names of C++ and Rust as people write them.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace ktap::symbol {
+
+/// Does it look mangled: `_Z…`, `__Z…`, `_R…`? Cheap.
+bool is_mangled(std::string_view name);
+
+/// "std::vector<int, std::allocator<int> >::push_back(int const&)"; Rust names lose their hash.
+/// "" for a name that is not mangled, or not well.
+/// Cost: about a microsecond; up to milliseconds for names of kilobytes.
+std::string demangle(std::string_view name);
+
+/// A demangled name without parameter list, what follows it, and the return type that templates
+/// have: "void f<int>(int) const [clone .cold]" → "f<int>". A view into `demangled`.
+std::string_view without_parameters(std::string_view demangled);
+
+}  // namespace ktap::symbol

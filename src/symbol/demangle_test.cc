@@ -1,0 +1,70 @@
+// Names of C++ and Rust, and the words by which patterns pass over most of them.
+#include "symbol/demangle.h"
+
+#include <gtest/gtest.h>
+
+#include "symbol/name_pattern.h"
+
+namespace ktap::symbol {
+namespace {
+
+TEST(Demangle, CppAndRust) {
+  EXPECT_EQ(demangle("_ZNSt6vectorIiSaIiEE9push_backERKi"),
+            "std::vector<int, std::allocator<int> >::push_back(int const&)");
+  EXPECT_EQ(demangle("_ZN4core3fmt5write17h0123456789abcdefE"), "core::fmt::write");
+  EXPECT_EQ(demangle("_RNvCs1234_7mycrate3foo"), "mycrate::foo");
+  EXPECT_EQ(demangle("__Z3fooi"), "foo(int)");
+  EXPECT_EQ(demangle("malloc"), "");
+  EXPECT_EQ(demangle("_Z"), "");
+  EXPECT_EQ(demangle("_ZN"), "");
+  EXPECT_EQ(demangle("i"), "");
+}
+
+TEST(Demangle, NestedNamesEnd) {
+  EXPECT_EQ(demangle("_Z1f" + std::string(30000, 'P') + "i"), "");
+  EXPECT_EQ(demangle("_Z" + std::string(100000, 'N')), "");
+}
+
+TEST(Demangle, WithoutParameters) {
+  EXPECT_EQ(without_parameters("foo(int)"), "foo");
+  EXPECT_EQ(without_parameters("foo"), "foo");
+  EXPECT_EQ(without_parameters("a::b(int (*)(char)) const"), "a::b");
+  EXPECT_EQ(without_parameters("void f<int>(int) [clone .cold]"), "f<int>");
+  EXPECT_EQ(without_parameters("std::vector<int> g<char, long>(long)"), "g<char, long>");
+  EXPECT_EQ(without_parameters("(anonymous namespace)::h(int)"), "(anonymous namespace)::h");
+  EXPECT_EQ(without_parameters("(anonymous namespace)::counter"), "(anonymous namespace)::counter");
+  EXPECT_EQ(without_parameters("A::operator()(int) const"), "A::operator()");
+  EXPECT_EQ(without_parameters("A::operator unsigned int()"), "A::operator unsigned int");
+  EXPECT_EQ(without_parameters("core::fmt::write"), "core::fmt::write");
+  EXPECT_EQ(without_parameters(")"), ")");
+  EXPECT_EQ(without_parameters(""), "");
+}
+
+TEST(NamePattern, NeededWord) {
+  EXPECT_EQ(needed_word("std::vector*::push_back*", true), "push_back");
+  EXPECT_EQ(needed_word("std::string::*", true), "");
+  EXPECT_EQ(needed_word("{alpha,beta}_gamma", true), "_gamma");
+  EXPECT_EQ(needed_word("[]abcd]xyzw", true), "xyzw");
+  EXPECT_EQ(needed_word("[abcd", true), "");
+  EXPECT_EQ(needed_word("{a,[}]}longer", true), "");
+  EXPECT_EQ(needed_word("*operat*", true), "");
+  EXPECT_EQ(needed_word("f<12345ul>", true), "");
+  EXPECT_EQ(needed_word("[abcd]", false), "abcd");
+}
+
+TEST(NamePattern, Matches) {
+  constexpr const char* kPush = "_ZNSt6vectorIiSaIiEE9push_backERKi";
+  EXPECT_TRUE(NamePattern("std::vector*::push_back*", true).matches(kPush));
+  EXPECT_TRUE(NamePattern("*::push_back", true).matches(kPush));
+  EXPECT_TRUE(NamePattern("*::push_{back,front}", true).matches(kPush));
+  EXPECT_TRUE(NamePattern("_ZNSt6vector*", true).matches(kPush));
+  EXPECT_FALSE(NamePattern("*::pop_back", true).matches(kPush));
+  EXPECT_TRUE(NamePattern("std::string::*", true).matches("_ZNSs6appendEPKc"));
+  EXPECT_TRUE(NamePattern("foo(int)", false).matches("_Z3fooi"));
+  EXPECT_TRUE(NamePattern("foo", false).matches("_Z3fooi"));
+  EXPECT_FALSE(NamePattern("fo*", false).matches("_Z3fooi"));
+  EXPECT_TRUE(NamePattern("core::*", true).matches("_ZN4core3fmt5write17h0123456789abcdefE"));
+}
+
+}  // namespace
+}  // namespace ktap::symbol

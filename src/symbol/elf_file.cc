@@ -1,0 +1,296 @@
+// Symbol tables are walked where they lie; only address → name keeps a sorted list, made when it is
+// first asked for.
+#include "symbol/elf_file.h"
+
+#include <elf.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "base/printable.h"
+#include "diag/diagnostic.h"
+#include "symbol/debug_files.h"
+#include "symbol/demangle.h"
+#include "symbol/name_pattern.h"
+#include "symbol/xz.h"
+
+namespace ktap::symbol {
+
+namespace {
+
+constexpr size_t kMostMiniBytes = size_t{256} << 20;
+/// For "did you mean": more would be felt.
+constexpr size_t kMostDemangled = 100'000;
+/// Steps back from an address in search of a function that encloses it.
+constexpr size_t kMostStepsBack = 64;
+
+#if defined(__x86_64__)
+constexpr Machine kNative = Machine::X86_64;
+constexpr Machine kAlso = Machine::X86;
+#elif defined(__aarch64__)
+constexpr Machine kNative = Machine::Arm64;
+constexpr Machine kAlso = Machine::Arm;
+#elif defined(__arm__)
+constexpr Machine kNative = Machine::Arm;
+constexpr Machine kAlso = Machine::Arm;
+#elif defined(__riscv)
+constexpr Machine kNative = Machine::RiscV;
+constexpr Machine kAlso = Machine::RiscV;
+#elif defined(__i386__)
+constexpr Machine kNative = Machine::X86;
+constexpr Machine kAlso = Machine::X86;
+#else
+#error "which e_machine has this architecture?"
+#endif
+
+bool is_function(const ElfSymbol& symbol) {
+  return (symbol.type == STT_FUNC || symbol.type == STT_GNU_IFUNC) && symbol.section != SHN_UNDEF;
+}
+
+std::string_view without_version(std::string_view name) {
+  const size_t at = name.find('@', 1);
+  return name.substr(0, at);
+}
+
+auto by_place(const FunctionSymbol& symbol) {
+  return std::tuple(symbol.address, symbol.name, !symbol.is_global, ~symbol.size_bytes);
+}
+
+/// By address, each name there once.
+void sort_and_merge(std::vector<FunctionSymbol>& functions) {
+  const auto before = [](const auto& a, const auto& b) { return by_place(a) < by_place(b); };
+  const auto same = [](const auto& a, const auto& b) {
+    return a.address == b.address && a.name == b.name;
+  };
+  std::sort(functions.begin(), functions.end(), before);
+  functions.erase(std::unique(functions.begin(), functions.end(), same), functions.end());
+}
+
+uint64_t end_of(const FunctionSymbol& function) {
+  const uint64_t end = function.address + function.size_bytes;
+  return end < function.address ? UINT64_MAX : end;
+}
+
+/// Of two names of one place, is `a` the better known?
+bool is_better(const FunctionSymbol& a, const FunctionSymbol& b) {
+  const auto rank = [](const FunctionSymbol& symbol) {
+    const size_t underscores =
+        is_mangled(symbol.name) ? 0 : std::min(symbol.name.find_first_not_of('_'), size_t{8});
+    return std::tuple(symbol.size_bytes == 0, !symbol.is_global, underscores, symbol.name.size(),
+                      symbol.name);
+  };
+  return rank(a) < rank(b);
+}
+
+}  // namespace
+
+struct ElfFile::State {
+  std::string path;
+  ElfOptions options;
+  sys::MappedFile file;
+  ElfImage image;
+  std::string build_id;
+
+  bool has_tables = false;
+  std::vector<ElfSymbolTable> tables;
+  std::vector<uint8_t> mini;  // .gnu_debugdata, decompressed
+  std::optional<DebugFile> debug;
+
+  bool is_sorted = false;
+  std::vector<FunctionSymbol> functions;
+  std::vector<uint64_t> reach;  // where the furthest of functions[0, i] ends
+
+  void add_table(const ElfImage& from, uint32_t type) {
+    const ElfSymbolTable table = from.symbols(type);
+    if (table.size() > 0) tables.push_back(table);
+  }
+
+  void load_tables() {
+    if (has_tables) return;
+    has_tables = true;
+    add_table(image, SHT_SYMTAB);
+    const bool is_stripped = tables.empty();
+    add_table(image, SHT_DYNSYM);
+    if (!is_stripped) return;
+    if (options.separate_debug_files) {
+      debug = find_debug_file(image, path, options.root, options.debug_folder);
+    }
+    if (debug.has_value()) {
+      add_table(debug->image, SHT_SYMTAB);
+    } else {
+      load_mini();
+    }
+  }
+
+  void load_mini() {
+    const ElfSection* section = image.section(".gnu_debugdata");
+    if (section == nullptr) return;
+    std::optional<std::vector<uint8_t>> bytes =
+        decompress_xz(image.contents(*section), kMostMiniBytes);
+    if (!bytes.has_value()) return;
+    mini = std::move(*bytes);
+    const Result<ElfImage> inner = ElfImage::parse(mini);
+    if (inner.ok()) add_table(inner.value(), SHT_SYMTAB);
+  }
+
+  /// Calls visit(table, symbol) for every function that is defined.
+  template <class Visit>
+  void each_function(Visit visit) {
+    load_tables();
+    for (const ElfSymbolTable& table : tables) {
+      for (size_t i = 0; i < table.size(); ++i) {
+        const ElfSymbol symbol = table[i];
+        if (is_function(symbol)) visit(table, symbol);
+      }
+    }
+  }
+
+  /// Nothing when its code is not in the file.
+  std::optional<FunctionSymbol> make(const ElfSymbol& symbol, std::string_view name) const {
+    FunctionSymbol function;
+    function.name = name;
+    function.address = symbol.value;
+    if (image.machine() == Machine::Arm && (function.address & 1) != 0) {
+      function.is_thumb = true;
+      --function.address;
+    }
+    const std::optional<uint64_t> offset = image.file_offset(function.address, true);
+    if (!offset.has_value()) return std::nullopt;
+    function.file_offset = *offset;
+    function.size_bytes = symbol.size_bytes;
+    function.is_global = symbol.binding != STB_LOCAL;
+    function.is_ifunc = symbol.type == STT_GNU_IFUNC;
+    return function;
+  }
+
+  /// The functions whose name fits, sorted.
+  template <class Fits>
+  std::vector<FunctionSymbol> select(Fits fits) {
+    std::vector<FunctionSymbol> found;
+    each_function([&](const ElfSymbolTable& table, const ElfSymbol& symbol) {
+      const std::string_view name = without_version(table.name(symbol));
+      if (name.empty() || !fits(name)) return;
+      const std::optional<FunctionSymbol> function = make(symbol, name);
+      if (function.has_value()) found.push_back(*function);
+    });
+    sort_and_merge(found);
+    return found;
+  }
+
+  void sort_functions() {
+    if (is_sorted) return;
+    is_sorted = true;
+    functions = select([](std::string_view) { return true; });
+    uint64_t furthest = 0;
+    for (const FunctionSymbol& function : functions) {
+      furthest = std::max(furthest, end_of(function));
+      reach.push_back(furthest);
+    }
+  }
+};
+
+ElfFile::ElfFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ElfFile::ElfFile(ElfFile&&) noexcept = default;
+ElfFile& ElfFile::operator=(ElfFile&&) noexcept = default;
+ElfFile::~ElfFile() = default;
+
+Result<ElfFile> ElfFile::open(const std::string& path, const ElfOptions& options) {
+  const std::string name = printable(path);
+  KTAP_ASSIGN(sys::MappedFile file, sys::MappedFile::open(options.root + path));
+  Result<ElfImage> parsed = ElfImage::parse(file.bytes());
+  if (!parsed.ok()) return Error{fmt::format("{}: {}", name, parsed.error().message)};
+  ElfImage image = std::move(parsed).value();
+  if (!image.is_loadable()) {
+    return Error{fmt::format("{}: an object file or a core, not a program or library", name)};
+  }
+  if (!options.any_machine && image.machine() != kNative && image.machine() != kAlso) {
+    return Error{fmt::format("{}: an ELF file for {}, but this machine is {}", name,
+                             machine_name(image.machine()), machine_name(kNative))};
+  }
+  std::string build_id = image.build_id();
+  return ElfFile(std::unique_ptr<State>(
+      new State{path, options, std::move(file), std::move(image), std::move(build_id)}));
+}
+
+const std::string& ElfFile::path() const { return state_->path; }
+const ElfImage& ElfFile::image() const { return state_->image; }
+const sys::FileIdentity& ElfFile::identity() const { return state_->file.identity(); }
+const std::string& ElfFile::build_id() const { return state_->build_id; }
+
+const std::string& ElfFile::debug_path() const {
+  static const std::string kNone;
+  state_->load_tables();
+  return state_->debug.has_value() ? state_->debug->path : kNone;
+}
+
+std::vector<FunctionSymbol> ElfFile::find(std::string_view name) const {
+  std::vector<FunctionSymbol> found;
+  if (name.empty()) return found;
+  state_->each_function([&](const ElfSymbolTable& table, const ElfSymbol& symbol) {
+    if (!table.is_named(symbol, name)) return;
+    const std::string_view whole = table.name(symbol);
+    const std::optional<FunctionSymbol> function =
+        state_->make(symbol, whole.substr(0, name.size()));
+    if (function.has_value()) found.push_back(*function);
+  });
+  sort_and_merge(found);
+  if (!found.empty()) return found;
+  const NamePattern pattern(name, false);
+  return state_->select([&](std::string_view raw) { return pattern.matches_demangled(raw); });
+}
+
+std::vector<FunctionSymbol> ElfFile::glob(std::string_view text) const {
+  const NamePattern pattern(text, true);
+  return state_->select([&](std::string_view name) { return pattern.matches(name); });
+}
+
+std::vector<std::string> ElfFile::nearest(std::string_view name, size_t most) const {
+  std::vector<std::string> candidates;
+  size_t demangled = 0;
+  state_->each_function([&](const ElfSymbolTable& table, const ElfSymbol& symbol) {
+    const std::string_view raw = without_version(table.name(symbol));
+    if (!is_mangled(raw)) {
+      candidates.emplace_back(raw);
+    } else if (demangled < kMostDemangled) {
+      ++demangled;
+      const std::string plain = demangle(raw);
+      candidates.emplace_back(plain.empty() ? raw : without_parameters(plain));
+    }
+  });
+  return diag::nearest(name, candidates, most);
+}
+
+const std::vector<FunctionSymbol>& ElfFile::functions() const {
+  state_->sort_functions();
+  return state_->functions;
+}
+
+std::optional<FunctionPlace> ElfFile::at(uint64_t address) const {
+  if (!file_offset(address).has_value()) return std::nullopt;
+  state_->sort_functions();
+  const std::vector<FunctionSymbol>& all = state_->functions;
+  const auto behind = std::upper_bound(
+      all.begin(), all.end(), address,
+      [](uint64_t a, const FunctionSymbol& function) { return a < function.address; });
+  const auto first = static_cast<size_t>(behind - all.begin());
+  const FunctionSymbol* best = nullptr;
+  for (size_t i = first; i > 0 && first - i < kMostStepsBack; --i) {
+    const FunctionSymbol& function = all[i - 1];
+    if (best != nullptr && function.address != best->address) break;
+    // Without a size it reaches up to the next one.
+    const bool holds = function.size_bytes == 0 ? function.address == all[first - 1].address
+                                                : address < end_of(function);
+    if (holds && (best == nullptr || is_better(function, *best))) best = &function;
+    if (best == nullptr && state_->reach[i - 1] <= address && function.size_bytes != 0) break;
+  }
+  if (best == nullptr) return std::nullopt;
+  return FunctionPlace{*best, address - best->address};
+}
+
+std::optional<uint64_t> ElfFile::file_offset(uint64_t address) const {
+  return state_->image.file_offset(address, true);
+}
+
+}  // namespace ktap::symbol

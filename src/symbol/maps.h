@@ -1,0 +1,94 @@
+// What a process has mapped where: address → file and offset, vdso, JIT code. Maps are text that
+// the kernel writes (and, for JIT code, the process itself): read once, asked often.
+// Source: proc(5), /proc/PID/maps; tools/perf/Documentation/jit-interface.txt.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace ktap::symbol {
+
+enum class MappingKind : uint8_t {
+  File,
+  Anonymous,  ///< memory of its own, heap and stack too; JIT code lies there
+  Vdso,
+  Vsyscall,
+  Other,  ///< [vvar], [uprobes], a device, shared memory
+};
+
+struct Mapping {
+  uint64_t begin = 0;
+  uint64_t end = 0;  ///< the first address behind
+  uint64_t file_offset = 0;
+  uint64_t device = 0;  ///< major << 32 | minor
+  uint64_t inode = 0;
+  MappingKind kind = MappingKind::Anonymous;
+  bool is_executable = false;
+  bool is_deleted = false;  ///< the file of that name is gone, or another
+  std::string path;         ///< of a file as the process names it; `[heap]` and the like
+};
+
+/// A line that is none is passed over. Sorted by address.
+std::vector<Mapping> parse_maps(std::string_view text);
+
+class ProcessMaps {
+ public:
+  /// Errors: "process 7: no such process", permission denied.
+  static Result<ProcessMaps> read(pid_t pid);
+  explicit ProcessMaps(std::vector<Mapping> mappings) : mappings_(std::move(mappings)) {}
+
+  const std::vector<Mapping>& mappings() const { return mappings_; }
+  /// The mapping that holds `address`, or null.
+  const Mapping* find(uint64_t address) const;
+
+ private:
+  std::vector<Mapping> mappings_;
+};
+
+/// A name and what is behind it.
+struct JitPlace {
+  std::string_view name;
+  uint64_t offset = 0;
+};
+
+/// `/tmp/perf-PID.map`: START SIZE NAME a line, numbers in hex, later lines win.
+class JitMap {
+ public:
+  /// Nothing when there is none, or when it belongs neither to root nor to the process's user.
+  static std::optional<JitMap> read(pid_t pid);
+  explicit JitMap(std::string text);
+
+  std::optional<JitPlace> at(uint64_t address) const;
+  size_t size() const { return entries_.size(); }
+
+ private:
+  struct Entry {
+    uint64_t begin;
+    uint64_t end;
+    size_t name_at;
+    size_t name_bytes;
+    size_t line;
+  };
+  std::string text_;
+  std::vector<Entry> entries_;
+};
+
+/// What this process sees of process `pid`'s files: "" where it has our own root, else
+/// "/proc/PID/root".
+std::string root_of(pid_t pid);
+
+/// The number that the process has in its own pid namespace; `pid` itself when it cannot be told.
+pid_t pid_inside(pid_t pid);
+
+/// All of a file that has no size (/proc); nothing when it cannot be read or is larger.
+std::optional<std::string> read_text(const std::string& path, size_t limit_bytes);
+
+}  // namespace ktap::symbol

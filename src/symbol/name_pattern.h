@@ -1,0 +1,37 @@
+// What a script names functions by, tried on many symbols: an exact name or a glob, on the name in
+// the file and on its demangled form, which is made only where it can match.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/glob.h"
+
+namespace ktap::symbol {
+
+class NamePattern {
+ public:
+  /// `text` is a glob, or taken by the letter.
+  NamePattern(std::string_view text, bool is_glob);
+
+  bool matches_raw(std::string_view name) const;
+  /// Requires that `name` is as the file has it. With and without parameters and return type.
+  bool matches_demangled(std::string_view name) const;
+  bool matches(std::string_view name) const { return matches_raw(name) || matches_demangled(name); }
+
+ private:
+  bool accepts(std::string_view text) const;
+
+  std::string text_;
+  bool is_glob_;
+  std::string word_;  ///< part of an identifier that every name that matches has; may be empty
+  std::optional<GlobBits> bits_;
+};
+
+/// A part of `pattern` that the mangled form of every name that matches holds too: the longest run
+/// of letters outside of sets and alternatives that no demangler writes by itself. "" when there is
+/// none.
+std::string needed_word(std::string_view pattern, bool is_glob);
+
+}  // namespace ktap::symbol
