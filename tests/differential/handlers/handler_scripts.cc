@@ -220,7 +220,8 @@ void HandlerGenerator::handler(Nodes& out) {
     head += " /$0/";
     parts.push_back(condition(2));
   }
-  parts.push_back(body(2, 6));
+  const bool is_large = chance(8);
+  parts.push_back(is_large ? body(3, 12) : body(2, 6));
   const std::string place = "$" + std::to_string(parts.size() - 1);
   out.push_back(stmt(head + " {" + place + "}", std::move(parts)));
   in_handler_ = false;

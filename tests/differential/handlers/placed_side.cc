@@ -132,8 +132,10 @@ class Placed {
 
   void make_engine() {
     if (!result_.refused.empty()) return;
+    const int64_t started_ns = thread_ns();
     engine_ = side_ == Side::Machine ? make_machine_engine(plan_->unit, facts_, ground_)
                                      : make_kernel_engine(plan_->unit, ground_, &result_.refused);
+    if (side_ != Side::Machine) result_.load_ns = thread_ns() - started_ns;
   }
 
   void trace() {

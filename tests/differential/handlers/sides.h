@@ -47,7 +47,8 @@ struct PlacedRun {
   std::vector<std::string_view> layouts;  ///< of the tables
   std::string mistakes;                   ///< diagnostics: nothing was run
   std::string refused;  ///< what the verifier, or ssa::verify, has against a program
-  int64_t plan_ns = 0;  ///< how long the CPU worked on planning
+  int64_t plan_ns = 0;  ///< how long the CPU worked on planning,
+  int64_t load_ns = 0;  ///< and the kernel on loading
   std::string code;     ///< SSA and eBPF as text, when asked for
 };
 
