@@ -303,6 +303,7 @@ bool is_text_operation(Op op) {
     case Op::StrSlice:
     case Op::StrSub:
     case Op::StrCase:
+    case Op::NumberName:
       return true;
     default:
       return false;

@@ -216,6 +216,7 @@ class Selector {
   void text_length(ssa::ValueId id, Reg sum = Reg::R0);
   void text_byte(ssa::ValueId id);
   void text_of_id(ssa::ValueId id);
+  void number_name(ssa::ValueId id);
   void text_of_int(ssa::ValueId id);
   void text_join(ssa::ValueId id);
   void text_slice(ssa::ValueId id);

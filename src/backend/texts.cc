@@ -42,6 +42,8 @@ void Selector::text_operation(ValueId id) {
       return text_find(id);
     case Op::StrBytes:
       return text_of_id(id);
+    case Op::NumberName:
+      return number_name(id);
     case Op::StrText:
       return text_of_int(id);
     case Op::StrJoin:

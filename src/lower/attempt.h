@@ -24,7 +24,8 @@ class Attempt {
         outputs_(linkage.outputs.size()),
         captures_(linkage.captures.size()),
         samples_(linkage.samples.size()),
-        linear_(linkage.module.linear.size()) {}
+        linear_(linkage.module.linear.size()),
+        names_(linkage.module.names.size()) {}
 
   void take_back() {
     linkage_.module.tables = std::move(table_infos_);
@@ -41,6 +42,7 @@ class Attempt {
     cut(linkage_.captures, captures_);
     cut(linkage_.samples, samples_);
     cut(linkage_.module.linear, linear_);
+    cut(linkage_.module.names, names_);
   }
 
  private:
@@ -60,6 +62,7 @@ class Attempt {
   size_t captures_;
   size_t samples_;
   size_t linear_;
+  size_t names_;
 };
 
 /// "handler 0 (syscalls:sys_enter_read and 3 more)".

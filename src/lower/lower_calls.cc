@@ -60,8 +60,12 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
     refuse(fmt::format("{} is called with {} arguments", info.name, count));
     return {};
   }
-  const std::optional<AbstractValue> result =
-      by_type(args, [&](const std::vector<AbstractValue>& v) { return call_builtin(builtin, v); });
+  const bool keeps_calls = builtin == Builtin::Print || builtin == Builtin::Printf ||
+                           builtin == Builtin::Format || builtin == Builtin::StringFormat ||
+                           builtin == Builtin::Tostring;
+  const std::optional<AbstractValue> result = by_type(
+      args, [&](const std::vector<AbstractValue>& v) { return call_builtin(builtin, v); },
+      keeps_calls);
   return result ? *result : call_typed(builtin, args);
 }
 
@@ -451,6 +455,15 @@ bool Lowerer::check_format(const std::vector<AbstractValue>& args) {
   };
   if (!trial(0)) {
     const std::string mistake = text;
+    for (const AbstractValue& arg : args) {
+      if (!arg.is(Kind::Rendered) || !arg.may_be_nil) continue;
+      const auto check = [&](const std::vector<AbstractValue>& v) {
+        check_format(v);
+        return AbstractValue::nil();
+      };
+      if (options_.machine.names == nullptr || !by_type(args, check)) refuse(mistake);
+      return false;
+    }
     const auto first = std::find_if(args.begin() + 1, args.end(),
                                     [this](const AbstractValue& arg) { return is_maybe(arg); });
     if (first == args.end()) {

@@ -7,10 +7,18 @@
 
 #include "base/glob.h"
 #include "lower/lowerer.h"
+#include "runtime/parse_number.h"
+#include "ssa/buckets.h"
 
 namespace ktap::lower {
 
 using bytecode::Builtin;
+
+namespace {
+
+constexpr int64_t kMaxRepeats = 100;  // guessed: as many operands of a joining
+
+}  // namespace
 
 /// Argument `number` of a function that takes strings; fails where it is nil, in the VM's words.
 std::optional<AbstractValue> Lowerer::string_argument(const AbstractValue& value,
@@ -39,7 +47,14 @@ std::optional<AbstractValue> Lowerer::call_library(Builtin builtin,
     case Builtin::StringStarts:
     case Builtin::StringEnds:
     case Builtin::StringByte:
+    case Builtin::StringRep:
       return call_string(builtin, args);
+    case Builtin::StringChar:
+      return characters(args);
+    case Builtin::Tonumber:
+      return number_of(args);
+    case Builtin::MathLog2:
+      return log2_of(args[0]);
     case Builtin::MathAbs:
     case Builtin::MathMin:
     case Builtin::MathMax:
@@ -63,9 +78,10 @@ AbstractValue Lowerer::call_string(Builtin builtin, const std::vector<AbstractVa
       refuse(fmt::format("{}() with a place that may be nil", name));
       return {};
     }
-    const std::optional<AbstractValue> arg = i == 0 || (two_strings && i == 1)
-                                                 ? string_argument(args[i], name, i + 1)
-                                                 : integer_argument(args[i], name, i + 1);
+    const bool is_string =
+        i == 0 || (two_strings && i == 1) || (i == 2 && builtin == Builtin::StringRep);
+    const std::optional<AbstractValue> arg =
+        is_string ? string_argument(args[i], name, i + 1) : integer_argument(args[i], name, i + 1);
     if (!arg) return AbstractValue::nil();
     sure.push_back(*arg);
   }
@@ -80,6 +96,8 @@ AbstractValue Lowerer::call_string(Builtin builtin, const std::vector<AbstractVa
     case Builtin::StringLower:
     case Builtin::StringTrim:
       return rendered(builtin, std::move(sure));
+    case Builtin::StringRep:
+      return repeat(std::move(sure));
     case Builtin::StringFind:
       return find(sure);
     case Builtin::StringByte:
@@ -273,6 +291,101 @@ AbstractValue Lowerer::call_math(Builtin builtin, const std::vector<AbstractValu
                  : extreme(builtin == Builtin::MathMin ? ssa::Op::Min : ssa::Op::Max, result, sure);
   }
   return result;
+}
+
+/// Of what is above 0 the bucket of its power of two tells.
+AbstractValue Lowerer::log2_of(const AbstractValue& number) {
+  if (number.is(Kind::Float)) {
+    refuse_use("math.log2()", number);
+    return {};
+  }
+  if (ssa::sure_type(type_of(number)) != ssa::Type::Int) {
+    fail_argument(number, "math.log2", 1, "a number");
+    return AbstractValue::nil();
+  }
+  const AbstractValue sure =
+      check_not_nil(number, "argument 1 of 'math.log2' is to be a number, got nil");
+  const std::string too_small = "argument 1 of 'math.log2' is to be above 0";
+  if (sure.is(Kind::Int)) {
+    if (sure.integer > 0)
+      return AbstractValue::of(ssa::log2_bucket(sure.integer) - ssa::kLog2Zero - 1);
+    fail_now(too_small);
+    return AbstractValue::nil();
+  }
+  fail_when(op2(ssa::Op::Le, ssa::Type::Bool, sure.id, const_int(0)), too_small);
+  const ssa::ValueId bucket = op1(ssa::Op::Log2Bucket, ssa::Type::Int, sure.id);
+  return AbstractValue::ssa(
+      op2(ssa::Op::Sub, ssa::Type::Int, bucket, const_int(ssa::kLog2Zero + 1)));
+}
+
+/// tonumber(x): what is no string is known by its type. Other strings may be those of floats.
+std::optional<AbstractValue> Lowerer::number_of(const std::vector<AbstractValue>& args) {
+  if (args.size() > 1 && !args[1].is(Kind::Nil)) return std::nullopt;
+  const AbstractValue& value = args[0];
+  switch (value.kind) {
+    case Kind::Float:
+      return value;
+    case Kind::Str: {
+      const runtime::Value number = runtime::parse_number(runtime::trimmed(value.text));
+      return AbstractValue::of_world(number, "");
+    }
+    case Kind::Rendered:
+    case Kind::EventText:
+    case Kind::EventTextLine:
+    case Kind::Undefined:
+    case Kind::Mixed:
+    case Kind::Iterator:
+      return std::nullopt;
+    default:
+      break;
+  }
+  switch (ssa::sure_type(type_of(value))) {
+    case ssa::Type::Int:
+      return value;
+    case ssa::Type::Str:
+      return std::nullopt;
+    default:
+      return AbstractValue::nil();
+  }
+}
+
+/// string.char(…): one that is no byte fails; what it makes is printed.
+std::optional<AbstractValue> Lowerer::characters(const std::vector<AbstractValue>& args) {
+  std::string known;
+  std::vector<AbstractValue> bytes;
+  for (size_t i = 0; i < args.size(); ++i) {
+    const std::optional<AbstractValue> sure = integer_argument(args[i], "string.char", i + 1);
+    if (!sure || !reachable()) return AbstractValue::nil();
+    const std::string wrong =
+        fmt::format("argument {} of 'string.char' is to be a byte, 0 to 255", i + 1);
+    if (sure->is(Kind::Int)) {
+      if (sure->integer < 0 || sure->integer > 255) {
+        fail_now(wrong);
+        return AbstractValue::nil();
+      }
+      known += static_cast<char>(sure->integer);
+    } else {
+      fail_when(op2(ssa::Op::Lt, ssa::Type::Bool, sure->id, const_int(0)), wrong);
+      fail_when(op2(ssa::Op::Lt, ssa::Type::Bool, const_int(255), sure->id), wrong);
+    }
+    bytes.push_back(*sure);
+  }
+  if (known.size() == args.size()) return AbstractValue::string(known);
+  return rendered(Builtin::StringChar, std::move(bytes));
+}
+
+/// string.rep(text, count[, separator]): as the pieces, so that the kernel can make it too.
+AbstractValue Lowerer::repeat(std::vector<AbstractValue> args) {
+  if (!args[1].is(Kind::Int) || args[1].integer > kMaxRepeats) {
+    refuse("string.rep() of a number that is not known, or is large");
+    return {};
+  }
+  std::vector<AbstractValue> pieces;
+  for (int64_t i = 0; i < args[1].integer; ++i) {
+    if (i > 0 && args.size() > 2) pieces.push_back(args[2]);
+    pieces.push_back(args[0]);
+  }
+  return pieces.empty() ? AbstractValue::string("") : concat(pieces);
 }
 
 AbstractValue Lowerer::extreme(ssa::Op op, const AbstractValue& a, const AbstractValue& b) {

@@ -51,9 +51,17 @@ std::optional<AbstractValue> Lowerer::machine_call(Builtin builtin,
 
 /// 63 random bits modulo the bound: low results are likelier by at most bound / 2^63.
 std::optional<AbstractValue> Lowerer::random(const AbstractValue& bound) {
-  if (!bound.is(Kind::Int) || bound.integer < 1) return std::nullopt;  // a wrong one is named
+  const std::optional<AbstractValue> sure = integer_argument(bound, "rand", 1);
+  if (!sure) return AbstractValue::nil();
+  const std::string too_small = "argument 1 of 'rand' is to be 1 or more";
+  if (!sure->is(Kind::Int)) {
+    fail_when(op2(ssa::Op::Lt, ssa::Type::Bool, sure->id, const_int(1)), too_small);
+  } else if (sure->integer < 1) {
+    fail_now(too_small);
+    return AbstractValue::nil();
+  }
   ssa::Inst inst{ssa::Op::Random, ssa::Type::Int};
-  return divide(ssa::Op::ModS, AbstractValue::ssa(emit(std::move(inst))), bound);
+  return divide(ssa::Op::ModS, AbstractValue::ssa(emit(std::move(inst))), *sure);
 }
 
 }  // namespace ktap::lower

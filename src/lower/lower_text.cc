@@ -27,6 +27,23 @@ std::string float_text(double number) {
   return text;
 }
 
+/// Bytes that the name of a number has at most, with room for "nil".
+constexpr uint32_t kLongestName = 32;
+
+/// Of nil, a boolean or a number.
+std::string text_of_constant(const AbstractValue& value) {
+  switch (value.kind) {
+    case AbstractValue::Kind::Int:
+      return fmt::format("{}", value.integer);
+    case AbstractValue::Kind::Float:
+      return float_text(value.number);
+    case AbstractValue::Kind::Bool:
+      return value.integer != 0 ? "true" : "false";
+    default:
+      return "nil";
+  }
+}
+
 }  // namespace
 
 AbstractValue Lowerer::rendered(Builtin builtin, std::vector<AbstractValue> args, bool may_be_nil) {
@@ -98,13 +115,10 @@ AbstractValue Lowerer::format(const std::vector<AbstractValue>& args) {
 AbstractValue Lowerer::tostring(const AbstractValue& value) {
   switch (value.kind) {
     case Kind::Int:
-      return AbstractValue::string(fmt::format("{}", value.integer));
     case Kind::Float:
-      return AbstractValue::string(float_text(value.number));
     case Kind::Bool:
-      return AbstractValue::string(value.integer != 0 ? "true" : "false");
     case Kind::Nil:
-      return AbstractValue::string("nil");
+      return AbstractValue::string(text_of_constant(value));
     case Kind::Str:
     case Kind::EventText:
     case Kind::EventTextLine:
@@ -153,6 +167,38 @@ AbstractValue Lowerer::name_of_number(Builtin builtin, const AbstractValue& numb
   return rendered(builtin, {*sure}, true);
 }
 
+/// What name_of_number() keeps as a call, as a string that may be nil; as it is where only user
+/// space knows the names.
+AbstractValue Lowerer::settled(const AbstractValue& call) {
+  const NumberNames* all = options_.machine.names;
+  if (!call.is(Kind::Rendered) || !call.may_be_nil || all == nullptr) return call;
+  const auto builtin = static_cast<Builtin>(call.integer);
+  const std::vector<std::string>& names = builtin == Builtin::SyscallName ? all->syscalls
+                                          : builtin == Builtin::ErrnoName ? all->errnos
+                                                                          : all->signals;
+  AbstractValue number = call.parts[0];
+  if (builtin == Builtin::ErrnoName) {  // results of system calls are negative errors
+    number = extreme(ssa::Op::Max, number,
+                     arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), number));
+  }
+  if (number.is(Kind::Int)) {
+    const bool is_there = number.integer >= 0 &&
+                          static_cast<uint64_t>(number.integer) < names.size() &&
+                          !names[static_cast<size_t>(number.integer)].empty();
+    return is_there ? AbstractValue::string(names[static_cast<size_t>(number.integer)])
+                    : AbstractValue::nil();
+  }
+  std::vector<std::vector<std::string>>& known = linkage_.module.names;
+  const auto at = static_cast<size_t>(std::find(known.begin(), known.end(), names) - known.begin());
+  if (at == known.size()) known.push_back(names);
+  ssa::Inst inst{ssa::Op::NumberName, ssa::Type::MaybeStr, ssa::StrKind::Bytes, 1};
+  for (const std::string& name : names)
+    inst.max_bytes = std::max(inst.max_bytes, static_cast<uint32_t>(name.size()));
+  inst.imm = static_cast<int64_t>(at);
+  inst.operands = {number.id};
+  return AbstractValue::ssa(emit(std::move(inst)));
+}
+
 // ---- text that the kernel makes
 // ------------------------------------------------------------------------------
 
@@ -177,8 +223,15 @@ std::optional<uint32_t> Lowerer::text_bound(const AbstractValue& value) const {
     }
     return static_cast<uint32_t>(longest);
   }
-  if (!value.is(Kind::Rendered) || value.may_be_nil) return std::nullopt;
+  if (value.is(Kind::Nil) || value.is(Kind::Bool) || value.is(Kind::Float))
+    return static_cast<uint32_t>(text_of_constant(value).size());
+  if (value.is(Kind::Int)) return ssa::kIntTextBytes;
+  if (!value.is(Kind::Rendered)) return std::nullopt;
   uint32_t bound = 0;
+  if (value.may_be_nil) {
+    if (options_.machine.names == nullptr) return std::nullopt;
+    return kLongestName;
+  }
   switch (static_cast<Builtin>(value.integer)) {
     case Builtin::Format:
     case Builtin::StringFormat: {
@@ -196,8 +249,7 @@ std::optional<uint32_t> Lowerer::text_bound(const AbstractValue& value) const {
         const bool is_int = ssa::sure_type(type_of(part)) == ssa::Type::Int;
         const bool fits = piece.conversion == 's' ||
                           ((piece.conversion == 'd' || piece.conversion == 'i') && is_int);
-        const std::optional<uint32_t> most =
-            part.is(Kind::Int) ? ssa::kIntTextBytes : text_bound(part);
+        const std::optional<uint32_t> most = text_bound(part);
         if (!is_plain || !fits || !most) return std::nullopt;
         bound += *most;
       }
@@ -242,6 +294,7 @@ AbstractValue Lowerer::text_value(const AbstractValue& value) {
 
 /// Requires: text_bound() has one.
 AbstractValue Lowerer::make_text(const AbstractValue& call) {
+  if (call.may_be_nil) return settled(call);
   switch (static_cast<Builtin>(call.integer)) {
     case Builtin::Tostring:
       return make_tostring(call.parts[0]);
@@ -262,6 +315,9 @@ AbstractValue Lowerer::make_text(const AbstractValue& call) {
 }
 
 AbstractValue Lowerer::make_tostring(const AbstractValue& value) {
+  if (value.is(Kind::Rendered) && value.may_be_nil) return make_tostring(settled(value));
+  if (value.is(Kind::Nil) || value.is(Kind::Bool) || value.is(Kind::Int) || value.is(Kind::Float))
+    return AbstractValue::string(text_of_constant(value));
   if (is_maybe(value)) {
     AbstractValue sure = value;
     const ssa::BlockId absent = enter_where_there(sure);

@@ -412,8 +412,10 @@ Lowerer::Truth Lowerer::truth(const AbstractValue& value) {
       refuse("a condition on " + describe(value));
       return Truth::of(false);
     case Kind::Rendered:
-      if (value.may_be_nil) refuse("a condition on " + describe(value));
-      return Truth::of(true);
+      if (!value.may_be_nil) return Truth::of(true);
+      if (options_.machine.names != nullptr) return truth(settled(value));
+      refuse("a condition on " + describe(value));
+      return Truth::of(false);
     case Kind::Mixed:
       if (!value.id.valid()) {
         refuse("a condition on " + describe(value));

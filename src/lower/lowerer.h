@@ -185,7 +185,8 @@ class Lowerer {
                               const std::function<AbstractValue(const AbstractValue&)>& what);
   std::optional<AbstractValue> by_type(
       const std::vector<AbstractValue>& values,
-      const std::function<AbstractValue(const std::vector<AbstractValue>&)>& what);
+      const std::function<AbstractValue(const std::vector<AbstractValue>&)>& what,
+      bool keeps_calls = false);
   std::optional<AbstractValue> narrowed(const AbstractValue& value, Found found);
 
   // ---- filter_prefix.cc
@@ -348,6 +349,7 @@ class Lowerer {
   AbstractValue rendered(bytecode::Builtin builtin, std::vector<AbstractValue> args,
                          bool may_be_nil = false);
   AbstractValue tostring(const AbstractValue& value);
+  AbstractValue settled(const AbstractValue& call);
   AbstractValue name_of_number(bytecode::Builtin builtin, const AbstractValue& number);
   void fail_argument(const AbstractValue& value, const std::string& function, size_t number,
                      const char* takes);
@@ -376,6 +378,10 @@ class Lowerer {
   AbstractValue nil_where_zero(ssa::ValueId number);
   AbstractValue find(const std::vector<AbstractValue>& args);
   Truth begins_or_ends(const AbstractValue& of, const AbstractValue& part, bool ends);
+  AbstractValue log2_of(const AbstractValue& number);
+  std::optional<AbstractValue> number_of(const std::vector<AbstractValue>& args);
+  std::optional<AbstractValue> characters(const std::vector<AbstractValue>& args);
+  AbstractValue repeat(std::vector<AbstractValue> args);
   AbstractValue extreme(ssa::Op op, const AbstractValue& a, const AbstractValue& b);
 
   // ---- lower_samples.cc ----------------------------------------------------------------------

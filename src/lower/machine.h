@@ -4,14 +4,23 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace ktap::lower {
+
+/// By number, "" for none.
+struct NumberNames {
+  std::vector<std::string> syscalls;
+  std::vector<std::string> errnos;
+  std::vector<std::string> signals;
+};
 
 struct Machine {
   int64_t cpu_count = 0;             ///< that are online; 0: nothing is known
   std::string name;                  ///< arch(): "x86_64"
   std::string release;               ///< kernel_v(): "6.1.0-18-amd64"
   int64_t wall_clock_offset_ns = 0;  ///< from `ns` to the time since 1970, when handlers are armed
+  const NumberNames* names = nullptr;  ///< null: only user space knows them
 };
 
 }  // namespace ktap::lower

@@ -33,8 +33,18 @@ const AbstractValue* union_in(const AbstractValue& value) {
   return nullptr;
 }
 
+/// A part of the value, or the value, that is the name of a number; null when there is none.
+const AbstractValue* name_in(const AbstractValue& value) {
+  if (value.is(Kind::Rendered) && value.may_be_nil) return &value;
+  if (!value.is(Kind::Tuple)) return nullptr;
+  for (const AbstractValue& part : value.parts) {
+    if (const AbstractValue* found = name_in(part)) return found;
+  }
+  return nullptr;
+}
+
 void put_in(AbstractValue& value, const AbstractValue& old, const AbstractValue& now) {
-  if (value.is(Kind::Mixed)) {
+  if (value.is(Kind::Mixed) || value.is(Kind::Rendered)) {
     if (same(value, old)) value = now;
     return;
   }
@@ -226,10 +236,20 @@ AbstractValue Lowerer::for_each_type(
 }
 
 /// When one of `values`, or a part of a multi-key among them, is of several types: `what` for each
-/// of these, with values that are of one.
+/// of these, with values that are of one. A name that there may be none of is looked up first,
+/// unless calls are kept for user space.
 std::optional<AbstractValue> Lowerer::by_type(
     const std::vector<AbstractValue>& values,
-    const std::function<AbstractValue(const std::vector<AbstractValue>&)>& what) {
+    const std::function<AbstractValue(const std::vector<AbstractValue>&)>& what, bool keeps_calls) {
+  for (const AbstractValue& value : values) {
+    const AbstractValue* call = keeps_calls ? nullptr : name_in(value);
+    if (call == nullptr || options_.machine.names == nullptr) continue;
+    const AbstractValue whole = *call;
+    const AbstractValue name = settled(whole);
+    std::vector<AbstractValue> now = values;
+    for (AbstractValue& v : now) put_in(v, whole, name);
+    return what(now);
+  }
   for (const AbstractValue& value : values) {
     const AbstractValue* found = union_in(value);
     if (found == nullptr) continue;

@@ -72,6 +72,18 @@ TEST(Unions, NoCommonFormIsRefused) {
   EXPECT_THAT(body("var f = t if (pid > 3) { f = {} } print(f)"), HasSubstr("refused 1: "));
 }
 
+TEST(Names, AreLookedUpWhereTheyAreMoreThanPrinted) {
+  TestWorld w(
+      "var t = {} trace syscalls:* { t[errno_name(retval)] += 1 print(errno_name(retval)) }");
+  const NumberNames names{{"read"}, {"", "EPERM", "ENOENT"}, {"", "SIGHUP"}};
+  w.options.machine.names = &names;
+  const std::string text = w.lower({syscall_exit("read", 0)});
+  EXPECT_THAT(text, HasSubstr("NumberName #0 "));
+  EXPECT_THAT(text, HasSubstr(" : str? bytes 6\n"));
+  EXPECT_THAT(text, HasSubstr("Fail \"nil cannot be a key\""));
+  EXPECT_EQ(w.linkage.module.names.size(), 1u);
+}
+
 TEST(CertainErrors, EndTheRunInTheWordsOfTheVm) {
   const struct {
     const char* statement;
@@ -97,6 +109,9 @@ TEST(CertainErrors, EndTheRunInTheWordsOfTheVm) {
       {"print(string.upper(pid))",
        "argument 1 of 'string.upper' is to be a string, got an integer"},
       {"print(math.max(1, execname))", "argument 2 of 'math.max' is to be a number, got a string"},
+      {"print(math.log2(0))", "argument 1 of 'math.log2' is to be above 0"},
+      {"print(math.log2(pid))", "argument 1 of 'math.log2' is to be above 0"},
+      {"print(string.char(256))", "argument 1 of 'string.char' is to be a byte, 0 to 255"},
       {"exit(execname)", "argument 1 of 'exit' is to be an integer, got a string"},
   };
   for (const auto& c : cases) {

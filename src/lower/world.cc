@@ -26,6 +26,54 @@ using runtime::Value;
 constexpr uint8_t kInt = kInteger;
 constexpr uint8_t kAnything = kInteger | kFloat | kNil | kBoolean | kString | kOther;
 
+/// Of a built-in whose result is of the same types whatever it is called with.
+uint8_t kinds_of_result(Builtin builtin) {
+  switch (builtin) {
+    case Builtin::Len:
+    case Builtin::StringLen:
+    case Builtin::MathFloor:
+    case Builtin::Rand:
+    case Builtin::NetPort:
+    case Builtin::NumCpus:
+    case Builtin::GettimeofdayNs:
+    case Builtin::GettimeofdayUs:
+    case Builtin::GettimeofdayMs:
+    case Builtin::GettimeofdayS:
+      return kInt;
+    case Builtin::Tostring:
+    case Builtin::Format:
+    case Builtin::StringFormat:
+    case Builtin::StringSub:
+    case Builtin::StringUpper:
+    case Builtin::StringLower:
+    case Builtin::StringTrim:
+    case Builtin::StringRep:
+    case Builtin::StringChar:
+    case Builtin::Arch:
+    case Builtin::KernelV:
+    case Builtin::NetIp:
+    case Builtin::NetFormatIpAddr:
+    case Builtin::Strftime:
+    case Builtin::EventTostring:
+    case Builtin::Type:
+      return kString;
+    case Builtin::SyscallName:
+    case Builtin::ErrnoName:
+    case Builtin::SignalName:
+    case Builtin::UserString:
+    case Builtin::KernelString:
+      return kString | kNil;
+    case Builtin::StringFind:
+    case Builtin::StringByte:
+      return kInt | kNil;
+    case Builtin::StringStarts:
+    case Builtin::StringEnds:
+      return kBoolean;
+    default:
+      return kAnything;
+  }
+}
+
 /// What a register, variable or table entry may hold.
 struct Facts {
   uint8_t kinds = 0;
@@ -571,6 +619,7 @@ class Freezer {
         f.fresh = true;
         return f;
       }
+      case Builtin::MathLog2:
       case Builtin::MathAbs:
       case Builtin::MathMin:
       case Builtin::MathMax: {
@@ -578,42 +627,19 @@ class Freezer {
         for (const Facts& arg : args) f = arithmetic(f, arg);
         return f;
       }
-      case Builtin::Len:
-      case Builtin::StringLen:
-      case Builtin::MathFloor:
-      case Builtin::Rand:
-      case Builtin::NetPort:
-      case Builtin::NumCpus:
-      case Builtin::GettimeofdayNs:
-      case Builtin::GettimeofdayUs:
-      case Builtin::GettimeofdayMs:
-      case Builtin::GettimeofdayS:
-        return Facts::of(kInt);
+      case Builtin::Tonumber: {
+        // Text may be that of a float.
+        const bool is_text = !args.empty() && (args[0].value_kinds() & (kString | kFloat)) != 0;
+        const bool has_base = args.size() > 1;
+        return Facts::of(kInt | kNil | (is_text && !has_base ? kFloat : 0));
+      }
       case Builtin::Assert: {
         Facts f = Facts::of(kNil);
         for (const Facts& arg : args) f.merge(arg);
         return f;
       }
-      case Builtin::Tostring:
-      case Builtin::Format:
-      case Builtin::StringFormat:
-      case Builtin::StringSub:
-      case Builtin::StringUpper:
-      case Builtin::StringLower:
-      case Builtin::StringTrim:
-      case Builtin::Type:
-        return Facts::of(kString);
-      case Builtin::UserString:
-      case Builtin::KernelString:
-        return Facts::of(kString | kNil);
-      case Builtin::StringFind:
-      case Builtin::StringByte:
-        return Facts::of(kInt | kNil);
-      case Builtin::StringStarts:
-      case Builtin::StringEnds:
-        return Facts::of(kBoolean);
       default:
-        return Facts::of(kAnything);
+        return Facts::of(kinds_of_result(builtin));
     }
   }
 

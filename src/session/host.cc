@@ -13,6 +13,7 @@
 #include "event/interval.h"
 #include "event/syscall_table.h"
 #include "syntax/parser.h"
+#include "vm/names.h"
 #include "vm/time_text.h"
 
 namespace ktap::session {
@@ -144,9 +145,26 @@ std::string ScriptHost::machine() { return system_names().machine; }
 
 std::string ScriptHost::kernel_release() { return system_names().release; }
 
+namespace {
+
+constexpr int64_t kLastSyscall = 1023;  // far above any there is
+
+const lower::NumberNames& number_names() {
+  static const lower::NumberNames names = [] {
+    lower::NumberNames made{{}, vm::errno_names(), vm::signal_names()};
+    for (int64_t number = 0; number <= kLastSyscall; ++number)
+      made.syscalls.emplace_back(event::syscall_name(number));
+    while (!made.syscalls.empty() && made.syscalls.back().empty()) made.syscalls.pop_back();
+    return made;
+  }();
+  return names;
+}
+
+}  // namespace
+
 lower::Machine ScriptHost::machine_facts() {
   return {cpu_count(), machine(), kernel_release(),
-          now_ns(vm::Clock::Realtime) - now_ns(vm::Clock::Monotonic)};
+          now_ns(vm::Clock::Realtime) - now_ns(vm::Clock::Monotonic), &number_names()};
 }
 
 std::string ScriptHost::syscall_name(int64_t number) {

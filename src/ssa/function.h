@@ -178,6 +178,8 @@ struct Module {
   std::vector<Site> sites;
   std::vector<Failure> failures;
   std::vector<LinearBounds> linear;  ///< of linear histograms
+  /// Names by number, "" for none; of NumberName.
+  std::vector<std::vector<std::string>> names;
 
   int64_t intern(std::string_view text);
 

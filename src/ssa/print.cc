@@ -75,6 +75,7 @@ std::string attribute(const Inst& inst, const Module& module) {
       return fmt::format(" {}",
                          schema::builtin_var_name(static_cast<schema::BuiltinVar>(inst.imm)));
     case Op::EventField:
+    case Op::NumberName:
       return fmt::format(" #{}", inst.imm);
     case Op::LinearBucket: {
       const LinearBounds* bounds = at(module.linear, inst.imm);

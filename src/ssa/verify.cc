@@ -226,6 +226,8 @@ class Verifier {
       case Op::IdGlob:
         if (f_[inst.operands[0]].str_kind != StrKind::Id) return "operand is no Id";
         return first(want_all(inst, Type::Str), want_index(m_.strings, inst.imm, "string"));
+      case Op::NumberName:
+        return number_name(inst);
       case Op::IsNil:
         return is_maybe(inst.operands[0]) ? "" : "operand cannot be nil";
       case Op::IsTrue:
@@ -276,6 +278,15 @@ class Verifier {
   static std::string first(std::string a, std::string b) { return a.empty() ? b : a; }
 
   bool is_maybe(ValueId id) const { return ssa::is_maybe(type_of(id)); }
+
+  std::string number_name(const Inst& inst) const {
+    if (inst.imm < 0 || static_cast<size_t>(inst.imm) >= m_.names.size()) return "no such names";
+    if (inst.str_kind != StrKind::Bytes) return "makes no Bytes";
+    for (const std::string& name : m_.names[static_cast<size_t>(inst.imm)]) {
+      if (name.size() > inst.max_bytes) return "max_bytes is too small";
+    }
+    return want_all(inst, Type::Int);
+  }
 
   static bool is_text_op(Op op) {
     switch (op) {

@@ -1,7 +1,4 @@
 // Library: types and conversions, tables, errors, exit.
-#include <charconv>
-#include <cmath>
-#include <cstdlib>
 #include <string>
 
 #include <fmt/core.h>
@@ -9,6 +6,7 @@
 #include "base/limits.h"
 #include "runtime/aggregate.h"
 #include "runtime/histogram.h"
+#include "runtime/parse_number.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
 #include "runtime/text.h"
@@ -23,43 +21,6 @@ namespace {
 
 constexpr size_t kMostReserved =
     4096;  // table.new(n) makes room for so many at once; the rest grows
-
-/// The digits of `text` in `base` as an integer; false when they are none or do not fit.
-bool parse_integer(std::string_view text, int base, int64_t* out) {
-  bool negative = !text.empty() && text[0] == '-';
-  if (negative || (!text.empty() && text[0] == '+')) text.remove_prefix(1);
-  if (base == 16 && text.size() > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
-    text.remove_prefix(2);
-  uint64_t number = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return false;
-  if (base == 10 && number > static_cast<uint64_t>(INT64_MAX) + (negative ? 1 : 0)) return false;
-  *out = static_cast<int64_t>(negative ? 0 - number : number);
-  return true;
-}
-
-/// A number as a script would write it: decimal or hex integer, else a decimal float.
-Value parse_number(std::string_view text) {
-  int64_t integer = 0;
-  std::string_view digits = text;
-  if (!digits.empty() && (digits[0] == '-' || digits[0] == '+')) digits.remove_prefix(1);
-  bool hex = digits.size() > 2 && digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
-  if (parse_integer(text, hex ? 16 : 10, &integer)) return Value::of(integer);
-  bool decimal = !hex && !digits.empty() && digits[0] != '-' && digits[0] != '+' &&
-                 digits.find_first_not_of("0123456789.eE+-") == std::string_view::npos;
-  if (!decimal) {
-    return Value::nil();
-  }
-  double number = 0;
-  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (error == std::errc::result_out_of_range) {
-    number = std::strtod(std::string(digits).c_str(), nullptr);  // inf or 0, as C has it
-  } else if (error != std::errc()) {
-    return Value::nil();
-  }
-  if (end != digits.data() + digits.size()) return Value::nil();
-  return Value::of(text[0] == '-' ? -number : number);
-}
 
 /// `t[key] += amount`, as the seeds spell it.
 bool add_to_cell(NativeCall& call, Value amount) {
@@ -101,13 +62,13 @@ bool Tonumber(NativeCall& call) {
   if (!call.has(1) && value.type != runtime::Type::String) return call.give(Value::nil());
   std::string_view text;
   if (!call.string_arg("tonumber", 0, &text)) return false;
-  text = trimmed(text);
-  if (!call.has(1)) return call.give(parse_number(text));
+  text = runtime::trimmed(text);
+  if (!call.has(1)) return call.give(runtime::parse_number(text));
   int64_t base = 0;
   if (!call.integer_arg("tonumber", 1, &base)) return false;
   if (base < 2 || base > 36) return call.wrong_value("tonumber", 1, "2 to 36");
   int64_t number = 0;
-  bool ok = parse_integer(text, static_cast<int>(base), &number);
+  bool ok = runtime::parse_integer(text, static_cast<int>(base), &number);
   return call.give(ok ? Value::of(number) : Value::nil());
 }
 

@@ -1,5 +1,6 @@
 // Library: the machine and its names: CPUs, kernel, system calls, errors, signals; and the ansi
 // library.
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <string>
@@ -9,6 +10,7 @@
 #include "runtime/number.h"
 #include "runtime/value.h"
 #include "vm/library.h"
+#include "vm/names.h"
 
 namespace ktap::vm {
 namespace {
@@ -70,6 +72,22 @@ bool write(NativeCall& call, std::string_view text) {
 }
 
 }  // namespace
+
+std::vector<std::string> errno_names() {
+  std::vector<std::string> names;
+  for (const NumberName& it : kErrnos) {
+    const auto number = static_cast<size_t>(it.number);
+    names.resize(std::max(names.size(), number + 1));
+    if (names[number].empty()) names[number] = it.name;  // the first one of a number
+  }
+  return names;
+}
+
+std::vector<std::string> signal_names() {
+  std::vector<std::string> names;
+  for (int64_t number = 0; number <= kLastSignal; ++number) names.push_back(signal_name(number));
+  return names;
+}
 
 namespace lib {
 

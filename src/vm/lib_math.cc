@@ -59,7 +59,7 @@ bool MathLog2(NativeCall& call) {
   Value number;
   if (!call.number_arg("math.log2", 0, &number)) return false;
   if (!number.is_integer()) return call.give(Value::of(std::log2(number.number)));
-  if (number.integer <= 0) return call.wrong_value("math.log2", 0, "above 0");
+  if (number.integer <= 0) return call.out_of_range("math.log2", 0, "above 0");
   int width = static_cast<int>(std::bit_width(static_cast<uint64_t>(number.integer)));
   return call.give(Value::of(int64_t{width - 1}));
 }
@@ -78,7 +78,7 @@ bool MathFloor(NativeCall& call) {
 bool Rand(NativeCall& call) {
   int64_t bound = 0;
   if (!call.integer_arg("rand", 0, &bound)) return false;
-  if (bound < 1) return call.wrong_value("rand", 0, "1 or more");
+  if (bound < 1) return call.out_of_range("rand", 0, "1 or more");
   auto range = static_cast<uint64_t>(bound);
   // What is below 2^64 mod range would make the low results likelier.
   uint64_t least = (0 - range) % range;

@@ -50,10 +50,9 @@ TEST_F(MathTest, Log2) {
   EXPECT_EQ(call(Builtin::MathLog2, {i(1023)}), "9");
   EXPECT_EQ(call(Builtin::MathLog2, {i(1024)}), "10");
   EXPECT_EQ(call(Builtin::MathLog2, {i(INT64_MAX)}), "62");
-  EXPECT_EQ(call(Builtin::MathLog2, {i(0)}),
-            "error: argument 1 of 'math.log2' is to be above 0, got 0");
+  EXPECT_EQ(call(Builtin::MathLog2, {i(0)}), "error: argument 1 of 'math.log2' is to be above 0");
   EXPECT_EQ(call(Builtin::MathLog2, {i(INT64_MIN)}),
-            "error: argument 1 of 'math.log2' is to be above 0, got -9223372036854775808");
+            "error: argument 1 of 'math.log2' is to be above 0");
   EXPECT_EQ(call(Builtin::MathLog2, {f(8)}), "3.0");
   EXPECT_EQ(call(Builtin::MathLog2, {f(0)}), "-inf");
   EXPECT_EQ(call(Builtin::MathLog2, {f(-1)}), "nan");
@@ -82,7 +81,7 @@ TEST_F(MathTest, RandStaysBelowItsBound) {
   EXPECT_EQ(call(Builtin::Rand, {i(1)}), "0");
   call(Builtin::Rand, {i(INT64_MAX)});
   EXPECT_GE(run_.result.integer, 0);
-  EXPECT_EQ(call(Builtin::Rand, {i(0)}), "error: argument 1 of 'rand' is to be 1 or more, got 0");
+  EXPECT_EQ(call(Builtin::Rand, {i(0)}), "error: argument 1 of 'rand' is to be 1 or more");
   EXPECT_EQ(call(Builtin::Rand, {f(2)}),
             "error: argument 1 of 'rand' is to be an integer, got a float");
 }

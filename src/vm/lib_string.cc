@@ -7,6 +7,7 @@
 
 #include "base/glob.h"
 #include "base/limits.h"
+#include "runtime/parse_number.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
 #include "vm/library.h"
@@ -137,7 +138,7 @@ bool StringChar(NativeCall& call) {
   for (size_t i = 0; i < call.count; ++i) {
     int64_t byte = 0;
     if (!call.integer_arg("string.char", i, &byte)) return false;
-    if (byte < 0 || byte > 255) return call.wrong_value("string.char", i, "a byte, 0 to 255");
+    if (byte < 0 || byte > 255) return call.out_of_range("string.char", i, "a byte, 0 to 255");
     out += static_cast<char>(byte);
   }
   return call.give(out);
@@ -164,7 +165,7 @@ bool StringSplit(NativeCall& call) {
 
 bool StringTrim(NativeCall& call) {
   std::string_view text;
-  return call.string_arg("string.trim", 0, &text) && call.give(trimmed(text));
+  return call.string_arg("string.trim", 0, &text) && call.give(runtime::trimmed(text));
 }
 
 bool StringStarts(NativeCall& call) {

@@ -42,6 +42,10 @@ bool NativeCall::wrong_value(std::string_view function, size_t i, std::string_vi
                                   runtime::to_text(arg(i))));
 }
 
+bool NativeCall::out_of_range(std::string_view function, size_t i, std::string_view takes) {
+  return machine.fail(fmt::format("argument {} of '{}' is to be {}", i + 1, function, takes));
+}
+
 bool NativeCall::fits(size_t bytes) {
   return bytes <= limits::kMaxTextBytes ||
          machine.fail(fmt::format("a string of more than {} bytes", limits::kMaxTextBytes));
@@ -69,13 +73,6 @@ bool NativeCall::table_arg(std::string_view function, size_t i, runtime::Table**
   if (arg(i).type != runtime::Type::Table) return wrong(function, i, "a table");
   *out = args[i].table();
   return true;
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr const char* kBlanks = " \t\n\v\f\r";
-  size_t begin = text.find_first_not_of(kBlanks);
-  if (begin == std::string_view::npos) return "";
-  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
 }
 
 }  // namespace ktap::vm

@@ -49,10 +49,9 @@ struct NativeCall {
   bool wrong(std::string_view function, size_t i, std::string_view takes);
   /// The same for a value of the right type that is not allowed.
   bool wrong_value(std::string_view function, size_t i, std::string_view takes);
+  /// Without the value: the kernel knows the text beforehand.
+  bool out_of_range(std::string_view function, size_t i, std::string_view takes);
 };
-
-/// Without the blanks at both ends.
-std::string_view trimmed(std::string_view text);
 
 using NativeFunction = bool (*)(NativeCall&);
 

@@ -90,7 +90,8 @@ class Placed {
                                    &facts_,
                                    &run_.options,
                                    target,
-                                   bytecode::find_reader_uses(*run_.chunk->main)};
+                                   bytecode::find_reader_uses(*run_.chunk->main),
+                                   run_.host->machine_facts()};
     diag::Sink sink;
     std::unique_ptr<engine::BpfEngine> none;
     const int64_t started_ns = thread_ns();
