@@ -56,7 +56,7 @@ bool Selector::may_have_range(ValueId id, int depth) const {
 }
 
 void Selector::set_word(const Word& word, int32_t imm) {
-  if (!loops_.has_blind()) return store_word(word, imm);
+  if (!loops_.hides_constants()) return store_word(word, imm);
   load_hidden(Reg::R1, imm);
   store_word(word, Reg::R1);
 }

@@ -40,8 +40,11 @@ struct Loops {
   LoopForm form = LoopForm::Plain;
   bool counts = false;        ///< all rounds together might be more than the run's budget
   bool counts_calls = false;  ///< there is a CallGuard
-  bool runs_long = false;     ///< more may_gotos than a kernel does without a look at its clock
-  std::string problem;        ///< why this kernel cannot run it, else ""
+  /// So much is in loops that are not plain that values are kept where the verifier knows nothing
+  /// of them: else it walks each combination of ways.
+  bool in_memory = false;
+  bool runs_long = false;  ///< more may_gotos than a kernel does without a look at its clock
+  std::string problem;     ///< why this kernel cannot run it, else ""
 
   bool is_inside(ssa::BlockId block, int loop) const;
   /// The block belongs to a loop that is not plain: rounds have to take a step that the verifier
@@ -52,7 +55,9 @@ struct Loops {
   /// not plain, and what enters others; not the counter of a plain one.
   bool hides(ssa::BlockId from, ssa::BlockId to, ssa::ValueId phi) const;
   /// Somewhere in the function constants are hidden.
-  bool has_blind() const { return form == LoopForm::MayGoto || form == LoopForm::IterNum; }
+  bool hides_constants() const {
+    return (form == LoopForm::MayGoto || form == LoopForm::IterNum) && !in_memory;
+  }
   /// The edge is the way back to a loop's head.
   bool goes_back(ssa::BlockId from, ssa::BlockId to) const;
 };

@@ -19,7 +19,7 @@ using ::testing::Not;
 /// for (i = first; i TEST limit; i += step) c0 += i, with a guard in each round; the limit is the
 /// shared variable c1 when it is not known.
 void counting(Subject& s, int64_t first, Op test, std::optional<int64_t> limit, int64_t step,
-              Op guard = Op::LoopGuard) {
+              Op guard = Op::LoopGuard, int additions = 1) {
   s.module.cells = {"c0", "c1"};
   s.cells = {0, 9};
   s.module.failures.push_back({"too many"});
@@ -34,7 +34,7 @@ void counting(Subject& s, int64_t first, Op test, std::optional<int64_t> limit, 
   b.branch(b.op(test, {i, to}), body, done);
   b.at(body);
   b.op(guard, {}, 0);
-  b.op(Op::CellAdd, {i}, 0);
+  for (int k = 0; k < additions; ++k) b.op(Op::CellAdd, {i}, 0);
   const ValueId next = b.op(Op::Add, {i, b.integer(step)});
   b.jump(head);
   b.function[i].operands.push_back(next);
@@ -234,6 +234,25 @@ TEST(Loops, WhatIsNotKnownCountsAndNeedsMore) {
   EXPECT_THAT(code, HasSubstr("+= 100000"));
   EXPECT_THAT(code, HasSubstr("call tail_call"));  // never done: no private stack
   EXPECT_THAT(code, HasSubstr("r1 ^= 0"));         // tests are done on copies
+}
+
+/// Then the verifier knows nothing of any value, and nothing has to be hidden from it.
+TEST(Loops, MuchInALoopIsKeptInMemory) {
+  for (const int additions : {40, 60}) {
+    Subject s;
+    counting(s, 0, Op::Lt, std::nullopt, 1, Op::LoopGuard, additions);
+    s.facts.has_may_goto = true;
+    const bool is_much = additions == 60;
+    EXPECT_EQ(loops_of(s).in_memory, is_much);
+    const auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty());
+    const std::string code = bpf::disassemble(result.unit.programs[0], result.unit.maps);
+    EXPECT_THAT(code, HasSubstr("may_goto"));
+    EXPECT_EQ(code.find("*(u64 *)(r7 + ") != std::string::npos, is_much) << code;
+    FakeKernel fake(result.unit, s.cells);
+    ASSERT_EQ(fake.run(context_of({0, 0})), "");
+    EXPECT_EQ(fake.outcome(2).cells[0], 36 * additions);
+  }
 }
 
 TEST(Loops, AnIteratorIsMadeAndDestroyed) {

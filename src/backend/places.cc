@@ -68,12 +68,12 @@ HomeRequest Selector::home_request(uint32_t limit) {
   request.stack_string_bytes = limit;
   key_in_scratch_ = needs_.widest_key_bytes > limit;
   has_scratch_ = key_in_scratch_ || needs_.makes_text || needs_.widest_string_bytes > limit ||
-                 is_called_back();
+                 loops_.in_memory;
   request_registers(request);
   request.fixed_words = frame_.words + loop_words();
   request.fixed_words += (has_name_on_stack() ? 1 : 0) + (keeps_area_ ? 1 : 0);
+  request.crosses_in_scratch = loops_.in_memory;
   if (is_called_back()) {
-    request.crosses_in_scratch = true;
     request.fixed_scratch_words = 3;  // the next head, and both budgets
     start_temp_offset_ = -8 * static_cast<int32_t>(request.fixed_words + 1);
   }

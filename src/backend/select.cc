@@ -502,7 +502,7 @@ void Selector::extreme(ValueId id) {
 /// A condition that is kept: 1, unless the jump says no. R0 is free: conditions use R1 to R5 alone.
 void Selector::condition_value(ValueId id) {
   bpf::Label done = asm_.make_label();
-  if (loops_.has_blind()) {
+  if (loops_.hides_constants()) {
     load_hidden(Reg::R0, 0);
     jump_if(id, false, done);
     asm_.emit(bpf::alu64(AluOp::Add, Reg::R0, 1));
