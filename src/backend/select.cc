@@ -50,7 +50,7 @@ Selector::Selector(const Job& job, uint32_t program, const ssa::Module& module,
       asm_(assembler),
       frame_(frame),
       order_(order_blocks(*job.function)),
-      loops_(find_loops(*job.function, order_, facts)) {}
+      loops_(find_loops(*job.function, order_, facts, &unit.unit.tables)) {}
 
 Result<void> Selector::body(const Entry& entry) {
   asm_.set_owner(job_.handler, job_.group_index);
