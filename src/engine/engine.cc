@@ -127,6 +127,17 @@ Result<void> Engine::load_programs(std::vector<Rejection>* rejections) {
       programs_.push_back(std::move(*fd));
       continue;
     }
+    if (failure.took_too_long || failure.is_too_large) {
+      Rejection rejection;
+      rejection.program = static_cast<uint32_t>(i);
+      rejection.reason = failure.is_too_large
+                             ? "too many instructions, or ways through them"
+                             : fmt::format("stopped after {} ms", sys::kVerifierLimit.count());
+      rejection.is_size = true;
+      rejections->push_back(std::move(rejection));
+      programs_.emplace_back();  // keeps the indices
+      continue;
+    }
     if (failure.verifier_log.empty()) return failure.error;
     const VerifierVerdict verdict = read_verifier_log(failure.verifier_log);
     Rejection rejection;

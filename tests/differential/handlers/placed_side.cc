@@ -281,10 +281,21 @@ Result<std::unique_ptr<Ground>> prepare(bool kernel) {
     ground->regs = regs;
     ground->regs_address = 0xffff888000000000;
     ground->facts.cpu_count = ground->actors->cpu_count();
+    ground->facts.has_may_goto = ground->facts.has_bpf_loop = true;
+    ground->facts.iter_num_new = 1;
+    ground->facts.iter_num_next = 2;
+    ground->facts.iter_num_destroy = 3;
     put_paths(*ground);
+    Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();
+    if (catalog.ok()) ground->catalog = std::move(catalog).value();  // a record's text asks it
     return ground;
   }
   KTAP_ASSIGN(ground->facts, engine::probe_kernel());
+  // Beside may_goto nobody looks for them: for the masks.
+  KTAP_ASSIGN(const bpf::KernelFacts older, engine::probe_kernel({"may_goto"}));
+  ground->facts.iter_num_new = older.iter_num_new;
+  ground->facts.iter_num_next = older.iter_num_next;
+  ground->facts.iter_num_destroy = older.iter_num_destroy;
   KTAP_ASSIGN(ground->catalog, event::Catalog::open());
   bpf::MapSpec spec;
   spec.name = "regs";
