@@ -49,7 +49,7 @@ void Selector::event_var(ValueId id) {
   auto var = static_cast<BuiltinVar>(inst(id).imm);
   if (var == BuiltinVar::Execname && inst(id).str_kind != ssa::StrKind::Bytes)
     return fail("execname is no bytes here");
-  if (comes_from_task(inst(id))) return task_var(id);
+  if (comes_from_task(id)) return task_var(id);
   switch (var) {
     case BuiltinVar::Pid:
       asm_.call_helper(Helper::GetCurrentPidTgid);

@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 
+#include "backend/unit.h"
 #include "base/limits.h"
 #include "ssa/dominators.h"
 #include "ssa/fold.h"
@@ -42,9 +43,10 @@ uint64_t plus(uint64_t a, uint64_t b) { return a > kMany - b ? kMany : a + b; }
 
 class Finder {
  public:
-  Finder(const Function& function, const Order& order)
+  Finder(const Function& function, const Order& order, const std::vector<Table>* tables)
       : function_(function),
         order_(order),
+        tables_(tables),
         dominators_(function),
         block_of_(function.values.size()) {
     for (BlockId block : order.blocks) {
@@ -65,7 +67,7 @@ class Finder {
     }
     if (out_.loops.empty()) return std::move(out_);
     for (Loop& loop : out_.loops) count_rounds(loop);
-    find_sizes();
+    find_sizes(facts.has_may_goto || facts.has_iter_num());
     choose(facts);
     count_guards();
     return std::move(out_);
@@ -179,19 +181,51 @@ class Finder {
     return 0;
   }
 
-  void find_sizes() {
+  void find_sizes(bool has_choice) {
     for (BlockId block : order_.blocks) {
       const int loop = out_.of_block[block.index];
       if (loop < 0) continue;
       for (ValueId id : function_.blocks[block.index].insts) {
         if (!order_.needed[id.index] || is_constant(function_[id].op)) continue;
         Loop& around = out_.loops[static_cast<size_t>(loop)];
-        ++around.size;
+        around.size += has_choice ? weight_of(function_[id]) : 1;
         around.is_arithmetic = around.is_arithmetic && is_light(function_[id].op);
       }
     }
     for (const Loop& loop : out_.loops) {
       if (loop.parent >= 0) out_.loops[static_cast<size_t>(loop.parent)].is_arithmetic = false;
+    }
+  }
+
+  /// In operations of 4 instructions, by what the verifier was seen to walk.
+  uint32_t weight_of(const Inst& inst) const {
+    if (ssa::is_table_op(inst.op) && tables_ != nullptr) {
+      switch ((*tables_)[static_cast<size_t>(inst.imm)].layout) {
+        case TableLayout::Direct:
+          return 2;
+        case TableLayout::Hash:
+        case TableLayout::DeltaHash:
+          return 15;
+        default:
+          return 200;  // places are tried one by one
+      }
+    }
+    uint32_t bytes = 0;
+    for (const ValueId operand : inst.operands)
+      bytes = std::max(bytes, function_[operand].max_bytes);
+    switch (inst.op) {
+      case Op::StrGlob:
+      case Op::StrFind:
+        return 1 + 2 * bytes;
+      case Op::StrEq:
+      case Op::StrLess:
+      case Op::StrLen:
+      case Op::StrJoin:
+        return 1 + bytes / 2;
+      case Op::StrText:
+        return 50;
+      default:
+        return 1;
     }
   }
 
@@ -300,6 +334,7 @@ class Finder {
 
   const Function& function_;
   const Order& order_;
+  const std::vector<Table>* const tables_;
   const ssa::Dominators dominators_;
   std::vector<BlockId> block_of_;  // by value
   Loops out_;
@@ -334,8 +369,9 @@ bool Loops::hides(BlockId from, BlockId to, ValueId phi) const {
   return true;
 }
 
-Loops find_loops(const Function& function, const Order& order, const bpf::KernelFacts& facts) {
-  return Finder(function, order).run(facts);
+Loops find_loops(const Function& function, const Order& order, const bpf::KernelFacts& facts,
+                 const std::vector<Table>* tables) {
+  return Finder(function, order, tables).run(facts);
 }
 
 }  // namespace ktap::backend

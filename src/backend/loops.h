@@ -16,6 +16,8 @@
 
 namespace ktap::backend {
 
+struct Table;
+
 enum class LoopForm : uint8_t {
   Plain,  ///< every loop is as it is, or there is none
   MayGoto,
@@ -31,7 +33,9 @@ struct Loop {
   std::vector<ssa::BlockId> test_blocks;  ///< where the test is made that ends them
   bool is_plain = false;
   bool is_arithmetic = true;  ///< nothing but numbers, tests of them, and no loop inside
-  uint32_t size = 0;          ///< operations, those of inner loops as often as they run when plain
+  /// Operations, those of inner loops as often as they run when plain; what has many ways through
+  /// it counts for as many as the verifier walks, where a loop need not be plain.
+  uint32_t size = 0;
 };
 
 struct Loops {
@@ -62,6 +66,8 @@ struct Loops {
   bool goes_back(ssa::BlockId from, ssa::BlockId to) const;
 };
 
-Loops find_loops(const ssa::Function& function, const Order& order, const bpf::KernelFacts& facts);
+/// `tables`: the module's, where their layout is known.
+Loops find_loops(const ssa::Function& function, const Order& order, const bpf::KernelFacts& facts,
+                 const std::vector<Table>* tables = nullptr);
 
 }  // namespace ktap::backend

@@ -106,6 +106,32 @@ TEST(Loops, ATestThatAnInnerLoopHidesEndsNoPlainLoop) {
   EXPECT_FALSE(loops.loops[0].is_plain);
 }
 
+TEST(Loops, ManyWaysThroughATableAreNotWalkedRoundByRound) {
+  for (const TableLayout layout : {TableLayout::Direct, TableLayout::PerCpu}) {
+    for (const bool has_may_goto : {true, false}) {
+      Subject s;
+      s.facts.has_may_goto = has_may_goto;
+      counting(s, 0, Op::Lt, 20, 1);
+      s.add_table({{ssa::KeyPart::Kind::Int, 8}}, false);
+      ssa::Function& f = s.builder.function;
+      for (ssa::Block& block : f.blocks) {  // the sum goes to a table
+        for (const ValueId id : block.insts) {
+          if (f[id].op != Op::CellAdd) continue;
+          const ValueId i = f[id].operands[0];
+          f[id].op = Op::TableAdd;
+          f[id].operands = {i, i};
+        }
+      }
+      Table table;
+      table.layout = layout;
+      const std::vector<Table> tables{table};
+      EXPECT_EQ(ssa::verify(f, s.module), "");
+      const Loops loops = find_loops(f, order_blocks(f), s.facts, &tables);
+      EXPECT_EQ(loops.loops[0].is_plain, layout == TableLayout::Direct || !has_may_goto);
+    }
+  }
+}
+
 TEST(Loops, RoundsBetweenConstantsAreCounted) {
   const struct {
     int64_t first;

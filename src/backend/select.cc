@@ -50,7 +50,7 @@ Selector::Selector(const Job& job, uint32_t program, const ssa::Module& module,
       asm_(assembler),
       frame_(frame),
       order_(order_blocks(*job.function)),
-      loops_(find_loops(*job.function, order_, facts)) {}
+      loops_(find_loops(*job.function, order_, facts, &unit.unit.tables)) {}
 
 Result<void> Selector::body(const Entry& entry) {
   asm_.set_owner(job_.handler, job_.group_index);
@@ -87,10 +87,11 @@ Result<void> Selector::find_needs() {
   if (!loops_.problem.empty()) return Error{loops_.problem};
   if (is_tracepoint() && group.events.size() != 1) return Error{"several tracepoints in one group"};
   needs_.temp_bytes = 8;
+  find_far_reads();
   for (ssa::BlockId block : order_.blocks) {
     for (ValueId id : function_.blocks[block.index].insts) {
       if (!order_.needed[id.index]) continue;
-      need_of(inst(id));
+      need_of(id);
       Word word;
       if (inst(id).op == Op::EventVar && immediate_event_var(inst(id), &word)) {
         immediates_[id.index] = word;
@@ -124,7 +125,8 @@ void Selector::need_of_table(const Inst& of) {
   needs_.temp_bytes = std::max(needs_.temp_bytes, needs_.widest_value_bytes + 8);
 }
 
-void Selector::need_of(const Inst& of) {
+void Selector::need_of(ValueId id) {
+  const Inst& of = inst(id);
   if (of.str_kind == ssa::StrKind::Bytes && of.op != Op::Wrap && of.op != Op::Unwrap) {
     needs_.widest_string_bytes =
         std::max(needs_.widest_string_bytes, round_up8(read_buffer_bytes(of.max_bytes)));
@@ -146,7 +148,7 @@ void Selector::need_of(const Inst& of) {
           job_.group->events.size() > 1) {
         needs_.name_id = true;
       }
-      needs_.task_reads += comes_from_task(of) ? 1 : 0;
+      needs_.task_reads += comes_from_task(id) ? 1 : 0;
       break;
     case Op::CellAnd:
     case Op::CellOr:

@@ -71,6 +71,34 @@ TEST(Select, TheTaskAndTypedArguments) {
   EXPECT_EQ(Bytes(at, at + 16), padded(kComm, 16));
 }
 
+/// Following the task's pointer to its user is cheap, but not for the verifier where many ways
+/// meet.
+TEST(Select, WhatTheVerifierMeetsOftenIsAskedOfAHelper) {
+  for (const bool behind_table : {false, true}) {
+    Subject s;
+    s.facts = modern_facts();
+    s.add_table({{ssa::KeyPart::Kind::Int, 8}}, false);
+    s.add_site({{Type::Int}, {Type::Int}});
+    Builder& b = s.builder;
+    b.at(b.block());
+    const ValueId one = b.integer(1);
+    if (behind_table) b.op(Op::TableAdd, {field(b, 1), one}, 0);
+    const ValueId uid = variable(b, BuiltinVar::Uid), parent = variable(b, BuiltinVar::Ppid);
+    b.op(Op::Emit, {uid, parent}, 0);
+    b.ret();
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    const bpf::Program& program = result.unit.programs[0];
+    const auto calls = [&program](bpf::Helper helper) {
+      return std::count(program.code.begin(), program.code.end(),
+                        bpf::call(static_cast<int32_t>(helper)));
+    };
+    EXPECT_EQ(calls(bpf::Helper::GetCurrentTaskBtf), behind_table ? 0 : 1);
+    EXPECT_EQ(calls(bpf::Helper::GetCurrentUidGid), behind_table ? 1 : 0);
+    EXPECT_EQ(calls(bpf::Helper::ProbeReadKernel), behind_table ? 2 : 0);
+  }
+}
+
 TEST(Select, TypedSyscallExit) {
   for (uint32_t nr_size : {8u, 4u}) {
     Subject s;

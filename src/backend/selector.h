@@ -119,7 +119,7 @@ class Selector {
   using Reg = bpf::Reg;
 
   // ---- select.cc: the way through the function, arithmetic, control
-  void need_of(const ssa::Inst& inst);
+  void need_of(ssa::ValueId id);
   void need_of_table(const ssa::Inst& inst);
   void find_blocks();
   bool needs_volatile(const ssa::Inst& inst) const;
@@ -237,7 +237,8 @@ class Selector {
   void enter_scratch();
 
   // ---- task.cc: what the task gives
-  bool comes_from_task(const ssa::Inst& inst) const;
+  void find_far_reads();
+  bool comes_from_task(ssa::ValueId id) const;
   void load_task(Reg dst);
   void task_var(ssa::ValueId id);
   void parent(ssa::ValueId id);
@@ -395,7 +396,8 @@ class Selector {
   bool window_is_read_ = false;          // on every way to the instruction being written
   std::map<uint32_t, Word> immediates_;  // by value: known without a home
   bool task_is_read_ = false;            // likewise
-  Word name_;                            // where the id of the event's name is kept
+  std::vector<bool> is_far_;  // by value: a pointer of the task that the verifier may meet often
+  Word name_;                 // where the id of the event's name is kept
   // Tables in areas: the address of this run's area lies in a fixed stack word, put there before
   // `area_before_`; or there is one operation alone, which finds it by itself.
   bool has_areas_ = false;
