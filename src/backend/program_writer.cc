@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -24,6 +25,13 @@ namespace {
 
 constexpr size_t kMostBodies = 31;  // a bit each in a word that And masks with an immediate
 constexpr size_t kFewNumbers = 4;   // as many compares cost less than a table
+constexpr size_t kMostMaps = 64;    // of a program: MAX_USED_MAPS in the kernel's bpf_verifier.h
+
+size_t count_maps(const bpf::Program& program) {
+  std::set<uint32_t> maps;
+  for (const bpf::MapRef& ref : program.maps) maps.insert(ref.map);
+  return maps.size();
+}
 
 }  // namespace
 
@@ -119,7 +127,8 @@ ProgramWriter::Outcome ProgramWriter::run(bpf::Program& program,
     program.kind = bpf::ProgramKind::TypedRawTracepoint;
     program.btf_id = facts_.typed_tracepoint(program.attach_to);
   }
-  return asm_.finish(program).ok() ? Outcome::Written : Outcome::TooLong;
+  if (!asm_.finish(program).ok()) return Outcome::TooLong;
+  return !is_alone && count_maps(program) > kMostMaps ? Outcome::TooLong : Outcome::Written;
 }
 
 /// Where a program of probes or samples goes, and of which kind it is there.
