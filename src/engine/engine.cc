@@ -220,7 +220,8 @@ Result<void> Engine::attach_files(int program_fd, const bpf::Program& program) {
   }
   const bool is_return = program.points[0].event->kind == schema::EventKind::ProbeReturn;
   for (const auto& [path, points] : files) {
-    KTAP_ASSIGN(sys::UniqueFd link, sys::attach_user_points(program_fd, path, points, is_return));
+    KTAP_ASSIGN(sys::UniqueFd link, sys::attach_user_points(program_fd, path, points, is_return,
+                                                            static_cast<int>(unit_.target_tgid)));
     links_.push_back(std::move(link));
   }
   return {};
