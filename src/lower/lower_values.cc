@@ -140,6 +140,8 @@ std::string Lowerer::describe(const AbstractValue& value) const {
       return "a multi-key";
     case Kind::Iterator:
       return "an iterator";
+    case Kind::Pointer:
+      return "a kernel pointer";
     case Kind::Aggregate:
       return "an aggregate";
     case Kind::Rendered:
@@ -321,6 +323,7 @@ AbstractValue Lowerer::divide(ssa::Op op, const AbstractValue& left, const Abstr
 
 /// Only nil and false are false. Never ends the block.
 Lowerer::Truth Lowerer::truth(const AbstractValue& value) {
+  if (value.is(Kind::Pointer)) return truth(plain(value));
   switch (value.kind) {
     case Kind::Nil:
       return Truth::of(false);
@@ -365,6 +368,7 @@ AbstractValue Lowerer::to_value(Truth truth) {
 }
 
 Lowerer::Truth Lowerer::equals(const AbstractValue& a, const AbstractValue& b) {
+  if (a.is(Kind::Pointer) || b.is(Kind::Pointer)) return equals(plain(a), plain(b));
   for (const AbstractValue* v : {&a, &b}) {
     if (v->is(Kind::Undefined) || v->is(Kind::Mixed) || v->is(Kind::EventText) ||
         v->is(Kind::EventTextLine)) {
