@@ -38,7 +38,7 @@ test-guests: all
 	@tools/setup guests cross
 	@tools/cross arm64
 	@$(CMAKE_BUILD) build --target backend_test -- --quiet
-	@tools/guest/run_cases.py --dry-runs --program "build/backend_test --gtest_filter=*Kernel*" $(KERNELS)
+	@tools/guest/run_cases.py --dry-runs --program "KTAP_ROUNDS=60 build/backend_test --gtest_filter=*Kernel*" $(KERNELS)
 
 bench:
 	@tools/setup bench

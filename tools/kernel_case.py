@@ -27,6 +27,8 @@ from report import Report
 
 BANNER = "Tracing..."
 SCRIPT = "case.kp"
+FACTS = "ktap: this kernel has "
+EXPLAIN_WITH = r"/ with \S+$"
 TARGET_PID = "@PID@"
 HEAD = {"name", "options", "args", "load", "how", "exit", "signal", "timeout", "stderr", "both", "guest",
         "needs", "without"}
@@ -150,10 +152,18 @@ def expect_alternate(outcome, first, second):
     return f"line {wrong[0] + 1} of {len(turns)} is out of turn" if wrong else ""
 
 
-def expect_explain(outcome, pattern):
+def expect_explain(outcome, pattern, facts):
+    if facts and not has_one_of(outcome.explain, facts.split("|")):
+        return ""
     if matching(outcome.explain, pattern):
         return ""
     return f"--explain says nothing with /{pattern}/:\n" + "\n".join(outcome.explain)
+
+
+def has_one_of(explain, facts):
+    """Whether ktap says that the kernel has one of the facts."""
+    line = next((line for line in explain if line.startswith(FACTS)), FACTS)
+    return bool(set(line[len(FACTS):].split(";", 1)[0].split()) & set(facts))
 
 
 NUMBER = r" (=|>=|<=) (\d+)"
@@ -166,7 +176,7 @@ PREDICATES = [
     (re.compile(r"printed /(.*)/ \+ lost" + NUMBER), expect_printed),
     (re.compile(r"lost" + NUMBER), expect_lost),
     (re.compile(r"alternate /(.*)/ then /(.*)/"), expect_alternate),
-    (re.compile(r"explain /(.*)/"), expect_explain),
+    (re.compile(r"explain /(.*)/(?: with (\S+))?"), expect_explain),
 ]
 
 
@@ -245,7 +255,7 @@ def invocation(case, ktap, load):
     asked = any(text.startswith("explain ") for _, text in case.expect)
     return Invocation(command, target, (name, int(delay_ms or "0")) if name else (),
                       float(case.head.get("timeout", "30")),
-                      [str(ktap), "--explain", *options, SCRIPT, *args] if asked else [])
+                      [str(ktap), "--explain", "-v", *options, SCRIPT, *args] if asked else [])
 
 
 def script_of(case, load):
@@ -325,9 +335,10 @@ def in_user_space(case):
 
 
 def on_older_kernel(case, facts):
-    """The same case as if the kernel lacked these facts; what --explain says may differ."""
+    """The same case as if the kernel lacked these facts; --explain is asked only what depends on a fact."""
     head = dict(case.head, options=case.head.get("options", "") + f" --without={facts}")
-    expect = [(number, text) for number, text in case.expect if not text.startswith("explain ")]
+    expect = [(number, text) for number, text in case.expect
+              if not text.startswith("explain ") or re.search(EXPLAIN_WITH, text)]
     return Case(head, case.script, case.stdout, expect)
 
 
@@ -429,6 +440,7 @@ for line in open(path):
     if word == "#out": print(rest)
     if word == "#placement": print("user" if "--placement=user" in sys.argv else "kernel")
     if word == "#argv": print(" ".join(sys.argv[1:]).replace(path, "case.kp"))
+    if word == "#facts" and "--explain" in sys.argv: print("ktap: this kernel has", rest, file=sys.stderr)
     if word == "#err": print(rest, file=sys.stderr)
     if word == "#status": status = int(rest)
     if word == "#sleep": time.sleep(float(rest))
@@ -473,6 +485,11 @@ SELF_TEST_CASES = [
     (False, "needs: prio\n", "#err e has no field 'prio'\n", "line x"),
     (True, "", "#out explained\n", "explain /^explained$/"),
     (False, "", "#out x\n", "explain /^explained$/"),
+    (True, "", "#out explained\n#facts b c; not a\n", "explain /^explained$/ with a|b"),
+    (False, "", "#out x\n#facts b c; not a\n", "explain /^explained$/ with a|b"),
+    (True, "", "#out x\n#facts b c; not a d\n", "explain /^explained$/ with a|d"),
+    (True, "", "#out x\n", "explain /^explained$/ with a"),
+    (False, "without: d\n", "#out x\n#facts b c; not a\n", "explain /^explained$/ with a|b"),
 ]
 
 

@@ -239,8 +239,15 @@ uint32_t stack_bytes(const bpf::Program& program) {
   constexpr uint8_t kAdd =
       bpf::kClassAlu64 | bpf::kSourceImm | static_cast<uint8_t>(bpf::AluOp::Add);
   int32_t lowest = 0;
+  uint32_t all = 0;  // of the functions before: one calls the next
+  size_t function = 0;
   const std::vector<Insn>& code = program.code;
   for (size_t i = 0; i < code.size(); ++i) {
+    if (function < program.callbacks.size() && program.callbacks[function] == i) {
+      all += static_cast<uint32_t>(-lowest);
+      lowest = 0;
+      ++function;
+    }
     const Insn& insn = code[i];
     const uint8_t kind = insn.code & 7;
     const bool stores = kind == bpf::kClassSt || kind == bpf::kClassStx;
@@ -252,7 +259,7 @@ uint32_t stack_bytes(const bpf::Program& program) {
       lowest = std::min(lowest, code[i + 1].imm);
     if (insn.code == kTwoSlotLoad) ++i;
   }
-  return static_cast<uint32_t>(-lowest);
+  return all + static_cast<uint32_t>(-lowest);
 }
 
 }  // namespace ktap::backend

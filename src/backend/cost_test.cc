@@ -201,6 +201,15 @@ TEST(Cost, TheStackIsWhatIsReachedByStoresAndAddresses) {
   deep.emit(bpf::alu64(AluOp::Add, Reg::R2, -72));
   deep.emit(bpf::exit_insn());
   EXPECT_EQ(stack_bytes(finished(deep)), 72U);
+  bpf::Assembler calling;  // the two stacks are there at once
+  const bpf::Label function = calling.make_label();
+  calling.emit(bpf::store(Size::DW, Reg::R10, -16, 0));
+  calling.load_function(Reg::R2, function);
+  calling.emit(bpf::exit_insn());
+  calling.begin_callback(function);
+  calling.emit(bpf::store(Size::DW, Reg::R10, -40, 0));
+  calling.emit(bpf::exit_insn());
+  EXPECT_EQ(stack_bytes(finished(calling)), 56U);
 }
 
 }  // namespace

@@ -108,6 +108,7 @@ EmitResult emit(const std::vector<Job>& jobs, const ssa::Module& module,
     if (!write_programs(jobs, module, facts, options, unit, bundles, result.failures)) continue;
     unit.unit.waits_for_exec = options.wait_for_exec;
     unit.unit.cpu = options.cpu;
+    unit.unit.target_tgid = options.target_tgid;
     unit.finish();
     result.unit = std::move(unit.unit);
     return result;

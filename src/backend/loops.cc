@@ -39,7 +39,14 @@ uint64_t plus(uint64_t a, uint64_t b) { return a > kMany - b ? kMany : a + b; }
 class Finder {
  public:
   Finder(const Function& function, const Order& order)
-      : function_(function), order_(order), dominators_(function) {}
+      : function_(function),
+        order_(order),
+        dominators_(function),
+        block_of_(function.values.size()) {
+    for (BlockId block : order.blocks) {
+      for (ValueId id : function.blocks[block.index].insts) block_of_[id.index] = block;
+    }
+  }
 
   Loops run(const bpf::KernelFacts& facts) {
     out_.of_block.assign(function_.blocks.size(), -1);
@@ -92,6 +99,12 @@ class Finder {
     return out_.is_inside(block, static_cast<int>(&loop - out_.loops.data()));
   }
 
+  /// A phi that takes a step a round.
+  struct Counter {
+    ValueId phi, next;
+    int64_t first, step;
+  };
+
   /// A phi between constants, one constant added a round, and a way out that every round asks for.
   void count_rounds(Loop& loop) {
     const ssa::Block& head = function_.blocks[loop.head.index];
@@ -102,23 +115,35 @@ class Finder {
       if (phi.op != Op::Phi) break;
       const Inst& next = function_[phi.operands[back]];
       const auto first = constant(phi.operands[1 - back]);
-      if (!first || next.op != Op::Add) continue;
-      const size_t at = next.operands[0] == id ? 1 : 0;
-      const auto step = constant(next.operands[at]);
-      if (!step || next.operands[1 - at] != id) continue;
+      const std::optional<int64_t> step = step_of(next, id);
+      if (!first || !step) continue;
       for (BlockId block : order_.blocks) {
         if (!is_inside(block, loop) || !dominators_.dominates(block, head.preds[back])) continue;
-        const uint64_t rounds = rounds_by(block, loop, id, *first, *step);
+        std::vector<BlockId> test_blocks;
+        const Counter counter{id, phi.operands[back], *first, *step};
+        const uint64_t rounds = rounds_by(block, loop, counter, &test_blocks);
         if (rounds == 0 || (loop.rounds != 0 && loop.rounds <= rounds)) continue;
         loop.rounds = rounds;
         loop.counter = id;
+        loop.test_blocks = std::move(test_blocks);
       }
     }
   }
 
+  /// What `next` adds to `counter`, when it is a constant.
+  std::optional<int64_t> step_of(const Inst& next, ValueId counter) const {
+    if (next.op == Op::Sub && next.operands[0] == counter) {
+      const auto less = constant(next.operands[1]);
+      return less ? ssa::fold(Op::Sub, 0, *less) : std::nullopt;
+    }
+    if (next.op != Op::Add) return std::nullopt;
+    const size_t at = next.operands[0] == counter ? 1 : 0;
+    return next.operands[1 - at] == counter ? constant(next.operands[at]) : std::nullopt;
+  }
+
   /// Rounds until the block's branch leaves the loop, by doing them; 0: it does not.
-  uint64_t rounds_by(BlockId block, const Loop& loop, ValueId counter, int64_t now,
-                     int64_t step) const {
+  uint64_t rounds_by(BlockId block, const Loop& loop, const Counter& counter,
+                     std::vector<BlockId>* test_blocks) const {
     const ssa::Block& b = function_.blocks[block.index];
     if (function_[b.insts.back()].op != Op::Branch) return 0;
     const bool out_when = !is_inside(b.succs[0], loop);
@@ -126,21 +151,26 @@ class Finder {
     if (out_when && !is_inside(b.succs[1], loop)) return 0;
     ValueId condition = function_[b.insts.back()].operands[0];
     bool sense = out_when;
+    test_blocks->push_back(block_of_[condition.index]);
     while (function_[condition].op == Op::Not) {
       condition = function_[condition].operands[0];
+      test_blocks->push_back(block_of_[condition.index]);
       sense = !sense;
     }
     const Inst& test = function_[condition];
     if (test.operands.size() != 2) return 0;
-    const size_t at = test.operands[0] == counter ? 1 : 0;
+    const auto counts = [&](ValueId id) { return id == counter.phi || id == counter.next; };
+    const size_t at = counts(test.operands[0]) ? 1 : 0;
     const auto limit = constant(test.operands[at]);
-    if (!limit || test.operands[1 - at] != counter) return 0;
+    if (!limit || !counts(test.operands[1 - at])) return 0;
+    int64_t now = counter.first;
+    if (test.operands[1 - at] == counter.next) now = *ssa::fold(Op::Add, now, counter.step);
     for (uint64_t round = 1; round <= static_cast<uint64_t>(limits::kHandlerIterations); ++round) {
       const auto holds =
           at == 1 ? ssa::fold(test.op, now, *limit) : ssa::fold(test.op, *limit, now);
       if (!holds) return 0;
       if ((*holds != 0) == sense) return round;
-      now = *ssa::fold(Op::Add, now, step);
+      now = *ssa::fold(Op::Add, now, counter.step);
     }
     return 0;
   }
@@ -203,7 +233,8 @@ class Finder {
                       loop.rounds <= (forced ? kMaxForcedRounds : kMaxPlainRounds) &&
                       walked <= (forced               ? kMaxForcedOperations
                                  : loop.is_arithmetic ? kMaxPlainArithmetic
-                                                      : kMaxPlainOperations);
+                                                      : kMaxPlainOperations) &&
+                      verifier_sees_test(loop);
       all_plain = all_plain && loop.is_plain;
       if (loop.parent < 0) continue;
       uint32_t& around = out_.loops[static_cast<size_t>(loop.parent)].size;
@@ -224,6 +255,18 @@ class Finder {
           "a loop of many rounds, or of a number that is not known, for which this kernel has "
           "nothing (may_goto is in 6.9, iter_num in 6.4, bpf_loop in 5.17)";
     }
+  }
+
+  /// What a test was is hidden from the verifier when an inner loop that is not plain has made it.
+  bool verifier_sees_test(const Loop& loop) const {
+    for (const BlockId block : loop.test_blocks) {
+      int at = out_.of_block[block.index];
+      for (; at >= 0 && &out_.loops[static_cast<size_t>(at)] != &loop;
+           at = out_.loops[static_cast<size_t>(at)].parent) {
+        if (!out_.loops[static_cast<size_t>(at)].is_plain) return false;
+      }
+    }
+    return true;
   }
 
   /// How often the guards can be passed, all together.
@@ -250,6 +293,7 @@ class Finder {
   const Function& function_;
   const Order& order_;
   const ssa::Dominators dominators_;
+  std::vector<BlockId> block_of_;  // by value
   Loops out_;
 };
 

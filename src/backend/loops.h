@@ -25,9 +25,10 @@ enum class LoopForm : uint8_t {
 
 struct Loop {
   ssa::BlockId head;
-  int parent = -1;       ///< the loop around it
-  uint64_t rounds = 0;   ///< at most that many; 0: not known
-  ssa::ValueId counter;  ///< the phi that the rounds are known by
+  int parent = -1;                        ///< the loop around it
+  uint64_t rounds = 0;                    ///< at most that many; 0: not known
+  ssa::ValueId counter;                   ///< the phi that the rounds are known by
+  std::vector<ssa::BlockId> test_blocks;  ///< where the test is made that ends them
   bool is_plain = false;
   bool is_arithmetic = true;  ///< nothing but numbers, tests of them, and no loop inside
   uint32_t size = 0;          ///< operations, those of inner loops as often as they run when plain

@@ -41,9 +41,69 @@ void counting(Subject& s, int64_t first, Op test, std::optional<int64_t> limit, 
   b.at(done).ret();
 }
 
+/// do { c0 += i; i += step; with `inner`, a loop of unknown rounds, which has made the test } while
+/// (i > 0), by `Sub` when `step` is below 0.
+void counting_down(Subject& s, int64_t first, int64_t step, bool inner) {
+  s.module.cells = {"c0", "c1"};
+  s.cells = {0, 9};
+  s.module.failures.push_back({"too many"});
+  Builder& b = s.builder;
+  const BlockId entry = b.block(), head = b.block(), done = b.block();
+  b.at(entry);
+  const ValueId from = b.integer(first);
+  const ValueId zero = b.integer(0);
+  b.jump(head);
+  b.at(head);
+  const ValueId i = b.op(Op::Phi, {from}, 0, Type::Int);
+  const ValueId next =
+      step < 0 ? b.op(Op::Sub, {i, b.integer(-step)}) : b.op(Op::Add, {i, b.integer(step)});
+  ValueId ends;
+  if (inner) {
+    const BlockId around = b.block(), behind = b.block();
+    b.jump(around);
+    b.at(around);
+    b.op(Op::LoopGuard, {}, 0);
+    ends = b.op(Op::Le, {next, zero});
+    b.branch(b.op(Op::Le, {b.op(Op::CellGet, {}, 1), i}), around, behind);
+    b.at(behind);
+  } else {
+    ends = b.op(Op::Le, {next, zero});
+  }
+  const BlockId body = b.block();
+  b.branch(ends, done, body);
+  b.at(body);
+  b.op(Op::LoopGuard, {}, 0);
+  b.op(Op::CellAdd, {i}, 0);
+  b.jump(head);
+  b.function[i].operands.push_back(next);
+  b.at(done).ret();
+}
+
 Loops loops_of(Subject& s) {
   EXPECT_EQ(ssa::verify(s.builder.function, s.module), "");
   return find_loops(s.builder.function, order_blocks(s.builder.function), s.facts);
+}
+
+TEST(Loops, TheValueOfTheNextRoundMayBeTested) {
+  for (const auto& [first, step, rounds] :
+       {std::tuple{4, -1, 4u}, {4, -3, 2u}, {-4, 1, 1u}, {-1, -1, 1u}}) {
+    Subject s;
+    counting_down(s, first, step, false);
+    const Loops loops = loops_of(s);
+    ASSERT_EQ(loops.loops.size(), 1u);
+    EXPECT_EQ(loops.loops[0].rounds, rounds) << first << " by " << step;
+    EXPECT_TRUE(loops.loops[0].is_plain);
+  }
+}
+
+TEST(Loops, ATestThatAnInnerLoopHidesEndsNoPlainLoop) {
+  Subject s;
+  counting_down(s, 4, -1, true);
+  s.facts.has_may_goto = true;
+  const Loops loops = loops_of(s);
+  ASSERT_EQ(loops.loops.size(), 2u);
+  EXPECT_EQ(loops.loops[0].rounds, 4u);
+  EXPECT_FALSE(loops.loops[0].is_plain);
 }
 
 TEST(Loops, RoundsBetweenConstantsAreCounted) {

@@ -187,6 +187,7 @@ void ProgramWriter::lay_out_frame() {
 }
 
 void ProgramWriter::write(std::vector<EmitFailure>& failures) {
+  const size_t before = failures.size();
   bool may_have_ended = false;
   for (size_t i = 0; i < body_count(); ++i) {
     Selector::Entry entry;
@@ -204,7 +205,11 @@ void ProgramWriter::write(std::vector<EmitFailure>& failures) {
   asm_.emit(bpf::exit_insn());
   if (has_gate_) gate();
   if (runs_long()) leave_by_tail_call();
-  for (const auto& body : bodies_) body->cold_code();
+  if (failures.size() != before) return;
+  for (size_t i = 0; i < body_count(); ++i) {
+    const Result<void> done = bodies_[i]->cold_code();
+    if (!done.ok()) failures.push_back(EmitFailure{bundle_.jobs[i], done.error().message});
+  }
 }
 
 // ---- the prologue

@@ -64,7 +64,7 @@ Result<void> Selector::body(const Entry& entry) {
   }
   check_number(entry);
   if (needs_.name_id && !entry.has_name) find_name();
-  if (has_scratch_) enter_scratch();
+  if (has_scratch_ && !is_called_back()) enter_scratch();
   if (is_called_back()) {
     call_turns();
   } else {
@@ -701,7 +701,7 @@ void Selector::disarm() {
   asm_.bind(done);
 }
 
-void Selector::cold_code() {
+Result<void> Selector::cold_code() {
   if (is_called_back()) write_turns();
   if (!cold_.empty() || !rare_.empty()) asm_.set_owner(job_.handler, job_.group_index);
   for (size_t i = 0; i < rare_.size(); ++i) {
@@ -715,6 +715,8 @@ void Selector::cold_code() {
     if (cold.disarms) disarm();
     asm_.jump_to(cold.resume);
   }
+  if (!failure_.empty()) return Error{failure_};
+  return {};
 }
 
 }  // namespace ktap::backend

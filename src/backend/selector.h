@@ -107,7 +107,7 @@ class Selector {
   };
   Result<void> body(const Entry& entry);
   /// What is rarely run, behind all bodies.
-  void cold_code();
+  Result<void> cold_code();
 
   const Needs& needs() const { return needs_; }
   /// Memory that a second run of the program on the same CPU would spoil.

@@ -212,6 +212,7 @@ struct Unit {
   std::vector<Counter> counters;  ///< by row of the counter map
   bool waits_for_exec = false;    ///< Options.wait_for_exec
   int64_t cpu = -1;               ///< Options.cpu
+  int64_t target_tgid = -1;       ///< Options.target_tgid
   /// The program that does nothing but wait for the exec, when no handler's program does it; of no
   /// use once that has come.
   uint32_t gate_program = UINT32_MAX;

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "bpf/function_btf.h"
 #include "bpf/test_btf.h"
 
 namespace ktap::bpf {
@@ -74,6 +75,21 @@ TEST(Btf, BrokenBytesAreRefusedOrFindLess) {
     std::vector<BtfMember> members = {{"task_struct", "tgid"}};
     find_in_btf(bytes.data(), bytes.size(), types, members);
   }
+}
+
+TEST(Btf, OfFunctionsThatAreCalledBack) {
+  const std::vector<uint8_t> btf = btf_of_functions();
+  std::vector<BtfType> types = {{BtfKind::Func, "handlers"}, {BtfKind::Func, "turn"}};
+  std::vector<BtfMember> members;
+  ASSERT_TRUE(find_in_btf(btf.data(), btf.size(), types, members));
+  const std::vector<FunctionInfo> infos = function_infos({7, 30});
+  ASSERT_EQ(infos.size(), 3u);
+  EXPECT_EQ(infos[0].insn, 0u);
+  EXPECT_EQ(infos[0].type, types[0].id);
+  EXPECT_EQ(infos[1].insn, 7u);
+  EXPECT_EQ(infos[2].insn, 30u);
+  EXPECT_EQ(infos[1].type, types[1].id);
+  EXPECT_EQ(infos[2].type, types[1].id);
 }
 
 }  // namespace

@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "bytecode/register_use.h"
+
 namespace ktap::bytecode {
 
 namespace {
@@ -208,14 +210,10 @@ class Flow {
     reg(r).holds = holds;
   }
 
-  /// Registers [first, end of the list): counted by B - 1, or up to the open results of the
-  /// instruction before.
-  void read_list(int first, int b) { read(first, b != 0 ? b - 1 : code_[pc_ - 1].a() - first); }
-
   void call(Insn insn) {
     const int a = insn.a();
-    read(a);
-    read_list(a + 1, insn.b());
+    for (const RegisterRange& range : register_use(function_, pc_).reads)
+      read(range.first, range.count);
     for (int r = a; r < function_.register_count; ++r) {
       if (reg(r).open) return fail(fmt::format("register {} is captured, in a call's window", r));
       reg(r).holds = Holds::Nothing;
@@ -248,103 +246,17 @@ class Flow {
     need(a + 2, Holds::LoopStep, "the step of a counting loop");
   }
 
+  /// What an instruction reads must be values of the script, and it writes some. Those that know
+  /// of more than that have their own rules.
   void step(Insn insn) {
     const int a = insn.a();
-    const int b = insn.b();
-    const int c = insn.c();
     switch (insn.op()) {
-      case Op::LoadNil:
-        return write(a, b + 1);
-      case Op::LoadBool:
-      case Op::LoadInt:
-      case Op::LoadK:
-      case Op::LoadBuiltin:
-      case Op::GetGlobal:
-      case Op::GetUpval:
-      case Op::EventVar:
-      case Op::EventField:
-      case Op::EventWord:
-        return write(a);
-      case Op::Move:
-      case Op::GetField:
-      case Op::AddK:
-      case Op::SubK:
-      case Op::MulK:
-      case Op::Neg:
-      case Op::Not:
-      case Op::BitNot:
-        read(b);
-        return write(a);
-      case Op::GetIndex:
-      case Op::Add:
-      case Op::Sub:
-      case Op::Mul:
-      case Op::Div:
-      case Op::Mod:
-      case Op::BitAnd:
-      case Op::BitOr:
-      case Op::BitXor:
-      case Op::Shl:
-      case Op::Shr:
-      case Op::Match:
-        read(b);
-        read(c);
-        return write(a);
-      case Op::Tuple:
-        read(b, c);
-        return write(a);
-      case Op::Concat:
-        read(b, c - b + 1);
-        return write(a);
-      default:
-        return step_more(insn);
-    }
-  }
-
-  /// Instructions that give no value, or more than one.
-  void step_more(Insn insn) {
-    const int a = insn.a();
-    const int b = insn.b();
-    switch (insn.op()) {
-      case Op::SetGlobal:
-      case Op::SetUpval:
-      case Op::Test:
-      case Op::TestEqK:
-        return read(a);
-      case Op::UpdateGlobal:
-      case Op::UpdateUpval:
-        return read(b);
-      case Op::TestEq:
-      case Op::TestLt:
-      case Op::TestLe:
-      case Op::AggAddVar:
-        read(a);
-        return read(b);
-      case Op::SetIndex:
-      case Op::AggAdd:
-        read(a);
-        read(b);
-        return read(insn.c());
-      case Op::SetField:
-        read(a);
-        return read(insn.c());
-      case Op::UpdateIndex:
-        read(a);
-        return read(b, 2);
       case Op::NewTable:
         reg(a).holds = reg(a).open ? Holds::Value : Holds::Table;
         return;
       case Op::SetList:
         need(a, Holds::Table, "the table that is being built");
-        return read_list(a + 1, b == 0 ? 0 : b + 1);
-      default:
-        return step_control(insn);
-    }
-  }
-
-  void step_control(Insn insn) {
-    const int a = insn.a();
-    switch (insn.op()) {
+        return use_registers();
       case Op::ForPrep:
       case Op::ForLoop:
         return loop(insn);
@@ -360,18 +272,15 @@ class Flow {
         return;
       case Op::Call:
         return call(insn);
-      case Op::TailCall:
-        read(a);
-        return read_list(a + 1, insn.b());
-      case Op::Return:
-        return read_list(a, insn.b());
-      case Op::Register:
-        return read(a, 3);
-      case Op::Jmp:
-        return;
       default:
-        return fail("an instruction that the data flow does not know");
+        return use_registers();
     }
+  }
+
+  void use_registers() {
+    const RegisterUse use = register_use(function_, pc_);
+    for (const RegisterRange& range : use.reads) read(range.first, range.count);
+    write(use.writes.first, use.writes.count);
   }
 
   const Function& function_;

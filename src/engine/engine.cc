@@ -127,6 +127,17 @@ Result<void> Engine::load_programs(std::vector<Rejection>* rejections) {
       programs_.push_back(std::move(*fd));
       continue;
     }
+    if (failure.took_too_long || failure.is_too_large) {
+      Rejection rejection;
+      rejection.program = static_cast<uint32_t>(i);
+      rejection.reason = failure.is_too_large
+                             ? "too many instructions, or ways through them"
+                             : fmt::format("stopped after {} ms", sys::kVerifierLimit.count());
+      rejection.is_size = true;
+      rejections->push_back(std::move(rejection));
+      programs_.emplace_back();  // keeps the indices
+      continue;
+    }
     if (failure.verifier_log.empty()) return failure.error;
     const VerifierVerdict verdict = read_verifier_log(failure.verifier_log);
     Rejection rejection;
@@ -209,7 +220,8 @@ Result<void> Engine::attach_files(int program_fd, const bpf::Program& program) {
   }
   const bool is_return = program.points[0].event->kind == schema::EventKind::ProbeReturn;
   for (const auto& [path, points] : files) {
-    KTAP_ASSIGN(sys::UniqueFd link, sys::attach_user_points(program_fd, path, points, is_return));
+    KTAP_ASSIGN(sys::UniqueFd link, sys::attach_user_points(program_fd, path, points, is_return,
+                                                            static_cast<int>(unit_.target_tgid)));
     links_.push_back(std::move(link));
   }
   return {};

@@ -61,9 +61,11 @@ VerifierVerdict read_verifier_log(std::string_view log) {
   }
   if (verdict.insn < 0) verdict.insn = insn_in_words(verdict.reason);
   // kernel/bpf/verifier.c: "BPF program is too large. Processed … insn", "The sequence of … jumps
-  // is too complex.", "combined stack size of … calls is … Too large".
+  // is too complex.", "insn … cannot be patched due to 16-bit range", "combined stack size of …
+  // calls is … Too large".
   verdict.is_size = verdict.reason.find("too large") != std::string::npos ||
-                    verdict.reason.find("too complex") != std::string::npos;
+                    verdict.reason.find("too complex") != std::string::npos ||
+                    verdict.reason.find("16-bit range") != std::string::npos;
   if (verdict.reason.empty()) verdict.reason = "the verifier gave no reason";
   return verdict;
 }

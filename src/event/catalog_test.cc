@@ -183,8 +183,8 @@ TEST_F(CatalogTest, FunctionsOfPrograms) {
 TEST_F(CatalogTest, MistakesInProbes) {
   const std::string probe = "probe:/proc/self/exe:";
   EXPECT_EQ(match(probe + "ktap_probed_tow"),
-            "[/proc/self/exe has no function 'ktap_probed_tow'] "
-            "probe:/proc/self/exe:ktap_probed_two probe:/proc/self/exe:ktap_probed_one");
+            "[no function 'ktap_probed_tow' in /proc/self/exe; did you mean 'ktap_probed_two' or "
+            "'ktap_probed_one'?]");
   EXPECT_EQ(match("probe:/none/such:f"), "[/none/such: no such file]");
   EXPECT_EQ(match(probe + "f+x"), "[probe '" + probe + "f+x': '+x' is no offset]");
   EXPECT_EQ(match(probe + "f+1%return"),

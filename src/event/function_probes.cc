@@ -1,5 +1,6 @@
 // Probes of functions: `probe:PATH:SYM[+OFF][%return]` and `probe:PATH:0xADDR` in the files of
-// programs. What names a file stands before a second colon, or begins with a slash.
+// programs (as shells and the dynamic linker find them). What names a file stands before a second
+// colon, or begins with a slash.
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -9,7 +10,7 @@
 
 #include "base/glob.h"
 #include "event/provider.h"
-#include "symbol/elf_file.h"
+#include "symbol/resolve.h"
 
 namespace ktap::event {
 
@@ -140,7 +141,7 @@ void FunctionProbes::include(const Pattern& pattern, Matches* out) {
 Result<const ElfFile*> FunctionProbes::file(const std::string& path) {
   const auto known = files_.find(path);
   if (known != files_.end()) return &known->second;
-  KTAP_ASSIGN(ElfFile opened, ElfFile::open(path));
+  KTAP_ASSIGN(ElfFile opened, symbol::open_named(path));
   return &files_.emplace(path, std::move(opened)).first->second;
 }
 
@@ -166,9 +167,7 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   const std::vector<FunctionSymbol> symbols =
       has_glob(place.name) ? elf.glob(place.name) : elf.find(place.name);
   if (symbols.empty()) {
-    std::vector<std::string> nearest = elf.nearest(place.name);
-    for (std::string& name : nearest) name = fmt::format("probe:{}:{}", path, name);
-    return refuse(fmt::format("{} has no function '{}'", path, place.name), std::move(nearest));
+    return refuse(elf.why_missing(place.name), {});
   }
   for (const FunctionSymbol& symbol : symbols) {
     if (symbol.is_ifunc) continue;

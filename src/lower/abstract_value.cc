@@ -129,6 +129,19 @@ bool AbstractValue::is_constant() const {
   }
 }
 
+namespace {
+
+bool same_parts(const AbstractValue& a, const AbstractValue& b) {
+  if (a.parts.size() != b.parts.size()) return false;
+  for (size_t i = 0; i < a.parts.size(); ++i) {
+    const bool same_tags = a.kind != AbstractValue::Kind::Mixed || a.parts[i].tag == b.parts[i].tag;
+    if (!same_tags || !same(a.parts[i], b.parts[i])) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 bool same(const AbstractValue& a, const AbstractValue& b) {
   if (a.kind != b.kind) return false;
   switch (a.kind) {
@@ -151,17 +164,14 @@ bool same(const AbstractValue& a, const AbstractValue& b) {
     case AbstractValue::Kind::Function:
       return a.closure == b.closure && a.function == b.function && a.cells == b.cells;
     case AbstractValue::Kind::Ssa:
-    case AbstractValue::Kind::Mixed:
       return a.id == b.id;
+    case AbstractValue::Kind::Mixed:
+      if (a.id != b.id || !a.id.valid()) return false;
+      return same_parts(a, b);
     case AbstractValue::Kind::Rendered:
-      if (a.integer != b.integer) return false;
-      [[fallthrough]];
+      return a.integer == b.integer && same_parts(a, b);
     case AbstractValue::Kind::Tuple:
-      if (a.parts.size() != b.parts.size()) return false;
-      for (size_t i = 0; i < a.parts.size(); ++i) {
-        if (!same(a.parts[i], b.parts[i])) return false;
-      }
-      return true;
+      return same_parts(a, b);
     default:
       return true;
   }

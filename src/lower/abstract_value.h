@@ -43,8 +43,8 @@ struct AbstractValue {
     Ssa,
     Rendered,  ///< what the built-in function makes of `parts`: user space does it where the value
                ///< is printed, the kernel where it is used otherwise and has a form
-    Mixed,  ///< of different types on different ways: usable for its truth alone; a histogram: for
-            ///< nothing
+    Mixed,     ///< of different types on different ways: `parts` are the alternatives; a histogram:
+               ///< of no use
   };
   Kind kind = Kind::Undefined;
   /// Int; Bool (0 or 1); Builtin, Rendered (its number); Iterator: the next entry's number;
@@ -58,12 +58,13 @@ struct AbstractValue {
   const runtime::Closure* closure = nullptr;     ///< Function; null for one made in the handler
   const bytecode::Function* function = nullptr;  ///< Function
   std::vector<Upvalue> cells;                    ///< Function
-  std::vector<AbstractValue> parts;              ///< Tuple; Rendered: its arguments
+  std::vector<AbstractValue> parts;              ///< Tuple, Mixed; Rendered: its arguments
   runtime::Type result = runtime::Type::String;  ///< Rendered: String, Integer or Float
   bool may_be_nil = false;                       ///< Rendered
   schema::CType ctype;                           ///< Pointer: what it points to
-  /// Ssa; Mixed: its truth as a Bool, or invalid; Iterator: the next slot, or invalid; Pointer: an
-  /// Int or MaybeInt, or invalid where the address is known
+  int tag = 0;                                   ///< an alternative of a Mixed: its number
+  /// Ssa; Mixed: the number of its alternative as an Int, invalid: of no use; Iterator: the next
+  /// slot, or invalid; Pointer: an Int or MaybeInt, or invalid where the address is known
   ssa::ValueId id;
 
   static AbstractValue nil() { return of_kind(Kind::Nil); }

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "bytecode/register_use.h"
 #include "lower/code_walk.h"
 
 namespace ktap::lower {
@@ -12,7 +13,6 @@ namespace ktap::lower {
 namespace {
 
 using bytecode::Function;
-using bytecode::Insn;
 using bytecode::Op;
 
 constexpr size_t kMaxLoopCode = 4000;  // guessed: instructions of a function that has loops
@@ -205,7 +205,7 @@ class Planner {
   using Set = std::vector<bool>;
 
   void find_live() {
-    const size_t count = 256;
+    const size_t count = function_.register_count;
     std::vector<Set> live(size_, Set(count, false));
     for (bool changed = true; changed;) {
       changed = false;
@@ -214,7 +214,7 @@ class Planner {
         for (size_t to : succs_[*it]) {
           for (size_t r = 0; r < count; ++r) now[r] = now[r] || live[to][r];
         }
-        before(function_.code[*it], *it, now);
+        before(*it, now);
         changed = changed || now != live[*it];
         live[*it] = std::move(now);
       }
@@ -222,128 +222,15 @@ class Planner {
     for (CodeLoop& loop : plan_.loops) loop.live = live[loop.head];
   }
 
-  void reads(Set& live, size_t first, size_t end) const {
-    for (size_t r = first; r < std::min<size_t>(end, 256); ++r) live[r] = true;
+  /// What is live before the instruction, from what is behind it. What a closure captures is never
+  /// dead.
+  void before(size_t pc, Set& live) const {
+    const bytecode::RegisterUse use = bytecode::register_use(function_, pc);
+    mark(live, use.writes, false);
+    for (const bytecode::RegisterRange& range : use.reads) mark(live, range, true);
   }
-  static void writes(Set& live, size_t first, size_t end) {
-    for (size_t r = first; r < std::min<size_t>(end, 256); ++r) live[r] = false;
-  }
-
-  /// What is live before the instruction, from what is behind it. What is not known here reads
-  /// everything.
-  void before(Insn insn, size_t pc, Set& live) const {
-    const size_t a = insn.a();
-    const size_t b = insn.b();
-    const size_t c = insn.c();
-    switch (insn.op()) {
-      case Op::LoadNil:
-        return writes(live, a, a + b + 1);
-      case Op::LoadBool:
-      case Op::LoadInt:
-      case Op::LoadK:
-      case Op::LoadBuiltin:
-      case Op::GetGlobal:
-      case Op::GetUpval:
-      case Op::EventVar:
-      case Op::EventField:
-      case Op::EventWord:
-      case Op::NewTable:
-      case Op::Closure:  // what it captures is never dead
-        return writes(live, a, a + 1);
-      case Op::Move:
-      case Op::GetField:
-      case Op::AddK:
-      case Op::SubK:
-      case Op::MulK:
-      case Op::Neg:
-      case Op::Not:
-      case Op::BitNot:
-        writes(live, a, a + 1);
-        return reads(live, b, b + 1);
-      case Op::GetIndex:
-      case Op::Add:
-      case Op::Sub:
-      case Op::Mul:
-      case Op::Div:
-      case Op::Mod:
-      case Op::BitAnd:
-      case Op::BitOr:
-      case Op::BitXor:
-      case Op::Shl:
-      case Op::Shr:
-      case Op::Match:
-        writes(live, a, a + 1);
-        reads(live, b, b + 1);
-        return reads(live, c, c + 1);
-      case Op::Tuple:
-        writes(live, a, a + 1);
-        return reads(live, b, b + c);
-      case Op::Concat:
-        writes(live, a, a + 1);
-        return reads(live, b, c + 1);
-      default:
-        return before_others(insn, pc, live);
-    }
-  }
-
-  void before_others(Insn insn, size_t pc, Set& live) const {
-    const size_t a = insn.a();
-    const size_t b = insn.b();
-    const size_t c = insn.c();
-    // The end of a list that is counted, or goes up to the open results of the call before it.
-    const auto list_end = [&](size_t first) {
-      if (b != 0) return first + b - 1;
-      return pc > 0 ? size_t{function_.code[pc - 1].a()} : size_t{256};
-    };
-    switch (insn.op()) {
-      case Op::SetGlobal:
-      case Op::SetUpval:
-      case Op::Test:
-      case Op::TestEqK:
-        return reads(live, a, a + 1);
-      case Op::UpdateGlobal:
-      case Op::UpdateUpval:
-        return reads(live, b, b + 1);
-      case Op::TestEq:
-      case Op::TestLt:
-      case Op::TestLe:
-        reads(live, a, a + 1);
-        return reads(live, b, b + 1);
-      case Op::SetIndex:
-      case Op::AggAdd:
-        reads(live, a, a + 1);
-        reads(live, b, b + 1);
-        return reads(live, c, c + 1);
-      case Op::SetField:
-        reads(live, a, a + 1);
-        return reads(live, c, c + 1);
-      case Op::UpdateIndex:
-        reads(live, a, a + 1);
-        return reads(live, b, b + 2);
-      case Op::ForPrep:
-        writes(live, a + 3, a + 4);
-        return reads(live, a, a + 3);
-      case Op::ForLoop:
-        writes(live, a + 3, a + 4);
-        return reads(live, a, a + 3);
-      case Op::IterPrep:
-        return reads(live, a, a + 2);
-      case Op::IterNext:
-        writes(live, a + 2, a + 2 + b);
-        return reads(live, a, a + 1);
-      case Op::Jmp:
-      case Op::Close:
-        return;
-      case Op::Call:
-        writes(live, a, 256);
-        return reads(live, a, list_end(a + 1));
-      case Op::TailCall:
-        return reads(live, a, list_end(a + 1));
-      case Op::Return:
-        return reads(live, a, list_end(a));
-      default:
-        return reads(live, 0, 256);
-    }
+  static void mark(Set& live, const bytecode::RegisterRange& range, bool is_live) {
+    for (int i = 0; i < range.count; ++i) live[static_cast<size_t>(range.first + i)] = is_live;
   }
 
   const Function& function_;

@@ -107,6 +107,12 @@ class Walk {
           break;
         case Op::SetIndex:
         case Op::SetField:
+          if (is_nil(f, pc, insn.c())) {
+            removes_ = true;
+          } else {
+            store(f, pc, insn.a(), cells);
+          }
+          break;
         case Op::UpdateIndex:
           store(f, pc, insn.a(), cells);
           break;
@@ -184,6 +190,12 @@ class Walk {
       return;
     }
     hidden_write_ = true;
+  }
+
+  /// The text shows that the register is nil there: `t[k] = nil` is delete(t, k).
+  static bool is_nil(const bytecode::Function& f, size_t pc, uint8_t reg) {
+    const std::optional<size_t> at = definition(f, pc, reg);
+    return at && f.code[*at].op() == Op::LoadNil;
   }
 
   static bool is_jump_target(const bytecode::Function& f, size_t target) {

@@ -44,7 +44,16 @@ void Lowerer::meet(Frame& frame, std::vector<Edge> edges) {
   frame.registers = join_with_locals(std::move(edges));
 }
 
+/// Ways that have ended (a failure, exit()) do not meet the others.
 std::vector<AbstractValue> Lowerer::join(std::vector<Edge> edges) {
+  const size_t most = edges.empty() ? 1 : edges[0].values.size();
+  edges.erase(std::remove_if(edges.begin(), edges.end(),
+                             [](const Edge& edge) { return !edge.block.valid(); }),
+              edges.end());
+  if (edges.empty()) {
+    current_ = {};
+    return std::vector<AbstractValue>(most, AbstractValue::nil());
+  }
   if (edges.size() == 1) {
     current_ = edges[0].block;
     return std::move(edges[0].values);
@@ -216,29 +225,6 @@ std::optional<ssa::ValueId> Lowerer::as_joined(const AbstractValue& v, ssa::Bloc
     id = emit_in(block, std::move(wrap));
   }
   return id;
-}
-
-/// Nothing but the truth of it: enough for `a && b` as a condition, whatever a and b are.
-AbstractValue Lowerer::join_mixed(const std::vector<const AbstractValue*>& values,
-                                  const std::vector<Edge>& edges, ssa::BlockId into) {
-  AbstractValue mixed = AbstractValue::of_kind(Kind::Mixed);
-  std::vector<ssa::ValueId> operands;
-  for (size_t i = 0; i < values.size(); ++i) {
-    const std::string what = describe(*values[i]);
-    if (mixed.text.find(what) == std::string::npos) {
-      mixed.text += (mixed.text.empty() ? "" : " or ") + what;
-    }
-    if (values[i]->is(Kind::Mixed) && !values[i]->id.valid()) {
-      mixed.id = {};
-      return mixed;
-    }
-    current_ = edges[i].block;
-    operands.push_back(truth_id(truth(*values[i])));
-  }
-  ssa::Inst phi{ssa::Op::Phi};
-  phi.type = ssa::Type::Bool;
-  mixed.id = add_phi(into, std::move(phi), std::move(operands)).id;
-  return mixed;
 }
 
 }  // namespace ktap::lower

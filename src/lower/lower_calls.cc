@@ -3,6 +3,7 @@
 // renders.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/limits.h"
@@ -59,6 +60,14 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
     refuse(fmt::format("{} is called with {} arguments", info.name, count));
     return {};
   }
+  const std::optional<AbstractValue> result =
+      by_type(args, [&](const std::vector<AbstractValue>& v) { return call_builtin(builtin, v); });
+  return result ? *result : call_typed(builtin, args);
+}
+
+/// With arguments that are of one type each.
+AbstractValue Lowerer::call_typed(Builtin builtin, const std::vector<AbstractValue>& args) {
+  const size_t count = args.size();
   switch (builtin) {
     case Builtin::Print:
       output(builtin, ssa::SiteKind::Print, args);
@@ -153,8 +162,15 @@ AbstractValue Lowerer::length(const AbstractValue& value) {
     if (text.is(Kind::Str)) return AbstractValue::of(static_cast<int64_t>(text.text.size()));
     return AbstractValue::ssa(op1(ssa::Op::StrLen, ssa::Type::Int, text_bytes(text)));
   }
-  refuse_use("len()", value);
-  return {};
+  if (value.is(Kind::Table)) {
+    refuse_use("len()", value);
+    return {};
+  }
+  fail_by_types(value, AbstractValue::nil(), "len()", [](Value of, Value) {
+    return fmt::format("len takes a string, a table or a multi-key, got {}",
+                       runtime::type_phrase(of.type));
+  });
+  return AbstractValue::nil();
 }
 
 /// delete(t, k): a key that is nil is under no entry, which is no error here.
@@ -195,7 +211,7 @@ AbstractValue Lowerer::assert_true(const std::vector<AbstractValue>& args) {
   }
   fail_when(negate(holds).id, text);
   if (is_maybe(args[0])) return AbstractValue::ssa(unwrap(args[0]));
-  return args[0].is(Kind::Mixed) ? args[0] : AbstractValue::boolean(true);
+  return AbstractValue::boolean(true);
 }
 
 AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
@@ -270,8 +286,8 @@ AbstractValue Lowerer::read_string(Builtin builtin, const std::vector<AbstractVa
                           fmt::format("argument 1 of '{}' is to be an integer, got nil", name))
           : given;
   if (type_of(address) != ssa::Type::Int) {
-    refuse_use(name + "()", address);
-    return {};
+    fail_argument(address, name, 1, "an integer");
+    return AbstractValue::nil();
   }
   const bool is_kernel = builtin == Builtin::KernelString;
   ssa::Inst inst{is_kernel ? ssa::Op::KernelString : ssa::Op::UserString, ssa::Type::MaybeStr,
@@ -285,7 +301,10 @@ AbstractValue Lowerer::read_string(Builtin builtin, const std::vector<AbstractVa
 void Lowerer::request_exit(const std::vector<AbstractValue>& args) {
   AbstractValue status = AbstractValue::of(int64_t{0});
   if (!args.empty()) status = args[0];
-  if (type_of(status) != ssa::Type::Int) return refuse_use("exit()", status);
+  if (status.is(Kind::Nil)) status = AbstractValue::of(int64_t{0});
+  if (type_of(status) == ssa::Type::MaybeInt)
+    return do_either(status, [&](const AbstractValue& v) { request_exit({v}); });
+  if (type_of(status) != ssa::Type::Int) return fail_argument(status, "exit", 1, "an integer");
   const ssa::ValueId id = to_int(status, "exit()");
   ssa::Inst inst{ssa::Op::RequestExit};
   inst.operands = {id};
@@ -449,7 +468,19 @@ bool Lowerer::check_format(const std::vector<AbstractValue>& args) {
     return runtime::render_format(args[0].text, values.data(), values.size(), out, &text);
   };
   if (!trial(0)) {
-    refuse(text);
+    const std::string mistake = text;
+    const auto first = std::find_if(args.begin() + 1, args.end(),
+                                    [this](const AbstractValue& arg) { return is_maybe(arg); });
+    if (first == args.end()) {
+      fail_now(mistake);
+      return false;
+    }
+    // Which mistake is the first one depends on what is nil.
+    do_either(*first, [&](const AbstractValue& now) {
+      std::vector<AbstractValue> sure = args;
+      sure[static_cast<size_t>(first - args.begin())] = now;
+      check_format(sure);
+    });
     return false;
   }
   for (size_t i = 1; i < formatted_.size(); ++i) {

@@ -15,21 +15,16 @@ using bytecode::Builtin;
 /// Argument `number` of a function that takes strings; fails where it is nil, in the VM's words.
 std::optional<AbstractValue> Lowerer::string_argument(const AbstractValue& value,
                                                       const std::string& function, size_t number) {
-  const std::string text =
-      fmt::format("argument {} of '{}' is to be a string, got nil", number, function);
-  if (value.is(Kind::Nil)) {
-    fail_now(text);
-    return std::nullopt;
-  }
   const bool is_text =
       value.is(Kind::EventText) || value.is(Kind::EventTextLine) ||
       (value.is(Kind::Rendered) && value.result == runtime::Type::String && !value.may_be_nil);
   if (is_text) return value;
   if (ssa::sure_type(type_of(value)) != ssa::Type::Str) {
-    refuse_use(function + "()", value);
+    fail_argument(value, function, number, "a string");
     return std::nullopt;
   }
-  return check_not_nil(value, text);
+  return check_not_nil(
+      value, fmt::format("argument {} of '{}' is to be a string, got nil", number, function));
 }
 
 std::optional<AbstractValue> Lowerer::call_library(Builtin builtin,
@@ -259,17 +254,16 @@ AbstractValue Lowerer::call_math(Builtin builtin, const std::vector<AbstractValu
   const std::string name = full_name(bytecode::builtin_info(builtin));
   AbstractValue result;
   for (size_t i = 0; i < args.size(); ++i) {
-    const std::string text =
-        fmt::format("argument {} of '{}' is to be a number, got nil", i + 1, name);
-    if (args[i].is(Kind::Nil)) {
-      fail_now(text);
-      return AbstractValue::nil();
-    }
-    if (ssa::sure_type(type_of(args[i])) != ssa::Type::Int) {
+    if (args[i].is(Kind::Float)) {
       refuse_use(name + "()", args[i]);
       return {};
     }
-    const AbstractValue sure = check_not_nil(args[i], text);
+    if (ssa::sure_type(type_of(args[i])) != ssa::Type::Int) {
+      fail_argument(args[i], name, i + 1, "a number");
+      return AbstractValue::nil();
+    }
+    const AbstractValue sure = check_not_nil(
+        args[i], fmt::format("argument {} of '{}' is to be a number, got nil", i + 1, name));
     if (builtin == Builtin::MathAbs) {
       return extreme(ssa::Op::Max, sure,
                      arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), sure));

@@ -271,11 +271,24 @@ bool Lowerer::fits_unrolled(const Frame& frame, size_t head, uint64_t rounds) co
 
 /// An integer, or a check for nil that fails as the VM does.
 bool Lowerer::for_operand(AbstractValue& value, const char* what) {
-  if (type_of(value) == ssa::Type::MaybeInt) {
-    value = check_not_nil(value, fmt::format("the {} of a for is {}, not a number", what,
-                                             runtime::type_phrase(runtime::Type::Nil)));
+  if (auto result = by_type({value}, [&](const std::vector<AbstractValue>& v) {
+        AbstractValue sure = v[0];
+        for_operand(sure, what);
+        return sure;
+      })) {
+    value = *result;
+    return !stopped() && reachable();
   }
-  if (!stopped() && type_of(value) != ssa::Type::Int) refuse_use("a for", value);
+  const auto text = [what](runtime::Type type) {
+    return fmt::format("the {} of a for is {}, not a number", what, runtime::type_phrase(type));
+  };
+  if (type_of(value) == ssa::Type::MaybeInt) value = check_not_nil(value, text(runtime::Type::Nil));
+  if (!stopped() && type_of(value) != ssa::Type::Int) {
+    fail_by_types(value, AbstractValue::nil(), "a for", [&](runtime::Value of, runtime::Value) {
+      return of.type == runtime::Type::Float ? std::string() : text(of.type);
+    });
+    return false;
+  }
   return !stopped();
 }
 

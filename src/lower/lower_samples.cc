@@ -47,6 +47,13 @@ uint32_t bucket_count(const SampleHistogram& histogram) {
 
 void Lowerer::add_sample(const AbstractValue& object, std::optional<AbstractValue> key,
                          const AbstractValue& sample) {
+  if (by_type({key.value_or(AbstractValue::nil()), sample},
+              [&](const std::vector<AbstractValue>& v) {
+                add_sample(object, key ? std::optional(v[0]) : std::nullopt, v[1]);
+                return AbstractValue::nil();
+              })) {
+    return;
+  }
   if (!object.is(key ? Kind::Table : Kind::Aggregate)) return refuse_use("'<<<'", object);
   if (key && !sure_key(*key)) return;
   if (!reachable()) return;

@@ -39,11 +39,6 @@ bool is_key_of(const AbstractValue& key, runtime::Value present) {
   }
 }
 
-/// An integer, or nil, for error texts.
-runtime::Value sample(bool is_nil) {
-  return is_nil ? runtime::Value::nil() : runtime::Value::of(int64_t{1});
-}
-
 }  // namespace
 
 ssa::Op Lowerer::operation(UpdateOp op) {
@@ -78,7 +73,22 @@ AbstractValue Lowerer::compute(UpdateOp op, const AbstractValue& now, const Abst
   return divides ? divide(how, now, value) : arithmetic(how, now, value);
 }
 
+/// An index on what has none.
+void Lowerer::fail_index(const char* what, const AbstractValue& object, const AbstractValue& key) {
+  const bool is_word = ssa::sure_type(type_of(key)) == ssa::Type::Str || key.is(Kind::Rendered);
+  if (is_word && !key.is(Kind::Str)) return refuse_use("an index", object);  // it names the field
+  const std::string note = is_word ? fmt::format(" (field '{}')", key.text) : std::string();
+  fail_by_types(object, AbstractValue::nil(), "an index", [&](runtime::Value of, runtime::Value) {
+    return fmt::format("{} {}{}", what, runtime::type_phrase(of.type), note);
+  });
+}
+
 AbstractValue Lowerer::get_index(const AbstractValue& object, const AbstractValue& key) {
+  if (auto result = by_type({object, key}, [&](const std::vector<AbstractValue>& v) {
+        return get_index(v[0], v[1]);
+      })) {
+    return *result;
+  }
   switch (object.kind) {
     case Kind::Table:
       return table_get(object, key);
@@ -98,13 +108,17 @@ AbstractValue Lowerer::get_index(const AbstractValue& object, const AbstractValu
     case Kind::Pointer:
       return typed_index(object, key);
     default:
-      refuse_use("an index", object);
-      return {};
+      fail_index("cannot index", object, key);
+      return AbstractValue::nil();
   }
 }
 
 AbstractValue Lowerer::table_get(const AbstractValue& table, const AbstractValue& key) {
-  if (key.is(Kind::Nil)) return AbstractValue::nil();
+  if (key.is(Kind::Nil) || never_a_key(key)) return AbstractValue::nil();
+  if (auto result = by_type(
+          {key}, [&](const std::vector<AbstractValue>& v) { return table_get(table, v[0]); })) {
+    return *result;
+  }
   if (key.is_constant() && world_.written_tables.count(table.table) == 0) {
     for (const auto& [present, value] : table.table->entries()) {
       if (!is_key_of(key, present)) continue;
@@ -136,6 +150,13 @@ AbstractValue Lowerer::table_get(const AbstractValue& table, const AbstractValue
 
 void Lowerer::table_set(const AbstractValue& object, const AbstractValue& at,
                         const AbstractValue& value) {
+  if (by_type({object, at, value}, [&](const std::vector<AbstractValue>& v) {
+        table_set(v[0], v[1], v[2]);
+        return AbstractValue::nil();
+      })) {
+    return;
+  }
+  if (!object.is(Kind::Table)) return fail_index("cannot store into", object, at);
   if (value.is(Kind::Nil)) {
     table_delete(object, at);
     return;
@@ -164,6 +185,13 @@ void Lowerer::table_add(const AbstractValue& object, const AbstractValue& key,
 
 void Lowerer::table_update(const AbstractValue& object, const AbstractValue& at,
                            const AbstractValue& value, UpdateOp op) {
+  if (by_type({object, at, value}, [&](const std::vector<AbstractValue>& v) {
+        table_update(v[0], v[1], v[2], op);
+        return AbstractValue::nil();
+      })) {
+    return;
+  }
+  if (!object.is(Kind::Table)) return fail_index("cannot store into", object, at);
   AbstractValue key = at;
   if (!sure_key(key)) return;
   const auto error_text = [op](runtime::Value entry, runtime::Value operand) {
@@ -173,23 +201,23 @@ void Lowerer::table_update(const AbstractValue& object, const AbstractValue& at,
     return text;
   };
   if (op == UpdateOp::Add || op == UpdateOp::Sub) {
-    const runtime::Value one = runtime::Value::of(int64_t{1});
-    AbstractValue addend = check_not_nil(value, error_text(one, runtime::Value::nil()));
+    AbstractValue entry = AbstractValue::of(int64_t{0});
+    AbstractValue addend = value;
+    if (!sure_operands(entry, addend, "arithmetic", error_text)) return;
     if (op == UpdateOp::Sub)
       addend = arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), addend);
     if (!stopped()) table_add(object, key, addend);
     return;
   }
-  if (!object.is(Kind::Table)) return refuse_use("an index", object);
   if (const std::optional<ssa::Op> bits = bit_operation(op)) {
     AbstractValue sure = value;
     if (op == UpdateOp::BitAnd) {
       AbstractValue entry = table_get(object, key);  // absent is an error here
       if (stopped()) return;
-      sure_operands(entry, sure, "arithmetic",
-                    [&](bool a, bool b) { return error_text(sample(a), sample(b)); });
+      if (!sure_operands(entry, sure, "arithmetic", error_text)) return;
     } else {
-      sure = check_not_nil(value, error_text(sample(false), runtime::Value::nil()));
+      AbstractValue entry = AbstractValue::of(int64_t{0});
+      if (!sure_operands(entry, sure, "arithmetic", error_text)) return;
     }
     if (stopped() || !reachable()) return;
     ssa::Inst inst{*bits};
@@ -209,6 +237,12 @@ void Lowerer::table_update(const AbstractValue& object, const AbstractValue& at,
 }
 
 void Lowerer::table_delete(const AbstractValue& object, const AbstractValue& at) {
+  if (by_type({at}, [&](const std::vector<AbstractValue>& v) {
+        table_delete(object, v[0]);
+        return AbstractValue::nil();
+      })) {
+    return;
+  }
   AbstractValue key = at;
   if (!sure_key(key)) return;
   ssa::Inst inst{ssa::Op::TableDelete};
@@ -255,13 +289,26 @@ void Lowerer::do_either(const AbstractValue& maybe,
 
 /// Before a write: a key that is nil, or has a nil part, is a run-time error.
 bool Lowerer::sure_key(AbstractValue& key) {
-  if (!key.is(Kind::Tuple)) {
-    key = check_not_nil(key, "nil cannot be a key");
-  } else {
-    for (AbstractValue& part : key.parts)
-      part = check_not_nil(part, "nil cannot be a part of a key");
+  const auto check = [this](AbstractValue& part, const char* what) {
+    if (part.is(Kind::Nil) || never_a_key(part)) {
+      const std::optional<runtime::Value> wrong = typed_sample(part);
+      fail_now(fmt::format("{} cannot be a {}", runtime::type_phrase(wrong->type), what));
+      return false;
+    }
+    part = check_not_nil(part, fmt::format("nil cannot be a {}", what));
+    return !stopped();
+  };
+  if (!key.is(Kind::Tuple)) return check(key, "key");
+  for (AbstractValue& part : key.parts) {
+    if (!check(part, "part of a key")) return false;
   }
-  return !stopped();
+  return true;
+}
+
+/// Of a type that no key has, nil apart.
+bool Lowerer::never_a_key(const AbstractValue& value) {
+  return value.is(Kind::Float) || value.is(Kind::Table) || value.is(Kind::Function) ||
+         value.is(Kind::Builtin) || value.is(Kind::Aggregate) || value.is(Kind::Event);
 }
 
 bool Lowerer::key_parts(const AbstractValue& key, std::vector<AbstractValue>& parts) {

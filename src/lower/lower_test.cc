@@ -359,7 +359,8 @@ TEST(Lower, ComparesAcrossTypes) {
   EXPECT_THAT(lowered("trace syscalls:* { if (execname < 'sh') { print(1) } }"),
               HasSubstr("StrLess v0, v1"));
   EXPECT_THAT(lowered("trace syscalls:* { if (execname <= pid) { print(1) } }"),
-              HasSubstr("refused 1: a comparison by size on a string"));
+              HasSubstr("Fail \"only two numbers or two strings can be ordered, got an integer and "
+                        "a string\""));
   EXPECT_THAT(lowered("trace syscalls:* { if (pid) { print(1) } if (execname) { print(2) } }"),
               Not(HasSubstr("Branch")));
 }
@@ -412,12 +413,7 @@ TEST(Lower, CallsAreInlined) {
               HasSubstr("Add"));
 }
 
-TEST(Lower, ResultsOfDifferentTypesAreRefusedWhereUsed) {
-  const std::string f =
-      "function f(a) { if (a > 3) { return 1 } elseif (a > 2) { return 'x' } return nil } ";
-  EXPECT_THAT(lowered(f + "trace syscalls:* { if (f(pid)) { print(1) } }"), HasSubstr("Emit"));
-  EXPECT_EQ(lowered(f + "trace syscalls:* { print(f(pid)) }"),
-            "refused 1: an integer or a string or nil is printed");
+TEST(Lower, ResultsMeetNil) {
   EXPECT_THAT(lowered("function g(a) { if (a > 3) { return 1 } return nil } trace syscalls:* { "
                       "print(g(pid)) }"),
               HasSubstr(": int?"));
@@ -430,7 +426,6 @@ TEST(Lower, RefusesWithReasons) {
   } cases[] = {
       {"var x = pid * 1.5", "arithmetic on a float"},
       {"for (i = 1.5, 3) { print(i) }", "a for on a float"},
-      {"for (i = 1, 'x') { print(i) }", "a for on a string"},
       {"for (k, v in pairs(t)) { print(k) }", "a loop over table t before its keys are known"},
       {"for (k, v in pairs(3)) { print(k) }", "a loop with pairs() on an integer"},
       {"for (k, v in sort_pairs(t)) { print(k) }", "sort_pairs() has no kernel form"},
@@ -440,8 +435,6 @@ TEST(Lower, RefusesWithReasons) {
       {"var v = 1 while (v != 'x') { v = 'x' print(v) }",
        "a comparison with a variable whose type changes in a loop"},
       {"var x = {}", "a table is built here"},
-      {"print('a' .. t)", "'..' on a table"},
-      {"print('a' .. (pid > 1))", "'..' on a boolean"},
       {"if (signal_name(pid)) { print(1) }", "a condition on the result of signal_name()"},
       {"print(format('%s', t))", "format() on a table"},
       {"print(len(t))", "len() on a table"},
@@ -449,10 +442,7 @@ TEST(Lower, RefusesWithReasons) {
       {"if (argstr == 'x') { print(1) }", "a comparison with argstr"},
       {"print(strftime('%s', ns))", "strftime() has no kernel form"},
       {"var v = pid print(function () { v = 1 })", "a function is printed"},
-      {"print(nil + pid)", "arithmetic on nil"},
-      {"t.x.y = 1", "an index on an integer that may be nil"},
       {"t[2]()", "a call on an integer that may be nil"},
-      {"printf(fmt, execname)", "'%d' takes an integer, argument 1 is a string"},
       {"printf(execname)", "a printf format on a string"},
   };
   for (const auto& c : cases) {

@@ -39,6 +39,10 @@ AbstractValue Lowerer::rendered(Builtin builtin, std::vector<AbstractValue> args
 
 /// a .. b .. c, checked from the left like the VM does.
 AbstractValue Lowerer::concat(const std::vector<AbstractValue>& operands) {
+  if (auto result =
+          by_type(operands, [&](const std::vector<AbstractValue>& v) { return concat(v); })) {
+    return *result;
+  }
   std::string known;  // text of constants that stand side by side
   std::string pattern;
   std::vector<AbstractValue> parts{AbstractValue::nil()};
@@ -63,8 +67,10 @@ AbstractValue Lowerer::concat(const std::vector<AbstractValue>& operands) {
                        (operand.is(Kind::Rendered) && !operand.may_be_nil) ||
                        operand.is(Kind::EventText) || operand.is(Kind::EventTextLine);
     if (!joins) {
-      refuse_use("'..'", operand);
-      return {};
+      fail_by_types(operand, AbstractValue::nil(), "'..'", [](runtime::Value of, runtime::Value) {
+        return fmt::format("'..' joins strings and numbers, got {}", runtime::type_phrase(of.type));
+      });
+      return AbstractValue::nil();
     }
     flush();
     pattern += "%s";
@@ -117,21 +123,26 @@ AbstractValue Lowerer::tostring(const AbstractValue& value) {
   }
 }
 
+/// An argument of a type that the function does not take.
+void Lowerer::fail_argument(const AbstractValue& value, const std::string& function, size_t number,
+                            const char* takes) {
+  fail_by_types(value, AbstractValue::nil(), function + "()",
+                [&](runtime::Value of, runtime::Value) {
+                  return fmt::format("argument {} of '{}' is to be {}, got {}", number, function,
+                                     takes, runtime::type_phrase(of.type));
+                });
+}
+
 /// Argument `number` of a library function that takes integers; fails where it is nil, in the VM's
 /// words. Nothing after a refusal.
 std::optional<AbstractValue> Lowerer::integer_argument(const AbstractValue& value,
                                                        const std::string& function, size_t number) {
-  const std::string text =
-      fmt::format("argument {} of '{}' is to be an integer, got nil", number, function);
-  if (value.is(Kind::Nil)) {
-    fail_now(text);
-    return std::nullopt;
-  }
   if (ssa::sure_type(type_of(value)) != ssa::Type::Int) {
-    refuse_use(function + "()", value);
+    fail_argument(value, function, number, "an integer");
     return std::nullopt;
   }
-  return check_not_nil(value, text);
+  return check_not_nil(
+      value, fmt::format("argument {} of '{}' is to be an integer, got nil", number, function));
 }
 
 /// signal_name(n) and its like: a string, or nil for a number that has no name.

@@ -56,9 +56,24 @@ std::string without_double_stars(const std::string& glob) {
   return out;
 }
 
-/// An integer, or nil: stands for a value of that type in an operation that is done for its error
-/// text.
-Value sample(bool is_nil) { return is_nil ? Value::nil() : Value::of(int64_t{1}); }
+/// The words of an arithmetic operator on two values; "" where it takes them.
+std::function<std::string(Value, Value)> arithmetic_error(ArithOp op) {
+  return [op](Value a, Value b) {
+    Value ignored;
+    std::string text;
+    runtime::arith(op, a, b, &ignored, &text);
+    return text;
+  };
+}
+
+std::function<std::string(Value, Value)> order_error(bool or_equal) {
+  return [or_equal](Value a, Value b) {
+    bool ignored;
+    std::string text;
+    or_equal ? runtime::less_equal(a, b, &ignored, &text) : runtime::less(a, b, &ignored, &text);
+    return text;
+  };
+}
 
 }  // namespace
 
@@ -230,29 +245,95 @@ ssa::ValueId Lowerer::to_int(const AbstractValue& value, const std::string& what
 
 // ---- arithmetic ------------------------------------------------------------------------------
 
+/// A value of the same type, for an operation that is done for its error text; nothing when the
+/// type is not known.
+std::optional<Value> Lowerer::typed_sample(const AbstractValue& value) const {
+  switch (value.kind) {
+    case Kind::Nil:
+      return Value::nil();
+    case Kind::Float:
+      return Value::of(value.number);
+    case Kind::Table:
+      return Value::of_object(runtime::Type::Table, value.table);
+    case Kind::Function:
+      return Value::of_object(runtime::Type::Function, nullptr);
+    case Kind::Builtin:
+      return Value::of_builtin(static_cast<uint16_t>(value.integer));
+    case Kind::Event:
+      return Value::event();
+    case Kind::EventText:
+    case Kind::EventTextLine:
+      return linkage_.constants->string("x");
+    case Kind::Tuple:
+      return Value::of_object(runtime::Type::Tuple, nullptr);
+    case Kind::Aggregate:
+      return Value::of_object(runtime::Type::Aggregate, value.aggregate);
+    case Kind::Rendered:
+      if (value.may_be_nil) return std::nullopt;
+      if (value.result == runtime::Type::Integer) return Value::of(int64_t{1});
+      if (value.result == runtime::Type::Float) return Value::of(1.0);
+      return linkage_.constants->string("x");
+    default:
+      break;
+  }
+  switch (ssa::sure_type(type_of(value))) {
+    case ssa::Type::Int:
+      return Value::of(int64_t{1});
+    case ssa::Type::Bool:
+      return Value::of(true);
+    case ssa::Type::Str:
+      return linkage_.constants->string("x");
+    default:
+      return std::nullopt;
+  }
+}
+
+/// Operands of types that cannot be right: the run ends here, in words that depend on whether one
+/// of them is nil.
+void Lowerer::fail_by_types(const AbstractValue& a, const AbstractValue& b, const std::string& what,
+                            const ErrorText& error_text) {
+  if (stopped() || !reachable()) return;
+  if (is_maybe(a)) {
+    return do_either(a, [&](const AbstractValue& v) { fail_by_types(v, b, what, error_text); });
+  }
+  if (is_maybe(b)) {
+    return do_either(b, [&](const AbstractValue& v) { fail_by_types(a, v, what, error_text); });
+  }
+  const std::optional<Value> x = typed_sample(a);
+  const std::optional<Value> y = typed_sample(b);
+  if (!x) return refuse_use(what, a);
+  if (!y) return refuse_use(what, b);
+  const std::string text = error_text(*x, *y);
+  if (text.empty()) return refuse_use(what, a.is(Kind::Float) ? a : b);
+  fail_now(text);
+}
+
 /// Both operands as sure integers, with the checks for nil that the machine must do. False after a
-/// refusal.
+/// refusal, and where nothing runs any more.
 bool Lowerer::sure_operands(AbstractValue& a, AbstractValue& b, const std::string& what,
-                            const std::function<std::string(bool, bool)>& error_text) {
+                            const ErrorText& error_text) {
   for (const AbstractValue* v : {&a, &b}) {
     const ssa::Type type = type_of(*v);
     if (type == ssa::Type::Int || type == ssa::Type::MaybeInt) continue;
-    refuse_use(what, *v);
+    fail_by_types(a, b, what, error_text);
     return false;
   }
+  const Value some = Value::of(int64_t{1});
   if (is_maybe(a)) {
     const ssa::BlockId failed = new_block();
     const ssa::BlockId next = new_block();
     branch(op1(ssa::Op::IsNil, ssa::Type::Bool, a.id), failed, next);
     current_ = failed;
-    if (is_maybe(b)) fail_when(op1(ssa::Op::IsNil, ssa::Type::Bool, b.id), error_text(true, true));
-    fail_now(error_text(true, false));
+    if (is_maybe(b)) {
+      fail_when(op1(ssa::Op::IsNil, ssa::Type::Bool, b.id), error_text(Value::nil(), Value::nil()));
+    }
+    fail_now(error_text(Value::nil(), some));
     current_ = next;
     const bool is_same = same(a, b);
     a = AbstractValue::ssa(unwrap(a));
     if (is_same) b = a;
   }
-  b = check_not_nil(b, error_text(false, true));
+  b = check_not_nil(b, error_text(some, Value::nil()));
   return !stopped();
 }
 
@@ -261,49 +342,50 @@ AbstractValue Lowerer::arithmetic(ssa::Op op, const AbstractValue& left,
   if (left.is(Kind::Int) && right.is(Kind::Int)) {
     return AbstractValue::of(*ssa::fold(op, left.integer, right.integer));
   }
+  if (auto result = by_type({left, right}, [&](const std::vector<AbstractValue>& v) {
+        return arithmetic(op, v[0], v[1]);
+      })) {
+    return *result;
+  }
   AbstractValue a = left;
   AbstractValue b = right;
-  const bool sure = sure_operands(a, b, "arithmetic", [op](bool a_nil, bool b_nil) {
-    Value ignored;
-    std::string text;
-    runtime::arith(arith_op(op), sample(a_nil), sample(b_nil), &ignored, &text);
-    return text;
-  });
-  if (!sure) return {};
+  if (!sure_operands(a, b, "arithmetic", arithmetic_error(arith_op(op)))) return {};
   const ssa::ValueId x = to_int(a, "arithmetic");
   const ssa::ValueId y = to_int(b, "arithmetic");
   return AbstractValue::ssa(op2(op, ssa::Type::Int, x, y));
 }
 
 AbstractValue Lowerer::unary(bool negation, const AbstractValue& operand) {
-  if (operand.is(Kind::Nil) || is_maybe(operand)) {
+  if (auto result = by_type(
+          {operand}, [&](const std::vector<AbstractValue>& v) { return unary(negation, v[0]); })) {
+    return *result;
+  }
+  const ErrorText error_text = [negation](Value of, Value) {
     Value ignored;
     std::string text;
-    if (negation) {
-      runtime::negate(Value::nil(), &ignored, &text);
-    } else {
-      runtime::bit_not(Value::nil(), &ignored, &text);
-    }
-    if (operand.is(Kind::Nil) || type_of(operand) != ssa::Type::MaybeInt) {
-      refuse_use("arithmetic", operand);
-      return {};
-    }
-    return unary(negation, check_not_nil(operand, text));
+    negation ? runtime::negate(of, &ignored, &text) : runtime::bit_not(of, &ignored, &text);
+    return text;
+  };
+  const ssa::Type type = type_of(operand);
+  if (type == ssa::Type::MaybeInt)
+    return unary(negation, check_not_nil(operand, error_text(Value::nil(), {})));
+  if (type != ssa::Type::Int) {
+    fail_by_types(operand, AbstractValue::of(int64_t{1}), "arithmetic", error_text);
+    return {};
   }
   return negation ? arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), operand)
                   : arithmetic(ssa::Op::Xor, operand, AbstractValue::of(int64_t{-1}));
 }
 
 AbstractValue Lowerer::divide(ssa::Op op, const AbstractValue& left, const AbstractValue& right) {
+  if (auto result = by_type({left, right}, [&](const std::vector<AbstractValue>& v) {
+        return divide(op, v[0], v[1]);
+      })) {
+    return *result;
+  }
   AbstractValue a = left;
   AbstractValue b = right;
-  const bool sure = sure_operands(a, b, "arithmetic", [op](bool a_nil, bool b_nil) {
-    Value ignored;
-    std::string text;
-    runtime::arith(arith_op(op), sample(a_nil), sample(b_nil), &ignored, &text);
-    return text;
-  });
-  if (!sure) return {};
+  if (!sure_operands(a, b, "arithmetic", arithmetic_error(arith_op(op)))) return {};
   const std::string by_zero = "division by zero";
   if (b.is(Kind::Int)) {
     if (b.integer == 0) {
@@ -321,7 +403,7 @@ AbstractValue Lowerer::divide(ssa::Op op, const AbstractValue& left, const Abstr
 
 // ---- truth and comparison --------------------------------------------------------------------
 
-/// Only nil and false are false. Never ends the block.
+/// Only nil and false are false.
 Lowerer::Truth Lowerer::truth(const AbstractValue& value) {
   if (value.is(Kind::Pointer)) return truth(plain(value));
   switch (value.kind) {
@@ -340,7 +422,8 @@ Lowerer::Truth Lowerer::truth(const AbstractValue& value) {
         refuse("a condition on " + describe(value));
         return Truth::of(false);
       }
-      return Truth::of(value.id);
+      return truth(
+          for_each_type(value, [&](const AbstractValue& part) { return to_value(truth(part)); }));
     case Kind::Ssa:
       break;
     default:
@@ -368,6 +451,11 @@ AbstractValue Lowerer::to_value(Truth truth) {
 }
 
 Lowerer::Truth Lowerer::equals(const AbstractValue& a, const AbstractValue& b) {
+  if (auto result = by_type({a, b}, [&](const std::vector<AbstractValue>& v) {
+        return to_value(equals(v[0], v[1]));
+      })) {
+    return truth(*result);
+  }
   if (a.is(Kind::Pointer) || b.is(Kind::Pointer)) return equals(plain(a), plain(b));
   for (const AbstractValue* v : {&a, &b}) {
     if (v->is(Kind::Undefined) || v->is(Kind::Mixed) || v->is(Kind::EventText) ||
@@ -478,6 +566,11 @@ Lowerer::Truth Lowerer::equals_string(const AbstractValue& a, const AbstractValu
 }
 
 Lowerer::Truth Lowerer::less(const AbstractValue& left, const AbstractValue& right, bool or_equal) {
+  if (auto result = by_type({left, right}, [&](const std::vector<AbstractValue>& v) {
+        return to_value(less(v[0], v[1], or_equal));
+      })) {
+    return truth(*result);
+  }
   if (left.is(Kind::Str) && right.is(Kind::Str)) {
     return Truth::of(or_equal ? left.text <= right.text : left.text < right.text);
   }
@@ -488,17 +581,7 @@ Lowerer::Truth Lowerer::less(const AbstractValue& left, const AbstractValue& rig
   }
   AbstractValue a = left;
   AbstractValue b = right;
-  const bool sure = sure_operands(a, b, "a comparison by size", [or_equal](bool a_nil, bool b_nil) {
-    bool ignored;
-    std::string text;
-    if (or_equal) {
-      runtime::less_equal(sample(a_nil), sample(b_nil), &ignored, &text);
-    } else {
-      runtime::less(sample(a_nil), sample(b_nil), &ignored, &text);
-    }
-    return text;
-  });
-  if (!sure) return Truth::of(false);
+  if (!sure_operands(a, b, "a comparison by size", order_error(or_equal))) return Truth::of(false);
   const ssa::ValueId x = to_int(a, "a comparison by size");
   const ssa::ValueId y = to_int(b, "a comparison by size");
   return Truth::of(op2(op, ssa::Type::Bool, x, y));
@@ -513,25 +596,25 @@ bool Lowerer::is_text(const AbstractValue& value) const {
 /// Strings by their bytes; `a <= b` is not `b < a`.
 Lowerer::Truth Lowerer::less_text(const AbstractValue& left, const AbstractValue& right,
                                   bool or_equal) {
-  const auto error_text = [or_equal, this](bool left_is_nil) {
-    bool ignored;
-    std::string text;
-    const Value some = linkage_.constants->string("x");
-    const Value a = left_is_nil ? Value::nil() : some;
-    const Value b = left_is_nil ? some : Value::nil();
-    if (or_equal) {
-      runtime::less_equal(a, b, &ignored, &text);
-    } else {
-      runtime::less(a, b, &ignored, &text);
-    }
-    return text;
-  };
-  if (is_maybe(left) && is_maybe(right)) {
-    refuse("a comparison by size of two strings that may both be nil");
-    return Truth::of(false);
+  const ErrorText error_text = order_error(or_equal);
+  const Value some = linkage_.constants->string("x");
+  if (is_maybe(left) && is_maybe(right) && !same(left, right)) {
+    const ssa::BlockId failed = new_block();
+    const ssa::BlockId next = new_block();
+    branch(op1(ssa::Op::IsNil, ssa::Type::Bool, left.id), failed, next);
+    current_ = failed;
+    fail_when(op1(ssa::Op::IsNil, ssa::Type::Bool, right.id),
+              error_text(Value::nil(), Value::nil()));
+    fail_now(error_text(Value::nil(), some));
+    current_ = next;
+    return less_text(AbstractValue::ssa(unwrap(left)), right, or_equal);
   }
-  const AbstractValue a = text_value(check_not_nil(left, error_text(true)));
-  const AbstractValue b = text_value(check_not_nil(right, error_text(false)));
+  if (is_maybe(left) && is_maybe(right)) {
+    const AbstractValue sure = check_not_nil(left, error_text(Value::nil(), Value::nil()));
+    return less_text(sure, sure, or_equal);
+  }
+  const AbstractValue a = text_value(check_not_nil(left, error_text(Value::nil(), some)));
+  const AbstractValue b = text_value(check_not_nil(right, error_text(some, Value::nil())));
   if (stopped()) return Truth::of(false);
   for (const AbstractValue* v : {&a, &b}) {
     if (text_bound(*v)) continue;
@@ -546,6 +629,22 @@ Lowerer::Truth Lowerer::less_text(const AbstractValue& left, const AbstractValue
 
 /// A glob against text: known, a bounded compare of bytes, or a name among those of the group.
 Lowerer::Truth Lowerer::match(const AbstractValue& text, const AbstractValue& pattern) {
+  if (auto result = by_type({text, pattern}, [&](const std::vector<AbstractValue>& v) {
+        return to_value(match(v[0], v[1]));
+      })) {
+    return truth(*result);
+  }
+  const auto error_text = [](Value of, Value glob) {
+    return fmt::format("'~' matches a string with a glob, got {} and {}",
+                       runtime::type_phrase(of.type), runtime::type_phrase(glob.type));
+  };
+  const auto is_string = [this](const AbstractValue& v) {
+    return is_text(v) || v.is(Kind::Rendered) || v.is(Kind::EventText) || v.is(Kind::EventTextLine);
+  };
+  if (!is_string(text) || !is_string(pattern)) {
+    fail_by_types(text, pattern, "a glob match", error_text);
+    return Truth::of(false);
+  }
   if (!pattern.is(Kind::Str)) {
     refuse("a glob that is not known before the handlers run");
     return Truth::of(false);

@@ -132,6 +132,12 @@ void Lowerer::write_global(uint32_t slot, const AbstractValue& value) {
 
 void Lowerer::write_variable(const Variable& variable, const std::string& name,
                              const AbstractValue& value) {
+  if (by_type({value}, [&](const std::vector<AbstractValue>& v) {
+        write_variable(variable, name, v[0]);
+        return AbstractValue::nil();
+      })) {
+    return;
+  }
   if (is_word(variable) && type_of(value) == ssa::Type::Int) {
     ssa::Inst inst{ssa::Op::CellSet};
     inst.imm = word_id(variable, name);
@@ -159,17 +165,19 @@ void Lowerer::write_variable(const Variable& variable, const std::string& name,
 
 void Lowerer::update_variable(const Variable& variable, const std::string& name, UpdateOp op,
                               const AbstractValue& value) {
+  if (by_type({value}, [&](const std::vector<AbstractValue>& v) {
+        update_variable(variable, name, op, v[0]);
+        return AbstractValue::nil();
+      })) {
+    return;
+  }
   AbstractValue operand = value;
   const std::optional<ssa::Op> bits = bit_operation(op);
   const bool adds = op == UpdateOp::Add || op == UpdateOp::Sub;
-  const auto error_text = [op](bool variable_is_nil, bool operand_is_nil) {
-    const auto sample = [](bool is_nil) {
-      return is_nil ? runtime::Value::nil() : runtime::Value::of(int64_t{1});
-    };
+  const ErrorText error_text = [op](runtime::Value of_variable, runtime::Value of_operand) {
     runtime::Value ignored;
     std::string text;
-    runtime::arith(static_cast<runtime::ArithOp>(op), sample(variable_is_nil),
-                   sample(operand_is_nil), &ignored, &text);
+    runtime::arith(static_cast<runtime::ArithOp>(op), of_variable, of_operand, &ignored, &text);
     return text;
   };
   if (!adds && !bits) {
@@ -181,7 +189,8 @@ void Lowerer::update_variable(const Variable& variable, const std::string& name,
     return;
   }
   if (is_word(variable)) {
-    operand = check_not_nil(operand, error_text(false, true));
+    AbstractValue now = AbstractValue::of(int64_t{0});
+    if (!sure_operands(now, operand, "arithmetic", error_text)) return;
   } else {
     AbstractValue now = get_variable(variable, name);
     if (stopped() || !sure_operands(now, operand, "arithmetic", error_text)) return;

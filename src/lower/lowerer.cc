@@ -118,6 +118,13 @@ void Lowerer::finish() {
   if (stopped()) return;
   if (reachable()) emit({ssa::Op::Return});
   current_ = {};
+  // What was lowered behind a failure, where nothing leads to.
+  for (uint32_t b = 1; b < function_.blocks.size(); ++b) {
+    const ssa::Block& block = function_.blocks[b];
+    const bool is_open = block.insts.empty() || !ssa::is_control(function_[block.insts.back()].op);
+    if (is_open && block.preds.empty() && !block.insts.empty())
+      emit_in(ssa::BlockId(b), {ssa::Op::Return});
+  }
   settle_guards();
 }
 
@@ -521,23 +528,17 @@ void Lowerer::step_test(Frame& frame, Insn insn, size_t pc) {
   std::vector<AbstractValue> when_false = frame.registers;
   std::vector<AbstractValue> locals_true = locals_;
   std::vector<AbstractValue> locals_false = locals_;
-  if (insn.op() == Op::Test ||
-      (b.is(Kind::Nil) && insn.op() != Op::TestLt && insn.op() != Op::TestLe)) {
-    const bool nil_test = insn.op() != Op::Test;
-    if (a.is(Kind::Ssa) && is_maybe(a)) {
-      current_ = nil_test ? no : yes;
-      const bool is_bool = type_of(a) == ssa::Type::MaybeBool;
-      const AbstractValue sure =
-          is_bool && !nil_test ? AbstractValue::boolean(true) : AbstractValue::ssa(unwrap(a));
-      replace(nil_test ? when_false : when_true, a, sure);
-      replace(nil_test ? locals_false : locals_true, a, sure);
-      if (nil_test || !is_bool) {
-        replace(nil_test ? when_true : when_false, a, AbstractValue::nil());
-        replace(nil_test ? locals_true : locals_false, a, AbstractValue::nil());
-      }
-    } else if (a.is(Kind::Ssa) && type_of(a) == ssa::Type::Bool && !nil_test) {
-      replace(when_true, a, AbstractValue::boolean(true));
-      replace(when_false, a, AbstractValue::boolean(false));
+  const bool nil_test = b.is(Kind::Nil) && (insn.op() == Op::TestEq || insn.op() == Op::TestEqK);
+  if (insn.op() == Op::Test || nil_test) {
+    current_ = yes;
+    if (auto now = narrowed(a, nil_test ? Found::Nil : Found::True)) {
+      replace(when_true, a, *now);
+      replace(locals_true, a, *now);
+    }
+    current_ = no;
+    if (auto now = narrowed(a, nil_test ? Found::NotNil : Found::False)) {
+      replace(when_false, a, *now);
+      replace(locals_false, a, *now);
     }
   }
   const ssa::BlockId skip = wants ? no : yes;

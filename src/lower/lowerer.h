@@ -1,6 +1,7 @@
 // The abstract interpreter behind lower_handler(): one object lowers one handler on one group.
 // Split by matter:
 //   lowerer.cc         functions, jumps, joins, the instruction switch
+//   unions.cc          values of several types
 //   lower_values.cc    constants, arithmetic, comparisons, truth
 //   lower_tables.cc    tables
 //   lower_shapes.cc    what their keys and values are made of
@@ -156,8 +157,6 @@ class Lowerer {
                                             const std::vector<Edge>& edges, ssa::BlockId into);
   std::optional<ssa::ValueId> as_joined(const AbstractValue& v, ssa::BlockId block,
                                         const ssa::Inst& shape);
-  AbstractValue join_mixed(const std::vector<const AbstractValue*>& values,
-                           const std::vector<Edge>& edges, ssa::BlockId into);
   AbstractValue add_phi(ssa::BlockId into, ssa::Inst phi, std::vector<ssa::ValueId> operands);
   void replace(std::vector<AbstractValue>& registers, const AbstractValue& old,
                const AbstractValue& now);
@@ -176,6 +175,30 @@ class Lowerer {
   /// Refuses because of what `value` is: "arithmetic" + " on a string".
   void refuse_use(const std::string& what, const AbstractValue& value);
   std::string describe(const AbstractValue& value) const;
+
+  // ---- unions.cc
+  /// What meets: by tag, and of each edge; and the tag of each edge, -1 for that of a union there.
+  struct Alternatives {
+    std::map<int, std::vector<const AbstractValue*>> by_tag;
+    std::vector<int> tags;
+  };
+  /// What a test has told of a value.
+  enum class Found : uint8_t { True, False, Nil, NotNil };
+  int tag_of(const AbstractValue& value) const;
+  bool collect_alternatives(const std::vector<const AbstractValue*>& values, Alternatives& found);
+  ssa::ValueId filler(const ssa::Inst& like, ssa::BlockId block);
+  AbstractValue carry(const std::vector<const AbstractValue*>& values,
+                      const std::vector<Edge>& edges, ssa::BlockId into);
+  AbstractValue join_alternative(int tag, std::vector<const AbstractValue*> values,
+                                 const std::vector<Edge>& edges, ssa::BlockId into);
+  AbstractValue join_mixed(const std::vector<const AbstractValue*>& values,
+                           const std::vector<Edge>& edges, ssa::BlockId into);
+  AbstractValue for_each_type(const AbstractValue& value,
+                              const std::function<AbstractValue(const AbstractValue&)>& what);
+  std::optional<AbstractValue> by_type(
+      const std::vector<AbstractValue>& values,
+      const std::function<AbstractValue(const std::vector<AbstractValue>&)>& what);
+  std::optional<AbstractValue> narrowed(const AbstractValue& value, Found found);
 
   // ---- filter_prefix.cc
   /// Where lowering stood, to go back to.
@@ -237,8 +260,13 @@ class Lowerer {
   ssa::ValueId to_int(const AbstractValue& value, const std::string& what);
   ssa::ValueId unwrap(const AbstractValue& maybe);
   AbstractValue check_not_nil(const AbstractValue& value, const std::string& failure);
+  /// The run-time error of two operands; "" where there is none.
+  using ErrorText = std::function<std::string(runtime::Value, runtime::Value)>;
+  std::optional<runtime::Value> typed_sample(const AbstractValue& value) const;
+  void fail_by_types(const AbstractValue& a, const AbstractValue& b, const std::string& what,
+                     const ErrorText& error_text);
   bool sure_operands(AbstractValue& a, AbstractValue& b, const std::string& what,
-                     const std::function<std::string(bool, bool)>& error_text);
+                     const ErrorText& error_text);
   AbstractValue unary(bool negation, const AbstractValue& operand);
   AbstractValue arithmetic(ssa::Op op, const AbstractValue& a, const AbstractValue& b);
   AbstractValue divide(ssa::Op op, const AbstractValue& a, const AbstractValue& b);
@@ -281,6 +309,8 @@ class Lowerer {
   std::optional<int64_t> table_id(const AbstractValue& table);
   bool key_parts(const AbstractValue& key, std::vector<AbstractValue>& parts);
   bool sure_key(AbstractValue& key);
+  static bool never_a_key(const AbstractValue& value);
+  void fail_index(const char* what, const AbstractValue& object, const AbstractValue& key);
   AbstractValue* nil_part(AbstractValue& key);
   ssa::BlockId enter_where_there(AbstractValue& maybe);
   void do_either(const AbstractValue& maybe, const std::function<void(const AbstractValue&)>& what);
@@ -330,6 +360,8 @@ class Lowerer {
                          bool may_be_nil = false);
   AbstractValue tostring(const AbstractValue& value);
   AbstractValue name_of_number(bytecode::Builtin builtin, const AbstractValue& number);
+  void fail_argument(const AbstractValue& value, const std::string& function, size_t number,
+                     const char* takes);
   std::optional<AbstractValue> integer_argument(const AbstractValue& value,
                                                 const std::string& function, size_t number);
 
@@ -392,6 +424,7 @@ class Lowerer {
   // ---- lower_calls.cc ------------------------------------------------------------------------
   std::vector<AbstractValue> call(const AbstractValue& callee, std::vector<AbstractValue> args);
   AbstractValue call_builtin(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
+  AbstractValue call_typed(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
   void output(bytecode::Builtin builtin, ssa::SiteKind kind,
               const std::vector<AbstractValue>& args);
   bool output_arg(const AbstractValue& arg, std::vector<OutputArg>& out, ssa::Site& site,

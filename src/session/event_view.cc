@@ -1,7 +1,7 @@
 // Answers come from the capture record alone; what was not captured does not exist for the handler.
-// The one exception is user_string of a computed address: it reads the process as it is now.
 #include "session/event_view.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,7 +16,6 @@
 #include "runtime/kernel_pointer.h"
 #include "runtime/string.h"
 #include "session/record.h"
-#include "sys/process.h"
 
 namespace ktap::session {
 
@@ -135,34 +134,23 @@ std::optional<Value> EventView::captured(lower::CaptureArg::Kind kind, int64_t a
   return std::nullopt;
 }
 
-Value EventView::user_string(int64_t address, int64_t limit_bytes) {
-  const char* function = "user_string";
-  const auto limit =
-      static_cast<size_t>(std::clamp<int64_t>(limit_bytes, 1, limits::kMaxStringBytes));
-  if (const auto text = captured(lower::CaptureArg::Kind::UserString, address)) {
-    return text->is_nil() ? *text : bounded(text->string()->view(), limit, function);
-  }
-  Value pid;
-  std::string ignored;
-  if (!var(BuiltinVar::Pid, &pid, &ignored) || !pid.is_integer()) return Value::nil();
-  // One byte more tells a string that is cut.
-  const std::optional<std::string> text = sys::read_process_string(
-      static_cast<pid_t>(pid.integer), static_cast<uint64_t>(address), limit + 1);
-  return text ? bounded(*text, limit, function) : Value::nil();
-}
-
-bool EventView::kernel_string(int64_t address, int64_t limit_bytes, Value* out,
-                              std::string* error) {
-  const auto text = captured(lower::CaptureArg::Kind::KernelString, address);
+bool EventView::read_string(bool is_user, int64_t address, int64_t limit_bytes, Value* out,
+                            std::string* error) {
+  const char* name = is_user ? "user_string" : "kernel_string";
+  const auto text = captured(
+      is_user ? lower::CaptureArg::Kind::UserString : lower::CaptureArg::Kind::KernelString,
+      address);
   if (!text) {
-    *error =
-        "in user space 'kernel_string' reads what a field or variable of the event points to, "
-        "straight; this address was computed";
+    // The process has gone on by now: what is there was not there when the event was.
+    *error = fmt::format(
+        "in user space '{}' reads what a field or variable of the event points to, straight; this "
+        "address was computed",
+        name);
     return false;
   }
-  *out = text->is_nil()
-             ? *text
-             : bounded(text->string()->view(), static_cast<size_t>(limit_bytes), "kernel_string");
+  *out = *text;
+  if (!text->is_nil())
+    *out = bounded(text->string()->view(), static_cast<size_t>(limit_bytes), name);
   return true;
 }
 
@@ -236,7 +224,5 @@ bool TickView::var(BuiltinVar var, Value* out, std::string* error) {
 }
 
 bool TickView::field(std::string_view, Value*) { return false; }
-
-Value TickView::user_string(int64_t, int64_t) { return Value::nil(); }
 
 }  // namespace ktap::session

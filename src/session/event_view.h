@@ -28,9 +28,8 @@ class EventView final : public vm::EventContext {
   bool var(schema::BuiltinVar var, runtime::Value* out, std::string* error) override;
   bool field(std::string_view name, runtime::Value* out) override;
   bool member(std::string_view name, runtime::Value* out) override;
-  runtime::Value user_string(int64_t address, int64_t limit_bytes) override;
-  bool kernel_string(int64_t address, int64_t limit_bytes, runtime::Value* out,
-                     std::string* error) override;
+  bool read_string(bool is_user, int64_t address, int64_t limit_bytes, runtime::Value* out,
+                   std::string* error) override;
 
   bool kernel_member(runtime::Value pointer, runtime::Value key, runtime::Value* out,
                      std::string* error) override;
@@ -73,7 +72,6 @@ class TickView final : public vm::EventContext {
 
   bool var(schema::BuiltinVar var, runtime::Value* out, std::string* error) override;
   bool field(std::string_view name, runtime::Value* out) override;
-  runtime::Value user_string(int64_t address, int64_t limit_bytes) override;
 
  private:
   runtime::Heap& heap_;

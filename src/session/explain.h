@@ -22,6 +22,9 @@ std::string explain_programs(const Plan& plan, uint32_t handler,
 std::string explain_lines(const Plan& plan, uint32_t handler, const Registration& registration,
                           const diag::Source& source);
 
+/// "direct", "a hash map of the kernel".
+std::string_view layout_name(backend::TableLayout layout);
+
 /// The tables and shared variables of kernel code: what became of each.
 std::string explain_tables(const Plan& plan);
 

@@ -198,12 +198,14 @@ std::string explain_programs(const Plan& plan, uint32_t handler,
   uint32_t stack = 0;
   uint32_t picoseconds = 0;
   uint64_t verified = 0;
+  bool calls_back = false;
   for (size_t i = 0; i < plan.unit.programs.size(); ++i) {
     const bpf::Program& program = plan.unit.programs[i];
     if (!program.serves(handler)) continue;
     const std::vector<uint32_t> handlers = program.handlers();
     others.insert(handlers.begin(), handlers.end());
     ++programs;
+    calls_back = calls_back || !program.callbacks.empty();
     instructions += handlers.size() == 1 ? program.code.size() : program.instructions_of(handler);
     stack = std::max(stack, backend::stack_bytes(program));
     if (i < plan.verified_instructions.size()) verified += plan.verified_instructions[i];
@@ -217,6 +219,7 @@ std::string explain_programs(const Plan& plan, uint32_t handler,
                                  programs == 1 ? "" : "s", instructions, attachments(points));
   others.erase(handler);
   text += neighbours(plan, others, registrations);
+  if (calls_back) text += "  loops by bpf_loop: each round is a call\n";
   text += fmt::format("  about {} ns an event, {} bytes of stack", nanoseconds(picoseconds), stack);
   if (verified != 0) text += fmt::format("; the verifier walked {} instructions", verified);
   return text + "\n";

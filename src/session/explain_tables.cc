@@ -87,6 +87,8 @@ std::string explain_samples(const Plan& plan, const runtime::SampleParts& parts)
   return what + parts_text(parts) + "; per CPU, merged on read\n";
 }
 
+}  // namespace
+
 std::string_view layout_name(backend::TableLayout layout) {
   switch (layout) {
     case backend::TableLayout::Direct:
@@ -104,8 +106,6 @@ std::string_view layout_name(backend::TableLayout layout) {
   }
   return "";
 }
-
-}  // namespace
 
 std::string explain_tables(const Plan& plan) {
   std::string text;

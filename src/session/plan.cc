@@ -445,9 +445,10 @@ class Planner {
       fuse_ = false;
       return {};
     }
+    const char* what = rejection.is_size ? "the program is too much for the kernel's verifier"
+                                         : "the kernel's verifier refuses the program";
     refuse(is_one ? handlers.front() : rejection.handler,
-           "the kernel's verifier refuses the program" +
-               (input_.options->verbose ? ": " + rejection.reason : std::string()),
+           what + (input_.options->verbose ? ": " + rejection.reason : std::string()),
            rejection.line);
     return {};
   }

@@ -6,12 +6,15 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 
 #include "diag/json.h"
 
 namespace ktap::session {
 
 namespace {
+
+constexpr std::ptrdiff_t kTextsOfAPlace = 5;  // guessed: a text may hold a value
 
 /// "-e:3", or "-e" when the line is not known.
 std::string line_place(const diag::Source& source, uint32_t line) {
@@ -148,11 +151,21 @@ void ErrorLog::tell(const std::string& text) const {
   if (then_) then_();
 }
 
+const std::string& ErrorLog::counted_as(uint32_t place, const std::string& text) {
+  static const std::string others = "others there, each with a text of its own";
+  const auto first = told_.lower_bound(Place{place, ""});
+  const auto end = told_.lower_bound(Place{place + 1, ""});
+  if (std::distance(first, end) < kTextsOfAPlace || told_.count(Place{place, text}) != 0)
+    return text;
+  return others;
+}
+
 void ErrorLog::add(const vm::RuntimeError& error) {
-  ++counts_[Key{error.place.line, error.text}];
-  if (told_.insert(Place{error.place.span.begin, error.text}).second) {
+  const uint32_t place = error.place.span.begin;
+  const std::string& text = counted_as(place, error.text);
+  ++counts_[Key{error.place.line, text}];
+  if (&text == &error.text && told_.insert(Place{place, text}).second)
     tell(render_runtime_error(source_, error, json_));
-  }
 }
 
 void ErrorLog::set_kernel_count(uint32_t failure, const ssa::Failure& what, uint64_t count) {

@@ -62,6 +62,8 @@ class ErrorLog {
   using Key = std::pair<uint32_t, std::string>;    // line, text: a row of the summary
   using Place = std::pair<uint32_t, std::string>;  // where its span begins, text: told once
 
+  /// What a text is counted as: its own, or, where a place has had many, all others.
+  const std::string& counted_as(uint32_t place, const std::string& text);
   void tell(const std::string& text) const;
 
   const diag::Source& source_;

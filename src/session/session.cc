@@ -251,7 +251,7 @@ class Session {
       report_unavailable(facts.error(), sink);
       return tell(sink);
     }
-    if (options_.verbose && options_.mode == Mode::Run)
+    if (options_.verbose && (options_.mode == Mode::Run || options_.mode == Mode::Explain))
       say(fmt::format("ktap: this kernel has {}\n", bpf::describe(facts.value())));
     const PlanInput input{&host_->registrations(),
                           &vm_->globals(),

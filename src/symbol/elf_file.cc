@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/glob.h"
 #include "base/printable.h"
 #include "diag/diagnostic.h"
 #include "symbol/debug_files.h"
@@ -89,7 +90,7 @@ bool is_better(const FunctionSymbol& a, const FunctionSymbol& b) {
 struct ElfFile::State {
   std::string path;
   ElfOptions options;
-  sys::MappedFile file;
+  std::optional<sys::MappedFile> file;
   ElfImage image;
   std::string build_id;
 
@@ -197,9 +198,17 @@ ElfFile& ElfFile::operator=(ElfFile&&) noexcept = default;
 ElfFile::~ElfFile() = default;
 
 Result<ElfFile> ElfFile::open(const std::string& path, const ElfOptions& options) {
-  const std::string name = printable(path);
   KTAP_ASSIGN(sys::MappedFile file, sys::MappedFile::open(options.root + path));
-  Result<ElfImage> parsed = ElfImage::parse(file.bytes());
+  KTAP_ASSIGN(ElfFile elf, from_memory(file.bytes(), path, options));
+  elf.state_->options = options;
+  elf.state_->file.emplace(std::move(file));
+  return elf;
+}
+
+Result<ElfFile> ElfFile::from_memory(Bytes bytes, const std::string& path,
+                                     const ElfOptions& options) {
+  const std::string name = printable(path);
+  Result<ElfImage> parsed = ElfImage::parse(bytes);
   if (!parsed.ok()) return Error{fmt::format("{}: {}", name, parsed.error().message)};
   ElfImage image = std::move(parsed).value();
   if (!image.is_loadable()) {
@@ -209,14 +218,18 @@ Result<ElfFile> ElfFile::open(const std::string& path, const ElfOptions& options
     return Error{fmt::format("{}: an ELF file for {}, but this machine is {}", name,
                              machine_name(image.machine()), machine_name(kNative))};
   }
+  ElfOptions own = options;
+  own.separate_debug_files = false;
   std::string build_id = image.build_id();
   return ElfFile(std::unique_ptr<State>(
-      new State{path, options, std::move(file), std::move(image), std::move(build_id)}));
+      new State{path, std::move(own), std::nullopt, std::move(image), std::move(build_id)}));
 }
 
 const std::string& ElfFile::path() const { return state_->path; }
 const ElfImage& ElfFile::image() const { return state_->image; }
-const sys::FileIdentity& ElfFile::identity() const { return state_->file.identity(); }
+sys::FileIdentity ElfFile::identity() const {
+  return state_->file.has_value() ? state_->file->identity() : sys::FileIdentity{};
+}
 const std::string& ElfFile::build_id() const { return state_->build_id; }
 
 const std::string& ElfFile::debug_path() const {
@@ -260,6 +273,38 @@ std::vector<std::string> ElfFile::nearest(std::string_view name, size_t most) co
     }
   });
   return diag::nearest(name, candidates, most);
+}
+
+std::string ElfFile::why_missing(std::string_view name) const {
+  const std::string path = printable(state_->path);
+  bool has_functions = false;
+  bool is_imported = false;
+  state_->load_tables();
+  for (const ElfSymbolTable& table : state_->tables) {
+    for (size_t i = 0; i < table.size(); ++i) {
+      const ElfSymbol symbol = table[i];
+      has_functions = has_functions || is_function(symbol);
+      is_imported = is_imported || (symbol.section == SHN_UNDEF && table.is_named(symbol, name));
+    }
+  }
+  const std::string word = printable(name);
+  if (is_imported && !name.empty()) {
+    return fmt::format("'{}' is not in {} itself, which takes it from a library", word, path);
+  }
+  if (!has_functions) {
+    std::string text = fmt::format("{} has no function symbols (it was stripped)", path);
+    const std::string& id = state_->build_id;
+    if (id.size() > 2) {
+      text += fmt::format("; its debug file would be {}/.build-id/{}/{}.debug",
+                          state_->options.debug_folder, id.substr(0, 2), id.substr(2));
+    }
+    return text;
+  }
+  const std::string text = has_glob(name)
+                               ? fmt::format("no function in {} matches '{}'", path, word)
+                               : fmt::format("no function '{}' in {}", word, path);
+  const std::string hint = diag::did_you_mean(name, nearest(name));
+  return hint.empty() ? text : text + "; " + printable(hint);
 }
 
 const std::vector<FunctionSymbol>& ElfFile::functions() const {

@@ -46,13 +46,18 @@ class ElfFile {
   /// Errors: "/x: no such file", "/x: not an ELF file", "/x: an ELF file for arm64, but this
   /// machine is x86-64", "/x: an object file, not a program or library", …
   static Result<ElfFile> open(const std::string& path, const ElfOptions& options = {});
+  /// An ELF file that lies in memory (the vdso); `name` stands for its path. No debug file is
+  /// looked for. Errors: as open's. Requires that `bytes` outlives it.
+  static Result<ElfFile> from_memory(Bytes bytes, const std::string& name,
+                                     const ElfOptions& options = {});
   ElfFile(ElfFile&&) noexcept;
   ElfFile& operator=(ElfFile&&) noexcept;
   ~ElfFile();
 
   const std::string& path() const;
   const ElfImage& image() const;
-  const sys::FileIdentity& identity() const;
+  /// All zero for one from memory.
+  sys::FileIdentity identity() const;
   /// In lower-case hex; "" when it has none.
   const std::string& build_id() const;
   /// The separate debug file that was found; "" when there is none.
@@ -67,6 +72,10 @@ class ElfFile {
   std::vector<FunctionSymbol> glob(std::string_view pattern) const;
   /// For "did you mean": names (demangled where they are mangled), best first.
   std::vector<std::string> nearest(std::string_view name, size_t most = 3) const;
+  /// Why find() or glob() found nothing, for an error: "no function 'mallco' in /x; did you mean
+  /// 'malloc'?", "'malloc' is not in /x itself, which takes it from a library", "/x has no function
+  /// symbols (it was stripped); …".
+  std::string why_missing(std::string_view name) const;
   /// All functions by address, then name. Built when first asked for.
   const std::vector<FunctionSymbol>& functions() const;
   /// The function that holds `address`; of several names of one place that which people know

@@ -7,8 +7,12 @@
 #include <link.h>
 
 #include <algorithm>
+#include <cctype>
+#include <map>
 #include <sstream>
 
+#include "symbol/demangle.h"
+#include "symbol/name_pattern.h"
 #include "symbol/test_files.h"
 
 extern "C" __attribute__((noinline, used)) int ktap_test_function(int value) { return value + 1; }
@@ -115,6 +119,21 @@ TEST_F(Program, StrippedHasDynamicSymbolsAlone) {
   EXPECT_EQ(file.debug_path(), "");
 }
 
+TEST_F(Program, WhyNothingWasFound) {
+  const ElfFile file = open("full");
+  const std::string path = folder_ / "full";
+  EXPECT_EQ(file.why_missing("sene"), "no function 'sene' in " + path + "; did you mean 'seen'?");
+  EXPECT_EQ(file.why_missing("nothing_like_it"), "no function 'nothing_like_it' in " + path);
+  EXPECT_EQ(file.why_missing("zz*"), "no function in " + path + " matches 'zz*'");
+  folder_.write("q.c", "#include <stdlib.h>\nint main() { free(malloc(2)); return 0; }\n");
+  ASSERT_TRUE(folder_.run("g++ -O0 q.c -o imports && strip -o bare imports"));
+  EXPECT_EQ(open("imports").why_missing("malloc"), "'malloc' is not in " + (folder_ / "imports") +
+                                                       " itself, which takes it from a library");
+  EXPECT_THAT(open("bare").why_missing("main"),
+              testing::MatchesRegex(".*/bare has no function symbols .it was stripped.; its debug "
+                                    "file would be /usr/lib/debug/.build-id/../.*[.]debug"));
+}
+
 TEST_F(Program, MiniDebugInfo) {
   if (!has_command("xz")) GTEST_SKIP() << "xz is not installed";
   ASSERT_TRUE(
@@ -209,6 +228,30 @@ TEST(ElfFile, ThisProgramAtRunTime) {
   EXPECT_EQ(base + found[0].address, reinterpret_cast<uint64_t>(&ktap_test_function));
   EXPECT_EQ(file.value().file_offset(found[0].address), found[0].file_offset);
   EXPECT_EQ(file.value().image().address_of(found[0].file_offset), found[0].address);
+}
+
+/// Every word of a demangled name, as a pattern, finds the mangled one: none is passed over because
+/// the mangled name seems not to hold it.
+TEST(ElfFile, PatternsPassOverNothing) {
+  Result<ElfFile> file = ElfFile::open("/proc/self/exe");
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  std::map<std::string, std::string_view> words;
+  for (const FunctionSymbol& function : file.value().functions()) {
+    const std::string plain = demangle(function.name);
+    std::string word;
+    for (const char c : plain + " ") {
+      if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_') {
+        word += c;
+      } else if (!word.empty()) {
+        words.emplace(std::move(word), function.name);
+        word.clear();
+      }
+    }
+  }
+  EXPECT_GT(words.size(), 500U);
+  for (const auto& [word, name] : words) {
+    EXPECT_TRUE(NamePattern("*" + word + "*", true).matches(name)) << word << " " << name;
+  }
 }
 
 TEST(ElfFile, LibcHasVersionsAndIfuncs) {

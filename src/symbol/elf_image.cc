@@ -16,6 +16,8 @@ namespace {
 constexpr size_t kMostSections = 1U << 20;
 constexpr size_t kMostSegments = 1U << 16;
 constexpr size_t kMostNotes = 1U << 20;
+/// Longer names are cut: a file could make us read all of it for every symbol.
+constexpr size_t kMostNameBytes = 1U << 16;
 
 struct Field {
   uint8_t offset;
@@ -56,7 +58,7 @@ uint64_t get(Bytes record, const Place& place, bool is_wide) {
 std::string_view text_at(Bytes names, uint64_t offset) {
   if (offset >= names.size()) return {};
   const char* begin = reinterpret_cast<const char*>(names.data()) + offset;
-  return {begin, strnlen(begin, names.size() - offset)};
+  return {begin, strnlen(begin, std::min<size_t>(names.size() - offset, kMostNameBytes))};
 }
 
 constexpr size_t header_bytes(bool is_wide) {

@@ -20,6 +20,7 @@ namespace ktap::symbol {
 namespace {
 
 constexpr size_t kMostMapsBytes = size_t{256} << 20;
+constexpr size_t kMostJitBytes = size_t{64} << 20;
 constexpr size_t kMostStepsBack = 64;
 
 /// Reads text from left to right; once something is missing, it stays failed.
@@ -226,7 +227,7 @@ std::optional<JitMap> JitMap::read(pid_t pid) {
   // Anyone may write into /tmp: not a link, not another user's.
   if (lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
   if (status.st_uid != 0 && user_of(pid) != status.st_uid) return std::nullopt;
-  std::optional<std::string> text = read_text(path, kMostMapsBytes);
+  std::optional<std::string> text = read_text(path, kMostJitBytes);
   if (!text.has_value()) return std::nullopt;
   return JitMap(std::move(*text));
 }

@@ -72,10 +72,30 @@ Result<void> set_program(PerfAttachment& at, int program_fd, bool needs_cookie, 
   return {};
 }
 
+int create_link(const UprobeMultiAttr& attr) {
+  return static_cast<int>(syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof attr));
+}
+
+/// The error for a link to a folder: EBADF of a kernel that knows what the link is for.
+int try_folder(int program_fd, uint32_t pid) {
+  const uint64_t offset = 0;
+  UprobeMultiAttr attr;
+  attr.prog_fd = static_cast<uint32_t>(program_fd);
+  attr.path = address_of("/");
+  attr.offsets = address_of(&offset);
+  attr.count = 1;
+  attr.pid = pid;
+  const UniqueFd link(create_link(attr));
+  return link.valid() ? 0 : errno;
+}
+
+/// At first it took threads for processes. Since that was mended it looks at the number first.
+bool tells_processes_apart(int program_fd) { return try_folder(program_fd, UINT32_MAX) == EINVAL; }
+
 }  // namespace
 
 Result<UniqueFd> attach_user_points(int program_fd, const std::string& path,
-                                    const std::vector<UserPoint>& points, bool is_return) {
+                                    const std::vector<UserPoint>& points, bool is_return, int pid) {
   std::vector<uint64_t> offsets, semaphores, cookies;
   bool has_semaphores = false;
   for (const UserPoint& point : points) {
@@ -92,7 +112,12 @@ Result<UniqueFd> attach_user_points(int program_fd, const std::string& path,
   attr.cookies = address_of(cookies.data());
   attr.count = static_cast<uint32_t>(points.size());
   attr.probe_flags = is_return ? kUprobeMultiReturn : 0;
-  const int fd = static_cast<int>(syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof attr));
+  if (pid > 0 && tells_processes_apart(program_fd)) attr.pid = static_cast<uint32_t>(pid);
+  int fd = create_link(attr);
+  if (fd < 0 && errno == ESRCH && attr.pid != 0) {
+    attr.pid = 0;
+    fd = create_link(attr);
+  }
   if (fd < 0) return tracing_error(fmt::format("attaching to functions of {}", path), errno);
   return UniqueFd(fd);
 }
@@ -104,15 +129,7 @@ bool has_user_points_link() {
   options.expected_attach_type = static_cast<bpf_attach_type>(kTraceUprobeMulti);
   const UniqueFd program(
       bpf_prog_load(BPF_PROG_TYPE_KPROBE, "probe", "GPL", code, std::size(code), &options));
-  if (!program.valid()) return false;
-  const uint64_t offset = 0;
-  UprobeMultiAttr attr;
-  attr.prog_fd = static_cast<uint32_t>(program.get());
-  attr.path = address_of("/");
-  attr.offsets = address_of(&offset);
-  attr.count = 1;
-  // A folder is refused by those that know what it is for.
-  return syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof attr) < 0 && errno == EBADF;
+  return program.valid() && try_folder(program.get(), 0) == EBADF;
 }
 
 Result<PerfAttachment> attach_user_point(int program_fd, const std::string& path,

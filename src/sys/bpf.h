@@ -2,6 +2,7 @@
 // folder. Everything that fails comes back as an Error in words; libbpf itself is kept silent.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -74,7 +75,9 @@ class MappedArray {
 /// Why the kernel did not take a program.
 struct LoadFailure {
   Error error;
-  std::string verifier_log;  ///< "" when it was not the verifier
+  std::string verifier_log;    ///< "" when it was not the verifier
+  bool took_too_long = false;  ///< the verifier was stopped: kVerifierLimit
+  bool is_too_large = false;   ///< too many instructions, or too many ways through them
 };
 
 /// Whether the kernel takes `code`. `log`: where the verifier's words go, as far as there is room;
@@ -83,6 +86,8 @@ bool try_load_program(const std::string& name, bpf::ProgramKind kind,
                       const std::vector<bpf::Insn>& code, std::string* log = nullptr,
                       uint32_t btf_id = 0);
 
+/// CPU time that the verifier gets for one program: with many ways through it, it can take minutes.
+constexpr std::chrono::milliseconds kVerifierLimit{1000};  // guessed
 /// Loads `code`, whose map references are descriptors already. First without a log: with one it
 /// takes nine times as long; after a refusal again with one. Returns the descriptor, or nothing and
 /// `failure` set. `callbacks`: Program.callbacks.

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
+#include <ctime>
 #include <iterator>
 #include <string_view>
 
@@ -45,6 +47,7 @@ bpf_prog_type kernel_type(bpf::ProgramKind kind) {
 int try_load(const std::string& name, bpf::ProgramKind kind, const std::vector<bpf::Insn>& code,
              std::string* log, uint32_t btf_id, const std::vector<uint32_t>& callbacks = {}) {
   LIBBPF_OPTS(bpf_prog_load_opts, options);
+  options.attempts = 1;
   UniqueFd types;  // wanted until the program is loaded
   const std::vector<bpf::FunctionInfo> functions = bpf::function_infos(callbacks);
   if (!callbacks.empty()) {
@@ -140,19 +143,78 @@ bool takes_sleepable_raw_tracepoints() {
   return fd.valid();
 }
 
+namespace {
+
+volatile std::sig_atomic_t limit_signals = 0;  // of LoadLimit
+void on_limit(int) { limit_signals = limit_signals + 1; }
+
+/// Signals this thread once it has used its CPU time: the verifier gives up then, with EAGAIN.
+/// Source: kernel/bpf/verifier.c, do_check().
+class LoadLimit {
+ public:
+  explicit LoadLimit(std::chrono::milliseconds limit) : before_signals_(limit_signals) {
+    struct sigaction action = {};
+    action.sa_handler = on_limit;
+    has_action_ = sigaction(SIGALRM, &action, &before_) == 0;
+    sigevent event = {};
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = SIGALRM;
+    event._sigev_un._tid = static_cast<pid_t>(syscall(SYS_gettid));
+    has_timer_ = has_action_ && timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer_) == 0;
+    if (!has_timer_) return;
+    itimerspec span = {};
+    span.it_value.tv_sec = limit.count() / 1000;
+    span.it_value.tv_nsec = limit.count() % 1000 * 1000000;
+    span.it_interval.tv_nsec = 10000000;  // should it come between two calls
+    timer_settime(timer_, 0, &span, nullptr);
+  }
+  ~LoadLimit() {
+    if (has_timer_) timer_delete(timer_);
+    if (has_action_) sigaction(SIGALRM, &before_, nullptr);
+  }
+  LoadLimit(const LoadLimit&) = delete;
+  LoadLimit& operator=(const LoadLimit&) = delete;
+
+  bool is_over() const { return limit_signals != before_signals_; }
+
+ private:
+  const int before_signals_;
+  struct sigaction before_ = {};
+  bool has_action_ = false;
+  bool has_timer_ = false;
+  timer_t timer_ = {};
+};
+
+/// As often as another signal interrupts it.
+int load_until(const LoadLimit& limit, const std::string& name, bpf::ProgramKind kind,
+               const std::vector<bpf::Insn>& code, std::string* log, uint32_t btf_id,
+               const std::vector<uint32_t>& callbacks) {
+  int fd = 0;
+  do {
+    fd = try_load(name, kind, code, log, btf_id, callbacks);
+  } while (fd == -EAGAIN && !limit.is_over());
+  return fd;
+}
+
+}  // namespace
+
 std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind kind,
                                      const std::vector<bpf::Insn>& code, LoadFailure* failure,
                                      uint32_t btf_id, const std::vector<uint32_t>& callbacks) {
   silence_libbpf();
   const std::string short_name = kernel_name(name);
-  int fd = try_load(short_name, kind, code, nullptr, btf_id, callbacks);
+  const LoadLimit limit(kVerifierLimit);
+  const int fd = load_until(limit, short_name, kind, code, nullptr, btf_id, callbacks);
   if (fd >= 0) return UniqueFd(fd);
+  failure->took_too_long = fd == -EAGAIN;
+  failure->is_too_large = fd == -E2BIG;
   // EPERM comes before the verifier looks: there is nothing to read in a log.
   std::string log;
-  if (fd != -EPERM) {
+  if (fd != -EPERM && !failure->took_too_long && !failure->is_too_large) {
     for (size_t bytes = kLogBytes; bytes <= kMostLogBytes; bytes *= 4) {
       log.assign(bytes, '\0');
-      const int again = try_load(short_name, kind, code, &log, btf_id, callbacks);
+      const LoadLimit log_limit(kVerifierLimit * 10);
+      const int again = load_until(log_limit, short_name, kind, code, &log, btf_id, callbacks);
       if (again >= 0) return UniqueFd(again);  // it was a passing shortage
       if (again != -ENOSPC) break;             // ENOSPC: the log did not fit
     }

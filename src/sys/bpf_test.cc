@@ -131,6 +131,31 @@ TEST_F(Bpf, RefusedProgramComesWithTheLog) {
   EXPECT_EQ(failure.error.sys_errno, EACCES);
 }
 
+// Each of the branches doubles what the verifier has to look at: a byte of the stack differs.
+TEST_F(Bpf, AProgramOfTooManyWaysIsToldAsSuch) {
+  using bpf::Reg;
+  std::vector<bpf::Insn> code = {bpf::mov64(Reg::R6, 0)};
+  for (int32_t i = 0; i < 30; ++i)
+    code.push_back(bpf::store(bpf::Size::DW, Reg::R10, static_cast<int16_t>(-8 * i - 8), 0));
+  for (int32_t i = 0; i < 30; ++i) {
+    code.push_back(bpf::call(7));  // get_prandom_u32
+    code.push_back(bpf::jump_if(bpf::JumpOp::Eq, Reg::R0, 0, 1));
+    code.push_back(bpf::store(bpf::Size::DW, Reg::R10, static_cast<int16_t>(-8 * i - 8), 1));
+  }
+  for (int32_t i = 0; i < 30; ++i) {  // all of them count
+    code.push_back(bpf::load(bpf::Size::DW, Reg::R1, Reg::R10, static_cast<int16_t>(-8 * i - 8)));
+    code.push_back(bpf::alu64(bpf::AluOp::Add, Reg::R6, Reg::R1));
+  }
+  code.push_back(bpf::jump_if(bpf::JumpOp::Ne, Reg::R6, 99, 1));
+  code.push_back(bpf::make_insn(0x79, Reg::R0, Reg::R6, 0, 0));  // never run
+  code.push_back(bpf::mov64(Reg::R0, 0));
+  code.push_back(bpf::exit_insn());
+  LoadFailure failure;
+  EXPECT_FALSE(
+      load_program("ktap_test", bpf::ProgramKind::RawTracepoint, code, &failure).has_value());
+  EXPECT_TRUE(failure.took_too_long || failure.is_too_large) << failure.error.message;
+}
+
 TEST_F(Bpf, UnknownRawTracepointIsNoEntry) {
   LoadFailure failure;
   std::optional<UniqueFd> program =

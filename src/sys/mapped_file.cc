@@ -30,12 +30,15 @@ Error refusal(const std::string& path, int error_number) {
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
-  // Not blocking: a FIFO that nobody writes would hold us here.
+  // Looked at before: to open a device may do something, and a FIFO that nobody writes would hold
+  // us (hence not blocking, should it be put there in between).
+  struct stat status = {};
+  if (stat(path.c_str(), &status) != 0) return refusal(path, errno);
+  if (S_ISDIR(status.st_mode)) return Error{printable(path) + ": a folder, not a file", EISDIR};
+  if (!S_ISREG(status.st_mode)) return Error{printable(path) + ": not a regular file", EINVAL};
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) return refusal(path, errno);
-  struct stat status = {};
   if (fstat(fd.get(), &status) != 0) return refusal(path, errno);
-  if (S_ISDIR(status.st_mode)) return Error{printable(path) + ": a folder, not a file", EISDIR};
   if (!S_ISREG(status.st_mode)) return Error{printable(path) + ": not a regular file", EINVAL};
   MappedFile file;
   file.identity_.device = status.st_dev;

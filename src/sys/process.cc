@@ -224,28 +224,4 @@ int Child::wait() {
   return *status_;
 }
 
-std::optional<std::string> read_process_string(pid_t pid, uint64_t address, size_t limit_bytes) {
-  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  std::string text;
-  // Page by page: a read that touches an unmapped page fails as a whole.
-  while (text.size() < limit_bytes) {
-    const uint64_t from = address + text.size();
-    const size_t want =
-        std::min(limit_bytes - text.size(), page - static_cast<size_t>(from % page));
-    const size_t used = text.size();
-    text.resize(used + want);
-    const iovec local{text.data() + used, want};
-    const iovec remote{reinterpret_cast<void*>(static_cast<uintptr_t>(from)), want};
-    const ssize_t got = process_vm_readv(pid, &local, 1, &remote, 1, 0);
-    text.resize(used + static_cast<size_t>(std::max<ssize_t>(got, 0)));
-    if (got <= 0) return std::nullopt;  // as in the kernel: an end that cannot be read is no end
-    const size_t end = text.find('\0', used);
-    if (end != std::string::npos) {
-      text.resize(end);
-      break;
-    }
-  }
-  return text;
-}
-
 }  // namespace ktap::sys

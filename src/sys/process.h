@@ -67,8 +67,4 @@ class Child {
 /// Where `name` would run from: itself when it holds a '/', else the first match in PATH.
 Result<std::string> find_command(const std::string& name);
 
-/// Bytes at `address` in process `pid` up to a NUL, at most limit_bytes; nothing when one of them
-/// cannot be read.
-std::optional<std::string> read_process_string(pid_t pid, uint64_t address, size_t limit_bytes);
-
 }  // namespace ktap::sys

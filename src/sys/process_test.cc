@@ -128,25 +128,6 @@ TEST(ProcessRef, NamesWhatIsMissing) {
   EXPECT_FALSE(ProcessRef::open(-1).ok());
 }
 
-TEST(ReadProcessString, StopsAtNulAtLimitAndAtTheEndOfMemory) {
-  const char text[] = "hello\0world";
-  const uint64_t address = reinterpret_cast<uintptr_t>(text);
-  EXPECT_EQ(read_process_string(getpid(), address, 256), std::optional<std::string>("hello"));
-  EXPECT_EQ(read_process_string(getpid(), address, 3), std::optional<std::string>("hel"));
-  EXPECT_EQ(read_process_string(getpid(), 8, 256), std::nullopt);
-
-  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  void* pages = mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  ASSERT_NE(pages, MAP_FAILED);
-  char* end = static_cast<char*>(pages) + page;
-  ASSERT_EQ(munmap(end, page), 0);
-  std::memcpy(end - 3, "abc", 3);
-  const uint64_t last = reinterpret_cast<uintptr_t>(end - 3);
-  EXPECT_EQ(read_process_string(getpid(), last, 3), std::optional<std::string>("abc"));
-  EXPECT_EQ(read_process_string(getpid(), last, 4), std::nullopt) << "as in the kernel";
-  EXPECT_EQ(munmap(pages, page), 0);
-}
-
 TEST(Clock, TimerExpires) {
   Result<Timer> timer = Timer::create(2000000);
   ASSERT_TRUE(timer.ok());

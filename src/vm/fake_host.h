@@ -41,10 +41,13 @@ class FakeEvent : public EventContext {
     if (name == "sc_nr") *out = runtime::Value::of(int64_t{0});
     return name == "fd" || name == "name" || name == "sc_nr";
   }
-  runtime::Value user_string(int64_t address, int64_t limit_bytes) override {
-    if (address != 4096) return runtime::Value::nil();
-    return heap_.string(
-        std::string_view("/etc/passwd").substr(0, static_cast<size_t>(limit_bytes)));
+  bool read_string(bool, int64_t address, int64_t limit_bytes, runtime::Value* out,
+                   std::string*) override {
+    *out = runtime::Value::nil();
+    if (address == 4096)
+      *out =
+          heap_.string(std::string_view("/etc/passwd").substr(0, static_cast<size_t>(limit_bytes)));
+    return true;
   }
 
  private:

@@ -25,15 +25,14 @@ class EventContext {
   virtual bool field(std::string_view name, runtime::Value* out) = 0;
   /// e.NAME: retval, sc_nr, sc_is_enter, sc_arg1…6 before fields of that name.
   virtual bool member(std::string_view name, runtime::Value* out) { return field(name, out); }
-  /// user_string(address[, n]): at most `limit_bytes` of a string captured with the event or read
-  /// from the process; nil when unreadable.
-  virtual runtime::Value user_string(int64_t address, int64_t limit_bytes) = 0;
-  /// kernel_string(address[, n]): likewise, but of what was captured alone; false and `error` when
-  /// that address was not.
-  virtual bool kernel_string(int64_t address, int64_t limit_bytes, runtime::Value* out,
-                             std::string* error) {
+  /// user_string(address[, n]), or kernel_string(): at most `limit_bytes` of the string that was
+  /// captured with the event; nil when it was unreadable. False and `error` when that address was
+  /// not captured.
+  virtual bool read_string(bool is_user, int64_t address, int64_t limit_bytes, runtime::Value* out,
+                           std::string* error) {
     (void)address, (void)limit_bytes, (void)out;
-    *error = "'kernel_string' works in handlers of events only";
+    *error = is_user ? "'user_string' works in handlers of events only"
+                     : "'kernel_string' works in handlers of events only";
     return false;
   }
   /// pointer.NAME or pointer[i]: of what was captured alone; false and `error` when that was not.

@@ -193,13 +193,16 @@ bool TableCount(NativeCall& call) {
 bool Ptable(NativeCall& call) { return new_table(call, "ptable"); }
 bool TableNew(NativeCall& call) { return new_table(call, "table.new"); }
 
-bool UserString(NativeCall& call) {
+bool read_string(NativeCall& call, bool is_user, const char* name) {
   int64_t address = 0;
   int64_t limit = 0;
-  if (!string_args(call, "user_string", &address, &limit)) return false;
+  if (!string_args(call, name, &address, &limit)) return false;
   EventContext* event = call.machine.host().event();
-  if (event == nullptr) return call.machine.fail("'user_string' works in handlers of events only");
-  return call.give(event->user_string(address, limit));
+  if (event == nullptr)
+    return call.machine.fail(fmt::format("'{}' works in handlers of events only", name));
+  Value text;
+  return event->read_string(is_user, address, limit, &text, &call.machine.error_text()) &&
+         call.give(text);
 }
 
 /// cast("struct sock *", address): a pointer; nil for none.
@@ -228,16 +231,8 @@ bool Kaddr(NativeCall& call) {
   return call.give(Value::of(address.value()));
 }
 
-bool KernelString(NativeCall& call) {
-  int64_t address = 0;
-  int64_t limit = 0;
-  if (!string_args(call, "kernel_string", &address, &limit)) return false;
-  EventContext* event = call.machine.host().event();
-  if (event == nullptr)
-    return call.machine.fail("'kernel_string' works in handlers of events only");
-  Value text;
-  return event->kernel_string(address, limit, &text, &call.machine.error_text()) && call.give(text);
-}
+bool UserString(NativeCall& call) { return read_string(call, true, "user_string"); }
+bool KernelString(NativeCall& call) { return read_string(call, false, "kernel_string"); }
 
 }  // namespace lib
 }  // namespace ktap::vm

@@ -12,6 +12,7 @@
 //   load COUNT               the next COUNT lines are a program that is started first; it gets a
 //                            byte on its standard input once the other is armed; `@PID@` in the
 //                            command becomes its number
+//   environment NAME=VALUE   for the command, as often as wanted
 //   command COUNT            the next COUNT lines are the program and its arguments
 //
 // Frames: 0x1e, the nonce, a blank, WORD and its numbers, a newline, and the bytes that it names:
@@ -111,6 +112,7 @@ struct Job {
   int64_t signal_delay_ms = 0;
   std::vector<std::string> load;
   std::vector<std::string> command;
+  std::vector<std::string> environment;
 };
 
 struct Child {
@@ -191,7 +193,13 @@ void run(const Job& job) {
       if (word == "@PID@") word = std::to_string(load.pid);
     }
   }
+  for (const std::string& setting : job.environment) {
+    const size_t equals = setting.find('=');
+    setenv(setting.substr(0, equals).c_str(), setting.c_str() + equals + 1, 1);
+  }
   Watch watch(start(command, job.directory, false, true));
+  for (const std::string& setting : job.environment)
+    unsetenv(setting.substr(0, setting.find('=')).c_str());
   const int64_t deadline = now_ms() + job.timeout_ms;
   int64_t signal_at = job.signal_number == 0 ? INT64_MAX : -1;  // -1: not known before it is armed
   bool released = load.pid <= 0;
@@ -265,6 +273,8 @@ void run_all() {
       job.number = atoi(rest.c_str());
     } else if (word == "directory") {
       job.directory = rest;
+    } else if (word == "environment" && rest.find('=') != std::string::npos) {
+      job.environment.push_back(rest);
     } else if (word == "timeout") {
       job.timeout_ms = atoll(rest.c_str()) * 1000;
     } else if (word == "signal") {

@@ -39,6 +39,7 @@ class Job:
     timeout_s: float = 60
     signal: tuple = ()  # number, milliseconds
     load: list = field(default_factory=list)
+    environment: list = field(default_factory=list)  # NAME=VALUE
 
 
 @dataclass
@@ -54,6 +55,7 @@ def job_list(jobs, nonce):
         lines += [f"job {number}", f"directory {job.directory}", f"timeout {int(job.timeout_s)}"]
         if job.signal:
             lines.append(f"signal {job.signal[0]} {job.signal[1]}")
+        lines += [f"environment {text}" for text in job.environment]
         for word, words in (("load", job.load), ("command", job.command)):
             if any("\n" in text for text in words):
                 raise GuestError(f"a newline in a word of {words}")
@@ -139,7 +141,7 @@ def run(arch, vmlinuz, files, jobs, timeout_s, processors=1):
     with tempfile.TemporaryDirectory(prefix="ktap-guest-") as directory:
         initrd = Path(directory) / "initrd"
         initrd.write_bytes(archive)
-        memory_mib = 320 + len(archive) * 9 // 4 // 2**20
+        memory_mib = 960 + len(archive) * 9 // 4 // 2**20
         began = time.monotonic()
         try:
             process = subprocess.Popen(command_line(arch, image, is_elf, initrd, memory_mib, processors),

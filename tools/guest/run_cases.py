@@ -213,6 +213,13 @@ class Prefixed:
         self.report.skip(f"{self.name} {case}", reason)
 
 
+def parts_of(program):
+    """Settings of the environment, the file, its arguments."""
+    words = program.split()
+    at = next(index for index, word in enumerate(words) if "=" not in word)
+    return words[:at], words[at], words[at + 1:]
+
+
 def run_kernel(name, options, report):
     arch = name.rsplit("-", 1)[1]
     vmlinuz, reason = fetch(name, options.fetch_seconds)
@@ -230,10 +237,10 @@ def run_kernel(name, options, report):
         add_dry_runs(guest)
     programs = {}
     for program in options.program if arch == "amd64" else []:
-        file, *words = program.split()
+        environment, file, words = parts_of(program)
         guest.files.program(file, f"bin/{Path(file).name}")
         command = [f"/bin/{Path(file).name}", *words]
-        programs[program] = guest.add(machine.Job(command, timeout_s=300 * SLOWER))
+        programs[program] = guest.add(machine.Job(command, timeout_s=300 * SLOWER, environment=environment))
     try:
         run = machine.run(arch, vmlinuz, guest.files, guest.jobs, options.timeout, options.processors)
     except machine.GuestError as error:
@@ -244,7 +251,7 @@ def run_kernel(name, options, report):
         kernel_case.judge(path, lambda case: guest.outcome(case, run.results), Prefixed(report, name))
     judge_dry_runs(guest, run.results, report)
     for program, job in programs.items():
-        judge_program(guest, program.split()[0], run.results[job], report)
+        judge_program(guest, parts_of(program)[1], run.results[job], report)
     if run.complaints:
         report.fail(f"{name} kernel log", "\n".join(run.complaints[:20]))
 
@@ -273,8 +280,8 @@ def self_test():
     good = good and "bin/python" in names and any("libc.so" in name for name in names)
     archive = files.archive()
     good = good and archive[:6] == b"070701" and b"TRAILER!!!" in archive[-16:] and len(archive) % 4 == 0
-    text = machine.job_list([machine.Job(["a", "b c"], "/x", 3, (15, 100), ["l"])], "n")
-    wanted = "nonce n|job 0|directory /x|timeout 3|signal 15 100|load 1|l|command 2|a|b c|end|"
+    text = machine.job_list([machine.Job(["a", "b c"], "/x", 3, (15, 100), ["l"], ["N=1"])], "n")
+    wanted = "nonce n|job 0|directory /x|timeout 3|signal 15 100|environment N=1|load 1|l|command 2|a|b c|end|"
     good = good and text == wanted.replace("|", "\n")
     print("guest self-test: " + ("all as it should be" if good else "not as it should be"))
     return 0 if good else 1
@@ -288,7 +295,7 @@ def main():
     parser.add_argument("--ktap", action="append", default=[], help="ARCHITECTURE=FILE")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="where helpers are compiled to")
     parser.add_argument("--only", action="append", default=[], help="cases whose file name holds one of these")
-    parser.add_argument("--program", action="append", default=[], help="a program and its arguments, one word")
+    parser.add_argument("--program", action="append", default=[], help="[NAME=VALUE…] program arguments, one word")
     parser.add_argument("--dry-runs", action="store_true", help="every script of the tests through the verifier too")
     parser.add_argument("--name", default="guests")
     parser.add_argument("--timeout", type=float, default=1200, help="seconds for one guest")

@@ -17,7 +17,19 @@ class HandlerGenerator : private Dice {
 
  private:
   enum class Type : uint8_t { Int, Str, Bool, Maybe, Any };
-  enum class KeyKind : uint8_t { Int, Few, Str, Bool, IntStr, IntInt };
+  /// From Thread on: the same in every place, for tables that are laid out by that.
+  enum class KeyKind : uint8_t {
+    Int,
+    Few,
+    Str,
+    Bool,
+    IntStr,
+    IntInt,
+    Thread,
+    ThreadName,
+    Name,
+    Exec
+  };
   struct Variable {
     std::string name;
     Type type;
@@ -64,6 +76,10 @@ class HandlerGenerator : private Dice {
   Node call_of(Type type, int depth);
   Node call(const Fn& fn, int depth);
   Node key(KeyKind kind, int depth);
+  Node event_key(KeyKind kind);
+  static bool is_pair(KeyKind kind) {
+    return kind == KeyKind::IntStr || kind == KeyKind::IntInt || kind == KeyKind::ThreadName;
+  }
   Node cell(const TableVar& table, int depth);
   /// `reads`: not one that is only added to.
   const TableVar* any_table(Type value, bool reads = true);

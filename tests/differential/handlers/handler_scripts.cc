@@ -95,10 +95,11 @@ void HandlerGenerator::happenings(Nodes& out) {
 }
 
 void HandlerGenerator::table(Nodes& out) {
-  static constexpr KeyKind kKinds[] = {KeyKind::Int,    KeyKind::Int, KeyKind::Few,
-                                       KeyKind::Str,    KeyKind::Str, KeyKind::IntStr,
-                                       KeyKind::IntInt, KeyKind::Bool};
-  TableVar made{fresh("t"), kKinds[below(8)], Type::Int};
+  static constexpr KeyKind kKinds[] = {
+      KeyKind::Int,        KeyKind::Int,    KeyKind::Few,  KeyKind::Str,    KeyKind::Str,
+      KeyKind::IntStr,     KeyKind::IntInt, KeyKind::Bool, KeyKind::Thread, KeyKind::Thread,
+      KeyKind::ThreadName, KeyKind::Name,   KeyKind::Exec};
+  TableVar made{fresh("t"), kKinds[below(std::size(kKinds))], Type::Int};
   if (has_.values && chance(25))
     made.value = chance(60) ? Type::Str : chance(50) ? Type::Bool : Type::Any;
   out.push_back(stmt("var " + made.name + (chance(90) ? " = {}" : " = table.new(0, 400)")));
@@ -219,7 +220,8 @@ void HandlerGenerator::handler(Nodes& out) {
     head += " /$0/";
     parts.push_back(condition(2));
   }
-  parts.push_back(body(2, 6));
+  const bool is_large = chance(8);
+  parts.push_back(is_large ? body(3, 12) : body(2, 6));
   const std::string place = "$" + std::to_string(parts.size() - 1);
   out.push_back(stmt(head + " {" + place + "}", std::move(parts)));
   in_handler_ = false;
@@ -310,6 +312,8 @@ void HandlerGenerator::end(Nodes& out) {
 
 Node HandlerGenerator::script() {
   Nodes out;
+  // One handler in user space takes others with it.
+  has_.user_space = has_.user_space && chance(40);
   happenings(out);
   world(out);
   const size_t count = 1 + below(3);

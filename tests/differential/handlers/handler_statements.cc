@@ -144,7 +144,6 @@ void HandlerGenerator::change_table(Nodes& out) {
   static const Texts kOps = {"*=", "&=", "|=", "^=", "<<=", ">>=", "/=", "%="};
   const std::string t = table->name;
   const auto at = [&] { return key(table->key, 2); };
-  const bool is_pair = table->key == KeyKind::IntStr || table->key == KeyKind::IntInt;
   switch (below(table->counts ? 6 : 12)) {
     case 0:
     case 1:
@@ -169,7 +168,7 @@ void HandlerGenerator::change_table(Nodes& out) {
       out.push_back(stmt("delete(" + t + ", $0)", {at()}));
       return;
     case 10:
-      if (is_pair) break;
+      if (is_pair(table->key)) break;
       out.push_back(
           stmt(std::string(chance(50) ? "inplace_inc(" : "count(") + t + ", $0)", {at()}));
       return;

@@ -289,8 +289,23 @@ Node HandlerGenerator::key(KeyKind kind, int depth) {
       return expr("$0, $1", {value(Type::Int, depth), value(Type::Str, depth)});
     case KeyKind::IntInt:
       return expr("$0, $1", {value(Type::Int, depth), value(Type::Int, depth)});
+    default:
+      return event_key(kind);
   }
-  return expr("1");
+}
+
+Node HandlerGenerator::event_key(KeyKind kind) {
+  // The main chunk knows no event.
+  switch (kind) {
+    case KeyKind::Thread:
+      return is_sure_ ? one_of(kInts) : expr("tid");
+    case KeyKind::ThreadName:
+      return is_sure_ ? expr("$0, $1", {one_of(kInts), one_of(kStrings)}) : expr("tid, probename");
+    case KeyKind::Name:
+      return is_sure_ ? one_of(kStrings) : expr("probename");
+    default:
+      return is_sure_ ? one_of(kStrings) : expr("execname");
+  }
 }
 
 Node HandlerGenerator::cell(const TableVar& table, int depth) {

@@ -38,8 +38,11 @@ class Judge {
     int64_t raced = 0;  ///< of those that agree: not compared, see judge_on()
     int64_t handlers = 0;
     int64_t in_kernel = 0;
-    std::map<std::string, int64_t> reasons;                ///< why handlers went to user space
-    std::vector<std::pair<int64_t, std::string>> slowest;  ///< time of planning, script
+    std::map<std::string_view, int64_t> layouts;  ///< of tables in the kernel
+    std::map<std::string, int64_t> reasons;       ///< why handlers went to user space
+    using Slowest = std::vector<std::pair<int64_t, std::string>>;  ///< work in ns, script
+    Slowest planned;
+    Slowest loaded;
   };
 
   /// `masks`: each script once more as if the kernel lacked something, in turns. Errors: the
@@ -73,7 +76,6 @@ class Judge {
                 bool in_full, bool counts, Judgement* judgement);
   Judgement look_quietly(const std::string& script, bool in_full, bool counts);
   void count(const PlacedRun& run);
-  void note_time(const std::string& name);
 
   std::unique_ptr<Ground> ground_;
   std::vector<Setting> settings_;
@@ -81,7 +83,8 @@ class Judge {
   bool spoil_ = false;
   int64_t attach_every_ = 0;
   int64_t judged_ = 0;
-  int64_t plan_ns_ = 0;  ///< the longest planning of the script at hand
+  int64_t plan_ns_ = 0;  ///< the longest of the script at hand
+  int64_t load_ns_ = 0;
   int64_t turns_ = 1;
   int64_t started_ns_ = 0;
 };

@@ -174,6 +174,9 @@ class MachineEngine final : public JudgedEngine {
     kernel_bytes_ = &task.kernel_memory[ground.regs_address];
     ground_ = &ground;
     layout_ = facts.task;
+    machine_.iter_num_new = facts.iter_num_new;
+    machine_.iter_num_next = facts.iter_num_next;
+    machine_.iter_num_destroy = facts.iter_num_destroy;
     const size_t cells = (unit.maps[unit.control_map].value_size_bytes - Control::kCells) / 8;
     cells_.resize(cells);
   }

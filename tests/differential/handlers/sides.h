@@ -44,10 +44,12 @@ struct PlacedRun {
   bool has_user_handlers = false;
   bool ring_was_full = false;
   std::vector<HandlerPlace> places;
-  std::string mistakes;  ///< diagnostics: nothing was run
-  std::string refused;   ///< what the verifier, or ssa::verify, has against a program
-  int64_t plan_ns = 0;   ///< how long planning took
-  std::string code;      ///< SSA and eBPF as text, when asked for
+  std::vector<std::string_view> layouts;  ///< of the tables
+  std::string mistakes;                   ///< diagnostics: nothing was run
+  std::string refused;  ///< what the verifier, or ssa::verify, has against a program
+  int64_t plan_ns = 0;  ///< how long the CPU worked on planning,
+  int64_t load_ns = 0;  ///< and the kernel on loading
+  std::string code;     ///< SSA and eBPF as text, when asked for
 };
 
 /// "" and the outcome, or why the script is none to judge.

@@ -60,13 +60,12 @@ class DirectEvent final : public vm::EventContext {
   bool member(std::string_view name, Value* out) override {
     return read(lower::read_member(event_, std::string(name)), out);
   }
-  Value user_string(int64_t address, int64_t limit_bytes) override {
-    return path_at(address, limit_bytes,
-                   [](size_t i) { return reinterpret_cast<uint64_t>(path_memory(i).data()); });
-  }
-  bool kernel_string(int64_t address, int64_t limit_bytes, Value* out, std::string*) override {
-    *out = path_at(address, limit_bytes,
-                   [this](size_t i) { return ground_.kernel_paths() + joined_offset(i); });
+  bool read_string(bool is_user, int64_t address, int64_t limit_bytes, Value* out,
+                   std::string*) override {
+    *out = path_at(address, limit_bytes, [&](size_t i) {
+      return is_user ? reinterpret_cast<uint64_t>(path_memory(i).data())
+                     : ground_.kernel_paths() + joined_offset(i);
+    });
     return true;
   }
 

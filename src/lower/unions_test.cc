@@ -1,0 +1,110 @@
+// Values of several types, and operands of a type that is wrong for sure.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "lower/test_world.h"
+
+namespace ktap::lower {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+std::string lowered(const std::string& source) {
+  TestWorld w(source);
+  const std::string text = w.lower({syscall_enter("sys_enter_close", 3, {int_field("fd", 4)})});
+  return w.function ? text.substr(w.function->name.size() + 10) : text;
+}
+
+std::string body(const std::string& statements) {
+  return lowered("var t = {} trace syscalls:* { " + statements + " }");
+}
+
+TEST(Unions, AnAlternativeIsUsedOnAWayOfItsOwn) {
+  EXPECT_EQ(lowered("function f(a) { if (a > 3) { return 1 } return 'x' } trace syscalls:* { "
+                    "print(f(pid)) }"),
+            "b0:\n"
+            "  v0 = EventVar pid : int\n"
+            "  v1 = ConstInt 3 : int\n"
+            "  v2 = Lt v1, v0 : bool\n"
+            "  Branch v2 -> b1, b2\n"
+            "b1:  ; from b0\n"
+            "  v3 = ConstInt 2 : int\n"
+            "  Jump -> b3\n"
+            "b2:  ; from b0\n"
+            "  v4 = ConstInt 3 : int\n"
+            "  Jump -> b3\n"
+            "b3:  ; from b1, b2\n"
+            "  v5 = Phi v3, v4 : int\n"
+            "  v6 = ConstInt 2 : int\n"
+            "  v7 = Eq v5, v6 : bool\n"
+            "  Branch v7 -> b4, b5\n"
+            "b4:  ; from b3\n"
+            "  Emit site 0\n"
+            "  Jump -> b6\n"
+            "b5:  ; from b3\n"
+            "  Emit site 1\n"
+            "  Jump -> b6\n"
+            "b6:  ; from b4, b5\n"
+            "  Return\n");
+}
+
+TEST(Unions, WrongAlternativesFail) {
+  EXPECT_THAT(body("var x = pid if (tid > 3) { x = execname } t[1] = x + 1"),
+              HasSubstr("Fail \"'+' takes numbers, got a string and an integer\""));
+  EXPECT_THAT(body("var x = pid if (tid > 3) { x = tid > 9 } t[x] = 1"),
+              HasSubstr("refused 1: table t has keys of different kinds"));
+}
+
+TEST(Unions, ATestTellsTheTypesThatAreLeft) {
+  // What `&&` leaves behind when it is false is false; then `||` gives the other one.
+  EXPECT_THAT(body("t[1] = (pid < 3 && tid || uid) + 1"), Not(HasSubstr("Fail")));
+  EXPECT_THAT(body("var x = pid < 3 && execname || uid if (x) { t[1] = 1 }"),
+              Not(HasSubstr("Fail")));
+}
+
+TEST(Unions, NilJoinsAnotherType) {
+  EXPECT_THAT(body("var x = nil if (pid > 3) { x = 1 } elseif (pid > 2) { x = 's' } print(x)"),
+              HasSubstr("str?"));
+}
+
+TEST(Unions, NoCommonFormIsRefused) {
+  EXPECT_THAT(body("var f = t if (pid > 3) { f = {} } print(f)"), HasSubstr("refused 1: "));
+}
+
+TEST(CertainErrors, EndTheRunInTheWordsOfTheVm) {
+  const struct {
+    const char* statement;
+    const char* text;
+  } cases[] = {
+      {"for (i = 1, 'x') { print(i) }", "the last value of a for is a string, not a number"},
+      {"print('a' .. t)", "'..' joins strings and numbers, got a table"},
+      {"print('a' .. (pid > 1))", "'..' joins strings and numbers, got a boolean"},
+      {"print(nil + pid)", "'+' takes numbers, got an integer and nil"},
+      {"print(-execname)", "unary '-' takes a number, got a string"},
+      {"print(~(pid > 1))", "unary '~' takes an integer, got a boolean"},
+      {"print(pid << 1.5)", "'<<' takes integers, got an integer and a float"},
+      {"t.x.y = 1", "cannot store into nil (field 'y')"},
+      {"t.x.y = 1", "cannot store into an integer (field 'y')"},
+      {"print(pid[1])", "cannot index an integer"},
+      {"t[nil] = 1", "nil cannot be a key"},
+      {"t[1.5] = 1", "a float cannot be a key"},
+      {"t[pid, nil] = 1", "nil cannot be a part of a key"},
+      {"t[1] += execname", "'+' takes numbers, got an integer and a string"},
+      {"print(pid ~ 'x*')", "'~' matches a string with a glob, got an integer and a string"},
+      {"var f = '%d' printf(f, execname)", "'%d' takes an integer, argument 1 is a string"},
+      {"print(len(pid))", "len takes a string, a table or a multi-key, got an integer"},
+      {"print(string.upper(pid))",
+       "argument 1 of 'string.upper' is to be a string, got an integer"},
+      {"print(math.max(1, execname))", "argument 2 of 'math.max' is to be a number, got a string"},
+      {"exit(execname)", "argument 1 of 'exit' is to be an integer, got a string"},
+  };
+  for (const auto& c : cases) {
+    EXPECT_THAT(body(std::string(c.statement) + " t[1] = 2"),
+                HasSubstr("Fail \"" + std::string(c.text) + "\""))
+        << c.statement;
+  }
+}
+
+}  // namespace
+}  // namespace ktap::lower

@@ -1,0 +1,99 @@
+// A name may belong to another file than the one that is mapped: it is compared by inode before it
+// is taken. Devices are not compared: overlay and btrfs show others in maps than stat does.
+#include "symbol/elf_cache.h"
+
+#include <fmt/format.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include <optional>
+#include <utility>
+
+#include "symbol/demangle.h"
+
+namespace ktap::symbol {
+
+namespace {
+
+std::optional<ElfFile> open_mapped(pid_t pid, const std::string& root, const Mapping& mapping) {
+  ElfOptions options;
+  options.any_machine = true;
+  const auto open_in = [&](const std::string& folder, bool any_inode) -> std::optional<ElfFile> {
+    options.root = folder;
+    Result<ElfFile> file = ElfFile::open(mapping.path, options);
+    if (!file.ok()) return std::nullopt;
+    if (!any_inode && file.value().identity().inode != mapping.inode) return std::nullopt;
+    return std::move(file).value();
+  };
+  if (!mapping.is_deleted) {
+    std::optional<ElfFile> file = open_in(root, false);
+    // A process after chroot is shown to us with our own names.
+    if (!file.has_value() && !root.empty()) file = open_in("", false);
+    if (file.has_value()) return file;
+  }
+  options.root.clear();
+  const std::string link =
+      fmt::format("/proc/{}/map_files/{:x}-{:x}", pid, mapping.begin, mapping.end);
+  Result<ElfFile> file = ElfFile::open(link, options);
+  if (file.ok()) return std::move(file).value();
+  return std::nullopt;
+}
+
+}  // namespace
+
+const std::string& NamedFile::name_of(const FunctionSymbol& function) {
+  const auto [entry, is_new] = names.try_emplace(function.address);
+  if (is_new) {
+    const std::string plain = demangle(function.name);
+    entry->second = plain.empty() ? function.name : without_parameters(plain);
+  }
+  return entry->second;
+}
+
+NamedFile* ElfCache::share(ElfFile file) {
+  std::string key = file.build_id();
+  if (key.empty()) {
+    const sys::FileIdentity id = file.identity();
+    key = fmt::format("{}:{}:{}:{}", id.device, id.inode, id.size_bytes, id.modified_ns);
+  }
+  NamedFile*& known = by_identity_[std::move(key)];
+  if (known == nullptr) {
+    files_.push_back(std::unique_ptr<NamedFile>(new NamedFile{std::move(file), {}}));
+    known = files_.back().get();
+  }
+  return known;
+}
+
+NamedFile* ElfCache::of_mapping(pid_t pid, const std::string& root, const Mapping& mapping) {
+  Key key(mapping.device, mapping.inode, root, mapping.path);
+  const auto known = by_mapping_.find(key);
+  if (known != by_mapping_.end()) return known->second;
+  // What is lost with one process another may still have.
+  const std::tuple place(pid, mapping.begin, mapping.inode);
+  if (missing_.count(place) != 0) return nullptr;
+  std::optional<ElfFile> file = open_mapped(pid, root, mapping);
+  if (!file.has_value()) {
+    missing_.insert(place);
+    return nullptr;
+  }
+  NamedFile* shared = share(std::move(*file));
+  by_mapping_.emplace(std::move(key), shared);
+  return shared;
+}
+
+NamedFile* ElfCache::vdso() {
+  if (has_vdso_) return vdso_;
+  has_vdso_ = true;
+  const uint64_t begin = getauxval(AT_SYSINFO_EHDR);
+  const Result<ProcessMaps> maps = ProcessMaps::read(getpid());
+  const Mapping* mapping = begin != 0 && maps.ok() ? maps.value().find(begin) : nullptr;
+  if (mapping == nullptr || mapping->begin != begin) return nullptr;
+  const Bytes bytes(reinterpret_cast<const uint8_t*>(begin), mapping->end - begin);
+  Result<ElfFile> file = ElfFile::from_memory(bytes, "[vdso]");
+  if (!file.ok()) return nullptr;
+  files_.push_back(std::unique_ptr<NamedFile>(new NamedFile{std::move(file).value(), {}}));
+  vdso_ = files_.back().get();
+  return vdso_;
+}
+
+}  // namespace ktap::symbol

@@ -1,0 +1,55 @@
+// The files that processes have mapped, each opened once: by inode, then by build-id, so that the
+// same library in many containers is one.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "symbol/elf_file.h"
+#include "symbol/maps.h"
+
+namespace ktap::symbol {
+
+/// A file and the names of its functions that were asked for, demangled once.
+struct NamedFile {
+  ElfFile file;
+  std::unordered_map<uint64_t, std::string> names;  ///< by the function's address
+
+  /// The name as people read it: demangled, without parameters.
+  const std::string& name_of(const FunctionSymbol& function);
+};
+
+class ElfCache {
+ public:
+  /// The file that process `pid` has mapped, whose root is `root` (root_of): under its name when
+  /// that is still the same file, else through /proc/PID/map_files while the process lives. Null
+  /// when it cannot be had, or is no ELF file.
+  NamedFile* of_mapping(pid_t pid, const std::string& root, const Mapping& mapping);
+
+  /// The code that the kernel maps into every process of this machine's width, or null.
+  NamedFile* vdso();
+
+  size_t size() const { return files_.size(); }
+
+ private:
+  NamedFile* share(ElfFile file);
+
+  using Key = std::tuple<uint64_t, uint64_t, std::string, std::string>;
+  std::map<Key, NamedFile*> by_mapping_;
+  std::set<std::tuple<pid_t, uint64_t, uint64_t>> missing_;  // process, address, inode
+  std::map<std::string, NamedFile*> by_identity_;            // build-id, or device, inode and times
+  std::vector<std::unique_ptr<NamedFile>> files_;
+  bool has_vdso_ = false;
+  NamedFile* vdso_ = nullptr;
+};
+
+}  // namespace ktap::symbol

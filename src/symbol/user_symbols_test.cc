@@ -1,0 +1,206 @@
+// Addresses of this process and of children: named while they run, and after.
+#include "symbol/user_symbols.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "symbol/elf_cache.h"
+#include "symbol/maps.h"
+#include "symbol/test_files.h"
+
+namespace ktap::symbol {
+namespace {
+
+__attribute__((noinline, used)) int named_function(int value) { return value * 3; }
+
+uint64_t address_of(int (*function)(int)) { return reinterpret_cast<uint64_t>(function); }
+
+/// The file that this process runs, shortened as places are.
+std::string own_name() {
+  return std::filesystem::read_symlink("/proc/self/exe").filename().string();
+}
+
+TEST(UserSymbols, OfThisProcess) {
+  UserSymbols symbols;
+  const UserPlace place = symbols.name(getpid(), address_of(named_function) + 2);
+  EXPECT_EQ(place.text(),
+            "ktap::symbol::(anonymous namespace)::named_function+0x2 (" + own_name() + ")");
+  void* malloc_address = dlsym(RTLD_DEFAULT, "malloc");
+  const UserPlace in_libc = symbols.name(getpid(), reinterpret_cast<uint64_t>(malloc_address) + 1);
+  EXPECT_THAT(in_libc.text(), testing::MatchesRegex(".*malloc.*[+]0x1 [(].*[)]"));
+  EXPECT_EQ(symbols.name(getpid(), 0x10).text(), "0x10");
+  EXPECT_EQ(symbols.name(getpid(), UINT64_MAX).text(), "0xffffffffffffffff");
+}
+
+TEST(UserSymbols, Vdso) {
+  const uint64_t vdso = getauxval(AT_SYSINFO_EHDR);
+  if (vdso == 0) GTEST_SKIP() << "no vdso";
+  ElfCache cache;
+  NamedFile* named = cache.vdso();
+  ASSERT_NE(named, nullptr);
+  ASSERT_FALSE(named->file.functions().empty());
+  const FunctionSymbol& function = named->file.functions().back();
+  UserSymbols symbols;
+  const std::string text = symbols.name(getpid(), vdso + function.file_offset).text();
+  EXPECT_THAT(text, testing::EndsWith("+0x0 ([vdso])"));
+}
+
+TEST(UserSymbols, CodeMappedLater) {
+  UserSymbols symbols;
+  EXPECT_EQ(symbols.name(getpid(), 0x20).text(), "0x20");
+  const std::string self = "/proc/self/exe";
+  const int fd = open(self.c_str(), O_RDONLY);
+  const size_t bytes = 4096;
+  void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+  close(fd);
+  ASSERT_NE(mapped, MAP_FAILED);
+  std::this_thread::sleep_for(std::chrono::milliseconds(120));
+  const UserPlace place = symbols.name(getpid(), reinterpret_cast<uint64_t>(mapped));
+  munmap(mapped, bytes);
+  EXPECT_THAT(place.file, testing::EndsWith("/" + own_name()));
+}
+
+TEST(UserSymbols, JitCode) {
+  const size_t bytes = 4096;
+  void* code = mmap(nullptr, bytes, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(code, MAP_FAILED);
+  const auto begin = reinterpret_cast<uint64_t>(code);
+  const std::string path = "/tmp/perf-" + std::to_string(pid_inside(getpid())) + ".map";
+  std::ofstream(path) << std::hex << begin << " 40 LazyCompile:~add x.js:1\n";
+  UserSymbols symbols;
+  const std::string inside = symbols.name(getpid(), begin + 8).text();
+  const std::string outside = symbols.name(getpid(), begin + 0x40).text();
+  std::filesystem::remove(path);
+  munmap(code, bytes);
+  EXPECT_EQ(inside, "LazyCompile:~add x.js:1+0x8 ([jit])");
+  EXPECT_EQ(outside.substr(0, 2), "0x");
+  EXPECT_EQ(outside.find(' '), std::string::npos);
+}
+
+/// A child that waits until it is killed.
+class Child {
+ public:
+  explicit Child(const std::string& path) : pid_(fork()) {
+    if (pid_ == 0) {
+      if (path.empty()) {
+        while (true) pause();
+      }
+      execl(path.c_str(), path.c_str(), nullptr);
+      _exit(1);
+    }
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() { end(); }
+  pid_t pid() const { return pid_; }
+  void end() {
+    if (pid_ > 0) kill(pid_, SIGKILL);
+    if (pid_ > 0) waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
+  /// Until it runs `path`.
+  void wait_for(const std::string& path) const {
+    std::error_code error;
+    const std::string exe = "/proc/" + std::to_string(pid_) + "/exe";
+    for (int i = 0; i < 1000 && std::filesystem::read_symlink(exe, error) != path; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  }
+
+ private:
+  pid_t pid_;
+};
+
+TEST(UserSymbols, ProcessThatHasEnded) {
+  UserSymbols symbols;
+  Child child("");
+  Child unknown("");
+  const pid_t pid = child.pid();
+  const pid_t unknown_pid = unknown.pid();
+  symbols.remember(pid);
+  child.end();
+  unknown.end();
+  EXPECT_THAT(symbols.name(pid, address_of(named_function)).text(),
+              testing::HasSubstr("named_function+0x0"));
+  std::this_thread::sleep_for(std::chrono::milliseconds(120));
+  EXPECT_THAT(symbols.name(pid, address_of(named_function)).text(),
+              testing::HasSubstr("named_function+0x0"));
+  EXPECT_EQ(symbols.name(unknown_pid, 0x1234).text(), "0x1234");
+}
+
+class Running : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!has_command("g++")) GTEST_SKIP() << "g++ is not installed";
+    folder_.write("p.cc",
+                  "#include <unistd.h>\n"
+                  "namespace a { __attribute__((used)) int waits(int x) { return x + 3; } }\n"
+                  "int main() { while (true) pause(); }\n");
+    ASSERT_TRUE(folder_.run("g++ -O1 -no-pie -fno-pie -Wl,--build-id p.cc -o p && cp p q"));
+    const Result<ElfFile> file = ElfFile::open(folder_ / "p");
+    ASSERT_TRUE(file.ok());
+    ASSERT_EQ(file.value().find("a::waits").size(), 1U);
+    address_ = file.value().find("a::waits")[0].address;
+  }
+  TempFolder folder_;
+  uint64_t address_ = 0;
+};
+
+TEST_F(Running, ReplacedAndDeleted) {
+  Child child(folder_ / "p");
+  Child other(folder_ / "q");
+  child.wait_for(folder_ / "p");
+  other.wait_for(folder_ / "q");
+  // Another file under its name, none under the other's: what runs is still there.
+  ASSERT_TRUE(folder_.run("rm q && cp /bin/true new && mv new p"));
+  UserSymbols symbols;
+  const std::string replaced = symbols.name(child.pid(), address_).text();
+  const std::string deleted = symbols.name(other.pid(), address_).text();
+  if (geteuid() != 0) GTEST_SKIP() << "needs root: /proc/PID/map_files";
+  EXPECT_EQ(replaced, "a::waits+0x0 (p)");
+  EXPECT_EQ(deleted, "a::waits+0x0 (q)");
+}
+
+TEST_F(Running, NewProgramOfAProcess) {
+  UserSymbols symbols;
+  Child child("");
+  EXPECT_THAT(symbols.name(child.pid(), address_of(named_function)).text(),
+              testing::HasSubstr("named_function"));
+  child.end();
+  Child execed(folder_ / "p");
+  symbols.remember(execed.pid());  // perhaps before its exec
+  execed.wait_for(folder_ / "p");
+  std::this_thread::sleep_for(std::chrono::milliseconds(120));
+  EXPECT_EQ(symbols.name(execed.pid(), address_).text(), "a::waits+0x0 (p)");
+}
+
+TEST_F(Running, OneFilePerBuildId) {
+  ElfCache cache;
+  Child one(folder_ / "p");
+  Child two(folder_ / "q");
+  one.wait_for(folder_ / "p");
+  two.wait_for(folder_ / "q");
+  for (const pid_t pid : {one.pid(), two.pid()}) {
+    const Result<ProcessMaps> maps = ProcessMaps::read(pid);
+    ASSERT_TRUE(maps.ok());
+    const Mapping* mapping = maps.value().find(address_);
+    ASSERT_NE(mapping, nullptr);
+    EXPECT_NE(cache.of_mapping(pid, "", *mapping), nullptr);
+  }
+  EXPECT_EQ(cache.size(), 1U);
+}
+
+}  // namespace
+}  // namespace ktap::symbol
