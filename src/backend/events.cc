@@ -75,6 +75,10 @@ void Selector::event_var(ValueId id) {
     case BuiltinVar::Ns:
       asm_.call_helper(Helper::KtimeGetNs);
       break;
+    case BuiltinVar::Curtask:
+      if (is_for_direct_reads(id)) return;
+      asm_.call_helper(Helper::GetCurrentTask);
+      break;
     case BuiltinVar::Cgroup:
       asm_.call_helper(Helper::GetCurrentCgroupId);
       break;

@@ -30,7 +30,7 @@ uint32_t buffer_words(const Inst& inst) {
   if (inst.op == Op::StrText) return 11;
   if (inst.op == Op::StrJoin) return round_up8(inst.max_bytes + 7) / 8;
   bool is_read = inst.op == Op::EventField || inst.op == Op::UserString ||
-                 inst.op == Op::KernelString || inst.op == Op::StrSub;
+                 inst.op == Op::KernelString || inst.op == Op::KernelText || inst.op == Op::StrSub;
   if (is_read && inst.str_kind == ssa::StrKind::Bytes) {
     return round_up8(read_buffer_bytes(inst.max_bytes)) / 8;
   }

@@ -150,6 +150,9 @@ void Selector::need_of(ValueId id) {
       }
       needs_.task_reads += comes_from_task(id) ? 1 : 0;
       break;
+    case Op::KernelRead:
+      needs_.task_reads += is_direct_read(of) ? 1 : 0;
+      break;
     case Op::CellAnd:
     case Op::CellOr:
     case Op::CellXor:
@@ -314,17 +317,21 @@ bool is_text_operation(Op op) {
 
 }  // namespace
 
+void Selector::table_update(ValueId id) {
+  begin_update(id);
+  table_operation(id);
+  end_update(id);
+}
+
 void Selector::select(ValueId id) {
   if (is_text_operation(inst(id).op)) return text_operation(id);
-  if (inst(id).op == Op::TableAdd || inst(id).op == Op::TableMerge) {
-    begin_update(id);
-    table_operation(id);
-    return end_update(id);
-  }
+  if (inst(id).op == Op::TableAdd || inst(id).op == Op::TableMerge) return table_update(id);
   if (ssa::is_table_op(inst(id).op)) return table_operation(id);
   if (ssa::is_walk_op(inst(id).op)) return table_walk(id);
   if (ssa::is_cell_op(inst(id).op)) return cell(id);
   const Op op = inst(id).op;
+  if (op == Op::KernelRead || op == Op::KernelText || op == Op::KernelAddress)
+    return kernel_memory(id);
   // Made where they are used; phis by the edges.
   if (is_constant(op) || op == Op::Phi || op == Op::Wrap || op == Op::Unwrap) return;
   switch (op) {

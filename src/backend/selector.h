@@ -22,6 +22,7 @@
 #include "bpf/assembler.h"
 #include "bpf/kernel_facts.h"
 #include "schema/builtin_vars.h"
+#include "ssa/kernel_access.h"
 
 namespace ktap::backend {
 
@@ -81,6 +82,8 @@ void load_saved_number(bpf::Assembler& code, const bpf::SyscallRegs& regs, bpf::
 /// In scratch, where loops are by bpf_loop: the number of the loop whose head is next, from 1 on;
 /// 0: the function's beginning.
 constexpr int16_t kNextHead = 0;
+/// 64-bit kernels have the upper half of all addresses to themselves.
+constexpr bool kKernelIsUpperHalf = sizeof(void*) == 8;
 
 class Selector {
  public:
@@ -125,6 +128,7 @@ class Selector {
   bool needs_volatile(const ssa::Inst& inst) const;
   void select_blocks();
   void select(ssa::ValueId id);
+  void table_update(ssa::ValueId id);
   void arithmetic(ssa::ValueId id);
   void divide(ssa::ValueId id);
   void shift(ssa::ValueId id);
@@ -264,6 +268,16 @@ class Selector {
   void raw_syscall(int32_t at);
   void raw_record(int32_t at, uint32_t room_bytes);
   void raw_header(int32_t at);
+
+  // ---- kernel_memory.cc
+  bool is_direct_read(const ssa::Inst& inst) const;
+  bool is_for_direct_reads(ssa::ValueId id) const;
+  void shape_number(Reg reg, const ssa::KernelAccess& access, bool is_bool);
+  void load_kernel_address(ssa::ValueId address, bpf::Label absent);
+  void kernel_memory(ssa::ValueId id);
+  void kernel_read(ssa::ValueId id);
+  void kernel_text(ssa::ValueId id);
+  void kernel_address(ssa::ValueId id);
 
   // ---- random.cc
   void random(ssa::ValueId id);

@@ -17,8 +17,6 @@ using ssa::Inst;
 using ssa::Op;
 using ssa::ValueId;
 
-/// 64-bit kernels have the upper half of all addresses to themselves.
-constexpr bool kKernelIsUpperHalf = sizeof(void*) == 8;
 namespace {
 
 /// More bytes to test than that, and the verifier, which follows each test's two ways, walks for

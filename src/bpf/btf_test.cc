@@ -3,48 +3,16 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <string>
 
 #include "bpf/function_btf.h"
+#include "bpf/test_btf.h"
 
 namespace ktap::bpf {
 namespace {
 
-/// Writes BTF type by type.
-class Writer {
- public:
-  uint32_t name(const std::string& text) {
-    const auto at = static_cast<uint32_t>(strings_.size());
-    strings_ += text;
-    strings_ += '\0';
-    return at;
-  }
-  void type(const std::string& text, uint32_t kind, uint32_t vlen,
-            const std::vector<uint32_t>& rest, bool flag = false) {
-    words_.push_back(name(text));
-    words_.push_back(kind << 24 | vlen | (flag ? 1U << 31 : 0));
-    words_.push_back(0);
-    words_.insert(words_.end(), rest.begin(), rest.end());
-  }
-  std::vector<uint8_t> bytes() const {
-    const auto type_bytes = static_cast<uint32_t>(words_.size() * 4);
-    std::vector<uint32_t> all = {0x0001eb9f, 24,         0,
-                                 type_bytes, type_bytes, static_cast<uint32_t>(strings_.size())};
-    all.insert(all.end(), words_.begin(), words_.end());
-    std::vector<uint8_t> out(all.size() * 4 + strings_.size());
-    std::memcpy(out.data(), all.data(), all.size() * 4);
-    std::memcpy(out.data() + all.size() * 4, strings_.data(), strings_.size());
-    return out;
-  }
-
- private:
-  std::string strings_ = std::string(1, '\0');
-  std::vector<uint32_t> words_;
-};
-
 std::vector<uint8_t> small_kernel() {
-  Writer btf;
+  BtfWriter btf;
   const uint32_t pid = btf.name("pid"), tgid = btf.name("tgid"), flag = btf.name("in_execve");
   btf.type("int", 1, 0, {32});              // 1
   btf.type("task_struct", 7, 0, {});        // 2: a forward declaration

@@ -104,6 +104,8 @@ bool gives_one_value(Builtin builtin) {
     case Builtin::Hist:
     case Builtin::UserString:
     case Builtin::KernelString:
+    case Builtin::Cast:
+    case Builtin::Kaddr:
     case Builtin::Stringof:
     case Builtin::NumCpus:
     case Builtin::Arch:

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "runtime/kernel_pointer.h"
 #include "runtime/string.h"
 #include "runtime/tuple.h"
 
@@ -35,6 +36,14 @@ AbstractValue AbstractValue::string(std::string bytes) {
 AbstractValue AbstractValue::ssa(ssa::ValueId id) {
   AbstractValue v = of_kind(Kind::Ssa);
   v.id = id;
+  return v;
+}
+
+AbstractValue AbstractValue::pointer(schema::CType to, ssa::ValueId base, int64_t offset) {
+  AbstractValue v = of_kind(Kind::Pointer);
+  v.ctype = to;
+  v.id = base;
+  v.integer = offset;
   return v;
 }
 
@@ -82,6 +91,9 @@ AbstractValue AbstractValue::of_world(runtime::Value value, std::string name) {
       v.aggregate = value.aggregate();
       v.text = std::move(name);
       return v;
+    case runtime::Type::Pointer:
+      return pointer({value.pointer()->type(), value.pointer()->pointers()}, {},
+                     value.pointer()->address());
     case runtime::Type::Histogram:
       v = of_kind(Kind::Mixed);  // nothing in the kernel can use it
       v.text = runtime::type_phrase(value.type);
@@ -139,6 +151,8 @@ bool same(const AbstractValue& a, const AbstractValue& b) {
       return a.integer == b.integer;
     case AbstractValue::Kind::Float:
       return a.number == b.number;
+    case AbstractValue::Kind::Pointer:
+      return a.id == b.id && a.integer == b.integer && a.ctype == b.ctype;
     case AbstractValue::Kind::Str:
       return a.text == b.text;
     case AbstractValue::Kind::Table:

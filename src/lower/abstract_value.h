@@ -10,6 +10,7 @@
 #include "runtime/closure.h"
 #include "runtime/table.h"
 #include "runtime/value.h"
+#include "schema/kernel_types.h"
 #include "ssa/function.h"
 
 namespace ktap::lower {
@@ -38,6 +39,7 @@ struct AbstractValue {
     Tuple,
     Iterator,   ///< over a table: at a known entry, or at a slot of the table in the kernel
     Aggregate,  ///< of the world: it gets samples, nothing reads it here
+    Pointer,    ///< to kernel memory of a known type
     Ssa,
     Rendered,  ///< what the built-in function makes of `parts`: user space does it where the value
                ///< is printed, the kernel where it is used otherwise and has a form
@@ -45,7 +47,8 @@ struct AbstractValue {
                ///< of no use
   };
   Kind kind = Kind::Undefined;
-  /// Int; Bool (0 or 1); Builtin, Rendered (its number); Iterator: the next entry's number
+  /// Int; Bool (0 or 1); Builtin, Rendered (its number); Iterator: the next entry's number;
+  /// Pointer: bytes from `id`, or the address
   int64_t integer = 0;
   double number = 0;  ///< Float
   std::string
@@ -58,9 +61,10 @@ struct AbstractValue {
   std::vector<AbstractValue> parts;              ///< Tuple, Mixed; Rendered: its arguments
   runtime::Type result = runtime::Type::String;  ///< Rendered: String, Integer or Float
   bool may_be_nil = false;                       ///< Rendered
+  schema::CType ctype;                           ///< Pointer: what it points to
   int tag = 0;                                   ///< an alternative of a Mixed: its number
   /// Ssa; Mixed: the number of its alternative as an Int, invalid: of no use; Iterator: the next
-  /// slot, or invalid
+  /// slot, or invalid; Pointer: an Int or MaybeInt, or invalid where the address is known
   ssa::ValueId id;
 
   static AbstractValue nil() { return of_kind(Kind::Nil); }
@@ -69,6 +73,7 @@ struct AbstractValue {
   static AbstractValue string(std::string bytes);
   static AbstractValue ssa(ssa::ValueId id);
   static AbstractValue of_kind(Kind kind);
+  static AbstractValue pointer(schema::CType to, ssa::ValueId base, int64_t offset);
   /// A value of the world. `name` is what the script calls it; tables keep it.
   static AbstractValue of_world(runtime::Value value, std::string name);
 

@@ -78,6 +78,16 @@ class Capturer {
     push(arg, lowerer_.emit(std::move(inst)));
   }
 
+  /// Kernel memory that the code follows, step by step. False after a mistake of the script.
+  bool add_memory(const schema::Event& event, const std::vector<KernelRead>& reads) {
+    for (const KernelRead& read : reads) {
+      lowerer_.at(read.place);
+      steps_.push_back(step(event, read));
+      if (lowerer_.stopped()) return false;
+    }
+    return true;
+  }
+
   void finish(Linkage& linkage, bool filter_in_kernel) {
     capture_.filter_in_kernel = filter_in_kernel;
     site_.user_index = static_cast<uint32_t>(linkage.captures.size());
@@ -106,7 +116,91 @@ class Capturer {
     return static_cast<uint32_t>(operands_.size() - 1);
   }
 
+  /// A step of a chain: what it is, and which argument of the record holds it.
+  struct Step {
+    AbstractValue value;
+    std::optional<uint32_t> arg;
+  };
+
+  Step step(const schema::Event& event, const KernelRead& read) {
+    CaptureArg arg;
+    arg.kind = CaptureArg::Kind::Memory;
+    Step result;
+    const bool is_inner =
+        read.kind == KernelRead::Kind::Member || read.kind == KernelRead::Kind::Element;
+    if (is_inner) {
+      const Step& parent = steps_[static_cast<size_t>(read.parent)];
+      // Of what is no pointer, or not known, nothing is read: the VM says so.
+      if (!parent.value.is(AbstractValue::Kind::Pointer) || !parent.arg) return {};
+      arg.of = parent.value.ctype;
+      arg.address_arg = *parent.arg;
+      arg.member = read.text;
+      arg.element = read.number;
+      result.value = lowerer_.typed_index(parent.value, read.kind == KernelRead::Kind::Member
+                                                            ? AbstractValue::string(read.text)
+                                                            : AbstractValue::of(read.number));
+    } else {
+      arg.is_root = true;
+      result.value = root(event, read);
+    }
+    if (lowerer_.stopped()) return {};
+    AbstractValue plain = lowerer_.plain(result.value);
+    if (plain.is(AbstractValue::Kind::Int))
+      plain = AbstractValue::ssa(lowerer_.const_int(plain.integer));
+    if (!plain.is(AbstractValue::Kind::Ssa)) return result;
+    arg.is_pointer = result.value.is(AbstractValue::Kind::Pointer);
+    arg.target = result.value.ctype;
+    if (read.kind == KernelRead::Kind::Task) {
+      arg.kind = CaptureArg::Kind::Var;
+      arg.var = schema::BuiltinVar::Curtask;
+    }
+    result.arg = push(arg, plain.id);
+    return result;
+  }
+
+  AbstractValue root(const schema::Event& event, const KernelRead& read) {
+    if (read.kind == KernelRead::Kind::Task) return lowerer_.current_task();
+    if (read.kind == KernelRead::Kind::Constant)
+      return AbstractValue::pointer(read.type, {}, read.number);
+    const AbstractValue address = cast_address(event, read);
+    if (lowerer_.stopped() || address.is(AbstractValue::Kind::Undefined)) return {};
+    return lowerer_.cast({AbstractValue::string(read.text), address});
+  }
+
+  AbstractValue cast_address(const schema::Event& event, const KernelRead& read) {
+    switch (read.from) {
+      case KernelRead::From::Number:
+        return AbstractValue::of(read.number);
+      case KernelRead::From::Symbol:
+        return lowerer_.kernel_address(AbstractValue::string(read.from_name));
+      case KernelRead::From::Read: {
+        const AbstractValue& from = steps_[static_cast<size_t>(read.parent)].value;
+        return is_address(from) ? from : AbstractValue();
+      }
+      case KernelRead::From::Var:
+        return of_event(read_variable(event, read.from_var));
+      case KernelRead::From::Field:
+        return of_event(read_field(event, read.from_name));
+      case KernelRead::From::Member:
+        break;
+    }
+    return of_event(read_member(event, read.from_name));
+  }
+
+  AbstractValue of_event(const EventRead& read) {
+    if (read.kind != EventRead::Kind::Field) return {};
+    const AbstractValue value = AbstractValue::ssa(operands_[add_field(read.field)]);
+    return is_address(value) ? value : AbstractValue();
+  }
+
+  bool is_address(const AbstractValue& value) {
+    return value.is(AbstractValue::Kind::Pointer) ||
+           (value.is(AbstractValue::Kind::Ssa) &&
+            ssa::sure_type(lowerer_.inst(value.id).type) == ssa::Type::Int);
+  }
+
   void add_var(schema::BuiltinVar var) {
+    if (var == schema::BuiltinVar::Curtask) return;  // with what is read there
     if (find(CaptureArg::Kind::Var, static_cast<uint32_t>(var))) return;
     CaptureArg arg;
     arg.var = var;
@@ -126,6 +220,7 @@ class Capturer {
   ssa::Site site_;
   CaptureSite capture_;
   std::vector<ssa::ValueId> operands_;
+  std::vector<Step> steps_;  ///< of add_memory(), by number
 };
 
 void add_strings(Capturer& capturer, const schema::Event& event, CaptureArg::Kind kind,
@@ -206,14 +301,16 @@ Lowered lower_capture(const Handler& handler, uint32_t handler_index, const Worl
   bytecode::Place place;
   if (handler.function.type == runtime::Type::Function)
     place = handler.function.closure()->function->place;
+  bool is_right = true;
   if (lowerer->reachable()) {
     Capturer capturer(*lowerer, options, place);
     add_all(capturer, event, names);
-    capturer.finish(linkage, filter_in_kernel);
+    is_right = capturer.add_memory(event, names.kernel_reads);
+    if (is_right) capturer.finish(linkage, filter_in_kernel);
   }
   lowerer->finish();
   Lowered result = lowerer->result();
-  KTAP_CHECK(std::holds_alternative<ssa::Function>(result));
+  KTAP_CHECK(std::holds_alternative<ssa::Function>(result) || !is_right);
   return result;
 }
 

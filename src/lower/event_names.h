@@ -8,9 +8,11 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "lower/world.h"
 #include "schema/builtin_vars.h"
+#include "schema/kernel_types.h"
 
 namespace ktap::lower {
 
@@ -27,6 +29,33 @@ struct StringReads {
   std::map<std::string, StringRead> members;
 };
 
+/// Kernel memory that straight code reads: `curtask.mm.exe_file`, cast("int *", args.p)[0]. A step
+/// of such a chain; its parent stands before it.
+struct KernelRead {
+  enum class Kind : uint8_t {
+    Task,      ///< curtask
+    Constant,  ///< a pointer that the main chunk made
+    Cast,      ///< cast(text, from)
+    Member,    ///< parent.text
+    Element    ///< parent[number]
+  } kind = Kind::Task;
+  /// Where the address of a cast comes from.
+  enum class From : uint8_t { Var, Field, Member, Number, Symbol, Read } from = From::Number;
+  int parent = -1;  ///< Member, Element; Cast from Read
+  std::string text;
+  std::string from_name;  ///< Field, Member, Symbol
+  schema::BuiltinVar from_var = schema::BuiltinVar::Pid;
+  int64_t number = 0;  ///< Element; Cast from Number; Constant: its address
+  schema::CType type;  ///< Constant: what it points to
+  bytecode::Place place;
+
+  bool is_same(const KernelRead& other) const {
+    return kind == other.kind && from == other.from && parent == other.parent &&
+           text == other.text && from_name == other.from_name && from_var == other.from_var &&
+           number == other.number && type == other.type;
+  }
+};
+
 /// Sets, so that the order is fixed.
 struct EventNames {
   std::set<schema::BuiltinVar> vars;  ///< EventVar
@@ -34,6 +63,7 @@ struct EventNames {
   std::set<std::string> members;      ///< .NAME of any value: it may be the event
   StringReads user_strings;
   StringReads kernel_strings;
+  std::vector<KernelRead> kernel_reads;
   // Where each was read first.
   std::map<schema::BuiltinVar, bytecode::Place> var_places;
   std::map<std::string, bytecode::Place> name_places;  ///< fields and members

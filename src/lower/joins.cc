@@ -96,9 +96,25 @@ AbstractValue Lowerer::join_values(const std::vector<Edge>& edges, size_t index,
       return tuple;
     }
   }
+  if (auto joined = join_pointers(values, edges, into)) return *joined;
   if (auto joined = join_numbers(values, edges, into)) return *joined;
   if (auto joined = join_strings(values, edges, into)) return *joined;
   return join_mixed(values, edges, into);
+}
+
+/// Kernel pointers of one type.
+std::optional<AbstractValue> Lowerer::join_pointers(const std::vector<const AbstractValue*>& values,
+                                                    const std::vector<Edge>& edges,
+                                                    ssa::BlockId into) {
+  for (const AbstractValue* v : values) {
+    if (!v->is(Kind::Pointer) || v->ctype != values[0]->ctype) return std::nullopt;
+  }
+  std::vector<ssa::ValueId> operands;
+  for (size_t i = 0; i < values.size(); ++i)
+    operands.push_back(maybe_address(*values[i], edges[i].block));
+  const AbstractValue address =
+      add_phi(into, ssa::Inst{ssa::Op::Phi, ssa::Type::MaybeInt}, std::move(operands));
+  return AbstractValue::pointer(values[0]->ctype, address.id, 0);
 }
 
 AbstractValue Lowerer::add_phi(ssa::BlockId into, ssa::Inst phi,

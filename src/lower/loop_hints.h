@@ -8,6 +8,7 @@
 #include <map>
 #include <utility>
 
+#include "schema/kernel_types.h"
 #include "ssa/function.h"
 
 namespace ktap::lower {
@@ -28,12 +29,14 @@ struct LoopShape {
     Nil,
     Value,    ///< of one type of SSA
     Slot,     ///< an iterator over a table in the kernel
+    Pointer,  ///< to kernel memory, or nil
     Anything  ///< of types that have no common form: of no use
   } kind = Kind::Unknown;
   ssa::Type type = ssa::Type::None;
   ssa::StrKind str_kind = ssa::StrKind::None;
   uint32_t max_bytes = 0;
   const void* table = nullptr;  ///< Slot
+  schema::CType ctype;          ///< Pointer: what it points to
   friend bool operator==(const LoopShape&, const LoopShape&) = default;
 };
 

@@ -39,7 +39,9 @@ struct EventMistake {
   std::vector<std::string> choices;  ///< names that exist, for did-you-mean and the list
   std::string word;                  ///< what was asked for
   diag::Code code = diag::Code::NoSuchField;
-  std::string hint;  ///< what to write instead, "" when the choices say it
+  std::string hint;                   ///< what to write instead, "" when the choices say it
+  const char* has = "the event has";  ///< before the list of all choices
+  bool lists_choices = true;          ///< false: only near ones are told
   diag::Span span;
   uint32_t line = 0;
 };
@@ -67,10 +69,18 @@ struct OutputSite {
 
 /// What a capture record holds, in the order of its site's args.
 struct CaptureArg {
-  enum class Kind : uint8_t { Var, Field, UserString, KernelString } kind = Kind::Var;
+  enum class Kind : uint8_t { Var, Field, UserString, KernelString, Memory } kind = Kind::Var;
   schema::BuiltinVar var = schema::BuiltinVar::Pid;  ///< Var
   uint32_t field = 0;                                ///< Field: index in the event's fields
-  uint32_t address_arg = 0;  ///< UserString, KernelString: which earlier arg holds the address
+  uint32_t address_arg =
+      0;  ///< UserString, KernelString, Memory: which earlier arg holds the address
+  // Memory: what lies at a member or element of what a pointer leads to.
+  schema::CType of;    ///< what the pointer at the address leads to
+  std::string member;  ///< "": an element
+  int64_t element = 0;
+  bool is_root = false;     ///< Memory: no member, an address of its own
+  bool is_pointer = false;  ///< the value is a pointer, `curtask` too
+  schema::CType target;     ///< of that pointer
 };
 struct CaptureSite {
   std::vector<CaptureArg> args;
@@ -124,6 +134,8 @@ struct Linkage {
   /// Words of filters that are near a name that the event has; each once for every group and
   /// attempt.
   std::vector<EventMistake> warnings;
+  /// What only lowering finds: members of the kernel's structs that are not there, and the like.
+  std::vector<EventMistake> mistakes;
   /// Holds the strings among `outputs`' constants; never collects.
   std::unique_ptr<runtime::Heap> constants = std::make_unique<runtime::Heap>();
 };

@@ -220,6 +220,15 @@ AbstractValue Lowerer::assert_true(const std::vector<AbstractValue>& args) {
 
 AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
   switch (value.kind) {
+    case Kind::Pointer: {
+      AbstractValue sure = plain(value);
+      const AbstractValue name =
+          AbstractValue::string(std::string(runtime::type_name(runtime::Type::Pointer)));
+      if (sure.is(Kind::Nil)) return type_name_of(sure);
+      if (!is_maybe(sure)) return name;
+      const ssa::BlockId absent = enter_where_there(sure);
+      return join({{absent, {type_name_of(AbstractValue::nil())}, 0}, {current_, {name}, 0}})[0];
+    }
     case Kind::Nil:
       return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Nil)));
     case Kind::Float:
@@ -274,11 +283,12 @@ AbstractValue Lowerer::read_string(Builtin builtin, const std::vector<AbstractVa
     limit = args[1].integer;
   }
   // The same words as the VM's.
+  const AbstractValue given = plain(args[0]);
   const AbstractValue address =
-      type_of(args[0]) == ssa::Type::MaybeInt
-          ? check_not_nil(args[0],
+      type_of(given) == ssa::Type::MaybeInt
+          ? check_not_nil(given,
                           fmt::format("argument 1 of '{}' is to be an integer, got nil", name))
-          : args[0];
+          : given;
   if (type_of(address) != ssa::Type::Int) {
     fail_argument(address, name, 1, "an integer");
     return AbstractValue::nil();
@@ -393,6 +403,13 @@ bool Lowerer::output_arg(const AbstractValue& arg, std::vector<OutputArg>& out, 
       operands.push_back(arg.id);
       site.args.push_back(site_arg(arg.id));
       break;
+    case Kind::Pointer: {
+      // Of a type that needs no look at the kernel's: its text tells the address alone.
+      AbstractValue call = AbstractValue::of_kind(Kind::Rendered);
+      call.integer = static_cast<int64_t>(Builtin::Cast);
+      call.parts = {AbstractValue::string("void *"), plain(arg)};
+      return output_arg(call, out, site, operands);
+    }
     case Kind::Rendered:
       result.kind = OutputArg::Kind::Call;
       result.value = Value::of_builtin(static_cast<uint16_t>(arg.integer));
@@ -419,6 +436,7 @@ Value Lowerer::sample_of(const AbstractValue& value, bool as_nil) {
   if (value.is(Kind::Table)) return Value::of_object(runtime::Type::Table, value.table);
   if (value.is(Kind::Float)) return Value::of(value.number);
   if (value.is(Kind::Int)) return Value::of(value.integer);
+  if (value.is(Kind::Pointer)) return linkage_.constants->pointer(1, 0, 0);
   if (value.is(Kind::Builtin)) return Value::of_builtin(static_cast<uint16_t>(value.integer));
   if (value.is(Kind::Rendered) && value.result == runtime::Type::Integer)
     return Value::of(int64_t{1});

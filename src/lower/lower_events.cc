@@ -39,6 +39,7 @@ ssa::ValueId Lowerer::read_event_field(uint32_t field) {
 AbstractValue Lowerer::event_read(const EventRead& read, const std::string& name) {
   switch (read.kind) {
     case EventRead::Kind::Var:
+      if (read.var == schema::BuiltinVar::Curtask) return current_task();
       return AbstractValue::ssa(read_var(read.var));
     case EventRead::Kind::Field:
       return AbstractValue::ssa(read_event_field(read.field));

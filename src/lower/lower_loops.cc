@@ -112,6 +112,8 @@ AbstractValue Lowerer::open_slot(LoopSlot& slot, ssa::BlockId from, ssa::BlockId
   ssa::Inst phi{ssa::Op::Phi, slot.shape.type, slot.shape.str_kind, slot.shape.max_bytes};
   phi.operands = {first};
   slot.phi = emit_in(head, std::move(phi));
+  if (slot.shape.kind == ShapeKind::Pointer)
+    return AbstractValue::pointer(slot.shape.ctype, slot.phi, 0);
   if (slot.shape.kind != ShapeKind::Slot) return AbstractValue::ssa(slot.phi);
   AbstractValue iterator = slot.at_entry;
   iterator.id = slot.phi;
@@ -165,6 +167,10 @@ LoopShape Lowerer::shape_of(const AbstractValue& value) const {
     shape.kind = ShapeKind::Slot;
     shape.type = ssa::Type::Int;
     shape.table = value.table;
+  } else if (value.is(Kind::Pointer)) {
+    shape.kind = ShapeKind::Pointer;
+    shape.type = ssa::Type::MaybeInt;
+    shape.ctype = value.ctype;
   } else if (type_of(value) != ssa::Type::None) {
     shape.kind = ShapeKind::Value;
     shape.type = type_of(value);
@@ -185,6 +191,8 @@ ssa::ValueId Lowerer::as_shape(const AbstractValue& value, const LoopShape& shap
   ssa::Inst inst{ssa::Op::ConstNil, shape.type, shape.str_kind, shape.max_bytes};
   ssa::ValueId id = value.id;
   switch (value.kind) {
+    case Kind::Pointer:
+      return maybe_address(value, in);
     case Kind::Nil:
       return emit_in(in, std::move(inst));
     case Kind::Int:

@@ -27,6 +27,8 @@ int64_t unit_ns(Builtin builtin) {
 
 std::optional<AbstractValue> Lowerer::machine_call(Builtin builtin,
                                                    const std::vector<AbstractValue>& args) {
+  if (builtin == Builtin::Cast) return cast(args);
+  if (builtin == Builtin::Kaddr) return kernel_address(args[0]);
   const Machine& machine = options_.machine;
   if (machine.cpu_count == 0) return std::nullopt;
   switch (builtin) {

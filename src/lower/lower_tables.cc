@@ -105,6 +105,8 @@ AbstractValue Lowerer::get_index(const AbstractValue& object, const AbstractValu
       }
       refuse("a part of a multi-key that is not known");
       return {};
+    case Kind::Pointer:
+      return typed_index(object, key);
     default:
       fail_index("cannot index", object, key);
       return AbstractValue::nil();

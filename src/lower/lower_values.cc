@@ -155,6 +155,8 @@ std::string Lowerer::describe(const AbstractValue& value) const {
       return "a multi-key";
     case Kind::Iterator:
       return "an iterator";
+    case Kind::Pointer:
+      return "a kernel pointer";
     case Kind::Aggregate:
       return "an aggregate";
     case Kind::Rendered:
@@ -403,6 +405,7 @@ AbstractValue Lowerer::divide(ssa::Op op, const AbstractValue& left, const Abstr
 
 /// Only nil and false are false.
 Lowerer::Truth Lowerer::truth(const AbstractValue& value) {
+  if (value.is(Kind::Pointer)) return truth(plain(value));
   switch (value.kind) {
     case Kind::Nil:
       return Truth::of(false);
@@ -455,6 +458,7 @@ Lowerer::Truth Lowerer::equals(const AbstractValue& a, const AbstractValue& b) {
       })) {
     return truth(*result);
   }
+  if (a.is(Kind::Pointer) || b.is(Kind::Pointer)) return equals(plain(a), plain(b));
   for (const AbstractValue* v : {&a, &b}) {
     if (v->is(Kind::Undefined) || v->is(Kind::Mixed) || v->is(Kind::EventText) ||
         v->is(Kind::EventTextLine)) {

@@ -8,6 +8,7 @@
 //   lower_variables.cc variables that handlers assign
 //   lower_samples.cc   samples of aggregates
 //   lower_events.cc    what the event gives
+//   lower_typed.cc     kernel memory by its types
 //   lower_calls.cc     inlining, built-in functions, output
 //   lower_text.cc      strings that are made: joined, formatted, by the library
 //   lower_library.cc   string and math functions
@@ -26,6 +27,7 @@
 #include "lower/abstract_value.h"
 #include "lower/code_plan.h"
 #include "lower/event_reads.h"
+#include "lower/kernel_types.h"
 #include "lower/loop_hints.h"
 #include "lower/lower.h"
 #include "ssa/function.h"
@@ -67,6 +69,14 @@ class Lowerer {
   void emit_site(ssa::Site site, std::vector<ssa::ValueId> operands);
   /// False where nothing runs any more (after exit(), a failure).
   bool reachable() const { return current_.valid(); }
+  // Kernel memory (lower_typed.cc). Stopped after a mistake of the script.
+  AbstractValue current_task();
+  AbstractValue cast(const std::vector<AbstractValue>& args);
+  AbstractValue typed_index(const AbstractValue& pointer, const AbstractValue& key);
+  AbstractValue kernel_address(const AbstractValue& name);
+  /// A pointer as the number that it is, or nil.
+  AbstractValue plain(const AbstractValue& value);
+  ssa::ValueId const_int(int64_t value);
 
  private:
   using Kind = AbstractValue::Kind;
@@ -139,6 +149,8 @@ class Lowerer {
   std::vector<AbstractValue> join_with_locals(std::vector<Edge> edges);
   std::vector<AbstractValue> join(std::vector<Edge> edges);
   AbstractValue join_values(const std::vector<Edge>& edges, size_t index, ssa::BlockId into);
+  std::optional<AbstractValue> join_pointers(const std::vector<const AbstractValue*>& values,
+                                             const std::vector<Edge>& edges, ssa::BlockId into);
   std::optional<AbstractValue> join_numbers(const std::vector<const AbstractValue*>& values,
                                             const std::vector<Edge>& edges, ssa::BlockId into);
   std::optional<AbstractValue> join_strings(const std::vector<const AbstractValue*>& values,
@@ -239,7 +251,6 @@ class Lowerer {
                       const AbstractValue& value);
 
   // ---- lower_values.cc -----------------------------------------------------------------------
-  ssa::ValueId const_int(int64_t value);
   ssa::ValueId const_bool(bool value);
   ssa::ValueId const_str(const std::string& text);
   ssa::ValueId op2(ssa::Op op, ssa::Type type, ssa::ValueId a, ssa::ValueId b);
@@ -402,6 +413,19 @@ class Lowerer {
   void warn_of_near_name(const std::string& word);
   AbstractValue event_member(const std::string& name);
   AbstractValue event_read(const EventRead& read, const std::string& name);
+
+  // ---- lower_typed.cc ------------------------------------------------------------------------
+  const schema::KernelTypes* kernel_types();
+  bool is_task(const AbstractValue& pointer) const;
+  void type_mistake(EventMistake mistake);
+  AbstractValue moved(const AbstractValue& pointer, ssa::ValueId bytes);
+  ssa::ValueId maybe_address(const AbstractValue& pointer, ssa::BlockId in);
+  AbstractValue typed_value(const schema::KernelTypes& types, const AbstractValue& at,
+                            const schema::CMember& member);
+  ssa::ValueId read_base(const AbstractValue& place, int64_t& offset);
+  AbstractValue read_number(const AbstractValue& place, const schema::CShape& shape,
+                            const schema::CMember& member);
+  AbstractValue read_text(const AbstractValue& place, uint32_t array_bytes, uint32_t limit_bytes);
 
   // ---- lower_calls.cc ------------------------------------------------------------------------
   std::vector<AbstractValue> call(const AbstractValue& callee, std::vector<AbstractValue> args);

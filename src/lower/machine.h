@@ -3,8 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
+
+#include "base/result.h"
+#include "schema/kernel_types.h"
 
 namespace ktap::lower {
 
@@ -21,6 +25,10 @@ struct Machine {
   std::string release;               ///< kernel_v(): "6.1.0-18-amd64"
   int64_t wall_clock_offset_ns = 0;  ///< from `ns` to the time since 1970, when handlers are armed
   const NumberNames* names = nullptr;  ///< null: only user space knows them
+  /// The kernel's types, read at the first call; null: it does not tell them (no BTF).
+  std::function<const schema::KernelTypes*()> types = {};
+  /// The address of a kernel symbol. Errors: in words.
+  std::function<Result<int64_t>(const std::string&)> symbol = {};
 };
 
 }  // namespace ktap::lower

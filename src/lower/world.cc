@@ -35,6 +35,7 @@ uint8_t kinds_of_result(Builtin builtin) {
     case Builtin::Rand:
     case Builtin::NetPort:
     case Builtin::NumCpus:
+    case Builtin::Kaddr:
     case Builtin::GettimeofdayNs:
     case Builtin::GettimeofdayUs:
     case Builtin::GettimeofdayMs:
@@ -79,6 +80,7 @@ struct Facts {
   uint8_t kinds = 0;
   bool event = false;
   bool fresh = false;  ///< a table made by a handler
+  bool typed = false;  ///< a kernel pointer, or what lies there: an integer, as far as is known
   std::set<const runtime::Table*> tables;
   std::set<size_t> functions;  ///< instances
   std::set<uint16_t> builtins;
@@ -90,16 +92,17 @@ struct Facts {
   }
   /// True when this grew.
   bool merge(const Facts& other) {
-    const auto before =
-        std::make_tuple(kinds, event, fresh, tables.size(), functions.size(), builtins.size());
+    const auto before = std::make_tuple(kinds, event, fresh, typed, tables.size(), functions.size(),
+                                        builtins.size());
     kinds |= other.kinds;
     event |= other.event;
     fresh |= other.fresh;
+    typed |= other.typed;
     tables.insert(other.tables.begin(), other.tables.end());
     functions.insert(other.functions.begin(), other.functions.end());
     builtins.insert(other.builtins.begin(), other.builtins.end());
-    return before !=
-           std::make_tuple(kinds, event, fresh, tables.size(), functions.size(), builtins.size());
+    return before != std::make_tuple(kinds, event, fresh, typed, tables.size(), functions.size(),
+                                     builtins.size());
   }
   /// As a set of ValueKind.
   uint8_t value_kinds() const {
@@ -358,12 +361,26 @@ class Freezer {
     return Facts::of(std::holds_alternative<bool>(constant) ? kBoolean : kString);
   }
 
+  static Facts pointer() {
+    Facts f = Facts::of(kOther);
+    f.typed = true;
+    return f;
+  }
+  /// What is looked up in kernel memory.
+  static Facts in_memory() {
+    Facts f = Facts::of(kInt | kNil);
+    f.typed = true;
+    return f;
+  }
+
   static Facts facts_of_var(schema::BuiltinVar var) {
     Facts f;
     switch (var) {
       case schema::BuiltinVar::EventObject:
         f.event = true;
         return f;
+      case schema::BuiltinVar::Curtask:
+        return pointer();
       case schema::BuiltinVar::Execname:
       case schema::BuiltinVar::Probename:
       case schema::BuiltinVar::Argstr:
@@ -376,6 +393,7 @@ class Freezer {
   Facts field_of(const Facts& object, const std::string& name) {
     Facts f = contents(object, &name);
     if (!object.tables.empty() || object.fresh) f.merge(Facts::of(kNil));
+    if (object.typed) f.merge(in_memory());
     if (!object.event) return f;
     if (name == "tostring") {
       f.builtins.insert(static_cast<uint16_t>(Builtin::EventTostring));
@@ -409,6 +427,7 @@ class Freezer {
         Facts f = contents(get(b));
         f.merge(Facts::of(kNil));
         if (get(b).event) f.merge(Facts::of(kInt));
+        if (get(b).typed) f.merge(in_memory());
         set(a, f);
         break;
       }
@@ -639,7 +658,7 @@ class Freezer {
         return f;
       }
       default:
-        return Facts::of(kinds_of_result(builtin));
+        return builtin == Builtin::Cast ? pointer() : Facts::of(kinds_of_result(builtin));
     }
   }
 

@@ -14,6 +14,7 @@
 #include "runtime/closure.h"
 #include "runtime/histogram.h"
 #include "runtime/iterator.h"
+#include "runtime/kernel_pointer.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
 #include "runtime/tuple.h"
@@ -186,6 +187,13 @@ Histogram* Heap::histogram(Distribution distribution) {
   return histogram;
 }
 
+Value Heap::pointer(int64_t address, uint32_t type, uint32_t pointers) {
+  if (address == 0) return null_pointer();
+  auto* pointer = new (memory_.take(sizeof(KernelPointer))) KernelPointer(address, type, pointers);
+  link(pointer, sizeof(KernelPointer));
+  return Value::of_object(Type::Pointer, pointer);
+}
+
 Iterator* Heap::iterator(Table* table) {
   auto* iterator = new (memory_.take(sizeof(Iterator))) Iterator();
   iterator->table = table;
@@ -248,6 +256,7 @@ void Heap::mark_children(Object* object, int64_t& units) {
       break;
     case Type::Aggregate:
     case Type::Histogram:
+    case Type::Pointer:
       break;
     case Type::Iterator: {
       auto* iterator = static_cast<Iterator*>(object);
@@ -409,6 +418,9 @@ size_t Heap::destroy(Object* object) {
       delete histogram;
       return bytes;
     }
+    case Type::Pointer:
+      memory_.give(object, sizeof(KernelPointer));
+      return sizeof(KernelPointer);
     case Type::Iterator: {
       auto* iterator = static_cast<Iterator*>(object);
       size_t bytes = iterator->accounted_bytes_;

@@ -41,6 +41,8 @@ class Heap {
   Cell* cell();
   Aggregate* aggregate();
   Histogram* histogram(Distribution distribution);
+  /// To a C type of the kernel; null_pointer() for address 0.
+  Value pointer(int64_t address, uint32_t type, uint32_t pointers);
   Iterator* iterator(Table* table);
   /// One that walks `keys` in their order.
   Iterator* sorted_iterator(Table* table, std::vector<Value> keys);

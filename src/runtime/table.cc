@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "runtime/heap.h"
+#include "runtime/kernel_pointer.h"
 #include "runtime/string.h"
 #include "runtime/tuple.h"
 
@@ -28,6 +29,8 @@ uint32_t hash_key(const Value& key) {
       return key.string()->hash();
     case Type::Tuple:
       return key.tuple()->hash();
+    case Type::Pointer:
+      return hash_integer(key.pointer()->address());
     default:
       return hash_integer(key.integer);
   }
@@ -49,6 +52,8 @@ bool same_key(const Value& a, const Value& b) {
       return b.type == Type::String && same_string(a.string(), b.string());
     case Type::Tuple:
       return b.type == Type::Tuple && same_tuple(*a.tuple(), *b.tuple());
+    case Type::Pointer:
+      return b.type == Type::Pointer && equal(a, b);
     default:
       return false;
   }
@@ -101,6 +106,7 @@ bool Table::valid_key(const Value& key) {
     case Type::Address:
     case Type::Boolean:
     case Type::String:
+    case Type::Pointer:
       return true;
     case Type::Tuple:
       return key.tuple()->valid_key();

@@ -12,6 +12,7 @@
 #include "runtime/aggregate.h"
 #include "runtime/closure.h"
 #include "runtime/histogram.h"
+#include "runtime/kernel_pointer.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
 #include "runtime/tuple.h"
@@ -109,6 +110,10 @@ void append_text(std::string& out, Value value) {
       return;
     case Type::Address:
       fmt::format_to(std::back_inserter(out), "0x{:x}", static_cast<uint64_t>(value.integer));
+      return;
+    case Type::Pointer:
+      fmt::format_to(std::back_inserter(out), "0x{:x}",
+                     static_cast<uint64_t>(value.pointer()->address()));
       return;
     case Type::Float:
       out += float_text(value.number);

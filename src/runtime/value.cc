@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "runtime/kernel_pointer.h"
 #include "runtime/number.h"
 #include "runtime/string.h"
 #include "runtime/tuple.h"
@@ -54,8 +55,12 @@ int compare_tuples(const Tuple& a, const Tuple& b) {
 
 bool equal(Value a, Value b) {
   if (a.is_number() && b.is_number()) return number_equal(a, b);
+  if (a.type == Type::Pointer && b.is_integer()) return a.pointer()->address() == b.integer;
+  if (b.type == Type::Pointer && a.is_integer()) return b.pointer()->address() == a.integer;
   if (a.type != b.type) return false;
   switch (a.type) {
+    case Type::Pointer:
+      return a.pointer()->address() == b.pointer()->address();
     case Type::Nil:
     case Type::Event:
       return true;
@@ -103,6 +108,8 @@ std::string_view type_name(Type type) {
       return "aggregate";
     case Type::Histogram:
       return "histogram";
+    case Type::Pointer:
+      return "pointer";
     case Type::SharedVariable:
     case Type::SharedCell:
     case Type::Iterator:
@@ -138,6 +145,8 @@ std::string_view type_phrase(Type type) {
       return "an aggregate";
     case Type::Histogram:
       return "a histogram";
+    case Type::Pointer:
+      return "a pointer";
     case Type::SharedVariable:
     case Type::SharedCell:
     case Type::Iterator:
@@ -163,6 +172,9 @@ int compare_keys(Value a, Value b) {
       return compare_tuples(*a.tuple(), *b.tuple());
     case Type::Builtin:
       return three_way(a.builtin, b.builtin);
+    case Type::Pointer:
+      return three_way(static_cast<uint64_t>(a.pointer()->address()),
+                       static_cast<uint64_t>(b.pointer()->address()));
     default:
       return three_way(a.is_object() ? a.object : nullptr, b.is_object() ? b.object : nullptr);
   }

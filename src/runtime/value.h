@@ -26,6 +26,7 @@ enum class Type : uint8_t {
   Function,  ///< closure
   Aggregate,
   Histogram,
+  Pointer,   ///< to kernel memory, with a C type
   Iterator,  ///< never seen by a script: the state of a generic for
 };
 
@@ -36,6 +37,7 @@ class Table;
 class Closure;
 class Aggregate;
 class Histogram;
+class KernelPointer;
 class Iterator;
 
 /// Plain, copied freely; it does not own. `type` tells which member is alive.
@@ -130,6 +132,10 @@ struct Value {
   Histogram* histogram() const {
     KTAP_CHECK(type == Type::Histogram);
     return reinterpret_cast<Histogram*>(object);
+  }
+  KernelPointer* pointer() const {
+    KTAP_CHECK(type == Type::Pointer);
+    return reinterpret_cast<KernelPointer*>(object);
   }
   Iterator* iterator() const {
     KTAP_CHECK(type == Type::Iterator);

@@ -12,6 +12,8 @@
 
 #include "base/limits.h"
 #include "lower/event_reads.h"
+#include "lower/kernel_types.h"
+#include "runtime/kernel_pointer.h"
 #include "runtime/string.h"
 #include "session/record.h"
 
@@ -76,7 +78,7 @@ bool EventView::var(BuiltinVar var, Value* out, std::string* error) {
   for (size_t i = 0; i < capture_->args.size(); ++i) {
     const lower::CaptureArg& arg = capture_->args[i];
     if (arg.kind == lower::CaptureArg::Kind::Var && arg.var == var) {
-      *out = values_[i];
+      *out = captured_value(i);
       return true;
     }
   }
@@ -150,6 +152,38 @@ bool EventView::read_string(bool is_user, int64_t address, int64_t limit_bytes, 
   if (!text->is_nil())
     *out = bounded(text->string()->view(), static_cast<size_t>(limit_bytes), name);
   return true;
+}
+
+Value EventView::captured_value(size_t index) const {
+  const lower::CaptureArg& arg = capture_->args[index];
+  const Value value = values_[index];
+  if (value.is_nil() && arg.kind == lower::CaptureArg::Kind::Memory) return runtime::null_pointer();
+  if (!arg.is_pointer) return value;
+  return heap_.pointer(value.integer, arg.target.id, arg.target.pointers);
+}
+
+bool EventView::kernel_member(Value pointer, Value key, Value* out, std::string* error) {
+  const runtime::KernelPointer& from = *pointer.pointer();
+  const schema::CType type{from.type(), from.pointers()};
+  for (size_t i = 0; i < capture_->args.size(); ++i) {
+    const lower::CaptureArg& arg = capture_->args[i];
+    if (arg.kind != lower::CaptureArg::Kind::Memory || arg.is_root || arg.of != type) continue;
+    const bool is_key = arg.member.empty() ? key.is_integer() && key.integer == arg.element
+                                           : key.type == runtime::Type::String &&
+                                                 key.string()->view() == arg.member;
+    const Value address = values_[arg.address_arg];
+    if (!is_key || !address.is_integer() || address.integer != from.address()) continue;
+    *out = captured_value(i);
+    return true;
+  }
+  if (!key.is_integer() && key.type != runtime::Type::String) {
+    *error = lower::pointer_index_error(key.type);
+  } else {
+    *error =
+        "in user space kernel memory is read where members and known indexes follow 'curtask' or "
+        "cast(), straight; this pointer or index was computed";
+  }
+  return false;
 }
 
 bool TickView::var(BuiltinVar var, Value* out, std::string* error) {

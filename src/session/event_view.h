@@ -31,6 +31,9 @@ class EventView final : public vm::EventContext {
   bool read_string(bool is_user, int64_t address, int64_t limit_bytes, runtime::Value* out,
                    std::string* error) override;
 
+  bool kernel_member(runtime::Value pointer, runtime::Value key, runtime::Value* out,
+                     std::string* error) override;
+
   /// False: the filter was left to the VM.
   bool filter_ran() const { return capture_->filter_in_kernel; }
   /// The record's `ns`, when timestamps were asked for.
@@ -39,6 +42,8 @@ class EventView final : public vm::EventContext {
 
  private:
   runtime::Value field_value(int index) const;
+  /// What was captured as argument `index`, pointers as such.
+  runtime::Value captured_value(size_t index) const;
   /// False where there is no value: no such name, or none that a script can read.
   bool give(const lower::EventRead& read, runtime::Value* out) const;
   std::string text();

@@ -12,6 +12,24 @@ namespace ktap::session {
 
 namespace {
 
+/// Other kernel memory is read through this pointer.
+bool is_way(const lower::CaptureSite& capture, size_t arg) {
+  return std::any_of(capture.args.begin(), capture.args.end(), [&](const lower::CaptureArg& other) {
+    return other.kind == lower::CaptureArg::Kind::Memory && !other.is_root &&
+           other.address_arg == arg;
+  });
+}
+
+/// "curtask.mm.exe_file".
+std::string memory_name(const lower::CaptureSite& capture, size_t arg) {
+  const lower::CaptureArg& of = capture.args[arg];
+  if (of.kind == lower::CaptureArg::Kind::Var) return std::string(schema::builtin_var_name(of.var));
+  if (of.is_root) return "cast()";
+  const std::string parent = memory_name(capture, of.address_arg);
+  return of.member.empty() ? fmt::format("{}[{}]", parent, of.element)
+                           : fmt::format("{}.{}", parent, of.member);
+}
+
 std::string captured(const Plan& plan, const PlannedHandler& handler, uint32_t index) {
   std::set<std::string> names;
   uint32_t most_bytes = 0;
@@ -25,10 +43,11 @@ std::string captured(const Plan& plan, const PlannedHandler& handler, uint32_t i
     most_bytes = std::max(most_bytes, plan.unit.sites[site].size_bytes);
     filtered = filtered && capture.filter_in_kernel;
     if (module.sites[site].raw == ssa::RawEvent::Record) names.insert("argstr");
-    for (const lower::CaptureArg& arg : capture.args) {
+    for (size_t i = 0; i < capture.args.size(); ++i) {
+      const lower::CaptureArg& arg = capture.args[i];
       switch (arg.kind) {
         case lower::CaptureArg::Kind::Var:
-          names.insert(std::string(schema::builtin_var_name(arg.var)));
+          if (!is_way(capture, i)) names.insert(std::string(schema::builtin_var_name(arg.var)));
           break;
         case lower::CaptureArg::Kind::Field:
           names.insert("args." + group.group.events.front()->fields[arg.field].name);
@@ -38,6 +57,9 @@ std::string captured(const Plan& plan, const PlannedHandler& handler, uint32_t i
           break;
         case lower::CaptureArg::Kind::KernelString:
           names.insert("kernel_string()");
+          break;
+        case lower::CaptureArg::Kind::Memory:
+          if (!is_way(capture, i)) names.insert(memory_name(capture, i));
           break;
       }
     }

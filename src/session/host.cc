@@ -163,8 +163,18 @@ const lower::NumberNames& number_names() {
 }  // namespace
 
 lower::Machine ScriptHost::machine_facts() {
-  return {cpu_count(), machine(), kernel_release(),
-          now_ns(vm::Clock::Realtime) - now_ns(vm::Clock::Monotonic), &number_names()};
+  lower::Machine facts{cpu_count(), machine(), kernel_release(),
+                       now_ns(vm::Clock::Realtime) - now_ns(vm::Clock::Monotonic), &number_names()};
+  kernel_.put_into(facts);
+  return facts;
+}
+
+Result<schema::CType> ScriptHost::cast_target(std::string_view text) {
+  return kernel_.cast_target(std::string(text));
+}
+
+Result<int64_t> ScriptHost::kernel_symbol(std::string_view name) {
+  return kernel_.symbol(std::string(name));
 }
 
 std::string ScriptHost::syscall_name(int64_t number) {

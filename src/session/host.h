@@ -9,6 +9,7 @@
 
 #include "bytecode/chunk.h"
 #include "diag/diagnostic.h"
+#include "session/kernel_data.h"
 #include "session/output.h"
 #include "session/plan.h"
 #include "vm/host.h"
@@ -39,9 +40,14 @@ class ScriptHost final : public vm::Host {
   std::string machine() override;
   std::string kernel_release() override;
   std::string syscall_name(int64_t number) override;
+  Result<schema::CType> cast_target(std::string_view text) override;
+  Result<int64_t> kernel_symbol(std::string_view name) override;
 
-  /// What of the machine is a constant in handlers.
+  /// What of the machine is a constant in handlers. The host outlives it.
   lower::Machine machine_facts();
+
+  /// The kernel's types; null: it does not tell them.
+  const schema::KernelTypes* kernel_types() { return kernel_.types(); }
 
   std::vector<Registration>& registrations() { return registrations_; }
   /// The handlers and their filters.
@@ -64,6 +70,7 @@ class ScriptHost final : public vm::Host {
  private:
   std::string split_filter(std::string& text, runtime::Value& filter, const bytecode::Place& place);
 
+  KernelData kernel_;
   const bytecode::Chunk& chunk_;
   const diag::Source& source_;
   Output& output_;

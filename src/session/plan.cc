@@ -22,6 +22,8 @@ namespace {
 
 using bytecode::HandlerKind;
 
+constexpr size_t kMostListed = 60;  // of the names that a struct or event has
+
 /// Why handlers were sent to user space, by index in Plan.handlers.
 using Exiles = std::map<uint32_t, lower::Refusal>;
 
@@ -118,6 +120,7 @@ class Planner {
     for (uint32_t g = 0; g < groups.size(); ++g) {
       lower::Lowered lowered =
           lower_group(function, index, world_, groups[g], lower_options(), plan_->linkage);
+      if (tell_mistakes()) return false;
       if (auto* refusal = std::get_if<lower::Refusal>(&lowered)) {
         exile(index, std::move(*refusal));
         return false;
@@ -128,6 +131,16 @@ class Planner {
       handler.groups.push_back(PlannedGroup{std::move(groups[g]), std::move(compiled)});
     }
     return true;
+  }
+
+  /// What only lowering finds; true when there was something.
+  bool tell_mistakes() {
+    std::set<uint32_t> told;
+    for (const lower::EventMistake& mistake : plan_->linkage.mistakes) {
+      if (told.insert(mistake.span.begin).second) report(mistake);
+    }
+    plan_->linkage.mistakes.clear();
+    return !told.empty();
   }
 
   /// Once for each place, however many groups and trials met it.
@@ -150,10 +163,11 @@ class Planner {
     } else {
       diag::suggest(diagnostic, mistake.word, mistake.choices);
     }
-    if (!mistake.choices.empty()) {
+    if (mistake.choices.size() > kMostListed) return;
+    if (!mistake.choices.empty() && mistake.lists_choices) {
       std::string all;
       for (const std::string& choice : mistake.choices) all += (all.empty() ? "" : ", ") + choice;
-      diagnostic.hints.push_back("the event has: " + all);
+      diagnostic.hints.push_back(fmt::format("{}: {}", mistake.has, all));
     }
   }
 

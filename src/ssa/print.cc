@@ -8,6 +8,7 @@
 
 #include "schema/builtin_vars.h"
 #include "ssa/function.h"
+#include "ssa/kernel_access.h"
 #include "ssa/op_info.h"
 
 namespace ktap::ssa {
@@ -55,6 +56,29 @@ template <class List>
 const typename List::value_type* at(const List& list, int64_t index) {
   if (index < 0 || static_cast<size_t>(index) >= list.size()) return nullptr;
   return &list[static_cast<size_t>(index)];
+}
+
+/// "+16 u32", "+8 bits 3..5 of u8", "+0 pointer".
+std::string access_text(const KernelAccess& access) {
+  const std::string number =
+      access.is_pointer ? "pointer"
+                        : fmt::format("{}{}", access.is_signed ? 's' : 'u', 8 * access.size_bytes);
+  const std::string bits = access.width_bits == 0
+                               ? ""
+                               : fmt::format("bits {}..{} of ", access.shift_bits,
+                                             access.shift_bits + access.width_bits - 1);
+  return fmt::format("+{} {}{}", access.offset_bytes, bits, number);
+}
+
+/// Where an operation on kernel memory reads what; "" of others.
+std::string memory_text(const Inst& inst) {
+  if (inst.op == Op::KernelAddress) return fmt::format(" +{}", inst.imm);
+  if (inst.op == Op::KernelRead) return " " + access_text(KernelAccess::unpack(inst.imm));
+  if (inst.op != Op::KernelText) return "";
+  const TextAccess access = TextAccess::unpack(inst.imm);
+  const std::string array =
+      access.array_bytes == 0 ? "" : fmt::format(" char[{}]", access.array_bytes);
+  return fmt::format(" +{}{}", access.offset_bytes, array);
 }
 
 /// What imm stands for, with a blank before it; "" when the operation has none.
@@ -123,7 +147,7 @@ std::string attribute(const Inst& inst, const Module& module) {
       return failure ? " " + quoted(failure->text) : fmt::format(" #{}", inst.imm);
     }
     default:
-      return "";
+      return memory_text(inst);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "schema/builtin_vars.h"
 #include "ssa/dominators.h"
 #include "ssa/function.h"
+#include "ssa/kernel_access.h"
 #include "ssa/op_info.h"
 
 namespace ktap::ssa {
@@ -247,6 +248,10 @@ class Verifier {
         return event_var(inst);
       case Op::EventField:
         return event_field(inst);
+      case Op::KernelRead:
+      case Op::KernelText:
+      case Op::KernelAddress:
+        return kernel_memory(inst);
       case Op::TableSlotCount:
       case Op::TableSlot:
       case Op::TableSlotKey:
@@ -261,6 +266,21 @@ class Verifier {
       default:
         return "";
     }
+  }
+
+  std::string kernel_memory(const Inst& inst) const {
+    if (sure_type(type_of(inst.operands[0])) != Type::Int) return "the address is no Int";
+    const Type type = sure_type(inst.type);
+    if (inst.op == Op::KernelAddress) return "";
+    if (inst.op == Op::KernelText)
+      return type == Type::Str && inst.str_kind == StrKind::Bytes && inst.max_bytes != 0
+                 ? ""
+                 : "text is Bytes";
+    const KernelAccess access = KernelAccess::unpack(inst.imm);
+    const uint32_t size = access.size_bytes;
+    if (size != 1 && size != 2 && size != 4 && size != 8) return "no size of a number";
+    if (access.shift_bits + access.width_bits > 8 * size) return "a bit field beyond its number";
+    return type == Type::Int || type == Type::Bool ? "" : "neither Int nor Bool";
   }
 
   /// Int operands, and what else goes with the operation.
@@ -403,6 +423,7 @@ class Verifier {
       case BuiltinVar::Cpu:
       case BuiltinVar::Ns:
       case BuiltinVar::Cgroup:
+      case BuiltinVar::Curtask:
         return inst.type == Type::Int ? "" : "not an Int";
       case BuiltinVar::Execname:
         return inst.type == Type::Str && inst.str_kind == StrKind::Bytes ? "" : "not Bytes";

@@ -51,7 +51,7 @@ std::string hint_for(std::string_view bytes, std::string_view rest, std::string_
     case '@':
       return map_hint(rest, before);
     case '`':
-      return "a kernel symbol's address is kaddr(\"name\"), which is not there yet";
+      return "a kernel symbol's address is kaddr(\"name\")";
     case '?':
       return "there is no `c ? a : b`: use `c && a || b`, or an if statement";
     case '$':

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "runtime/arith.h"
 #include "runtime/histogram.h"
+#include "runtime/kernel_pointer.h"
 #include "runtime/shared_variable.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
@@ -121,6 +122,17 @@ bool Machine::get_index(Value object, Value key, Value* result) {
       }
       return event_member(name, result);
     }
+    case Type::Pointer: {
+      EventContext* event = host_.event();
+      if (event == nullptr) return fail("kernel memory is read in handlers of events only");
+      return event->kernel_member(object, key, result, &error_text_);
+    }
+    case Type::Nil:
+      if (runtime::is_null_pointer(object)) {
+        *result = object;
+        return true;
+      }
+      [[fallthrough]];
     default:
       return fail(fmt::format("cannot index {}{}", type_phrase(object.type), field_note(key)));
   }

@@ -7,9 +7,11 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.h"
 #include "bytecode/chunk.h"
 #include "runtime/value.h"
 #include "schema/builtin_vars.h"
+#include "schema/kernel_types.h"
 
 namespace ktap::vm {
 
@@ -31,6 +33,13 @@ class EventContext {
     (void)address, (void)limit_bytes, (void)out;
     *error = is_user ? "'user_string' works in handlers of events only"
                      : "'kernel_string' works in handlers of events only";
+    return false;
+  }
+  /// pointer.NAME or pointer[i]: of what was captured alone; false and `error` when that was not.
+  virtual bool kernel_member(runtime::Value pointer, runtime::Value key, runtime::Value* out,
+                             std::string* error) {
+    (void)pointer, (void)key, (void)out;
+    *error = "kernel memory is read in handlers of events only";
     return false;
   }
 };
@@ -65,6 +74,14 @@ class Host {
   /// uname: the machine ("x86_64") and the kernel's release ("6.1.0-18-amd64").
   virtual std::string machine() = 0;
   virtual std::string kernel_release() = 0;
+  /// What a pointer of cast("struct sock *", …) leads to. Errors: in words.
+  virtual Result<schema::CType> cast_target(std::string_view text) {
+    return Error{"this kernel does not tell its types: cast to '" + std::string(text) + "'"};
+  }
+  /// The address of a kernel symbol. Errors: in words.
+  virtual Result<int64_t> kernel_symbol(std::string_view name) {
+    return Error{"there is no kernel symbol '" + std::string(name) + "'"};
+  }
   /// "openat"; "" when this kernel has no such number.
   virtual std::string syscall_name(int64_t number) = 0;
 };

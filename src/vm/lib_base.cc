@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "runtime/aggregate.h"
 #include "runtime/histogram.h"
+#include "runtime/kernel_pointer.h"
 #include "runtime/parse_number.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
@@ -15,6 +16,7 @@
 
 namespace ktap::vm {
 
+using runtime::Type;
 using runtime::Value;
 
 namespace {
@@ -30,7 +32,11 @@ bool add_to_cell(NativeCall& call, Value amount) {
 /// The address and the bound of user_string() and kernel_string().
 bool string_args(NativeCall& call, std::string_view function, int64_t* address, int64_t* limit) {
   *limit = limits::kStringBytes;
-  if (!call.integer_arg(function, 0, address)) return false;
+  if (call.arg(0).type == Type::Pointer) {
+    *address = call.arg(0).pointer()->address();
+  } else if (!call.integer_arg(function, 0, address)) {
+    return false;
+  }
   if (call.has(1) && !call.integer_arg(function, 1, limit)) return false;
   return (*limit >= 1 && *limit <= limits::kMaxStringBytes) ||
          call.wrong_value(function, 1, fmt::format("1 to {}", limits::kMaxStringBytes));
@@ -158,6 +164,32 @@ bool read_string(NativeCall& call, bool is_user, const char* name) {
   Value text;
   return event->read_string(is_user, address, limit, &text, &call.machine.error_text()) &&
          call.give(text);
+}
+
+/// cast("struct sock *", address): a pointer; nil for none.
+bool Cast(NativeCall& call) {
+  std::string_view text;
+  if (!call.string_arg("cast", 0, &text)) return false;
+  const Value from = call.arg(1);
+  const Result<schema::CType> type = call.machine.host().cast_target(text);
+  if (!type.ok()) return call.machine.fail(type.error().message);
+  int64_t address = 0;
+  if (from.type == Type::Pointer) {
+    address = from.pointer()->address();
+  } else if (from.is_integer()) {
+    address = from.integer;
+  } else if (!from.is_nil()) {
+    return call.wrong("cast", 1, "an integer or a pointer");
+  }
+  return call.give(call.machine.heap().pointer(address, type.value().id, type.value().pointers));
+}
+
+bool Kaddr(NativeCall& call) {
+  std::string_view name;
+  if (!call.string_arg("kaddr", 0, &name)) return false;
+  const Result<int64_t> address = call.machine.host().kernel_symbol(name);
+  if (!address.ok()) return call.machine.fail(address.error().message);
+  return call.give(Value::of(address.value()));
 }
 
 bool UserString(NativeCall& call) { return read_string(call, true, "user_string"); }

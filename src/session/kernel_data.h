@@ -1,0 +1,40 @@
+// What scripts ask of the running kernel's memory layout: its types and the addresses of its
+// symbols. Nothing is read before it is asked for.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "bpf/btf_types.h"
+#include "lower/machine.h"
+#include "symbol/kallsyms.h"
+#include "sys/kernel_btf.h"
+
+namespace ktap::session {
+
+class KernelData {
+ public:
+  /// Null: this kernel has no BTF.
+  const schema::KernelTypes* types();
+  /// What a pointer of cast(text, …) leads to. Remembered, as records ask for it one by one.
+  Result<schema::CType> cast_target(const std::string& text);
+  /// Errors: no such symbol, or hidden addresses; in words.
+  Result<int64_t> symbol(const std::string& name);
+  /// The same for `lower`; this outlives `machine`.
+  void put_into(lower::Machine& machine);
+
+ private:
+  std::string near_names(const std::string& name) const;
+
+  bool looked_for_types_ = false;
+  std::optional<sys::KernelBtf> bytes_;
+  std::optional<bpf::BtfTypes> types_;
+  std::map<std::string, schema::CType> targets_;
+  std::optional<symbol::Kallsyms> symbols_;
+};
+
+}  // namespace ktap::session
