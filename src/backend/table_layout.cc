@@ -96,7 +96,8 @@ class Layouter {
     const std::string why_not = refuses_own_memory(table, info);
     if (!why_not.empty()) {
       table.reason += ", " + why_not;
-    } else if (use.is_used && use.by_thread && use.only_system_calls) {
+    } else if (use.is_used && use.by_thread && use.only_system_calls &&
+               !(use.is_walked && info.has_no_tid)) {  // a walk sees those entries too
       table.reason = "every key is the thread that runs";
       choose_slots(table, TableLayout::ByThread);
     } else if (use.is_deleted) {

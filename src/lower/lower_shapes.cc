@@ -195,6 +195,11 @@ std::optional<int64_t> Lowerer::add_table(runtime::Table* table, const std::stri
     refuse(fmt::format("{} {} holds a string that is too long, or has a NUL", what, name));
     return std::nullopt;
   }
+  for (const auto& entry : table->entries()) {
+    const runtime::Value key = entry.first;
+    info.has_no_tid = info.has_no_tid || key.type != runtime::Type::Integer || key.integer <= 0 ||
+                      key.integer > UINT32_MAX;
+  }
   if (learnt != nullptr) info.key = learnt->key;
   info.max_entries = table->capacity_hint != 0 ? table->capacity_hint : limits::kDefaultTableSize;
   linkage_.module.tables.push_back(std::move(info));
