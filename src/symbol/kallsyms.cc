@@ -17,6 +17,7 @@
 #include "symbol/maps.h"
 #include "symbol/name_pattern.h"
 #include "sys/errors.h"
+#include "sys/text_file.h"
 
 namespace ktap::symbol {
 
@@ -116,16 +117,15 @@ Kallsyms& Kallsyms::operator=(Kallsyms&&) noexcept = default;
 Kallsyms::~Kallsyms() = default;
 
 Result<Kallsyms> Kallsyms::read() {
-  errno = 0;
-  std::optional<std::string> text = read_text(kPath, kMostBytes);
-  if (!text.has_value()) {
-    Error error = sys::system_error(fmt::format("reading {}", kPath), errno);
+  Result<std::string> text = sys::read_text(kPath, kMostBytes);
+  if (!text.ok()) {
+    Error error = sys::system_error(fmt::format("reading {}", kPath), text.error().sys_errno);
     if (error.sys_errno == ENOENT) {
       error.message += "; this kernel has no list of its symbols (CONFIG_KALLSYMS)";
     }
     return error;
   }
-  return Kallsyms(std::move(*text));
+  return Kallsyms(std::move(text).value());
 }
 
 Result<void> Kallsyms::check_addresses() const {

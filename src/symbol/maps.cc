@@ -1,7 +1,6 @@
 // Parsing is a pure function of text; only read() asks /proc.
 #include "symbol/maps.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,7 +12,7 @@
 #include <utility>
 
 #include "sys/errors.h"
-#include "sys/unique_fd.h"
+#include "sys/text_file.h"
 
 namespace ktap::symbol {
 
@@ -135,25 +134,6 @@ std::optional<uid_t> user_of(pid_t pid) {
 
 }  // namespace
 
-std::optional<std::string> read_text(const std::string& path, size_t limit_bytes) {
-  const sys::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) return std::nullopt;
-  constexpr size_t kFirstBytes = size_t{64} << 10;
-  std::string text(kFirstBytes, '\0');
-  size_t done = 0;
-  while (true) {
-    const ssize_t got = read(fd.get(), text.data() + done, text.size() - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return std::nullopt;
-    if (got == 0) break;
-    done += static_cast<size_t>(got);
-    if (done > limit_bytes) return std::nullopt;
-    if (done == text.size()) text.resize(text.size() * 2);
-  }
-  text.resize(done);
-  return text;
-}
-
 std::vector<Mapping> parse_maps(std::string_view text) {
   std::vector<Mapping> mappings;
   each_line(text, [&mappings](std::string_view line) {
@@ -167,16 +147,15 @@ std::vector<Mapping> parse_maps(std::string_view text) {
 
 Result<ProcessMaps> ProcessMaps::read(pid_t pid) {
   const std::string path = fmt::format("/proc/{}/maps", pid);
-  errno = 0;
-  const std::optional<std::string> text = read_text(path, kMostMapsBytes);
-  if (!text.has_value()) {
-    const int error_number = errno;
+  const Result<std::string> text = sys::read_text(path, kMostMapsBytes);
+  if (!text.ok()) {
+    const int error_number = text.error().sys_errno;
     if (error_number == ENOENT || error_number == ESRCH) {
       return Error{fmt::format("process {}: no such process", pid), error_number};
     }
     return sys::system_error("reading " + path, error_number);
   }
-  return ProcessMaps(parse_maps(*text));
+  return ProcessMaps(parse_maps(text.value()));
 }
 
 const Mapping* ProcessMaps::find(uint64_t address) const {
@@ -227,9 +206,9 @@ std::optional<JitMap> JitMap::read(pid_t pid) {
   // Anyone may write into /tmp: not a link, not another user's.
   if (lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
   if (status.st_uid != 0 && user_of(pid) != status.st_uid) return std::nullopt;
-  std::optional<std::string> text = read_text(path, kMostJitBytes);
-  if (!text.has_value()) return std::nullopt;
-  return JitMap(std::move(*text));
+  Result<std::string> text = sys::read_text(path, kMostJitBytes);
+  if (!text.ok()) return std::nullopt;
+  return JitMap(std::move(text).value());
 }
 
 std::string root_of(pid_t pid) {
@@ -247,9 +226,10 @@ std::string root_of(pid_t pid) {
 
 pid_t pid_inside(pid_t pid) {
   constexpr size_t kMostStatusBytes = size_t{1} << 20;
-  const std::optional<std::string> status =
-      read_text(fmt::format("/proc/{}/status", pid), kMostStatusBytes);
-  if (!status.has_value()) return pid;
+  const Result<std::string> read =
+      sys::read_text(fmt::format("/proc/{}/status", pid), kMostStatusBytes);
+  if (!read.ok()) return pid;
+  const std::string* status = &read.value();
   const size_t at = status->find("\nNSpid:");
   if (at == std::string::npos) return pid;
   const size_t end = std::min(status->find('\n', at + 1), status->size());

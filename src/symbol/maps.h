@@ -88,7 +88,4 @@ std::string root_of(pid_t pid);
 /// The number that the process has in its own pid namespace; `pid` itself when it cannot be told.
 pid_t pid_inside(pid_t pid);
 
-/// All of a file that has no size (/proc); nothing when it cannot be read or is larger.
-std::optional<std::string> read_text(const std::string& path, size_t limit_bytes);
-
 }  // namespace ktap::symbol

@@ -19,6 +19,7 @@
 #include "symbol/maps.h"
 #include "sys/errors.h"
 #include "sys/mapped_file.h"
+#include "sys/text_file.h"
 
 namespace ktap::symbol {
 
@@ -205,7 +206,10 @@ class Resolver {
     constexpr size_t kMostCacheBytes = size_t{64} << 20;
     const std::optional<std::string> canonical = canonical_within(root_, kCache);
     std::optional<std::string> text;
-    if (canonical.has_value()) text = read_text(root_ + *canonical, kMostCacheBytes);
+    if (canonical.has_value()) {
+      Result<std::string> read = sys::read_text(root_ + *canonical, kMostCacheBytes);
+      if (read.ok()) text = std::move(read).value();
+    }
     if (text.has_value()) {
       looked_in_.emplace_back(kCache);
       const std::vector<CachedLibrary> cache =

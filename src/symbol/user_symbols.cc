@@ -17,6 +17,7 @@
 
 #include "symbol/elf_cache.h"
 #include "symbol/maps.h"
+#include "sys/text_file.h"
 
 namespace ktap::symbol {
 
@@ -44,9 +45,10 @@ struct ProcessIdentity {
 std::optional<ProcessIdentity> identify(pid_t pid) {
   constexpr size_t kMostStatBytes = size_t{64} << 10;
   constexpr int kFieldsBefore = 19;  // between the name and the start time
-  const std::optional<std::string> text =
-      read_text(fmt::format("/proc/{}/stat", pid), kMostStatBytes);
-  if (!text.has_value()) return std::nullopt;
+  const Result<std::string> read =
+      sys::read_text(fmt::format("/proc/{}/stat", pid), kMostStatBytes);
+  if (!read.ok()) return std::nullopt;
+  const std::string* text = &read.value();
   size_t at = text->rfind(')');
   for (int i = 0; i <= kFieldsBefore && at != std::string::npos; ++i) at = text->find(' ', at + 1);
   if (at == std::string::npos) return std::nullopt;

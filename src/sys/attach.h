@@ -53,8 +53,6 @@ Result<PerfAttachment> attach_user_point(int program_fd, const std::string& path
 /// A program on samples of one CPU.
 Result<PerfAttachment> attach_samples(int program_fd, const schema::PerfSource& source, int cpu,
                                       const std::string& name);
-/// CPUs that are online. Source: /sys/devices/system/cpu/online.
-Result<std::vector<int>> online_cpus();
 
 /// Makes room for `more` descriptors, as far as the hard limit goes.
 void allow_open_files(size_t more);

@@ -18,6 +18,8 @@ namespace ktap::sys {
 /// CPUs that may ever be there: how many values a per-CPU map has. Source:
 /// /sys/devices/system/cpu/possible.
 Result<uint32_t> possible_cpus();
+/// CPUs that are online. Source: /sys/devices/system/cpu/online.
+Result<std::vector<int>> online_cpus();
 
 /// One map. Keys and values are bytes of the sizes in spec(); per-CPU values come as one value of
 /// 8-byte-rounded size for each possible CPU.
@@ -71,6 +73,10 @@ class MappedArray {
   uint8_t* pages_ = nullptr;  // what is mapped: whole pages around it
   size_t pages_bytes_ = 0;
 };
+
+/// BPF_TRACE_UPROBE_MULTI. Younger than the headers that we are built with
+/// (include/uapi/linux/bpf.h).
+inline constexpr uint32_t kTraceUprobeMulti = 48;
 
 /// Why the kernel did not take a program.
 struct LoadFailure {

@@ -17,13 +17,13 @@
 #include "sys/bpf.h"
 #include "sys/bpf_quiet.h"
 #include "sys/errors.h"
+#include "sys/text_file.h"
 
 namespace ktap::sys {
 
 namespace {
 
-/// Younger than the headers that we are built with (include/uapi/linux/bpf.h).
-constexpr auto kTraceUprobeMulti = static_cast<bpf_attach_type>(48);
+constexpr size_t kMostCpuListBytes = 64 << 10;
 constexpr size_t kLogBytes = 1 << 20;
 constexpr size_t kMostLogBytes = 32 << 20;
 
@@ -63,7 +63,8 @@ int try_load(const std::string& name, bpf::ProgramKind kind, const std::vector<b
     options.expected_attach_type = BPF_TRACE_RAW_TP;
     options.attach_btf_id = btf_id;
   }
-  if (kind == bpf::ProgramKind::UprobeMulti) options.expected_attach_type = kTraceUprobeMulti;
+  if (kind == bpf::ProgramKind::UprobeMulti)
+    options.expected_attach_type = static_cast<bpf_attach_type>(kTraceUprobeMulti);
   if (log != nullptr) {
     options.log_level = 1;
     options.log_buf = log->data();
@@ -72,32 +73,6 @@ int try_load(const std::string& name, bpf::ProgramKind kind, const std::vector<b
   static_assert(sizeof(bpf::Insn) == sizeof(bpf_insn));
   return bpf_prog_load(kernel_type(kind), name.c_str(), "GPL",
                        reinterpret_cast<const bpf_insn*>(code.data()), code.size(), &options);
-}
-
-/// Last number of a list like "0-3,8-11\n", plus one.
-uint32_t count_from_list(std::string_view text) {
-  uint32_t last = 0;
-  for (size_t i = 0; i < text.size();) {
-    if (text[i] < '0' || text[i] > '9') {
-      ++i;
-      continue;
-    }
-    last = 0;
-    for (; i < text.size() && text[i] >= '0' && text[i] <= '9'; ++i) {
-      last = last * 10 + static_cast<uint32_t>(text[i] - '0');
-    }
-  }
-  return last + 1;
-}
-
-Result<uint32_t> read_possible_cpus() {
-  const char* path = "/sys/devices/system/cpu/possible";
-  UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return system_error(fmt::format("opening {}", path), errno);
-  char text[4096];
-  const ssize_t got = read(fd.get(), text, sizeof text);
-  if (got <= 0) return system_error(fmt::format("reading {}", path), got == 0 ? EIO : errno);
-  return count_from_list(std::string_view(text, static_cast<size_t>(got)));
 }
 
 /// A map of maps with one entry: writing it waits for all running programs.
@@ -119,12 +94,23 @@ class RcuWaiter {
   UniqueFd outer_;
 };
 
+Result<std::vector<int>> read_cpus(const char* kind) {
+  const std::string path = fmt::format("/sys/devices/system/cpu/{}", kind);
+  KTAP_ASSIGN(const std::string text, read_text(path, kMostCpuListBytes));
+  std::vector<int> cpus = parse_cpu_list(text);
+  if (cpus.empty()) return system_error("reading " + path, EIO);
+  return cpus;
+}
+
 }  // namespace
 
 Result<uint32_t> possible_cpus() {
-  static const Result<uint32_t> count = read_possible_cpus();
-  return count;
+  static const Result<std::vector<int>> cpus = read_cpus("possible");
+  if (!cpus.ok()) return cpus.error();
+  return static_cast<uint32_t>(cpus.value().back()) + 1;
 }
+
+Result<std::vector<int>> online_cpus() { return read_cpus("online"); }
 
 bool try_load_program(const std::string& name, bpf::ProgramKind kind,
                       const std::vector<bpf::Insn>& code, std::string* log, uint32_t btf_id) {

@@ -12,6 +12,7 @@
 #include "bpf/insn.h"
 #include "sys/attach.h"
 #include "sys/errors.h"
+#include "sys/text_file.h"
 #include "sys/tracefs.h"
 
 namespace ktap::sys {
@@ -38,6 +39,20 @@ TEST_F(Bpf, PossibleCpusIsWhatSysfsSays) {
   Result<uint32_t> cpus = possible_cpus();
   ASSERT_TRUE(cpus.ok());
   EXPECT_GE(cpus.value(), static_cast<uint32_t>(sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+TEST(CpuList, RangesAndSingleOnes) {
+  EXPECT_EQ(parse_cpu_list("0-2,8-9,11\n"), (std::vector<int>{0, 1, 2, 8, 9, 11}));
+  EXPECT_EQ(parse_cpu_list("0\n"), std::vector<int>{0});
+  EXPECT_TRUE(parse_cpu_list("\n").empty());
+}
+
+TEST(ReadText, AllOfAFileOrWhyNot) {
+  Result<std::string> text = read_text("/proc/self/maps", 1 << 20);
+  ASSERT_TRUE(text.ok());
+  EXPECT_NE(text.value().find("[stack]"), std::string::npos);
+  EXPECT_EQ(read_text("/proc/self/maps", 10).error().sys_errno, EFBIG);
+  EXPECT_EQ(read_text("/none/such", 10).error().sys_errno, ENOENT);
 }
 
 TEST_F(Bpf, HashKeepsAndGivesBack) {
