@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <iterator>
 #include <map>
-#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -39,11 +38,11 @@ struct Name {
 
 struct Kind {
   std::string_view prefix;
-  bool there;
+  std::unique_ptr<Provider> (*make)();  ///< null: not there yet
   std::string_view what;
 };
 constexpr Kind kKinds[] = {
-#define KTAP_EVENT_PROVIDER(enumerator, prefix, there, what) {prefix, there, what},
+#define KTAP_EVENT_PROVIDER(prefix, make, what) {prefix, make, what},
 #include "event/providers.def"
 #undef KTAP_EVENT_PROVIDER
 };
@@ -123,20 +122,18 @@ class TracefsCatalog : public Catalog {
       renderer_;  // its library is only started when a record is printed
 };
 
-/// The kind of an event that this version does not trace yet, or null.
-const Kind* later_kind(const std::string& text) {
+/// Null: a tracepoint, which has no prefix.
+const Kind* kind_of(std::string_view text) {
   for (const Kind& kind : kKinds) {
-    if (starts_with(text, kind.prefix)) return kind.there ? nullptr : &kind;
+    if (starts_with(text, kind.prefix)) return &kind;
   }
   return nullptr;
 }
 
-std::unique_ptr<Provider> make_provider(std::string_view prefix) {
-  if (prefix == "probe:") return function_probes();
-  if (prefix == "profile-") return perf_events(prefix);
-  if (prefix == "software:" || prefix == "hardware:")
-    return perf_events(prefix.substr(0, prefix.size() - 1));
-  return nullptr;
+/// The kind of an event that this version does not trace yet, or null.
+const Kind* later_kind(std::string_view text) {
+  const Kind* kind = kind_of(text);
+  return kind != nullptr && kind->make == nullptr ? kind : nullptr;
 }
 
 /// What is wrong with the form of a part, before any name is looked at; "" when it may be SYS:NAME.
@@ -201,14 +198,11 @@ Matches TracefsCatalog::match(std::string_view event_text) {
 
 /// Null: tracepoints, which have no prefix, and kinds that are not there yet.
 Provider* TracefsCatalog::provider_of(std::string_view text) {
-  for (const Kind& kind : kKinds) {
-    if (!starts_with(text, kind.prefix)) continue;
-    if (!kind.there) return nullptr;
-    std::unique_ptr<Provider>& provider = others_[kind.prefix];
-    if (provider == nullptr) provider = make_provider(kind.prefix);
-    return provider.get();
-  }
-  return nullptr;
+  const Kind* kind = kind_of(text);
+  if (kind == nullptr || kind->make == nullptr) return nullptr;
+  std::unique_ptr<Provider>& provider = others_[kind->prefix];
+  if (provider == nullptr) provider = kind->make();
+  return provider.get();
 }
 
 void TracefsCatalog::include(const Pattern& pattern, std::vector<bool>* chosen, Matches* out) {
@@ -394,7 +388,6 @@ std::vector<std::string> TracefsCatalog::list(std::string_view glob) {
     }
   }
   for (const Kind& kind : kKinds) {
-    if (!kind.there) continue;
     if (Provider* provider = provider_of(kind.prefix)) provider->list(glob, &out);
   }
   return out;

@@ -67,27 +67,16 @@ Result<Place> parse_place(std::string_view text) {
   return place;
 }
 
-schema::Field word_field(std::string name, Fetch::Base base, int64_t at = 0) {
-  schema::Field field;
-  field.name = std::move(name);
-  field.c_type = base == Fetch::Base::Address ? "void *" : "long";
-  field.kind = base == Fetch::Base::Address ? schema::FieldKind::Pointer : schema::FieldKind::Int;
-  field.is_signed = base != Fetch::Base::Address;
-  field.fetch.base = base;
-  field.fetch.at = at;
-  return field;
-}
-
 /// The address, then the function's own arguments or its result.
 std::vector<schema::Field> own_fields(const Place& place) {
   std::vector<schema::Field> fields;
   fields.push_back(
-      word_field(place.is_return ? "__probe_func" : "__probe_ip", Fetch::Base::Address));
+      register_field(place.is_return ? "__probe_func" : "__probe_ip", Fetch::Base::Address));
   if (place.is_return) {
-    fields.push_back(word_field("retval", Fetch::Base::Result));
+    fields.push_back(register_field("retval", Fetch::Base::Result));
   } else if (place.offset == 0) {
     for (int i = 1; i <= kRegisterArguments; ++i)
-      fields.push_back(word_field(fmt::format("arg{}", i), Fetch::Base::Argument, i - 1));
+      fields.push_back(register_field(fmt::format("arg{}", i), Fetch::Base::Argument, i - 1));
   }
   return fields;
 }

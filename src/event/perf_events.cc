@@ -34,26 +34,14 @@ constexpr PerfEvent kPerfEvents[] = {
 #undef KTAP_PERF_EVENT
 };
 
-constexpr std::string_view kProfile = "profile-";
-
-schema::Field word_field(const char* name, const char* c_type, schema::Fetch::Base base) {
-  schema::Field field;
-  field.name = name;
-  field.c_type = c_type;
-  field.kind =
-      base == schema::Fetch::Base::Period ? schema::FieldKind::Int : schema::FieldKind::Pointer;
-  field.fetch.base = base;
-  return field;
-}
-
 std::shared_ptr<Event> sample_event(std::string system, std::string name) {
   auto event = std::make_shared<Event>();
   event->system = std::move(system);
   event->name = std::move(name);
   event->kind = schema::EventKind::Sample;
-  event->fields = {word_field("ip", "void *", schema::Fetch::Base::Address),
-                   word_field("addr", "void *", schema::Fetch::Base::Accessed),
-                   word_field("period", "u64", schema::Fetch::Base::Period)};
+  event->fields = {register_field("ip", schema::Fetch::Base::Address),
+                   register_field("addr", schema::Fetch::Base::Accessed),
+                   register_field("period", schema::Fetch::Base::Period)};
   return event;
 }
 
@@ -152,9 +140,26 @@ class ProfileTimers final : public Provider {
 
 }  // namespace
 
-std::unique_ptr<Provider> perf_events(std::string_view group) {
-  if (group == kProfile) return std::make_unique<ProfileTimers>();
-  return std::make_unique<PerfEvents>(std::string(group));
+schema::Field register_field(std::string name, schema::Fetch::Base base, int64_t at) {
+  using Base = schema::Fetch::Base;
+  schema::Field field;
+  field.name = std::move(name);
+  field.c_type = "long";
+  field.is_signed = true;
+  if (base == Base::Address || base == Base::Accessed) {
+    field.c_type = "void *";
+    field.kind = schema::FieldKind::Pointer;
+    field.is_signed = false;
+  } else if (base == Base::Period) {
+    field.c_type = "u64";
+    field.is_signed = false;
+  }
+  field.fetch = {base, at};
+  return field;
 }
+
+std::unique_ptr<Provider> software_events() { return std::make_unique<PerfEvents>("software"); }
+std::unique_ptr<Provider> hardware_events() { return std::make_unique<PerfEvents>("hardware"); }
+std::unique_ptr<Provider> profile_timers() { return std::make_unique<ProfileTimers>(); }
 
 }  // namespace ktap::event

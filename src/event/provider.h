@@ -50,10 +50,14 @@ class Provider {
   /// Adds the full names of the events that match; "": all that can be counted.
   virtual void list(std::string_view glob, std::vector<std::string>* out) = 0;
 };
-/// Functions of programs (language, section 7: `probe:`).
+// Makers of providers.def.
 std::unique_ptr<Provider> function_probes();
-/// `group`: "software", "hardware"; "profile-" for timers.
-std::unique_ptr<Provider> perf_events(std::string_view group);
+std::unique_ptr<Provider> software_events();
+std::unique_ptr<Provider> hardware_events();
+std::unique_ptr<Provider> profile_timers();
+
+/// A field of an event that gives registers, of 8 bytes: addresses print in hex.
+schema::Field register_field(std::string name, schema::Fetch::Base base, int64_t at = 0);
 
 /// All events that this machine offers. Reads names at once, formats only of events that are used.
 class Catalog {
