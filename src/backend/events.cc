@@ -226,7 +226,6 @@ void Selector::record_field(ValueId id) {
     case schema::FieldKind::DynString:
     case schema::FieldKind::RelString:
       return string_field(id, field);
-    case schema::FieldKind::String:
     case schema::FieldKind::Opaque:
       return fail(fmt::format("field {} has no value", field.name));
     case schema::FieldKind::Int:

@@ -1,5 +1,4 @@
-// Fields of events that give registers: the word that a field begins with. Memory that is followed
-// from there is followed by operations of their own.
+// Fields of events that give registers.
 #include <fmt/format.h>
 
 #include "backend/selector.h"
@@ -22,10 +21,6 @@ int32_t context_offset(const Fetch& from, EventKind kind, const bpf::CallRegs& r
       return from.at >= 0 && from.at < 8 ? regs.arg_offset[from.at] : -1;
     case Fetch::Base::Result:
       return regs.result_offset;
-    case Fetch::Base::Register:
-      return static_cast<int32_t>(from.at);
-    case Fetch::Base::Stack:
-      return regs.stack_offset;
     case Fetch::Base::Address:  // of a probe there is more to it
       return regs.ip_offset;
     case Fetch::Base::Period:
@@ -33,8 +28,6 @@ int32_t context_offset(const Fetch& from, EventKind kind, const bpf::CallRegs& r
     case Fetch::Base::Accessed:
       return kind == EventKind::Sample ? regs.sample_offset + 8 : -1;
     case Fetch::Base::None:
-    case Fetch::Base::Constant:
-    case Fetch::Base::Comm:
       break;
   }
   return -1;
@@ -43,9 +36,8 @@ int32_t context_offset(const Fetch& from, EventKind kind, const bpf::CallRegs& r
 }  // namespace
 
 /// dst = the word, R6 is the context. May call helpers.
-void Selector::fetch_base(const schema::Field& field, Reg dst) {
+void Selector::fetch_word(const schema::Field& field, Reg dst) {
   const Fetch& from = field.fetch;
-  if (from.base == Fetch::Base::Constant) return asm_.load_const(dst, from.at);
   // At a user function's first instruction the registers say where that is.
   const bool is_user_entry =
       job_.group->kind == EventKind::Probe && !job_.group->events[0]->point.path.empty();
@@ -65,19 +57,15 @@ void Selector::fetch_base(const schema::Field& field, Reg dst) {
 void Selector::fetched_field(ValueId id) {
   const schema::Field& field = job_.group->events[0]->fields[static_cast<size_t>(inst(id).imm)];
   const Reg dst = result_register(id, Reg::R1);
-  fetch_base(field, dst);
-  if (field.fetch.loads.empty()) narrow(dst, field.size_bytes, field.is_signed);
+  fetch_word(field, dst);
+  narrow(dst, field.size_bytes, field.is_signed);
   store_result(id, dst);
 }
 
-/// A word for each field, before memory is followed. R8 holds the record.
+/// A word for each field. R8 holds the record.
 void Selector::raw_fetches(int32_t at) {
   for (const schema::Field& field : job_.group->events[0]->fields) {
-    if (field.fetch.base == Fetch::Base::Comm) {
-      asm_.emit(bpf::mov64(Reg::R1, 0));
-    } else {
-      fetch_base(field, Reg::R1);
-    }
+    fetch_word(field, Reg::R1);
     asm_.emit(bpf::store(Size::DW, Reg::R8, static_cast<int16_t>(at), Reg::R1));
     at += 8;
   }

@@ -33,10 +33,6 @@ size_t count_maps(const bpf::Program& program) {
   return maps.size();
 }
 
-}  // namespace
-
-namespace {
-
 bool is_called_back(const Job& job, const bpf::KernelFacts& facts) {
   if (facts.has_may_goto || facts.has_iter_num() || !facts.has_bpf_loop) return false;
   const ssa::Function& function = *job.function;

@@ -253,7 +253,7 @@ class Selector {
   void event_field(ssa::ValueId id);
   // ---- fetches.cc
   void fetched_field(ssa::ValueId id);
-  void fetch_base(const schema::Field& field, Reg dst);
+  void fetch_word(const schema::Field& field, Reg dst);
   void raw_fetches(int32_t at);
 
   void syscall_field(ssa::ValueId id);

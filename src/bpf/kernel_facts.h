@@ -23,7 +23,6 @@ struct SyscallRegs {
 struct CallRegs {
   int32_t arg_offset[8] = {112, 104, 96, 88, 72, 64, -1, -1};  ///< -1: not in a register
   int32_t result_offset = 80;
-  int32_t stack_offset = 152;
   int32_t ip_offset = 128;
   /// Of struct bpf_perf_event_data, behind the registers: sample_period; the address follows.
   int32_t sample_offset = 168;

@@ -19,8 +19,10 @@
 
 namespace ktap::engine {
 
-/// What this kernel can do, less the facts named in `without` (bpf::fact_names). Cost: 1 ms.
-Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without = {});
+/// What this kernel can do, less the facts named in `without` (bpf::fact_names). `gives_registers`:
+/// an event does; else what it has for those alone is not looked for. Cost: 1 ms.
+Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without = {},
+                                      bool gives_registers = true);
 
 /// The verifier refused a program: which, why (the log's own last words, for -v), at which script
 /// line.

@@ -59,11 +59,11 @@ bpf::CallRegs call_regs() {
 #if defined(__x86_64__)
   return regs;  // the defaults
 #elif defined(__aarch64__)
-  regs = {{0, 8, 16, 24, 32, 40, 48, 56}, 0, 248, 256, 272};
+  regs = {{0, 8, 16, 24, 32, 40, 48, 56}, 0, 256, 272};
 #elif defined(__riscv) && __riscv_xlen == 64
-  regs = {{80, 88, 96, 104, 112, 120, 128, 136}, 80, 16, 0, 256};
+  regs = {{80, 88, 96, 104, 112, 120, 128, 136}, 80, 0, 256};
 #elif defined(__arm__)
-  regs = {{0, 4, 8, 12, -1, -1, -1, -1}, 0, 52, 60, 72};
+  regs = {{0, 4, 8, 12, -1, -1, -1, -1}, 0, 60, 72};
 #endif
   return regs;
 }
@@ -72,10 +72,6 @@ bool can_load(std::vector<Insn> code) {
   code.push_back(bpf::mov64(Reg::R0, 0));
   code.push_back(bpf::exit_insn());
   return sys::try_load_program("probe", bpf::ProgramKind::RawTracepoint, code);
-}
-
-bool takes_program(bpf::ProgramKind kind, const std::vector<Insn>& code) {
-  return sys::try_load_program("probe", kind, code);
 }
 
 bool has_fetch_atomics() {
@@ -208,7 +204,8 @@ int32_t tracepoint_id(const std::string& event) {
 
 }  // namespace
 
-Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without) {
+Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without,
+                                      bool gives_registers) {
   bpf::KernelFacts facts;
   facts.syscall_regs = syscall_regs();
   facts.call_regs = call_regs();
@@ -244,10 +241,13 @@ Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without) {
   facts.has_bpf_loop = has_helper(kLoopHelper);
   const bool lacks_may_goto =
       !facts.has_may_goto || std::find(without.begin(), without.end(), "may_goto") != without.end();
-  facts.has_attach_cookies = takes_program(
-      bpf::ProgramKind::PerfEvent, {bpf::call(static_cast<int32_t>(bpf::Helper::GetAttachCookie)),
-                                    bpf::mov64(Reg::R0, 0), bpf::exit_insn()});
-  facts.has_uprobe_multi = sys::has_user_points_link();
+  if (gives_registers) {
+    facts.has_attach_cookies =
+        sys::try_load_program("probe", bpf::ProgramKind::PerfEvent,
+                              {bpf::call(static_cast<int32_t>(bpf::Helper::GetAttachCookie)),
+                               bpf::mov64(Reg::R0, 0), bpf::exit_insn()});
+    facts.has_uprobe_multi = sys::has_user_points_link();
+  }
   read_btf(facts, lacks_may_goto);
   try_task(facts);
   try_typed_tracepoints(facts);

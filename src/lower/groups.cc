@@ -2,7 +2,6 @@
 // field, laid out the same. System calls go into few groups; any other tracepoint is a group of its
 // own.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <map>
 #include <string>
@@ -21,10 +20,7 @@ void add(std::string& signature, const schema::Event& event, const EventRead& re
   const schema::Field& field = event.fields[read.field];
   signature += fmt::format(",{},{},{},{}", read.field, field.size_bytes, field.is_signed,
                            static_cast<int>(field.kind));
-  const schema::Fetch& fetch = field.fetch;
-  signature +=
-      fmt::format(",{},{},{},{},{},{}", static_cast<int>(fetch.base), fetch.at,
-                  fmt::join(fetch.loads, "+"), fetch.is_user, fetch.bit_offset, fetch.bit_width);
+  signature += fmt::format(",{},{}", static_cast<int>(field.fetch.base), field.fetch.at);
 }
 
 /// Equal for events that the handler sees alike.

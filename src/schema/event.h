@@ -18,33 +18,22 @@ enum class FieldKind : uint8_t {
   CharArray,  ///< char[N]: string cut at the first NUL
   DynString,  ///< __data_loc char[]: u32 at offset holds (length << 16 | offset in record)
   RelString,  ///< __rel_loc char[]
-  String,     ///< what the fetched address points to, up to the first NUL
   Opaque,     ///< arrays, structs: not readable as a value (named in diagnostics), still printed by
               ///< argstr
 };
 
-/// Where a value comes from on events that give registers: a word to begin with, then memory that
-/// is followed. Of tracepoints and system calls: None.
+/// The word that is a field of an event that gives registers. Of tracepoints and system calls:
+/// None.
 struct Fetch {
   enum class Base : uint8_t {
     None,
     Address,   ///< of the probe, at run time; of a sample: where the program was
     Argument,  ///< the function's own argument number `at`, from 0
     Result,    ///< what the function gave
-    Register,  ///< the 8 bytes at byte `at` of the program's context, struct pt_regs
-    Stack,     ///< the stack pointer
-    Constant,  ///< `at`
-    Comm,      ///< the name of the task: FieldKind::CharArray of 16 bytes
     Period,    ///< Sample: events since the last one
     Accessed,  ///< Sample: the address that was accessed, where the hardware says; else 0
   } base = Base::None;
   int64_t at = 0;
-  /// Each: the value becomes the word at value + offset. For the last one the field says how many
-  /// bytes that word has.
-  std::vector<int64_t> loads;
-  bool is_user = false;    ///< memory of the process, not of the kernel
-  uint8_t bit_offset = 0;  ///< of a bit-field in what was read
-  uint8_t bit_width = 0;   ///< 0: no bit-field
   friend bool operator==(const Fetch&, const Fetch&) = default;
 };
 

@@ -547,6 +547,15 @@ void check_timers(const std::vector<Registration>& registrations, diag::Sink& si
   }
 }
 
+bool give_registers(const std::vector<PlannedHandler>& handlers) {
+  for (const PlannedHandler& handler : handlers) {
+    for (const schema::EventPtr& event : handler.events) {
+      if (schema::gives_registers(event->kind)) return true;
+    }
+  }
+  return false;
+}
+
 void resolve_events(const std::vector<Registration>& registrations, const diag::Source& source,
                     event::Catalog& catalog, std::vector<PlannedHandler>& handlers,
                     diag::Sink& sink) {

@@ -86,6 +86,9 @@ struct PlanInput {
 /// Mistakes in timers, and timers that are not there yet.
 void check_timers(const std::vector<Registration>& registrations, diag::Sink& sink);
 
+/// One of their events does.
+bool give_registers(const std::vector<PlannedHandler>& handlers);
+
 /// Looks every event text up. Mistakes become diagnostics; the matched events go to `handlers`.
 void resolve_events(const std::vector<Registration>& registrations, const diag::Source& source,
                     event::Catalog& catalog, std::vector<PlannedHandler>& handlers,

@@ -245,7 +245,8 @@ class Session {
 
   /// Handlers → programs, loaded unless only looked at.
   std::optional<int> place(std::vector<PlannedHandler> handlers, const backend::Options& target) {
-    Result<bpf::KernelFacts> facts = engine::probe_kernel(options_.without);
+    Result<bpf::KernelFacts> facts =
+        engine::probe_kernel(options_.without, give_registers(handlers));
     if (!facts.ok()) {
       diag::Sink sink;
       report_unavailable(facts.error(), sink);
