@@ -331,6 +331,23 @@ bool glob_match(std::string_view pattern, std::string_view text) {
   return Automaton(pattern).match(text);
 }
 
+struct Glob::Compiled {
+  explicit Compiled(std::string_view text) : pattern(text), automaton(pattern) {}
+  std::string pattern;
+  Automaton automaton;  // refers to `pattern`
+};
+
+Glob::Glob(std::string_view pattern) : pattern_(pattern) {
+  if (pattern.find('{') != std::string_view::npos) compiled_ = std::make_unique<Compiled>(pattern);
+}
+Glob::Glob(Glob&&) noexcept = default;
+Glob& Glob::operator=(Glob&&) noexcept = default;
+Glob::~Glob() = default;
+
+bool Glob::matches(std::string_view text) const {
+  return compiled_ != nullptr ? compiled_->automaton.match(text) : match_simple(pattern_, text);
+}
+
 size_t glob_find(std::string_view pattern, std::string_view text, size_t from) {
   return Automaton(pattern).find(text, from);
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,22 @@ namespace ktap {
 /// What does not close (`[ab`, `{a`) and a `\` at the end stand for themselves.
 /// Cost: O(pattern × text); allocates only for patterns with `{`.
 bool glob_match(std::string_view pattern, std::string_view text);
+
+/// The same for a pattern that many texts are held against: looked at once.
+class Glob {
+ public:
+  explicit Glob(std::string_view pattern);
+  Glob(Glob&&) noexcept;
+  Glob& operator=(Glob&&) noexcept;
+  ~Glob();
+
+  bool matches(std::string_view text) const;
+
+ private:
+  struct Compiled;
+  std::string pattern_;
+  std::unique_ptr<Compiled> compiled_;  // of a pattern with `{`
+};
 
 /// Where in `text`, at `from` or behind it, the leftmost part that `pattern` matches begins (a part
 /// of no bytes too); npos when there is none. Requires from <= text.size().

@@ -159,6 +159,17 @@ TEST(Glob, BitsAgreeWithMatch) {
   }
 }
 
+TEST(Glob, LookedAtOnceItMatchesManyTexts) {
+  const std::string_view texts[] = {"",    "a",  "b",   "ab",
+                                    "abb", "a*", "b*c", "abcabcabcabcabcabcabcabc"};
+  for (std::string_view pattern : {"a*", "{a,ab}b", "{a,{b,}*c}", "", "{", "?[ab]"}) {
+    Glob first(pattern);
+    const Glob glob = std::move(first);  // nothing in it refers to where it stood
+    for (std::string_view text : texts)
+      EXPECT_EQ(glob.matches(text), glob_match(pattern, text)) << pattern << " " << text;
+  }
+}
+
 TEST(Glob, BitsHaveABound) {
   EXPECT_TRUE(glob_bits(std::string(63, 'a'), false).has_value());
   EXPECT_FALSE(glob_bits(std::string(64, 'a'), false).has_value());

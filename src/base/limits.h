@@ -19,6 +19,8 @@ constexpr int64_t kHandlerCalls = 1000000;      ///< calls of one handler run
 constexpr int kHandlerCallDepth = 200;          ///< call depth of one handler run
 constexpr int kMainCallDepth = 200000;          ///< call depth of the main chunk and trace_end
 constexpr uint32_t kDefaultTableSize = 10240;   ///< entries of a table that lives in the kernel
+constexpr uint32_t kStackFrames = 50;           ///< of stack() and ustack() at most, and by default
+constexpr uint32_t kStackSkip = 50;     ///< innermost frames that stack() leaves out at most
 constexpr uint32_t kStringBytes = 256;  ///< bytes user_string/kernel_string read at most by default
 constexpr uint32_t kMaxMadeBytes = 512;  ///< bytes of a string that kernel code makes or keeps
 constexpr int64_t kMaxStringBytes =
@@ -29,6 +31,11 @@ constexpr size_t kMaxLinearBuckets = 10000;      ///< buckets of one linear hist
 constexpr size_t kMaxLinearShapes = 32;          ///< different linear hists of one script
 constexpr size_t kMaxAggregateValues = 65536;  ///< different values for hists with computed bounds
 constexpr uint32_t kMaxCompiledBytes = 16u << 20;  ///< bytes of a .ktap file
+constexpr uint64_t kLeastClockNs = 100000;         ///< between two samples of a clock of perf's
 constexpr int kMaxNestedRuns = 100;  ///< compare functions that sort with compare functions, …
+
+/// Functions of the kernel in one handler where each takes a probe of its own. Guessed: some
+/// seconds.
+constexpr int kFunctionsOneByOne = 500;
 
 }  // namespace ktap::limits

@@ -30,6 +30,7 @@ enum Kind : uint32_t {
   kVolatile = 9,
   kConst = 10,
   kRestrict = 11,
+  kFunction = 12,
   kPrototype = 13,
   kTypeTag = 18,
   kEnum64 = 19,
@@ -338,24 +339,48 @@ std::string BtfTypes::name_of(CType type, int depth) const {
   return stars.empty() ? text : text + " " + stars;
 }
 
+bool BtfTypes::is_enum(const Entry& entry) { return entry.kind == kEnum || entry.kind == kEnum64; }
+
+std::pair<std::string_view, int64_t> BtfTypes::enumerator_at(const Entry& entry,
+                                                             uint32_t index) const {
+  const bool is_wide = entry.kind == kEnum64;
+  const uint8_t* from = entry.behind + size_t{index} * (is_wide ? 12 : 8);
+  const uint32_t low = word(from + 4);
+  int64_t value = entry.flag ? static_cast<int32_t>(low) : int64_t{low};
+  if (is_wide) value = static_cast<int64_t>(uint64_t{word(from + 8)} << 32 | low);
+  return {text(word(from)), value};
+}
+
 std::string BtfTypes::enum_name(CType type, int64_t value) const {
   type = resolved(type);
   const Entry entry = at(type.id);
-  if (type.pointers != 0 || (entry.kind != kEnum && entry.kind != kEnum64)) return "";
+  if (type.pointers != 0 || !is_enum(entry)) return "";
   for (uint32_t i = 0; i < entry.count; ++i) {
-    int64_t named = 0;
-    const uint8_t* from = entry.behind;
-    if (entry.kind == kEnum) {
-      from += size_t{i} * 8;
-      const uint32_t low = word(from + 4);
-      named = entry.flag ? static_cast<int32_t>(low) : int64_t{low};
-    } else {
-      from += size_t{i} * 12;
-      named = static_cast<int64_t>(uint64_t{word(from + 8)} << 32 | word(from + 4));
-    }
-    if (named == value) return std::string(text(word(from)));
+    if (const auto [name, named] = enumerator_at(entry, i); named == value)
+      return std::string(name);
   }
   return "";
+}
+
+std::vector<std::pair<std::string, int64_t>> BtfTypes::enumerators(CType type) const {
+  std::vector<std::pair<std::string, int64_t>> names;
+  type = resolved(type);
+  const Entry entry = at(type.id);
+  if (type.pointers != 0 || !is_enum(entry)) return names;
+  for (uint32_t i = 0; i < entry.count; ++i) names.emplace_back(enumerator_at(entry, i));
+  return names;
+}
+
+std::optional<CType> BtfTypes::enum_of(std::string_view enumerator) const {
+  for (uint32_t id = 1; id < offsets_.size(); ++id) {
+    const uint32_t kind = word(types_ + offsets_[id] + 4) >> 24 & 31;
+    if (kind != kEnum && kind != kEnum64) continue;
+    const Entry entry = at(id);
+    for (uint32_t i = 0; i < entry.count; ++i) {
+      if (enumerator_at(entry, i).first == enumerator) return CType{id, 0};
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<uint32_t> BtfTypes::find(uint32_t kind, std::string_view name) const {
@@ -410,6 +435,34 @@ Result<CType> BtfTypes::parse(std::string_view text) const {
     return Error{fmt::format("'{0}' is a struct: write \"struct {0}{1}\"", words[0],
                              pointers == 0 ? "" : " " + std::string(pointers, '*'))};
   return Error{fmt::format("this kernel has no type '{}'", words[0])};
+}
+
+std::vector<std::pair<std::string_view, uint32_t>> BtfTypes::functions() const {
+  std::vector<std::pair<std::string_view, uint32_t>> out;
+  for (uint32_t id = 1; id < offsets_.size(); ++id) {
+    const uint8_t* type = types_ + offsets_[id];
+    if ((word(type + 4) >> 24 & 31) == kFunction) out.emplace_back(text(word(type)), id);
+  }
+  return out;
+}
+
+BtfFunction BtfTypes::function(uint32_t id) const {
+  BtfFunction out;
+  const Entry prototype = at(at(id).size_or_type);
+  if (at(id).kind != kFunction || prototype.kind != kPrototype) return out;
+  out.id = id;
+  out.result = CType{prototype.size_or_type, 0};
+  for (uint32_t i = 0; i < prototype.count; ++i) {
+    const uint8_t* from = prototype.behind + size_t{i} * 8;
+    const uint32_t type = word(from + 4);
+    // `...` is a last one without a name and a type.
+    if (type == 0 && word(from) == 0 && i + 1 == prototype.count) {
+      out.is_variadic = true;
+    } else {
+      out.parameters.push_back({text(word(from)), CType{type, 0}});
+    }
+  }
+  return out;
 }
 
 }  // namespace ktap::bpf

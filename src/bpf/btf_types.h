@@ -14,6 +14,18 @@
 
 namespace ktap::bpf {
 
+/// A function as its types have it.
+struct BtfFunction {
+  struct Parameter {
+    std::string_view name;  ///< lives as long as the bytes; "" where it has none
+    schema::CType type;
+  };
+  uint32_t id = 0;
+  schema::CType result;
+  std::vector<Parameter> parameters;
+  bool is_variadic = false;
+};
+
 class BtfTypes final : public schema::KernelTypes {
  public:
   /// `data` outlives the object. Nothing when the bytes are no BTF of this machine's byte order, or
@@ -28,7 +40,14 @@ class BtfTypes final : public schema::KernelTypes {
   std::vector<std::string> member_names(schema::CType type) const override;
   std::string name(schema::CType type) const override;
   std::string enum_name(schema::CType type, int64_t value) const override;
+  std::vector<std::pair<std::string, int64_t>> enumerators(schema::CType type) const override;
+  std::optional<schema::CType> enum_of(std::string_view enumerator) const override;
   std::vector<std::string> names_like(std::string_view text) const override;
+
+  /// All functions, by name, with the number of each. Cost: 2 ms for 50 000.
+  std::vector<std::pair<std::string_view, uint32_t>> functions() const;
+  /// Requires: a number of functions().
+  BtfFunction function(uint32_t id) const;
 
  private:
   /// struct btf_type and what is behind it.
@@ -49,6 +68,9 @@ class BtfTypes final : public schema::KernelTypes {
 
   BtfTypes() = default;
   Entry at(uint32_t id) const;
+  static bool is_enum(const Entry& entry);
+  /// Requires: an enum, and a number below its count.
+  std::pair<std::string_view, int64_t> enumerator_at(const Entry& entry, uint32_t index) const;
   Member member_at(const Entry& entry, uint32_t index) const;
   std::string_view text(uint32_t offset) const;
   /// Behind typedefs and qualifiers.

@@ -65,6 +65,11 @@ TEST_F(BtfTypesTest, Shapes) {
   EXPECT_EQ(shape("c").kind, CKind::Enum);
   EXPECT_EQ(types_.enum_name(member("c").type, 7), "BLUE");
   EXPECT_EQ(types_.enum_name(member("c").type, 1), "");
+  const auto named = types_.enum_of("BLUE");
+  ASSERT_TRUE(named.has_value());
+  EXPECT_EQ(types_.enumerators(*named), types_.enumerators(member("c").type));
+  EXPECT_FALSE(types_.enum_of("BLU").has_value());
+  EXPECT_TRUE(types_.enumerators(member("pid").type).empty());
   EXPECT_EQ(shape("inside").kind, CKind::Struct);
   EXPECT_EQ(shape("inside").size_bytes, 8U);
 }
@@ -86,9 +91,28 @@ TEST_F(BtfTypesTest, BrokenBytesAreRefusedOrTellLess) {
         types->member({id, 0}, "none");
         types->member_names({id, 0});
         types->enum_name({id, 0}, 7);
+        types->enum_of("none");
       }
     }
   }
+}
+
+TEST(BtfTypes, Functions) {
+  BtfWriter btf;
+  const uint32_t number = btf.type("int", 1, 0, {1U << 24 | 32}, false, 4);
+  const uint32_t prototype = btf.type("", 13, 2, {btf.name("first"), number, 0, 0}, false, number);
+  const uint32_t print = btf.type("print", 12, 1, {}, false, prototype);
+  const std::vector<uint8_t> bytes = btf.bytes();
+  const BtfTypes types = BtfTypes::open(bytes.data(), bytes.size()).value();
+  ASSERT_EQ(types.functions().size(), 1U);
+  EXPECT_EQ(types.functions()[0], (std::pair<std::string_view, uint32_t>("print", print)));
+  const BtfFunction function = types.function(print);
+  EXPECT_EQ(function.id, print);
+  EXPECT_EQ(function.result, (CType{number, 0}));
+  ASSERT_EQ(function.parameters.size(), 1U);
+  EXPECT_EQ(function.parameters[0].name, "first");
+  EXPECT_TRUE(function.is_variadic);
+  EXPECT_EQ(types.function(number).id, 0U) << "no function";
 }
 
 }  // namespace

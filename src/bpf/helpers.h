@@ -14,8 +14,8 @@ enum class Helper : int32_t {
 };
 
 // Flags of the helpers.
-constexpr int32_t kUpdateAny = 0, kUpdateNoExist = 1;       ///< map_update_elem
-constexpr int32_t kRingNoWakeup = 1, kRingForceWakeup = 2;  ///< ringbuf_submit
+constexpr int32_t kUpdateAny = 0, kUpdateNoExist = 1, kUpdateExist = 2;  ///< map_update_elem
+constexpr int32_t kRingNoWakeup = 1, kRingForceWakeup = 2;               ///< ringbuf_submit
 
 /// "map_lookup_elem", or "" for a number that helpers.def does not list.
 std::string_view helper_name(int32_t number);

@@ -210,6 +210,10 @@ constexpr Insn exit_insn() {
                    Reg::R0, 0, 0);
 }
 
+/// Flags of get_stack, beside the number of innermost frames to leave out.
+constexpr int32_t kUserStack = 1 << 8;
+constexpr int32_t kMostSkippedFrames = 255;
+
 // ---- the two-slot load
 // --------------------------------------------------------------------------------------
 

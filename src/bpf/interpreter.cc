@@ -148,8 +148,14 @@ class Run {
   void call_kernel(uint32_t btf_id);
   void map_helper(Helper helper);
   void probe_read(Helper helper);
+  void probe_write();
+  void get_stack();
+  void task_registers();
+  void current_comm();
   void ring_helper(Helper helper);
   void loop();
+  void for_each_entry();
+  bool call_back(size_t function, const std::vector<uint64_t>& arguments);
   uint64_t rounds_of(size_t function, uint64_t rounds, uint64_t context);
 
   void fail(std::string text) {
@@ -178,7 +184,8 @@ class Run {
   size_t pc_ = 0;
   bool done_ = false;  // the function that runs
   uint64_t steps_ = 0;
-  bool has_place_ = false;  // error_ says where
+  std::optional<uint32_t> callback_stack_;  // one that no call uses now
+  bool has_place_ = false;                  // error_ says where
   std::string error_;
   std::vector<uint32_t> records_;  // reserved, not yet submitted
   struct Iterator {
@@ -437,16 +444,24 @@ void Run::call(Helper helper) {
     case Helper::ProbeReadUserStr:
     case Helper::ProbeReadKernelStr:
       return probe_read(helper);
+    case Helper::ProbeWriteUser:
+      return probe_write();
+    case Helper::OverrideReturn:
+      machine_.task.results.push_back(static_cast<int64_t>(read_reg(Reg::R2)));
+      return write_reg(Reg::R0, 0);
+    case Helper::SendSignal:
+      machine_.task.signals.push_back(static_cast<uint32_t>(read_reg(Reg::R1)));
+      return write_reg(Reg::R0, 0);
     case Helper::RingbufReserve:
     case Helper::RingbufSubmit:
     case Helper::RingbufDiscard:
       return ring_helper(helper);
     case Helper::Loop:
       return loop();
+    case Helper::ForEachMapElem:
+      return for_each_entry();
     case Helper::TailCall:
-      read_reg(Reg::R1);
-      read_reg(Reg::R2);
-      read_reg(Reg::R3);
+      for (const Reg reg : {Reg::R1, Reg::R2, Reg::R3}) read_reg(reg);
       known_[0] = false;
       return;  // the map of programs is empty: nothing happens
     case Helper::KtimeGetNs:
@@ -461,6 +476,12 @@ void Run::call(Helper helper) {
       return write_reg(Reg::R0, uint64_t{task.gid} << 32 | task.uid);
     case Helper::GetCurrentCgroupId:
       return write_reg(Reg::R0, task.cgroup);
+    case Helper::CurrentTaskUnderCgroup:
+      read_reg(Reg::R1);
+      read_reg(Reg::R2);
+      return write_reg(Reg::R0, task.is_under_cgroup ? 1 : 0);
+    case Helper::GetStack:
+      return get_stack();
     case Helper::GetFuncIp:
     case Helper::GetAttachCookie:
       read_reg(Reg::R1);  // the context
@@ -468,15 +489,10 @@ void Run::call(Helper helper) {
     case Helper::GetCurrentTask:
     case Helper::GetCurrentTaskBtf:
       return write_reg(Reg::R0, task.task_address);
-    case Helper::GetCurrentComm: {
-      const uint64_t room = read_reg(Reg::R2);
-      if (room == 0) return fail("a comm of 0 bytes");
-      // What stands behind the NUL stays, as in Linux 5.19 to 6.2.
-      Bytes comm(std::min<uint64_t>(task.comm.size(), room - 1) + 1);
-      std::copy_n(task.comm.begin(), comm.size() - 1, comm.begin());
-      write_bytes(read_reg(Reg::R1), comm.data(), comm.size());
-      return write_reg(Reg::R0, 0);
-    }
+    case Helper::TaskPtRegs:
+      return task_registers();
+    case Helper::GetCurrentComm:
+      return current_comm();
   }
   fail("unknown helper");
 }
@@ -527,38 +543,68 @@ void Run::loop() {
   if (error_.empty()) write_reg(Reg::R0, result);
 }
 
-/// How often the function was called. Each time it has registers and a stack of its own.
+/// bpf_for_each_map_elem(map, function, context, 0), of hash maps.
+void Run::for_each_entry() {
+  const std::optional<uint32_t> map = map_argument();
+  if (!map) return;
+  const uint64_t handle = read_reg(Reg::R1), function = read_reg(Reg::R2);
+  const uint64_t context = read_reg(Reg::R3), flags = read_reg(Reg::R4);
+  if ((function & kFunctionHandle) != kFunctionHandle) fail("r2 is no function");
+  if (!machine_.maps_[*map].is_hash()) fail("r1 is no hash map");
+  if (!error_.empty()) return;
+  if (flags != 0) return write_reg(Reg::R0, static_cast<uint64_t>(kEinval));
+  uint64_t entries = 0;
+  for (const Bytes& key : machine_.keys(*map)) {
+    const uint64_t value = machine_.lookup(*map, key, machine_.task.cpu);
+    if (value == 0) continue;  // it went meanwhile
+    const uint32_t copy = machine_.add_region(key, false);
+    ++entries;
+    const bool ends =
+        call_back(function & ~kFunctionHandle, {handle, machine_.address_of(copy), value, context});
+    machine_.regions_[copy].live = false;
+    if (!error_.empty()) return;
+    if (ends) break;
+  }
+  write_reg(Reg::R0, entries);
+}
+
+/// How often the function was called.
 uint64_t Run::rounds_of(size_t function, uint64_t rounds, uint64_t context) {
+  uint64_t round = 0;
+  while (round < rounds && error_.empty()) {
+    if (round >= machine_.loop_rounds) return rounds;
+    if (call_back(function, {round++, context})) break;
+  }
+  return round;
+}
+
+/// One call, with registers and a stack of its own. True: it is to be the last one.
+bool Run::call_back(size_t function, const std::vector<uint64_t>& arguments) {
   uint64_t saved[11];
   bool saved_known[11];
   std::copy(std::begin(regs_), std::end(regs_), saved);
   std::copy(std::begin(known_), std::end(known_), saved_known);
   const size_t resume = pc_;
-  const uint32_t stack = machine_.add_region(Bytes(kStackBytes), true);
-  uint64_t round = 0;
-  while (round < rounds && error_.empty()) {
-    if (round >= machine_.loop_rounds) {
-      round = rounds;
-      break;
-    }
-    machine_.regions_[stack].initialised.assign(kStackBytes, false);
-    std::fill(std::begin(known_), std::end(known_), false);
-    regs_[1] = round++;
-    regs_[2] = context;
-    regs_[10] = machine_.address_of(stack) + kStackBytes;
-    known_[1] = known_[2] = known_[10] = true;
-    pc_ = function;
-    until_exit();
-    if (error_.empty() && regs_[0] > 1) fail("a callback gives neither 0 nor 1");
-    if (regs_[0] == static_cast<uint64_t>(kLoopEnds)) break;
+  if (!callback_stack_) callback_stack_ = machine_.add_region(Bytes(kStackBytes), true);
+  const uint32_t stack = *std::exchange(callback_stack_, std::nullopt);
+  machine_.regions_[stack].initialised.assign(kStackBytes, false);
+  std::fill(std::begin(known_), std::end(known_), false);
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    regs_[i + 1] = arguments[i];
+    known_[i + 1] = true;
   }
-  machine_.regions_[stack].live = false;
-  machine_.regions_[stack].bytes = Bytes();
+  regs_[10] = machine_.address_of(stack) + kStackBytes;
+  known_[10] = true;
+  pc_ = function;
+  until_exit();
+  if (error_.empty() && regs_[0] > 1) fail("a callback gives neither 0 nor 1");
+  const bool ends = regs_[0] == static_cast<uint64_t>(kLoopEnds);
+  callback_stack_ = stack;
   std::copy(std::begin(saved), std::end(saved), regs_);
   std::copy(std::begin(saved_known), std::end(saved_known), known_);
   pc_ = resume;
   done_ = false;
-  return round;
+  return ends;
 }
 
 void Run::map_helper(Helper helper) {
@@ -579,6 +625,57 @@ void Run::map_helper(Helper helper) {
   if (error_.empty()) {
     write_reg(Reg::R0, static_cast<uint64_t>(machine_.update(*map, key, value, cpu, flags)));
   }
+}
+
+void Run::current_comm() {
+  const FakeTask& task = machine_.task;
+  const uint64_t room = read_reg(Reg::R2);
+  if (room == 0) return fail("a comm of 0 bytes");
+  // What stands behind the NUL stays, as in Linux 5.19 to 6.2.
+  Bytes comm(std::min<uint64_t>(task.comm.size(), room - 1) + 1);
+  std::copy_n(task.comm.begin(), comm.size() - 1, comm.begin());
+  write_bytes(read_reg(Reg::R1), comm.data(), comm.size());
+  write_reg(Reg::R0, 0);
+}
+
+void Run::task_registers() {
+  if (read_reg(Reg::R1) != machine_.task.task_address) return fail("registers of no task");
+  write_reg(Reg::R0, machine_.task.registers_address);
+}
+
+/// Within one piece of the user's memory.
+/// Zeros behind the last frame, as the kernel writes them.
+void Run::get_stack() {
+  read_reg(Reg::R1);  // the context
+  const uint64_t into = read_reg(Reg::R2);
+  const uint64_t size = read_reg(Reg::R3);
+  const uint64_t flags = read_reg(Reg::R4);
+  if (size % 8 != 0 || size > 1 << 20) return fail("a stack in no whole number of words");
+  const bool is_user = (flags & kUserStack) != 0;
+  const auto& frames = is_user ? machine_.task.user_stack : machine_.task.kernel_stack;
+  std::vector<uint64_t> words(size / 8);
+  for (size_t i = 0; i < words.size(); ++i) {
+    const size_t at = i + (flags & kMostSkippedFrames);
+    if (at < frames.size()) words[i] = frames[at];
+  }
+  write_bytes(into, reinterpret_cast<const uint8_t*>(words.data()), size);
+  write_reg(Reg::R0, 8 * std::min<uint64_t>(words.size(), frames.size()));
+}
+
+void Run::probe_write() {
+  const uint64_t address = read_reg(Reg::R1);
+  const uint64_t source = read_reg(Reg::R2);
+  const uint64_t size = read_reg(Reg::R3);
+  if (size == 0 || size > 1 << 20) return fail("a write of no bytes, or of more than 1 MB");
+  const Bytes bytes = read_bytes(source, size);
+  auto& memory = machine_.task.user_memory;
+  auto it = memory.upper_bound(address);
+  if (it == memory.begin()) return write_reg(Reg::R0, static_cast<uint64_t>(kEfault));
+  --it;
+  const uint64_t at = address - it->first;
+  if (at + size > it->second.size()) return write_reg(Reg::R0, static_cast<uint64_t>(kEfault));
+  std::copy(bytes.begin(), bytes.end(), it->second.begin() + static_cast<int64_t>(at));
+  write_reg(Reg::R0, 0);
 }
 
 void Run::probe_read(Helper helper) {

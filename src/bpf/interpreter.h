@@ -28,11 +28,17 @@ struct FakeTask {
   uint32_t gid = 2000;
   uint64_t ns = 123456789;
   uint64_t cgroup = 42;
+  bool is_under_cgroup = true;        ///< the one in the map of cgroups
   uint64_t probe_address = 0x401000;  ///< of the function that is probed
   uint64_t cookie = 0;                ///< of the point where the program is attached
   uint32_t random = 1;                ///< the next random number, then the one after it
   std::string comm = "fake";
-  uint64_t task_address = 0;  ///< of the task's structure: Machine::add_object
+  std::vector<uint64_t> kernel_stack = {0xffffffff81000010, 0xffffffff81000020};
+  std::vector<uint64_t> user_stack = {0x401010, 0x401020};
+  std::vector<uint32_t> signals;   ///< that programs sent, in order
+  std::vector<int64_t> results;    ///< that programs set for the function, in order
+  uint64_t task_address = 0;       ///< of the task's structure: Machine::add_object
+  uint64_t registers_address = 0;  ///< of those of user space, in kernel_memory
   std::map<uint64_t, Bytes>
       kernel_memory;  ///< by address; what probe_read_kernel finds beside the program's own
   std::map<uint64_t, Bytes> user_memory;

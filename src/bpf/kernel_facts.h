@@ -24,8 +24,10 @@ struct CallRegs {
   int32_t arg_offset[8] = {112, 104, 96, 88, 72, 64, -1, -1};  ///< -1: not in a register
   int32_t result_offset = 80;
   int32_t ip_offset = 128;
+  int32_t word_bytes = 8;  ///< of a register there
   /// Of struct bpf_perf_event_data, behind the registers: sample_period; the address follows.
   int32_t sample_offset = 168;
+  int32_t stack_offset = 152;  ///< the stack pointer
 };
 
 /// Offsets in bytes in struct task_struct and in what it points to, from the kernel's BTF; -1: not
@@ -40,6 +42,8 @@ struct TaskLayout {
   int32_t cred = -1;         ///< pointer to struct cred
   int32_t cred_uid = -1;     ///< u32, in struct cred
   int32_t cred_gid = -1;     ///< u32, in struct cred
+  int32_t mm = -1;           ///< pointer to struct mm_struct
+  int32_t stack_start = -1;  ///< unsigned long, in struct mm_struct
 };
 
 /// Default: a kernel 5.8 without BTF.
@@ -59,7 +63,11 @@ struct KernelFacts {
   bool has_cpu_v4 = false;                ///< 6.6: signed division, sign-extending moves and loads
   bool has_may_goto = false;              ///< 6.9
   bool has_bpf_loop = false;              ///< 5.17
+  bool has_task_registers = false;        ///< 5.15: those that a process has in user space
+  bool has_for_each_map_elem = false;     ///< 5.13
   bool has_attach_cookies = false;  ///< 5.15, of perf events: which of its points a program runs at
+  bool has_trampolines = false;     ///< 5.5; arm64 6.0: fentry and fexit
+  bool has_kprobe_multi = false;    ///< 5.18: one link for many kernel functions
   bool has_uprobe_multi = false;    ///< 6.6
   bool has_task_btf = false;        ///< 5.11: get_current_task_btf; `task` may be loaded directly
   /// BTF ids of the kernel's functions bpf_iter_num_… (6.4), all three or none: 0. Only looked for
@@ -71,6 +79,12 @@ struct KernelFacts {
   std::map<std::string, uint32_t, std::less<>> typed_tracepoints;
   TaskLayout task;
   uint32_t cpu_count = 1;  ///< possible CPUs
+  /// Innermost frames of the kernel's stack that a tracepoint's programs see of the tracing itself:
+  /// of a raw one the program and what calls it, of perf's what calls it. 5.10 without static
+  /// calls: one more. Of the raw ones of system calls one more from 6.13 on, where they may fault.
+  uint32_t raw_tracepoint_frames = 2;
+  uint32_t raw_syscall_frames = 2;
+  uint32_t tracepoint_frames = 0;
   /// Of an array: what kmalloc gives, on old kernels.
   uint64_t max_value_bytes = 4 << 20;
   SyscallRegs syscall_regs;

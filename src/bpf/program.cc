@@ -14,6 +14,11 @@ std::string_view kind_name(ProgramKind kind) {
       return "tracepoint";
     case ProgramKind::Probe:
       return "probe";
+    case ProgramKind::FunctionEntry:
+    case ProgramKind::FunctionExit:
+      return "trampoline of";
+    case ProgramKind::KprobeMulti:
+      return "kernel functions";
     case ProgramKind::UprobeMulti:
       return "user functions";
     case ProgramKind::PerfEvent:

@@ -14,19 +14,32 @@ namespace ktap::bpf {
 
 /// TypedRawTracepoint: the verifier knows the types of its arguments (BTF), so that what they point
 /// to is loaded directly.
-/// Probe: on a kernel or user function, through perf; UprobeMulti: through one link for all points
-/// of a file; PerfEvent: on samples.
+/// FunctionEntry, FunctionExit: at one kernel function, called by a trampoline (fentry, fexit): the
+/// context is the function's arguments as words, then its result.
+/// Probe: on a kernel or user function, through perf; KprobeMulti: through one link for all kernel
+/// functions; UprobeMulti: through one for all points of a file; PerfEvent: on samples.
 enum class ProgramKind : uint8_t {
   RawTracepoint,
   TypedRawTracepoint,
   Tracepoint,
+  FunctionEntry,
+  FunctionExit,
   Probe,
+  KprobeMulti,
   UprobeMulti,
   PerfEvent
 };
 /// "raw tracepoint", typed or not; "tracepoint", "uprobe", "sample".
 std::string_view kind_name(ProgramKind kind);
-enum class MapKind : uint8_t { Array, PercpuArray, Hash, PercpuHash, RingBuffer, Programs };
+enum class MapKind : uint8_t {
+  Array,
+  PercpuArray,
+  Hash,
+  PercpuHash,
+  RingBuffer,
+  Programs,
+  Cgroups
+};
 
 struct MapSpec {
   std::string name;  ///< at most 15 bytes
@@ -73,9 +86,9 @@ struct Program {
   std::string name;  ///< at most 15 bytes
   ProgramKind kind = ProgramKind::RawTracepoint;
   std::string attach_to;    ///< RawTracepoint: "sys_enter", "sched_switch"
-  uint32_t btf_id = 0;      ///< TypedRawTracepoint: of its type
+  uint32_t btf_id = 0;      ///< TypedRawTracepoint: of its type; FunctionEntry, FunctionExit: of it
   int32_t tracefs_id = -1;  ///< Tracepoint, and what a raw tracepoint that is missing falls back to
-  std::vector<AttachPoint> points;  ///< Probe, UprobeMulti, PerfEvent
+  std::vector<AttachPoint> points;  ///< of probes and samples
   std::vector<Insn> code;
   std::vector<uint32_t> lines;  ///< script line of each instruction, 0 unknown
   std::vector<MapRef> maps;

@@ -230,7 +230,10 @@ class ItemReader {
   void read_filter(const syntax::EventTextScan& scan) {
     const std::string_view text =
         text_.substr(scan.filter_begin, scan.filter_end - scan.filter_begin);
-    if (text.find('#') != std::string_view::npos) {  // a comment, or a string: it stays as it is
+    const std::string_view event = text_.substr(scan.text_begin, scan.text_end - scan.text_begin);
+    const bool is_glob = syntax::glob_word(event, text, 0).end != 0;
+    // A comment, or a string, or a glob without quotes: it stays as it is.
+    if (text.find('#') != std::string_view::npos || is_glob) {
       add(Role::Event, TokenKind::End, "/" + std::string(text) + "/", scan.filter_begin - 1,
           scan.filter_end + 1);
       return;

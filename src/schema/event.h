@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "schema/kernel_types.h"
+
 namespace ktap::schema {
 
 /// How a field's bytes become a value.
@@ -18,12 +20,22 @@ enum class FieldKind : uint8_t {
   CharArray,  ///< char[N]: string cut at the first NUL
   DynString,  ///< __data_loc char[]: u32 at offset holds (length << 16 | offset in record)
   RelString,  ///< __rel_loc char[]
+  Text,       ///< characters up to a NUL where the field's Fetch leads; Fetch::Base::Comm: its own
   Opaque,     ///< arrays, structs: not readable as a value (named in diagnostics), still printed by
               ///< argstr
 };
 
-/// The word that is a field of an event that gives registers. Of tracepoints and system calls:
-/// None.
+/// Memory that is followed: the number at `offset_bytes` from the word so far. Of the last step the
+/// field says how wide and what that is.
+struct FetchStep {
+  int64_t offset_bytes = 0;
+  bool is_user = false;    ///< of the process, not the kernel
+  uint8_t size_bytes = 8;  ///< of an address there: 4 or 8
+  friend bool operator==(const FetchStep&, const FetchStep&) = default;
+};
+
+/// Where a field of an event that gives registers comes from: a word, then steps through memory.
+/// What is not there is nil. Of tracepoints and system calls: None.
 struct Fetch {
   enum class Base : uint8_t {
     None,
@@ -32,8 +44,20 @@ struct Fetch {
     Result,    ///< what the function gave
     Period,    ///< Sample: events since the last one
     Accessed,  ///< Sample: the address that was accessed, where the hardware says; else 0
+    Register,  ///< `at` bytes into the saved registers
+    Constant,  ///< `at` itself
+    Comm,      ///< the name of the current thread: FieldKind::Text, no steps
   } base = Base::None;
   int64_t at = 0;
+  int32_t index_at = -1;  ///< Register: another one, times index_scale, is added; -1: none
+  uint8_t index_scale = 1;
+  uint8_t shift_bits = 0;  ///< the value is these bits of its last number …
+  uint8_t width_bits = 0;  ///< … 0: all of the field's width
+  std::vector<FetchStep> steps;
+  /// More than a word of the registers.
+  bool is_followed() const {
+    return base == Base::Constant || base == Base::Comm || !steps.empty();
+  }
   friend bool operator==(const Fetch&, const Fetch&) = default;
 };
 
@@ -44,15 +68,23 @@ struct Field {
   uint32_t offset_bytes = 0;  ///< in the tracepoint record; for syscalls unused
   uint32_t size_bytes = 8;    ///< declared width; argstr prints hex of this width for syscalls
   bool is_signed = false;
-  Fetch fetch;  ///< events that give registers
+  Fetch fetch;   ///< events that give registers
+  CType target;  ///< Pointer: what it points to; void: it is an address and no more
+  /// Pointer: the field that gives the characters there, which is what its name means; of a result
+  /// whose type is no value, a field of that type. -1: none.
+  int32_t as_text = -1;
 };
 
 /// Where a probe is set.
 struct ProbePoint {
-  std::string path;              ///< the file; "": the kernel
-  std::string symbol;            ///< "": an address alone
-  uint64_t offset_bytes = 0;     ///< user: in the file; kernel: behind the symbol
-  uint64_t address = 0;          ///< as symbols give it; 0: not known
+  std::string path;           ///< the file; "": the kernel
+  std::string symbol;         ///< "": an address alone
+  uint64_t offset_bytes = 0;  ///< user: in the file; kernel: behind the symbol
+  uint64_t address = 0;       ///< as symbols give it; 0: not known
+  bool is_traceable = false;  ///< kernel: the function tracer has it
+  /// Kernel: its number in BTF where all of its arguments are words, else 0; and how many they are.
+  uint32_t btf_id = 0;
+  uint32_t argument_count = 0;
   uint64_t semaphore_bytes = 0;  ///< where in the file the marker's semaphore lies; 0: it has none
 };
 
@@ -62,6 +94,7 @@ struct PerfSource {
   uint64_t config = 0;
   uint64_t period = 1;        ///< events from one sample to the next, or samples a second
   bool is_frequency = false;  ///< of `period`
+  bool is_of_target = false;  ///< where a process is traced, counted in its threads alone
   uint64_t address = 0;       ///< memory breakpoint; 0: none
   uint32_t length_bytes = 0;
   uint32_t access = 0;  ///< HW_BREAKPOINT_R, _W, _X
@@ -93,17 +126,25 @@ struct Event {
   int32_t tracefs_id = -1;
   uint32_t record_size_bytes = 0;  ///< Tracepoint: fixed part of the record, common header included
   std::vector<Field> fields;
-  ProbePoint point;  ///< Probe, ProbeReturn
-  PerfSource perf;   ///< Sample
+  uint32_t unnumbered_fields = 0;  ///< so many at the end have a name, but no argN
+  ProbePoint point;                ///< Probe, ProbeReturn
+  PerfSource perf;                 ///< Sample
 
-  /// Index in fields, or -1.
+  /// Index in fields of what the name means, or -1.
   int find_field(const std::string& field_name) const {
     for (size_t i = 0; i < fields.size(); ++i) {
-      if (fields[i].name == field_name) return static_cast<int>(i);
+      if (fields[i].name == field_name)
+        return fields[i].as_text >= 0 ? fields[i].as_text : static_cast<int>(i);
     }
     return -1;
   }
 };
+
+/// A probe in the kernel's code, and not in a program's.
+inline bool is_kernel_function(const Event& event) {
+  const bool is_probe = event.kind == EventKind::Probe || event.kind == EventKind::ProbeReturn;
+  return is_probe && event.point.path.empty();
+}
 
 /// Shared: an event is looked up once and referred to by plans, groups and records of one run.
 using EventPtr = std::shared_ptr<const Event>;

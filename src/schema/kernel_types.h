@@ -1,24 +1,32 @@
 // What lies in the kernel's memory, as C names it: types, members, what a pointer leads to. `bpf`
 // makes it of the running kernel's BTF; `lower`, the VM's host and the renderers ask. A type is a
-// number that only its maker understands.
+// number that only its maker understands. `symbol` answers the same questions out of a program's
+// debug information.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
 
 namespace ktap::schema {
 
-/// A C type of the kernel: a number, and how often a pointer to it is meant. 0 is void.
+/// A C type of the kernel or of a program: a number, and how often a pointer to it is meant. 0 and
+/// kUserTypes are void.
 struct CType {
   uint32_t id = 0;
   uint32_t pointers = 0;
   friend bool operator==(const CType&, const CType&) = default;
 };
+
+/// Numbers from here on are types of programs: what pointers to them lead to is the process's
+/// memory.
+inline constexpr uint32_t kUserTypes = 0x80000000;
+constexpr bool is_user_type(CType type) { return type.id >= kUserTypes; }
 
 enum class CKind : uint8_t {
   Void,
@@ -63,6 +71,11 @@ class KernelTypes {
   virtual std::string name(CType type) const = 0;
   /// The name that an enum gives the value; "" when it gives none.
   virtual std::string enum_name(CType type, int64_t value) const = 0;
+  /// All names of an enum with their values, as it declares them; of another type none.
+  virtual std::vector<std::pair<std::string, int64_t>> enumerators(CType type) const = 0;
+  /// The enum that gives that name to a value: one without a name of its own has no other way to be
+  /// named.
+  virtual std::optional<CType> enum_of(std::string_view enumerator) const = 0;
 };
 
 }  // namespace ktap::schema

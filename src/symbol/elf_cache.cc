@@ -50,6 +50,16 @@ const std::string& NamedFile::name_of(const FunctionSymbol& function) {
   return entry->second;
 }
 
+SourceLines& NamedFile::source_lines() {
+  if (lines == nullptr) lines = std::make_unique<SourceLines>(file);
+  return *lines;
+}
+
+CallFrames& NamedFile::call_frames() {
+  if (frames == nullptr) frames = std::make_unique<CallFrames>(file);
+  return *frames;
+}
+
 NamedFile* ElfCache::share(ElfFile file) {
   std::string key = file.build_id();
   if (key.empty()) {
@@ -58,7 +68,7 @@ NamedFile* ElfCache::share(ElfFile file) {
   }
   NamedFile*& known = by_identity_[std::move(key)];
   if (known == nullptr) {
-    files_.push_back(std::unique_ptr<NamedFile>(new NamedFile{std::move(file), {}}));
+    files_.push_back(std::make_unique<NamedFile>(std::move(file)));
     known = files_.back().get();
   }
   return known;
@@ -91,7 +101,7 @@ NamedFile* ElfCache::vdso() {
   const Bytes bytes(reinterpret_cast<const uint8_t*>(begin), mapping->end - begin);
   Result<ElfFile> file = ElfFile::from_memory(bytes, "[vdso]");
   if (!file.ok()) return nullptr;
-  files_.push_back(std::unique_ptr<NamedFile>(new NamedFile{std::move(file).value(), {}}));
+  files_.push_back(std::make_unique<NamedFile>(std::move(file).value()));
   vdso_ = files_.back().get();
   return vdso_;
 }

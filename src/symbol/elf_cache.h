@@ -14,18 +14,26 @@
 #include <utility>
 #include <vector>
 
+#include "symbol/call_frames.h"
 #include "symbol/elf_file.h"
 #include "symbol/maps.h"
+#include "symbol/source_lines.h"
 
 namespace ktap::symbol {
 
 /// A file and the names of its functions that were asked for, demangled once.
 struct NamedFile {
+  explicit NamedFile(ElfFile elf_file) : file(std::move(elf_file)) {}
+
   ElfFile file;
   std::unordered_map<uint64_t, std::string> names;  ///< by the function's address
+  std::unique_ptr<SourceLines> lines;               ///< when they were asked for
+  std::unique_ptr<CallFrames> frames;               ///< likewise
 
   /// The name as people read it: demangled, without parameters.
   const std::string& name_of(const FunctionSymbol& function);
+  SourceLines& source_lines();
+  CallFrames& call_frames();
 };
 
 class ElfCache {

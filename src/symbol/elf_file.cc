@@ -27,24 +27,10 @@ constexpr size_t kMostDemangled = 100'000;
 /// Steps back from an address in search of a function that encloses it.
 constexpr size_t kMostStepsBack = 64;
 
-#if defined(__x86_64__)
-constexpr Machine kNative = Machine::X86_64;
-constexpr Machine kAlso = Machine::X86;
-#elif defined(__aarch64__)
-constexpr Machine kNative = Machine::Arm64;
-constexpr Machine kAlso = Machine::Arm;
-#elif defined(__arm__)
-constexpr Machine kNative = Machine::Arm;
-constexpr Machine kAlso = Machine::Arm;
-#elif defined(__riscv)
-constexpr Machine kNative = Machine::RiscV;
-constexpr Machine kAlso = Machine::RiscV;
-#elif defined(__i386__)
-constexpr Machine kNative = Machine::X86;
-constexpr Machine kAlso = Machine::X86;
-#else
-#error "which e_machine has this architecture?"
-#endif
+/// What the machine runs beside its own programs.
+constexpr Machine kAlso = kNativeMachine == Machine::X86_64  ? Machine::X86
+                          : kNativeMachine == Machine::Arm64 ? Machine::Arm
+                                                             : kNativeMachine;
 
 bool is_function(const ElfSymbol& symbol) {
   return (symbol.type == STT_FUNC || symbol.type == STT_GNU_IFUNC) && symbol.section != SHN_UNDEF;
@@ -74,8 +60,9 @@ uint64_t end_of(const FunctionSymbol& function) {
   return end < function.address ? UINT64_MAX : end;
 }
 
-/// Of two names of one place, is `a` the better known?
-bool is_better(const FunctionSymbol& a, const FunctionSymbol& b) {
+}  // namespace
+
+bool is_better_name(const FunctionSymbol& a, const FunctionSymbol& b) {
   const auto rank = [](const FunctionSymbol& symbol) {
     const size_t underscores =
         is_mangled(symbol.name) ? 0 : std::min(symbol.name.find_first_not_of('_'), size_t{8});
@@ -84,8 +71,6 @@ bool is_better(const FunctionSymbol& a, const FunctionSymbol& b) {
   };
   return rank(a) < rank(b);
 }
-
-}  // namespace
 
 struct ElfFile::State {
   std::string path;
@@ -214,9 +199,9 @@ Result<ElfFile> ElfFile::from_memory(Bytes bytes, const std::string& path,
   if (!image.is_loadable()) {
     return Error{fmt::format("{}: an object file or a core, not a program or library", name)};
   }
-  if (!options.any_machine && image.machine() != kNative && image.machine() != kAlso) {
+  if (!options.any_machine && image.machine() != kNativeMachine && image.machine() != kAlso) {
     return Error{fmt::format("{}: an ELF file for {}, but this machine is {}", name,
-                             machine_name(image.machine()), machine_name(kNative))};
+                             machine_name(image.machine()), machine_name(kNativeMachine))};
   }
   ElfOptions own = options;
   own.separate_debug_files = false;
@@ -226,6 +211,7 @@ Result<ElfFile> ElfFile::from_memory(Bytes bytes, const std::string& path,
 }
 
 const std::string& ElfFile::path() const { return state_->path; }
+std::string ElfFile::full_path() const { return state_->options.root + state_->path; }
 const ElfImage& ElfFile::image() const { return state_->image; }
 sys::FileIdentity ElfFile::identity() const {
   return state_->file.has_value() ? state_->file->identity() : sys::FileIdentity{};
@@ -236,6 +222,19 @@ const std::string& ElfFile::debug_path() const {
   static const std::string kNone;
   state_->load_tables();
   return state_->debug.has_value() ? state_->debug->path : kNone;
+}
+
+Bytes ElfFile::debug_information() const {
+  constexpr const char* kSection = ".debug_info";
+  if (state_->image.section(kSection) != nullptr) return state_->image.whole();
+  state_->load_tables();
+  std::optional<DebugFile>& debug = state_->debug;
+  if (!debug.has_value() && state_->options.separate_debug_files) {
+    debug = find_debug_file(state_->image, state_->path, state_->options.root,
+                            state_->options.debug_folder);
+  }
+  const bool has_any = debug.has_value() && debug->image.section(kSection) != nullptr;
+  return has_any ? debug->image.whole() : Bytes();
 }
 
 std::vector<FunctionSymbol> ElfFile::find(std::string_view name) const {
@@ -327,7 +326,7 @@ std::optional<FunctionPlace> ElfFile::at(uint64_t address) const {
     // Without a size it reaches up to the next one.
     const bool holds = function.size_bytes == 0 ? function.address == all[first - 1].address
                                                 : address < end_of(function);
-    if (holds && (best == nullptr || is_better(function, *best))) best = &function;
+    if (holds && (best == nullptr || is_better_name(function, *best))) best = &function;
     if (best == nullptr && state_->reach[i - 1] <= address && function.size_bytes != 0) break;
   }
   if (best == nullptr) return std::nullopt;

@@ -27,6 +27,10 @@ struct FunctionSymbol {
   bool is_thumb = false;     ///< 32-bit arm: Thumb code
 };
 
+/// Of two names of one place, is `a` the one that people know? Global before local, few underscores
+/// in front, short.
+bool is_better_name(const FunctionSymbol& a, const FunctionSymbol& b);
+
 /// "malloc+0x12".
 struct FunctionPlace {
   FunctionSymbol function;
@@ -54,7 +58,10 @@ class ElfFile {
   ElfFile& operator=(ElfFile&&) noexcept;
   ~ElfFile();
 
+  /// Within its root.
   const std::string& path() const;
+  /// As we open it.
+  std::string full_path() const;
   const ElfImage& image() const;
   /// All zero for one from memory.
   sys::FileIdentity identity() const;
@@ -62,6 +69,10 @@ class ElfFile {
   const std::string& build_id() const;
   /// The separate debug file that was found; "" when there is none.
   const std::string& debug_path() const;
+
+  /// The whole file that has the debug information (.debug_info): this one, or the separate debug
+  /// file. Empty: there is none. Lives as long as the ElfFile.
+  Bytes debug_information() const;
 
   /// All functions of that name by address, each (name, address) once: several static ones, or the
   /// versions of one. Else those whose demangled name it is, with or without the parameter list

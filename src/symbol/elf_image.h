@@ -21,6 +21,20 @@ using Bytes = std::span<const uint8_t>;
 /// e_machine of those that ktap knows registers of.
 enum class Machine : uint16_t { X86 = 3, Arm = 40, X86_64 = 62, Arm64 = 183, RiscV = 243 };
 
+#if defined(__x86_64__)
+inline constexpr Machine kNativeMachine = Machine::X86_64;
+#elif defined(__aarch64__)
+inline constexpr Machine kNativeMachine = Machine::Arm64;
+#elif defined(__arm__)
+inline constexpr Machine kNativeMachine = Machine::Arm;
+#elif defined(__riscv)
+inline constexpr Machine kNativeMachine = Machine::RiscV;
+#elif defined(__i386__)
+inline constexpr Machine kNativeMachine = Machine::X86;
+#else
+#error "which e_machine has this architecture?"
+#endif
+
 /// "x86-64", "arm64", or "machine 8" for those that we do not know.
 std::string machine_name(Machine machine);
 
@@ -85,6 +99,8 @@ class ElfImage {
   /// Requires that `bytes` outlives the image.
   static Result<ElfImage> parse(Bytes bytes);
 
+  /// What it was made of.
+  Bytes whole() const { return bytes_; }
   Machine machine() const { return machine_; }
   bool is_wide() const { return is_wide_; }
   /// A program or a library, that is, neither an object file nor a core.

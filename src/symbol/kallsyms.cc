@@ -191,6 +191,7 @@ std::optional<KernelPlace> Kallsyms::at(uint64_t address) const {
   if (entry == entries.begin()) return std::nullopt;
   const uint64_t begin = (entry - 1)->address;
   if (address - begin >= kMostOffset) return std::nullopt;
+  const uint64_t size = entry == entries.end() ? 0 : entry->address - begin;
   std::optional<KernelSymbol> best;
   while (entry != entries.begin() && (entry - 1)->address == begin) {
     --entry;
@@ -198,7 +199,7 @@ std::optional<KernelPlace> Kallsyms::at(uint64_t address) const {
     if (symbol.has_value() && (!best.has_value() || is_better(*symbol, *best))) best = symbol;
   }
   if (!best.has_value()) return std::nullopt;
-  return KernelPlace{*best, address - begin};
+  return KernelPlace{*best, address - begin, size};
 }
 
 std::string to_string(const KernelPlace& place) {

@@ -26,6 +26,7 @@ struct KernelSymbol {
 struct KernelPlace {
   KernelSymbol symbol;
   uint64_t offset = 0;
+  uint64_t size_bytes = 0;  ///< up to the next symbol; 0: it is the last
 };
 
 class Kallsyms {

@@ -166,11 +166,12 @@ std::string needed_word(std::string_view pattern, bool is_glob) {
 NamePattern::NamePattern(std::string_view text, bool is_glob)
     : text_(text), is_glob_(is_glob && has_glob(text)), word_(needed_word(text, is_glob_)) {
   if (is_glob_) bits_ = glob_bits(text_, false);
+  if (is_glob_ && !bits_.has_value()) glob_.emplace(text_);
 }
 
 bool NamePattern::accepts(std::string_view text) const {
   if (!is_glob_) return text == text_;
-  if (!bits_.has_value()) return glob_match(text_, text);
+  if (glob_.has_value()) return glob_->matches(text);
   uint64_t now = bits_->start;
   for (const char c : text) {
     now = ((now << 1) & bits_->takes[static_cast<unsigned char>(c)]) | (now & bits_->stay);

@@ -26,7 +26,8 @@ class NamePattern {
   std::string text_;
   bool is_glob_;
   std::string word_;  ///< part of an identifier that every name that matches has; may be empty
-  std::optional<GlobBits> bits_;
+  std::optional<GlobBits> bits_;  ///< of a glob, where they are enough
+  std::optional<Glob> glob_;      ///< else
 };
 
 /// A part of `pattern` that the mangled form of every name that matches holds too: the longest run

@@ -122,4 +122,42 @@ std::optional<Register> find_register(Machine machine, std::string_view name, bo
   return std::nullopt;
 }
 
+std::vector<std::string> register_names(Machine machine) {
+  std::vector<std::string> names;
+  switch (machine) {
+    case Machine::X86_64:
+    case Machine::X86:
+      for (const X86Row& row : kX86) {
+        const bool is_numbered = row.names[0].size() > 1 && row.names[0][1] <= '9';
+        names.emplace_back(row.names[is_numbered ? 0 : 2]);
+      }
+      break;
+    case Machine::Arm64:
+      names.assign(std::begin(kArm64), std::end(kArm64));
+      break;
+    case Machine::Arm:
+      names.assign(std::begin(kArm), std::end(kArm));
+      break;
+    case Machine::RiscV:
+      names.assign(std::begin(kRiscV), std::end(kRiscV));
+      break;
+  }
+  return names;
+}
+
+uint32_t register_argument_count(Machine machine) {
+  switch (machine) {
+    case Machine::X86_64:
+      return 6;
+    case Machine::X86:
+      return 0;
+    case Machine::Arm:
+      return 4;
+    case Machine::Arm64:
+    case Machine::RiscV:
+      break;
+  }
+  return 8;
+}
+
 }  // namespace ktap::symbol

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "symbol/elf_image.h"
 
@@ -25,5 +27,11 @@ struct Register {
 /// process as a 64-bit kernel saves them.
 std::optional<Register> find_register(Machine machine, std::string_view name,
                                       bool perf_names = false);
+
+/// So many arguments of a function are in registers, when they are words.
+uint32_t register_argument_count(Machine machine);
+
+/// What to offer for a name that is none, as perf names them: "ax", "di"; "x0"; "a0".
+std::vector<std::string> register_names(Machine machine);
 
 }  // namespace ktap::symbol

@@ -165,6 +165,8 @@ class Resolver {
   std::optional<ResolvedFile> among_mapped() {
     const Result<ProcessMaps> maps = ProcessMaps::read(options_.pid);
     if (!maps.ok()) return std::nullopt;
+    const std::optional<std::string> its_root =
+        link_target(fmt::format("/proc/{}/root", options_.pid));
     for (const Mapping& mapping : maps.value().mappings()) {
       if (mapping.kind != MappingKind::File || !mapping.is_executable || mapping.is_deleted) {
         continue;
@@ -172,7 +174,11 @@ class Resolver {
       const std::string_view base =
           std::string_view(mapping.path).substr(mapping.path.rfind('/') + 1);
       if (base != name_ && !is_library_of(base, name_)) continue;
-      std::optional<ResolvedFile> found = candidate(mapping.path);
+      std::string path = mapping.path;
+      // After a chroot the kernel tells us our own name for it.
+      if (its_root.has_value() && *its_root != "/" && path.rfind(*its_root + "/", 0) == 0)
+        path.erase(0, its_root->size());
+      std::optional<ResolvedFile> found = candidate(path);
       if (found.has_value()) return found;
     }
     return std::nullopt;

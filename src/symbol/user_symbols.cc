@@ -15,8 +15,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/user_stack.h"
 #include "symbol/elf_cache.h"
 #include "symbol/maps.h"
+#include "symbol/source_lines.h"
 #include "sys/text_file.h"
 
 namespace ktap::symbol {
@@ -38,22 +40,33 @@ struct ProcessIdentity {
   uint64_t start_ticks = 0;
   uint64_t device = 0;
   uint64_t inode = 0;
+  uint32_t mark = 0;  ///< program_mark() of its stack
   friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;
 };
+
+/// Number `field` of /proc/PID/stat, as proc(5) counts them; 0 when there is none.
+uint64_t field_of(const std::string& stat, int field) {
+  constexpr int kFirstBehindName = 3;
+  size_t at = stat.rfind(')');
+  for (int i = kFirstBehindName; i <= field && at != std::string::npos; ++i)
+    at = stat.find(' ', at + 1);
+  uint64_t number = 0;
+  if (at != std::string::npos)
+    std::from_chars(stat.data() + at + 1, stat.data() + stat.size(), number);
+  return number;
+}
 
 /// Nothing when it has ended.
 std::optional<ProcessIdentity> identify(pid_t pid) {
   constexpr size_t kMostStatBytes = size_t{64} << 10;
-  constexpr int kFieldsBefore = 19;  // between the name and the start time
+  constexpr int kStartTime = 22;
+  constexpr int kStackStart = 28;
   const Result<std::string> read =
       sys::read_text(fmt::format("/proc/{}/stat", pid), kMostStatBytes);
   if (!read.ok()) return std::nullopt;
-  const std::string* text = &read.value();
-  size_t at = text->rfind(')');
-  for (int i = 0; i <= kFieldsBefore && at != std::string::npos; ++i) at = text->find(' ', at + 1);
-  if (at == std::string::npos) return std::nullopt;
   ProcessIdentity identity;
-  std::from_chars(text->data() + at + 1, text->data() + text->size(), identity.start_ticks);
+  identity.start_ticks = field_of(read.value(), kStartTime);
+  identity.mark = program_mark(field_of(read.value(), kStackStart));
   struct stat status = {};
   // No program: it is a zombie.
   if (stat(fmt::format("/proc/{}/exe", pid).c_str(), &status) != 0) return std::nullopt;
@@ -85,52 +98,80 @@ struct Process {
 }  // namespace
 
 std::string UserPlace::text() const {
-  std::string text =
-      function.empty() ? fmt::format("{:#x}", address) : fmt::format("{}+{:#x}", function, offset);
-  if (!file.empty()) text += fmt::format(" ({})", file.substr(file.rfind('/') + 1));
+  std::string text = fmt::format("{}+{:#x}", function, offset);
+  if (function.empty()) text = fmt::format("{:#x}", address);
+  if (is_inlined) text = function + " [inlined]";
+  if (!file.empty()) text += fmt::format(" ({})", file_name());
+  if (!source.empty()) text += " at " + source;
   return text;
 }
 
 struct UserSymbols::State {
-  std::unordered_map<pid_t, Process> processes;
+  std::unordered_map<uint64_t, Process> processes;  ///< by number and mark
+  std::unordered_map<uint32_t, uint64_t> by_mark;   ///< the last one whose maps were read
   ElfCache files;
   uint64_t uses = 0;
 
-  void read(pid_t pid, Process& process) {
-    std::optional<ProcessIdentity> identity = identify(pid);
-    const Result<ProcessMaps> maps = ProcessMaps::read(pid);
+  static uint64_t key_of(UserProgram program) {
+    return uint64_t{program.mark} << 32 | static_cast<uint32_t>(program.pid);
+  }
+
+  /// Whether it still is what was asked for. A mark that /proc hides says nothing.
+  static bool is_alive(UserProgram program, const std::optional<ProcessIdentity>& identity) {
+    if (!identity.has_value()) return false;
+    return program.mark == 0 || identity->mark == 0 || identity->mark == program.mark;
+  }
+
+  void read(UserProgram program, Process& process) {
+    const std::optional<ProcessIdentity> before = identify(program.pid);
     process.checked_ns = now_ns();
-    process.has_ended = !identity.has_value();
+    process.has_ended = !is_alive(program, before);
+    if (process.has_ended) return borrow(program, process);
+    const Result<ProcessMaps> maps = ProcessMaps::read(program.pid);
     // A process that is ending has no maps any more: those from before are better.
-    if (!maps.ok() || maps.value().mappings().empty()) return;
+    if (!maps.ok() || maps.value().mappings().empty()) return borrow(program, process);
+    // What it mapped may be another program's by now.
+    if (program.mark != 0 && identify(program.pid) != before) return borrow(program, process);
     process.maps = ProcessMaps(code_of(maps.value()));
-    process.identity = identity;
-    process.root = root_of(pid);
+    process.identity = before;
+    if (program.mark != 0) by_mark[program.mark] = key_of(program);
+    process.root = root_of(program.pid);
     if (process.root.empty()) return;
     // Its root goes with it.
     for (const Mapping& mapping : process.maps.mappings()) {
-      if (mapping.kind == MappingKind::File) files.of_mapping(pid, process.root, mapping);
+      if (mapping.kind == MappingKind::File) files.of_mapping(program.pid, process.root, mapping);
     }
   }
 
-  Process& find(pid_t pid) {
-    auto [entry, is_new] = processes.try_emplace(pid);
+  /// A process that had ended before it could be looked at may be a fork of one that is known: what
+  /// it had mapped and where its stack began were then the same.
+  void borrow(UserProgram program, Process& process) {
+    if (program.mark == 0 || !process.maps.mappings().empty()) return;
+    const auto key = by_mark.find(program.mark);
+    const auto known = key == by_mark.end() ? processes.end() : processes.find(key->second);
+    if (known == processes.end()) return;
+    process.maps = known->second.maps;
+    process.root = known->second.root;
+  }
+
+  Process& find(UserProgram program) {
+    auto [entry, is_new] = processes.try_emplace(key_of(program));
     Process& process = entry->second;
     process.used = ++uses;
     if (is_new) {
-      read(pid, process);
+      read(program, process);
       if (processes.size() > kMostProcesses) drop_oldest();
       return process;
     }
     if (now_ns() - process.checked_ns < kCheckAfterNs) return process;
     process.checked_ns = now_ns();
-    const std::optional<ProcessIdentity> identity = identify(pid);
-    if (identity.has_value() && identity != process.identity) {
+    const std::optional<ProcessIdentity> identity = identify(program.pid);
+    if (program.mark == 0 && identity.has_value() && identity != process.identity) {
       process = Process{};
       process.used = uses;
-      read(pid, process);
+      read(program, process);
     } else {
-      process.has_ended = !identity.has_value();
+      process.has_ended = !is_alive(program, identity);
     }
     return process;
   }
@@ -143,35 +184,48 @@ struct UserSymbols::State {
     }
   }
 
-  const Mapping* find_mapping(pid_t pid, Process& process, uint64_t address) {
+  const Mapping* find_mapping(UserProgram program, Process& process, uint64_t address) {
     const Mapping* mapping = process.maps.find(address);
     if (mapping != nullptr || process.has_ended) return mapping;
     // It may have mapped something since; but wild addresses come in crowds.
     const int64_t now = now_ns();
     if (now < process.read_again_ns) return nullptr;
-    read(pid, process);
+    read(program, process);
     process.read_again_ns = now + kCheckAfterNs;
     return process.maps.find(address);
   }
 
-  void name_in_file(NamedFile& named, uint64_t file_offset, UserPlace& place) {
+  /// False: the file has no code there.
+  static bool name_in_file(NamedFile& named, uint64_t file_offset, UserPlace& place) {
     const std::optional<uint64_t> address = named.file.image().address_of(file_offset);
-    if (!address.has_value()) return;
+    if (!address.has_value()) return false;
     place.address = *address;
     const std::optional<FunctionPlace> found = named.file.at(*address);
-    if (!found.has_value()) return;
+    if (!found.has_value()) return true;
     place.function = named.name_of(found->function);
     place.offset = found->offset;
+    return true;
   }
 
-  void name_in_jit(pid_t pid, Process& process, uint64_t address, UserPlace& place) {
+  /// The file that holds what is mapped there, or null.
+  NamedFile* file_of(UserProgram program, const Process& process, const Mapping& mapping) {
+    if (mapping.kind == MappingKind::File)
+      return files.of_mapping(program.pid, process.root, mapping);
+    // That of a 32-bit process is another.
+    const bool is_ours = (mapping.begin >> 32 != 0) == (sizeof(void*) == 8);
+    return mapping.kind == MappingKind::Vdso && is_ours ? files.vdso() : nullptr;
+  }
+
+  void name_in_jit(UserProgram program, Process& process, uint64_t address, UserPlace& place) {
     std::optional<JitPlace> found;
     if (process.jit.has_value()) found = process.jit->at(address);
     const int64_t now = now_ns();
     const bool may_read = process.jit_read_ns == 0 || now - process.jit_read_ns > kJitAfterNs;
-    if (!found.has_value() && may_read) {
+    // The code of a program that another followed is not told any more.
+    const bool is_known = !process.has_ended || !identify(program.pid).has_value();
+    if (!found.has_value() && may_read && is_known) {
       process.jit_read_ns = now;
-      std::optional<JitMap> map = JitMap::read(pid);
+      std::optional<JitMap> map = JitMap::read(program.pid);
       if (map.has_value()) process.jit = std::move(map);
       if (process.jit.has_value()) found = process.jit->at(address);
     }
@@ -180,6 +234,38 @@ struct UserSymbols::State {
     place.function = found->name;
     place.offset = found->offset;
   }
+
+  /// `file`: whose address the place's is, or null.
+  UserPlace place(UserProgram program, uint64_t address, NamedFile** file) {
+    UserPlace place;
+    place.address = address;
+    Process& process = find(program);
+    const Mapping* mapping = find_mapping(program, process, address);
+    if (mapping == nullptr) return place;
+    const uint64_t file_offset = address - mapping->begin + mapping->file_offset;
+    NamedFile* const named = file_of(program, process, *mapping);
+    switch (mapping->kind) {
+      case MappingKind::File:
+        place.file = mapping->path;
+        if (named == nullptr) {
+          name_in_jit(program, process, address, place);
+          if (place.function.empty()) place.address = file_offset;
+        }
+        break;
+      case MappingKind::Vdso:
+        place.file = "[vdso]";
+        break;
+      case MappingKind::Vsyscall:
+        place.file = "[vsyscall]";
+        break;
+      case MappingKind::Anonymous:
+      case MappingKind::Other:
+        name_in_jit(program, process, address, place);
+        break;
+    }
+    if (named != nullptr && name_in_file(*named, file_offset, place)) *file = named;
+    return place;
+  }
 };
 
 UserSymbols::UserSymbols() : state_(new State) {}
@@ -187,44 +273,51 @@ UserSymbols::UserSymbols(UserSymbols&&) noexcept = default;
 UserSymbols& UserSymbols::operator=(UserSymbols&&) noexcept = default;
 UserSymbols::~UserSymbols() = default;
 
-void UserSymbols::remember(pid_t pid) { state_->find(pid); }
+void UserSymbols::remember(UserProgram program) { state_->find(program); }
 
-UserPlace UserSymbols::name(pid_t pid, uint64_t address) {
-  UserPlace place;
-  place.address = address;
-  Process& process = state_->find(pid);
-  const Mapping* mapping = state_->find_mapping(pid, process, address);
-  if (mapping == nullptr) return place;
-  const uint64_t file_offset = address - mapping->begin + mapping->file_offset;
-  switch (mapping->kind) {
-    case MappingKind::File: {
-      place.file = mapping->path;
-      NamedFile* file = state_->files.of_mapping(pid, process.root, *mapping);
-      if (file != nullptr) {
-        state_->name_in_file(*file, file_offset, place);
-      } else {
-        state_->name_in_jit(pid, process, address, place);
-        if (place.function.empty()) place.address = file_offset;
+void UserSymbols::look_again(UserProgram program) {
+  const bool is_known = state_->processes.count(State::key_of(program)) != 0;
+  Process& process = state_->find(program);
+  if (is_known && !process.has_ended) state_->read(program, process);
+}
+
+std::optional<UserCode> UserSymbols::code(UserProgram program, uint64_t address) {
+  Process& process = state_->find(program);
+  const Mapping* mapping = state_->find_mapping(program, process, address);
+  if (mapping == nullptr) return std::nullopt;
+  NamedFile* file = state_->file_of(program, process, *mapping);
+  if (file == nullptr) return std::nullopt;
+  const auto in_file =
+      file->file.image().address_of(address - mapping->begin + mapping->file_offset);
+  if (!in_file.has_value()) return std::nullopt;
+  return UserCode{file, *in_file};
+}
+
+UserPlace UserSymbols::name(UserProgram program, uint64_t address) {
+  NamedFile* file = nullptr;
+  return state_->place(program, address, &file);
+}
+
+std::vector<UserPlace> UserSymbols::places(UserProgram program, uint64_t address) {
+  NamedFile* file = nullptr;
+  UserPlace place = state_->place(program, address, &file);
+  std::vector<UserPlace> places;
+  if (file != nullptr) {
+    for (SourceFrame& frame : file->source_lines().at(place.address)) {
+      std::string source;
+      if (frame.line != 0 && !frame.file.empty())
+        source = fmt::format("{}:{}", frame.file, frame.line);
+      if (!frame.is_inlined) {
+        place.source = std::move(source);
+        break;
       }
-      break;
+      if (frame.function.empty()) continue;
+      places.push_back(
+          {std::move(frame.function), 0, place.file, place.address, std::move(source), true});
     }
-    case MappingKind::Vdso: {
-      place.file = "[vdso]";
-      // That of a 32-bit process is another.
-      NamedFile* vdso =
-          (mapping->begin >> 32 != 0) == (sizeof(void*) == 8) ? state_->files.vdso() : nullptr;
-      if (vdso != nullptr) state_->name_in_file(*vdso, file_offset, place);
-      break;
-    }
-    case MappingKind::Vsyscall:
-      place.file = "[vsyscall]";
-      break;
-    case MappingKind::Anonymous:
-    case MappingKind::Other:
-      state_->name_in_jit(pid, process, address, place);
-      break;
   }
-  return place;
+  places.push_back(std::move(place));
+  return places;
 }
 
 }  // namespace ktap::symbol

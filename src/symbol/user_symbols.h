@@ -1,24 +1,47 @@
 // An address of a process → "malloc+0x12 (libc.so.6)". Asked after the fact, off the hot path: the
 // process may have ended since. Its maps are read when it is first named (or by remember()), and
-// kept after its end.
+// kept after its end, and after it has run another program.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace ktap::symbol {
 
-struct UserPlace {
-  std::string function;  ///< demangled, without parameters; "" when not known
-  uint64_t offset = 0;   ///< from the function's start
-  std::string file;      ///< "/usr/lib/libc.so.6", "[vdso]", "[jit]"; "" when not known
-  uint64_t address = 0;  ///< in the file as `nm` prints it; the process's own without a file
+struct NamedFile;
 
-  /// "malloc+0x12 (libc.so.6)", "0x1234 (libc.so.6)", "0x7f0000001234".
+/// A process, and which of the programs that it has run: by the mark that a stack of it carries
+/// (base/user_stack.h); 0: that which it runs when it is asked for.
+struct UserProgram {
+  UserProgram(pid_t process, uint32_t program_mark = 0) : pid(process), mark(program_mark) {}
+  pid_t pid;
+  uint32_t mark;
+};
+
+struct UserPlace {
+  std::string function;     ///< demangled, without parameters; "" when not known
+  uint64_t offset = 0;      ///< from the function's start
+  std::string file;         ///< "/usr/lib/libc.so.6", "[vdso]", "[jit]"; "" when not known
+  uint64_t address = 0;     ///< in the file as `nm` prints it; the process's own without a file
+  std::string source;       ///< "loop.c:42"; "" where no debug information tells
+  bool is_inlined = false;  ///< its code stands in the function that comes behind it
+
+  /// "malloc+0x12 (libc.so.6)", "main+0x12 (app) at app.c:42", "clamp [inlined] (app) at app.h:7",
+  /// "0x1234 (libc.so.6)", "0x7f0000001234".
   std::string text() const;
+  /// "libc.so.6".
+  std::string file_name() const { return file.substr(file.rfind('/') + 1); }
+};
+
+/// Code of a process that a file holds.
+struct UserCode {
+  NamedFile* file = nullptr;
+  uint64_t address = 0;  ///< in the file, as `nm` prints it
 };
 
 class UserSymbols {
@@ -28,15 +51,23 @@ class UserSymbols {
   UserSymbols& operator=(UserSymbols&&) noexcept;
   ~UserSymbols();
 
-  /// What lies at `address` of process `pid`. Code that a process maps later is found when it is
-  /// first asked for; a process that runs another program, or another process of that number, is
-  /// noticed within 100 ms.
+  /// What lies at `address`. Code that a process maps later is found when it is first asked for; a
+  /// process that runs another program, or another process of that number, is noticed within 100
+  /// ms, or where the program is named at once: then its names are its own, or none.
   /// Cost: 2 µs; for the first address of a file what its symbols cost (ElfFile::functions).
-  UserPlace name(pid_t pid, uint64_t address);
+  UserPlace name(UserProgram program, uint64_t address);
+  /// The same with its source line, behind the functions that were inlined there, innermost first.
+  /// Cost: name(), and what SourceLines::at() takes.
+  std::vector<UserPlace> places(UserProgram program, uint64_t address);
 
-  /// Reads the maps of `pid` now, unless they are known: call it when a process appears whose
+  /// Nothing: no file holds it, or none that can be read.
+  std::optional<UserCode> code(UserProgram program, uint64_t address);
+
+  /// Reads the maps of the process now, unless they are known: call it when one appears whose
   /// addresses will be named later. Opens no files, but for a process with another root.
-  void remember(pid_t pid);
+  void remember(UserProgram program);
+  /// The same, but reads them again when they are known: it may have mapped more.
+  void look_again(UserProgram program);
 
  private:
   struct State;

@@ -14,8 +14,10 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
+#include "base/user_stack.h"
 #include "symbol/elf_cache.h"
 #include "symbol/maps.h"
 #include "symbol/test_files.h"
@@ -111,12 +113,18 @@ class Child {
     pid_ = -1;
   }
   /// Until it runs `path`.
+  /// Until it runs that program. The kernel maps the vDSO after the program itself.
   void wait_for(const std::string& path) const {
-    std::error_code error;
-    const std::string exe = "/proc/" + std::to_string(pid_) + "/exe";
-    for (int i = 0; i < 1000 && std::filesystem::read_symlink(exe, error) != path; ++i) {
+    const std::string process = "/proc/" + std::to_string(pid_);
+    const auto runs = [&] {
+      std::error_code error;
+      if (std::filesystem::read_symlink(process + "/exe", error) != path) return false;
+      std::ifstream maps(process + "/maps");
+      const std::string text{std::istreambuf_iterator<char>(maps), {}};
+      return text.find("[vdso]") != std::string::npos;
+    };
+    for (int i = 0; i < 1000 && !runs(); ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
   }
 
  private:
@@ -184,6 +192,91 @@ TEST_F(Running, NewProgramOfAProcess) {
   execed.wait_for(folder_ / "p");
   std::this_thread::sleep_for(std::chrono::milliseconds(120));
   EXPECT_EQ(symbols.name(execed.pid(), address_).text(), "a::waits+0x0 (p)");
+}
+
+/// What a stack of the process would carry now.
+uint32_t mark_of(pid_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string text((std::istreambuf_iterator<char>(stat)), {});
+  text.erase(0, text.rfind(')') + 2);
+  std::istringstream fields(text);
+  std::string field;
+  for (int i = 3; i <= 28; ++i) fields >> field;
+  return program_mark(std::stoull(field));
+}
+
+TEST_F(Running, ProgramsBeforeAndBehindAnExec) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root: where a stack begins";
+  int go[2];
+  ASSERT_EQ(pipe(go), 0);
+  const std::string path = folder_ / "p";
+  const pid_t pid = fork();
+  if (pid == 0) {
+    char byte = 0;
+    if (read(go[0], &byte, 1) == 1) execl(path.c_str(), path.c_str(), nullptr);
+    _exit(1);
+  }
+  const UserProgram before(pid, mark_of(pid));
+  UserSymbols symbols;
+  UserSymbols late;
+  symbols.remember(before);
+  ASSERT_EQ(write(go[1], "x", 1), 1);
+  for (int i = 0; i < 1000 && mark_of(pid) == before.mark; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const UserProgram behind(pid, mark_of(pid));
+  EXPECT_NE(before.mark, behind.mark);
+  symbols.remember(behind);
+  const std::string old_name = symbols.name(before, address_of(named_function)).text();
+  const std::string new_name = symbols.name(behind, address_).text();
+  const std::string lost = late.name(before, address_).text();
+  kill(pid, SIGKILL);
+  waitpid(pid, nullptr, 0);
+  close(go[0]);
+  close(go[1]);
+  EXPECT_THAT(old_name, testing::HasSubstr("named_function+0x0"));
+  EXPECT_EQ(new_name, "a::waits+0x0 (p)");
+  EXPECT_EQ(lost.substr(0, 2), "0x");
+  EXPECT_EQ(lost.find(' '), std::string::npos);
+  EXPECT_THAT(symbols.name(before, address_of(named_function)).text(),
+              testing::HasSubstr("named_function+0x0"));
+}
+
+TEST(UserSymbols, ForkThatNobodySaw) {
+  const uint32_t mark = mark_of(getpid());
+  if (mark == 0) GTEST_SKIP() << "/proc hides where the stack begins";
+  const pid_t pid = fork();
+  if (pid == 0) _exit(0);
+  waitpid(pid, nullptr, 0);
+  UserSymbols symbols;
+  symbols.remember({getpid(), mark});
+  EXPECT_THAT(symbols.name({pid, mark}, address_of(named_function)).text(),
+              testing::HasSubstr("named_function+0x0"));
+  EXPECT_EQ(symbols.name({pid, mark + 1}, address_of(named_function)).function, "");
+}
+
+TEST_F(Running, LinesOfAProcess) {
+  folder_.write("q.cc",
+                "#include <unistd.h>\n"
+                "static inline __attribute__((always_inline)) void waits() {\n"
+                "  while (true) pause();\n"
+                "}\n"
+                "int main() {\n"
+                "  waits();\n"
+                "}\n");
+  ASSERT_TRUE(folder_.run("rm -f q && g++ -O1 -g -no-pie -fno-pie q.cc -o q"));
+  const Result<ElfFile> file = ElfFile::open(folder_ / "q");
+  ASSERT_TRUE(file.ok());
+  const FunctionSymbol main_symbol = file.value().find("main")[0];
+  Child child(folder_ / "q");
+  child.wait_for(folder_ / "q");
+  UserSymbols symbols;
+  std::vector<std::string> texts;
+  const uint64_t last = main_symbol.address + main_symbol.size_bytes - 1;
+  for (const UserPlace& place : symbols.places(child.pid(), last)) texts.push_back(place.text());
+  ASSERT_EQ(texts.size(), 2U);
+  EXPECT_EQ(texts[0], "waits [inlined] (q) at q.cc:3");
+  EXPECT_THAT(texts[1], testing::MatchesRegex("main[+]0x[0-9a-f]+ [(]q[)] at q.cc:6"));
 }
 
 TEST_F(Running, OneFilePerBuildId) {

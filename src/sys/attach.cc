@@ -26,6 +26,13 @@ Result<UniqueFd> attach_typed_tracepoint(int program_fd, const std::string& name
   return UniqueFd(fd);
 }
 
+Result<UniqueFd> attach_function(int program_fd, const std::string& name) {
+  silence_libbpf();
+  const int fd = bpf_raw_tracepoint_open(nullptr, program_fd);
+  if (fd < 0) return tracing_error("attaching to the kernel function " + name, -fd);
+  return UniqueFd(fd);
+}
+
 void allow_open_files(size_t more) {
   constexpr rlim_t kOthers = 128;  // guessed: files, timers, pipes of the session
   rlimit limit;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ namespace ktap::sys {
 Result<UniqueFd> attach_raw_tracepoint(int program_fd, const std::string& name);
 /// The same for a typed program, which knows its tracepoint; `name` is for messages.
 Result<UniqueFd> attach_typed_tracepoint(int program_fd, const std::string& name);
+
+/// The same for a program of one kernel function.
+Result<UniqueFd> attach_function(int program_fd, const std::string& name);
 
 /// A program on an event of perf's.
 struct PerfAttachment {
@@ -50,9 +54,45 @@ bool has_user_points_link();
 /// One point through perf, for every process. `needs_cookie`: by a link.
 Result<PerfAttachment> attach_user_point(int program_fd, const std::string& path,
                                          const UserPoint& point, bool is_return, bool needs_cookie);
+
+/// A place in the kernel's code where a program is set.
+struct KernelPoint {
+  std::string symbol;
+  uint64_t address = 0;  ///< of the symbol; 0: hidden from us
+  uint64_t offset_bytes = 0;
+  uint64_t cookie = 0;
+};
+/// One link for any number of functions that the function tracer has (5.18).
+Result<UniqueFd> attach_kernel_points(int program_fd, const std::vector<KernelPoint>& points,
+                                      bool is_return, const std::string& what);
+/// Whether the kernel has such links.
+bool has_kernel_points_link();
+/// One point through perf.
+Result<PerfAttachment> attach_kernel_point(int program_fd, const KernelPoint& point, bool is_return,
+                                           bool needs_cookie);
+
+/// A thread, and those that it starts later (and their processes: the program has to look whose
+/// event it is).
+struct ThreadPlace {
+  int tid = -1;
+  int cpu = -1;            ///< only there; -1: on any
+  bool from_exec = false;  ///< counted from its next exec on
+};
+/// A program on samples or a memory breakpoint of a thread. Errors: in words; sys_errno ESRCH: the
+/// thread has ended.
+Result<PerfAttachment> attach_to_thread(int program_fd, const schema::PerfSource& source,
+                                        const ThreadPlace& place, const std::string& name);
 /// A program on samples of one CPU.
 Result<PerfAttachment> attach_samples(int program_fd, const schema::PerfSource& source, int cpu,
                                       const std::string& name);
+
+/// Whether the machine has performance counters at all: tried on one of cycles.
+bool has_counters();
+
+/// Runs at a function of the kernel that this link should have caused and did not: probes within
+/// probes, and returns of calls for which the kernel had no more room. Nothing where the kernel
+/// does not tell (6.7).
+std::optional<uint64_t> missed_by_link(int link_fd);
 
 /// Makes room for `more` descriptors, as far as the hard limit goes.
 void allow_open_files(size_t more);

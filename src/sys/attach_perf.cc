@@ -1,6 +1,7 @@
 // Attaching through perf: tracepoints, user functions one by one, samples. Those are slow to close,
 // and a forked holder pays for many of them.
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
@@ -34,9 +35,9 @@ int an_online_cpu() {
   return cpu < 0 ? 0 : cpu;
 }
 
-int open_event(perf_event_attr& attr, int cpu) {
+int open_event(perf_event_attr& attr, int cpu, int tid = -1) {
   attr.size = sizeof attr;
-  return static_cast<int>(syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC));
+  return static_cast<int>(syscall(SYS_perf_event_open, &attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC));
 }
 
 /// By a link when the program is to have a cookie.
@@ -51,13 +52,62 @@ Result<void> set_program(PerfAttachment& at, int program_fd, std::optional<uint6
   } else if (ioctl(at.event.get(), PERF_EVENT_IOC_SET_BPF, program_fd) != 0) {
     return tracing_error("attaching to " + what, errno);
   }
+  return {};
+}
+
+Result<void> enable(const PerfAttachment& at, const std::string& what) {
   if (ioctl(at.event.get(), PERF_EVENT_IOC_ENABLE, 0) != 0)
     return tracing_error("enabling " + what, errno);
   return {};
 }
 
+/// The same, and on from then on.
+Result<void> start_program(PerfAttachment& at, int program_fd, std::optional<uint64_t> cookie,
+                           const std::string& what) {
+  KTAP_TRY(set_program(at, program_fd, cookie, what));
+  return enable(at, what);
+}
+
+void set_place(perf_event_attr& attr, const schema::PerfSource& source) {
+  if (source.type != PERF_TYPE_BREAKPOINT) return;
+  attr.bp_addr = source.address;
+  attr.bp_len = source.length_bytes;
+  attr.bp_type = source.access;
+}
+
+Error breakpoint_error(const std::string& name, int error_number) {
+  const std::string what = "setting the memory breakpoint " + name;
+  if (error_number == ENOSPC)
+    return Error{what + ": the processor has few of them (x86: 4), and all are in use", ENOSPC};
+  if (error_number == EINVAL || error_number == EOPNOTSUPP || error_number == ENODEV)
+    return Error{what + ": refused; a kernel without kprobes has none on its own code",
+                 error_number};
+  return tracing_error(what, error_number);
+}
+
+/// What samples are refused for, in words.
+Error sample_error(const schema::PerfSource& source, const std::string& name, int error_number) {
+  const std::string what = "opening " + name;
+  const bool is_counter = source.type == PERF_TYPE_HARDWARE || source.type == PERF_TYPE_HW_CACHE;
+  const bool is_refused = error_number == ENOENT || error_number == EOPNOTSUPP ||
+                          error_number == ENODEV || error_number == EINVAL;
+  if (source.is_frequency && error_number == EINVAL && (!is_counter || has_counters()))
+    return Error{what +
+                     ": more samples a second than the sysctl kernel.perf_event_max_sample_rate "
+                     "allows",
+                 error_number};
+  if (!is_counter || !is_refused) return tracing_error(what, error_number);
+  if (has_counters())
+    return Error{what + ": this machine's processor has no counter for it", error_number};
+  return Error{what +
+                   ": this machine has no performance counters (a virtual machine has those alone "
+                   "that its host passes on); software:cpu-clock and profile-99hz need none",
+               error_number};
+}
+
 /// The holder's whole life. Only async-signal-safe calls: it runs in a forked child.
-[[noreturn]] void hold_and_close(const std::vector<int>& sorted_fds) {
+/// `parents_end`: of a pipe; it ends when the parent has let go of the descriptors.
+[[noreturn]] void hold_and_close(const std::vector<int>& sorted_fds, int parents_end) {
   prctl(PR_SET_NAME, "ktap-detach");
   setsid();
   // Everything else goes at once: maps, programs, and the pipe that someone waits on for our output
@@ -69,11 +119,23 @@ Result<void> set_program(PerfAttachment& at, int program_fd, std::optional<uint6
     first = keep + 1;
   }
   syscall(SYS_close_range, first, ~0U, 0);
+  char byte = 0;
+  while (read(parents_end, &byte, 1) < 0 && errno == EINTR) {
+  }
   for (const int fd : sorted_fds) close(fd);
   _exit(0);
 }
 
 }  // namespace
+
+bool has_counters() {
+  perf_event_attr attr = {};
+  attr.type = PERF_TYPE_HARDWARE;
+  attr.config = PERF_COUNT_HW_CPU_CYCLES;
+  attr.disabled = 1;
+  attr.exclude_kernel = 1;
+  return UniqueFd(open_event(attr, -1, 0)).valid();
+}
 
 Result<PerfAttachment> attach_tracepoint(int program_fd, int tracefs_id, const std::string& name) {
   silence_libbpf();
@@ -85,7 +147,7 @@ Result<PerfAttachment> attach_tracepoint(int program_fd, int tracefs_id, const s
   const std::string what = "the tracepoint " + name;
   if (!out.event.valid()) return tracing_error("opening " + what, errno);
   // Not by a link (5.15): closing that waits for a grace period of its own.
-  KTAP_TRY(set_program(out, program_fd, std::nullopt, what));
+  KTAP_TRY(start_program(out, program_fd, std::nullopt, what));
   return out;
 }
 
@@ -104,13 +166,52 @@ Result<PerfAttachment> attach_user_point(int program_fd, const std::string& path
   out.event.reset(open_event(attr, an_online_cpu()));
   const std::string what = fmt::format("{} at {:#x}", path, point.offset_bytes);
   if (!out.event.valid()) return tracing_error("probing " + what, errno);
-  KTAP_TRY(set_program(out, program_fd, needs_cookie ? std::optional(point.cookie) : std::nullopt,
-                       what));
+  KTAP_TRY(start_program(out, program_fd, needs_cookie ? std::optional(point.cookie) : std::nullopt,
+                         what));
   return out;
 }
 
-Result<PerfAttachment> attach_samples(int program_fd, const schema::PerfSource& source, int cpu,
-                                      const std::string& name) {
+Result<PerfAttachment> attach_kernel_point(int program_fd, const KernelPoint& point, bool is_return,
+                                           bool needs_cookie) {
+  silence_libbpf();
+  const std::string what = point.offset_bytes == 0
+                               ? point.symbol
+                               : fmt::format("{}+{:#x}", point.symbol, point.offset_bytes);
+  const Result<std::string> type =
+      read_text("/sys/bus/event_source/devices/kprobe/type", kMostTypeBytes);
+  if (!type.ok())
+    return Error{fmt::format("probing {}: this kernel has no kprobes (CONFIG_KPROBE_EVENTS)", what),
+                 ENOENT};
+  perf_event_attr attr = {};
+  attr.type = static_cast<uint32_t>(std::strtoul(type.value().c_str(), nullptr, 10));
+  attr.config = is_return ? 1 : 0;
+  if (point.address != 0) {
+    attr.kprobe_addr = point.address + point.offset_bytes;
+  } else {
+    attr.kprobe_func = reinterpret_cast<uintptr_t>(point.symbol.c_str());
+    attr.probe_offset = point.offset_bytes;
+  }
+  PerfAttachment out;
+  out.event.reset(open_event(attr, an_online_cpu()));
+  if (!out.event.valid()) {
+    if (errno == EILSEQ) return Error{fmt::format("probing {}: no instruction begins there", what)};
+    return tracing_error("probing " + what, errno);
+  }
+  // By a link where there are such: it tells what was missed.
+  if (set_program(out, program_fd, point.cookie, what).ok()) {
+    KTAP_TRY(enable(out, what));
+    return out;
+  }
+  KTAP_TRY(start_program(out, program_fd, needs_cookie ? std::optional(point.cookie) : std::nullopt,
+                         what));
+  return out;
+}
+
+namespace {
+
+/// `place.tid`: -1: whatever runs on that CPU.
+Result<PerfAttachment> attach_source(int program_fd, const schema::PerfSource& source,
+                                     const ThreadPlace& place, const std::string& name) {
   silence_libbpf();
   perf_event_attr attr = {};
   attr.type = source.type;
@@ -118,17 +219,34 @@ Result<PerfAttachment> attach_samples(int program_fd, const schema::PerfSource& 
   attr.sample_period = source.period;
   attr.freq = source.is_frequency ? 1 : 0;
   attr.disabled = 1;
-  if (source.type == PERF_TYPE_BREAKPOINT) {
-    attr.bp_addr = source.address;
-    attr.bp_len = source.length_bytes;
-    attr.bp_type = source.access;
-  }
+  attr.inherit = place.tid >= 0 ? 1 : 0;
+  attr.enable_on_exec = place.from_exec ? 1 : 0;
+  set_place(attr, source);
   PerfAttachment out;
-  out.event.reset(open_event(attr, cpu));
-  if (!out.event.valid())
-    return tracing_error(fmt::format("opening {} on CPU {}", name, cpu), errno);
+  out.event.reset(open_event(attr, place.cpu, place.tid));
+  if (!out.event.valid()) {
+    const int error_number = errno;
+    if (place.tid >= 0 && error_number == ESRCH) return Error{name + ": the thread ended", ESRCH};
+    if (source.type == PERF_TYPE_BREAKPOINT) return breakpoint_error(name, error_number);
+    return sample_error(source, name, error_number);
+  }
   KTAP_TRY(set_program(out, program_fd, std::nullopt, name));
+  if (!place.from_exec) KTAP_TRY(enable(out, name));
   return out;
+}
+
+}  // namespace
+
+Result<PerfAttachment> attach_samples(int program_fd, const schema::PerfSource& source, int cpu,
+                                      const std::string& name) {
+  ThreadPlace place;
+  place.cpu = cpu;
+  return attach_source(program_fd, source, place, name);
+}
+
+Result<PerfAttachment> attach_to_thread(int program_fd, const schema::PerfSource& source,
+                                        const ThreadPlace& place, const std::string& name) {
+  return attach_source(program_fd, source, place, name);
 }
 
 void detach_perf(std::vector<PerfAttachment> attachments) {
@@ -136,7 +254,13 @@ void detach_perf(std::vector<PerfAttachment> attachments) {
     ioctl(attachment.event.get(), PERF_EVENT_IOC_DISABLE, 0);
   }
   if (attachments.size() <= kMostClosedHere) return;
-  std::vector<int> fds;
+  // Closing is slow only for the last owner, and the holder is to be that: it waits for the end of
+  // this pipe.
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return;
+  const UniqueFd read_end(ends[0]);
+  const UniqueFd write_end(ends[1]);
+  std::vector<int> fds = {read_end.get()};
   for (const PerfAttachment& attachment : attachments) {
     fds.push_back(attachment.event.get());
     if (attachment.link.valid()) fds.push_back(attachment.link.get());
@@ -145,14 +269,14 @@ void detach_perf(std::vector<PerfAttachment> attachments) {
   // Two forks: the holder is nobody's zombie. Should fork fail, the destructors close.
   const pid_t middle = fork();
   if (middle == 0) {
-    if (fork() == 0) hold_and_close(fds);
-    // Closing is slow only for the last owner, which the holder is.
+    if (fork() == 0) hold_and_close(fds, read_end.get());
     _exit(0);
   }
   if (middle > 0) {
     while (waitpid(middle, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
+  attachments.clear();  // before the pipe ends
 }
 
 }  // namespace ktap::sys

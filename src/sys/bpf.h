@@ -42,6 +42,10 @@ class Map {
   /// All keys and values, back to back, at `value_stride_bytes` a value; removed from the map when
   /// `take`. Cost: one system call for some thousand entries (batches, 5.6), else three an entry.
   Result<size_t> read_all(bool take, std::vector<uint8_t>* keys, std::vector<uint8_t>* values);
+  /// While a task reads or writes a map, the kernel skips the programs of perf events and of kernel
+  /// functions on its CPU (bpf_disable_instrumentation() in kernel/bpf/syscall.c): also those of
+  /// whoever has taken the CPU from it in the midst. With this nobody takes it.
+  void keep_cpu() { keeps_cpu_ = true; }
   /// Bytes that one entry's value takes in read_all and lookup.
   size_t value_stride_bytes() const;
 
@@ -51,6 +55,7 @@ class Map {
 
   UniqueFd fd_;
   bpf::MapSpec spec_;
+  bool keeps_cpu_ = false;
 };
 
 /// The memory of an mmapable array, shared with the kernel.
@@ -74,8 +79,9 @@ class MappedArray {
   size_t pages_bytes_ = 0;
 };
 
-/// BPF_TRACE_UPROBE_MULTI. Younger than the headers that we are built with
+/// BPF_TRACE_KPROBE_MULTI, BPF_TRACE_UPROBE_MULTI. Younger than the headers that we are built with
 /// (include/uapi/linux/bpf.h).
+inline constexpr uint32_t kTraceKprobeMulti = 42;
 inline constexpr uint32_t kTraceUprobeMulti = 48;
 
 /// Why the kernel did not take a program.

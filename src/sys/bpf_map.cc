@@ -13,6 +13,7 @@
 #include "sys/bpf.h"
 #include "sys/bpf_quiet.h"
 #include "sys/errors.h"
+#include "sys/undisturbed.h"
 
 namespace ktap::sys {
 
@@ -36,6 +37,8 @@ bpf_map_type kernel_type(bpf::MapKind kind) {
       return BPF_MAP_TYPE_PROG_ARRAY;
     case bpf::MapKind::RingBuffer:
       return BPF_MAP_TYPE_RINGBUF;
+    case bpf::MapKind::Cgroups:
+      return BPF_MAP_TYPE_CGROUP_ARRAY;
   }
   KTAP_UNREACHABLE();
 }
@@ -86,18 +89,24 @@ size_t Map::value_stride_bytes() const {
 }
 
 bool Map::lookup(const void* key, void* value) const {
+  const Undisturbed here(keeps_cpu_);
   return bpf_map_lookup_elem(fd(), key, value) == 0;
 }
 
 Result<void> Map::update(const void* key, const void* value, bool only_new) {
+  const Undisturbed here(keeps_cpu_);
   const int rc = bpf_map_update_elem(fd(), key, value, only_new ? BPF_NOEXIST : BPF_ANY);
   if (rc != 0) return system_error(fmt::format("writing the kernel map '{}'", spec_.name), -rc);
   return {};
 }
 
-bool Map::remove(const void* key) { return bpf_map_delete_elem(fd(), key) == 0; }
+bool Map::remove(const void* key) {
+  const Undisturbed here(keeps_cpu_);
+  return bpf_map_delete_elem(fd(), key) == 0;
+}
 
 bool Map::take(const void* key, void* value) {
+  const Undisturbed here(keeps_cpu_);
   const int rc = bpf_map_lookup_and_delete_elem(fd(), key, value);
   if (rc == 0) return true;
   if (rc == -ENOENT) return false;
@@ -105,6 +114,7 @@ bool Map::take(const void* key, void* value) {
 }
 
 Result<size_t> Map::read_all(bool take, std::vector<uint8_t>* keys, std::vector<uint8_t>* values) {
+  const Undisturbed here(keeps_cpu_);
   const size_t key_bytes = spec_.key_size_bytes;
   const size_t stride = value_stride_bytes();
   // A hash map's position is a u32 bucket number; the kernel wants room for a key.

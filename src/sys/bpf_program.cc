@@ -32,8 +32,11 @@ bpf_prog_type kernel_type(bpf::ProgramKind kind) {
     case bpf::ProgramKind::RawTracepoint:
       return BPF_PROG_TYPE_RAW_TRACEPOINT;
     case bpf::ProgramKind::TypedRawTracepoint:
+    case bpf::ProgramKind::FunctionEntry:
+    case bpf::ProgramKind::FunctionExit:
       return BPF_PROG_TYPE_TRACING;
     case bpf::ProgramKind::Probe:
+    case bpf::ProgramKind::KprobeMulti:
     case bpf::ProgramKind::UprobeMulti:
       return BPF_PROG_TYPE_KPROBE;
     case bpf::ProgramKind::PerfEvent:
@@ -59,12 +62,14 @@ int try_load(const std::string& name, bpf::ProgramKind kind, const std::vector<b
     options.func_info_cnt = static_cast<uint32_t>(functions.size());
     options.func_info_rec_size = sizeof functions[0];
   }
-  if (kind == bpf::ProgramKind::TypedRawTracepoint) {
-    options.expected_attach_type = BPF_TRACE_RAW_TP;
-    options.attach_btf_id = btf_id;
-  }
+  options.attach_btf_id = btf_id;
+  if (kind == bpf::ProgramKind::TypedRawTracepoint) options.expected_attach_type = BPF_TRACE_RAW_TP;
+  if (kind == bpf::ProgramKind::FunctionEntry) options.expected_attach_type = BPF_TRACE_FENTRY;
+  if (kind == bpf::ProgramKind::FunctionExit) options.expected_attach_type = BPF_TRACE_FEXIT;
   if (kind == bpf::ProgramKind::UprobeMulti)
     options.expected_attach_type = static_cast<bpf_attach_type>(kTraceUprobeMulti);
+  if (kind == bpf::ProgramKind::KprobeMulti)
+    options.expected_attach_type = static_cast<bpf_attach_type>(kTraceKprobeMulti);
   if (log != nullptr) {
     options.log_level = 1;
     options.log_buf = log->data();

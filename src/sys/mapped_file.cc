@@ -46,7 +46,9 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   file.identity_.modified_ns = status.st_mtim.tv_sec * kNsPerSecond + status.st_mtim.tv_nsec;
   if (status.st_size == 0) return file;
   const auto size_bytes = static_cast<size_t>(status.st_size);
-  void* data = mmap(nullptr, size_bytes, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+  // Writable, for ourselves alone: libelf notes in headers which sections it has decompressed.
+  void* data =
+      mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd.get(), 0);
   if (data == MAP_FAILED) return system_error("mapping " + printable(path), errno);
   file.data_ = static_cast<const uint8_t*>(data);
   file.identity_.size_bytes = size_bytes;

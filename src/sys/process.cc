@@ -2,6 +2,7 @@
 // fork and exec only async-signal-safe calls.
 #include "sys/process.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -15,10 +16,12 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "sys/clock.h"
 #include "sys/errors.h"
+#include "sys/text_file.h"
 
 extern char** environ;
 
@@ -97,6 +100,17 @@ bool is_runnable(const std::string& path, int* error_number) {
 
 }  // namespace
 
+std::vector<int> threads_of(pid_t pid) {
+  std::vector<int> threads;
+  DIR* directory = opendir(fmt::format("/proc/{}/task", pid).c_str());
+  if (directory == nullptr) return threads;
+  while (const dirent* entry = readdir(directory)) {
+    if (entry->d_name[0] != '.') threads.push_back(std::atoi(entry->d_name));
+  }
+  closedir(directory);
+  return threads;
+}
+
 Result<ProcessRef> ProcessRef::open(pid_t pid) {
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
   if (fd >= 0) return ProcessRef(pid, UniqueFd(fd));
@@ -109,6 +123,23 @@ Result<ProcessRef> ProcessRef::open(pid_t pid) {
   }
   if (pid <= 0 || group < 0) return Error{fmt::format("no process {}", pid), error_number};
   return system_error(fmt::format("opening process {}", pid), error_number);
+}
+
+std::map<pid_t, pid_t> processes_and_parents() {
+  std::map<pid_t, pid_t> found;
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir("/proc"), &closedir);
+  if (folder == nullptr) return found;
+  while (const dirent* entry = readdir(folder.get())) {
+    const pid_t process = std::atoi(entry->d_name);
+    if (process <= 0) continue;
+    const Result<std::string> text = read_text(fmt::format("/proc/{}/stat", process), 65536);
+    if (!text.ok()) continue;
+    // PID (NAME) STATE PARENT …; the name may hold anything.
+    const size_t name_end = text.value().rfind(')');
+    if (name_end == std::string::npos || name_end + 4 >= text.value().size()) continue;
+    found.emplace(process, std::atoi(text.value().c_str() + name_end + 4));
+  }
+  return found;
 }
 
 bool ProcessRef::ended() const {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,9 @@ namespace ktap::sys {
 
 /// Of the machine.
 uint64_t physical_memory_bytes();
+
+/// Those that are there now.
+std::vector<int> threads_of(pid_t pid);
 
 /// A process that is there already, by a descriptor that no later process of the same number can
 /// take over.
@@ -63,6 +67,9 @@ class Child {
   UniqueFd failure_;  ///< exec's errno, or closed by exec
   std::optional<int> status_;
 };
+
+/// Each process with its parent, in the order of their numbers. Source: /proc.
+std::map<pid_t, pid_t> processes_and_parents();
 
 /// Where `name` would run from: itself when it holds a '/', else the first match in PATH.
 Result<std::string> find_command(const std::string& name);

@@ -20,6 +20,9 @@ class Tracefs {
   /// A directory that looks like a tracefs, for tests.
   static Result<Tracefs> at(const std::string& directory);
 
+  /// One without any file.
+  static Tracefs none() { return Tracefs(UniqueFd()); }
+
   /// The whole text of a file, by its path under the root: "events/sched/sched_switch/format".
   Result<std::string> read(const std::string& path) const;
 

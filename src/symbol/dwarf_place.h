@@ -1,0 +1,15 @@
+// Where debug information says that a parameter lies when its function is entered.
+#pragma once
+
+#include <elfutils/libdw.h>
+
+#include "symbol/calling_convention.h"
+#include "symbol/elf_image.h"
+
+namespace ktap::symbol {
+
+/// `usual`: where the calling convention puts it.
+ArgumentPlace place_at_entry(Dwarf_Die* parameter, Dwarf_Die* function, uint64_t address,
+                             Machine machine, const ArgumentPlace& usual);
+
+}  // namespace ktap::symbol

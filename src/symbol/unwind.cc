@@ -1,0 +1,203 @@
+// A step takes the registers of a frame to those of its caller. What a rule does not say is not
+// known above; a step that does not lead up the stack is the last.
+#include "symbol/unwind.h"
+
+#include <dwarf.h>
+
+#include <optional>
+#include <string_view>
+
+#include "symbol/call_frames.h"
+#include "symbol/elf_cache.h"
+#include "symbol/frame_expression.h"
+#include "symbol/registers.h"
+
+namespace ktap::symbol {
+
+namespace {
+
+/// The registers of this machine as DWARF numbers them, by the names of registers.h.
+#if defined(__x86_64__)
+constexpr std::string_view kNumbered[] = {"rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp",
+                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+constexpr std::string_view kPlace = "rip";
+constexpr uint64_t kStackPointer = 7;
+constexpr uint64_t kFramePointer = 6;
+constexpr int kSavedFrame = 0;  ///< of the caller, from the frame pointer on; then its address
+constexpr uint32_t kRegistersBytes = 168;
+constexpr uint64_t kAddressMask = UINT64_MAX;
+#elif defined(__aarch64__)
+constexpr std::string_view kNumbered[] = {"x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",
+                                          "x8",  "x9",  "x10", "x11", "x12", "x13", "x14", "x15",
+                                          "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23",
+                                          "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp"};
+constexpr std::string_view kPlace = "pc";
+constexpr uint64_t kStackPointer = 31;
+constexpr uint64_t kFramePointer = 29;
+constexpr int kSavedFrame = 0;
+constexpr uint32_t kRegistersBytes = 272;
+constexpr uint64_t kAddressMask = (uint64_t{1} << 48) - 1;  // above it a signature may stand
+#elif defined(__riscv) && __riscv_xlen == 64
+constexpr std::string_view kNumbered[] = {"",   "ra", "sp",  "gp",  "tp", "t0", "t1", "t2",
+                                          "s0", "s1", "a0",  "a1",  "a2", "a3", "a4", "a5",
+                                          "a6", "a7", "s2",  "s3",  "s4", "s5", "s6", "s7",
+                                          "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6"};
+constexpr std::string_view kPlace = "pc";
+constexpr uint64_t kStackPointer = 2;
+constexpr uint64_t kFramePointer = 8;
+constexpr int kSavedFrame = -16;
+constexpr uint32_t kRegistersBytes = 256;
+constexpr uint64_t kAddressMask = UINT64_MAX;
+#else
+constexpr std::string_view kNumbered[] = {""};
+constexpr std::string_view kPlace = "pc";
+constexpr uint64_t kStackPointer = 0;
+constexpr uint64_t kFramePointer = 0;
+constexpr int kSavedFrame = 0;
+constexpr uint32_t kRegistersBytes = 0;
+constexpr uint64_t kAddressMask = UINT64_MAX;
+#endif
+
+constexpr size_t kWord = 8;
+
+std::optional<uint64_t> saved(Bytes registers, std::string_view name) {
+  const std::optional<Register> at = find_register(kNativeMachine, name);
+  if (!at.has_value() || size_t{at->offset_bytes} + kWord > registers.size()) return std::nullopt;
+  return read_number(registers, at->offset_bytes, kWord);
+}
+
+class Unwinder {
+ public:
+  Unwinder(UserSymbols& symbols, UserProgram program, const StackCopy& copy)
+      : symbols_(symbols), program_(program), memory_{copy.begin, copy.bytes} {
+    for (size_t i = 0; i < std::size(kNumbered); ++i) {
+      if (!kNumbered[i].empty()) registers_.set(i, saved(copy.registers, kNumbered[i]));
+    }
+    place_ = saved(copy.registers, kPlace).value_or(0);
+  }
+
+  Unwound run(size_t most_frames) {
+    Unwound result;
+    while (place_ != 0 && result.addresses.size() < most_frames) {
+      result.addresses.push_back(place_);
+      const uint64_t before = registers_.get(kStackPointer).value_or(0);
+      if (!step(result.addresses.size() == 1)) break;
+      const uint64_t after = registers_.get(kStackPointer).value_or(0);
+      // A leaf without a frame leaves the pointer where it is, once.
+      if (after < before || (after == before && result.addresses.size() > 1)) break;
+    }
+    result.is_cut = is_cut_;
+    return result;
+  }
+
+ private:
+  bool step(bool is_innermost) {
+    // A return address may be the first one behind a function that never returns.
+    const uint64_t back = is_innermost || is_signal_ ? 0 : 1;
+    is_signal_ = false;
+    const std::optional<UserCode> code = symbols_.code(program_, place_ - back);
+    if (!code.has_value()) {
+      // A call of what is no code leads back to where it was called.
+      const bool is_jit = !symbols_.name(program_, place_ - back).function.empty();
+      return (is_innermost && !is_jit && step_from_call()) || step_by_pointer();
+    }
+    if (!code->file->file.image().is_wide()) return false;  // a 32-bit program
+    Dwarf_Frame* frame = code->file->call_frames().at(code->address);
+    return frame != nullptr ? step_by_rules(frame) : step_by_pointer();
+  }
+
+  std::optional<uint64_t> read(uint64_t address) const { return memory_.read(address, kWord); }
+
+  bool step_by_rules(Dwarf_Frame* frame) {
+    Dwarf_Op* operations = nullptr;
+    size_t count = 0;
+    if (dwarf_frame_cfa(frame, &operations, &count) != 0 || count == 0) return false;
+    const auto cfa = evaluate(operations, count, std::nullopt, registers_, memory_);
+    if (!cfa.has_value()) return false;
+    const int return_register = dwarf_frame_info(frame, nullptr, nullptr, &is_signal_);
+    if (return_register < 0) return false;
+    FrameRegisters caller;
+    saved_above_ = false;
+    for (size_t i = 0; i < std::size(kNumbered); ++i) find(frame, i, cfa->value, caller);
+    find(frame, static_cast<uint64_t>(return_register), cfa->value, caller);
+    if (!caller.get(kStackPointer).has_value()) caller.set(kStackPointer, cfa->value);
+    const std::optional<uint64_t> place = caller.get(static_cast<uint64_t>(return_register));
+    if (!place.has_value()) {
+      // Nowhere on the stack: of who has no caller.
+      is_cut_ = saved_above_;
+      return false;
+    }
+    registers_ = caller;
+    place_ = *place & kAddressMask;
+    return true;
+  }
+
+  /// What register `number` of the caller held.
+  void find(Dwarf_Frame* frame, uint64_t number, uint64_t cfa, FrameRegisters& caller) {
+    Dwarf_Op own[3];
+    Dwarf_Op* operations = nullptr;
+    size_t count = 0;
+    if (dwarf_frame_register(frame, static_cast<int>(number), own, &operations, &count) != 0)
+      return;
+    if (count == 0) {
+      if (operations == nullptr) caller.set(number, registers_.get(number));
+      return;
+    }
+    const auto found = evaluate(operations, count, cfa, registers_, memory_);
+    if (!found.has_value()) return;
+    saved_above_ = found->is_address && memory_.ends_before(found->value, kWord);
+    caller.set(number, found->is_address ? read(found->value) : std::optional(found->value));
+  }
+
+  bool step_by_pointer() {
+    const std::optional<uint64_t> pointer = registers_.get(kFramePointer);
+    if (!pointer.has_value() || *pointer % kWord != 0) return false;
+    const uint64_t at = *pointer + static_cast<uint64_t>(int64_t{kSavedFrame});
+    const std::optional<uint64_t> saved_pointer = read(at);
+    const std::optional<uint64_t> place = read(at + kWord);
+    if (!saved_pointer.has_value() || !place.has_value()) return false;
+    registers_.known = 0;
+    registers_.set(kFramePointer, saved_pointer);
+    registers_.set(kStackPointer, at + 2 * kWord);
+    place_ = *place & kAddressMask;
+    return true;
+  }
+
+  /// As the first instruction of a function would.
+  bool step_from_call() {
+#if defined(__x86_64__)
+    const std::optional<uint64_t> pointer = registers_.get(kStackPointer);
+    const std::optional<uint64_t> place = pointer ? read(*pointer) : std::nullopt;
+    if (!place.has_value() || !symbols_.code(program_, *place - 1).has_value()) return false;
+    registers_.set(kStackPointer, *pointer + kWord);
+    place_ = *place;
+    return true;
+#else
+    return false;
+#endif
+  }
+
+  UserSymbols& symbols_;
+  const UserProgram program_;
+  const MemoryPiece memory_;
+  FrameRegisters registers_;
+  uint64_t place_ = 0;
+  bool is_signal_ = false;    ///< the kernel put the frame there: its place is no return address
+  bool saved_above_ = false;  ///< what was looked for last lies behind the copy
+  bool is_cut_ = false;
+};
+
+}  // namespace
+
+const uint32_t kSavedRegistersBytes = kRegistersBytes;
+const uint32_t kSavedStackPointer = [] {
+  const std::optional<Register> at = find_register(kNativeMachine, "sp");
+  return at.has_value() ? uint32_t{at->offset_bytes} : 0;
+}();
+
+Unwound unwind(UserSymbols& symbols, UserProgram program, const StackCopy& copy,
+               size_t most_frames) {
+  return Unwinder(symbols, program, copy).run(most_frames);
+}
+
+}  // namespace ktap::symbol

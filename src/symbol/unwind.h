@@ -1,0 +1,37 @@
+// The calls that led a process to where it stands, out of its registers and a copy of the top of
+// its stack, by the rules of its files (call_frames.h): also through code that keeps no frame
+// pointers. Code without rules (of a JIT compiler) is followed by its frame pointers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "symbol/elf_image.h"
+#include "symbol/user_symbols.h"
+
+namespace ktap::symbol {
+
+/// What the kernel copied of a thread.
+struct StackCopy {
+  Bytes registers;     ///< as it saves them (registers.h); kSavedRegistersBytes
+  uint64_t begin = 0;  ///< where in its memory the bytes lay
+  Bytes bytes;
+};
+
+/// Bytes of the saved registers that unwinding needs; 0 on machines whose programs do not tell
+/// their callers (32-bit arm), or whose registers we do not know.
+extern const uint32_t kSavedRegistersBytes;
+/// Where the stack pointer lies in them.
+extern const uint32_t kSavedStackPointer;
+
+struct Unwound {
+  std::vector<uint64_t> addresses;  ///< innermost first; behind that return addresses
+  bool is_cut = false;              ///< it ends where the copy does
+};
+
+/// At most `most_frames`. Cost: 0.3 us a frame whose rules are known, some 5 us for a new one.
+Unwound unwind(UserSymbols& symbols, UserProgram program, const StackCopy& copy,
+               size_t most_frames);
+
+}  // namespace ktap::symbol

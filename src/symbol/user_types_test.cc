@@ -1,0 +1,258 @@
+// What debug information says of small programs that are compiled here, optimised and not.
+#include "symbol/user_types.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "symbol/test_files.h"
+
+namespace ktap::symbol {
+namespace {
+
+using schema::CKind;
+using schema::CType;
+using testing::ElementsAre;
+
+constexpr const char* kProgram = R"(
+enum color { RED, GREEN = 7, BLUE = -2 };
+enum plain { A = 1, B = 200, C = 4000000000u };
+struct inner { int a; unsigned b : 3; int c : 5; char name[8]; };
+struct hidden;
+typedef const struct inner inner_type;
+struct outer {
+  struct inner in; struct inner *p; const char *text; enum color color; enum plain kind;
+  union { long whole; double half; }; short grid[2][3]; struct hidden *hidden; _Bool yes;
+  unsigned char raw[4]; long long wide : 40;
+};
+struct pair { long x, y; };
+struct mixed { double d; long x; };
+struct big { long x[3]; };
+long keep;
+#define HERE __attribute__((noinline, noclone, used))
+HERE int many(int a, const char *s, inner_type *i, double d, unsigned char c, struct outer *o,
+              long six, short seven, float f, int eight) {
+  __asm__ volatile("" : : "r"(i), "r"(o) : "memory");
+  return a + s[0] + (int)d + c + (int)six + seven + (int)f + eight; }
+HERE long structs(struct pair p, int a, struct mixed m, int b, struct big g, int c, int d, int e) {
+  __asm__ volatile("" : : : "memory"); return p.x + a + m.x + b + g.x[0] + c + d + e; }
+HERE struct big gives(int a, int b) {
+  struct big g = {{a, b, keep}}; __asm__ volatile("" : : : "memory"); return g; }
+HERE void rest(const char *format, ...) { __asm__ volatile("" : : "r"(format) : "memory"); }
+HERE struct outer *nothing(void) { __asm__ volatile("" : : : "memory"); return 0; }
+int main(void) { return (int)keep; }
+)";
+constexpr const char* kHidden = "struct hidden { int inside; }; struct hidden visible = {1};\n";
+
+std::string describe(const UserTypes& types, const UserFunction& function) {
+  std::string text = types.name(function.result) + " (";
+  for (const UserFunction::Parameter& parameter : function.parameters) {
+    text += types.name(parameter.type) + " " + parameter.name + " ";
+    switch (parameter.place.kind) {
+      case ArgumentPlace::Kind::Unknown:
+        text += "?";
+        break;
+      case ArgumentPlace::Kind::Register:
+        text += parameter.place.in.name;
+        break;
+      case ArgumentPlace::Kind::Stack:
+        text += "sp+" + std::to_string(parameter.place.value);
+        break;
+      case ArgumentPlace::Kind::Constant:
+        text += "=" + std::to_string(parameter.place.value);
+        break;
+    }
+    text += ", ";
+  }
+  return text + (function.is_variadic ? "...)" : ")");
+}
+
+class UserTypesTest : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    folder_.write("program.c", kProgram);
+    folder_.write("hidden.c", kHidden);
+    const std::string command = std::string(GetParam()) + " program.c hidden.c -o program";
+    if (!has_command("cc") || !folder_.run(command)) GTEST_SKIP() << "no compiler for: " << command;
+    open("program");
+  }
+
+  void open(const std::string& name) {
+    Result<ElfFile> file = ElfFile::open(folder_ / name);
+    ASSERT_TRUE(file.ok());
+    file_.emplace(std::move(file).value());
+  }
+
+  std::optional<UserFunction> function(const std::string& name) {
+    const std::vector<FunctionSymbol> found = file_->find(name);
+    if (found.empty()) return std::nullopt;
+    return types_.function(*file_, found.front().address);
+  }
+
+  std::string described(const std::string& name) {
+    const std::optional<UserFunction> found = function(name);
+    if (!found) return "none";
+    std::string text = describe(types_, *found);
+    for (const char* type : {"long int", "short int"}) {  // as GCC has them
+      for (size_t at = 0; (at = text.find(type)) != text.npos;) text.erase(text.find(' ', at), 4);
+    }
+    return text;
+  }
+
+  TempFolder folder_;
+  std::optional<ElfFile> file_;
+  UserTypes types_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Compilers, UserTypesTest,
+                         testing::Values("cc -g -O0", "cc -g -O2", "cc -gdwarf-4 -O2",
+                                         "cc -g -O2 -gz", "clang -g -O0", "clang -g -O2"));
+
+#ifdef __x86_64__
+TEST_P(UserTypesTest, ArgumentsLieWhereTheCallerPutsThem) {
+  EXPECT_EQ(described("many"),
+            "int (int a rdi, char * s rsi, inner_type * i rdx, double d ?, unsigned char c rcx, "
+            "struct outer * o r8, long six r9, short seven sp+8, float f ?, int eight "
+            "sp+16, )");
+  EXPECT_EQ(described("gives"), "struct big (int a rsi, int b rdx, )");
+  EXPECT_EQ(described("nothing"), "struct outer * ()");
+  EXPECT_EQ(described("rest"), "void (char * format rdi, ...)");
+  EXPECT_EQ(described("absent"), "none");
+}
+
+TEST_P(UserTypesTest, StructsByValueTakeRegistersOrTheStack) {
+  const std::string text = described("structs");
+  EXPECT_THAT(text, testing::HasSubstr("int a rdx, "));
+  EXPECT_THAT(text, testing::HasSubstr("int b r8, "));
+  EXPECT_THAT(text, testing::HasSubstr("int c r9, int d sp+32, int e sp+40, "));
+}
+#endif
+
+TEST_P(UserTypesTest, Types) {
+  const std::optional<UserFunction> found = function("many");
+  ASSERT_TRUE(found);
+  const CType pointer = found->parameters[5].type;
+  const CType outer = types_.shape(pointer).target;
+  EXPECT_TRUE(schema::is_user_type(outer));
+  EXPECT_EQ(types_.name(outer), "struct outer");
+  EXPECT_THAT(types_.member_names(outer),
+              ElementsAre("in", "p", "text", "color", "kind", "whole", "half", "grid", "hidden",
+                          "yes", "raw", "wide"));
+  const auto type = [&](const char* name) { return types_.member(outer, name)->type; };
+  EXPECT_TRUE(types_.shape(type("text")).is_text);
+  EXPECT_FALSE(types_.shape(type("grid")).is_text);
+  EXPECT_EQ(types_.enum_name(type("color"), -2), "BLUE");
+  EXPECT_EQ(types_.enum_name(type("color"), 7), "GREEN");
+  EXPECT_EQ(types_.enum_name(type("color"), 8), "");
+  EXPECT_EQ(types_.enum_name(type("kind"), 4000000000), "C");
+  EXPECT_TRUE(types_.shape(type("color")).is_signed);
+  EXPECT_FALSE(types_.shape(type("kind")).is_signed);
+  EXPECT_EQ(types_.shape(type("half")).kind, CKind::Opaque);
+  EXPECT_EQ(types_.shape(type("yes")).kind, CKind::Bool);
+  EXPECT_EQ(types_.member(outer, "whole")->offset_bits, types_.member(outer, "half")->offset_bits);
+  const schema::CShape grid = types_.shape(type("grid"));
+  EXPECT_EQ(grid.count, 2U);
+  EXPECT_EQ(grid.size_bytes, 12U);
+  EXPECT_EQ(types_.shape(grid.target).count, 3U);
+  EXPECT_EQ(types_.shape(grid.target).size_bytes, 6U);
+  EXPECT_EQ(types_.member(outer, "wide")->width_bits, 40U);
+  EXPECT_FALSE(types_.member(outer, "none"));
+  EXPECT_FALSE(types_.parse("struct outer *").ok());
+  const CType inner = types_.shape(found->parameters[2].type).target;
+  EXPECT_EQ(types_.member(inner, "b")->offset_bits, 32U);
+  EXPECT_EQ(types_.member(inner, "c")->offset_bits, 35U);
+  EXPECT_EQ(types_.member(inner, "c")->width_bits, 5U);
+}
+
+TEST_P(UserTypesTest, AStructThatIsDeclaredAloneIsFoundElsewhereInTheProgram) {
+  const std::optional<UserFunction> found = function("nothing");
+  ASSERT_TRUE(found);
+  const CType outer = types_.shape(found->result).target;
+  const CType hidden = types_.shape(types_.member(outer, "hidden")->type).target;
+  EXPECT_EQ(types_.shape(hidden).kind, CKind::Struct);
+  EXPECT_THAT(types_.member_names(hidden), ElementsAre("inside"));
+}
+
+TEST_P(UserTypesTest, SeparateDebugFile) {
+  if (!has_command("objcopy")) GTEST_SKIP() << "no objcopy";
+  const std::string before = described("many");
+  for (const char* strip : {"strip", "strip -g"}) {
+    ASSERT_TRUE(folder_.run(std::string("cp program two && objcopy --only-keep-debug two two.debug "
+                                        "&& ") +
+                            strip + " two && objcopy --add-gnu-debuglink=two.debug two"));
+    open("two");
+    ASSERT_FALSE(file_->debug_information().empty());
+    EXPECT_EQ(described("many"), before) << strip;
+  }
+  ASSERT_TRUE(folder_.run("cp program three && strip -g three"));
+  open("three");
+  EXPECT_TRUE(file_->debug_information().empty());
+  EXPECT_EQ(described("many"), "none");
+}
+
+TEST_P(UserTypesTest, BytesThatLieGiveLess) {
+  std::string bytes = output_of("cat " + (folder_ / "program"));
+  uint64_t state = 7;
+  for (int round = 0; round < 300; ++round) {
+    std::string broken = bytes;
+    const ElfSection* info = file_->image().section(".debug_info");
+    const ElfSection* abbrev = file_->image().section(".debug_abbrev");
+    for (int i = 0; i < 8; ++i) {
+      state = state * 6364136223846793005U + 1442695040888963407U;
+      const ElfSection& section = i % 2 == 0 ? *info : *abbrev;
+      broken[section.offset + (state >> 33) % section.size_bytes] ^= static_cast<char>(state >> 20);
+    }
+    const Bytes view(reinterpret_cast<const uint8_t*>(broken.data()), broken.size());
+    const Result<ElfFile> file = ElfFile::from_memory(view, "broken");
+    ASSERT_TRUE(file.ok());
+    UserTypes types;
+    for (const FunctionSymbol& symbol : file.value().functions()) {
+      const std::optional<UserFunction> found = types.function(file.value(), symbol.address);
+      if (!found) continue;
+      describe(types, *found);
+      for (const UserFunction::Parameter& parameter : found->parameters)
+        types.member_names(types.shape(parameter.type).target);
+    }
+  }
+}
+
+TEST(UserTypes, ClassesOfCxx) {
+  TempFolder folder;
+  folder.write("program.cc", R"(
+namespace ns {
+struct Base { int first; };
+struct Heavy { Heavy(); Heavy(const Heavy&); long value; };
+class Class : public Base {
+ public:
+  static int shared;
+  __attribute__((noinline)) long method(int by, Heavy heavy, const Base& base);
+  long second = 2;
+};
+__attribute__((noinline)) long Class::method(int by, Heavy heavy, const Base& base) {
+  __asm__ volatile("" : : "r"(this), "r"(&heavy), "r"(&base) : "memory");
+  return by + second;
+}
+}
+int main() { return 0; }
+)");
+  if (!has_command("c++") || !folder.run("c++ -g -O0 -c program.cc && c++ -g -O0 program.cc -o a "
+                                         "-Wl,--unresolved-symbols=ignore-all"))
+    GTEST_SKIP() << "no C++ compiler";
+  const Result<ElfFile> file = ElfFile::open(folder / "a");
+  ASSERT_TRUE(file.ok());
+  UserTypes types;
+  const std::vector<FunctionSymbol> found = file.value().find("ns::Class::method");
+  ASSERT_EQ(found.size(), 1U);
+  const auto function = types.function(file.value(), found.front().address);
+  ASSERT_TRUE(function);
+#ifdef __x86_64__
+  EXPECT_EQ(describe(types, *function),
+            "long int (class Class * this rdi, int by rsi, struct Heavy heavy ?, struct Base & "
+            "base rcx, )");
+#endif
+  const CType self = types.shape(function->parameters[0].type).target;
+  EXPECT_THAT(types.member_names(self), ElementsAre("first", "second"));
+  EXPECT_EQ(types.member(self, "second")->offset_bits, 64U);
+}
+
+}  // namespace
+}  // namespace ktap::symbol
