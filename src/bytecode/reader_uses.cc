@@ -59,7 +59,11 @@ class Finder {
         return hist(pc);
       case Builtin::PrintHist:
       case Builtin::Histogram:
+      case Builtin::PrintHeatmap:
         uses_.log2 = true;
+        return;
+      case Builtin::PrintTable:
+        uses_.whole_sum = uses_.least = uses_.greatest = true;
         return;
       case Builtin::Print:
       case Builtin::Printf:

@@ -2,8 +2,10 @@
 // they can be.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bytecode/chunk.h"
@@ -29,5 +31,15 @@ std::unique_ptr<bytecode::Function> compile_filter(const syntax::Expr& filter,
                                                    const diag::Source& source,
                                                    const std::vector<std::string>& globals,
                                                    diag::Sink& sink);
+
+/// The functions that a filter of `ftrace:function` names.
+struct TracedFunctions {
+  std::string event_text;                ///< `function:GLOB`; "": the filter names none
+  const syntax::Expr* filter = nullptr;  ///< what is left of the filter; null: nothing
+};
+/// `ip ~ "GLOB"`, `ip == "NAME"` or `ip == NAME`, alone or on one side of a `&&`. `is_variable`: of
+/// the script, where the filter stands.
+TracedFunctions traced_functions(std::string_view event_text, const syntax::Expr& filter,
+                                 const std::function<bool(const std::string&)>& is_variable);
 
 }  // namespace ktap::compiler

@@ -240,11 +240,12 @@ void Generator::value(const sx::Expr& expr, const sx::Member& node, int dst) {
     if (found.kind == Meaning::Kind::Unknown) return report_no_member(library, node);
     return meaning_to(found, node.name, expr.span, dst);
   }
-  if (node.name == "set_retval" && is_event_object(*node.object)) {
-    sink_.report(Code::NotThereYet, node.name_span, "'e.set_retval' is not there yet");
-    return;
-  }
   check_event_member(*node.object, node.name, expr.span);
+  // By its own name, so that --unsafe is asked for wherever it stands.
+  if (node.name == "set_retval" && is_event_object(*node.object)) {
+    const auto override_builtin = static_cast<uint16_t>(bytecode::Builtin::Override);
+    return emit(Insn::ad(Op::LoadBuiltin, static_cast<uint8_t>(dst), override_builtin), expr.span);
+  }
   get_field(operand(*node.object, dst), node.name, dst, expr.span);
 }
 

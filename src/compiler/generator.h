@@ -217,7 +217,9 @@ class Generator {
 
   // ---- trace.cc ----
   void statement(const syntax::Stmt& stmt, const syntax::Trace& node);
-  void filter_to(const syntax::Trace& node, diag::Span head, int dst);
+  /// In the scope where the statement stands.
+  bool is_variable(const std::string& name, diag::Span span);
+  void filter_to(const syntax::Expr* condition, syntax::TraceKind kind, diag::Span head, int dst);
   void handler_to(const syntax::Stmt& stmt, const syntax::Trace& node, int dst);
   void report_nested_handler(diag::Span span);
 

@@ -22,15 +22,6 @@ constexpr LaterName kLater[] = {
 #undef KTAP_BUILTIN
 };
 
-/// The parts of the language that several names share.
-constexpr std::string_view kStackNames[] = {"stack", "ustack", "backtrace", "print_backtrace",
-                                            "dumpstack"};
-
-template <size_t N>
-bool contains(const std::string_view (&names)[N], std::string_view name) {
-  return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
-
 }  // namespace
 
 std::optional<Builtin> find_builtin(std::string_view library, std::string_view name) {
@@ -47,7 +38,6 @@ std::optional<std::string> not_there_yet(std::string_view library, std::string_v
   for (const LaterName& later : kLater) {
     if (later.library != library) continue;
     if (later.name != name) continue;
-    if (contains(kStackNames, name)) return fmt::format("stacks are not there yet ('{}')", name);
     return library.empty() ? fmt::format("'{}' is not there yet", name)
                            : fmt::format("'{}.{}' is not there yet", library, name);
   }
@@ -104,15 +94,22 @@ bool gives_one_value(Builtin builtin) {
     case Builtin::Hist:
     case Builtin::UserString:
     case Builtin::KernelString:
+    case Builtin::Buf:
     case Builtin::Cast:
     case Builtin::Kaddr:
     case Builtin::Stringof:
+    case Builtin::Stack:
+    case Builtin::Ustack:
+    case Builtin::Backtrace:
+    case Builtin::Ksym:
+    case Builtin::Usym:
     case Builtin::NumCpus:
     case Builtin::Arch:
     case Builtin::KernelV:
     case Builtin::SyscallName:
     case Builtin::ErrnoName:
     case Builtin::SignalName:
+    case Builtin::EnumName:
     case Builtin::GettimeofdayNs:
     case Builtin::GettimeofdayUs:
     case Builtin::GettimeofdayMs:

@@ -3,6 +3,7 @@
 // handler cannot.
 #include "base/check.h"
 #include "base/printable.h"
+#include "compiler/compiler.h"
 #include "compiler/fold.h"
 #include "compiler/generator.h"
 
@@ -79,21 +80,33 @@ void Generator::statement(const sx::Stmt& stmt, const sx::Trace& node) {
                                          : stmt.span;
   if (scope_->in_handler) report_nested_handler(head);
   const int base = take(3, head);
+  TracedFunctions traced{node.event_text, node.filter.get()};
+  if (node.filter) {
+    TracedFunctions functions =
+        traced_functions(node.event_text, *node.filter,
+                         [&](const std::string& name) { return is_variable(name, head); });
+    if (!functions.event_text.empty()) traced = std::move(functions);
+  }
   if (node.text_expr) {
     expr_to(*node.text_expr, base);
   } else {
-    scope_->emitter.load(node.event_text, base, head);
+    scope_->emitter.load(traced.event_text, base, head);
   }
-  filter_to(node, head, base + 1);
+  filter_to(traced.filter, node.kind, head, base + 1);
   handler_to(stmt, node, base + 2);
   emit(Op::Register, base, static_cast<int>(handler_kind(node.kind)), 0, head);
 }
 
-void Generator::filter_to(const sx::Trace& node, diag::Span head, int dst) {
-  if (!node.filter) return scope_->emitter.load({}, dst, head);
-  const sx::Expr& expr = *node.filter;
+bool Generator::is_variable(const std::string& name, diag::Span span) {
+  return scope_->find(name) != nullptr || scope_->upvalue(name, span) >= 0 ||
+         analysis_.find_global(name) >= 0;
+}
+
+void Generator::filter_to(const sx::Expr* condition, sx::TraceKind kind, diag::Span head, int dst) {
+  if (condition == nullptr) return scope_->emitter.load({}, dst, head);
+  const sx::Expr& expr = *condition;
   std::unique_ptr<bc::Function> made =
-      filter(expr, node.kind == sx::TraceKind::Event ? Role::EventFilter : Role::Filter);
+      filter(expr, kind == sx::TraceKind::Event ? Role::EventFilter : Role::Filter);
   const int child = scope_->emitter.add_child(std::move(made), expr.span);
   emit(Insn::ad(Op::Closure, static_cast<uint8_t>(dst), static_cast<uint16_t>(child)), expr.span);
 }

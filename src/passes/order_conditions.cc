@@ -172,7 +172,7 @@ class Orderer {
       if (effect == ssa::Effect::Write) break;  // what was read before it stays there
       if (inst.op == Op::Phi || is_constant(inst.op)) continue;
       const bool is_counted = inst.op == Op::UserString || inst.op == Op::KernelString ||
-                              inst.op == Op::KernelText ||
+                              inst.op == Op::ReadBytes || inst.op == Op::KernelText ||
                               (inst.op == Op::EventField && inst.str_kind == ssa::StrKind::Bytes);
       if (is_counted) continue;
       down[insts[i].index] =

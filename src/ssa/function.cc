@@ -30,8 +30,12 @@ bool is_table_op(Op op) {
 }
 
 bool is_walk_op(Op op) {
-  return op == Op::TableSlotCount || op == Op::TableSlot || op == Op::TableSlotKey;
+  return op == Op::TableWalk || op == Op::TableSlot || op == Op::TableSlotKey;
 }
+
+bool is_whole_table_op(Op op) { return op == Op::TableLength || op == Op::TableClear; }
+
+bool names_table(Op op) { return is_table_op(op) || is_walk_op(op) || is_whole_table_op(op); }
 
 bool has_table_value(Op op) {
   switch (op) {
@@ -87,6 +91,11 @@ Inst shape_of(const KeyPart& part) {
       break;
     case KeyPart::Kind::Bytes:
       shape.type = Type::Str;
+      shape.str_kind = StrKind::Bytes;
+      shape.max_bytes = part.max_bytes;
+      break;
+    case KeyPart::Kind::Stack:
+      shape.type = Type::Stack;
       shape.str_kind = StrKind::Bytes;
       shape.max_bytes = part.max_bytes;
       break;

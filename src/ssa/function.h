@@ -25,7 +25,8 @@ enum class Op : uint8_t {
 #undef KTAP_SSA_OP
 };
 
-enum class Type : uint8_t { None, Int, Bool, Str, MaybeInt, MaybeStr, MaybeBool };
+/// Stack: of calls. Held like Bytes: max_bytes is 8 for the owner (runtime/stack.h) and 8 a frame.
+enum class Type : uint8_t { None, Int, Bool, Str, MaybeInt, MaybeStr, MaybeBool, Stack };
 
 /// A value of such a type is nil or one of sure_type().
 constexpr bool is_maybe(Type type) {
@@ -61,7 +62,7 @@ constexpr Type maybe_type(Type type) {
 /// The longest decimal text of an Int.
 constexpr uint32_t kIntTextBytes = 20;
 
-/// How a Str (or MaybeStr) is held.
+/// How a Str (or MaybeStr) is held; a Stack is Bytes, words with 0 behind the last frame.
 ///   Id     an integer that names one string of module.strings (literals, probename)
 ///   Bytes  at most max_bytes bytes in scratch, none of them 0, zero padded to a multiple of 8
 ///          (execname: 16)
@@ -99,8 +100,11 @@ struct Function {
 
 /// One part of a table's key.
 struct KeyPart {
-  enum class Kind : uint8_t { Int, Bool, StrId, Bytes } kind = Kind::Int;
-  uint32_t max_bytes = 8;  ///< Bytes: 16, 64, 256
+  enum class Kind : uint8_t { Int, Bool, StrId, Bytes, Stack } kind = Kind::Int;
+  uint32_t max_bytes = 8;  ///< Bytes: 16, 64, 256; Stack: as of its type
+
+  /// It takes max_bytes, not a word.
+  bool is_bytes() const { return kind == Kind::Bytes || kind == Kind::Stack; }
   friend bool operator==(const KeyPart&, const KeyPart&) = default;
 };
 
@@ -126,7 +130,7 @@ struct TableInfo {
   bool is_added = false;            ///< TableAdd, TableMerge
   bool is_deleted = false;          ///< TableDelete
   bool is_combined = false;         ///< TableAnd, TableOr, TableXor
-  bool is_iterated = false;         ///< TableSlot: the layout must have slots; is_read is set too
+  bool is_iterated = false;         ///< TableWalk; is_read is set too
   bool is_removed_outside = false;  ///< user space may remove entries while programs run
   bool has_no_tid = false;          ///< an entry of the main chunk has a key that is no thread's id
   bool is_variable = false;         ///< one entry, which stands for a variable
@@ -146,8 +150,9 @@ struct SiteArg {
   Type type = Type::Int;
   StrKind str_kind = StrKind::None;
   uint32_t max_bytes = 0;
+  bool is_raw = false;  ///< Bytes with NULs among them: all max_bytes count
 };
-enum class SiteKind : uint8_t { Print, Printf, PrintHist, Exit, Capture };
+enum class SiteKind : uint8_t { Print, Printf, PrintHist, System, Exit, Capture };
 /// Event data that rides along, so that user space can render argstr or run the handler in the VM.
 enum class RawEvent : uint8_t { None, Record };
 struct Site {
@@ -156,6 +161,7 @@ struct Site {
   std::vector<SiteArg> args;      ///< of Emit's operands, in order
   RawEvent raw = RawEvent::None;  ///< Record: system call number and arguments / result, or the
                                   ///< tracepoint record
+  bool copies_stack = false;      ///< the process's registers and the top of its stack
   uint32_t user_index = 0;  ///< session's own number (which format string, which arg is argstr …)
   diag::Span span;
   uint32_t line = 0;
@@ -168,7 +174,7 @@ struct Failure {
   uint32_t line = 0;
 };
 
-/// How a value of that make is held: Int, Bool or Str, with the kind and bytes of a string.
+/// How a value of that make is held: Int, Bool, Str or Stack, with the kind and bytes.
 Inst shape_of(const KeyPart& part);
 
 /// Everything that all functions of a run share. Ids are indices.

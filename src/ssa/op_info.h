@@ -26,14 +26,18 @@ const OpInfo& op_info(Op op);
 
 /// TableGet, TableSet …: imm is a table, the first operands are a key.
 bool is_table_op(Op op);
-/// TableSlotCount, TableSlot, TableSlotKey: imm is a table.
+/// TableWalk, TableSlot, TableSlotKey: imm is a table.
 bool is_walk_op(Op op);
+/// TableLength, TableClear: imm is a table.
+bool is_whole_table_op(Op op);
+/// Any of the three.
+bool names_table(Op op);
 /// CellGet, CellSet …: imm is a shared variable.
 bool is_cell_op(Op op);
 /// A table operation whose last operand alone is the value.
 bool has_table_value(Op op);
 
-/// "int", "bool", "str", "int?", "str?", "bool?", "-".
+/// "int", "bool", "str", "int?", "str?", "bool?", "stack", "-".
 std::string_view type_name(Type type);
 
 }  // namespace ktap::ssa

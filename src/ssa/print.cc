@@ -29,6 +29,8 @@ std::string_view type_name(Type type) {
       return "str?";
     case Type::MaybeBool:
       return "bool?";
+    case Type::Stack:
+      return "stack";
   }
   return "-";
 }
@@ -67,7 +69,8 @@ std::string access_text(const KernelAccess& access) {
                                ? ""
                                : fmt::format("bits {}..{} of ", access.shift_bits,
                                              access.shift_bits + access.width_bits - 1);
-  return fmt::format("+{} {}{}", access.offset_bytes, bits, number);
+  return fmt::format("{}{:+} {}{}", access.is_user ? "user" : "", access.offset_bytes, bits,
+                     number);
 }
 
 /// Where an operation on kernel memory reads what; "" of others.
@@ -78,11 +81,15 @@ std::string memory_text(const Inst& inst) {
   const TextAccess access = TextAccess::unpack(inst.imm);
   const std::string array =
       access.array_bytes == 0 ? "" : fmt::format(" char[{}]", access.array_bytes);
-  return fmt::format(" +{}{}", access.offset_bytes, array);
+  return fmt::format(" {}{:+}{}", access.is_user ? "user" : "", access.offset_bytes, array);
 }
 
 /// What imm stands for, with a blank before it; "" when the operation has none.
 std::string attribute(const Inst& inst, const Module& module) {
+  if (names_table(inst.op)) {
+    const TableInfo* table = at(module.tables, inst.imm);
+    return fmt::format(" {}:{}", inst.imm, table ? table->name : "?");
+  }
   switch (inst.op) {
     case Op::ConstInt:
       return fmt::format(" {}", inst.imm);
@@ -109,25 +116,17 @@ std::string attribute(const Inst& inst, const Module& module) {
     case Op::StrByte:
     case Op::StrSlice:
       return fmt::format(" at {}", inst.imm);
+    case Op::StrText:
+      return inst.imm != 0 ? fmt::format(" unsigned base {}", inst.imm) : "";
     case Op::StrCase:
       return inst.imm != 0 ? " upper" : " lower";
+    case Op::WriteUser:
+      return fmt::format(" bytes {}", inst.imm);
     case Op::UserString:
     case Op::KernelString:
       return fmt::format(" max {}", inst.imm);
-    case Op::TableGet:
-    case Op::TableSet:
-    case Op::TableAdd:
-    case Op::TableMerge:
-    case Op::TableAnd:
-    case Op::TableOr:
-    case Op::TableXor:
-    case Op::TableDelete:
-    case Op::TableSlotCount:
-    case Op::TableSlot:
-    case Op::TableSlotKey: {
-      const TableInfo* table = at(module.tables, inst.imm);
-      return fmt::format(" {}:{}", inst.imm, table ? table->name : "?");
-    }
+    case Op::KernelStack:
+      return inst.imm == 0 ? std::string() : fmt::format(" skip {}", inst.imm);
     case Op::CellGet:
     case Op::CellSet:
     case Op::CellAdd:

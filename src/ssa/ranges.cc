@@ -245,7 +245,9 @@ Range Ranges::field(const Inst& inst) const {
   for (const schema::EventPtr& event : group_.events) {
     if (index >= event->fields.size()) return kAll;
     const schema::Field& shape = event->fields[index];
-    Range own = of_width(shape.size_bytes, shape.is_signed);
+    // Of what is followed through memory the operation gives the word that this begins with.
+    if (!shape.fetch.steps.empty()) return kAll;
+    Range own = shape.fetch.width_bits == 0 ? of_width(shape.size_bytes, shape.is_signed) : kAll;
     if (schema::is_syscall(group_.kind) && index == 0) {
       own = Range::of(event->syscall_nr);
     }

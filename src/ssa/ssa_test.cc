@@ -424,24 +424,33 @@ TEST(SsaVerify, SlotsOfATableHaveThePartsOfItsKey) {
   Builder b;
   b.at(b.block());
   const ValueId slot = b.integer(3);
-  b.op(Op::TableSlotCount, {}, 0);
-  b.op(Op::TableSlot, {slot}, 0);
-  b.op(Op::TableSlotKey, {slot, b.integer(0)}, 0, Type::Int);
-  b.bytes(Op::TableSlotKey, 16, 0, {slot, b.integer(1)});
+  const ValueId walk = b.integer(0);
+  b.op(Op::TableWalk, {walk}, 0);
+  b.op(Op::TableSlot, {walk, slot}, 0, Type::MaybeInt);
+  b.op(Op::TableSlotKey, {walk, slot, b.integer(0)}, 0, Type::Int);
+  b.bytes(Op::TableSlotKey, 16, 0, {walk, slot, b.integer(1)});
   b.ret();
   EXPECT_EQ(verify(b.function, module), "");
   const std::string text = print(b.function, module);
-  EXPECT_NE(text.find("TableSlotKey 0:t v0, v3 : int"), std::string::npos) << text;
+  EXPECT_NE(text.find("TableSlotKey 0:t v1, v0, v4 : int"), std::string::npos) << text;
   Builder wrong;
   wrong.at(wrong.block());
-  wrong.bytes(Op::TableSlotKey, 64, 0, {wrong.integer(3), wrong.integer(1)});
+  const ValueId zero = wrong.integer(0);
+  wrong.bytes(Op::TableSlotKey, 64, 0, {zero, wrong.integer(3), wrong.integer(1)});
   wrong.ret();
   EXPECT_NE(verify(wrong.function, module).find("does not fit the key's part"), std::string::npos);
   Builder none;
   none.at(none.block());
-  none.op(Op::TableSlotKey, {none.integer(3), none.integer(2)}, 0, Type::Int);
+  const ValueId first = none.integer(0);
+  none.op(Op::TableSlotKey, {first, none.integer(3), none.integer(2)}, 0, Type::Int);
   none.ret();
   EXPECT_NE(verify(none.function, module).find("no such part of the key"), std::string::npos);
+  Builder other;
+  other.at(other.block());
+  const ValueId number = other.integer(0);
+  other.op(Op::TableSlot, {number, other.integer(3)}, 0, Type::MaybeBool);
+  other.ret();
+  EXPECT_NE(verify(other.function, module).find("not a value of the table"), std::string::npos);
 }
 
 }  // namespace

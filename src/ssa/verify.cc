@@ -35,7 +35,9 @@ Type rule_type(ResultRule rule) {
   return Type::None;
 }
 
-bool is_string_type(Type type) { return type == Type::Str || type == Type::MaybeStr; }
+bool is_string_type(Type type) {
+  return type == Type::Str || type == Type::MaybeStr || type == Type::Stack;
+}
 
 class Verifier {
  public:
@@ -207,8 +209,12 @@ class Verifier {
       case Op::Min:
       case Op::Max:
       case Op::RequestExit:
+      case Op::SendSignal:
+      case Op::OverrideReturn:
+      case Op::WriteUser:
       case Op::UserString:
       case Op::KernelString:
+      case Op::ReadBytes:
       case Op::Log2Bucket:
       case Op::LogLinearBucket:
       case Op::LinearBucket:
@@ -252,10 +258,22 @@ class Verifier {
       case Op::KernelText:
       case Op::KernelAddress:
         return kernel_memory(inst);
-      case Op::TableSlotCount:
+      case Op::KernelStack:
+      case Op::UserStack:
+        return inst.type == Type::Stack && inst.max_bytes % 8 == 0 && inst.max_bytes > 8 &&
+                       inst.imm >= 0
+                   ? ""
+                   : "not the words of a stack";
+      case Op::TableLength:
+      case Op::TableClear:
+        return want_index(m_.tables, inst.imm, "table");
+      case Op::TableWalk:
       case Op::TableSlot:
       case Op::TableSlotKey:
         return table_slot(inst);
+      case Op::WriteText:
+        return first(want(inst, 0, Type::Int),
+                     first(want(inst, 1, Type::Str), want(inst, 2, Type::Int)));
       case Op::Emit:
         return emit(inst);
       case Op::LoopGuard:
@@ -292,6 +310,7 @@ class Verifier {
         (inst.str_kind != StrKind::Bytes || inst.imm != inst.max_bytes)) {
       return "the bound and max_bytes disagree";
     }
+    if (inst.op == Op::ReadBytes && inst.str_kind != StrKind::Bytes) return "makes no Bytes";
     return "";
   }
 
@@ -329,8 +348,10 @@ class Verifier {
   std::string text(const Inst& inst) const {
     const bool makes = inst.type == Type::Str;
     if (makes && inst.str_kind != StrKind::Bytes) return "makes no Bytes";
-    if (inst.op == Op::StrText)
+    if (inst.op == Op::StrText) {
+      if (inst.imm != 0 && inst.imm != 10 && inst.imm != 16) return "no such base";
       return inst.max_bytes == kIntTextBytes ? want_all(inst, Type::Int) : "not of 20 bytes";
+    }
     if (inst.op == Op::StrBytes) {
       return f_[inst.operands[0]].str_kind == StrKind::Id ? want_all(inst, Type::Str)
                                                           : "operand is no Id";
@@ -474,19 +495,27 @@ class Verifier {
     return "";
   }
 
-  /// The index is an Int; what is read has the type of the key's part.
+  /// The index is an Int; what is read has the type of the table's value or the key's part.
   std::string table_slot(const Inst& inst) const {
     std::string wrong = first(want_index(m_.tables, inst.imm, "table"), want_all(inst, Type::Int));
-    if (!wrong.empty() || inst.op != Op::TableSlotKey) return wrong;
-    const auto& key = m_.tables[static_cast<size_t>(inst.imm)].key;
-    const Inst& part = f_[inst.operands[1]];
-    if (part.op != Op::ConstInt) return "the part is not a constant";
-    wrong = want_index(key, part.imm, "part of the key");
     if (!wrong.empty()) return wrong;
-    const Inst shape = shape_of(key[static_cast<size_t>(part.imm)]);
-    const bool fits = inst.type == shape.type && inst.str_kind == shape.str_kind &&
-                      inst.max_bytes == shape.max_bytes;
-    return fits ? "" : "the result does not fit the key's part";
+    if (f_[inst.operands[0]].op != Op::ConstInt) return "the walk is not a constant";
+    if (inst.op == Op::TableWalk) return "";
+    const TableInfo& info = m_.tables[static_cast<size_t>(inst.imm)];
+    const auto is_held_as = [&inst](const Inst& shape, Type type) {
+      return inst.type == type && inst.str_kind == shape.str_kind &&
+             inst.max_bytes == shape.max_bytes;
+    };
+    if (inst.op == Op::TableSlot) {
+      const Inst shape = shape_of(info.value);
+      return is_held_as(shape, maybe_type(shape.type)) ? "" : "not a value of the table";
+    }
+    const Inst& part = f_[inst.operands[2]];
+    if (part.op != Op::ConstInt) return "the part is not a constant";
+    wrong = want_index(info.key, part.imm, "part of the key");
+    if (!wrong.empty()) return wrong;
+    const Inst shape = shape_of(info.key[static_cast<size_t>(part.imm)]);
+    return is_held_as(shape, shape.type) ? "" : "the result does not fit the key's part";
   }
 
   std::string emit(const Inst& inst) const {

@@ -167,6 +167,28 @@ EventTextSplit split_event_text(std::string_view text) {
   return split;
 }
 
+GlobWord glob_word(std::string_view event_text, std::string_view filter, size_t begin) {
+  size_t at = skip_blanks(filter, begin);
+  if (event_text != "ftrace:function" || filter.substr(at, 2) != "ip") return {};
+  at = skip_blanks(filter, at + 2);
+  if (filter.substr(at, 2) == "==") {
+    at += 2;
+  } else if (filter.substr(at, 1) == "~") {
+    at += 1;
+  } else {
+    return {};
+  }
+  at = skip_blanks(filter, at);
+  const size_t end = trim_end(filter, at, filter.size());
+  const std::string_view word = filter.substr(at, end - at);
+  constexpr std::string_view kLetters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.*?";
+  const bool is_glob = word.find_first_of("*?") != std::string_view::npos &&
+                       word.find_first_not_of(kLetters) == std::string_view::npos;
+  if (!is_glob) return {};
+  return {static_cast<uint32_t>(at), static_cast<uint32_t>(end)};
+}
+
 size_t find_comment(std::string_view text, size_t filter_begin) {
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '"' || text[i] == '\'') {

@@ -39,6 +39,14 @@ EventTextScan scan_event_text(std::string_view text, uint32_t begin, bool timer)
 /// split_event_text() gives it, 0 for no filter.
 size_t find_comment(std::string_view text, size_t filter_begin);
 
+/// The seeds' filter of the function trace, `ip == mutex*`: where its glob stands, which is no
+/// expression. Empty: the filter is something else. `filter`: from `begin` on.
+struct GlobWord {
+  uint32_t begin = 0;
+  uint32_t end = 0;
+};
+GlobWord glob_word(std::string_view event_text, std::string_view filter, size_t begin);
+
 /// The parts of an event text between its top-level commas, without the blanks around them; offsets
 /// into `text`.
 struct EventPart {

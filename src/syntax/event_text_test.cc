@@ -109,6 +109,20 @@ TEST(EventTextTest, NoEventAtAll) {
   EXPECT_EQ(scanned(" /x/ { }"), "|x|{ }");
 }
 
+TEST(EventTextTest, TheSeedsGlobOfTheFunctionTrace) {
+  const auto word = [](const std::string& filter, const std::string& event = "ftrace:function") {
+    const std::string text = "/" + filter;
+    const GlobWord found = glob_word(event, text, 1);
+    return text.substr(found.begin, found.end - found.begin);
+  };
+  EXPECT_EQ(word("ip==mutex*"), "mutex*");
+  EXPECT_EQ(word(" ip ~ *_lock?  "), "*_lock?");
+  for (const char* other : {"ip==mutex", "ip == \"mutex*\"", "ip == a * b", "ip == a*, b",
+                            "ip > a*", "pid == a*", "ip", "ip ==", ""})
+    EXPECT_EQ(word(other), "") << other;
+  EXPECT_EQ(word("ip==mutex*", "sched:sched_switch"), "");
+}
+
 std::string split(const std::string& text) {
   EventTextSplit made = split_event_text(text);
   std::string out(made.text);

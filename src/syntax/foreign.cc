@@ -264,13 +264,6 @@ std::string ktap_probe(std::string_view head) {
   return made.empty() ? from_bpftrace(parts) : made;
 }
 
-std::string_view later_mark(std::string_view ktap_probe) {
-  for (const std::string_view head : {"trace probe:", "trace sdt:", "trace cache:", "trace mem:"}) {
-    if (starts_with(ktap_probe, head)) return ", which this version does not trace yet";
-  }
-  return {};
-}
-
 std::string map_hint(std::string_view text, std::string_view before) {
   size_t at = 1;
   while (at < text.size() && is_name_part(text[at])) ++at;
@@ -286,14 +279,12 @@ std::string map_hint(std::string_view text, std::string_view before) {
   }
   const std::string_view rest = at < text.size() ? trimmed(text.substr(at)) : std::string_view();
   const std::string declared = fmt::format("`{} = {{}}` in the main chunk", name);
-  const bool stacks = key.find("stack()") != std::string::npos;
-  const std::string_view later = stacks ? "; stack() is not there yet" : "";
   if (key.size() > 2 && ends_with(trimmed(before), "delete(") && starts_with(rest, ")"))
     return fmt::format("write `delete({}, {})`, with {}", name, key.substr(1, key.size() - 2),
                        declared);
   if (starts_with(rest, "++") || (starts_with(rest, "=") && argument(rest, "count(").data())) {
     if (key.empty()) return fmt::format("write `{0} += 1`, with `{0} = 0` in the main chunk", name);
-    return fmt::format("write `{}{} += 1`, with {}{}", name, key, declared, later);
+    return fmt::format("write `{}{} += 1`, with {}", name, key, declared);
   }
   for (const std::string_view reader :
        {"hist(", "lhist(", "quantize(", "lquantize(", "sum(", "avg(", "min(", "max(", "stats("}) {
@@ -302,12 +293,12 @@ std::string map_hint(std::string_view text, std::string_view before) {
     if (key.empty())
       return fmt::format("write `{0} <<< {1}`, with `{0} = aggr()` in the main chunk", name,
                          sample);
-    return fmt::format("write `{}{} <<< {}`, with {}{}", name, key, sample, declared, later);
+    return fmt::format("write `{}{} <<< {}`, with {}", name, key, sample, declared);
   }
   if (key.empty() && name_end == 1)
     return "there are no '@' aggregations: use a table, `t[k] += 1` or `t[k] <<< n`";
   if (key.empty()) return fmt::format("variables have no '@': write `{}`", name);
-  return fmt::format("write `{}{}`, with {}{}", name, key, declared, later);
+  return fmt::format("write `{}{}`, with {}", name, key, declared);
 }
 
 std::string dollar_hint(std::string_view text) {

@@ -18,8 +18,6 @@ std::string_view foreign_name(std::string_view name);
 /// "kprobe:vfs_read" and for `probe kernel.function("vfs_read")`, "tick-1s" for "interval:s:1",
 /// "trace_end" for "END". "" when it is no probe of bpftrace, DTrace or SystemTap that is known.
 std::string ktap_probe(std::string_view head);
-/// What a hint with such a spelling ends with when this version does not trace it yet, else "".
-std::string_view later_mark(std::string_view ktap_probe);
 
 /// A hint for `@name[key] = count()` and its like; `text` begins at the '@', `before` ends there.
 std::string map_hint(std::string_view text, std::string_view before = {});

@@ -95,19 +95,13 @@ TEST(Foreign, Maps) {
             "write `t[args.comm, execname]`, with `t = {}` in the main chunk");
   EXPECT_EQ(map_hint("@ = sum("), "write `t <<< n`, with `t = aggr()` in the main chunk");
   EXPECT_EQ(map_hint("@[kstack] = count()"),
-            "write `t[stack()] += 1`, with `t = {}` in the main chunk; stack() is not there yet");
+            "write `t[stack()] += 1`, with `t = {}` in the main chunk");
   EXPECT_EQ(map_hint("@x[pid]);", "{ delete("),
             "write `delete(x, pid)`, with `x = {}` in the main chunk");
   EXPECT_EQ(map_hint("@").substr(0, 30), "there are no '@' aggregations:");
   EXPECT_EQ(map_hint("@a[1"), "variables have no '@': write `a`");
   EXPECT_EQ(map_hint("@a[f(1)[2]] = 3"), "write `a[f(1)[2]]`, with `a = {}` in the main chunk");
   EXPECT_EQ(map_hint("@a\n[1] = count()"), "variables have no '@': write `a`");
-}
-
-TEST(Foreign, WhatThisVersionDoesNotTrace) {
-  EXPECT_EQ(later_mark("trace probe:vfs_read"), ", which this version does not trace yet");
-  EXPECT_EQ(later_mark("trace sched:sched_switch"), "");
-  EXPECT_EQ(later_mark("tick-1s"), "");
 }
 
 TEST(Foreign, Dollars) {

@@ -73,6 +73,10 @@ ExprPtr parse_expression(const diag::Source& source, diag::Sink& sink) {
   return Parser(source.text(), sink).parse_all_as_expression();
 }
 
+ExprPtr parse_filter(std::string_view event_text, const diag::Source& source, diag::Sink& sink) {
+  return Parser(source.text(), sink).parse_all_as_filter(event_text);
+}
+
 Parser::Parser(std::string_view text, diag::Sink& sink, uint32_t begin,
                const std::vector<uint32_t>* offsets)
     : lexer_(text, sink, begin, offsets), sink_(sink), offsets_(offsets) {

@@ -19,6 +19,8 @@ ExprPtr parse_entry_expression(const diag::Source& source, uint32_t begin, diag:
 
 /// Parses one expression that fills the source (a filter found in a computed event text).
 ExprPtr parse_expression(const diag::Source& source, diag::Sink& sink);
+/// The same for the filter of a computed event text.
+ExprPtr parse_filter(std::string_view event_text, const diag::Source& source, diag::Sink& sink);
 
 /// Where an event text with a filter splits: "a:b /x > 1/" → text "a:b", filter "x > 1" at
 /// [filter_begin, filter_end). filter_begin == filter_end == 0 when there is none.

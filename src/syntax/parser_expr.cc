@@ -514,7 +514,8 @@ Expr Parser::bad_expression() {
     made.hints.emplace_back("a comment begins with '#'");
   } else if (hides_length(previous_end_)) {
     made.hints.emplace_back("'#' begins a comment; the length of t is len(t)");
-  } else if (before == TokenKind::Star && at(TokenKind::End)) {
+  } else if (before == TokenKind::Star &&
+             (at(TokenKind::End) || at(TokenKind::AndAnd) || at(TokenKind::OrOr))) {
     made.hints.emplace_back("a glob stands in quotes: comm ~ \"ba*\"");
   } else if (at(TokenKind::PlusPlus)) {
     made.hints.emplace_back("x++ is a statement of its own");

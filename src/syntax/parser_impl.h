@@ -35,6 +35,10 @@ class Parser {
          const std::vector<uint32_t>* offsets = nullptr);
 
   Script parse_script();
+  ExprPtr parse_all_as_filter(std::string_view event_text) {
+    ExprPtr globbed = glob_filter(event_text, lexer_.text(), 0, offsets_);
+    return globbed != nullptr ? std::move(globbed) : parse_all_as_expression();
+  }
   /// A filter, or the text of parse_expression: all of the text is one expression.
   ExprPtr parse_all_as_expression();
 
@@ -162,7 +166,10 @@ class Parser {
   bool skip_misplaced_filter(Trace& made);
   void take_literal(Trace& made, const std::string& value, Span literal);
   void parse_handler(Trace& made);
-  ExprPtr parse_filter(std::string_view text, uint32_t begin, const std::vector<uint32_t>* offsets);
+  ExprPtr parse_filter(std::string_view event_text, std::string_view text, uint32_t begin,
+                       const std::vector<uint32_t>* offsets);
+  ExprPtr glob_filter(std::string_view event_text, std::string_view text, uint32_t begin,
+                      const std::vector<uint32_t>* offsets);
 
   Lexer lexer_;
   diag::Sink& sink_;

@@ -241,14 +241,12 @@ bool Parser::parse_foreign_probe() {
   if (tok_.text.size() == 1 && !has_body) return false;
   const std::vector<EventPart> parts = event_parts(head);
   std::string ktap;
-  std::string_view later;
   const bool at_start = head == "probe begin" || head == "probe init" || head == "dtrace:::BEGIN";
   for (const EventPart& part : parts) {
     std::string item(head.substr(part.begin, part.end - part.begin));
     if (systemtap && part.begin > 0) item.insert(0, "probe ");
     std::string one = ktap_probe(item);
     if (one.empty() && !at_start) return parse_untraced_event(scan, begin);
-    if (later.empty()) later = later_mark(one);
     const bool another = !ktap.empty() && one.compare(0, 6, "trace ") == 0;
     ktap += another ? ", " + one.substr(6) : ktap.empty() ? one : " { } " + one;
   }
@@ -257,7 +255,7 @@ bool Parser::parse_foreign_probe() {
                           fmt::format("'{}' is an event in another tracer's form", head));
   made.hints.push_back(
       at_start ? std::string(foreign_statement("BEGIN"))
-               : fmt::format("write {}{} {{ }}{}", ktap, scan.has_filter ? " /.../" : "", later));
+               : fmt::format("write {}{} {{ }}", ktap, scan.has_filter ? " /.../" : ""));
   if (parts.size() == 1 && !at_start) made.fixes.push_back({span, std::move(ktap)});
   if (!has_body) {
     panic_ = true;
@@ -287,8 +285,7 @@ bool Parser::parse_untraced_event(const EventTextScan& scan, uint32_t begin) {
   while (is_blank(whole.back())) whole.remove_suffix(1);
   Diagnostic& made = note(Code::BadStatement, lexer_.span(begin, scan.text_end),
                           fmt::format("'{}' is an event: a handler begins with `trace`", head));
-  made.hints.push_back(
-      fmt::format("write trace {} {{ }}{}", whole, later_mark(fmt::format("trace {}", head))));
+  made.hints.push_back(fmt::format("write trace {} {{ }}", whole));
   made.fixes.push_back({lexer_.span(begin, begin), "trace "});
   lexer_.seek(scan.body);
   advance();

@@ -102,8 +102,8 @@ void Parser::parse_event_text(Block& block, Trace made, uint32_t statement_begin
   made.event_span = lexer_.span(scan.text_begin, scan.text_end);
   bool usable = report_event_text(scan, made.kind);
   if (usable && scan.has_filter && scan.problem == EventTextProblem::None) {
-    made.filter =
-        parse_filter(lexer_.text().substr(0, scan.filter_end), scan.filter_begin, nullptr);
+    made.filter = parse_filter(made.event_text, lexer_.text().substr(0, scan.filter_end),
+                               scan.filter_begin, nullptr);
   }
   if (stopped_) return;
   lexer_.seek(scan.body);
@@ -206,8 +206,24 @@ bool Parser::check_event_list(std::string_view text, uint32_t begin, const Lexer
   return true;
 }
 
+/// `ip == mutex*` as `ip ~ "mutex*"`; null: the filter is an expression.
+ExprPtr Parser::glob_filter(std::string_view event_text, std::string_view text, uint32_t begin,
+                            const std::vector<uint32_t>* offsets) {
+  const GlobWord word = glob_word(event_text, text, begin);
+  if (word.end == 0) return nullptr;
+  const Lexer places(text, sink_, begin, offsets);
+  const size_t first = first_not_blank(text, begin);
+  auto ip = std::make_unique<Expr>(Expr{places.span(first, first + 2), Name{"ip"}});
+  auto glob = std::make_unique<Expr>(
+      Expr{places.span(word.begin, word.end),
+           StringLit{std::string(text.substr(word.begin, word.end - word.begin))}});
+  return std::make_unique<Expr>(
+      Expr{places.span(first, word.end),
+           Binary{BinaryOp::Match, places.span(first, word.end), std::move(ip), std::move(glob)}});
+}
+
 /// The filter is text[begin…]; a slash stands before it and behind it.
-ExprPtr Parser::parse_filter(std::string_view text, uint32_t begin,
+ExprPtr Parser::parse_filter(std::string_view event_text, std::string_view text, uint32_t begin,
                              const std::vector<uint32_t>* offsets) {
   if (first_not_blank(text, begin) == text.size()) {
     Lexer place(text, sink_, begin, offsets);
@@ -215,6 +231,7 @@ ExprPtr Parser::parse_filter(std::string_view text, uint32_t begin,
         .hints.emplace_back(kTraceForm);
     return nullptr;
   }
+  if (ExprPtr globbed = glob_filter(event_text, text, begin, offsets)) return globbed;
   Parser inner(text, sink_, begin, offsets);
   inner.depth_ = depth_;
   ExprPtr filter = inner.parse_all_as_expression();
@@ -297,7 +314,7 @@ void Parser::take_literal(Trace& made, const std::string& value, Span literal) {
     note(Code::UnclosedFilter, slash,
          "this '/' opens a filter that no '/' at the end of the text closes");
   } else if (split.filter_begin != 0) {
-    made.filter = parse_filter(std::string_view(value).substr(0, split.filter_end),
+    made.filter = parse_filter(made.event_text, std::string_view(value).substr(0, split.filter_end),
                                split.filter_begin, &offsets);
   }
 }
