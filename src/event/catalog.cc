@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <iterator>
 #include <map>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -39,10 +40,9 @@ struct Name {
 struct Kind {
   std::string_view prefix;
   std::unique_ptr<Provider> (*make)();  ///< null: not there yet
-  std::string_view what;
 };
 constexpr Kind kKinds[] = {
-#define KTAP_EVENT_PROVIDER(prefix, make, what) {prefix, make, what},
+#define KTAP_EVENT_PROVIDER(prefix, make) {prefix, make},
 #include "event/providers.def"
 #undef KTAP_EVENT_PROVIDER
 };
@@ -95,7 +95,14 @@ class TracefsCatalog : public Catalog {
     for (size_t i = 0; i < names_.size(); ++i) index_.emplace(names_[i].full, i);
   }
 
+  void set_target(pid_t pid) override { target_ = pid; }
   Matches match(std::string_view event_text) override;
+  const schema::KernelTypes* user_types() const override {
+    for (const auto& [prefix, provider] : others_) {
+      if (provider->user_types() != nullptr) return provider->user_types();
+    }
+    return nullptr;
+  }
   std::vector<std::string> list(std::string_view glob) override;
   std::string render_words(const Event& event, const uint64_t* words) override {
     return syscall_text(event, words);
@@ -114,6 +121,7 @@ class TracefsCatalog : public Catalog {
   Result<EventPtr> build(const Name& name);
 
   sys::Tracefs tracefs_;
+  pid_t target_ = 0;
   std::vector<Name> names_;
   std::map<std::string_view, std::unique_ptr<Provider>> others_;  // by prefix, made when asked for
   std::vector<EventPtr> events_;  // by index in names_; null until used
@@ -130,18 +138,9 @@ const Kind* kind_of(std::string_view text) {
   return nullptr;
 }
 
-/// The kind of an event that this version does not trace yet, or null.
-const Kind* later_kind(std::string_view text) {
-  const Kind* kind = kind_of(text);
-  return kind != nullptr && kind->make == nullptr ? kind : nullptr;
-}
-
 /// What is wrong with the form of a part, before any name is looked at; "" when it may be SYS:NAME.
 std::string wrong_form(const std::string& text) {
   if (text.empty()) return "an event name is missing here";
-  if (const Kind* kind = later_kind(text)) {
-    return fmt::format("{} is not there yet", kind->what);
-  }
   if (starts_with(text, "tick-")) {
     return fmt::format("a timer ('{}') stands alone, not in a list of events", text);
   }
@@ -172,6 +171,8 @@ Matches TracefsCatalog::match(std::string_view event_text) {
     return out;
   }
   std::move(others.mistakes.begin(), others.mistakes.end(), std::back_inserter(out.mistakes));
+  out.notes = std::move(others.notes);
+  out.warnings = std::move(others.warnings);
   if (!out.mistakes.empty()) return out;  // an exclusion of a list that failed says nothing new
   for (const Pattern& pattern : patterns) {
     if (pattern.exclude) exclude(pattern, &chosen, &others.events, &out);
@@ -186,9 +187,9 @@ Matches TracefsCatalog::match(std::string_view event_text) {
           mistake(patterns[0], fmt::format("event {}: {}", names_[i].full, built.error().message)));
     }
   }
+  std::set<EventPtr> known(out.events.begin(), out.events.end());
   for (const EventPtr& other : others.events) {
-    if (std::find(out.events.begin(), out.events.end(), other) == out.events.end())
-      out.events.push_back(other);
+    if (known.insert(other).second) out.events.push_back(other);
   }
   if (out.events.empty() && out.mistakes.empty()) {
     out.mistakes.push_back(mistake(patterns[0], "the exclusions leave no event"));
@@ -196,12 +197,15 @@ Matches TracefsCatalog::match(std::string_view event_text) {
   return out;
 }
 
-/// Null: tracepoints, which have no prefix, and kinds that are not there yet.
+/// Null: tracepoints, which have no prefix.
 Provider* TracefsCatalog::provider_of(std::string_view text) {
   const Kind* kind = kind_of(text);
-  if (kind == nullptr || kind->make == nullptr) return nullptr;
+  if (kind == nullptr) return nullptr;
   std::unique_ptr<Provider>& provider = others_[kind->prefix];
-  if (provider == nullptr) provider = kind->make();
+  if (provider == nullptr) {
+    provider = kind->make();
+    provider->set_target(target_);
+  }
   return provider.get();
 }
 
@@ -219,8 +223,9 @@ void TracefsCatalog::include(const Pattern& pattern, std::vector<bool>* chosen, 
       found = true;
     }
   } else if (pattern.text.find(':') != std::string::npos) {
+    const Glob glob(pattern.text);
     for (size_t i = 0; i < names_.size(); ++i) {
-      if (!glob_match(pattern.text, names_[i].full)) continue;
+      if (!glob.matches(names_[i].full)) continue;
       found = true;
       (*chosen)[i] = true;
     }
@@ -234,14 +239,13 @@ void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
     out->mistakes.push_back(mistake(pattern, "'~' wants a name or glob of what to leave out"));
     return;
   }
+  const Glob glob(pattern.text);
   bool found = std::erase_if(*others, [&](const EventPtr& event) {
-                 return glob_match(pattern.text, event->name) ||
-                        glob_match(pattern.text, fmt::format("{}:{}", event->system, event->name));
+                 return glob.matches(event->name) ||
+                        glob.matches(fmt::format("{}:{}", event->system, event->name));
                }) != 0;
   for (size_t i = 0; i < names_.size(); ++i) {
-    const bool hit =
-        glob_match(pattern.text, names_[i].name()) || glob_match(pattern.text, names_[i].full);
-    if (!hit) continue;
+    if (!glob.matches(names_[i].name()) && !glob.matches(names_[i].full)) continue;
     found = true;
     (*chosen)[i] = false;
   }
@@ -267,11 +271,24 @@ void TracefsCatalog::explain_no_match(const Pattern& pattern, Matches* out) {
                                        [&](const Name& name) { return name.system() == text; });
     if (is_system) wrong.nearest.push_back(text + ":*");
     if (wrong.nearest.empty()) wrong.nearest = nearest_to(text);
+    if (wrong.nearest.empty()) wrong.nearest = nearest_to("syscalls:sys_enter_" + text);
     out->mistakes.push_back(std::move(wrong));
     return;
   }
   Mistake wrong = mistake(pattern, fmt::format("no event matches '{}'", text));
   wrong.nearest = nearest_to(text);
+  const std::string system = text.substr(0, text.find(':'));
+  if (wrong.nearest.empty() && !has_glob(system)) {
+    std::vector<std::string> systems;
+    for (const Name& name : names_) {
+      if (systems.empty() || systems.back() != name.system()) systems.emplace_back(name.system());
+    }
+    if (std::find(systems.begin(), systems.end(), system) == systems.end()) {
+      wrong.text += fmt::format(": there is no subsystem '{}'", system);
+      for (const std::string& near : diag::nearest(system, systems))
+        wrong.nearest.push_back(near + ":*");
+    }
+  }
   out->mistakes.push_back(std::move(wrong));
 }
 
@@ -382,8 +399,9 @@ Result<EventPtr> TracefsCatalog::build(const Name& name) {
 
 std::vector<std::string> TracefsCatalog::list(std::string_view glob) {
   std::vector<std::string> out;
+  const Glob pattern(glob);
   for (const Name& name : names_) {
-    if (glob.empty() || glob_match(glob, name.full) || glob_match(glob, name.name())) {
+    if (glob.empty() || pattern.matches(name.full) || pattern.matches(name.name())) {
       out.push_back(name.full);
     }
   }
@@ -408,7 +426,6 @@ std::string TracefsCatalog::render_record(const Event& event, const uint8_t* dat
 
 Mistake mistake(const Pattern& pattern, std::string text) {
   Mistake out;
-  out.not_there_yet = later_kind(pattern.text) != nullptr;
   out.text = std::move(text);
   out.offset = pattern.offset;
   out.length = static_cast<uint32_t>(pattern.text.size() + (pattern.exclude ? 1 : 0));
@@ -426,6 +443,10 @@ Result<std::unique_ptr<Catalog>> make_catalog(sys::Tracefs tracefs) {
   }
   return std::unique_ptr<Catalog>(
       std::make_unique<TracefsCatalog>(std::move(tracefs), parse_names(text.value())));
+}
+
+std::unique_ptr<Catalog> Catalog::without_tracepoints() {
+  return std::make_unique<TracefsCatalog>(sys::Tracefs::none(), std::vector<Name>());
 }
 
 Result<std::unique_ptr<Catalog>> Catalog::open() {

@@ -94,7 +94,8 @@ TEST_F(CatalogTest, AllIsEveryTracepointButTheKernelsOwnRecordTypes) {
   EXPECT_EQ(std::ranges::count_if(catalog_->list(""),
                                   [](const std::string& name) {
                                     return name.rfind("software:", 0) != 0 &&
-                                           name.rfind("hardware:", 0) != 0;
+                                           name.rfind("hardware:", 0) != 0 &&
+                                           name.rfind("cache:", 0) != 0;
                                   }),
             6);
   EXPECT_EQ(catalog_->list("sched*"),
@@ -131,14 +132,6 @@ TEST_F(CatalogTest, MistakesNameWhatIsNear) {
   EXPECT_EQ(matches.mistakes[0].length, 7U);
 }
 
-TEST_F(CatalogTest, FormsThatAreNotThereYetSayTheirName) {
-  EXPECT_EQ(match("probe:vfs_read"), "[tracing kernel functions (probe:SYM) is not there yet]");
-  for (const char* text :
-       {"sdt:/x:y", "ftrace:function", "function:vfs_*", "cache:misses", "mem:0x10"}) {
-    EXPECT_NE(match(text).find("not there yet]"), std::string::npos) << text;
-  }
-}
-
 TEST_F(CatalogTest, SamplesOfPerfEventsAndOfClocks) {
   EXPECT_EQ(match("software:page-faults, software:cs:10, software:faults"),
             "page-faults context-switches");
@@ -147,7 +140,20 @@ TEST_F(CatalogTest, SamplesOfPerfEventsAndOfClocks) {
   EXPECT_EQ(match("software:page-fault"),
             "[no event matches 'software:page-fault'] software:page-faults software:major-faults "
             "software:minor-faults");
-  EXPECT_EQ(match("software:cs:0"), "[the period of 'software:cs:0' is no number of at least 1]");
+  for (const char* rate : {"0", "x", "0hz", "hz", "9khz", ""})
+    EXPECT_NE(match(std::string("software:cs:") + rate).find("stands the period"),
+              std::string::npos)
+        << rate;
+  EXPECT_EQ(
+      match("software:cpu-clock:99999"),
+      "['software:cpu-clock:99999' would stop each CPU 10000 times a second: its period is in "
+      "nanoseconds, at least 100000]");
+  EXPECT_NE(match("software:task-clock:10001hz").find("10001 times"), std::string::npos);
+  EXPECT_EQ(
+      match("software:cpu-clock:100000, software:cpu-clock:10000hz, software:cs:1, profile-100us"),
+      "cpu-clock cpu-clock context-switches profile-100us");
+  EXPECT_EQ(match("profile-99us"),
+            "['profile-99us' would stop each CPU 10101 times a second: at most profile-10000hz]");
   EXPECT_EQ(match("profile-1").substr(0, 29), "[a unit is missing after 1: n");
   const Matches matches = catalog_->match("software:cs:10, profile-100hz, hardware:cycles");
   ASSERT_EQ(matches.events.size(), 3U);
@@ -156,6 +162,26 @@ TEST_F(CatalogTest, SamplesOfPerfEventsAndOfClocks) {
   EXPECT_EQ(matches.events[2]->perf.period, 1000000U);
   EXPECT_EQ(matches.events[2]->kind, EventKind::Sample);
   EXPECT_EQ(matches.events[2]->find_field("addr"), 1);
+  EXPECT_FALSE(matches.events[1]->perf.is_of_target);
+  EXPECT_TRUE(matches.events[2]->perf.is_of_target);
+}
+
+TEST_F(CatalogTest, FrequenciesAndCaches) {
+  const Matches matches =
+      catalog_->match("cache:LLC-load-misses:99hz, cache:LLC-load-misses:99, cache:dTLB-stores");
+  ASSERT_EQ(matches.events.size(), 3U);
+  EXPECT_EQ(matches.events[0]->name, "LLC-load-misses");
+  EXPECT_EQ(matches.events[0]->perf.type, 3U);
+  EXPECT_EQ(matches.events[0]->perf.config, 0x10002U);
+  EXPECT_EQ(matches.events[0]->perf.period, 99U);
+  EXPECT_TRUE(matches.events[0]->perf.is_frequency);
+  EXPECT_FALSE(matches.events[1]->perf.is_frequency);
+  EXPECT_EQ(matches.events[2]->perf.config, 0x103U);
+  EXPECT_EQ(matches.events[2]->perf.period, 1000000U);
+  EXPECT_EQ(match("cache:L1-icache-*"),
+            "L1-icache-loads L1-icache-load-misses L1-icache-prefetches L1-icache-prefetch-misses");
+  EXPECT_EQ(match("cache:LLC-load").find("[no event matches 'cache:LLC-load'] cache:LLC-loads"),
+            0U);
 }
 
 // This test program itself is the file.

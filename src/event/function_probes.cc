@@ -1,16 +1,25 @@
-// Probes of functions: `probe:PATH:SYM[+OFF][%return]` and `probe:PATH:0xADDR` in the files of
-// programs (as shells and the dynamic linker find them). What names a file stands before a second
-// colon, or begins with a slash.
+// Probes of functions: `probe:SYM[+OFF][%return]` in the kernel, `probe:PATH:SYM[+OFF][%return]`
+// and `probe:PATH:0xADDR` in the files of programs (as shells and the dynamic linker find them).
+// What names a file stands before a second colon, or begins with a slash.
+#include <elf.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <string>
 #include <utility>
 
 #include "base/glob.h"
+#include "event/fetch_arguments.h"
+#include "event/kernel_functions.h"
+#include "event/left_out.h"
+#include "event/program_files.h"
 #include "event/provider.h"
-#include "symbol/resolve.h"
+#include "event/typed_fields.h"
+#include "symbol/probe_places.h"
+#include "symbol/registers.h"
+#include "symbol/user_types.h"
 
 namespace ktap::event {
 
@@ -24,8 +33,9 @@ using symbol::ElfFile;
 using symbol::FunctionSymbol;
 
 constexpr std::string_view kPrefix = "probe:";
+constexpr std::string_view kBlanks = " \t\r\n";
 constexpr std::string_view kReturn = "%return";
-constexpr int kRegisterArguments = 6;
+constexpr uint32_t kStackArguments = 6;  // where none are in registers
 
 /// `SYM+OFF%return`, or an address.
 struct Place {
@@ -33,6 +43,8 @@ struct Place {
   uint64_t offset = 0;  ///< behind the symbol
   std::optional<uint64_t> address;
   bool is_return = false;
+  std::string_view fetches;     ///< fetch arguments
+  uint32_t fetches_offset = 0;  ///< in the event text
 };
 
 /// A number as C writes it; nothing: it is none.
@@ -67,71 +79,116 @@ Result<Place> parse_place(std::string_view text) {
   return place;
 }
 
-/// The address, then the function's own arguments or its result.
-std::vector<schema::Field> own_fields(const Place& place) {
-  std::vector<schema::Field> fields;
+/// The address, then what is fetched, else the function's own arguments; of a return its result.
+/// `function`: null: no debug information has it.
+void set_fields(const Place& place, std::vector<schema::Field> fetched,
+                const symbol::UserTypes& types, const symbol::UserFunction* function,
+                const FetchContext& context, Event* event) {
+  std::vector<schema::Field>& fields = event->fields;
   fields.push_back(
       register_field(place.is_return ? "__probe_func" : "__probe_ip", Fetch::Base::Address));
+  const bool is_fetched = !fetched.empty();
+  for (schema::Field& field : fetched) fields.push_back(std::move(field));
   if (place.is_return) {
     fields.push_back(register_field("retval", Fetch::Base::Result));
-  } else if (place.offset == 0) {
-    for (int i = 1; i <= kRegisterArguments; ++i)
-      fields.push_back(register_field(fmt::format("arg{}", i), Fetch::Base::Argument, i - 1));
+    event->unnumbered_fields = is_fetched ? 1 : 0;
+    if (function != nullptr) type_user_result(types, *function, context, event);
+  } else if (place.offset == 0 && !is_fetched) {
+    // A little debug information (-g1) has functions without what they are called with.
+    const bool is_told =
+        function != nullptr && (!function->parameters.empty() || function->is_variadic);
+    if (is_told) return add_user_arguments(types, *function, context, event);
+    const uint32_t in_registers = symbol::register_argument_count(context.machine);
+    for (uint32_t i = 1; i <= (in_registers != 0 ? in_registers : kStackArguments); ++i) {
+      fields.push_back(register_field(fmt::format("arg{}", i), Fetch::Base::Argument));
+      fields.back().fetch = argument_fetch(context, i);
+      fields.back().size_bytes = context.word_bytes;
+    }
   }
-  return fields;
 }
 
 class FunctionProbes final : public Provider {
  public:
+  void set_target(pid_t pid) override { files_.set_target(pid); }
   void include(const Pattern& pattern, Matches* out) override;
   void list(std::string_view glob, std::vector<std::string>* out) override;
+  const schema::KernelTypes* user_types() const override { return &types_; }
 
  private:
-  Result<const ElfFile*> file(const std::string& path);
   void include_user(const Pattern& pattern, const std::string& path, const Place& place,
                     Matches* out);
-  EventPtr user_event(const ElfFile& file, const Place& place, const FunctionSymbol& symbol);
+  void include_address(const Pattern& pattern, const ElfFile& elf, const Place& place,
+                       Matches* out);
+  std::string add(const ElfFile& file, const Place& place, const FunctionSymbol& symbol,
+                  Matches* out);
+  std::string add_choices(const Pattern& pattern, const ElfFile& file, const Place& place,
+                          const FunctionSymbol& ifunc, Matches* out);
+  EventPtr user_event(const ElfFile& file, const Place& place, const FunctionSymbol& symbol,
+                      Matches* out);
 
-  std::map<std::string, ElfFile> files_;
-  std::map<std::string, EventPtr> known_;  // by all that makes them different
+  void include_kernel(const Pattern& pattern, std::string_view rest, Matches* out);
+
+  KernelFunctions kernel_;
+  ProgramFiles files_;
+  symbol::UserTypes types_;                                // of files_
+  std::map<std::string, EventPtr> known_;                  // by all that makes them different
+  std::map<std::string, std::vector<EventPtr>> at_place_;  // those that differ in name alone
 };
 
-/// Where the path ends: npos: there is none, it is a kernel function.
-size_t path_end(std::string_view rest) {
-  const size_t from = !rest.empty() && rest[0] == '/' ? rest.rfind('/') : 0;
-  return rest.find(':', from);
+/// Where the function's name ends: at the first blank that is not between parentheses.
+size_t place_end(std::string_view text, size_t from) {
+  size_t depth = 0;
+  for (size_t i = from; i < text.size(); ++i) {
+    if (text[i] == '(') ++depth;
+    if (text[i] == ')' && depth > 0) --depth;
+    if (depth == 0 && kBlanks.find(text[i]) != std::string_view::npos) return i;
+  }
+  return text.size();
 }
 
 void FunctionProbes::include(const Pattern& pattern, Matches* out) {
   const std::string_view rest = std::string_view(pattern.text).substr(kPrefix.size());
   const size_t colon = path_end(rest);
   if (colon == std::string_view::npos) {
-    Mistake later = mistake(pattern, "tracing kernel functions (probe:SYM) is not there yet");
-    later.not_there_yet = true;
-    out->mistakes.push_back(std::move(later));
-    return;
+    return include_kernel(pattern, rest, out);
   }
-  const size_t blank = rest.find_first_of(" \t\n", colon);
-  if (blank != std::string_view::npos) {
-    Mistake later = mistake(pattern, "fetch arguments of a probe are not there yet");
-    later.not_there_yet = true;
-    out->mistakes.push_back(std::move(later));
-    return;
-  }
-  const Result<Place> place = parse_place(rest.substr(colon + 1));
+  const size_t blank = place_end(rest, colon);
+  Result<Place> place = parse_place(rest.substr(colon + 1, blank - colon - 1));
   if (!place.ok()) {
     out->mistakes.push_back(
         mistake(pattern, fmt::format("probe '{}': {}", pattern.text, place.error().message)));
     return;
   }
+  place.value().fetches = rest.substr(blank);
+  place.value().fetches_offset = pattern.offset + static_cast<uint32_t>(kPrefix.size() + blank);
   include_user(pattern, std::string(rest.substr(0, colon)), place.value(), out);
 }
 
-Result<const ElfFile*> FunctionProbes::file(const std::string& path) {
-  const auto known = files_.find(path);
-  if (known != files_.end()) return &known->second;
-  KTAP_ASSIGN(ElfFile opened, symbol::open_named(path));
-  return &files_.emplace(path, std::move(opened)).first->second;
+void FunctionProbes::include_kernel(const Pattern& pattern, std::string_view rest, Matches* out) {
+  const size_t blank = place_end(rest, 0);
+  const Result<Place> place = parse_place(rest.substr(0, blank));
+  if (!place.ok() || place.value().address) {
+    const std::string why =
+        place.ok() ? "a kernel function is named by its symbol" : place.error().message;
+    out->mistakes.push_back(mistake(pattern, fmt::format("probe '{}': {}", pattern.text, why)));
+    return;
+  }
+  KernelPlace at;
+  at.name = place.value().name;
+  at.offset = place.value().offset;
+  at.is_return = place.value().is_return;
+  at.fetches = std::string(rest.substr(blank));
+  FetchContext context;
+  context.machine = symbol::kNativeMachine;
+  context.word_bytes = sizeof(void*);
+  context.is_entry = !at.is_return && at.offset == 0;
+  context.is_return = at.is_return;
+  context.find_symbol = [this](std::string_view name) { return kernel_.variable(name); };
+  const size_t before = out->mistakes.size();
+  at.fetched = parse_fetch_arguments(at.fetches,
+                                     pattern.offset + static_cast<uint32_t>(kPrefix.size() + blank),
+                                     context, &out->mistakes);
+  if (out->mistakes.size() == before) kernel_.include(pattern, at, out);
 }
 
 void FunctionProbes::include_user(const Pattern& pattern, const std::string& path,
@@ -141,56 +198,179 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
     wrong.nearest = std::move(nearest);
     out->mistakes.push_back(std::move(wrong));
   };
-  const Result<const ElfFile*> opened = file(path);
+  const Result<const ElfFile*> opened = files_.open(path);
   if (!opened.ok()) return refuse(opened.error().message, {});
   const ElfFile& elf = *opened.value();
   if (place.address) {
-    FunctionSymbol symbol;
-    symbol.address = *place.address;
-    const std::optional<uint64_t> offset = elf.file_offset(*place.address + place.offset);
-    if (!offset) return refuse(fmt::format("{} has no code at {}", path, place.name), {});
-    symbol.file_offset = *offset;
-    out->events.push_back(user_event(elf, place, symbol));
-    return;
+    return include_address(pattern, elf, place, out);
   }
   const std::vector<FunctionSymbol> symbols =
-      has_glob(place.name) ? elf.glob(place.name) : elf.find(place.name);
-  if (symbols.empty()) {
-    return refuse(elf.why_missing(place.name), {});
-  }
+      symbol::one_name_each(has_glob(place.name) ? elf.glob(place.name) : elf.find(place.name));
+  if (symbols.empty()) return refuse(elf.why_missing(place.name), {});
+  LeftOut left_out;
+  size_t probed = 0;
   for (const FunctionSymbol& symbol : symbols) {
-    if (symbol.is_ifunc) continue;
-    const std::optional<uint64_t> offset = elf.file_offset(symbol.address + place.offset);
     const bool is_inside = symbol.size_bytes == 0 || place.offset < symbol.size_bytes;
-    if (!is_inside || !offset)
+    if (!is_inside || !elf.file_offset(symbol.address + place.offset))
       return refuse(fmt::format("{} of {} has {} bytes", symbol.name, path, symbol.size_bytes), {});
-    FunctionSymbol at = symbol;
-    at.file_offset = *offset;
-    out->events.push_back(user_event(elf, place, at));
+    std::string why = symbol.is_ifunc ? add_choices(pattern, elf, place, symbol, out)
+                                      : add(elf, place, symbol, out);
+    if (!out->mistakes.empty()) return;
+    if (why.empty()) {
+      ++probed;
+    } else {
+      left_out.add(symbol.name, std::move(why));
+    }
   }
-  if (out->events.empty())
-    refuse(fmt::format("'{}' of {} is chosen when the program is linked (an IFUNC): probe one of "
-                       "the functions that it chooses from",
-                       place.name, path),
-           {});
+  if (left_out.count() == 0) return;
+  if (probed == 0) {
+    const std::string offset = place.offset == 0 ? "" : fmt::format("+{:#x}", place.offset);
+    return refuse(
+        fmt::format("{}{} of {} cannot be probed: {}", place.name, offset, path, left_out.why()),
+        {});
+  }
+  out->notes.push_back(
+      fmt::format("{}: left out, they cannot be probed:{}", pattern.text, left_out.names()));
+}
+
+/// `0xADDR[+OFF]`. The function that holds it says where instructions begin.
+void FunctionProbes::include_address(const Pattern& pattern, const ElfFile& elf, const Place& place,
+                                     Matches* out) {
+  FunctionSymbol symbol;
+  symbol.address = *place.address;
+  const uint64_t address = symbol.address + place.offset;
+  const std::optional<uint64_t> offset = elf.file_offset(address);
+  if (!offset) {
+    out->mistakes.push_back(
+        mistake(pattern, fmt::format("{} has no code at {}", elf.path(), place.name)));
+    return;
+  }
+  symbol.file_offset = *offset;
+  const std::optional<symbol::FunctionPlace> within = elf.at(address);
+  const std::string why = within ? symbol::why_no_probe_at(elf, within->function, within->offset)
+                                 : symbol::why_no_probe_at(elf, symbol, place.offset);
+  if (!why.empty()) {
+    out->mistakes.push_back(mistake(
+        pattern, fmt::format("{} of {} cannot be probed: {}", place.name, elf.path(), why)));
+    return;
+  }
+  out->events.push_back(user_event(elf, place, symbol, out));
+}
+
+/// A probe at the place, unless the list has one there by another name. Why there is none; "".
+std::string FunctionProbes::add(const ElfFile& file, const Place& place,
+                                const FunctionSymbol& symbol, Matches* out) {
+  const uint64_t offset = place.offset != 0 ? place.offset : symbol::entry_offset(file, symbol);
+  std::string why = symbol::why_no_probe_at(file, symbol, offset);
+  if (!why.empty()) return why;
+  FunctionSymbol at = symbol;
+  at.file_offset = *file.file_offset(symbol.address + offset);
+  const EventPtr made = user_event(file, place, at, out);
+  std::vector<EventPtr>& here = at_place_[fmt::format(
+      "{}:{}:{}:{}", made->point.path, at.file_offset, place.is_return, place.fetches)];
+  if (std::find(here.begin(), here.end(), made) == here.end()) here.push_back(made);
+  const bool is_there = std::any_of(here.begin(), here.end(), [&](const EventPtr& other) {
+    return here.size() > 1 &&
+           std::find(out->events.begin(), out->events.end(), other) != out->events.end();
+  });
+  if (!is_there) out->events.push_back(made);
+  return "";
+}
+
+/// All that an IFUNC may choose: which of them is called the machine says when a program is linked.
+/// Why there is no probe; "".
+std::string FunctionProbes::add_choices(const Pattern& pattern, const ElfFile& file,
+                                        const Place& place, const FunctionSymbol& ifunc,
+                                        Matches* out) {
+  constexpr std::string_view kChosen = "is chosen when a program is linked (an IFUNC)";
+  std::vector<FunctionSymbol> choices = symbol::choices_of(file, ifunc);
+  if (choices.empty() || place.offset != 0)
+    return fmt::format("it {}; probe one of the functions that it may be", kChosen);
+  LeftOut hidden;
+  std::string traced;
+  for (FunctionSymbol& choice : choices) {
+    const std::string name =
+        choice.name == ifunc.name ? fmt::format("{:#x}", choice.address) : std::string(choice.name);
+    if (!has_glob(place.name)) choice.name = ifunc.name;
+    std::string why = add(file, place, choice, out);
+    if (!out->mistakes.empty()) return "";
+    if (why.empty()) {
+      traced += " " + name;
+    } else {
+      hidden.add(name, std::move(why));
+    }
+  }
+  if (traced.empty()) return fmt::format("it {}, and of what it may be {}", kChosen, hidden.why());
+  out->notes.push_back(fmt::format("{}: {} {}; probed is what it may be:{}", pattern.text,
+                                   ifunc.name, kChosen, traced));
+  if (hidden.count() != 0)
+    out->warnings.push_back(
+        mistake(pattern, fmt::format("{} {}, and calls are not seen where that is one of{}: "
+                                     "they cannot be probed",
+                                     ifunc.name, kChosen, hidden.names())));
+  return "";
+}
+
+/// What lies at a variable of the file: the probe's own address says where the file was loaded.
+Result<Fetch> user_variable(const ElfFile& file, uint64_t probe_address, uint8_t word_bytes,
+                            std::string_view name) {
+  const auto at = [&](uint64_t address) {
+    Fetch fetch;
+    fetch.base = Fetch::Base::Address;
+    fetch.steps.push_back({static_cast<int64_t>(address - probe_address), true, word_bytes});
+    return fetch;
+  };
+  if (!name.empty() && name[0] == '+') {  // a place of the file, as the kernel has it
+    const auto offset = parse_number(std::string(name.substr(1)));
+    const auto address = offset ? file.image().address_of(*offset) : std::nullopt;
+    if (!address) return Error{fmt::format("{} loads nothing at '{}'", file.path(), name)};
+    return at(*address);
+  }
+  for (const uint32_t table : {uint32_t{SHT_SYMTAB}, uint32_t{SHT_DYNSYM}}) {
+    const symbol::ElfSymbolTable symbols = file.image().symbols(table);
+    for (size_t i = 0; i < symbols.size(); ++i) {
+      const symbol::ElfSymbol symbol = symbols[i];
+      if (symbol.section == SHN_UNDEF || symbol.section == SHN_ABS || symbol.type == STT_TLS ||
+          !symbols.is_named(symbol, name))
+        continue;
+      return at(symbol.value);
+    }
+  }
+  return Error{fmt::format("{} has no symbol '{}'", file.path(), name)};
 }
 
 EventPtr FunctionProbes::user_event(const ElfFile& file, const Place& place,
-                                    const FunctionSymbol& symbol) {
+                                    const FunctionSymbol& symbol, Matches* out) {
   std::string name = symbol.name.empty() ? place.name : std::string(symbol.name);
   if (place.offset != 0) name += fmt::format("+{:#x}", place.offset);
   if (place.is_return) name += kReturn;
-  EventPtr& event = known_[fmt::format("{}:{}:{}", file.path(), name, symbol.file_offset)];
+  EventPtr& event =
+      known_[fmt::format("{}:{}:{}{}", file.path(), name, symbol.file_offset, place.fetches)];
   if (event != nullptr) return event;
   auto made = std::make_shared<Event>();
   made->system = fmt::format("probe:{}", file.path());
   made->name = std::move(name);
   made->kind = place.is_return ? EventKind::ProbeReturn : EventKind::Probe;
-  made->fields = own_fields(place);
-  made->point.path = file.path();
+  made->point.path = file.full_path();
   made->point.symbol = std::string(symbol.name);
   made->point.offset_bytes = symbol.file_offset;
   made->point.address = symbol.address + place.offset;
+  FetchContext context;
+  context.machine = file.image().machine();
+  context.word_bytes = file.image().is_wide() ? 8 : 4;
+  context.is_user = true;
+  context.is_entry = !place.is_return && place.offset == 0;
+  context.is_return = place.is_return;
+  const std::optional<uint64_t> stands_at = file.image().address_of(symbol.file_offset);
+  const uint64_t address = stands_at ? *stands_at : made->point.address;
+  context.find_symbol = [&](std::string_view wanted) {
+    return user_variable(file, address, context.word_bytes, wanted);
+  };
+  const std::optional<symbol::UserFunction> function =
+      place.offset == 0 && !place.address ? types_.function(file, symbol.address) : std::nullopt;
+  set_fields(place,
+             parse_fetch_arguments(place.fetches, place.fetches_offset, context, &out->mistakes),
+             types_, function ? &*function : nullptr, context, made.get());
   event = std::move(made);
   return event;
 }
@@ -199,8 +379,8 @@ void FunctionProbes::list(std::string_view glob, std::vector<std::string>* out) 
   if (glob.substr(0, kPrefix.size()) != kPrefix) return;
   const std::string_view rest = glob.substr(kPrefix.size());
   const size_t colon = path_end(rest);
-  if (colon == std::string_view::npos) return;
-  const Result<const ElfFile*> opened = file(std::string(rest.substr(0, colon)));
+  if (colon == std::string_view::npos) return kernel_.list(rest, out);
+  const Result<const ElfFile*> opened = files_.open(std::string(rest.substr(0, colon)));
   if (!opened.ok()) return;
   for (const FunctionSymbol& symbol : opened.value()->glob(rest.substr(colon + 1)))
     out->push_back(fmt::format("probe:{}:{}", opened.value()->path(), symbol.name));

@@ -1,13 +1,15 @@
-// Samples of perf's generic events, `software:page-faults`, `hardware:cycles:1000`, and of a clock
-// on every CPU, `profile-99hz`.
+// Samples of perf's generic events, `software:page-faults`, `hardware:cycles:1000`,
+// `cache:LLC-loads:99hz`, and of a clock on every CPU, `profile-99hz`.
 #include <fmt/format.h>
 #include <linux/perf_event.h>
 
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "base/glob.h"
+#include "base/limits.h"
 #include "diag/diagnostic.h"
 #include "event/interval.h"
 #include "event/provider.h"
@@ -30,8 +32,15 @@ struct PerfEvent {
 constexpr PerfEvent kPerfEvents[] = {
 #define KTAP_PERF_EVENT(group, name, other, type, config, period) \
   {group, name, other, type, config, period},
+#define KTAP_PERF_CACHE(name, cache, operation, result)                    \
+  {"cache",                                                                \
+   name,                                                                   \
+   "",                                                                     \
+   PERF_TYPE_HW_CACHE,                                                     \
+   PERF_COUNT_HW_CACHE_##cache | PERF_COUNT_HW_CACHE_OP_##operation << 8 | \
+       PERF_COUNT_HW_CACHE_RESULT_##result << 16,                          \
+   1000000},
 #include "event/perf_events.def"
-#undef KTAP_PERF_EVENT
 };
 
 std::shared_ptr<Event> sample_event(std::string system, std::string name) {
@@ -61,30 +70,65 @@ class PerfEvents final : public Provider {
 
  private:
   std::string group_;
-  std::map<std::pair<std::string_view, uint64_t>, EventPtr> known_;
+  std::map<std::tuple<std::string_view, uint64_t, bool>, EventPtr> known_;
 };
 
-/// NAME or NAME:PERIOD; 0: the event's own period; nothing: no number.
-std::optional<uint64_t> split_period(std::string_view& name) {
+constexpr uint64_t kSecondNs = 1000000000;
+
+struct Rate {
+  uint64_t number = 0;  ///< 0: the event's own period
+  bool is_frequency = false;
+  bool is_time = false;  ///< nanoseconds, of a clock alone
+};
+
+/// NAME, NAME:PERIOD, NAME:FREQUENCYhz or, of a clock, NAME:TIME (10ms); nothing: none of these.
+std::optional<Rate> split_rate(std::string_view& name) {
+  constexpr std::string_view kHertz = "hz";
   const size_t colon = name.find(':');
-  if (colon == std::string_view::npos) return 0;
-  const std::string_view digits = name.substr(colon + 1);
+  if (colon == std::string_view::npos) return Rate{};
+  Rate rate;
+  std::string_view digits = name.substr(colon + 1);
   name = name.substr(0, colon);
-  uint64_t period = 0;
-  for (const char c : digits) {
-    if (c < '0' || c > '9' || period > UINT32_MAX) return std::nullopt;
-    period = period * 10 + static_cast<uint64_t>(c - '0');
+  if (digits.size() > kHertz.size() && digits.substr(digits.size() - kHertz.size()) == kHertz) {
+    rate.is_frequency = true;
+    digits.remove_suffix(kHertz.size());
   }
-  if (period == 0) return std::nullopt;
-  return period;
+  const bool has_unit = digits.find_first_not_of("0123456789") != std::string_view::npos;
+  if (has_unit && !rate.is_frequency) {
+    const Interval interval = parse_interval(fmt::format("profile-{}", digits));
+    if (!interval.error.empty()) return std::nullopt;
+    rate.number = static_cast<uint64_t>(interval.ns);
+    rate.is_time = true;
+    return rate;
+  }
+  for (const char c : digits) {
+    if (c < '0' || c > '9' || rate.number > UINT32_MAX) return std::nullopt;
+    rate.number = rate.number * 10 + static_cast<uint64_t>(c - '0');
+  }
+  if (rate.number == 0) return std::nullopt;
+  return rate;
+}
+
+bool is_clock(const PerfEvent& perf) {
+  return perf.type == PERF_TYPE_SOFTWARE &&
+         (perf.config == PERF_COUNT_SW_CPU_CLOCK || perf.config == PERF_COUNT_SW_TASK_CLOCK);
+}
+
+/// Samples of a clock: at a microsecond the machine does nothing else any more.
+bool is_too_fast(const PerfEvent& perf, uint64_t rate, bool is_frequency) {
+  return is_clock(perf) &&
+         (is_frequency ? rate > kSecondNs / limits::kLeastClockNs : rate < limits::kLeastClockNs);
 }
 
 void PerfEvents::include(const Pattern& pattern, Matches* out) {
   std::string_view name = std::string_view(pattern.text).substr(group_.size() + 1);
-  const std::optional<uint64_t> period = split_period(name);
-  if (!period) {
-    out->mistakes.push_back(mistake(
-        pattern, fmt::format("the period of '{}' is no number of at least 1", pattern.text)));
+  const std::optional<Rate> rate = split_rate(name);
+  if (!rate) {
+    out->mistakes.push_back(
+        mistake(pattern,
+                fmt::format("'{}': behind the second colon stands the period, a number of at "
+                            "least 1, or a frequency, as in 99hz, or of a clock a time, as in 10ms",
+                            pattern.text)));
     return;
   }
   std::vector<std::string> names;
@@ -94,13 +138,30 @@ void PerfEvents::include(const Pattern& pattern, Matches* out) {
     names.push_back(fmt::format("{}:{}", group_, perf.name));
     if (!glob_match(name, perf.name) && name != perf.other_name) continue;
     found = true;
-    const uint64_t used = *period != 0 ? *period : perf.period;
-    EventPtr& event = known_[{perf.name, used}];
+    if (rate->is_time && !is_clock(perf)) {
+      out->mistakes.push_back(mistake(
+          pattern, fmt::format("'{}': only the clocks (cpu-clock, task-clock) have a time as their "
+                               "period; of others it is a number of events",
+                               pattern.text)));
+      return;
+    }
+    const uint64_t used = rate->number != 0 ? rate->number : perf.period;
+    if (is_too_fast(perf, used, rate->is_frequency)) {
+      out->mistakes.push_back(mistake(
+          pattern, fmt::format("'{}' would stop each CPU {} times a second: its period is in "
+                               "nanoseconds, at least {}",
+                               pattern.text, rate->is_frequency ? used : kSecondNs / used,
+                               limits::kLeastClockNs)));
+      return;
+    }
+    EventPtr& event = known_[{perf.name, used, rate->is_frequency}];
     if (event == nullptr) {
       auto made = sample_event(group_, std::string(perf.name));
       made->perf.type = perf.type;
       made->perf.config = perf.config;
       made->perf.period = used;
+      made->perf.is_frequency = rate->is_frequency;
+      made->perf.is_of_target = true;
       event = std::move(made);
     }
     out->events.push_back(event);
@@ -117,6 +178,13 @@ class ProfileTimers final : public Provider {
     const Interval interval = parse_interval(pattern.text);
     if (!interval.error.empty()) {
       out->mistakes.push_back(mistake(pattern, interval.error));
+      return;
+    }
+    if (static_cast<uint64_t>(interval.ns) < limits::kLeastClockNs) {
+      out->mistakes.push_back(mistake(
+          pattern, fmt::format("'{}' would stop each CPU {} times a second: at most profile-{}hz",
+                               pattern.text, kSecondNs / static_cast<uint64_t>(interval.ns),
+                               kSecondNs / limits::kLeastClockNs)));
       return;
     }
     EventPtr& event = known_[pattern.text];
@@ -160,6 +228,7 @@ schema::Field register_field(std::string name, schema::Fetch::Base base, int64_t
 
 std::unique_ptr<Provider> software_events() { return std::make_unique<PerfEvents>("software"); }
 std::unique_ptr<Provider> hardware_events() { return std::make_unique<PerfEvents>("hardware"); }
+std::unique_ptr<Provider> cache_events() { return std::make_unique<PerfEvents>("cache"); }
 std::unique_ptr<Provider> profile_timers() { return std::make_unique<ProfileTimers>(); }
 
 }  // namespace ktap::event

@@ -2,6 +2,8 @@
 // providers.def.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,12 +31,13 @@ struct Mistake {
   std::vector<std::string> nearest;  ///< event names, best first
   uint32_t offset = 0;
   uint32_t length = 0;
-  bool not_there_yet =
-      false;  ///< the language has this kind of event, this version does not trace it
+  bool is_unavailable = false;  ///< this kernel cannot give this kind of event
 };
 struct Matches {
   std::vector<schema::EventPtr> events;  ///< in tracefs order, each once
   std::vector<Mistake> mistakes;
+  std::vector<Mistake> warnings;   ///< what is traced is less than it seems
+  std::vector<std::string> notes;  ///< for -v: what a glob leaves out, and why
 };
 
 /// What is wrong with a part as a whole.
@@ -44,16 +47,25 @@ Mistake mistake(const Pattern& pattern, std::string text);
 class Provider {
  public:
   virtual ~Provider() = default;
+  /// Whose files are meant (its root, its libraries); without it ours. Comes before all else.
+  virtual void set_target(pid_t pid) { (void)pid; }
   /// Adds the events that the part names, in their order, or a mistake. The same event has the same
   /// pointer each time. Requires: the part is no exclusion and has the provider's prefix.
   virtual void include(const Pattern& pattern, Matches* out) = 0;
   /// Adds the full names of the events that match; "": all that can be counted.
   virtual void list(std::string_view glob, std::vector<std::string>* out) = 0;
+  /// What the pointers in its events' fields lead to in processes; null: they are addresses alone.
+  virtual const schema::KernelTypes* user_types() const { return nullptr; }
 };
+
 // Makers of providers.def.
 std::unique_ptr<Provider> function_probes();
+std::unique_ptr<Provider> function_trace();
+std::unique_ptr<Provider> markers();
+std::unique_ptr<Provider> memory_breakpoints();
 std::unique_ptr<Provider> software_events();
 std::unique_ptr<Provider> hardware_events();
+std::unique_ptr<Provider> cache_events();
 std::unique_ptr<Provider> profile_timers();
 
 /// A field of an event that gives registers, of 8 bytes: addresses print in hex.
@@ -64,9 +76,15 @@ class Catalog {
  public:
   /// Errors: no tracefs, no permission — with what to do.
   static Result<std::unique_ptr<Catalog>> open();
+  /// The other kinds of events alone, where tracefs cannot be read.
+  static std::unique_ptr<Catalog> without_tracepoints();
   virtual ~Catalog() = default;
 
+  /// Names of files mean what that process calls so (its root, its libraries). Before match().
+  virtual void set_target(pid_t pid) = 0;
   virtual Matches match(std::string_view event_text) = 0;
+  /// The types of the programs that its events are in; null: there are none.
+  virtual const schema::KernelTypes* user_types() const = 0;
   /// `-le [GLOB]`: "system:name" of every event that matches.
   virtual std::vector<std::string> list(std::string_view glob) = 0;
 

@@ -79,7 +79,7 @@ TEST(SyscallText, HexOfTheDeclaredWidth) {
 }
 
 TEST(SyscallText, Exit) {
-  Event event = syscall_event("sys_exit_read", {});
+  Event event = syscall_event("sys_exit_read", {{"ret", "long"}});
   event.kind = EventKind::SyscallExit;
   const uint64_t words[2] = {0, 0x20};
   EXPECT_EQ(syscall_text(event, words), "sys_read -> 0x20");

@@ -22,7 +22,7 @@ uint64_t cut_to(uint64_t value, uint32_t size_bytes) {
   return size_bytes >= 8 ? value : value & ((uint64_t{1} << (8 * size_bytes)) - 1);
 }
 
-/// "sys_read" of "sys_enter_read" or "sys_exit_read".
+/// "sys_read" of "sys_enter_read" or "sys_exit_read", "f" of "f%return".
 void append_name(std::string* out, const std::string& name) {
   for (const std::string_view head : {"sys_enter_", "sys_exit_"}) {
     if (name.compare(0, head.size(), head) == 0) {
@@ -31,7 +31,10 @@ void append_name(std::string* out, const std::string& name) {
       return;
     }
   }
-  *out += name;
+  constexpr std::string_view kReturn = "%return";
+  const bool is_return = name.size() > kReturn.size() &&
+                         std::string_view(name).substr(name.size() - kReturn.size()) == kReturn;
+  out->append(name, 0, is_return ? name.size() - kReturn.size() : name.npos);
 }
 
 }  // namespace
@@ -42,7 +45,11 @@ std::string syscall_text(const schema::Event& event, const uint64_t* words) {
   if (event.kind == schema::EventKind::SyscallExit ||
       event.kind == schema::EventKind::ProbeReturn) {
     out += " -> 0x";
-    append_hex(&out, cut_to(words[1], sizeof(long)));
+    // Fetch arguments stand before a function's own result.
+    const bool is_probe = event.kind == schema::EventKind::ProbeReturn;
+    size_t result = is_probe ? event.fields.size() - 1 : 1;
+    if (event.fields[result - 1].as_text == static_cast<int32_t>(result)) --result;
+    append_hex(&out, cut_to(words[result], event.fields[result].size_bytes));
     return out;
   }
   out += '(';
@@ -51,9 +58,15 @@ std::string syscall_text(const schema::Event& event, const uint64_t* words) {
   if (event.kind == schema::EventKind::SyscallEnter) last = std::min(last, 1 + kMostArguments);
   for (size_t i = 1; i < last; ++i) {
     const schema::Field& field = event.fields[i];
-    if (i > 1) out += ", ";
+    // The registers alone are in the record.
+    if (field.fetch.is_followed() && field.kind != schema::FieldKind::Opaque) continue;
+    if (out.back() != '(') out += ", ";
     out += field.name;
     out += ": ";
+    if (field.kind == schema::FieldKind::Opaque) {
+      out += "{…}";
+      continue;
+    }
     append_hex(&out, cut_to(words[i], field.size_bytes));
   }
   out += ')';

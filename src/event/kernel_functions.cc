@@ -1,0 +1,363 @@
+// The kernel's symbols say where a function is, the function tracer's list which ones a glob
+// reaches. What must not be probed is in a list of its own.
+#include "event/kernel_functions.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/glob.h"
+#include "event/left_out.h"
+#include "event/typed_fields.h"
+#include "symbol/registers.h"
+#include "sys/text_file.h"
+#include "sys/tracefs.h"
+
+namespace ktap::event {
+
+namespace {
+
+using schema::Event;
+using schema::EventKind;
+using schema::EventPtr;
+using schema::Fetch;
+using schema::FieldKind;
+using symbol::KernelSymbol;
+
+constexpr size_t kMostListBytes = size_t{64} << 20;
+constexpr size_t kMostTrampolineArguments = 6;  // of x86 before 6.7
+const int kRegisterArguments =
+    static_cast<int>(symbol::register_argument_count(symbol::kNativeMachine));
+constexpr const char* kKprobeUnit = "/sys/bus/event_source/devices/kprobe/type";
+constexpr const char* kForbiddenList = "/sys/kernel/debug/kprobes/blacklist";
+
+/// The lines of a text, without what is behind a blank or a tab.
+template <class Visit>
+void each_word(std::string_view text, Visit visit) {
+  while (!text.empty()) {
+    const size_t newline = text.find('\n');
+    const std::string_view line = text.substr(0, newline);
+    text.remove_prefix(newline == std::string_view::npos ? text.size() : newline + 1);
+    const std::string_view word = line.substr(0, line.find_first_of(" \t"));
+    if (!word.empty()) visit(word, line);
+  }
+}
+
+/// The function's own arguments. Behind one that is not in one register nobody knows where the
+/// others are.
+void add_arguments(const bpf::BtfTypes& types, const bpf::BtfFunction& function,
+                   std::vector<schema::Field>& fields) {
+  bool is_known = true;
+  for (size_t i = 0; i < function.parameters.size(); ++i) {
+    const bpf::BtfFunction::Parameter& parameter = function.parameters[i];
+    const auto at = static_cast<int>(i);
+    std::string name(parameter.name);
+    if (name.empty()) name = fmt::format("arg{}", i + 1);
+    fields.push_back(register_field(std::move(name), Fetch::Base::Argument, at));
+    set_type(types, parameter.type, &fields.back());
+    is_known = is_known && fields.back().kind != FieldKind::Opaque && at < kRegisterArguments;
+    if (is_known) continue;
+    fields.back().kind = FieldKind::Opaque;
+    fields.back().target = {};
+  }
+}
+
+/// The address, then what is fetched, else the function's own arguments; of a return its result.
+/// `function`: null: without types.
+std::vector<schema::Field> fields_of(const KernelPlace& place, const bpf::BtfTypes* types,
+                                     const bpf::BtfFunction* function) {
+  if (place.is_trace) return {register_field("ip", Fetch::Base::Address)};
+  std::vector<schema::Field> fields;
+  fields.push_back(
+      register_field(place.is_return ? "__probe_func" : "__probe_ip", Fetch::Base::Address));
+  fields.insert(fields.end(), place.fetched.begin(), place.fetched.end());
+  if (place.is_return) {
+    fields.push_back(register_field("retval", Fetch::Base::Result));
+    if (function == nullptr) return fields;
+    type_result(*types, function->result, &fields);
+  } else if (place.offset != 0 || !place.fetched.empty()) {
+    // Behind the first instruction they may be gone.
+  } else if (function != nullptr) {
+    add_arguments(*types, *function, fields);
+  } else {
+    for (int i = 1; i <= kRegisterArguments; ++i)
+      fields.push_back(register_field(fmt::format("arg{}", i), Fetch::Base::Argument, i - 1));
+  }
+  return fields;
+}
+
+/// A register by its name: only perf's kprobes keep all of them, on every kernel.
+bool needs_all_registers(const KernelPlace& place) {
+  return std::any_of(place.fetched.begin(), place.fetched.end(), [](const schema::Field& field) {
+    return field.fetch.base == Fetch::Base::Register;
+  });
+}
+
+/// All arguments are words, and few enough for what calls programs at a function.
+bool has_plain_arguments(const bpf::BtfTypes& types, const bpf::BtfFunction& function) {
+  if (function.is_variadic || function.parameters.size() > kMostTrampolineArguments) return false;
+  for (const bpf::BtfFunction::Parameter& parameter : function.parameters) {
+    schema::Field field;
+    set_type(types, parameter.type, &field);
+    if (field.kind == FieldKind::Opaque) return false;
+  }
+  return true;
+}
+
+/// A function that gives nothing has no result to read.
+bool gives_word(const bpf::BtfTypes& types, const bpf::BtfFunction& function) {
+  schema::Field field;
+  set_type(types, function.result, &field);
+  return field.kind != FieldKind::Opaque;
+}
+
+}  // namespace
+
+KernelFunctions::KernelFunctions(symbol::Kallsyms symbols, FunctionLists lists,
+                                 std::optional<bpf::BtfTypes> types)
+    : symbols_(std::move(symbols)), lists_(std::move(lists)), types_(std::move(types)) {}
+
+std::string KernelFunctions::why_none() const {
+  if (lists_.has_kprobes || lists_.has_tracer) return "";
+  return "this kernel cannot trace its functions: it has neither kprobes (CONFIG_KPROBES and "
+         "CONFIG_KPROBE_EVENTS) nor the function tracer (CONFIG_FUNCTION_TRACER). System calls "
+         "(syscalls:*) and other tracepoints (`ktap -le`) need neither";
+}
+
+std::string KernelFunctions::read() {
+  if (symbols_) return why_none();
+  lists_.has_kprobes = access(kKprobeUnit, F_OK) == 0;
+  if (const Result<sys::Tracefs> tracefs = sys::Tracefs::open(); tracefs.ok()) {
+    Result<std::string> names = tracefs.value().read("available_filter_functions");
+    lists_.has_tracer = names.ok();
+    if (names.ok()) lists_.traceable = std::move(names).value();
+  }
+  if (const std::string why = why_none(); !why.empty()) return why;
+  Result<symbol::Kallsyms> symbols = symbol::Kallsyms::read();
+  if (!symbols.ok()) return symbols.error().message;
+  symbols_ = std::move(symbols).value();
+  Result<std::string> forbidden = sys::read_text(kForbiddenList, kMostListBytes);
+  if (forbidden.ok()) lists_.forbidden = std::move(forbidden).value();
+  btf_ = sys::KernelBtf::open();
+  if (btf_) types_ = bpf::BtfTypes::open(btf_->data(), btf_->size_bytes());
+  return "";
+}
+
+void KernelFunctions::index() {
+  if (is_indexed_) return;
+  is_indexed_ = true;
+  each_word(lists_.traceable, [this](std::string_view name, std::string_view) {
+    // What was left out when the kernel was linked.
+    if (name.find("__ftrace_invalid_address__") != 0) ++traceable_[name];
+  });
+  each_word(lists_.forbidden, [this](std::string_view, std::string_view line) {
+    const size_t tab = line.find('\t');
+    if (tab == std::string_view::npos) return;
+    const std::string_view name = line.substr(tab + 1);
+    forbidden_.insert(name.substr(0, name.find_first_of(" \t")));
+  });
+}
+
+void KernelFunctions::include(const Pattern& pattern, const KernelPlace& place, Matches* out) {
+  if (const std::string why = read(); !why.empty()) {
+    Mistake wrong = mistake(pattern, why);
+    wrong.is_unavailable = true;
+    out->mistakes.push_back(std::move(wrong));
+    return;
+  }
+  index();
+  if (has_glob(place.name)) {
+    include_glob(pattern, place, out);
+  } else {
+    include_one(pattern, place, out);
+  }
+}
+
+/// A function may have several names (system calls do), and the tracer's list gives one of them:
+/// which of `places` are in it by that. Where addresses are hidden, none. Cost: 10 ms.
+void KernelFunctions::find_aliases(std::set<uint64_t> places) {
+  places.erase(0);
+  if (places.empty()) return;
+  std::unordered_map<std::string_view, std::vector<uint64_t>> others;
+  for (const KernelSymbol& symbol : symbols_->glob("*")) {
+    if (traceable_.count(symbol.name) != 0) others[symbol.name].push_back(symbol.address);
+  }
+  for (const auto& [name, addresses] : others) {
+    if (addresses.size() == 1 && places.count(addresses[0]) != 0) aliased_.insert(addresses[0]);
+  }
+}
+
+/// Of several functions of one name, some of which the tracer has, nobody says which.
+bool KernelFunctions::is_traceable(const KernelSymbol& symbol, size_t of_that_name) const {
+  if (aliased_.count(symbol.address) != 0) return true;
+  const auto at = traceable_.find(symbol.name);
+  return at != traceable_.end() && at->second == of_that_name;
+}
+
+void KernelFunctions::include_one(const Pattern& pattern, const KernelPlace& place, Matches* out) {
+  std::vector<KernelSymbol> found = symbols_->find(place.name);
+  const bool is_data = !found.empty();
+  std::erase_if(found, [](const KernelSymbol& symbol) { return !symbol.is_function(); });
+  if (found.empty()) {
+    Mistake wrong =
+        mistake(pattern, is_data ? fmt::format("'{}' is no function of this kernel", place.name)
+                                 : fmt::format("this kernel has no function '{}'", place.name));
+    wrong.nearest = nearest(place.name);
+    for (std::string& near : wrong.nearest) {
+      near = (place.is_trace ? "function:" : "probe:") + near;
+      if (place.is_return) near += "%return";
+    }
+    out->mistakes.push_back(std::move(wrong));
+    return;
+  }
+  if (forbidden_.count(place.name) != 0) {
+    out->mistakes.push_back(
+        mistake(pattern,
+                fmt::format("'{}' cannot be probed: the kernel itself forbids it (a probe runs it, "
+                            "or it runs where probes must not)",
+                            place.name)));
+    return;
+  }
+  for (const KernelSymbol& symbol : found)
+    out->events.push_back(event(place, symbol, found.size()));
+}
+
+void KernelFunctions::include_glob(const Pattern& pattern, const KernelPlace& place, Matches* out) {
+  const auto refuse = [&](std::string text) {
+    out->mistakes.push_back(mistake(pattern, std::move(text)));
+  };
+  if (!lists_.has_tracer)
+    return refuse(
+        "a glob over kernel functions needs the function tracer's list of them "
+        "(CONFIG_DYNAMIC_FTRACE): name each function");
+  if (place.offset != 0) return refuse("an offset is that of one function: a glob has none");
+  LeftOut left_out;
+  std::vector<KernelSymbol> found;
+  std::unordered_map<std::string_view, size_t> of_that_name;
+  std::set<uint64_t> taken, places;
+  const std::vector<KernelSymbol> all = symbols_->glob(place.name);
+  for (const KernelSymbol& symbol : all) {
+    const bool is_listed = traceable_.count(symbol.name) != 0;
+    (is_listed ? taken : places).insert(symbol.address);
+    if (!is_listed) continue;
+    ++of_that_name[symbol.name];
+    found.push_back(symbol);
+  }
+  for (const uint64_t address : taken) places.erase(address);
+  find_aliases(std::move(places));
+  for (const KernelSymbol& symbol : all) {
+    if (aliased_.count(symbol.address) == 0 || !taken.insert(symbol.address).second) continue;
+    of_that_name[symbol.name] = 1;
+    found.push_back(symbol);
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const KernelSymbol& a, const KernelSymbol& b) { return a.name < b.name; });
+  const size_t before = out->events.size();
+  for (const KernelSymbol& symbol : found) {
+    if (forbidden_.count(symbol.name) != 0) {
+      left_out.add(symbol.name, "");
+      continue;
+    }
+    out->events.push_back(event(place, symbol, of_that_name[symbol.name]));
+  }
+  if (left_out.count() != 0)
+    out->notes.push_back(fmt::format("{}: left out, the kernel forbids to probe them:{}",
+                                     pattern.text, left_out.names()));
+  if (out->events.size() > before) return;
+  if (left_out.count() != 0) return refuse("the kernel forbids to probe any of " + place.name);
+  refuse(fmt::format("no function of this kernel that can be traced matches '{}'", place.name));
+}
+
+/// What begins with the name first: functions are renamed by giving them longer names.
+std::vector<std::string> KernelFunctions::nearest(const std::string& name) const {
+  constexpr size_t kMost = 3;
+  std::vector<std::string> near;
+  for (const KernelSymbol& symbol : symbols_->glob(name + "*")) {
+    if (traceable_.count(symbol.name) != 0) near.emplace_back(symbol.name);
+  }
+  std::stable_sort(near.begin(), near.end(),
+                   [](const std::string& a, const std::string& b) { return a.size() < b.size(); });
+  near.erase(std::unique(near.begin(), near.end()), near.end());
+  if (near.size() > kMost) near.resize(kMost);
+  for (std::string& other : symbols_->nearest(name)) {
+    if (near.size() >= kMost) break;
+    if (std::find(near.begin(), near.end(), other) == near.end()) near.push_back(std::move(other));
+  }
+  return near;
+}
+
+/// Nothing for functions of modules, whose types are elsewhere.
+std::optional<bpf::BtfFunction> KernelFunctions::types_of(const KernelSymbol& symbol) {
+  if (!types_ || !symbol.module.empty()) return std::nullopt;
+  if (typed_.empty()) {
+    for (const auto& [name, id] : types_->functions()) {
+      const auto [at, is_new] = typed_.emplace(name, id);
+      if (!is_new) at->second = 0;
+    }
+  }
+  const auto at = typed_.find(symbol.name);
+  if (at == typed_.end() || at->second == 0) return std::nullopt;
+  return types_->function(at->second);
+}
+
+/// Functions of one name share nothing else: which one the types are of is not known.
+EventPtr KernelFunctions::event(const KernelPlace& place, const KernelSymbol& symbol,
+                                size_t of_that_name) {
+  std::string name(symbol.name);
+  if (place.offset != 0) name += fmt::format("+{:#x}", place.offset);
+  if (place.is_return) name += "%return";
+  EventPtr& event = known_[fmt::format("{}:{}:{}", name, symbol.address, place.fetches)];
+  if (event != nullptr) return event;
+  auto made = std::make_shared<Event>();
+  made->system = place.is_trace ? "function" : "probe";
+  made->name = std::move(name);
+  made->kind = place.is_return ? EventKind::ProbeReturn : EventKind::Probe;
+  const std::optional<bpf::BtfFunction> types = of_that_name == 1 ? types_of(symbol) : std::nullopt;
+  made->fields = fields_of(place, types_ ? &*types_ : nullptr, types ? &*types : nullptr);
+  made->point.symbol = std::string(symbol.name);
+  made->point.offset_bytes = place.offset;
+  made->point.address = symbol.address;
+  made->point.is_traceable =
+      is_traceable(symbol, of_that_name) && place.offset == 0 && !needs_all_registers(place);
+  if (place.is_return && !place.fetched.empty()) made->unnumbered_fields = 1;  // retval
+  if (made->fields.back().kind == FieldKind::Opaque && place.is_return) ++made->unnumbered_fields;
+  // A trampoline has typed arguments: what is fetched is a register.
+  if (types && place.offset == 0 && place.fetched.empty() && has_plain_arguments(*types_, *types) &&
+      (!place.is_return || gives_word(*types_, *types))) {
+    made->point.btf_id = types->id;
+    made->point.argument_count = static_cast<uint32_t>(types->parameters.size());
+  }
+  event = std::move(made);
+  return event;
+}
+
+Result<Fetch> KernelFunctions::variable(std::string_view name) {
+  if (const std::string why = read(); !why.empty()) return Error{why};
+  KTAP_TRY(symbols_->check_addresses());
+  const std::vector<KernelSymbol> found = symbols_->find(name);
+  if (found.empty()) return Error{fmt::format("the kernel lists no symbol '{}'", name)};
+  if (found.size() > 1)
+    return Error{
+        fmt::format("the kernel has {} symbols '{}'; write the address", found.size(), name)};
+  Fetch fetch;
+  fetch.base = Fetch::Base::Constant;
+  fetch.at = static_cast<int64_t>(found.front().address);
+  fetch.steps.push_back({0, false, sizeof(void*)});
+  return fetch;
+}
+
+void KernelFunctions::list(std::string_view glob, std::vector<std::string>* out) {
+  if (!read().empty()) return;
+  index();
+  std::vector<std::string> names;
+  const Glob pattern(glob);
+  for (const auto& [name, count] : traceable_) {
+    if (forbidden_.count(name) == 0 && pattern.matches(name)) names.emplace_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) out->push_back("probe:" + name);
+}
+
+}  // namespace ktap::event

@@ -1,0 +1,81 @@
+// Functions of the kernel and its modules as events: `probe:SYM[+OFF][%return]` and
+// `function:SYM`, plain names and globs.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "bpf/btf_types.h"
+#include "event/provider.h"
+#include "symbol/kallsyms.h"
+#include "sys/kernel_btf.h"
+
+namespace ktap::event {
+
+/// What is asked for.
+struct KernelPlace {
+  std::string name;     ///< may be a glob
+  uint64_t offset = 0;  ///< behind the function's beginning
+  bool is_return = false;
+  std::string fetches;                 ///< fetch arguments, as they are written
+  std::vector<schema::Field> fetched;  ///< what they name; empty: the function's own arguments
+  bool is_trace = false;               ///< of the function trace: `ip` and no more
+};
+
+/// The lists that say which functions there are, as text: for tests over made-up ones.
+struct FunctionLists {
+  std::string traceable;  ///< available_filter_functions: "NAME" or "NAME [MODULE]" a line
+  std::string forbidden;  ///< kprobes/blacklist: "0xBEGIN-0xEND<tab>NAME" a line
+  /// Whether probes can be set at all: by perf's kprobes, or the function tracer.
+  bool has_kprobes = true;
+  bool has_tracer = true;
+};
+
+class KernelFunctions {
+ public:
+  /// Over the machine's lists, read when first needed.
+  KernelFunctions() = default;
+  /// `types`: null where the kernel has none.
+  KernelFunctions(symbol::Kallsyms symbols, FunctionLists lists,
+                  std::optional<bpf::BtfTypes> types = std::nullopt);
+
+  /// Adds the functions that are meant, in the order of their names, or what is wrong.
+  void include(const Pattern& pattern, const KernelPlace& place, Matches* out);
+  /// Adds "probe:NAME" of each function that a glob reaches.
+  void list(std::string_view glob, std::vector<std::string>* out);
+  /// `@NAME` of a fetch argument: what lies at that symbol.
+  Result<schema::Fetch> variable(std::string_view name);
+
+ private:
+  /// "" when the lists are there; else why there is none.
+  std::string read();
+  void index();
+  std::string why_none() const;
+  void include_one(const Pattern& pattern, const KernelPlace& place, Matches* out);
+  void include_glob(const Pattern& pattern, const KernelPlace& place, Matches* out);
+  void find_aliases(std::set<uint64_t> places);
+  std::vector<std::string> nearest(const std::string& name) const;
+  bool is_traceable(const symbol::KernelSymbol& symbol, size_t of_that_name) const;
+  std::optional<bpf::BtfFunction> types_of(const symbol::KernelSymbol& symbol);
+  schema::EventPtr event(const KernelPlace& place, const symbol::KernelSymbol& symbol,
+                         size_t of_that_name);
+
+  std::optional<symbol::Kallsyms> symbols_;
+  FunctionLists lists_;
+  bool is_indexed_ = false;
+  std::optional<sys::KernelBtf> btf_;
+  std::optional<bpf::BtfTypes> types_;
+  std::unordered_map<std::string_view, uint32_t> typed_;    ///< functions in types_; 0: several
+  std::unordered_map<std::string_view, size_t> traceable_;  ///< how many of that name
+  std::set<uint64_t> aliased_;  ///< traceable functions whose place the list has by another name
+  std::set<std::string_view> forbidden_;
+  std::map<std::string, schema::EventPtr> known_;  ///< by name, address, fetch arguments
+};
+
+}  // namespace ktap::event

@@ -1,0 +1,26 @@
+// See program_files.h.
+#include "event/program_files.h"
+
+#include <utility>
+
+#include "symbol/resolve.h"
+
+namespace ktap::event {
+
+size_t path_end(std::string_view text) {
+  text = text.substr(0, text.find_first_of(" \t\r\n("));
+  const size_t slash = text.rfind('/');
+  const size_t behind = slash == std::string_view::npos ? slash : text.find(':', slash);
+  return behind != std::string_view::npos ? behind : text.find(':');
+}
+
+Result<const symbol::ElfFile*> ProgramFiles::open(const std::string& name) {
+  const auto known = files_.find(name);
+  if (known != files_.end()) return &known->second;
+  symbol::ResolveOptions options;
+  options.pid = target_;
+  KTAP_ASSIGN(symbol::ElfFile opened, symbol::open_named(name, options));
+  return &files_.emplace(name, std::move(opened)).first->second;
+}
+
+}  // namespace ktap::event

@@ -1,0 +1,33 @@
+// The programs and libraries that event text names, each looked up and opened once: our own, or as
+// the target process sees them.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "symbol/elf_file.h"
+
+namespace ktap::event {
+
+/// Where the path ends in `PATH:NAME…`; npos: there is none. A path may have colons before its last
+/// slash; what follows it too (`ns::f`, `PROVIDER:MARK`), and slashes (`operator/`, arguments).
+size_t path_end(std::string_view text);
+
+class ProgramFiles {
+ public:
+  /// `pid`: whose root and libraries are meant; 0: ours. Before anything is opened.
+  void set_target(pid_t pid) { target_ = pid; }
+  /// Errors: no such file, no program; in words.
+  Result<const symbol::ElfFile*> open(const std::string& name);
+
+ private:
+  pid_t target_ = 0;
+  std::map<std::string, symbol::ElfFile> files_;
+};
+
+}  // namespace ktap::event
