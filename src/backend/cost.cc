@@ -125,8 +125,12 @@ class Estimate {
 
   /// What stands behind the last exit is run when something is lost or fails.
   void find_cold() {
-    cold_begin_ = code_.size();
-    for (size_t i = code_.size(); i > 0; --i) {
+    size_t end = code_.size();
+    for (const uint32_t callback : program_.callbacks) {  // functions that empty tables come last
+      if (program_.handler_at(callback) == bpf::kNoHandler) end = std::min<size_t>(end, callback);
+    }
+    cold_begin_ = end;
+    for (size_t i = end; i > 0; --i) {
       if (!is(code_[i - 1], bpf::JumpOp::Exit) || second_slot(i - 1)) continue;
       cold_begin_ = i;
       return;

@@ -90,6 +90,7 @@ bool write_programs(const std::vector<Job>& jobs, const ssa::Module& module,
     needs_gate = needs_gate && !has_gate;
     unit.unit.programs.push_back(std::move(program));
   }
+  if (options.follow) add_followers(unit, facts, options);
   if (needs_gate) {
     unit.unit.gate_program = static_cast<uint32_t>(unit.unit.programs.size());
     unit.unit.programs.push_back(make_gate(facts, options, unit));
@@ -105,10 +106,14 @@ EmitResult emit(const std::vector<Job>& jobs, const ssa::Module& module,
   std::vector<Bundle> bundles = bundle_jobs(jobs, module, facts, options);
   while (true) {
     UnitBuilder unit(jobs, programs_of_jobs(bundles, jobs.size()), module, facts, options);
+    if (options.follow) unit.add_followed_map();
+    if (!options.cgroup_path.empty()) unit.add_cgroup_map();
     if (!write_programs(jobs, module, facts, options, unit, bundles, result.failures)) continue;
     unit.unit.waits_for_exec = options.wait_for_exec;
     unit.unit.cpu = options.cpu;
-    unit.unit.target_tgid = options.target_tgid;
+    unit.unit.target_tgid = options.only_tgid();
+    unit.unit.root_tgid = options.target_tgid;
+    unit.unit.cgroup_path = options.cgroup_path;
     unit.finish();
     result.unit = std::move(unit.unit);
     return result;

@@ -26,8 +26,8 @@ ArgumentWindow argument_window(const bpf::SyscallRegs& regs) {
 bool Selector::immediate_event_var(const Inst& of, Word* word) const {
   switch (static_cast<BuiltinVar>(of.imm)) {
     case BuiltinVar::Pid:
-      *word = Word{Word::Kind::Imm, options_.target_tgid, Reg::R0, 0};
-      return options_.target_tgid >= 0;
+      *word = Word{Word::Kind::Imm, options_.only_tgid(), Reg::R0, 0};
+      return options_.only_tgid() >= 0;
     case BuiltinVar::Cpu:
       *word = Word{Word::Kind::Imm, options_.cpu, Reg::R0, 0};
       return options_.cpu >= 0;
@@ -120,12 +120,18 @@ void Selector::narrow(Reg reg, uint32_t size_bytes, bool is_signed) {
 /// Copies `size_bytes` from the kernel address in `address` + `extra` to the stack. R0 is 0, or an
 /// error (then the bytes are 0).
 void Selector::read_kernel(int32_t stack_offset, uint32_t size_bytes, Reg address, int32_t extra) {
+  read_memory(stack_offset, size_bytes, address, extra, false);
+}
+
+/// The same of the process's memory where `is_user`.
+void Selector::read_memory(int32_t stack_offset, uint32_t size_bytes, Reg address, int32_t extra,
+                           bool is_user) {
   if (address != Reg::R3) asm_.emit(bpf::mov64(Reg::R3, address));
   if (extra != 0) asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, extra));
   asm_.emit(bpf::mov64(Reg::R1, Reg::R10));
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, stack_offset));
   asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(size_bytes)));
-  asm_.call_helper(Helper::ProbeReadKernel);
+  asm_.call_helper(is_user ? Helper::ProbeReadUser : Helper::ProbeReadKernel);
 }
 
 /// All arguments at once, unless every way here has read them.
@@ -227,6 +233,7 @@ void Selector::record_field(ValueId id) {
     case schema::FieldKind::RelString:
       return string_field(id, field);
     case schema::FieldKind::Opaque:
+    case schema::FieldKind::Text:
       return fail(fmt::format("field {} has no value", field.name));
     case schema::FieldKind::Int:
     case schema::FieldKind::Bool:

@@ -269,6 +269,7 @@ class Scan {
     for (const bpf::Reg reg : request_.registers) {
       if (take_register(reg, interval)) return Word{Word::Kind::Reg, 0, reg, 0};
     }
+    if (request_.words_in_scratch) return take_scratch(1, interval);
     uint32_t word = stack_.take(1, interval.begin, interval.end);
     return Word{Word::Kind::Stack, 0, bpf::Reg::R0, stack_offset(word, 1)};
   }

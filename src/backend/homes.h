@@ -58,6 +58,8 @@ struct HomeRequest {
   PhiMayShare phi_may_share;
   /// Values that live from one block into another: in scratch.
   bool crosses_in_scratch = false;
+  /// Values that no register is free for: in scratch, where the stack does not hold them all.
+  bool words_in_scratch = false;
   uint32_t fixed_scratch_words = 0;  ///< as fixed_words, from the scratch's start on
   uint32_t fixed_words = 0;  ///< stack words that live as long as the program (name id, number)
   uint32_t temp_bytes = 0;   ///< stack for the use of single instructions

@@ -1,6 +1,7 @@
-// Kernel memory at addresses that a script follows. Of the current task's own structure by direct
-// loads, where its pointer has a type: nothing to call, and they cannot fail. Everything else by
-// probe_read_kernel (25 ns), since a direct load of a bad address gives 0, and the language nil.
+// Memory at addresses that a script or a fetch argument follows, the kernel's or the process's. Of
+// the current task's own structure by direct loads, where its pointer has a type: nothing to call,
+// and they cannot fail. Everything else by probe_read_kernel (25 ns), since a direct load of a bad
+// address gives 0, and the language nil.
 #include <algorithm>
 
 #include "backend/selector.h"
@@ -41,7 +42,8 @@ bool Selector::is_direct_read(const Inst& of) const {
   if (of.op != Op::KernelRead || !facts_.has_task_btf || !is_task(inst(of.operands[0])))
     return false;
   const KernelAccess access = KernelAccess::unpack(of.imm);
-  return !access.is_pointer && access.offset_bytes >= 0 && access.offset_bytes <= kMaxLoadOffset &&
+  return !access.is_pointer && !access.is_user && access.offset_bytes >= 0 &&
+         access.offset_bytes <= kMaxLoadOffset &&
          access.offset_bytes % static_cast<int32_t>(access.size_bytes) == 0;
 }
 
@@ -76,15 +78,16 @@ void Selector::shape_number(Reg reg, const KernelAccess& access, bool is_bool) {
 }
 
 /// R3 = the operand's address; goes to `absent` where it is none.
-void Selector::load_kernel_address(ValueId address, bpf::Label absent) {
+void Selector::load_followed(ValueId address, bool is_user, bpf::Label absent) {
   const Inst& of = inst(address);
   load_word(Reg::R3, payload_word(address, 0, false));
   if (is_task(of)) return;
-  // Of what was read here the payload is 0 where it is nil.
-  if (ssa::is_maybe(of.type) && of.op != Op::KernelRead) {
+  // Of what was read here the payload is 0 where it is nil; of the kernel that is looked at below.
+  if (ssa::is_maybe(of.type) && (of.op != Op::KernelRead || is_user)) {
     load_tested(Reg::R1, tag_word(address));
     asm_.jump_to_if(JumpOp::Eq, Reg::R1, 0, absent);
   }
+  if (is_user) return;  // the helper refuses addresses of the kernel
   // Some architectures read the process's memory there (arm64 without PAN).
   if (kKernelIsUpperHalf) {
     asm_.jump_to_if(JumpOp::SGe, Reg::R3, 0, absent);
@@ -119,9 +122,9 @@ void Selector::kernel_read(ValueId id) {
   const bool is_maybe = ssa::is_maybe(of.type);
   bpf::Label absent = asm_.make_label(), done = asm_.make_label();
   const auto temp = static_cast<int16_t>(homes_.temp_offset);
-  load_kernel_address(of.operands[0], absent);
+  load_followed(of.operands[0], access.is_user, absent);
   asm_.emit(bpf::store(Size::DW, Reg::R10, temp, 0));
-  read_kernel(homes_.temp_offset, access.size_bytes, Reg::R3, access.offset_bytes);
+  read_memory(homes_.temp_offset, access.size_bytes, Reg::R3, access.offset_bytes, access.is_user);
   if (is_maybe) asm_.jump_to_if(JumpOp::Ne, Reg::R0, 0, absent);
   asm_.emit(bpf::load(size_code(access.size_bytes), dst, Reg::R10, temp));
   if (access.is_pointer && is_maybe) asm_.jump_to_if(JumpOp::Eq, dst, 0, absent);
@@ -175,16 +178,17 @@ void Selector::kernel_text(ValueId id) {
   const bool is_whole = access.array_bytes != 0 && access.array_bytes <= of.max_bytes;
   if (is_whole) read = std::min(read, access.array_bytes + 1);
   if (is_maybe) set_word(home.tag, 0);
-  load_kernel_address(of.operands[0], done);
+  load_followed(of.operands[0], access.is_user, done);
   if (access.offset_bytes != 0) asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, access.offset_bytes));
   load_address(Reg::R1, home.payload);
   asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(read)));
-  asm_.call_helper(Helper::ProbeReadKernelStr);
+  asm_.call_helper(access.is_user ? Helper::ProbeReadUserStr : Helper::ProbeReadKernelStr);
   if (is_maybe) {
     asm_.jump_to_if(JumpOp::SLt, Reg::R0, 0, done);
     set_word(home.tag, 1);
   }
-  if (!is_whole) cut_string(id, "a string of the kernel", done);
+  if (!is_whole)
+    cut_string(id, access.is_user ? "a string of the process" : "a string of the kernel", done);
   asm_.bind(done);
 }
 

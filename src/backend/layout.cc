@@ -8,12 +8,13 @@
 
 #include "backend/table_layout.h"
 #include "base/check.h"
+#include "base/user_stack.h"
 
 namespace ktap::backend {
 namespace {
 
 constexpr uint32_t kIdleRingBytes = 1 << 16;  // a multiple of every machine's page
-constexpr uint32_t kFailureRow = 0, kTableRow = 1, kRingRow = 2;
+constexpr uint32_t kFailureRow = 0, kTableRow = 1, kRingRow = 2, kFollowRow = 3;
 
 std::string_view site_word(ssa::SiteKind kind) {
   switch (kind) {
@@ -23,6 +24,8 @@ std::string_view site_word(ssa::SiteKind kind) {
       return "printf";
     case ssa::SiteKind::PrintHist:
       return "print_hist";
+    case ssa::SiteKind::System:
+      return "system";
     case ssa::SiteKind::Exit:
       return "exit";
     case ssa::SiteKind::Capture:
@@ -40,7 +43,8 @@ uint32_t raw_size(const ssa::EventGroup& group) {
     case schema::EventKind::Probe:
     case schema::EventKind::ProbeReturn:
     case schema::EventKind::Sample:
-      return 8 * static_cast<uint32_t>(group.events[0]->fields.size());
+      return 8 * static_cast<uint32_t>(group.events[0]->fields.size()) +
+             (raw_event_has_cookie(group) ? 8 : 0);
     case schema::EventKind::Tracepoint:
       break;
   }
@@ -71,7 +75,8 @@ bool is_dynamic(const schema::Field& field) {
          field.c_type.find("__rel_loc") != std::string::npos;
 }
 
-SiteLayout lay_out_site(const ssa::Site& site, const ssa::EventGroup* group) {
+SiteLayout lay_out_site(const ssa::Site& site, const ssa::EventGroup* group,
+                        const bpf::CallRegs& registers) {
   SiteLayout layout;
   uint32_t at = kRecordHeaderBytes;
   for (const ssa::SiteArg& arg : site.args) {
@@ -82,6 +87,10 @@ SiteLayout lay_out_site(const ssa::Site& site, const ssa::EventGroup* group) {
   if (site.raw == ssa::RawEvent::Record && group != nullptr) {
     layout.raw_offset_bytes = at;
     at += raw_size(*group);
+  }
+  if (site.copies_stack) {
+    layout.stack_offset_bytes = at;
+    at += 3 * 8 + static_cast<uint32_t>(registers.sample_offset) + kStackCopyBytes;
   }
   layout.size_bytes = at;
   return layout;
@@ -128,7 +137,7 @@ UnitBuilder::UnitBuilder(const std::vector<Job>& jobs, const std::vector<uint32_
     }
   }
   for (size_t i = 0; i < module.sites.size(); ++i) {
-    unit.sites.push_back(lay_out_site(module.sites[i], group_of_site[i]));
+    unit.sites.push_back(lay_out_site(module.sites[i], group_of_site[i], facts.call_regs));
   }
 }
 
@@ -228,11 +237,56 @@ uint32_t UnitBuilder::add_scratch(uint32_t bytes) {
   return scratch_count_++;
 }
 
+void UnitBuilder::add_followed_map() {
+  constexpr uint32_t kProcesses = 16384;  // guessed: 1 MB; more at a time are counted as lost
+  bpf::MapSpec map;
+  map.name = "followed";
+  map.kind = bpf::MapKind::Hash;
+  map.max_entries = kProcesses;
+  unit.followed_map = static_cast<uint32_t>(unit.maps.size());
+  unit.maps.push_back(map);
+  unit.lost_children_row = row({kFollowRow, 0}, loss(LossCause::ProcessesFull, 0, "", 0, {}));
+}
+
+uint32_t UnitBuilder::processes_map() {
+  constexpr uint32_t kProcesses = 16384;  // guessed
+  if (processes_map_ == kNoMap) {
+    processes_map_ = static_cast<uint32_t>(unit.maps.size());
+    bpf::MapSpec map;
+    map.name = "processes";
+    map.kind = bpf::MapKind::Hash;
+    map.key_size_bytes = 8;
+    map.max_entries = kProcesses;
+    unit.maps.push_back(map);
+  }
+  return processes_map_;
+}
+
+void UnitBuilder::add_cgroup_map() {
+  bpf::MapSpec map;
+  map.name = "cgroup";
+  map.kind = bpf::MapKind::Cgroups;
+  map.value_size_bytes = 4;
+  unit.cgroup_map = static_cast<uint32_t>(unit.maps.size());
+  unit.maps.push_back(map);
+}
+
 uint32_t UnitBuilder::add_programs_map() {
   bpf::MapSpec map;
   map.name = "programs";
   map.kind = bpf::MapKind::Programs;
   map.value_size_bytes = 4;
+  unit.maps.push_back(map);
+  return static_cast<uint32_t>(unit.maps.size() - 1);
+}
+
+uint32_t UnitBuilder::add_list_map(uint32_t bytes, uint32_t cpus, uint64_t limit_bytes) {
+  list_bytes_ += uint64_t{bytes} * cpus;
+  if (list_bytes_ > limit_bytes) return kNoMap;
+  bpf::MapSpec map;
+  map.name = "keys";
+  map.value_size_bytes = bytes;
+  map.max_entries = cpus;
   unit.maps.push_back(map);
   return static_cast<uint32_t>(unit.maps.size() - 1);
 }

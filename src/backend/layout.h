@@ -22,6 +22,7 @@ constexpr uint32_t read_buffer_bytes(uint32_t max_bytes) { return max_bytes + 2;
 
 /// A key wider than this fits no kernel hash map of every kernel (MAX_BPF_STACK of older ones).
 constexpr uint32_t kMaxKeyBytes = 512;
+constexpr uint64_t kMaxListBytes = 4 << 20;  ///< of keys, for a walk over a kernel's hash map
 /// The golden ratio as a 64-bit fraction, odd: each bit reaches all higher ones.
 constexpr uint64_t kCheckFactor = 0x9e3779b97f4a7c15;
 /// The largest value of a per-CPU map (PCPU_MIN_UNIT_SIZE).
@@ -54,9 +55,18 @@ class UnitBuilder {
   /// A program's own entry of the scratch map: its key. The map's values become at least `bytes`.
   uint32_t add_scratch(uint32_t bytes);
   uint32_t scratch_map();
+  /// Processes whose stacks were taken, with how many.
+  uint32_t processes_map();
 
+  /// The set of processes that are traced, and the counter of those that had no room in it.
+  void add_followed_map();
+  /// For one cgroup.
+  void add_cgroup_map();
   /// An empty map of programs, for one program: it may hold those of the same kind alone.
   uint32_t add_programs_map();
+  /// Lists of keys, for one program: an entry of `bytes` for each of `cpus`. kNoMap: all such lists
+  /// together would take more than `limit_bytes`.
+  uint32_t add_list_map(uint32_t bytes, uint32_t cpus, uint64_t limit_bytes);
 
   void finish();
 
@@ -70,12 +80,15 @@ class UnitBuilder {
   std::vector<uint8_t> read_only_;
   uint32_t read_only_map_ = kNoMap;
   uint32_t scratch_map_ = kNoMap;
+  uint32_t processes_map_ = kNoMap;
   uint32_t scratch_count_ = 0;
   uint32_t scratch_bytes_ = 8;
+  uint64_t list_bytes_ = 0;
 };
 
 /// Record layout of one site; `group` is null when the site has no raw event or no job emits it.
-SiteLayout lay_out_site(const ssa::Site& site, const ssa::EventGroup* group);
+SiteLayout lay_out_site(const ssa::Site& site, const ssa::EventGroup* group,
+                        const bpf::CallRegs& registers = {});
 
 /// True for a field whose bytes lie in the record's dynamic part (__data_loc, __rel_loc).
 bool is_dynamic(const schema::Field& field);

@@ -369,6 +369,15 @@ bool Loops::hides(BlockId from, BlockId to, ValueId phi) const {
   return true;
 }
 
+bpf::KernelFacts loop_facts(const Job& job, const bpf::KernelFacts& facts) {
+  bpf::KernelFacts left = facts;
+  if (job.by_callback && facts.has_bpf_loop) {
+    left.has_may_goto = false;
+    left.iter_num_new = left.iter_num_next = left.iter_num_destroy = 0;
+  }
+  return left;
+}
+
 Loops find_loops(const Function& function, const Order& order, const bpf::KernelFacts& facts,
                  const std::vector<Table>* tables) {
   return Finder(function, order, tables).run(facts);

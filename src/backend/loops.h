@@ -16,6 +16,7 @@
 
 namespace ktap::backend {
 
+struct Job;
 struct Table;
 
 enum class LoopForm : uint8_t {
@@ -65,6 +66,9 @@ struct Loops {
   /// The edge is the way back to a loop's head.
   bool goes_back(ssa::BlockId from, ssa::BlockId to) const;
 };
+
+/// What the job's loops may use of what the kernel has.
+bpf::KernelFacts loop_facts(const Job& job, const bpf::KernelFacts& facts);
 
 /// `tables`: the module's, where their layout is known.
 Loops find_loops(const ssa::Function& function, const Order& order, const bpf::KernelFacts& facts,

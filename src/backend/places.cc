@@ -43,6 +43,7 @@ void Selector::take_fixed_words() {
   const auto stack_word = [&] { return homes_.fixed_offset[fixed++]; };
   if (has_name_on_stack()) name_ = Word{Word::Kind::Stack, 0, Reg::R0, stack_word()};
   if (keeps_area_) area_offset_ = stack_word();
+  if (walk_bytes_ != 0) lists_offset_ = stack_word();
   if (is_called_back()) {
     if (frame_.keeps_context) context_offset_ = stack_word();
     scratch_offset_ = stack_word();
@@ -59,19 +60,25 @@ void Selector::take_fixed_words() {
   if (has_window_) window_offset_ = homes_.fixed_offset.back();  // the lowest
   value_offset_ += homes_.scratch_temp_offset;
   // The name's id has its place only now.
-  for (auto& entry : immediates_) immediate_event_var(function_.values[entry.first], &entry.second);
+  for (auto& [value, word] : immediates_) {
+    const Inst& of = function_.values[value];
+    if (of.op == ssa::Op::EventVar) immediate_event_var(of, &word);
+  }
 }
 
-/// What is asked of find_homes() when longer strings than `limit` bytes go to scratch.
-HomeRequest Selector::home_request(uint32_t limit) {
+/// What is asked of find_homes() when longer strings than `limit` bytes go to scratch, and numbers
+/// too where `words_too`.
+HomeRequest Selector::home_request(uint32_t limit, bool words_too) {
   HomeRequest request;
   request.stack_string_bytes = limit;
+  request.words_in_scratch = words_too;
   key_in_scratch_ = needs_.widest_key_bytes > limit;
   has_scratch_ = key_in_scratch_ || needs_.makes_text || needs_.widest_string_bytes > limit ||
-                 loops_.in_memory;
+                 loops_.in_memory || words_too;
   request_registers(request);
   request.fixed_words = frame_.words + loop_words();
   request.fixed_words += (has_name_on_stack() ? 1 : 0) + (keeps_area_ ? 1 : 0);
+  request.fixed_words += walk_bytes_ != 0 ? 1 : 0;
   request.crosses_in_scratch = loops_.in_memory;
   if (is_called_back()) {
     request.fixed_scratch_words = 3;  // the next head, and both budgets
@@ -100,13 +107,15 @@ HomeRequest Selector::home_request(uint32_t limit) {
 /// The kernel keeps the state of may_goto on the stack. A function that is called back has what the
 /// program leaves.
 uint32_t Selector::stack_room() const {
-  if (loops_.form == LoopForm::MayGoto) return kStackBytes - kMayGotoBytes;
-  if (!is_called_back()) return kStackBytes;
-  return kStackBytes -
+  const uint32_t room = kStackBytes - (frame_.has_functions ? kFrameStep : 0);
+  if (loops_.form == LoopForm::MayGoto) return room - kMayGotoBytes;
+  if (!is_called_back()) return room;
+  return room -
          (static_cast<uint32_t>(-start_temp_offset_) + kFrameStep - 1) / kFrameStep * kFrameStep;
 }
 
-/// First with short strings and keys on the stack, then with all of them in scratch.
+/// First with short strings and keys on the stack, then with all of them in scratch, then with
+/// everything that can be there.
 Result<void> Selector::find_places() {
   uint32_t best = UINT32_MAX;
   find_blocks();
@@ -114,8 +123,13 @@ Result<void> Selector::find_places() {
   window_ = argument_window(facts_.syscall_regs);
   has_window_ = job_.group->kind == schema::EventKind::SyscallEnter && needs_.argument_reads > 1 &&
                 window_.size_bytes <= kMaxWindowBytes && !frame_.is_typed && !frame_.is_record;
-  for (const uint32_t limit : {72U, 24U, 0U}) {
-    homes_ = find_homes(function_, order_, home_request(limit));
+  struct Try {
+    uint32_t limit;
+    bool words_too;
+  };
+  for (const auto& [limit, words_too] :
+       {Try{72, false}, Try{24, false}, Try{0, false}, Try{0, true}}) {
+    homes_ = find_homes(function_, order_, home_request(limit, words_too));
     best = std::min(best, homes_.stack_bytes);
     if (homes_.stack_bytes > stack_room()) continue;
     if (homes_.scratch_bytes > kMaxScratchBytes) {

@@ -34,10 +34,34 @@ size_t count_maps(const bpf::Program& program) {
 }
 
 bool is_called_back(const Job& job, const bpf::KernelFacts& facts) {
-  if (facts.has_may_goto || facts.has_iter_num() || !facts.has_bpf_loop) return false;
+  const bpf::KernelFacts of_loops = loop_facts(job, facts);
+  if (of_loops.has_may_goto || of_loops.has_iter_num() || !of_loops.has_bpf_loop) return false;
   const ssa::Function& function = *job.function;
-  return find_loops(function, order_blocks(function), facts).form == LoopForm::Callback;
+  return find_loops(function, order_blocks(function), of_loops).form == LoopForm::Callback;
 }
+
+/// Which bundle came last at each place: handlers of one place run in the order of the script, so
+/// none joins a bundle that stands before another of its places.
+class LastBundles {
+ public:
+  bool all_are(const ssa::EventGroup& group, size_t bundle) const {
+    return std::all_of(group.events.begin(), group.events.end(), [&](const auto& event) {
+      const auto at = last_.find(place(*event));
+      return at == last_.end() || at->second == bundle;
+    });
+  }
+
+  void add(const ssa::EventGroup& group, size_t bundle) {
+    for (const schema::EventPtr& event : group.events) last_[place(*event)] = bundle;
+  }
+
+ private:
+  using Place = std::tuple<schema::EventKind, std::string_view, std::string_view>;
+
+  static Place place(const schema::Event& event) { return {event.kind, event.system, event.name}; }
+
+  std::map<Place, size_t> last_;
+};
 
 }  // namespace
 
@@ -46,6 +70,7 @@ std::vector<Bundle> bundle_jobs(const std::vector<Job>& jobs, const ssa::Module&
   using Key = std::tuple<schema::EventKind, int32_t, bool, std::vector<schema::EventPtr>>;
   std::map<Key, size_t> open;  // the bundle that takes more
   std::vector<Bundle> bundles;
+  LastBundles last;
   for (uint32_t i = 0; i < jobs.size(); ++i) {
     const ssa::EventGroup& group = *jobs[i].group;
     const bool is_tracepoint = group.kind == schema::EventKind::Tracepoint && !group.events.empty();
@@ -58,16 +83,19 @@ std::vector<Bundle> bundle_jobs(const std::vector<Job>& jobs, const ssa::Module&
     // Its function is called with what is left of the program's stack: no other body takes of it.
     const bool is_alone = is_called_back(jobs[i], facts);
     const bool joins = options.fuse && !group.events.empty() && !is_alone && at != open.end() &&
-                       bundles[at->second].jobs.size() < kMostBodies;
-    if (is_alone) {
-      open.erase(key);
-      bundles.push_back(Bundle{{i}});
-    } else if (joins) {
+                       bundles[at->second].jobs.size() < kMostBodies &&
+                       last.all_are(group, at->second);
+    if (joins) {
       bundles[at->second].jobs.push_back(i);
     } else {
-      open[key] = bundles.size();
+      if (is_alone) {
+        open.erase(key);
+      } else {
+        open[key] = bundles.size();
+      }
       bundles.push_back(Bundle{{i}});
     }
+    last.add(group, joins ? at->second : bundles.size() - 1);
   }
   return bundles;
 }
@@ -105,40 +133,53 @@ ProgramWriter::Outcome ProgramWriter::run(bpf::Program& program,
                                     : "sys_enter";
   program.name = is_alone ? fmt::format("h{}_{}", first.handler, first.group_index)
                           : program.attach_to.substr(0, 15);
-  if (gives_registers()) {
-    set_points(program);
-  } else if (!is_syscall()) {
-    program.tracefs_id = group().events[0]->tracefs_id;
-    const bool needs_guard = !facts_.has_recursion_guard &&
-                             std::any_of(bodies_.begin(), bodies_.end(),
-                                         [](const auto& b) { return b->has_own_memory(); });
-    const bool by_perf =
-        reads_record(first, module_, facts_) || needs_guard || !facts_.has_steady_raw_tracepoints;
-    program.kind = by_perf ? bpf::ProgramKind::Tracepoint : bpf::ProgramKind::RawTracepoint;
-  } else if (frame_.is_record) {
-    program.kind = bpf::ProgramKind::Tracepoint;
-    program.tracefs_id = facts_.raw_syscalls_id[is_exit() ? 1 : 0];
-  }
-  if (frame_.is_typed) {
-    program.kind = bpf::ProgramKind::TypedRawTracepoint;
+  if (gives_registers()) set_points(program);
+  program.kind = kind();
+  if (program.kind == bpf::ProgramKind::TypedRawTracepoint)
     program.btf_id = facts_.typed_tracepoint(program.attach_to);
-  }
+  if (!is_syscall() && !gives_registers()) program.tracefs_id = group().events[0]->tracefs_id;
+  if (frame_.is_record) program.tracefs_id = facts_.raw_syscalls_id[is_exit() ? 1 : 0];
   if (!asm_.finish(program).ok()) return Outcome::TooLong;
   return !is_alone && count_maps(program) > kMostMaps ? Outcome::TooLong : Outcome::Written;
 }
 
-/// Where a program of probes or samples goes, and of which kind it is there.
+/// Where a program of probes or samples goes.
 void ProgramWriter::set_points(bpf::Program& program) const {
   const ssa::EventGroup& of = group();
-  for (size_t i = 0; i < of.events.size(); ++i)
-    program.points.push_back({of.events[i], static_cast<uint64_t>(of.name_ids[i])});
-  program.kind = bpf::ProgramKind::Probe;
-  if (of.kind == schema::EventKind::Sample) program.kind = bpf::ProgramKind::PerfEvent;
+  program.points = attach_points(of);
   program.attach_to = of.events.size() == 1
                           ? of.events[0]->name
                           : fmt::format("{} and {} more", of.events[0]->name, of.events.size() - 1);
+  if (frame_.is_trampoline) program.btf_id = of.events[0]->point.btf_id;
+}
+
+bpf::ProgramKind ProgramWriter::kind_of_points() const {
+  const ssa::EventGroup& of = group();
+  if (frame_.is_trampoline) {
+    return of.kind == schema::EventKind::Probe ? bpf::ProgramKind::FunctionEntry
+                                               : bpf::ProgramKind::FunctionExit;
+  }
+  const bool is_traceable = of.events[0]->point.is_traceable;  // of all alike
+  if (is_traceable && facts_.has_kprobe_multi && facts_.has_attach_cookies && !sets_result())
+    return bpf::ProgramKind::KprobeMulti;
   const bool is_user = !of.events[0]->point.path.empty();
-  if (is_user && facts_.has_uprobe_multi) program.kind = bpf::ProgramKind::UprobeMulti;
+  if (is_user && facts_.has_uprobe_multi) return bpf::ProgramKind::UprobeMulti;
+  return of.kind == schema::EventKind::Sample ? bpf::ProgramKind::PerfEvent
+                                              : bpf::ProgramKind::Probe;
+}
+
+/// Known once the frame is laid out.
+bpf::ProgramKind ProgramWriter::kind() const {
+  if (frame_.is_typed) return bpf::ProgramKind::TypedRawTracepoint;
+  if (gives_registers()) return kind_of_points();
+  if (is_syscall())
+    return frame_.is_record ? bpf::ProgramKind::Tracepoint : bpf::ProgramKind::RawTracepoint;
+  const bool needs_guard =
+      !facts_.has_recursion_guard && std::any_of(bodies_.begin(), bodies_.end(),
+                                                 [](const auto& b) { return b->has_own_memory(); });
+  const bool by_perf =
+      reads_record(job(0), module_, facts_) || needs_guard || !facts_.has_steady_raw_tracepoints;
+  return by_perf ? bpf::ProgramKind::Tracepoint : bpf::ProgramKind::RawTracepoint;
 }
 
 void ProgramWriter::prepare(std::vector<EmitFailure>& failures) {
@@ -153,24 +194,30 @@ void ProgramWriter::prepare(std::vector<EmitFailure>& failures) {
   if (failures.size() != before) return;
   lay_out_frame();
   each(&Selector::find_places);
+  frame_.own_frames = own_stack_frames(kind(), is_syscall(), facts_);
   for (const auto& body : bodies_)
     frame_.scratch_bytes = std::max(frame_.scratch_bytes, body->scratch_bytes());
+  for (const auto& body : bodies_)
+    frame_.walk_bytes = std::max(frame_.walk_bytes, body->walk_bytes());
 }
 
 int32_t ProgramWriter::frame_word() { return -8 * static_cast<int32_t>(++frame_.words); }
 
 void ProgramWriter::lay_out_frame() {
   const bool is_several = body_count() > 1;
-  bool reads_event = false, reads_number = false, reads_arguments = false;
+  bool has_context = false, reads_event = false, reads_number = false, reads_arguments = false;
   uint32_t task_reads = options_.target_tgid >= 0 && facts_.has_task_btf ? 1 : 0;
+  if (options_.follow) frame_.process_offset = frame_word();
   size_t numbers = 0;
   for (size_t i = 0; i < body_count(); ++i) {
     const Needs& needs = bodies_[i]->needs();
-    reads_event = reads_event || needs.context;
+    has_context = has_context || needs.context;
+    reads_event = reads_event || needs.event;
     reads_number =
         reads_number || needs.syscall_nr || ((is_several || gives_registers()) && needs.name_id);
     reads_arguments = reads_arguments || needs.argument_reads != 0;
     task_reads += needs.task_reads;
+    frame_.has_functions = frame_.has_functions || needs.calls_back;
     numbers = std::max(numbers, job(i).group->events.size());
   }
   frame_.is_record = is_syscall() && facts_.has_raw_syscalls_records();
@@ -181,11 +228,14 @@ void ProgramWriter::lay_out_frame() {
     frame_.is_typed =
         reads_event && facts_.has_steady_raw_tracepoints && !reads_record(job(0), module_, facts_);
   }
+  const schema::ProbePoint& point = group().events[0]->point;
+  frame_.is_trampoline = facts_.has_trampolines && group().events.size() == 1 &&
+                         point.is_traceable && point.btf_id != 0 && !sets_result();
   has_few_numbers_ = is_syscall() && numbers == 1 && body_count() <= kFewNumbers;
   const bool asks_again = is_syscall() && is_several;  // each body for its own number
   const bool asks_late = is_exit() && !frame_.is_typed && !frame_.is_record;
   frame_.keeps_context =
-      reads_event || has_gate_ || asks_late || (!is_tracepoint() && reads_number) || asks_again;
+      has_context || has_gate_ || asks_late || (!is_tracepoint() && reads_number) || asks_again;
   if (task_reads > 1) frame_.task_offset = frame_word();
   if (asks_late) frame_.nr_offset = frame_word();
   if (asks_again && !has_few_numbers_) frame_.bodies_offset = frame_word();
@@ -215,6 +265,7 @@ void ProgramWriter::write(std::vector<EmitFailure>& failures) {
     const Result<void> done = bodies_[i]->cold_code();
     if (!done.ok()) failures.push_back(EmitFailure{bundle_.jobs[i], done.error().message});
   }
+  for (const auto& body : bodies_) body->callbacks();
 }
 
 // ---- the prologue
@@ -223,6 +274,7 @@ void ProgramWriter::write(std::vector<EmitFailure>& failures) {
 void ProgramWriter::prologue() {
   asm_.set_owner(bpf::kNoHandler, 0);
   if (frame_.keeps_context) asm_.emit(bpf::mov64(Reg::R6, Reg::R1));
+  reach_windows();
   if (runs_long()) stay_on_kernel_stack();
   if (has_gate_) {
     gate_ = asm_.make_label();
@@ -239,8 +291,22 @@ void ProgramWriter::prologue() {
     test_number(Reg::R3);
   }
   if (!has_gate_) test_armed();
-  test_cpu_and_process();
+  test_scope();
   if (frame_.nr_offset != 0) number_at_exit();
+}
+
+/// Kernels that look back for where an index came from (as of 6.18) do not see that a helper has
+/// written the stack: they go on to states in which it did not reach so far yet, and refuse the
+/// program as a fault of their own ("total slots"). One store at the start takes the stack there.
+void ProgramWriter::reach_windows() {
+  int32_t lowest = 0;
+  for (const auto& body : bodies_) lowest = std::min(lowest, body->window_offset());
+  if (lowest != 0) asm_.emit(bpf::store(Size::DW, Reg::R10, static_cast<int16_t>(lowest), 0));
+}
+
+bool ProgramWriter::sets_result() const {
+  return std::any_of(bodies_.begin(), bodies_.end(),
+                     [](const auto& b) { return b->needs().sets_result; });
 }
 
 bool ProgramWriter::runs_long() const {
@@ -272,28 +338,6 @@ void ProgramWriter::test_armed() {
   asm_.load_map_value(Reg::R2, unit_.unit.control_map, Control::kArmed);
   asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R2, 0));
   asm_.jump_to_if(JumpOp::Ne, Reg::R3, Control::kRunning, has_gate_ ? gate_ : frame_.end);
-}
-
-void ProgramWriter::test_cpu_and_process() {
-  if (options_.cpu >= 0) {
-    asm_.call_helper(Helper::GetSmpProcessorId);
-    asm_.jump_to_if(JumpOp::Ne, Reg::R0, static_cast<int32_t>(options_.cpu), frame_.end);
-  }
-  if (options_.target_tgid < 0) return;
-  const auto target = static_cast<int32_t>(options_.target_tgid);
-  if (facts_.has_task_btf) {
-    asm_.call_helper(Helper::GetCurrentTaskBtf);
-    asm_.emit(bpf::load(Size::W, Reg::R1, Reg::R0, static_cast<int16_t>(facts_.task.tgid)));
-    asm_.jump_to_if(JumpOp::Ne, Reg::R1, target, frame_.end);
-    if (frame_.task_offset == 0) return;
-    const auto at = static_cast<int16_t>(frame_.task_offset);
-    asm_.emit(bpf::store(Size::DW, Reg::R10, at, Reg::R0));
-    frame_.task_is_read = true;
-  } else {
-    asm_.call_helper(Helper::GetCurrentPidTgid);
-    asm_.emit(bpf::alu64(AluOp::Rsh, Reg::R0, 32));
-    asm_.jump_to_if(JumpOp::Ne, Reg::R0, target, frame_.end);
-  }
 }
 
 /// Goes on when `number` is one of a body's system calls.

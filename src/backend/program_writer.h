@@ -28,6 +28,9 @@ std::vector<Bundle> bundle_jobs(const std::vector<Job>& jobs, const ssa::Module&
 void write_gate(bpf::Assembler& code, const bpf::KernelFacts& facts, const Options& options,
                 const UnitBuilder& unit, bpf::Label out);
 
+/// The programs that keep the set of processes of Options.follow.
+void add_followers(UnitBuilder& unit, const bpf::KernelFacts& facts, const Options& options);
+
 class ProgramWriter {
  public:
   /// `has_gate`: the program also waits for the target's exec (Options.wait_for_exec).
@@ -44,6 +47,8 @@ class ProgramWriter {
   using Reg = bpf::Reg;
 
   void set_points(bpf::Program& program) const;
+  bpf::ProgramKind kind() const;
+  bpf::ProgramKind kind_of_points() const;
   void prepare(std::vector<EmitFailure>& failures);
   void lay_out_frame();
   int32_t frame_word();
@@ -53,11 +58,16 @@ class ProgramWriter {
   void test_few_numbers(Reg number);
   void look_number_up(Reg number);
   void number_at_exit();
+  void reach_windows();
+  /// Only a kprobe of its own, at the first instruction, takes a result.
+  bool sets_result() const;
   bool runs_long() const;
   void stay_on_kernel_stack();
   void leave_by_tail_call();
   void test_armed();
-  void test_cpu_and_process();
+  // ---- scope.cc: whom to trace
+  void test_scope();
+  void test_process();
   void gate();
   bool is_syscall() const { return schema::is_syscall(group().kind); }
   bool gives_registers() const { return schema::gives_registers(group().kind); }

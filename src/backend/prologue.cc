@@ -39,8 +39,8 @@ void Selector::load_number(Reg dst) {
 /// Keeps the id of the event's name. The number is known to be one of the group's.
 void Selector::find_name() {
   if (gives_registers()) {  // each point has the id as its cookie
-    asm_.emit(bpf::mov64(Reg::R1, Reg::R6));
-    asm_.call_helper(Helper::GetAttachCookie);
+    load_cookie();
+    asm_.emit(bpf::mov32(Reg::R0, Reg::R0));  // above it is a kernel function's index
     return store_word(name_, Reg::R0);
   }
   const std::vector<uint8_t> names = name_table(*job_.group);

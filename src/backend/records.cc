@@ -44,6 +44,8 @@ void Selector::emit_record(ValueId id) {
       raw_syscall(at);
     }
   }
+  if (layout.stack_offset_bytes != 0)
+    copy_user_stack(static_cast<int32_t>(layout.stack_offset_bytes));
   wake_flag(site.kind == ssa::SiteKind::Exit);
   asm_.emit(bpf::mov64(Reg::R1, Reg::R8));
   asm_.call_helper(Helper::RingbufSubmit);
@@ -84,17 +86,21 @@ bpf::Label Selector::count_and_resume(uint32_t row, bpf::Label resume, bool disa
 }
 
 void Selector::bump_counter(uint32_t row) {
-  bpf::Label none = asm_.make_label();
-  int32_t temp = homes_.temp_offset;
-  asm_.emit(bpf::store(Size::W, Reg::R10, static_cast<int16_t>(temp), static_cast<int32_t>(row)));
-  asm_.load_map(Reg::R1, unit_.unit.counter_map);
-  asm_.emit(bpf::mov64(Reg::R2, Reg::R10));
-  asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, temp));
-  asm_.call_helper(Helper::MapLookupElem);
-  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, none);
-  asm_.emit(bpf::mov64(Reg::R1, 1));
-  asm_.emit(bpf::atomic(bpf::AtomicOp::Add, Size::DW, Reg::R0, 0, Reg::R1));
-  asm_.bind(none);
+  add_to_counter(asm_, unit_.unit.counter_map, row, static_cast<int16_t>(homes_.temp_offset));
+}
+
+void add_to_counter(bpf::Assembler& code, uint32_t counter_map, uint32_t row, int16_t temp) {
+  using bpf::Reg;
+  const bpf::Label none = code.make_label();
+  code.emit(bpf::store(Size::W, Reg::R10, temp, static_cast<int32_t>(row)));
+  code.load_map(Reg::R1, counter_map);
+  code.emit(bpf::mov64(Reg::R2, Reg::R10));
+  code.emit(bpf::alu64(AluOp::Add, Reg::R2, temp));
+  code.call_helper(Helper::MapLookupElem);
+  code.jump_to_if(JumpOp::Eq, Reg::R0, 0, none);
+  code.emit(bpf::mov64(Reg::R1, 1));
+  code.emit(bpf::atomic(bpf::AtomicOp::Add, Size::DW, Reg::R0, 0, Reg::R1));
+  code.bind(none);
 }
 
 }  // namespace ktap::backend

@@ -50,7 +50,7 @@ Selector::Selector(const Job& job, uint32_t program, const ssa::Module& module,
       asm_(assembler),
       frame_(frame),
       order_(order_blocks(*job.function)),
-      loops_(find_loops(*job.function, order_, facts, &unit.unit.tables)) {}
+      loops_(find_loops(*job.function, order_, loop_facts(job, facts), &unit.unit.tables)) {}
 
 Result<void> Selector::body(const Entry& entry) {
   asm_.set_owner(job_.handler, job_.group_index);
@@ -65,6 +65,7 @@ Result<void> Selector::body(const Entry& entry) {
   check_number(entry);
   if (needs_.name_id && !entry.has_name) find_name();
   if (has_scratch_ && !is_called_back()) enter_scratch();
+  if (walk_bytes_ != 0 && !is_called_back()) enter_walks();
   if (is_called_back()) {
     call_turns();
   } else {
@@ -96,8 +97,10 @@ Result<void> Selector::find_needs() {
       if (inst(id).op == Op::EventVar && immediate_event_var(inst(id), &word)) {
         immediates_[id.index] = word;
       }
+      if (inst(id).op == Op::TableWalk) note_slots(id);
     }
   }
+  place_walks();
   if (!failure_.empty()) return Error{failure_};
   return {};
 }
@@ -115,14 +118,28 @@ void Selector::need_of_table(const Inst& of) {
     return;
   }
   if (table.layout == TableLayout::Shared || table.layout == TableLayout::ByThread) return;
-  needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, table.key_size_bytes);
   if (of.op == Op::TableSet && has_check(table)) {
     needs_.makes_text = true;
     needs_.widest_made_value_bytes =
         std::max(needs_.widest_made_value_bytes, table.value_size_bytes);
   }
+  need_of_map(table);
+}
+
+/// Key and value of a step on a kernel's map.
+void Selector::need_of_map(const Table& table) {
+  needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, table.key_size_bytes);
   needs_.widest_value_bytes = std::max(needs_.widest_value_bytes, 8 * table.entry_words());
   needs_.temp_bytes = std::max(needs_.temp_bytes, needs_.widest_value_bytes + 8);
+}
+
+bool Selector::is_stack_operation(Op op) { return op == Op::KernelStack || op == Op::UserStack; }
+
+void Selector::need_of_stack(const Inst& of) {
+  if (of.op == Op::KernelStack && is_called_back())
+    fail("stack() where loops are functions, which it would show");
+  needs_.context = true;
+  if (of.op == Op::UserStack) needs_.temp_bytes = std::max(needs_.temp_bytes, uint32_t{16});
 }
 
 void Selector::need_of(ValueId id) {
@@ -132,6 +149,9 @@ void Selector::need_of(ValueId id) {
         std::max(needs_.widest_string_bytes, round_up8(read_buffer_bytes(of.max_bytes)));
   }
   needs_.makes_text = needs_.makes_text || wants_scratch(of.op);
+  if (is_stack_operation(of.op)) need_of_stack(of);
+  if (ssa::is_table_op(of.op)) return need_of_table(of);
+  if (ssa::is_walk_op(of.op)) return need_of_walk(of);
   auto temp = [&](int32_t bytes) {
     needs_.temp_bytes = std::max(needs_.temp_bytes, static_cast<uint32_t>(bytes));
   };
@@ -158,15 +178,12 @@ void Selector::need_of(ValueId id) {
     case Op::CellXor:
       if (!facts_.has_fetch_atomics) fail("this kernel has no atomic bit operations");
       break;
-    case Op::TableGet:
-    case Op::TableSet:
-    case Op::TableAdd:
-    case Op::TableMerge:
-    case Op::TableAnd:
-    case Op::TableOr:
-    case Op::TableXor:
-    case Op::TableDelete:
-      need_of_table(of);
+    case Op::TableClear:
+      needs_.calls_back = true;
+      if (!facts_.has_for_each_map_elem) fail("this kernel empties no tables from programs");
+      break;
+    case Op::OverrideReturn:
+      needs_.context = needs_.sets_result = true;
       break;
     case Op::Emit:
       needs_.emits = true;
@@ -175,11 +192,15 @@ void Selector::need_of(ValueId id) {
         needs_.syscall_nr = needs_.syscall_nr || is_exit();
         needs_.argument_reads += schema::is_syscall(job_.group->kind) ? 6 : 0;
       }
+      if (module_.sites[static_cast<size_t>(of.imm)].copies_stack) temp(16);
       break;
     case Op::RequestExit:
       needs_.can_end_run = true;
       break;
     case Op::Fail:
+    case Op::LoopGuard:
+    case Op::LoopTurn:
+    case Op::CallGuard:
       needs_.can_end_run = needs_.can_end_run || options_.strict;
       break;
     default:
@@ -217,6 +238,7 @@ bool Selector::needs_volatile(const Inst& of) const {
     case Op::CellGet:
     case Op::CellSet:
     case Op::CellAdd:
+    case Op::TableLength:
     case Op::CallGuard:
     case Op::Jump:
     case Op::Return:
@@ -323,15 +345,32 @@ void Selector::table_update(ValueId id) {
   end_update(id);
 }
 
+namespace {
+
+bool reads_kernel_memory(Op op) {
+  return op == Op::KernelRead || op == Op::KernelText || op == Op::KernelAddress;
+}
+
+/// It changes something outside of the script.
+bool is_action(Op op) {
+  return op == Op::SendSignal || op == Op::OverrideReturn || op == Op::WriteUser ||
+         op == Op::WriteText;
+}
+
+}  // namespace
+
 void Selector::select(ValueId id) {
   if (is_text_operation(inst(id).op)) return text_operation(id);
   if (inst(id).op == Op::TableAdd || inst(id).op == Op::TableMerge) return table_update(id);
   if (ssa::is_table_op(inst(id).op)) return table_operation(id);
   if (ssa::is_walk_op(inst(id).op)) return table_walk(id);
+  if (ssa::is_whole_table_op(inst(id).op)) return whole_table(id);
   if (ssa::is_cell_op(inst(id).op)) return cell(id);
   const Op op = inst(id).op;
-  if (op == Op::KernelRead || op == Op::KernelText || op == Op::KernelAddress)
-    return kernel_memory(id);
+  if (is_action(op)) return action(id);
+  if (reads_kernel_memory(op)) return kernel_memory(id);
+  if (is_stack_operation(op)) return walk_stack(id);
+  if (op == Op::Random) return random(id);
   // Made where they are used; phis by the edges.
   if (is_constant(op) || op == Op::Phi || op == Op::Wrap || op == Op::Unwrap) return;
   switch (op) {
@@ -360,8 +399,6 @@ void Selector::select(ValueId id) {
     case Op::IsNil:
     case Op::IsTrue:
       return condition_value(id);
-    case Op::Random:
-      return random(id);
     case Op::Min:
     case Op::Max:
       return extreme(id);
@@ -371,7 +408,8 @@ void Selector::select(ValueId id) {
       return event_field(id);
     case Op::UserString:
     case Op::KernelString:
-      return read_string(id);
+    case Op::ReadBytes:
+      return read_text(id);
     case Op::Log2Bucket:
     case Op::LogLinearBucket:
       return power_bucket(id);

@@ -1,9 +1,9 @@
 // One job → its body in a program: each SSA operation in its block's place. Third step of emit();
 // program_writer.h puts bodies together. The class holds the state; its members are spread over
 // prologue.cc, select.cc, values.cc, strings.cc, texts.cc, events.cc, task.cc, tables.cc,
-// records.cc, turns.cc. R6 holds the context, R7 the scratch, R8 the ring record that is being
-// filled, as far as the program has them; what is left of R6–R9 holds values. R0–R5 are temporaries
-// of single operations.
+// map_walks.cc, records.cc, turns.cc. R6 holds the context, R7 the scratch, R8 the ring record that
+// is being filled, as far as the program has them; what is left of R6–R9 holds values. R0–R5 are
+// temporaries of single operations.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +49,9 @@ struct Needs {
   uint32_t widest_value_bytes = 0;  ///< the values that go in there
   uint32_t widest_made_value_bytes = 0;  ///< of values that are put together in scratch
   uint32_t widest_string_bytes = 0;
-  bool makes_text = false;  ///< has an operation of wants_scratch()
+  bool calls_back = false;   ///< TableClear, TableWalk: the kernel calls functions of the program
+  bool sets_result = false;  ///< OverrideReturn: in programs of single kprobes alone
+  bool makes_text = false;   ///< has an operation of wants_scratch()
 };
 
 /// Where the number of a system call lies: in the context of raw tracepoint sys_enter, and in both
@@ -62,20 +64,35 @@ constexpr int16_t kRecordArguments = 16;
 /// all of them; 0: the program has no such word.
 struct Frame {
   bool is_record = false;      ///< of a system call: the context is the record of raw_syscalls
+  bool is_trampoline = false;  ///< the context is a function's arguments, then its result
   bool is_typed = false;       ///< the verifier knows what the arguments point to
   bool keeps_context = false;  ///< R6 is the context
+  uint32_t own_frames = 0;     ///< innermost frames of the kernel's stack that are ours
   uint32_t words = 0;          ///< of the stack, taken from its top
   int32_t task_offset = 0;     ///< struct task_struct *
   bool task_is_read = false;   ///< by the prologue
+  int32_t process_offset = 0;  ///< u32: the process, as a key of the set of those that are traced
   int32_t nr_offset = 0;       ///< number of the system call, sys_exit
   int32_t bodies_offset = 0;   ///< which bodies the number belongs to, a bit each
+  bool has_functions = false;  ///< beside bodies: they want stack too
   uint32_t scratch_bytes = 0;  ///< the most that a body takes
   uint32_t scratch_entry = UINT32_MAX;
+  uint32_t walk_bytes = 0;  ///< the most that a body's lists of keys take
+  uint32_t walk_map = UINT32_MAX;
   bpf::Label end;  ///< out of the program
 };
 
+/// How many of the innermost frames of the kernel's stack are the tracing's in such a program.
+uint32_t own_stack_frames(bpf::ProgramKind kind, bool is_syscall, const bpf::KernelFacts& facts);
+
+/// Where the group's program goes: each point has the id of its name as cookie.
+std::vector<bpf::AttachPoint> attach_points(const ssa::EventGroup& group);
+
 /// u32 by number: the id of the name, all ones for what is none of the group's.
 std::vector<uint8_t> name_table(const ssa::EventGroup& group);
+/// One more in the counter of `row`; its number is put into the stack's word at `temp` for that.
+/// Clobbers R0 to R5.
+void add_to_counter(bpf::Assembler& code, uint32_t counter_map, uint32_t row, int16_t temp);
 /// reg = the number of the system call out of the registers that a typed `reg` points to.
 void load_saved_number(bpf::Assembler& code, const bpf::SyscallRegs& regs, bpf::Reg reg);
 
@@ -108,13 +125,19 @@ class Selector {
   Result<void> body(const Entry& entry);
   /// What is rarely run, behind all bodies.
   Result<void> cold_code();
+  /// Functions that the kernel calls; behind all other code of the program.
+  void callbacks();
 
   const Needs& needs() const { return needs_; }
   /// Memory that a second run of the program on the same CPU would spoil.
-  bool has_own_memory() const { return has_areas_ || has_scratch_; }
+  bool has_own_memory() const { return has_areas_ || has_scratch_ || walk_bytes_ != 0; }
   /// More rounds than may_goto does without a look at the clock.
   bool runs_long() const { return loops_.runs_long; }
   uint32_t scratch_bytes() const { return has_scratch_ ? homes_.scratch_bytes : 0; }
+  /// Of the lists of keys for loops over the kernel's hash maps.
+  uint32_t walk_bytes() const { return walk_bytes_; }
+  /// The lowest word of the stack that helpers fill with the event's arguments; 0: none do.
+  int32_t window_offset() const { return has_window_ ? window_offset_ : 0; }
   /// Where the id of the event's name is kept; Imm: nowhere.
   const Word& name() const { return name_; }
 
@@ -124,6 +147,7 @@ class Selector {
   // ---- select.cc: the way through the function, arithmetic, control
   void need_of(ssa::ValueId id);
   void need_of_table(const ssa::Inst& inst);
+  void need_of_map(const Table& table);
   void find_blocks();
   bool needs_volatile(const ssa::Inst& inst) const;
   void select_blocks();
@@ -165,7 +189,7 @@ class Selector {
 
   // ---- places.cc: where values live
   void request_registers(HomeRequest& request);
-  HomeRequest home_request(uint32_t limit);
+  HomeRequest home_request(uint32_t limit, bool words_too);
   uint32_t stack_room() const;
   bool has_name_on_stack() const;
   uint32_t loop_words() const;
@@ -210,7 +234,9 @@ class Selector {
   void suffix_jump(ssa::ValueId text, std::string_view suffix, bool sense, bpf::Label target);
   void match_at(const Word& text, uint32_t position, std::string_view what, bool at_end,
                 uint32_t bytes, bpf::Label mismatch);
+  void read_text(ssa::ValueId id);
   void read_string(ssa::ValueId id);
+  void read_bytes(ssa::ValueId id);
   void cut_string(ssa::ValueId id, const std::string& what, bpf::Label done);
 
   // ---- texts.cc
@@ -222,6 +248,8 @@ class Selector {
   void text_of_id(ssa::ValueId id);
   void number_name(ssa::ValueId id);
   void text_of_int(ssa::ValueId id);
+  void next_digit();
+  void next_hex_digit();
   void text_join(ssa::ValueId id);
   void text_slice(ssa::ValueId id);
   void text_sub(ssa::ValueId id);
@@ -253,8 +281,12 @@ class Selector {
   void event_field(ssa::ValueId id);
   // ---- fetches.cc
   void fetched_field(ssa::ValueId id);
+  void function_address(Reg dst);
+  void trampoline_word(const schema::Field& field, Reg dst);
   void fetch_word(const schema::Field& field, Reg dst);
+  void load_cookie();
   void raw_fetches(int32_t at);
+  bool says_function() const;
 
   void syscall_field(ssa::ValueId id);
   void argument_field(ssa::ValueId id, const TypedField& from);
@@ -262,6 +294,8 @@ class Selector {
   void string_field(ssa::ValueId id, const schema::Field& field);
   void narrow(Reg reg, uint32_t size_bytes, bool is_signed);
   void read_kernel(int32_t stack_offset, uint32_t size_bytes, Reg address, int32_t extra);
+  void read_memory(int32_t stack_offset, uint32_t size_bytes, Reg address, int32_t extra,
+                   bool is_user);
   void read_window();
   void load_argument(Reg dst, uint32_t index);
   void load_result(Reg dst);
@@ -273,11 +307,15 @@ class Selector {
   bool is_direct_read(const ssa::Inst& inst) const;
   bool is_for_direct_reads(ssa::ValueId id) const;
   void shape_number(Reg reg, const ssa::KernelAccess& access, bool is_bool);
-  void load_kernel_address(ssa::ValueId address, bpf::Label absent);
+  void load_followed(ssa::ValueId address, bool is_user, bpf::Label absent);
   void kernel_memory(ssa::ValueId id);
   void kernel_read(ssa::ValueId id);
   void kernel_text(ssa::ValueId id);
   void kernel_address(ssa::ValueId id);
+
+  // ---- actions.cc: what changes things outside of the script
+  void action(ssa::ValueId id);
+  void write_text(ssa::ValueId id);
 
   // ---- random.cc
   void random(ssa::ValueId id);
@@ -294,6 +332,21 @@ class Selector {
   void table_set(ssa::ValueId id, const Table& table);
   void merge_into_value(ssa::ValueId id, const Table& table);
   void first_value(ssa::ValueId id, const Table& table);
+  void count_entry(const Table& table, int32_t by);
+  void end_if_made(const Table& table, bpf::Label done);
+
+  // ---- map_walks.cc: loops over tables in the kernel's hash maps
+  void need_of_walk(const ssa::Inst& inst);
+  void note_slots(ssa::ValueId id);
+  void place_walks();
+  void enter_walks();
+  void load_list(Reg reg, const ssa::Inst& of);
+  void begin_map_walk(ssa::ValueId id, const Table& table);
+  void map_entry(ssa::ValueId id, const Table& table);
+  void write_collector(const Table& table);
+
+  // ---- whole_tables.cc
+  void whole_table(ssa::ValueId id);
   size_t writer_number(const Table& table) const;
   uint32_t full_row(ssa::ValueId id);
 
@@ -322,12 +375,14 @@ class Selector {
 
   // ---- shared_tables.cc: tables in memory that all CPUs share
   void shared_operation(ssa::ValueId id, const Table& table);
-  void shared_slot(ssa::ValueId id, const Table& table, bpf::Label found, bpf::Label absent);
+  void shared_slot(ssa::ValueId id, const Table& table, bpf::Label found, bpf::Label absent,
+                   std::optional<bpf::Label> full);
   void shared_search(const Table& table, bpf::Label found, bpf::Label absent);
   void shared_claim(const Table& table, bpf::Label found, bpf::Label full);
   void each_slot(const Table& table, bool is_behind, const std::function<void()>& look);
   void shared_get(ssa::ValueId id);
-  void shared_change(ssa::ValueId id);
+  void shared_change(ssa::ValueId id, const Table& table);
+  void count_in_memory(const Table& table, int32_t by);
   void table_walk(ssa::ValueId id);
   void numbered_slot(const Table& table);
   void walk_value(ssa::ValueId id, const Table& table, bpf::Label absent);
@@ -337,7 +392,7 @@ class Selector {
   void thread_search(const Table& table, bpf::Label own, bpf::Label none);
   void thread_claim(const Table& table, bpf::Label claimed, bpf::Label full);
   void publish(ThreadState state);
-  void thread_value(ssa::ValueId id, bool is_new);
+  void thread_value(ssa::ValueId id, const Table& table, bool is_new);
 
   // ---- sample_updates.cc
   ssa::ValueId last_update(ssa::ValueId first) const;
@@ -346,6 +401,7 @@ class Selector {
   bool is_before_areas(ssa::ValueId id) const;
 
   // ---- buckets.cc
+  void look_up_first_byte(bpf::Label done);
   void look_up_length(bool log_linear);
   void power_bucket(ssa::ValueId id);
   void linear_bucket(ssa::ValueId id);
@@ -353,6 +409,14 @@ class Selector {
   void get_bytes(ssa::ValueId id, const Table& table);
   void store_bytes(ssa::ValueId value, const Table& table);
   void check_words_of_key(const Table& table);
+
+  // ---- stacks.cc
+  static bool is_stack_operation(ssa::Op op);
+  void need_of_stack(const ssa::Inst& of);
+  void walk_stack(ssa::ValueId id);
+  void load_owner();
+  void copy_user_stack(int32_t at);
+  void announce_process();
 
   // ---- records.cc
   void emit_record(ssa::ValueId id);
@@ -437,6 +501,17 @@ class Selector {
   std::vector<Cold> cold_;
   std::vector<std::pair<uint32_t, std::function<void()>>> rare_;  // line, writer of code
   std::map<uint32_t, bpf::Label> failures_;                       // by counter row
+  std::map<uint32_t, bpf::Label> emptiers_;                       // by table: its function
+  std::map<uint32_t, bpf::Label> collectors_;                     // likewise
+  // The lists of keys of walks over hash maps: by walk, in bytes from the list memory's start; its
+  // address lies in a fixed stack word.
+  struct KeyList {
+    uint32_t offset_bytes = 0;
+    uint32_t size_bytes = 0;
+  };
+  std::map<int64_t, KeyList> lists_;
+  uint32_t walk_bytes_ = 0;
+  int32_t lists_offset_ = 0;
   std::string failure_;
 };
 

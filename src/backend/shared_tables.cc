@@ -53,15 +53,15 @@ void Selector::shared_operation(ValueId id, const Table& table) {
     bool has_index = direct_entry(id, table, &at);
     asm_.load_map_value(Reg::R3, table.maps[0], static_cast<uint32_t>(at));
     if (has_index) asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, Reg::R1));
-    return is_get ? shared_get(id) : shared_change(id);
+    return is_get ? shared_get(id) : shared_change(id, table);
   }
-  shared_slot(id, table, found, absent);
+  bpf::Label full = is_get ? absent : count_and_resume(full_row(id), done);
+  shared_slot(id, table, found, absent, is_get ? std::nullopt : std::optional(full));
   asm_.bind(found);
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, 8));  // past the tag
-  is_get ? shared_get(id) : shared_change(id);
+  is_get ? shared_get(id) : shared_change(id, table);
   asm_.bind(done);
   uint32_t line = inst(id).line;
-  bpf::Label full = is_get ? absent : count_and_resume(full_row(id), done);
   rare_.emplace_back(line, [=, this, &table] {
     if (is_get) {
       asm_.bind(absent);
@@ -75,8 +75,10 @@ void Selector::shared_operation(ValueId id, const Table& table) {
   });
 }
 
-/// R3 = the key's slot; goes on there, or to `absent` when there is none (and none to be had).
-void Selector::shared_slot(ValueId id, const Table& table, bpf::Label found, bpf::Label absent) {
+/// R3 = the key's slot; goes on there, or to `absent` when there is none. Key 0 always has one;
+/// that becomes no entry, but goes to `full`, when there are as many as may be.
+void Selector::shared_slot(ValueId id, const Table& table, bpf::Label found, bpf::Label absent,
+                           std::optional<bpf::Label> full) {
   bpf::Label search = asm_.make_label(), zero = asm_.make_label();
   hash_key(id, table);
   asm_.jump_to_if(JumpOp::Eq, Reg::R1, 0, zero);
@@ -89,6 +91,13 @@ void Selector::shared_slot(ValueId id, const Table& table, bpf::Label found, bpf
     asm_.bind(zero);
     asm_.load_map_value(Reg::R3, table.maps[0],
                         kSlotsOffset + table.zero_slot() * table.slot_words() * 8);
+    if (full) {
+      asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R3, 8 + kPresence));
+      asm_.jump_to_if(JumpOp::Ne, Reg::R4, 0, found);
+      asm_.load_map_value(Reg::R4, table.maps[0], 0);
+      asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R4, 0));
+      asm_.jump_to_if(JumpOp::Ge, Reg::R4, static_cast<int32_t>(table.max_entries), *full);
+    }
     asm_.jump_to(found);
   });
 }
@@ -108,21 +117,16 @@ void Selector::shared_search(const Table& table, bpf::Label found, bpf::Label ab
 /// Two CPUs at once may both find room for a last one. Another CPU may be first with the very key:
 /// it has then taken the slot that we try.
 void Selector::shared_claim(const Table& table, bpf::Label found, bpf::Label full) {
-  bpf::Label ours = asm_.make_label();
-  asm_.load_map_value(Reg::R2, table.maps[0], 0);
-  asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R2, 0));
+  asm_.load_map_value(Reg::R4, table.maps[0], 0);
+  asm_.emit(bpf::load(Size::DW, Reg::R4, Reg::R4, 0));
   asm_.jump_to_if(JumpOp::Ge, Reg::R4, static_cast<int32_t>(table.max_entries), full);
   each_slot(table, false, [&] {
     asm_.emit(bpf::mov64(Reg::R0, 0));
     asm_.emit(bpf::atomic(AtomicOp::CmpXchg, Size::DW, Reg::R3, kTag, Reg::R1));
-    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, ours);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, found);
     asm_.jump_to_if(JumpOp::Eq, Reg::R0, Reg::R1, found);
   });
   asm_.jump_to(full);
-  asm_.bind(ours);
-  asm_.emit(bpf::mov64(Reg::R4, 1));
-  asm_.emit(bpf::atomic(AtomicOp::Add, Size::DW, Reg::R2, 0, Reg::R4));
-  asm_.jump_to(found);
 }
 
 /// Code for every slot, R3, in which the tag R1 may be, in their order; `is_behind`: all but the
@@ -169,8 +173,8 @@ void Selector::shared_get(ValueId id) {
   asm_.bind(done);
 }
 
-/// The entry R3 is set or added to.
-void Selector::shared_change(ValueId id) {
+/// The entry R3 is set or added to. Whoever makes it present counts it.
+void Selector::shared_change(ValueId id, const Table& table) {
   ValueId value = inst(id).operands.back();
   bpf::Label done = asm_.make_label();
   if (inst(id).op == Op::TableSet) {
@@ -184,26 +188,27 @@ void Selector::shared_change(ValueId id) {
   asm_.jump_to_if(JumpOp::Ne, Reg::R4, 0, done);
   asm_.emit(bpf::mov64(Reg::R4, 1));
   asm_.emit(bpf::atomic(AtomicOp::Xchg, Size::DW, Reg::R3, kPresence, Reg::R4));
+  if (!table.is_direct) {
+    asm_.jump_to_if(JumpOp::Ne, Reg::R4, 0, done);
+    count_in_memory(table, 1);
+  }
   asm_.bind(done);
 }
 
 // ---- entry by entry
 
 void Selector::table_walk(ValueId id) {
-  auto number = static_cast<size_t>(inst(id).imm);
-  const Table& table = unit_.unit.tables[number];
-  if (table.layout != TableLayout::Shared && table.layout != TableLayout::ByThread) {
-    return fail("a loop over table " + module_.tables[number].name +
-                ", which lies in a hash map of the kernel: " + table.reason);
-  }
-  if (inst(id).op == Op::TableSlotCount) {
-    return store_word(home_word(id, 0), static_cast<int32_t>(table.walk_slots()));
-  }
+  const Table& table = unit_.unit.tables[static_cast<size_t>(inst(id).imm)];
+  const bool is_map = table.layout == TableLayout::Hash;
+  if (inst(id).op == Op::TableWalk) return begin_map_walk(id, table);  // others are immediates
   // Slot numbers are in range; the verifier has to see it.
+  const uint64_t slots = is_map ? table.max_entries : table.walk_slots();
   bpf::Label absent = asm_.make_label(), done = asm_.make_label();
-  load_tested(Reg::R1, payload_word(inst(id).operands[0], 0, false));
-  asm_.jump_to_if(JumpOp::Ge, Reg::R1, static_cast<int32_t>(table.walk_slots()), absent);
-  if (inst(id).op == Op::TableSlot) {
+  load_tested(Reg::R1, payload_word(inst(id).operands[1], 0, false));
+  asm_.jump_to_if(JumpOp::Ge, Reg::R1, static_cast<int32_t>(slots), absent);
+  if (is_map) {
+    map_entry(id, table);
+  } else if (inst(id).op == Op::TableSlot) {
     walk_value(id, table, absent);
   } else {
     walk_key(id, table);
@@ -213,7 +218,7 @@ void Selector::table_walk(ValueId id) {
     asm_.bind(absent);
     const Home& home = homes_.homes[id.index];
     if (home.has_tag) store_word(home.tag, 0);
-    store_word(home.payload, 0);
+    home.words == 1 ? store_word(home.payload, 0) : clear(home.payload, home.words);
     asm_.jump_to(done);
   });
 }
@@ -248,7 +253,7 @@ void Selector::walk_value(ValueId id, const Table& table, bpf::Label absent) {
 
 /// A part of the key of the entry in slot R1.
 void Selector::walk_key(ValueId id, const Table& table) {
-  auto part = static_cast<size_t>(inst(inst(id).operands[1]).imm);
+  auto part = static_cast<size_t>(inst(inst(id).operands[2]).imm);
   if (table.is_direct) {
     uint64_t stride = 1;
     for (size_t i = part + 1; i < table.ranges.size(); ++i) stride *= table.ranges[i].size();
@@ -294,8 +299,9 @@ void Selector::thread_operation(ValueId id, const Table& table) {
     store_word(home.tag, 1);
   } else if (op == Op::TableDelete) {
     publish(ThreadState::Absent);
+    if (table.is_counted) count_in_memory(table, -1);
   } else {
-    thread_value(id, false);
+    thread_value(id, table, false);
   }
   asm_.bind(done);
 
@@ -319,7 +325,7 @@ void Selector::thread_operation(ValueId id, const Table& table) {
       asm_.bind(none);
       thread_claim(table, claimed, full);
       asm_.bind(claimed);
-      thread_value(id, true);
+      thread_value(id, table, true);
       return asm_.jump_to(done);
     }
     asm_.bind(none);
@@ -377,7 +383,7 @@ void Selector::publish(ThreadState state) {
 }
 
 /// One's own entry R3 gets the operation's value; a new one is busy till then.
-void Selector::thread_value(ValueId id, bool is_new) {
+void Selector::thread_value(ValueId id, const Table& table, bool is_new) {
   ValueId value = inst(id).operands.back();
   if (is_new || inst(id).op == Op::TableSet) {
     move_word_to(Reg::R3, kThreadValue, payload_word(value, 0, false));
@@ -392,6 +398,7 @@ void Selector::thread_value(ValueId id, bool is_new) {
     asm_.emit(bpf::store(Size::DW, Reg::R3, kThreadValue, Reg::R4));
   }
   if (is_new) publish(ThreadState::Present);
+  if (is_new && table.is_counted) count_in_memory(table, 1);
 }
 
 }  // namespace ktap::backend

@@ -2,6 +2,7 @@
 #include "backend/sharing.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 namespace ktap::backend {
@@ -27,6 +28,13 @@ class Sharing {
       for (size_t i = 0; i < insts.size(); ++i) {
         block_of_[insts[i].index] = block;
         place_of_[insts[i].index] = i;
+      }
+    }
+    reads_of_.resize(count);
+    for (BlockId block : live_.order.blocks) {
+      for (ValueId id : function_.blocks[block.index].insts) {
+        if (!live_.order.needed[id.index] || live_.order.fused[id.index]) continue;
+        for (ValueId operand : function_[id].operands) note_reads(operand, id);
       }
     }
     for (uint32_t i = 0; i < count; ++i) {
@@ -55,6 +63,15 @@ class Sharing {
 
  private:
   ValueId owner(ValueId id) const { return payload_owner(function_, id); }
+
+  /// `by` reads what the operand is: a condition that the Branch computes reads its own.
+  void note_reads(ValueId operand, ValueId by) {
+    if (!live_.order.fused[operand.index]) {
+      reads_of_[owner(operand).index].push_back(by);
+      return;
+    }
+    for (ValueId inner : function_[operand].operands) note_reads(inner, by);
+  }
 
   void share_phi(ValueId phi) {
     const auto& operands = function_[phi].operands;
@@ -123,15 +140,15 @@ class Sharing {
   }
 
   bool is_alive_behind(ValueId value, ValueId made, BlockId block) const {
-    const ssa::Block& b = function_.blocks[block.index];
-    for (size_t i = place_of_[made.index] + 1; i < b.insts.size(); ++i) {
-      const ValueId id = b.insts[i];
-      if (id == value) return false;  // made anew before it is read: not alive here
-      if (live_.order.needed[id.index] && !live_.order.fused[id.index] && is_read_by(id, value)) {
+    const size_t from = place_of_[made.index];
+    const bool is_made_anew = block_of_[value.index] == block && place_of_[value.index] > from;
+    const size_t end = is_made_anew ? place_of_[value.index] : SIZE_MAX;
+    for (ValueId by : reads_of_[value.index]) {
+      if (block_of_[by.index] == block && place_of_[by.index] > from && place_of_[by.index] < end)
         return true;
-      }
     }
-    for (BlockId succ : b.succs) {
+    if (is_made_anew) return false;  // before it is read: not alive here
+    for (BlockId succ : function_.blocks[block.index].succs) {
       const ssa::Block& target = function_.blocks[succ.index];
       if (live_.live_in[succ.index][value.index]) return true;
       for (ValueId id : target.insts) {
@@ -148,6 +165,7 @@ class Sharing {
   const ssa::Function& function_;
   std::vector<BlockId> block_of_;
   std::vector<size_t> place_of_;
+  std::vector<std::vector<ValueId>> reads_of_;  ///< which instructions read a value's home
   std::vector<uint32_t> class_of_;
   std::vector<std::vector<uint32_t>> members_;
 };

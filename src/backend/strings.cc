@@ -185,6 +185,10 @@ void Selector::glob_jump(ValueId id, bool sense, bpf::Label target) {
   }
 }
 
+void Selector::read_text(ValueId id) {
+  inst(id).op == Op::ReadBytes ? read_bytes(id) : read_string(id);
+}
+
 /// user_string() and kernel_string().
 void Selector::read_string(ValueId id) {
   const Inst& of = inst(id);
@@ -208,6 +212,37 @@ void Selector::read_string(ValueId id) {
   asm_.jump_to_if(JumpOp::SLt, Reg::R0, 0, done);
   set_word(home.tag, 1);
   cut_string(id, what, done);
+  asm_.bind(done);
+}
+
+/// buf(): what is asked for beyond the bound is cut, and counted.
+void Selector::read_bytes(ValueId id) {
+  const Inst& of = inst(id);
+  const Home& home = homes_.homes[id.index];
+  const auto bound = static_cast<int32_t>(of.max_bytes);
+  const bpf::Label done = asm_.make_label(), read = asm_.make_label(), clipped = asm_.make_label();
+  const bpf::Label of_user = asm_.make_label(), was_read = asm_.make_label();
+  clear(home.payload, round_up8(of.max_bytes) / 8);
+  set_word(home.tag, 0);
+  load_word(Reg::R3, payload_word(of.operands[0], 0, false));
+  load_word(Reg::R2, payload_word(of.operands[1], 0, false));
+  asm_.jump_to_if(JumpOp::SLt, Reg::R2, 0, done);
+  asm_.jump_to_if(JumpOp::Le, Reg::R2, bound, read);
+  const uint32_t row = unit_.string_cut_row("buf", job_.handler, of.line, of.span);
+  asm_.jump_to(count_and_resume(row, clipped));
+  asm_.bind(clipped);
+  load_word(Reg::R3, payload_word(of.operands[0], 0, false));
+  asm_.emit(bpf::mov64(Reg::R2, bound));
+  asm_.bind(read);
+  load_address(Reg::R1, home.payload);
+  asm_.jump_to_if(kKernelIsUpperHalf ? JumpOp::SGe : JumpOp::Eq, Reg::R3, 0, of_user);
+  asm_.call_helper(bpf::Helper::ProbeReadKernel);
+  asm_.jump_to(was_read);
+  asm_.bind(of_user);
+  asm_.call_helper(bpf::Helper::ProbeReadUser);
+  asm_.bind(was_read);
+  asm_.jump_to_if(JumpOp::Ne, Reg::R0, 0, done);
+  set_word(home.tag, 1);
   asm_.bind(done);
 }
 

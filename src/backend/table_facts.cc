@@ -72,7 +72,7 @@ std::vector<TableUse> find_table_uses(const std::vector<Job>& jobs,
                                       const ssa::Module& module, const bpf::KernelFacts& facts,
                                       const Options& options) {
   std::vector<TableUse> uses(module.tables.size());
-  const ssa::RangeFacts range_facts{facts.cpu_count, options.cpu, options.target_tgid};
+  const ssa::RangeFacts range_facts{facts.cpu_count, options.cpu, options.only_tgid()};
   for (size_t i = 0; i < jobs.size(); ++i) {
     if (programs[i] == kNoProgram) continue;
     const ssa::Function& function = *jobs[i].function;
@@ -80,6 +80,11 @@ std::vector<TableUse> find_table_uses(const std::vector<Job>& jobs,
     for (const ssa::BlockId block : ssa::reverse_postorder(function)) {
       for (const ssa::ValueId id : function.blocks[block.index].insts) {
         const Inst& inst = function[id];
+        if (ssa::is_whole_table_op(inst.op)) {
+          TableUse& use = uses[static_cast<size_t>(inst.imm)];
+          (inst.op == Op::TableLength ? use.is_measured : use.is_emptied) = true;
+          continue;
+        }
         if (ssa::is_walk_op(inst.op)) {
           uses[static_cast<size_t>(inst.imm)].is_walked = true;
           continue;

@@ -18,6 +18,8 @@ struct TableUse {
   bool is_added = false;     ///< TableAdd, TableMerge
   bool is_deleted = false;   ///< TableDelete
   bool is_combined = false;  ///< TableAnd, TableOr, TableXor
+  bool is_measured = false;  ///< TableLength
+  bool is_emptied = false;   ///< TableClear
   bool is_walked = false;    ///< TableSlot, TableSlotKey: an entry must have a number
   /// All keys, by part: integers, booleans, ids of strings. Of a part of Bytes it says nothing.
   std::vector<ssa::Range> parts;

@@ -49,11 +49,11 @@ class Layouter {
     uint32_t at = 0;
     for (const ssa::KeyPart& part : info.key) {
       table.part_offset_bytes.push_back(at);
-      at += part.kind == ssa::KeyPart::Kind::Bytes ? round_up8(part.max_bytes) : 8;
+      at += part.is_bytes() ? round_up8(part.max_bytes) : 8;
     }
     table.key_size_bytes = std::max(at, uint32_t{8});
     table.value = info.value;
-    if (info.value.kind == ssa::KeyPart::Kind::Bytes && info.value.max_bytes > 8)
+    if (info.value.is_bytes() && info.value.max_bytes > 8)
       table.value_size_bytes = round_up8(info.value.max_bytes) + 8;
     table.max_entries = table_entries(info, options_);
     return table;
@@ -73,6 +73,7 @@ class Layouter {
   /// By what the code does; lowering's word is taken for a table that no code works on any more.
   static bool is_only_added(const TableUse& use, const ssa::TableInfo& info) {
     if (info.is_variable || info.value.kind != ssa::KeyPart::Kind::Int) return false;
+    if (use.is_measured || use.is_emptied) return false;
     if (!use.is_used) {
       return info.is_added && !info.is_read && !info.is_set && !info.is_deleted &&
              !info.is_combined;
@@ -85,26 +86,30 @@ class Layouter {
     const auto say = [&](bool does, std::string_view word) {
       if (does) how += fmt::format("{}{} it", how.empty() ? "" : " and ", word);
     };
+    table.is_counted = use.is_measured || use.is_emptied;
     say(use.is_read, "read");
     say(use.is_set, "set");
     say(use.is_combined, "combine bits in");
     say(use.is_deleted, "remove from");
     say(use.is_walked, "go through");
+    say(use.is_measured, "ask for the length of");
+    say(use.is_emptied, "empty");
     table.layout = TableLayout::Hash;
     table.reason = fmt::format("handlers {}", how);
-    if (use.is_combined || info.is_combined) return;
+    if (use.is_combined || info.is_combined || use.is_emptied) return;
     const std::string why_not = refuses_own_memory(table, info);
     if (!why_not.empty()) {
       table.reason += ", " + why_not;
     } else if (use.is_used && use.by_thread && use.only_system_calls &&
-               !(use.is_walked && info.has_no_tid)) {  // a walk sees those entries too
+               !((use.is_walked || use.is_measured) && info.has_no_tid)) {  // they see those too
       table.reason = "every key is the thread that runs";
       choose_slots(table, TableLayout::ByThread);
     } else if (use.is_deleted) {
       table.reason += ", not each its own thread's entry alone";
-    } else if (use.is_used && !use.is_walked && choose_direct_master(table, use)) {
+    } else if (use.is_used && !use.is_walked && !use.is_measured &&
+               choose_direct_master(table, use)) {
       table.reason += fmt::format(", {} possible keys", table.direct_entries());
-    } else if (table.key.size() == 1 && table.key[0].kind != ssa::KeyPart::Kind::Bytes) {
+    } else if (table.key.size() == 1 && !table.key[0].is_bytes()) {
       choose_slots(table, TableLayout::Shared);
     }
   }
@@ -123,7 +128,7 @@ class Layouter {
   bool choose_direct_master(Table& table, const TableUse& use) {
     uint64_t entries = 1;
     for (size_t i = 0; i < table.key.size(); ++i) {
-      if (table.key[i].kind == ssa::KeyPart::Kind::Bytes) return false;
+      if (table.key[i].is_bytes()) return false;
       const uint64_t keys = use.parts[i].size();
       if (keys > kMaxDirectEntries || (entries *= keys) > kMaxDirectEntries) return false;
     }
@@ -165,7 +170,7 @@ class Layouter {
   bool choose_direct(Table& table, const TableUse& use) {
     uint64_t entries = 1;
     for (size_t i = 0; i < table.key.size(); ++i) {
-      if (table.key[i].kind == ssa::KeyPart::Kind::Bytes) return false;
+      if (table.key[i].is_bytes()) return false;
       const uint64_t keys = use.parts[i].size();
       if (keys > kMaxDirectEntries || (entries *= keys) > kMaxDirectEntries) return false;
     }
@@ -224,6 +229,11 @@ class Layouter {
         return;
       case TableLayout::Hash:
         table.maps.push_back(add_map(table, fmt::format("table{}", number)));
+        if (table.is_counted) {
+          uint32_t& page_bytes = unit_.maps[unit_.control_map].value_size_bytes;
+          table.count_offset_bytes = page_bytes;
+          page_bytes += 8;
+        }
         return;
       case TableLayout::Shared:
       case TableLayout::ByThread:

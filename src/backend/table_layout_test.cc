@@ -178,17 +178,86 @@ TEST(TableLayout, EachWriterHasItsOwnArea) {
   EXPECT_EQ(some.unit.tables[0].places.size(), kMaxAreaPrograms);
 }
 
-TEST(TableLayout, ALoopOverAHashMapIsRefused) {
-  OneTable s(Kind::Bytes, true);
-  Builder& b = s.builder;
+TEST(TableLayout, TablesThatAreMeasuredAreCounted) {
+  OneTable s;
   s.module.cells = {"c"};
   s.cells = {0};
-  b.op(Op::TableSet, {execname(b), b.integer(2)}, 0);
-  b.op(Op::CellSet, {b.op(Op::TableSlotCount, {}, 0)}, 0);
+  s.add(field(s.builder, 2));
+  s.builder.op(Op::CellSet, {s.builder.op(Op::TableLength, {}, 0)}, 0);
   s.end();
+  const Table counted = s.emit_unit().unit.tables[0];
+  EXPECT_EQ(counted.layout, TableLayout::Shared);
+  EXPECT_TRUE(counted.is_counted);
+  EXPECT_FALSE(counted.is_direct);
+  OneTable other;
+  EXPECT_FALSE(other.add(field(other.builder, 2)).end().emit_unit().unit.tables[0].is_counted);
+}
+
+TEST(TableLayout, TablesThatAreEmptiedAreHashMaps) {
+  OneTable s;
+  s.add(s.mask(7));
+  s.builder.op(Op::TableClear, {}, 0);
+  s.end();
+  EXPECT_EQ(s.refusal(), "this kernel empties no tables from programs");
+  s.facts.has_for_each_map_elem = true;
+  const auto result = s.emit_unit();
+  ASSERT_TRUE(result.failures.empty());
+  EXPECT_EQ(result.unit.tables[0].layout, TableLayout::Hash);
+  EXPECT_EQ(result.unit.tables[0].count_offset_bytes, Control::kCells);
+  EXPECT_EQ(result.unit.programs[0].callbacks.size(), 1U);
+}
+
+/// A loop over table 0, in which execname stands, as far as its first slot.
+void walk_names(OneTable& s) {
+  Builder& b = s.builder;
+  const ValueId walk = b.integer(0);
+  b.op(Op::TableSet, {execname(b), b.integer(2)}, 0);
+  s.module.cells = {"slots", "found"};
+  s.cells = {0, 0};
+  b.op(Op::CellSet, {b.op(Op::TableWalk, {walk}, 0)}, 0);
+  const ValueId found = b.op(Op::TableSlot, {walk, b.integer(0)}, 0, Type::MaybeInt);
+  b.op(Op::CellSet, {b.op(Op::Unwrap, {found}, 0, Type::Int)}, 1);
+  s.end();
+}
+
+TEST(TableLayout, KeysOfAHashMapAreListedForALoop) {
+  OneTable s(Kind::Bytes, true);
+  s.facts.has_for_each_map_elem = true;
+  s.facts.cpu_count = 3;
+  walk_names(s);
+  const auto result = s.emit_unit();
+  ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+  const Table& table = result.unit.tables[0];
+  EXPECT_EQ(table.layout, TableLayout::Hash);
+  EXPECT_EQ(result.unit.programs[0].callbacks.size(), 1U);
+  const bpf::MapSpec& lists = result.unit.maps.back();
+  EXPECT_EQ(lists.name, "keys");
+  EXPECT_EQ(lists.max_entries, 3U);
+  EXPECT_EQ(lists.value_size_bytes, 8 + table.max_entries * table.key_size_bytes);
+}
+
+TEST(TableLayout, ALoopOverAHashMapNeedsAKernelThatGoesThroughIt) {
+  OneTable s(Kind::Bytes, true);
+  s.facts.has_for_each_map_elem = false;
+  walk_names(s);
   EXPECT_EQ(s.refusal(),
-            "a loop over table t0, which lies in a hash map of the kernel: handlers set it and go "
-            "through it");
+            "a loop over table t0: this kernel lets no program go through its hash maps, where the "
+            "table lies (handlers set it and go through it)");
+}
+
+TEST(TableLayout, ListsOfKeysAreBounded) {
+  OneTable s(Kind::Bytes, true);
+  s.facts.has_for_each_map_elem = true;
+  s.module.tables[0].max_entries = 1 << 20;
+  walk_names(s);
+  EXPECT_EQ(s.refusal(), "a loop over table t0: its keys may take 16 MB, 4 are there");
+  OneTable many(Kind::Bytes, true);
+  many.facts.has_for_each_map_elem = true;
+  many.facts.cpu_count = 1024;
+  many.module.tables[0].max_entries = 1 << 15;
+  walk_names(many);
+  EXPECT_EQ(many.refusal(),
+            "loops over tables whose keys take too much memory: 512 KB on each CPU");
 }
 
 }  // namespace

@@ -151,8 +151,7 @@ uint64_t* SharedMemory::find(const uint8_t* key, bool claims) const {
 /// The first free slot on the way of a key that has none yet.
 uint64_t* SharedMemory::claim(uint64_t word) const {
   const bool by_thread = table_.layout == TableLayout::ByThread;
-  auto* count = reinterpret_cast<uint64_t*>(memory_);
-  if (!by_thread && load(count) >= table_.max_entries) return nullptr;
+  if (is_full()) return nullptr;
   const uint64_t product = word * kHashFactor;
   const uint64_t own = by_thread ? word << 2 | static_cast<uint64_t>(ThreadState::Busy) : product;
   uint64_t* found = nullptr;
@@ -165,7 +164,6 @@ uint64_t* SharedMemory::claim(uint64_t word) const {
     if (took) found = slot;
     return took;
   });
-  if (found != nullptr && !by_thread) __atomic_fetch_add(count, 1, __ATOMIC_SEQ_CST);
   return found;
 }
 
@@ -178,13 +176,23 @@ bool SharedMemory::lookup(const uint8_t* key, int64_t* value) const {
 
 bool SharedMemory::put(const uint8_t* key, int64_t value) {
   uint64_t* slot = find(key, true);
-  if (slot == nullptr) return false;
+  if (slot == nullptr || (!is_present(slot) && is_full())) return false;
   __atomic_store_n(value_of(slot), value, __ATOMIC_RELEASE);
   set_present(slot, key, true);
   return true;
 }
 
+/// ByThread tables are full when no slot is to be had.
+bool SharedMemory::is_full() const {
+  const bool has_bound = table_.layout == TableLayout::Shared && !table_.is_direct;
+  return has_bound && load(reinterpret_cast<uint64_t*>(memory_)) >= table_.max_entries;
+}
+
 void SharedMemory::set_present(uint64_t* slot, const uint8_t* key, bool is_there) {
+  if (!table_.is_direct && is_present(slot) != is_there) {
+    const uint64_t by = is_there ? 1 : UINT64_MAX;
+    __atomic_fetch_add(reinterpret_cast<uint64_t*>(memory_), by, __ATOMIC_SEQ_CST);
+  }
   if (table_.layout != TableLayout::ByThread) {
     __atomic_store_n(slot + table_.slot_words() - 2, is_there ? 1 : 0, __ATOMIC_RELEASE);
     return;

@@ -51,6 +51,7 @@ class SharedMemory {
   void set_present(uint64_t* slot, const uint8_t* key, bool is_there);
   uint64_t* find(const uint8_t* key, bool claims) const;
   uint64_t* claim(uint64_t word) const;
+  bool is_full() const;
 
   const Table& table_;
   uint8_t* memory_;

@@ -24,6 +24,12 @@ using ssa::Inst;
 using ssa::Op;
 using ssa::ValueId;
 
+namespace {
+
+constexpr int32_t kEnoent = -2, kEexist = -17;  // of the kernel's map helpers
+
+}  // namespace
+
 void Selector::store_key_word(uint32_t offset, const Word& word) {
   if (key_in_scratch_) {
     move_word_to(Reg::R7, static_cast<int32_t>(homes_.scratch_temp_offset + offset), word);
@@ -52,7 +58,7 @@ bool Selector::check_key(ValueId id) {
   }
   for (size_t i = 0; i < parts; ++i) {
     const ssa::KeyPart& part = table.key[i];
-    if (part.kind != ssa::KeyPart::Kind::Bytes) continue;
+    if (!part.is_bytes()) continue;
     const Inst& source = inst(payload_owner(function_, of.operands[i]));
     bool is_literal = source.op == Op::ConstStr;
     size_t size =
@@ -72,7 +78,7 @@ Word Selector::key_word(ValueId id, const Table& table, uint32_t index) {
   size_t part = 0;
   while (part + 1 < table.key.size() && table.part_offset_bytes[part + 1] <= 8 * index) ++part;
   uint32_t word = index - table.part_offset_bytes[part] / 8;
-  bool as_bytes = table.key[part].kind == ssa::KeyPart::Kind::Bytes;
+  bool as_bytes = table.key[part].is_bytes();
   return payload_word(inst(id).operands[part], word, as_bytes);
 }
 
@@ -139,7 +145,14 @@ void Selector::table_operation(ValueId id) {
     default:
       KTAP_CHECK(inst(id).op == Op::TableDelete && table.layout == TableLayout::Hash);
       load_key_address(Reg::R2);
-      return call_table(Helper::MapDeleteElem, table);
+      call_table(Helper::MapDeleteElem, table);
+      if (table.is_counted) {
+        const bpf::Label absent = asm_.make_label();
+        asm_.jump_to_if(JumpOp::Ne, Reg::R0, 0, absent);
+        count_entry(table, -1);
+        asm_.bind(absent);
+      }
+      return;
   }
 }
 
@@ -184,6 +197,16 @@ void Selector::first_value(ValueId id, const Table& table) {
   }
 }
 
+/// R0 is what making an entry that must be new gave.
+void Selector::end_if_made(const Table& table, bpf::Label done) {
+  if (!table.is_counted) return asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, done);
+  const bpf::Label failed = asm_.make_label();
+  asm_.jump_to_if(JumpOp::Ne, Reg::R0, 0, failed);
+  count_entry(table, 1);
+  asm_.jump_to(done);
+  asm_.bind(failed);
+}
+
 void Selector::table_add(ValueId id, const Table& table) {
   bpf::Label miss = asm_.make_label(), done = asm_.make_label();
   auto lookup = [&] {
@@ -206,7 +229,7 @@ void Selector::table_add(ValueId id, const Table& table) {
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, temp_value()));
   asm_.emit(bpf::mov64(Reg::R4, bpf::kUpdateNoExist));
   call_table(Helper::MapUpdateElem, table);
-  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, done);
+  end_if_made(table, done);
   // Another CPU was first with this key, or there is no room.
   lookup();
   asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(full_row(id), update_done_));
@@ -302,7 +325,7 @@ void Selector::table_combine(ValueId id, const Table& table) {
     asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, value_at));
     asm_.emit(bpf::mov64(Reg::R4, bpf::kUpdateNoExist));
     call_table(Helper::MapUpdateElem, table);
-    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, done);
+    end_if_made(table, done);
     load_key_address(Reg::R2);  // another CPU was first, or there is no room
     call_table(Helper::MapLookupElem, table);
     asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(full_row(id), done));
@@ -315,21 +338,36 @@ void Selector::table_set(ValueId id, const Table& table) {
   KTAP_CHECK(table.layout == TableLayout::Hash);
   bpf::Label done = asm_.make_label();
   const ValueId value = inst(id).operands.back();
+  const Word checked{Word::Kind::Scratch, 0, Reg::R0, static_cast<int32_t>(value_offset_)};
   if (has_check(table)) {
     store_bytes(value, table);
-    load_key_address(Reg::R2);
-    load_address(Reg::R3,
-                 Word{Word::Kind::Scratch, 0, Reg::R0, static_cast<int32_t>(value_offset_)});
   } else {
-    const bool as_bytes = table.value.kind == ssa::KeyPart::Kind::Bytes;
+    const bool as_bytes = table.value.is_bytes();
     move_word_to(Reg::R10, temp_value(), payload_word(value, 0, as_bytes));
-    load_key_address(Reg::R2);
-    asm_.emit(bpf::mov64(Reg::R3, Reg::R10));
-    asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, temp_value()));
   }
-  asm_.emit(bpf::mov64(Reg::R4, bpf::kUpdateAny));
-  call_table(Helper::MapUpdateElem, table);
-  asm_.jump_to_if(JumpOp::Ne, Reg::R0, 0, count_and_resume(full_row(id), done));
+  const auto update = [&](int32_t flags) {
+    load_key_address(Reg::R2);
+    if (has_check(table)) {
+      load_address(Reg::R3, checked);
+    } else {
+      asm_.emit(bpf::mov64(Reg::R3, Reg::R10));
+      asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, temp_value()));
+    }
+    asm_.emit(bpf::mov64(Reg::R4, flags));
+    call_table(Helper::MapUpdateElem, table);
+  };
+  const bpf::Label full = count_and_resume(full_row(id), done);
+  if (table.is_counted) {
+    // One that goes between the two was removed after this had set it.
+    update(bpf::kUpdateNoExist);
+    end_if_made(table, done);
+    asm_.jump_to_if(JumpOp::Ne, Reg::R0, kEexist, full);
+    update(bpf::kUpdateExist);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, kEnoent, done);
+  } else {
+    update(bpf::kUpdateAny);
+  }
+  asm_.jump_to_if(JumpOp::Ne, Reg::R0, 0, full);
   asm_.bind(done);
 }
 

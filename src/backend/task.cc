@@ -26,7 +26,7 @@ bool follows_pointer(const Inst& of) {
 /// Ways out of the operation's code, in a rough count.
 uint32_t ways_of(const Inst& of) {
   if (of.op == ssa::Op::Branch) return 1;
-  if (ssa::is_table_op(of.op) || ssa::is_walk_op(of.op)) return 4;
+  if (ssa::names_table(of.op)) return 4;
   for (const ssa::Op text : {ssa::Op::StrEq, ssa::Op::StrGlob, ssa::Op::StrLess, ssa::Op::StrLen,
                              ssa::Op::StrFind, ssa::Op::StrJoin, ssa::Op::StrText}) {
     if (of.op == text) return 4;
@@ -60,7 +60,7 @@ bool Selector::comes_from_task(ValueId id) const {
   if (of.op != ssa::Op::EventVar || !facts_.has_task_btf) return false;
   switch (static_cast<BuiltinVar>(of.imm)) {
     case BuiltinVar::Pid:
-      return options_.target_tgid < 0;
+      return options_.only_tgid() < 0;
     case BuiltinVar::Tid:
       return true;
     case BuiltinVar::Ppid:

@@ -59,8 +59,10 @@ class RandomFunction {
     // Both together are too much for some verifiers.
     makes_text_ = below(3) == 0;
     combines_ = walks;
+    measures_ = s_.facts.has_for_each_map_elem && below(3) == 0;
     statements(makes_text_ ? 2 : 3);
-    for (const int64_t table : {7, 9}) {
+    for (const int64_t table : {7, 8, 9}) {
+      if (table == 8 && !s_.facts.has_for_each_map_elem) continue;  // a hash map then
       if (walks && !makes_text_ && below(4) == 0) walk(table);
     }
     emit_all();
@@ -104,6 +106,11 @@ class RandomFunction {
   /// table might, and would then never be full.
   ValueId wide_key() { return b_.op(Op::Mul, {any_int(), b_.integer(0x100000001)}); }
   ValueId small_key() { return b_.op(Op::And, {any_int(), b_.integer(3)}); }
+
+  int64_t number_base() {
+    static constexpr int64_t kBases[] = {0, 0, 10, 16};
+    return kBases[below(4)];
+  }
 
   void statements(int depth) {
     uint64_t count = 1 + below(6);
@@ -291,7 +298,7 @@ class RandomFunction {
         break;
       case 3:
       case 4:
-        texts_.push_back(b_.bytes(Op::StrText, ssa::kIntTextBytes, 0, {any_int()}));
+        texts_.push_back(b_.bytes(Op::StrText, ssa::kIntTextBytes, number_base(), {any_int()}));
         break;
       case 5:
         join();
@@ -342,7 +349,7 @@ class RandomFunction {
   }
 
   void effect() {
-    switch (below(21)) {
+    switch (below(measures_ ? 23 : 21)) {
       case 16:
       case 17:
         sample();
@@ -375,6 +382,10 @@ class RandomFunction {
         break;
       case 20:
         if (makes_text_) keep_text();
+        break;
+      case 21:
+      case 22:
+        whole_table();
         break;
       case 0:
         b_.op(Op::CellSet, {any_int()}, static_cast<int64_t>(below(3)));
@@ -425,6 +436,17 @@ class RandomFunction {
     }
   }
 
+  /// The length of a table that is not only added to, or its emptying.
+  void whole_table() {
+    static constexpr int64_t kTables[] = {1, 7, 9, 8, 12};
+    const int64_t table = kTables[below(makes_text_ ? 5 : 4)];
+    if (below(4) == 0) {
+      b_.op(Op::TableClear, {}, makes_text_ ? 12 : 1);  // nobody walks over these
+    } else {
+      ints_.push_back(b_.op(Op::TableLength, {}, table));
+    }
+  }
+
   /// All keys and values of a table, added up in cell 0: no order shows.
   void walk(int64_t table) {
     const auto parts =
@@ -436,19 +458,20 @@ class RandomFunction {
     BlockId head = b_.block(), look = b_.block(), there = b_.block(), next = b_.block();
     BlockId done = b_.block();
     ValueId zero = b_.integer(0), one = b_.integer(1);
-    ValueId count = b_.op(Op::TableSlotCount, {}, table);
+    ValueId walk = b_.integer(0);
+    ValueId count = b_.op(Op::TableWalk, {walk}, table);
     b_.jump(head);
     b_.at(head);
     ValueId slot = b_.op(Op::Phi, {zero}, 0, Type::Int);
     b_.branch(b_.op(Op::Lt, {slot, count}), look, done);
     b_.at(look);
-    ValueId found = b_.op(Op::TableSlot, {slot}, table);
+    ValueId found = b_.op(Op::TableSlot, {walk, slot}, table, Type::MaybeInt);
     b_.branch(b_.op(Op::IsNil, {found}), next, there);
     b_.at(there);
     b_.op(Op::CellAdd, {b_.op(Op::Unwrap, {found}, 0, Type::Int)}, 0);
     for (int64_t part = 0; part < parts; ++part) {
       ValueId number = b_.integer(part);
-      b_.op(Op::CellAdd, {b_.op(Op::TableSlotKey, {slot, number}, table, Type::Int)}, 0);
+      b_.op(Op::CellAdd, {b_.op(Op::TableSlotKey, {walk, slot, number}, table, Type::Int)}, 0);
     }
     b_.jump(next);
     b_.at(next);
@@ -534,7 +557,8 @@ class RandomFunction {
   std::mt19937_64 random_;
   int loops_ = 0;
   bool makes_text_ = false;  ///< and then has no loops
-  bool combines_ = false;    ///< has atomic operations on bits
+  bool measures_ = false;
+  bool combines_ = false;  ///< has atomic operations on bits
   Subject& s_;
   Builder& b_;
   std::vector<ValueId> ints_, bools_, maybes_, maybe_bools_, texts_;

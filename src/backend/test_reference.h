@@ -113,12 +113,19 @@ class Reference {
 
   /// What a walk over a table sees.
   Value walk(const ssa::Inst& i) {
-    if (i.op == Op::TableSlotCount) {
+    if (i.op == Op::TableWalk) {
       return Value{static_cast<int64_t>(out.tables[static_cast<size_t>(i.imm)].size()), false, ""};
     }
     if (i.op == Op::TableSlot) return Value{entry(i).second[0], false, ""};
-    const int64_t part = get(i.operands[1]).number;
+    const int64_t part = get(i.operands[2]).number;
     return Value{as_int(entry(i).first, static_cast<size_t>(8 * part)), false, ""};
+  }
+
+  Value whole_table(const ssa::Inst& i) {
+    Content& entries = out.tables[static_cast<size_t>(i.imm)];
+    const auto length = static_cast<int64_t>(entries.size());
+    if (i.op == Op::TableClear) entries.clear();
+    return Value{length, false, ""};
   }
 
   Value guard(const ssa::Inst& i) {
@@ -132,6 +139,7 @@ class Reference {
     auto number = [](int64_t v) { return Value{v, false, ""}; };
     if (ssa::is_cell_op(i.op)) return cell(i);
     if (ssa::is_walk_op(i.op)) return walk(i);
+    if (ssa::is_whole_table_op(i.op)) return whole_table(i);
     if (ssa::is_table_op(i.op)) return table(i);
     switch (i.op) {
       case Op::ConstInt:
@@ -196,7 +204,7 @@ class Reference {
   /// Entries are numbered in the order of their keys here, otherwise elsewhere.
   const Content::value_type& entry(const ssa::Inst& i) const {
     auto at = out.tables[static_cast<size_t>(i.imm)].begin();
-    std::advance(at, get(i.operands[0]).number);
+    std::advance(at, get(i.operands[1]).number);
     return *at;
   }
 
@@ -254,7 +262,9 @@ class Reference {
       case Op::StrBytes:
         return bytes(subject_.module.strings[static_cast<size_t>(first.number)]);
       case Op::StrText:
-        return bytes(std::to_string(first.number));
+        if (i.imm == 0) return bytes(std::to_string(first.number));
+        if (i.imm == 10) return bytes(fmt::format("{}", static_cast<uint64_t>(first.number)));
+        return bytes(fmt::format("{:x}", static_cast<uint64_t>(first.number)));
       case Op::StrJoin: {
         std::string all;
         for (ValueId part : i.operands) all += get(part).text;

@@ -90,6 +90,7 @@ inline schema::EventPtr record_event() {
 inline bpf::KernelFacts modern_facts() {
   bpf::KernelFacts facts;
   facts.has_cpu_v4 = facts.has_may_goto = facts.has_bpf_loop = facts.has_task_btf = true;
+  facts.has_for_each_map_elem = true;
   facts.typed_tracepoints = {{"sys_enter", 1}, {"sys_exit", 2}};
   facts.task.pid = 16;
   facts.task.tgid = 20;
@@ -154,6 +155,8 @@ inline std::string counter_name(const Counter& counter) {
       return "table " + counter.what;
     case LossCause::TornRead:
       return "torn " + counter.what;
+    case LossCause::ProcessesFull:
+      return "processes";
     case LossCause::StringCut:
       return "cut " + counter.what;
   }

@@ -145,6 +145,30 @@ void Selector::text_of_id(ValueId id) {
   }
 }
 
+/// R2 = the last digit of R1, which becomes the rest. Uses R4.
+void Selector::next_digit() {
+  asm_.emit(bpf::mov64(Reg::R2, Reg::R1));
+  asm_.emit(bpf::alu64(AluOp::Div, Reg::R1, 10));
+  asm_.emit(bpf::mov64(Reg::R4, Reg::R1));
+  asm_.emit(bpf::alu64(AluOp::Mul, Reg::R4, 10));
+  asm_.emit(bpf::alu64(AluOp::Sub, Reg::R2, Reg::R4));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, '0'));
+}
+
+/// Likewise; without a branch, which the verifier would follow at each digit.
+void Selector::next_hex_digit() {
+  constexpr int32_t kToLetters = 'a' - 10 - '0';
+  asm_.emit(bpf::mov64(Reg::R2, Reg::R1));
+  asm_.emit(bpf::alu64(AluOp::Rsh, Reg::R1, 4));
+  asm_.emit(bpf::alu64(AluOp::And, Reg::R2, 15));
+  asm_.emit(bpf::mov64(Reg::R4, 9));
+  asm_.emit(bpf::alu64(AluOp::Sub, Reg::R4, Reg::R2));
+  asm_.emit(bpf::alu64(AluOp::Arsh, Reg::R4, 63));  // all ones from 10 on
+  asm_.emit(bpf::alu64(AluOp::And, Reg::R4, kToLetters));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, '0'));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, Reg::R4));
+}
+
 /// Digits are written from the right, ending at byte 48 of the home; three words from where they
 /// begin are the text.
 void Selector::text_of_int(ValueId id) {
@@ -154,23 +178,23 @@ void Selector::text_of_int(ValueId id) {
   const int32_t at = home.payload.offset;
   const bpf::Label done = asm_.make_label();
   load_word(Reg::R1, payload_word(inst(id).operands[0], 0, false));
-  asm_.emit(bpf::mov64(Reg::R3, Reg::R1));
-  asm_.emit(bpf::alu64(AluOp::Arsh, Reg::R3, 63));
-  asm_.emit(bpf::alu64(AluOp::Xor, Reg::R1, Reg::R3));
-  asm_.emit(bpf::alu64(AluOp::Sub, Reg::R1, Reg::R3));
+  const int64_t base = inst(id).imm;
+  if (base == 0) {
+    asm_.emit(bpf::mov64(Reg::R3, Reg::R1));
+    asm_.emit(bpf::alu64(AluOp::Arsh, Reg::R3, 63));
+    asm_.emit(bpf::alu64(AluOp::Xor, Reg::R1, Reg::R3));
+    asm_.emit(bpf::alu64(AluOp::Sub, Reg::R1, Reg::R3));
+  } else {
+    asm_.emit(bpf::mov64(Reg::R3, 0));  // no sign
+  }
   for (int32_t i = 0; i < 3; ++i)
     asm_.emit(bpf::store(Size::DW, Reg::R7, static_cast<int16_t>(at + kEnd + 8 * i), 0));
-  for (int32_t digit = 1; digit < static_cast<int32_t>(ssa::kIntTextBytes); ++digit) {
-    asm_.emit(bpf::mov64(Reg::R2, Reg::R1));
-    asm_.emit(bpf::alu64(AluOp::Div, Reg::R1, 10));
-    asm_.emit(bpf::mov64(Reg::R4, Reg::R1));
-    asm_.emit(bpf::alu64(AluOp::Mul, Reg::R4, 10));
-    asm_.emit(bpf::alu64(AluOp::Sub, Reg::R2, Reg::R4));
-    asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, '0'));
+  const int32_t digits = base == 16 ? 16 : base == 10 ? 20 : 19;
+  for (int32_t digit = 1; digit <= digits; ++digit) {
+    base == 16 ? next_hex_digit() : next_digit();
     asm_.emit(bpf::store(Size::B, Reg::R7, static_cast<int16_t>(at + kEnd - digit), Reg::R2));
     asm_.emit(bpf::mov64(Reg::R5, kEnd - digit - 1));  // the place before it
-    if (digit + 1 < static_cast<int32_t>(ssa::kIntTextBytes))
-      asm_.jump_to_if(JumpOp::Eq, Reg::R1, 0, done);
+    if (digit < digits) asm_.jump_to_if(JumpOp::Eq, Reg::R1, 0, done);
   }
   asm_.bind(done);
   // Through memory, so that the verifier forgets which way came here.

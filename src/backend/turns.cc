@@ -27,6 +27,7 @@ void Selector::call_turns() {
   homes_.temp_offset = start_temp_offset_;
   body_out_ = out_;
   enter_scratch();
+  if (walk_bytes_ != 0) enter_walks();
   if (keeps_area_) enter_areas();
   begin_loops();
   asm_.emit(bpf::store(Size::DW, Reg::R7, kNextHead, 0));
@@ -70,6 +71,7 @@ void Selector::enter_turn() {
   if (frame_.nr_offset != 0 && needs_.syscall_nr) copied.push_back(frame_.nr_offset);
   if (has_name_on_stack()) copied.push_back(name_.offset);
   if (keeps_area_) copied.push_back(area_offset_);
+  if (walk_bytes_ != 0) copied.push_back(lists_offset_);
   for (const int32_t offset : copied) {
     asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R2, at(offset)));
     asm_.emit(bpf::store(Size::DW, Reg::R10, at(offset), Reg::R1));

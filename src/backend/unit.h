@@ -28,8 +28,9 @@ struct Control {
   static constexpr uint32_t kExitStatus = 16;  ///< u64
   static constexpr uint32_t kGeneration =
       24;  ///< u64: 0 or 1: which half of the tables that are only added to is written
-  static constexpr uint32_t kZero = 56;   ///< u64: always 0; the verifier does not know that
-  static constexpr uint32_t kCells = 64;  ///< i64 each: the shared variables
+  static constexpr uint32_t kZero = 56;  ///< u64: always 0; the verifier does not know that
+  /// i64 each: the shared variables, behind them the numbers of entries of tables that are counted.
+  static constexpr uint32_t kCells = 64;
 };
 
 /// Record of the ring buffer: u32 site, u32 cpu (0 in a record without a raw event), then the args,
@@ -39,15 +40,29 @@ struct Control {
 ///   Maybe…              8 bytes tag (0 nil, 1 there), then the payload as above
 /// then the raw event, when the site has one:
 ///   system call entry   i64 number, 6 × u64 argument;  exit  i64 number, i64 result
+///   probe, sample       u64 cookie where raw_event_has_cookie(), its low half the id of the
+///   event's
+///                       name; then a u64 for each field
 ///   tracepoint          u32 length, u32 0, then that many bytes of the record (fixed part, then
 ///   dynamic
 ///                       fields as far as kRawTracepointBytes)
+/// then, when the site copies the stack, word 0 of a user stack, u64 bytes that could be copied,
+/// u64 address of the first, the saved registers (CallRegs::sample_offset bytes), kStackCopyBytes
 constexpr uint32_t kRecordHeaderBytes = 8;
+/// Whether raw events of a group of probes have to say which of its events they are.
+inline bool raw_event_has_cookie(const ssa::EventGroup& group) {
+  return schema::gives_registers(group.kind) && group.events.size() > 1;
+}
 constexpr uint32_t kRawTracepointBytes = 512;
+
+/// The site of a record that is no site's: behind the header the first word of a user stack, whose
+/// process user space will have to name addresses of.
+constexpr int32_t kProcessSite = 0x7fffffff;
 
 struct SiteLayout {
   std::vector<uint32_t> arg_offset_bytes;  ///< from the record's start; a Maybe's tag
   uint32_t raw_offset_bytes = 0;           ///< 0: none
+  uint32_t stack_offset_bytes = 0;         ///< 0: none
   uint32_t size_bytes = 0;
 };
 
@@ -68,13 +83,14 @@ constexpr bool is_delta(TableLayout layout) {
 }
 
 /// Shared: the one value of an array map.
-///   u64 how many slots are taken, up to kSlotsOffset
+///   u64 how many entries there are (unless direct), up to kSlotsOffset
 ///   direct (`ranges` are set): entries { u64 presence, i64 value }
 ///   else: slots { u64 tag, u64 presence, i64 value }, tags as in PerCpu, of keys of one word
 /// The value is written first; then presence becomes 1, once.
 ///
-/// ByThread: likewise, slots { u64 tag, i64 value } with the tag tid << 2 | ThreadState. A thread's
-/// entry stays in its slot until another thread takes the slot of one that is absent.
+/// ByThread: likewise, the number only of a table that is_counted, slots { u64 tag, i64 value }
+/// with the tag tid << 2 | ThreadState. A thread's entry stays in its slot until another thread
+/// takes the slot of one that is absent.
 enum class ThreadState : uint8_t { Absent = 0, Busy = 1, Present = 2 };
 constexpr uint32_t kSlotsOffset = 64;
 
@@ -128,6 +144,9 @@ struct Table {
   /// disagree.
   uint32_t value_size_bytes = 8;
   uint32_t max_entries = 0;
+  /// Programs ask how many entries it has: whoever makes or removes one counts it.
+  bool is_counted = false;
+  uint32_t count_offset_bytes = 0;  ///< Hash, counted: of the u64 in the control page
   /// Indices in Unit.maps. Hash, Shared, ByThread: one. DeltaHash: two for each copy, one a
   /// generation.
   std::vector<uint32_t> maps;
@@ -186,6 +205,7 @@ enum class LossCause : uint8_t {
   TableFull,
   TornRead,   ///< a table's value changed each time it was looked at; the handler's run has ended
   StringCut,  ///< a string was longer than its bound and lost its end
+  ProcessesFull,  ///< more processes than can be followed at a time: one is not traced
 };
 /// A row of the per-CPU counter map: what it counts and whose it is.
 struct Counter {
@@ -212,21 +232,39 @@ struct Unit {
   std::vector<Counter> counters;  ///< by row of the counter map
   bool waits_for_exec = false;    ///< Options.wait_for_exec
   int64_t cpu = -1;               ///< Options.cpu
-  int64_t target_tgid = -1;       ///< Options.target_tgid
+  int64_t target_tgid = -1;       ///< Options.target_tgid, unless follows()
+  int64_t root_tgid = -1;         ///< Options.target_tgid, in any case
+  /// Processes that are traced, by tgid: Options.target_tgid and what it has forked, as far as that
+  /// is not reaped; kNoMap: Options.follow is not set.
+  uint32_t followed_map = kNoMap;
+  uint32_t lost_children_row = 0;  ///< counter: processes that the map had no room for
+  std::string cgroup_path;         ///< Options.cgroup_path
+  uint32_t cgroup_map = kNoMap;    ///< holds that cgroup, once `engine` has put it there
+  static constexpr uint32_t kNoMap = UINT32_MAX;
+  bool follows() const { return followed_map != kNoMap; }
   /// The program that does nothing but wait for the exec, when no handler's program does it; of no
   /// use once that has come.
   uint32_t gate_program = UINT32_MAX;
 };
 
 struct Options {
-  int64_t target_tgid = -1;    ///< -p, -- CMD: only this process
-  int64_t cpu = -1;            ///< -C
+  int64_t target_tgid = -1;  ///< -p, -- CMD: only this process
+  int64_t cpu = -1;          ///< -C
+  /// --follow: what the target forks is traced as well. The tracepoints sched_process_fork and
+  /// sched_process_free keep the set of processes.
+  bool follow = false;
+  schema::EventPtr forked, freed;
+  std::string cgroup_path;     ///< --cgroup: only tasks in this folder of cgroup v2, and below it
+  int64_t uid = -1;            ///< --user: only tasks of this user
   bool wait_for_exec = false;  ///< -- CMD: armed as kWaiting; the target's execve makes it kRunning
   uint32_t ring_bytes = 8 << 20;
   uint32_t table_size = 0;               ///< --table-size; 0: the table's own or the default
   uint64_t max_table_bytes = 256 << 20;  ///< memory that Direct and PerCpu tables may take
   bool strict = false;  ///< --strict: no handler starts after the first run-time error
   bool fuse = true;     ///< one program for all handlers of a tracepoint; else one for each
+
+  /// What `pid` is in every handler; -1: not known beforehand.
+  int64_t only_tgid() const { return follow ? -1 : target_tgid; }
 };
 
 /// A job that became part of no program.
@@ -238,6 +276,9 @@ struct Job {
   const ssa::EventGroup* group;
   uint32_t handler;
   uint32_t group_index;
+  /// Loops by bpf_loop where the kernel has it, whatever else it has: the verifier walks a round
+  /// once.
+  bool by_callback = false;
 };
 
 /// Jobs in the order in which handlers must run on one event. Refusals (too large a stack, …) name

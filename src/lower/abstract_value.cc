@@ -95,6 +95,7 @@ AbstractValue AbstractValue::of_world(runtime::Value value, std::string name) {
       return pointer({value.pointer()->type(), value.pointer()->pointers()}, {},
                      value.pointer()->address());
     case runtime::Type::Histogram:
+    case runtime::Type::Stack:
       v = of_kind(Kind::Mixed);  // nothing in the kernel can use it
       v.text = runtime::type_phrase(value.type);
       return v;

@@ -58,11 +58,12 @@ struct AbstractValue {
   const runtime::Closure* closure = nullptr;     ///< Function; null for one made in the handler
   const bytecode::Function* function = nullptr;  ///< Function
   std::vector<Upvalue> cells;                    ///< Function
-  std::vector<AbstractValue> parts;              ///< Tuple, Mixed; Rendered: its arguments
+  /// Tuple, Mixed; Rendered: its arguments; Iterator with a slot: how many slots there are
+  std::vector<AbstractValue> parts;
   runtime::Type result = runtime::Type::String;  ///< Rendered: String, Integer or Float
   bool may_be_nil = false;                       ///< Rendered
   schema::CType ctype;                           ///< Pointer: what it points to
-  int tag = 0;                                   ///< an alternative of a Mixed: its number
+  int tag = 0;  ///< an alternative of a Mixed: its number; Iterator with a slot: the walk's
   /// Ssa; Mixed: the number of its alternative as an Int, invalid: of no use; Iterator: the next
   /// slot, or invalid; Pointer: an Int or MaybeInt, or invalid where the address is known
   ssa::ValueId id;

@@ -7,11 +7,13 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "lower/attempt.h"
 #include "lower/event_names.h"
 #include "lower/event_reads.h"
 #include "lower/lower.h"
 #include "lower/lowerer.h"
+#include "ssa/kernel_access.h"
 
 namespace ktap::lower {
 
@@ -58,12 +60,13 @@ class Capturer {
     if (read.kind != EventRead::Kind::Field) return;
     lowerer_.at(string.place);
     const uint32_t address = add_field(read.field);
-    if (site_.args[address].type != ssa::Type::Int) return;
+    const ssa::Type type = site_.args[address].type;
+    if (ssa::sure_type(type) != ssa::Type::Int) return;
     if (auto at = find(kind, address)) {
       // Read once, as far as the call that asks for most.
       ssa::Inst& inst = lowerer_.inst(operands_[*at]);
       inst.max_bytes = std::max(inst.max_bytes, string.limit_bytes);
-      inst.imm = inst.max_bytes;
+      if (inst.op != ssa::Op::KernelText) inst.imm = inst.max_bytes;
       site_.args[*at].max_bytes = inst.max_bytes;
       return;
     }
@@ -74,8 +77,44 @@ class Capturer {
     ssa::Inst inst{is_kernel ? ssa::Op::KernelString : ssa::Op::UserString, ssa::Type::MaybeStr,
                    ssa::StrKind::Bytes, string.limit_bytes};
     inst.imm = string.limit_bytes;
+    if (type != ssa::Type::Int) {  // what was followed: nil where that led nowhere
+      inst.op = ssa::Op::KernelText;
+      inst.imm = ssa::TextAccess{0, 0, !is_kernel}.pack();
+    }
     inst.operands = {operands_[address]};
     push(arg, lowerer_.emit(std::move(inst)));
+  }
+
+  /// buf(): as many bytes as the event itself tells, or a known number.
+  void add_bytes(const schema::Event& event, const BytesRead& read) {
+    lowerer_.at(read.place);
+    const bool is_number = read.count.from == KernelRead::From::Number;
+    const std::optional<uint32_t> address = number_arg(event, read.address);
+    const std::optional<uint32_t> count = is_number ? std::nullopt : number_arg(event, read.count);
+    if (!address || (!count && !is_number)) return;
+    CaptureArg arg;
+    arg.kind = CaptureArg::Kind::Bytes;
+    arg.address_arg = *address;
+    if (count) arg.count_arg = *count;
+    arg.element = read.count.number;
+    push(arg, lowerer_.bytes_at(operands_[*address],
+                                count ? operands_[*count] : lowerer_.const_int(read.count.number),
+                                limits::kStringBytes));
+    site_.args.back().is_raw = true;
+  }
+
+  void add_stack(bool is_user, uint32_t frames, const bytecode::Place& place) {
+    if (frames == 0) return;
+    lowerer_.at(place);
+    CaptureArg arg;
+    arg.kind = is_user ? CaptureArg::Kind::UserStack : CaptureArg::Kind::KernelStack;
+    push(arg, lowerer_.walk_stack(is_user, frames, 0));
+  }
+
+  void copy_stack(const bytecode::Place& place) {
+    site_.copies_stack = true;
+    capture_.copies_stack = true;
+    capture_.stack_place = place;
   }
 
   /// Kernel memory that the code follows, step by step. False after a mistake of the script.
@@ -126,19 +165,30 @@ class Capturer {
     CaptureArg arg;
     arg.kind = CaptureArg::Kind::Memory;
     Step result;
-    const bool is_inner =
-        read.kind == KernelRead::Kind::Member || read.kind == KernelRead::Kind::Element;
+    const bool is_inner = read.kind == KernelRead::Kind::Member ||
+                          read.kind == KernelRead::Kind::Element ||
+                          read.kind == KernelRead::Kind::ElementAt;
     if (is_inner) {
       const Step& parent = steps_[static_cast<size_t>(read.parent)];
+      AbstractValue key = read.kind == KernelRead::Kind::Member ? AbstractValue::string(read.text)
+                                                                : AbstractValue::of(read.number);
+      if (read.kind == KernelRead::Kind::ElementAt) {
+        const std::optional<uint32_t> index = number_arg(event, read);
+        if (!index) return {};
+        arg.index_arg = static_cast<int32_t>(*index);
+        key = AbstractValue::ssa(operands_[*index]);
+      }
+      if (lowerer_.is_read_from_memory(parent.value)) {
+        lowerer_.no_member(parent.value, key);
+        return {};
+      }
       // Of what is no pointer, or not known, nothing is read: the VM says so.
       if (!parent.value.is(AbstractValue::Kind::Pointer) || !parent.arg) return {};
       arg.of = parent.value.ctype;
       arg.address_arg = *parent.arg;
       arg.member = read.text;
       arg.element = read.number;
-      result.value = lowerer_.typed_index(parent.value, read.kind == KernelRead::Kind::Member
-                                                            ? AbstractValue::string(read.text)
-                                                            : AbstractValue::of(read.number));
+      result.value = lowerer_.typed_index(parent.value, key);
     } else {
       arg.is_root = true;
       result.value = root(event, read);
@@ -160,11 +210,31 @@ class Capturer {
 
   AbstractValue root(const schema::Event& event, const KernelRead& read) {
     if (read.kind == KernelRead::Kind::Task) return lowerer_.current_task();
+    if (read.kind == KernelRead::Kind::Event) return pointer_field(event, read);
     if (read.kind == KernelRead::Kind::Constant)
       return AbstractValue::pointer(read.type, {}, read.number);
     const AbstractValue address = cast_address(event, read);
     if (lowerer_.stopped() || address.is(AbstractValue::Kind::Undefined)) return {};
     return lowerer_.cast({AbstractValue::string(read.text), address});
+  }
+
+  /// What Var, Field or Member of the event `read` begins at.
+  static EventRead read_from(const schema::Event& event, const KernelRead& read) {
+    switch (read.from) {
+      case KernelRead::From::Var:
+        return read_variable(event, read.from_var);
+      case KernelRead::From::Field:
+        return read_field(event, read.from_name);
+      default:
+        return read_member(event, read.from_name);
+    }
+  }
+
+  /// Of what is no pointer nothing is read.
+  AbstractValue pointer_field(const schema::Event& event, const KernelRead& read) {
+    const EventRead field = read_from(event, read);
+    if (field.kind != EventRead::Kind::Field || !field.is_pointer) return {};
+    return lowerer_.pointer_of(field.field, operands_[add_field(field.field)]);
   }
 
   AbstractValue cast_address(const schema::Event& event, const KernelRead& read) {
@@ -178,19 +248,31 @@ class Capturer {
         return is_address(from) ? from : AbstractValue();
       }
       case KernelRead::From::Var:
-        return of_event(read_variable(event, read.from_var));
       case KernelRead::From::Field:
-        return of_event(read_field(event, read.from_name));
       case KernelRead::From::Member:
         break;
     }
-    return of_event(read_member(event, read.from_name));
+    return of_event(read_from(event, read));
   }
 
   AbstractValue of_event(const EventRead& read) {
     if (read.kind != EventRead::Kind::Field) return {};
     const AbstractValue value = AbstractValue::ssa(operands_[add_field(read.field)]);
     return is_address(value) ? value : AbstractValue();
+  }
+
+  /// Which argument of the record is the index; nothing: it may be nil, or no number.
+  std::optional<uint32_t> number_arg(const schema::Event& event, const KernelRead& read) {
+    const EventRead from = read_from(event, read);
+    std::optional<uint32_t> index;
+    if (from.kind == EventRead::Kind::Field) {
+      index = add_field(from.field);
+    } else if (from.kind == EventRead::Kind::Var && from.var != schema::BuiltinVar::Curtask) {
+      add_var(from.var);
+      index = find(CaptureArg::Kind::Var, static_cast<uint32_t>(from.var));
+    }
+    if (index && site_.args[*index].type != ssa::Type::Int) return std::nullopt;
+    return index;
   }
 
   bool is_address(const AbstractValue& value) {
@@ -256,6 +338,10 @@ void add_all(Capturer& capturer, const schema::Event& event, const EventNames& n
   }
   add_strings(capturer, event, CaptureArg::Kind::UserString, names.user_strings);
   add_strings(capturer, event, CaptureArg::Kind::KernelString, names.kernel_strings);
+  for (const BytesRead& read : names.bytes) capturer.add_bytes(event, read);
+  capturer.add_stack(false, names.kernel_frames, names.stack_place);
+  capturer.add_stack(true, names.user_frames, names.stack_place);
+  if (names.copies_stack()) capturer.copy_stack(names.stack_place);
 }
 
 }  // namespace
@@ -282,14 +368,14 @@ Lowered lower_capture(const Handler& handler, uint32_t handler_index, const Worl
     }
     // A filter on what handlers change has to see what the last run here has left: the kernel is
     // ahead of the VM.
-    if (lowerer->stopped() || lowerer->reads_what_handlers_change()) {
+    if (options.unfiltered || lowerer->stopped() || lowerer->reads_what_handlers_change()) {
       attempt.take_back();
       filter_in_kernel = false;
       collect_names(handler.filter, world, names);
       lowerer.emplace(world, group, options, handler_index, name, linkage, hints);
     }
   }
-  if (!filter_in_kernel) {
+  if (!filter_in_kernel && !options.unfiltered) {
     Attempt attempt(linkage);
     hints.restart();
     lowerer->run_filter_prefix(handler.filter);

@@ -38,6 +38,7 @@ class Walk {
       // It is somewhere a handler may call it from.
       hidden_write_ = hidden_write_ || is_writer(static_cast<Builtin>(v.builtin));
       removes_ = removes_ || static_cast<Builtin>(v.builtin) == Builtin::Delete;
+      note_action(static_cast<Builtin>(v.builtin));
     }
   }
 
@@ -67,6 +68,10 @@ class Walk {
     if (!by_adding) effects_.replaced.insert(variable);
   }
 
+  void note_action(Builtin builtin) {
+    if (bytecode::acts_in_kernel(builtin)) effects_.actions.insert(builtin);
+  }
+
   static bool adds(Insn update) {
     const auto op = static_cast<bytecode::UpdateOp>(update.c());
     return op == bytecode::UpdateOp::Add || op == bytecode::UpdateOp::Sub;
@@ -79,6 +84,7 @@ class Walk {
       switch (insn.op()) {
         case Op::LoadBuiltin:
           removes_ = removes_ || static_cast<Builtin>(insn.d()) == Builtin::Delete;
+          note_action(static_cast<Builtin>(insn.d()));
           break;
         case Op::GetUpval:
           if (const runtime::Cell* cell = cells[insn.b()]) {

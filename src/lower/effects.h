@@ -7,6 +7,7 @@
 #include <set>
 #include <vector>
 
+#include "bytecode/unsafe_uses.h"
 #include "lower/lower.h"
 #include "lower/world.h"
 #include "runtime/table.h"
@@ -20,6 +21,7 @@ struct Effects {
   std::set<const runtime::Table*> written;
   std::set<const runtime::Aggregate*> aggregates;  ///< may be read, emptied or get samples
   std::set<const runtime::Table*> removed_from;    ///< may lose entries by delete()
+  std::set<bytecode::Builtin> actions;             ///< what it calls that acts in the kernel alone
   std::set<Variable> read;      ///< variables whose value is read (`x += 1` alone reads none)
   std::set<Variable> assigned;  ///< variables that get a new value
   std::set<Variable>

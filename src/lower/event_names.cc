@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "base/user_stack.h"
 #include "lower/code_walk.h"
 #include "runtime/kernel_pointer.h"
+#include "runtime/string.h"
 
 namespace ktap::lower {
 
@@ -57,6 +59,45 @@ struct Read {
 };
 using Known = std::variant<Var, Field, Member, StringFunction, Object, Integer, Text, Symbol, Read>;
 
+bool is_stack_function(bytecode::Builtin builtin) {
+  switch (builtin) {
+    case bytecode::Builtin::Stack:
+    case bytecode::Builtin::Ustack:
+    case bytecode::Builtin::Backtrace:
+    case bytecode::Builtin::PrintBacktrace:
+    case bytecode::Builtin::KdebugDumpstack:
+      return true;
+    default:
+      return false;
+  }
+}
+
+uint32_t most_frames(bytecode::Builtin builtin) {
+  return limits::kStackFrames + (builtin == bytecode::Builtin::Ustack ? 0 : limits::kStackSkip);
+}
+
+/// A call of a stack function that asks for so many frames.
+void note_stack(EventNames& names, bytecode::Builtin builtin, uint32_t count,
+                const bytecode::Place& place) {
+  if (names.stack_place.line == 0) names.stack_place = place;
+  uint32_t& frames = builtin == bytecode::Builtin::Ustack ? names.user_frames : names.kernel_frames;
+  frames = std::max(frames, count);
+}
+
+/// What a built-in function takes of the event by itself.
+void note_variable(EventNames& names, bytecode::Builtin builtin, const bytecode::Place& place) {
+  schema::BuiltinVar var;
+  if (builtin == bytecode::Builtin::Usym) {
+    var = schema::BuiltinVar::Pid;
+  } else if (builtin == bytecode::Builtin::PrintTraceClock) {
+    var = schema::BuiltinVar::Ns;
+  } else {
+    return;
+  }
+  names.vars.insert(var);
+  names.var_places.emplace(var, place);
+}
+
 class Collector {
  public:
   /// `closure`: what is called with the event, when that is this function; else null.
@@ -73,6 +114,7 @@ class Collector {
     if (gets_event_) arriving_[0][0] = Object{};
     for (size_t pc = 0; pc < f_.code.size(); ++pc) {
       enter(pc);
+      pc_ = pc;
       place_ = pc < f_.places.size() ? f_.places[pc] : bytecode::Place();
       note_escape(f_.code[pc]);
       step(f_.code[pc]);
@@ -187,7 +229,7 @@ class Collector {
         if (is_memory_member(insn)) break;
         names_.members.insert(text(insn.c()));
         names_.name_places.emplace(text(insn.c()), place_);
-        known_[a] = Member{text(insn.c())};
+        if (known_as<Read>(a) == nullptr) known_[a] = Member{text(insn.c())};
         break;
       case Op::GetIndex:
         element(insn);
@@ -238,13 +280,61 @@ class Collector {
   void load_builtin(uint8_t a, bytecode::Builtin builtin) {
     known_.erase(a);
     if (builtin == bytecode::Builtin::UserString || builtin == bytecode::Builtin::KernelString ||
-        builtin == bytecode::Builtin::Cast || builtin == bytecode::Builtin::Kaddr) {
+        builtin == bytecode::Builtin::Buf || builtin == bytecode::Builtin::Cast ||
+        builtin == bytecode::Builtin::Kaddr) {
       known_[a] = StringFunction{builtin};
     }
-    if (builtin == bytecode::Builtin::PrintTraceClock) {
-      names_.vars.insert(schema::BuiltinVar::Ns);
-      names_.var_places.emplace(schema::BuiltinVar::Ns, place_);
+    if (is_stack_function(builtin)) stack_function(a, builtin);
+    note_variable(names_, builtin, place_);
+  }
+
+  /// What is called where it stands asks for as much as its arguments tell; what is put away first
+  /// may be called with any.
+  void stack_function(uint8_t a, bytecode::Builtin builtin) {
+    known_[a] = StringFunction{builtin};
+    const StackCall call = stack_call(pc_, a, builtin);
+    note_stack(names_, builtin, call.frames, place_);
+    if (builtin != bytecode::Builtin::Ustack) return;
+    names_.unwinds_stack = names_.unwinds_stack || call.unwinds;
+    names_.asks_stack_late = names_.asks_stack_late || call.is_late;
+  }
+
+  /// What a call of a stack function asks for.
+  struct StackCall {
+    uint32_t frames = 0;
+    bool unwinds = false;  ///< a copy, no frames
+    bool is_late = false;  ///< it is not known here
+  };
+
+  /// Looks on to the call of register `a`, as far as code goes straight and the arguments are
+  /// integers that stand there.
+  StackCall stack_call(size_t pc, uint8_t a, bytecode::Builtin builtin) const {
+    const uint32_t all = most_frames(builtin);
+    int64_t given[2] = {-1, 0};
+    const bool is_older =
+        builtin == bytecode::Builtin::Backtrace || builtin == bytecode::Builtin::PrintBacktrace;
+    if (is_older) std::swap(given[0], given[1]);
+    for (size_t at = pc + 1; at < f_.code.size(); ++at) {
+      const Insn insn = f_.code[at];
+      const size_t number = insn.a() - (size_t{a} + 1);
+      if (insn.op() == Op::Call && insn.a() == a && insn.b() == at - pc) break;
+      if (insn.a() != size_t{a} + (at - pc) || number >= 2) return {all, false, true};
+      if (insn.op() == Op::LoadK && number == 0 && is_dwarf(insn)) return {0, true, false};
+      if (insn.op() != Op::LoadInt) return {all, false, true};
+      given[number] = insn.s();
     }
+    int64_t depth = given[is_older ? 1 : 0];
+    const int64_t skip = given[is_older ? 0 : 1];
+    if (depth == -1) depth = limits::kStackFrames;
+    // What is out of bounds is a run-time error; it takes no more than one that is not.
+    const auto frames = std::clamp<int64_t>(depth, 1, limits::kStackFrames) +
+                        std::clamp<int64_t>(skip, 0, int64_t{all} - limits::kStackFrames);
+    return {static_cast<uint32_t>(frames), false, false};
+  }
+
+  bool is_dwarf(Insn insn) const {
+    const auto* text = std::get_if<std::string>(&f_.constants[insn.d()]);
+    return text != nullptr && *text == kDwarfStack;
   }
 
   void load_constant(Insn insn) {
@@ -256,6 +346,7 @@ class Collector {
     }
     known_.erase(insn.a());
     if (name != nullptr) known_[insn.a()] = Text{*name};
+    names_.names_dwarf = names_.names_dwarf || is_dwarf(insn);
     if (const auto* n = std::get_if<int64_t>(&f_.constants[insn.d()]))
       known_[insn.a()] = Integer{*n};
   }
@@ -278,15 +369,50 @@ class Collector {
     return static_cast<int>(reads.size() - 1);
   }
 
+  /// Register `r` holds a value of the event that has a name: `read` begins there.
+  bool begins_at_field(size_t r, KernelRead* read) const {
+    if (const auto* field = known_as<Field>(r)) {
+      read->from = KernelRead::From::Field;
+      read->from_name = field->name;
+      return true;
+    }
+    if (const auto* member = known_as<Member>(r)) {
+      read->from = KernelRead::From::Member;
+      read->from_name = member->name;
+      return true;
+    }
+    return false;
+  }
+
+  /// Likewise, or of the event's variables.
+  bool begins_at_event(size_t r, KernelRead* read) const {
+    const auto* var = known_as<Var>(r);
+    if (var == nullptr) return begins_at_field(r, read);
+    read->from = KernelRead::From::Var;
+    read->from_var = var->var;
+    return true;
+  }
+
+  /// The number of what register `r` holds, when that may be a pointer to kernel memory.
+  std::optional<int> memory(size_t r) {
+    if (const auto* read = known_as<Read>(r)) return read->number;
+    KernelRead field;
+    field.kind = KernelRead::Kind::Event;
+    if (!begins_at_field(r, &field)) return std::nullopt;
+    return number_of(std::move(field));
+  }
+
+  /// False also where it may be another thing's: x.NAME.member of any x reads as e.NAME.member.
   bool is_memory_member(Insn insn) {
-    const auto* read = known_as<Read>(insn.b());
-    if (read == nullptr) return false;
+    const std::optional<int> parent = memory(insn.b());
+    if (!parent) return false;
+    const bool is_sure = known_as<Member>(insn.b()) == nullptr;
     KernelRead member;
     member.kind = KernelRead::Kind::Member;
-    member.parent = read->number;
+    member.parent = *parent;
     member.text = text(insn.c());
     known_[insn.a()] = Read{number_of(std::move(member))};
-    return true;
+    return is_sure;
   }
 
   /// A variable of the main chunk that no handler changes.
@@ -303,6 +429,8 @@ class Collector {
   }
 
   void constant(uint8_t a, runtime::Value value) {
+    if (value.type == runtime::Type::String && value.string()->view() == kDwarfStack)
+      names_.names_dwarf = true;
     if (value.type == runtime::Type::Integer) known_[a] = Integer{value.integer};
     if (value.type != runtime::Type::Pointer) return;
     KernelRead read;
@@ -312,20 +440,26 @@ class Collector {
     known_[a] = Read{number_of(std::move(read))};
   }
 
-  /// pointer[i], pointer["name"].
+  /// pointer[i], pointer["name"]; i is known or of the event.
   void element(Insn insn) {
-    const auto* object = known_as<Read>(insn.b());
-    const auto* index = known_as<Integer>(insn.c());
-    const auto* name = known_as<Text>(insn.c());
-    if (object == nullptr || (index == nullptr && name == nullptr)) {
+    KernelRead read;
+    bool is_known = true;
+    if (const auto* index = known_as<Integer>(insn.c())) {
+      read.kind = KernelRead::Kind::Element;
+      read.number = index->value;
+    } else if (const auto* name = known_as<Text>(insn.c())) {
+      read.kind = KernelRead::Kind::Member;
+      read.text = name->text;
+    } else {
+      read.kind = KernelRead::Kind::ElementAt;
+      is_known = begins_at_event(insn.c(), &read);
+    }
+    const std::optional<int> object = is_known ? memory(insn.b()) : std::nullopt;
+    if (!object) {
       known_.erase(insn.a());
       return;
     }
-    KernelRead read;
-    read.parent = object->number;
-    read.kind = index != nullptr ? KernelRead::Kind::Element : KernelRead::Kind::Member;
-    if (index != nullptr) read.number = index->value;
-    if (name != nullptr) read.text = name->text;
+    read.parent = *object;
     known_[insn.a()] = Read{number_of(std::move(read))};
   }
 
@@ -347,15 +481,8 @@ class Collector {
     read.kind = KernelRead::Kind::Cast;
     read.text = type;
     const size_t from = a + 2;
-    if (const auto* var = known_as<Var>(from)) {
-      read.from = KernelRead::From::Var;
-      read.from_var = var->var;
-    } else if (const auto* field = known_as<Field>(from)) {
-      read.from = KernelRead::From::Field;
-      read.from_name = field->name;
-    } else if (const auto* member = known_as<Member>(from)) {
-      read.from = KernelRead::From::Member;
-      read.from_name = member->name;
+    if (begins_at_event(from, &read)) {
+      // That is all.
     } else if (const auto* number = known_as<Integer>(from)) {
       read.number = number->value;
     } else if (const auto* symbol = known_as<Symbol>(from)) {
@@ -393,12 +520,29 @@ class Collector {
     read.limit_bytes = std::max(read.limit_bytes, limit_bytes);
   }
 
+  /// buf(address, n).
+  void add_bytes(size_t a) {
+    BytesRead made{{}, {}, place_};
+    const auto* number = known_as<Integer>(a + 2);
+    if (number != nullptr) made.count.number = number->value;
+    if (!begins_at_event(a + 1, &made.address)) return;
+    if (number == nullptr && !begins_at_event(a + 2, &made.count)) return;
+    for (const BytesRead& read : names_.bytes) {
+      if (read.address.is_same(made.address) && read.count.is_same(made.count)) return;
+    }
+    names_.bytes.push_back(std::move(made));
+  }
+
   void call(size_t a, size_t b) {
     auto callee = known_.find(a);
     auto arg = known_.find(a + 1);
     if (callee == known_.end() || arg == known_.end()) return;
     const auto* function = std::get_if<StringFunction>(&callee->second);
     if (function == nullptr) return;
+    if (function->builtin == bytecode::Builtin::Buf) {
+      if (b == 3) add_bytes(a);
+      return;
+    }
     StringReads& reads = function->builtin == bytecode::Builtin::KernelString
                              ? names_.kernel_strings
                              : names_.user_strings;
@@ -415,7 +559,8 @@ class Collector {
   const runtime::Closure* closure_;
   const World& world_;
   EventNames& names_;
-  bytecode::Place place_;  // of the instruction that is looked at
+  size_t pc_ = 0;          // of the instruction that is looked at
+  bytecode::Place place_;  // likewise
   State known_;            // by register
   std::map<size_t, State> arriving_;
   std::map<size_t, size_t> last_of_rounds_;
@@ -428,6 +573,14 @@ void collect_names(runtime::Value function, const World& world, EventNames& name
   for (const bytecode::Function* f : reachable_functions(function, world)) {
     const bool is_called = is_closure && function.closure()->function == f;
     Collector(*f, is_called ? function.closure() : nullptr, world, names).run();
+  }
+  const bytecode::Place place =
+      is_closure ? function.closure()->function->place : bytecode::Place();
+  for (const bytecode::Builtin builtin : kept_builtins(function, world)) {
+    note_variable(names, builtin, place);
+    if (!is_stack_function(builtin)) continue;
+    note_stack(names, builtin, most_frames(builtin), place);
+    if (builtin == bytecode::Builtin::Ustack) names.asks_stack_late = true;
   }
 }
 

@@ -34,12 +34,14 @@ struct StringReads {
 struct KernelRead {
   enum class Kind : uint8_t {
     Task,      ///< curtask
+    Event,     ///< a field of the event's, where it is a pointer of a known type
     Constant,  ///< a pointer that the main chunk made
     Cast,      ///< cast(text, from)
     Member,    ///< parent.text
-    Element    ///< parent[number]
+    Element,   ///< parent[number]
+    ElementAt  ///< parent[from]: of the event, Var, Field or Member
   } kind = Kind::Task;
-  /// Where the address of a cast comes from.
+  /// Where the address of a cast or an index comes from; of Event: Field or Member.
   enum class From : uint8_t { Var, Field, Member, Number, Symbol, Read } from = From::Number;
   int parent = -1;  ///< Member, Element; Cast from Read
   std::string text;
@@ -56,6 +58,14 @@ struct KernelRead {
   }
 };
 
+/// buf() of what the event has; how many bytes: known, or what the event has. Of both parts only
+/// `from` and what goes with it counts: Var, Field or Member; the count may be a Number.
+struct BytesRead {
+  KernelRead address;
+  KernelRead count;
+  bytecode::Place place;  ///< of the first call
+};
+
 /// Sets, so that the order is fixed.
 struct EventNames {
   std::set<schema::BuiltinVar> vars;  ///< EventVar
@@ -63,11 +73,21 @@ struct EventNames {
   std::set<std::string> members;      ///< .NAME of any value: it may be the event
   StringReads user_strings;
   StringReads kernel_strings;
+  std::vector<BytesRead> bytes;
   std::vector<KernelRead> kernel_reads;
   // Where each was read first.
   std::map<schema::BuiltinVar, bytecode::Place> var_places;
   std::map<std::string, bytecode::Place> name_places;  ///< fields and members
-  bool event_escapes = false;  ///< the event object itself is printed or passed on
+  /// Frames that calls of stack() and ustack() ask for, those that are left out too; 0: no call.
+  uint32_t kernel_frames = 0;
+  uint32_t user_frames = 0;
+  bool unwinds_stack = false;    ///< ustack("dwarf")
+  bool asks_stack_late = false;  ///< ustack() of what is not known there
+  bool names_dwarf = false;      ///< that string stands somewhere
+  bytecode::Place stack_place;   ///< of the first
+  bool event_escapes = false;    ///< the event object itself is printed or passed on
+
+  bool copies_stack() const { return unwinds_stack || (asks_stack_late && names_dwarf); }
 };
 
 /// Adds what `function` (nil: nothing) and all it can reach mention.

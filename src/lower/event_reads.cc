@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "base/limits.h"
+#include "diag/diagnostic.h"
 
 namespace ktap::lower {
 
@@ -15,9 +17,9 @@ using schema::BuiltinVar;
 using schema::EventKind;
 using schema::FieldKind;
 
-EventRead at_index(const schema::Event& event, size_t index) {
+EventRead at_index(const schema::Event& event, size_t index, size_t count) {
   EventRead read;
-  if (index >= event.fields.size()) {
+  if (index >= count) {
     read.kind = EventRead::Kind::Nil;
     return read;
   }
@@ -27,12 +29,21 @@ EventRead at_index(const schema::Event& event, size_t index) {
   return read;
 }
 
+EventRead at_index(const schema::Event& event, size_t index) {
+  return at_index(event, index, event.fields.size());
+}
+
 /// Which field is what the function or system call gave.
 std::optional<size_t> result_index(const schema::Event& event) {
   if (event.kind == EventKind::SyscallExit) return 1;
   if (event.kind != EventKind::ProbeReturn) return std::nullopt;
-  const int index = event.find_field("retval");
-  return index < 0 ? std::nullopt : std::optional<size_t>(static_cast<size_t>(index));
+  // A fetch argument of that name stands before the function's own result.
+  for (size_t i = event.fields.size(); i-- > 0;) {
+    const FieldKind kind = event.fields[i].kind;  // not what stands for `args.retval` alone
+    if (event.fields[i].name == "retval" && kind != FieldKind::Text && kind != FieldKind::Opaque)
+      return i;
+  }
+  return std::nullopt;
 }
 
 EventRead of(EventRead::Kind kind) {
@@ -65,7 +76,8 @@ EventRead read_variable(const schema::Event& event, BuiltinVar var) {
     case BuiltinVar::Arg7:
     case BuiltinVar::Arg8:
     case BuiltinVar::Arg9:
-      return at_index(event, static_cast<size_t>(var) - static_cast<size_t>(BuiltinVar::Arg0));
+      return at_index(event, static_cast<size_t>(var) - static_cast<size_t>(BuiltinVar::Arg0),
+                      event.fields.size() - event.unnumbered_fields);
     default: {
       EventRead read = of(EventRead::Kind::Var);
       read.var = var;
@@ -76,7 +88,10 @@ EventRead read_variable(const schema::Event& event, BuiltinVar var) {
 
 EventRead read_field(const schema::Event& event, const std::string& name) {
   const int index = event.find_field(name);
-  return index < 0 ? of(EventRead::Kind::Missing) : at_index(event, static_cast<size_t>(index));
+  if (index < 0) return of(EventRead::Kind::Missing);
+  EventRead read = at_index(event, static_cast<size_t>(index));
+  read.is_pointer = event.fields[read.field].target != schema::CType{};
+  return read;
 }
 
 EventRead read_member(const schema::Event& event, const std::string& name) {
@@ -103,7 +118,7 @@ EventRead read_member(const schema::Event& event, const std::string& name) {
 
 bool is_string_field(const schema::Field& field) {
   return field.kind == FieldKind::CharArray || field.kind == FieldKind::DynString ||
-         field.kind == FieldKind::RelString;
+         field.kind == FieldKind::RelString || field.kind == FieldKind::Text;
 }
 
 uint32_t string_bytes(const schema::Field& field) {
@@ -114,9 +129,32 @@ uint32_t string_bytes(const schema::Field& field) {
 
 std::vector<std::string> field_names(const schema::Event& event) {
   std::vector<std::string> names;
-  for (const schema::Field& field : event.fields) names.push_back(field.name);
+  for (const schema::Field& field : event.fields) {
+    if (std::find(names.begin(), names.end(), field.name) == names.end())
+      names.push_back(field.name);
+  }
   return names;
 }
+
+namespace {
+
+/// The built-in variable that a filter's word may mean, when no field is as near; "": none.
+std::string near_variable(const std::string& word, const std::vector<std::string>& fields) {
+  constexpr size_t kShortest = 3;  // of fewer letters everything is near
+  if (word.size() < kShortest || !diag::nearest(word, fields).empty()) return "";
+  std::vector<std::string> names;
+  for (const auto var : {
+#define KTAP_BUILTIN_VAR(name, spelling) BuiltinVar::name,
+#include "schema/builtin_vars.def"
+#undef KTAP_BUILTIN_VAR
+       })
+    if (schema::builtin_var_name(var).size() >= kShortest)
+      names.emplace_back(schema::builtin_var_name(var));
+  const std::vector<std::string> near = diag::nearest(word, names);
+  return near.empty() ? "" : near.front();
+}
+
+}  // namespace
 
 EventMistake missing_field(const schema::Event& event, const std::string& name,
                            const bytecode::Place& place) {
@@ -127,6 +165,17 @@ EventMistake missing_field(const schema::Event& event, const std::string& name,
   const auto var = schema::find_builtin_var(name);
   if (var && read_variable(event, *var).kind != EventRead::Kind::Missing)
     mistake.hint = fmt::format("write `{}`: args.NAME and e.NAME are fields", name);
+  const std::string near = var ? "" : near_variable(name, mistake.choices);
+  if (!near.empty()) mistake.hint = fmt::format("the nearest built-in variable: {}", near);
+  if (event.kind == EventKind::Probe && event.point.path.empty() && event.find_field("arg1") > 0)
+    mistake.hint =
+        "this kernel's type information (BTF) does not have the function: its arguments have no "
+        "names here, they are arg1, arg2 …";
+  if (event.kind == EventKind::Probe && !event.point.path.empty() && event.find_field("arg1") > 0)
+    mistake.hint = fmt::format(
+        "{} has no debug information of the function: its arguments have no names here, they are "
+        "arg1, arg2 …",
+        event.point.path);
   mistake.span = place.span;
   mistake.line = place.line;
   return mistake;
@@ -146,8 +195,12 @@ EventMistake missing_variable(const schema::Event& event, BuiltinVar var,
 EventMistake opaque_field(const schema::Event& event, uint32_t field,
                           const bytecode::Place& place) {
   EventMistake mistake;
-  mistake.text = fmt::format("field '{}' of {} is '{}', which a script cannot read",
-                             event.fields[field].name, event.name, event.fields[field].c_type);
+  const schema::Field& what = event.fields[field];
+  mistake.text = what.c_type == "void"
+                     ? fmt::format("{} has no 'args.{}': the function returns nothing (void)",
+                                   event.name, what.name)
+                     : fmt::format("field '{}' of {} is '{}', which a script cannot read",
+                                   what.name, event.name, what.c_type);
   mistake.word = event.fields[field].name;
   mistake.span = place.span;
   mistake.line = place.line;

@@ -32,6 +32,7 @@ struct EventRead {
   schema::BuiltinVar var = schema::BuiltinVar::Pid;
   uint32_t field = 0;
   bool boolean = false;
+  bool is_pointer = false;  ///< Field: to kernel memory of a known type; else it is the address
 };
 
 EventRead read_variable(const schema::Event& event, schema::BuiltinVar var);

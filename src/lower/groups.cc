@@ -14,13 +14,31 @@ namespace ktap::lower {
 
 namespace {
 
+/// Where a field lies, and as what.
+void add(std::string& signature, const schema::Field& field) {
+  signature +=
+      fmt::format(",{},{},{}", field.size_bytes, field.is_signed, static_cast<int>(field.kind));
+  const schema::Fetch& fetch = field.fetch;
+  signature += fmt::format(",{},{},{},{},{},{}", static_cast<int>(fetch.base), fetch.at,
+                           fetch.index_at, fetch.index_scale, fetch.shift_bits, fetch.width_bits);
+  for (const schema::FetchStep& step : fetch.steps)
+    signature +=
+        fmt::format(",{}{}:{}", step.is_user ? "u" : "k", step.offset_bytes, step.size_bytes);
+}
+
 void add(std::string& signature, const schema::Event& event, const EventRead& read) {
   signature += fmt::format("|{}:{}", static_cast<int>(read.kind), read.boolean);
   if (read.kind != EventRead::Kind::Field && read.kind != EventRead::Kind::Opaque) return;
   const schema::Field& field = event.fields[read.field];
-  signature += fmt::format(",{},{},{},{}", read.field, field.size_bytes, field.is_signed,
-                           static_cast<int>(field.kind));
-  signature += fmt::format(",{},{}", static_cast<int>(field.fetch.base), field.fetch.at);
+  signature += fmt::format(",{}", read.field);
+  if (read.is_pointer) signature += fmt::format(",{}*{}", field.target.id, field.target.pointers);
+  add(signature, field);
+}
+
+/// The event's text is wanted, which all fields are in.
+bool wants_text(const EventNames& names) {
+  return names.event_escapes || names.vars.count(schema::BuiltinVar::Argstr) != 0 ||
+         names.members.count("tostring") != 0;
 }
 
 /// Equal for events that the handler sees alike.
@@ -30,9 +48,19 @@ std::string signature_of(const schema::Event& event, const EventNames& names,
   // The kernel tells which point of a probe it is at; not so of samples.
   const bool is_probe =
       schema::gives_registers(event.kind) && event.kind != schema::EventKind::Sample;
-  if (!schema::is_syscall(event.kind) && !(is_probe && has_attach_cookies))
-    return signature + event.system + ":" + event.name;
+  if (!schema::is_syscall(event.kind) && !(is_probe && has_attach_cookies)) {
+    signature += fmt::format("{}:{}", event.system, event.name);
+    // One name may be several places of a file, or one function with other fetch arguments.
+    if (is_probe) signature += fmt::format("@{}", fmt::ptr(&event));
+    return signature;
+  }
   if (is_probe) signature += event.point.path.empty() ? "|kernel" : "|user";
+  if (is_probe && event.point.is_traceable) signature += "|traceable";
+  if (is_probe && event.point.path.empty() && event.point.offset_bytes != 0)
+    signature += "+" + std::to_string(event.point.offset_bytes);  // its address is a number
+  if (is_probe && wants_text(names)) {
+    for (const schema::Field& field : event.fields) add(signature, field);
+  }
   for (schema::BuiltinVar var : names.vars) add(signature, event, read_variable(event, var));
   for (const std::string& name : names.fields) add(signature, event, read_field(event, name));
   for (const std::string& name : names.members) add(signature, event, read_member(event, name));

@@ -57,6 +57,21 @@ Result<schema::CType> cast_target(const schema::KernelTypes& types, const std::s
   return note(mistakes, std::move(mistake));
 }
 
+Result<schema::CType> enum_type(const schema::KernelTypes& types, const std::string& text,
+                                std::vector<EventMistake>* mistakes) {
+  const Result<schema::CType> type = types.parse(text);
+  if (type.ok() && !types.enumerators(type.value()).empty()) return type.value();
+  if (const auto named = types.enum_of(text)) return *named;
+  EventMistake mistake;
+  mistake.code = diag::Code::NoKernelType;
+  mistake.text = type.ok() ? fmt::format("'{}' is no enum", text)
+                           : fmt::format("this kernel has no enum, and no name in one, '{}'", text);
+  mistake.word = text;
+  mistake.lists_choices = false;
+  if (!type.ok()) mistake.choices = types.names_like(text);
+  return note(mistakes, std::move(mistake));
+}
+
 std::string pointer_index_error(runtime::Type got) {
   return fmt::format("a pointer is indexed by integers and names of members, got {}",
                      runtime::type_phrase(got));

@@ -20,6 +20,9 @@ Result<schema::CMember> find_member(const schema::KernelTypes& types, schema::CT
 /// What cast()'s pointer leads to.
 Result<schema::CType> cast_target(const schema::KernelTypes& types, const std::string& text,
                                   std::vector<EventMistake>* mistakes);
+/// What enum_name() looks a number up in: a type ("enum pid_type", a typedef), or one of its names.
+Result<schema::CType> enum_type(const schema::KernelTypes& types, const std::string& text,
+                                std::vector<EventMistake>* mistakes);
 /// Of pointer[x]: the run-time error.
 std::string pointer_index_error(runtime::Type got);
 

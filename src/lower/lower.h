@@ -69,21 +69,34 @@ struct OutputSite {
 
 /// What a capture record holds, in the order of its site's args.
 struct CaptureArg {
-  enum class Kind : uint8_t { Var, Field, UserString, KernelString, Memory } kind = Kind::Var;
+  enum class Kind : uint8_t {
+    Var,
+    Field,
+    UserString,
+    KernelString,
+    Bytes,
+    Memory,
+    KernelStack,
+    UserStack
+  } kind = Kind::Var;
   schema::BuiltinVar var = schema::BuiltinVar::Pid;  ///< Var
   uint32_t field = 0;                                ///< Field: index in the event's fields
   uint32_t address_arg =
-      0;  ///< UserString, KernelString, Memory: which earlier arg holds the address
+      0;  ///< UserString, KernelString, Bytes, Memory: which earlier arg holds the address
+  uint32_t count_arg = UINT32_MAX;  ///< Bytes: likewise how many; or it is `element`
   // Memory: what lies at a member or element of what a pointer leads to.
   schema::CType of;    ///< what the pointer at the address leads to
   std::string member;  ///< "": an element
   int64_t element = 0;
+  int32_t index_arg = -1;   ///< an element whose number an earlier arg holds; -1: `element`
   bool is_root = false;     ///< Memory: no member, an address of its own
   bool is_pointer = false;  ///< the value is a pointer, `curtask` too
   schema::CType target;     ///< of that pointer
 };
 struct CaptureSite {
   std::vector<CaptureArg> args;
+  bool copies_stack = false;
+  bytecode::Place stack_place;   ///< who asks for that
   bool filter_in_kernel = true;  ///< false: the VM runs the filter on the record
 };
 
@@ -93,6 +106,7 @@ struct Shape {
   std::vector<ssa::KeyPart> key;  ///< empty: nothing was learnt
   std::optional<ssa::KeyPart> value;
   bool may_be_nil = false;  ///< of a variable
+  bool wants_key = false;   ///< a loop goes through the table that stood before any key
   friend bool operator==(const Shape&, const Shape&) = default;
 };
 
@@ -148,6 +162,8 @@ struct Options {
   /// histograms.
   const bytecode::ReaderUses* readers = nullptr;
   Machine machine;
+  /// lower_capture: send every event; the filter as a kernel program is too much for this kernel.
+  bool unfiltered = false;
 };
 
 /// The names that `events` do not have, in all code that the handler and its filter can reach; each

@@ -71,7 +71,6 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
 
 /// With arguments that are of one type each.
 AbstractValue Lowerer::call_typed(Builtin builtin, const std::vector<AbstractValue>& args) {
-  const size_t count = args.size();
   switch (builtin) {
     case Builtin::Print:
       output(builtin, ssa::SiteKind::Print, args);
@@ -97,12 +96,7 @@ AbstractValue Lowerer::call_typed(Builtin builtin, const std::vector<AbstractVal
     case Builtin::Count:
     case Builtin::InplaceInc:
     case Builtin::TableCount:
-      if (count == 1) {
-        refuse(no_kernel_form(builtin));
-      } else {
-        table_update(args[0], args[1], count > 2 ? args[2] : AbstractValue::of(int64_t{1}),
-                     bytecode::UpdateOp::Add);
-      }
+      count_in_table(builtin, args);
       return AbstractValue::nil();
     case Builtin::PrintTraceClock:
       print_trace_clock();
@@ -110,6 +104,8 @@ AbstractValue Lowerer::call_typed(Builtin builtin, const std::vector<AbstractVal
     case Builtin::UserString:
     case Builtin::KernelString:
       return read_string(builtin, args);
+    case Builtin::Buf:
+      return read_bytes(args);
     case Builtin::EventTostring:
       return AbstractValue::of_kind(Kind::EventTextLine);
     case Builtin::Tostring:
@@ -126,12 +122,41 @@ AbstractValue Lowerer::call_typed(Builtin builtin, const std::vector<AbstractVal
     case Builtin::Len:
       return length(args[0]);
     default:
+      if (draws(builtin, args)) return AbstractValue::nil();
       if (std::optional<AbstractValue> result = call_library(builtin, args)) return *result;
       if (std::optional<AbstractValue> result = machine_call(builtin, args)) return *result;
+      if (std::optional<AbstractValue> result = call_action(builtin, args)) return *result;
+      if (std::optional<AbstractValue> result = call_stack(builtin, args)) return *result;
+      if (std::optional<AbstractValue> result = symbol_name(builtin, args)) return *result;
       break;
   }
   refuse(no_kernel_form(builtin));
   return {};
+}
+
+/// inplace_inc(t, k) and its like.
+void Lowerer::count_in_table(Builtin builtin, const std::vector<AbstractValue>& args) {
+  if (args.size() == 1) return refuse(no_kernel_form(builtin));
+  table_update(args[0], args[1], args.size() > 2 ? args[2] : AbstractValue::of(int64_t{1}),
+               bytecode::UpdateOp::Add);
+}
+
+/// What draws as print_hist does: when user space comes to it. False: another function.
+bool Lowerer::draws(Builtin builtin, const std::vector<AbstractValue>& args) {
+  if (builtin != Builtin::PrintFlame && builtin != Builtin::PrintHeatmap &&
+      builtin != Builtin::PrintTable)
+    return false;
+  for (size_t i = 1; i < args.size(); ++i) {
+    if (args[i].is(Kind::Nil) || args[i].is(Kind::Str)) continue;
+    refuse(full_name(bytecode::builtin_info(builtin)) + "() with a computed file or options");
+    return true;
+  }
+  if (args[0].is(Kind::Table)) {
+    output(builtin, ssa::SiteKind::PrintHist, args);
+  } else {
+    refuse_use("a picture", args[0]);
+  }
+  return true;
 }
 
 void Lowerer::histogram(const std::vector<AbstractValue>& args) {
@@ -166,7 +191,8 @@ AbstractValue Lowerer::length(const AbstractValue& value) {
     if (text.is(Kind::Str)) return AbstractValue::of(static_cast<int64_t>(text.text.size()));
     return AbstractValue::ssa(op1(ssa::Op::StrLen, ssa::Type::Int, text_bytes(text)));
   }
-  if (value.is(Kind::Table)) {
+  if (value.is(Kind::Table)) return table_length(value);
+  if (value.is(Kind::EventText) || value.is(Kind::EventTextLine)) {
     refuse_use("len()", value);
     return {};
   }
@@ -179,7 +205,7 @@ AbstractValue Lowerer::length(const AbstractValue& value) {
 
 /// delete(t, k): a key that is nil is under no entry, which is no error here.
 void Lowerer::delete_entry(const std::vector<AbstractValue>& args) {
-  if (args.size() == 1) return refuse("a whole table is deleted here");
+  if (args.size() == 1) return clear_table(args[0]);
   AbstractValue key = args[1];
   if (args.size() > 2) {
     key = AbstractValue::of_kind(Kind::Tuple);
@@ -263,6 +289,8 @@ AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
       const AbstractValue name = type_name_of(sure);
       return join({{absent, {type_name_of(AbstractValue::nil())}, 0}, {current_, {name}, 0}})[0];
     }
+    case ssa::Type::Stack:
+      return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Stack)));
     case ssa::Type::None:
       break;
   }
@@ -282,24 +310,38 @@ AbstractValue Lowerer::read_string(Builtin builtin, const std::vector<AbstractVa
     }
     limit = args[1].integer;
   }
-  // The same words as the VM's.
-  const AbstractValue given = plain(args[0]);
-  const AbstractValue address =
-      type_of(given) == ssa::Type::MaybeInt
-          ? check_not_nil(given,
-                          fmt::format("argument 1 of '{}' is to be an integer, got nil", name))
-          : given;
-  if (type_of(address) != ssa::Type::Int) {
-    fail_argument(address, name, 1, "an integer");
-    return AbstractValue::nil();
-  }
+  const std::optional<AbstractValue> address = integer_argument(plain(args[0]), name, 1);
+  if (!address) return AbstractValue::nil();
   const bool is_kernel = builtin == Builtin::KernelString;
   ssa::Inst inst{is_kernel ? ssa::Op::KernelString : ssa::Op::UserString, ssa::Type::MaybeStr,
                  ssa::StrKind::Bytes};
   inst.max_bytes = static_cast<uint32_t>(limit);
   inst.imm = limit;
-  inst.operands = {to_int(address, name + "()")};
+  inst.operands = {to_int(*address, name + "()")};
   return AbstractValue::ssa(emit(std::move(inst)));
+}
+
+/// buf(address, n): nil, or bytes that user space takes from the record.
+AbstractValue Lowerer::read_bytes(const std::vector<AbstractValue>& args) {
+  const std::optional<AbstractValue> address = integer_argument(plain(args[0]), "buf", 1);
+  if (!address) return AbstractValue::nil();
+  const std::optional<AbstractValue> count = integer_argument(plain(args[1]), "buf", 2);
+  if (!count) return AbstractValue::nil();
+  AbstractValue bytes = AbstractValue::ssa(
+      bytes_at(to_int(*address, "buf()"), to_int(*count, "buf()"), limits::kStringBytes));
+  const ssa::BlockId absent = enter_where_there(bytes);
+  const AbstractValue there = rendered(Builtin::Buf, {bytes, *count});
+  return join({{absent, {AbstractValue::nil()}, 0}, {current_, {there}, 0}})[0];
+}
+
+/// At most `most` bytes of memory; fewer where the count is known.
+ssa::ValueId Lowerer::bytes_at(ssa::ValueId address, ssa::ValueId count, int64_t most) {
+  const ssa::Inst& known = function_[count];
+  if (known.op == ssa::Op::ConstInt) most = std::clamp<int64_t>(known.imm, 1, most);
+  ssa::Inst inst{ssa::Op::ReadBytes, ssa::Type::MaybeStr, ssa::StrKind::Bytes,
+                 static_cast<uint32_t>(most)};
+  inst.operands = {address, count};
+  return emit(std::move(inst));
 }
 
 void Lowerer::request_exit(const std::vector<AbstractValue>& args) {
@@ -415,6 +457,8 @@ bool Lowerer::output_arg(const AbstractValue& arg, std::vector<OutputArg>& out, 
       result.value = Value::of_builtin(static_cast<uint16_t>(arg.integer));
       for (const AbstractValue& part : arg.parts) {
         if (!output_arg(part, result.args, site, operands)) return false;
+        if (static_cast<Builtin>(arg.integer) == Builtin::Buf && result.args.size() == 1)
+          site.args.back().is_raw = true;
       }
       break;
     case Kind::Undefined:
@@ -448,6 +492,8 @@ Value Lowerer::sample_of(const AbstractValue& value, bool as_nil) {
     case ssa::Type::Bool:
     case ssa::Type::MaybeBool:
       return Value::of(true);
+    case ssa::Type::Stack:
+      return sample_stack();
     default:
       return linkage_.constants->string("x");
   }
@@ -479,7 +525,7 @@ bool Lowerer::check_format(const std::vector<AbstractValue>& args) {
         check_format(v);
         return AbstractValue::nil();
       };
-      if (options_.machine.names == nullptr || !by_type(args, check)) refuse(mistake);
+      if (!can_settle(arg) || !by_type(args, check)) refuse(mistake);
       return false;
     }
     const auto first = std::find_if(args.begin() + 1, args.end(),

@@ -25,6 +25,7 @@ ssa::ValueId Lowerer::read_var(schema::BuiltinVar var) {
 
 ssa::ValueId Lowerer::read_event_field(uint32_t field) {
   const schema::Field& f = event().fields[field];
+  if (f.fetch.is_followed()) return follow_fetch(field);
   ssa::Inst inst{ssa::Op::EventField, ssa::Type::Int};
   inst.imm = field;
   if (f.kind == schema::FieldKind::Bool) inst.type = ssa::Type::Bool;
@@ -41,8 +42,10 @@ AbstractValue Lowerer::event_read(const EventRead& read, const std::string& name
     case EventRead::Kind::Var:
       if (read.var == schema::BuiltinVar::Curtask) return current_task();
       return AbstractValue::ssa(read_var(read.var));
-    case EventRead::Kind::Field:
-      return AbstractValue::ssa(read_event_field(read.field));
+    case EventRead::Kind::Field: {
+      const ssa::ValueId id = read_event_field(read.field);
+      return read.is_pointer ? pointer_of(read.field, id) : AbstractValue::ssa(id);
+    }
     case EventRead::Kind::Nil:
       return AbstractValue::nil();
     case EventRead::Kind::Bool:

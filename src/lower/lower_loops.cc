@@ -420,26 +420,47 @@ void Lowerer::iter_prep(Frame& frame, Insn insn, size_t pc) {
     }
     frame.unrolled[head] = true;
   } else {
-    frame.unrolled[head] = false;
-    const std::optional<int64_t> id = table_id(table);
+    const std::optional<int64_t> id = whole_table(table, "pairs()");
     if (!id) return;
-    ssa::TableInfo& info = linkage_.module.tables[static_cast<size_t>(*id)];
-    if (info.key.empty()) {
-      return refuse(fmt::format("a loop over table {} before its keys are known", table.text));
+    // Without a key no code has stored anything so far, and the main chunk has not: a loop over
+    // nothing, as long as nobody is met who stores something.
+    frame.unrolled[head] = linkage_.module.tables[static_cast<size_t>(*id)].key.empty();
+    if (frame.unrolled[head]) {
+      shape_of(*id).wants_key = true;
+    } else {
+      begin_walk(frame, insn, *id, iterator);
     }
-    const auto kinds = world_.table_kinds.find(table.table);
-    const bool may_hold_others =
-        kinds != world_.table_kinds.end() && (kinds->second & ~(kInteger | kNil)) != 0;
-    if (may_hold_others || info.value.kind != ssa::KeyPart::Kind::Int) {
-      return refuse(
-          fmt::format("a loop over table {}, whose values are not integers alone", table.text));
-    }
-    info.is_read = true;
-    info.is_iterated = true;
-    iterator.integer = *id;
-    iterator.id = const_int(0);
   }
   reg(frame, insn.a()) = iterator;
+}
+
+/// Over a table in the kernel.
+void Lowerer::begin_walk(const Frame& frame, Insn insn, int64_t id, AbstractValue& iterator) {
+  ssa::TableInfo& info = linkage_.module.tables[static_cast<size_t>(id)];
+  for (const ssa::KeyPart& part : info.key) {
+    if (part.kind == ssa::KeyPart::Kind::Stack)
+      return refuse(fmt::format("a loop over table {}, whose keys are stacks", info.name));
+  }
+  info.is_read = true;
+  info.is_iterated = true;
+  iterator.integer = id;
+  iterator.tag = open_walks(frame, insn.a());
+  ssa::Inst walk{ssa::Op::TableWalk, ssa::Type::Int};
+  walk.imm = id;
+  walk.operands = {const_int(iterator.tag)};
+  iterator.parts = {AbstractValue::ssa(emit(std::move(walk)))};
+  iterator.id = const_int(0);
+}
+
+/// Walks over tables in the kernel that are under way: those of the callers, and those whose
+/// iterators lie in registers `below`. So two have the same number only where the first is over.
+int Lowerer::open_walks(const Frame& frame, size_t below) const {
+  int open = callers_walks_;
+  for (size_t r = 0; r < below; ++r) {
+    const AbstractValue& value = frame.registers[r];
+    if (value.is(Kind::Iterator) && value.id.valid()) open = std::max(open, value.tag + 1);
+  }
+  return open;
 }
 
 void Lowerer::iter_next(Frame& frame, Insn insn, size_t pc) {
@@ -463,19 +484,21 @@ void Lowerer::next_known_entry(Frame& frame, Insn insn, size_t pc) {
 /// Slot by slot; one that is empty is a round that the script does not see.
 void Lowerer::next_slot(Frame& frame, Insn insn, size_t pc) {
   AbstractValue iterator = reg(frame, insn.a());
-  ssa::Inst of_table{ssa::Op::TableSlotCount, ssa::Type::Int};
-  of_table.imm = iterator.integer;
+  const ssa::TableInfo info = linkage_.module.tables[static_cast<size_t>(iterator.integer)];
   const ssa::ValueId slot = iterator.id;
-  const ssa::ValueId count = emit(of_table);
+  const ssa::ValueId count = iterator.parts[0].id;
   const ssa::BlockId done = new_block();
   const ssa::BlockId look = new_block();
   branch(op2(ssa::Op::Lt, ssa::Type::Bool, slot, count), look, done);
   add_edge(frame, pc, pc + 2, {done, frame.registers, frame.top});
   current_ = look;
-  of_table.op = ssa::Op::TableSlot;
-  of_table.type = ssa::Type::MaybeInt;
-  of_table.operands = {slot};
-  const ssa::ValueId found = emit(of_table);
+  const ssa::ValueId walk = const_int(iterator.tag);
+  ssa::Inst value = ssa::shape_of(info.value);
+  value.op = ssa::Op::TableSlot;
+  value.type = ssa::maybe_type(value.type);
+  value.imm = iterator.integer;
+  value.operands = {walk, slot};
+  const ssa::ValueId found = emit(std::move(value));
   iterator.id = op2(ssa::Op::Add, ssa::Type::Int, slot, const_int(1));
   reg(frame, insn.a()) = iterator;
   const ssa::BlockId empty = new_block();
@@ -488,27 +511,11 @@ void Lowerer::next_slot(Frame& frame, Insn insn, size_t pc) {
   add_edge(frame, pc, pc, {current_, frame.registers, frame.top});
   current_ = full;
   AbstractValue key = AbstractValue::of_kind(Kind::Tuple);
-  const std::vector<ssa::KeyPart> parts =
-      linkage_.module.tables[static_cast<size_t>(iterator.integer)].key;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    ssa::Inst part{ssa::Op::TableSlotKey, ssa::Type::Str};
-    part.imm = of_table.imm;
-    part.operands = {slot, const_int(static_cast<int64_t>(i))};
-    switch (parts[i].kind) {
-      case ssa::KeyPart::Kind::Int:
-        part.type = ssa::Type::Int;
-        break;
-      case ssa::KeyPart::Kind::Bool:
-        part.type = ssa::Type::Bool;
-        break;
-      case ssa::KeyPart::Kind::StrId:
-        part.str_kind = ssa::StrKind::Id;
-        break;
-      case ssa::KeyPart::Kind::Bytes:
-        part.str_kind = ssa::StrKind::Bytes;
-        part.max_bytes = parts[i].max_bytes;
-        break;
-    }
+  for (size_t i = 0; i < info.key.size(); ++i) {
+    ssa::Inst part = ssa::shape_of(info.key[i]);
+    part.op = ssa::Op::TableSlotKey;
+    part.imm = iterator.integer;
+    part.operands = {walk, slot, const_int(static_cast<int64_t>(i))};
     key.parts.push_back(AbstractValue::ssa(emit(std::move(part))));
   }
   if (key.parts.size() == 1) key = AbstractValue(key.parts[0]);

@@ -166,29 +166,43 @@ TEST(LowerLoops, OtherTablesAreWalkedSlotBySlot) {
             "  v1 = ConstInt 1 : int\n"
             "  TableSet 0:t v0, v1\n"
             "  v2 = ConstInt 0 : int\n"
+            "  v3 = TableWalk 0:t v2 : int\n"
+            "  v4 = ConstInt 0 : int\n"
             "  Jump -> b1\n"
             "b1:  ; from b0, b4, b5\n"
-            "  v3 = Phi v2, v8, v8 : int\n"
-            "  v4 = TableSlotCount 0:t : int\n"
-            "  v5 = Lt v3, v4 : bool\n"
-            "  Branch v5 -> b3, b2\n"
+            "  v5 = Phi v4, v10, v10 : int\n"
+            "  v6 = Lt v5, v3 : bool\n"
+            "  Branch v6 -> b3, b2\n"
             "b2:  ; from b1\n"
             "  Return\n"
             "b3:  ; from b1\n"
-            "  v6 = TableSlot 0:t v3 : int?\n"
-            "  v7 = ConstInt 1 : int\n"
-            "  v8 = Add v3, v7 : int\n"
-            "  v9 = IsNil v6 : bool\n"
-            "  Branch v9 -> b4, b5\n"
+            "  v7 = ConstInt 0 : int\n"
+            "  v8 = TableSlot 0:t v7, v5 : int?\n"
+            "  v9 = ConstInt 1 : int\n"
+            "  v10 = Add v5, v9 : int\n"
+            "  v11 = IsNil v8 : bool\n"
+            "  Branch v11 -> b4, b5\n"
             "b4:  ; from b3\n"
             "  LoopTurn \"more than 100000 loop iterations in one run\"\n"
             "  Jump -> b1\n"
             "b5:  ; from b3\n"
-            "  v10 = ConstInt 0 : int\n"
-            "  v11 = TableSlotKey 0:t v3, v10 : int\n"
-            "  v12 = Unwrap v6 : int\n" GUARD
-            "  Emit site 0 v11, v12\n"
+            "  v12 = ConstInt 0 : int\n"
+            "  v13 = TableSlotKey 0:t v7, v5, v12 : int\n"
+            "  v14 = Unwrap v8 : int\n" GUARD
+            "  Emit site 0 v13, v14\n"
             "  Jump -> b1\n");
+  EXPECT_THAT(lowered("for (k, v in pairs(t)) { print(k, v) }"), HasSubstr("b0:\n  Return\n"));
+  EXPECT_THAT(lowered("for (k, v in pairs(t)) { print(k, v) } t[pid] = 1"),
+              HasSubstr("TableSlotKey"));
+  EXPECT_THAT(lowered("t[pid] = execname for (k, v in pairs(t)) { print(k, v) }"),
+              HasSubstr(" : str? bytes 16"));
+  // A walk has a number of its own only inside of another.
+  EXPECT_EQ(count(lowered("t[pid] = 1 for (k, v in pairs(t)) { } for (k, v in pairs(t)) { }"),
+                  "ConstInt 1 "),
+            3u);
+  EXPECT_THAT(lowered("t[pid] = 7 var f = function () { for (k, v in pairs(t)) { print(k) } } "
+                      "for (k, v in pairs(t)) { f() }"),
+              HasSubstr("ConstInt 1 : int\n  v16 = TableWalk 0:t v15"));
   EXPECT_THAT(lowered("t[pid, execname] = 1 for (p, e, v in pairs(t)) { print(p, e, v) }"),
               HasSubstr(": str bytes 16"));
 }

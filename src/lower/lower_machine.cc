@@ -29,6 +29,7 @@ std::optional<AbstractValue> Lowerer::machine_call(Builtin builtin,
                                                    const std::vector<AbstractValue>& args) {
   if (builtin == Builtin::Cast) return cast(args);
   if (builtin == Builtin::Kaddr) return kernel_address(args[0]);
+  if (builtin == Builtin::EnumName) return name_of_enum(args);
   const Machine& machine = options_.machine;
   if (machine.cpu_count == 0) return std::nullopt;
   switch (builtin) {

@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "lower/lowerer.h"
+#include "runtime/stack.h"
 #include "runtime/string.h"
 #include "runtime/tuple.h"
 
@@ -35,6 +36,7 @@ bool is_string(const KeyPart& part) {
 /// What holds both; nothing for two types.
 std::optional<KeyPart> widest(const KeyPart& a, const KeyPart& b) {
   if (a == b) return a;
+  if (a.kind == KeyPart::Kind::Stack && b.kind == a.kind) return a.max_bytes < b.max_bytes ? b : a;
   if (!is_string(a) || !is_string(b)) return std::nullopt;
   if (a.kind == KeyPart::Kind::StrId) return b;
   if (b.kind == KeyPart::Kind::StrId) return a;
@@ -43,7 +45,12 @@ std::optional<KeyPart> widest(const KeyPart& a, const KeyPart& b) {
 
 const char* name_of(const KeyPart& part) {
   if (is_string(part)) return "strings";
+  if (part.kind == KeyPart::Kind::Stack) return "stacks";
   return part.kind == KeyPart::Kind::Int ? "integers" : "booleans";
+}
+
+KeyPart stack_part(size_t words) {
+  return {KeyPart::Kind::Stack, 8 * static_cast<uint32_t>(words)};
 }
 
 std::optional<KeyPart> part_of_present(runtime::Value value) {
@@ -55,6 +62,8 @@ std::optional<KeyPart> part_of_present(runtime::Value value) {
       return KeyPart{KeyPart::Kind::Bool, 8};
     case runtime::Type::String:
       return KeyPart{KeyPart::Kind::StrId, 8};
+    case runtime::Type::Stack:
+      return stack_part(value.stack()->word_count());
     default:
       return std::nullopt;
   }
@@ -77,6 +86,8 @@ std::optional<KeyPart> Lowerer::part_of(const AbstractValue& value) const {
       if (value.is(Kind::Ssa) && function_[value.id].str_kind == ssa::StrKind::Bytes)
         return bytes_part(function_[value.id].max_bytes);
       return KeyPart{KeyPart::Kind::StrId, 8};
+    case ssa::Type::Stack:
+      return stack_part(function_[value.id].max_bytes / 8);
     default:
       return std::nullopt;
   }
@@ -129,7 +140,7 @@ bool Lowerer::unify_value(int64_t table, const AbstractValue& value) {
   ssa::TableInfo& info = linkage_.module.tables[index];
   const bool is_variable = linkage_.variables[index].valid();
   const std::optional<KeyPart> part = part_of(value);
-  if (!part) {
+  if (!part || part->kind == KeyPart::Kind::Stack) {
     refuse(is_variable ? fmt::format("{} is assigned to variable {}", describe(value), info.name)
                        : fmt::format("{} is stored in a table", describe(value)));
     return false;
@@ -138,17 +149,21 @@ bool Lowerer::unify_value(int64_t table, const AbstractValue& value) {
   if (!linkage_.value_is_known[index] && !is_string(have) && !(have == *part)) have = *part;
   KeyPart wanted = *part;
   if (have.kind == KeyPart::Kind::Bytes) wanted = as_bytes(value, wanted);
+  const auto refuse_both = [&](const KeyPart& other) {
+    refuse(fmt::format("{} {} holds {} and {}", is_variable ? "variable" : "table", info.name,
+                       name_of(other), name_of(*part)));
+    return false;
+  };
   // A name that is only known when the handler runs stays an id among ids.
   const std::optional<KeyPart> both = widest(have, wanted);
-  if (!both) {
-    refuse(fmt::format("{} {} holds {} and {}", is_variable ? "variable" : "table", info.name,
-                       name_of(have), name_of(*part)));
-    return false;
-  }
+  if (!both) return refuse_both(have);
   if (!(info.value == *both)) {
     info.value = *both;
+    // Shapes grow and are never taken back, or this would not end.
     std::optional<KeyPart>& learnt = shape_of(table).value;
-    learnt = learnt ? widest(*learnt, *both) : both;
+    const std::optional<KeyPart> grown = learnt ? widest(*learnt, *both) : both;
+    if (!grown) return refuse_both(*learnt);
+    learnt = grown;
   }
   linkage_.value_is_known[index] = true;
   return true;
@@ -172,10 +187,11 @@ std::optional<int64_t> Lowerer::add_table(runtime::Table* table, const std::stri
     info.value = {KeyPart::Kind::Bool, 8};
   for (const auto& entry : table->entries()) {
     const std::optional<KeyPart> part = part_of_present(entry.second);
-    if (!part || (is_known && !(*part == info.value))) {
+    const bool is_word = part && part->kind != KeyPart::Kind::Stack;
+    if (!is_word || (is_known && !(*part == info.value))) {
       refuse(fmt::format("{} {} holds {}", what, name,
-                         part ? std::string("values of several types")
-                              : describe(AbstractValue::of_world(entry.second, ""))));
+                         is_word ? std::string("values of several types")
+                                 : describe(AbstractValue::of_world(entry.second, ""))));
       return std::nullopt;
     }
     info.value = *part;
@@ -245,7 +261,10 @@ bool Lowerer::unify_key(int64_t table, const std::vector<AbstractValue>& parts) 
     // Ids that came before are of no use then.
     if (before.kind == KeyPart::Kind::StrId && have.kind == KeyPart::Kind::Bytes) learn_key(table);
   }
-  if (!shape_of_is_empty(table) && !shape_of(table).key.empty()) learn_key(table);
+  if (!shape_of_is_empty(table)) {
+    const Shape& shape = shape_of(table);
+    if (!shape.key.empty() || shape.wants_key) learn_key(table);
+  }
   return true;
 }
 
@@ -266,6 +285,27 @@ bool Lowerer::shape_of_is_empty(int64_t table) const {
   return linkage_.shapes.tables.count(linkage_.tables[index]) == 0;
 }
 
+/// Where no code has said yet what keys are made of, entries of the main chunk do.
+bool Lowerer::learn_present_keys(const AbstractValue& table, int64_t id) {
+  const auto entries = table.table->entries();
+  if (entries.empty()) return true;
+  ssa::TableInfo& info = linkage_.module.tables[static_cast<size_t>(id)];
+  if (info.key.empty()) {
+    const runtime::Value first = entries[0].first;
+    const size_t size = first.type == runtime::Type::Tuple ? first.tuple()->size() : 1;
+    for (size_t i = 0; i < size; ++i) {
+      const std::optional<KeyPart> part =
+          part_of_present(first.type == runtime::Type::Tuple ? (*first.tuple())[i] : first);
+      if (!part) {
+        refuse(fmt::format("table {} holds keys of another kind", table.text));
+        return false;
+      }
+      info.key.push_back(*part);
+    }
+  }
+  return fits_present_keys(table, id);
+}
+
 /// What the main chunk left in the table has keys of the same make.
 bool Lowerer::fits_present_keys(const AbstractValue& table, int64_t id) {
   const std::vector<KeyPart> key = linkage_.module.tables[static_cast<size_t>(id)].key;
@@ -281,6 +321,9 @@ bool Lowerer::fits_present_keys(const AbstractValue& table, int64_t id) {
         return true;
       case KeyPart::Kind::Bytes:
         return value.type == runtime::Type::String && fits_bytes(value.string()->view(), part);
+      case KeyPart::Kind::Stack:
+        return value.type == runtime::Type::Stack &&
+               8 * value.stack()->word_count() <= part.max_bytes;
     }
     return false;
   };

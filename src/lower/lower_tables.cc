@@ -108,6 +108,10 @@ AbstractValue Lowerer::get_index(const AbstractValue& object, const AbstractValu
     case Kind::Pointer:
       return typed_index(object, key);
     default:
+      if (is_read_from_memory(object)) {
+        no_member(object, key);
+        return {};
+      }
       fail_index("cannot index", object, key);
       return AbstractValue::nil();
   }
@@ -250,6 +254,44 @@ void Lowerer::table_delete(const AbstractValue& object, const AbstractValue& at)
   if (!id) return;
   inst.imm = *id;
   linkage_.module.tables[static_cast<size_t>(*id)].is_deleted = true;
+  emit(std::move(inst));
+}
+
+// ---- the table as a whole ----------------------------------------------------------------------
+
+/// The id of a table that is used without a key. What the main chunk left in it counts too.
+std::optional<int64_t> Lowerer::whole_table(const AbstractValue& table, const char* what) {
+  if (world_.sampled_tables.count(table.table) != 0) {
+    refuse(fmt::format("{} on a table of aggregates", what));
+    return std::nullopt;
+  }
+  const std::optional<int64_t> id = table_id(table);
+  if (!id || !learn_present_keys(table, *id)) return std::nullopt;
+  return id;
+}
+
+AbstractValue Lowerer::table_length(const AbstractValue& table) {
+  if (world_.written_tables.count(table.table) == 0)
+    return AbstractValue::of(static_cast<int64_t>(table.table->entries().size()));
+  const std::optional<int64_t> id = whole_table(table, "len()");
+  if (!id) return {};
+  ssa::Inst inst{ssa::Op::TableLength, ssa::Type::Int};
+  inst.imm = *id;
+  return AbstractValue::ssa(emit(std::move(inst)));
+}
+
+void Lowerer::clear_table(const AbstractValue& table) {
+  if (by_type({table}, [&](const std::vector<AbstractValue>& v) {
+        clear_table(v[0]);
+        return AbstractValue::nil();
+      })) {
+    return;
+  }
+  if (!table.is(Kind::Table)) return refuse_use("delete()", table);
+  const std::optional<int64_t> id = whole_table(table, "delete()");
+  if (!id) return;
+  ssa::Inst inst{ssa::Op::TableClear};
+  inst.imm = *id;
   emit(std::move(inst));
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "base/printf_format.h"
+#include "lower/kernel_types.h"
 #include "lower/lowerer.h"
 #include "runtime/text.h"
 #include "runtime/value.h"
@@ -29,6 +30,8 @@ std::string float_text(double number) {
 
 /// Bytes that the name of a number has at most, with room for "nil".
 constexpr uint32_t kLongestName = 32;
+/// Of an enum that the kernel can name: they take memory of each program. Guessed.
+constexpr int64_t kMostNames = 1024;
 
 /// Of nil, a boolean or a number.
 std::string text_of_constant(const AbstractValue& value) {
@@ -167,17 +170,61 @@ AbstractValue Lowerer::name_of_number(Builtin builtin, const AbstractValue& numb
   return rendered(builtin, {*sure}, true);
 }
 
+/// enum_name("enum pid_type", n): the same.
+AbstractValue Lowerer::name_of_enum(const std::vector<AbstractValue>& args) {
+  if (!args[0].is(Kind::Str)) {
+    refuse("enum_name() of an enum that is not known before the handlers run");
+    return {};
+  }
+  const schema::KernelTypes* types = kernel_types();
+  if (types == nullptr) return {};
+  const Result<schema::CType> type = enum_type(*types, args[0].text, &linkage_.mistakes);
+  if (!type.ok()) {
+    linkage_.mistakes.back().span = place_.span;
+    linkage_.mistakes.back().line = place_.line;
+    refuse(type.error().message);
+    return {};
+  }
+  const std::optional<AbstractValue> sure = integer_argument(args[1], "enum_name", 2);
+  if (!sure) return AbstractValue::nil();
+  AbstractValue call = rendered(Builtin::EnumName, {args[0], *sure}, true);
+  call.ctype = type.value();
+  return call;
+}
+
+/// Whether the kernel can know the names: by number, in a table.
+bool Lowerer::can_settle(const AbstractValue& call) const {
+  if (static_cast<Builtin>(call.integer) != Builtin::EnumName)
+    return options_.machine.names != nullptr;
+  const auto all = options_.machine.types()->enumerators(call.ctype);
+  return std::all_of(all.begin(), all.end(),
+                     [](const auto& name) { return name.second >= 0 && name.second < kMostNames; });
+}
+
+/// By number, "" for none. Requires: can_settle().
+std::vector<std::string> Lowerer::names_of(const AbstractValue& call) const {
+  const NumberNames* all = options_.machine.names;
+  const auto builtin = static_cast<Builtin>(call.integer);
+  if (builtin == Builtin::SyscallName) return all->syscalls;
+  if (builtin == Builtin::ErrnoName) return all->errnos;
+  if (builtin == Builtin::SignalName) return all->signals;
+  std::vector<std::string> names;
+  for (const auto& [name, number] : options_.machine.types()->enumerators(call.ctype)) {
+    const auto at = static_cast<size_t>(number);
+    names.resize(std::max(names.size(), at + 1));
+    if (names[at].empty()) names[at] = name;
+  }
+  return names;
+}
+
 /// What name_of_number() keeps as a call, as a string that may be nil; as it is where only user
 /// space knows the names.
 AbstractValue Lowerer::settled(const AbstractValue& call) {
-  const NumberNames* all = options_.machine.names;
-  if (!call.is(Kind::Rendered) || !call.may_be_nil || all == nullptr) return call;
-  const auto builtin = static_cast<Builtin>(call.integer);
-  const std::vector<std::string>& names = builtin == Builtin::SyscallName ? all->syscalls
-                                          : builtin == Builtin::ErrnoName ? all->errnos
-                                                                          : all->signals;
-  AbstractValue number = call.parts[0];
-  if (builtin == Builtin::ErrnoName) {  // results of system calls are negative errors
+  if (!call.is(Kind::Rendered) || !call.may_be_nil || !can_settle(call)) return call;
+  const std::vector<std::string> names = names_of(call);
+  AbstractValue number = call.parts.back();
+  if (static_cast<Builtin>(call.integer) == Builtin::ErrnoName) {
+    // Results of system calls are negative errors.
     number = extreme(ssa::Op::Max, number,
                      arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), number));
   }
@@ -202,6 +249,16 @@ AbstractValue Lowerer::settled(const AbstractValue& call) {
 // ---- text that the kernel makes
 // ------------------------------------------------------------------------------
 
+/// Of a name that may be nil.
+std::optional<uint32_t> Lowerer::name_bound(const AbstractValue& call) const {
+  if (!can_settle(call)) return std::nullopt;
+  if (static_cast<Builtin>(call.integer) != Builtin::EnumName) return kLongestName;
+  uint32_t bound = 3;  // "nil"
+  for (const auto& [name, number] : options_.machine.types()->enumerators(call.ctype))
+    bound = std::max(bound, static_cast<uint32_t>(name.size()));
+  return bound;
+}
+
 /// Bytes that the string has at most; nothing when the kernel cannot make it.
 std::optional<uint32_t> Lowerer::text_bound(const AbstractValue& value) const {
   if (value.is(Kind::Str)) {
@@ -209,7 +266,7 @@ std::optional<uint32_t> Lowerer::text_bound(const AbstractValue& value) const {
       return std::nullopt;
     return static_cast<uint32_t>(value.text.size());
   }
-  if (value.is(Kind::Ssa)) {
+  if (value.is(Kind::Ssa) && type_of(value) != ssa::Type::Stack) {
     const ssa::Inst& inst = function_[value.id];
     if (ssa::sure_type(inst.type) == ssa::Type::Int) return ssa::kIntTextBytes;
     if (ssa::sure_type(inst.type) == ssa::Type::Bool) return 5;
@@ -229,8 +286,7 @@ std::optional<uint32_t> Lowerer::text_bound(const AbstractValue& value) const {
   if (!value.is(Kind::Rendered)) return std::nullopt;
   uint32_t bound = 0;
   if (value.may_be_nil) {
-    if (options_.machine.names == nullptr) return std::nullopt;
-    return kLongestName;
+    return name_bound(value);
   }
   switch (static_cast<Builtin>(value.integer)) {
     case Builtin::Format:
@@ -242,16 +298,10 @@ std::optional<uint32_t> Lowerer::text_bound(const AbstractValue& value) const {
           bound += static_cast<uint32_t>(piece.literal.size());
           continue;
         }
-        const AbstractValue& part = value.parts[next++];
-        const bool is_plain = !piece.left && !piece.plus && !piece.space && !piece.zero &&
-                              piece.width.kind == FormatPiece::Amount::Kind::None &&
-                              piece.precision.kind == FormatPiece::Amount::Kind::None;
-        const bool is_int = ssa::sure_type(type_of(part)) == ssa::Type::Int;
-        const bool fits = piece.conversion == 's' ||
-                          ((piece.conversion == 'd' || piece.conversion == 'i') && is_int);
-        const std::optional<uint32_t> most = text_bound(part);
-        if (!is_plain || !fits || !most) return std::nullopt;
+        const std::optional<uint32_t> most = piece_bound(piece, value.parts[next]);
+        if (!most) return std::nullopt;
         bound += *most;
+        next += static_cast<size_t>(piece.argument_count());
       }
       break;
     }
@@ -280,16 +330,58 @@ AbstractValue Lowerer::text_value(const AbstractValue& value) {
     return value;
   if (stopped()) return {};
   if (!text_bound(value)) {
-    const bool has_form =
-        value.is(Kind::Rendered) && static_cast<Builtin>(value.integer) == Builtin::Format;
-    refuse(fmt::format("{} is more than printed here{}", describe(value),
-                       has_form ? fmt::format(", and may have more than {} bytes or is more than "
-                                              "text and integers",
-                                              limits::kMaxMadeBytes)
-                                : ""));
+    refuse(why_no_text(value));
     return {};
   }
   return make_text(value);
+}
+
+/// In words for the user.
+std::string Lowerer::why_no_text(const AbstractValue& value) const {
+  const bool has_form =
+      value.is(Kind::Rendered) && (static_cast<Builtin>(value.integer) == Builtin::Format ||
+                                   static_cast<Builtin>(value.integer) == Builtin::StringFormat);
+  if (!has_form) return fmt::format("{} is more than printed here", describe(value));
+  const std::string& format = value.parts[0].text;
+  std::string error;
+  size_t next = 1;
+  for (const FormatPiece& piece : parse_format(format, &error)) {
+    if (piece.conversion == 0) continue;
+    const AbstractValue& part = value.parts[next];
+    next += static_cast<size_t>(piece.argument_count());
+    if (piece_bound(piece, part)) continue;
+    const std::string what = format.substr(piece.begin, piece.end - piece.begin);
+    if (what != "%s") return fmt::format("what '{}' makes is more than printed here", what);
+    if (!part.is(Kind::Str) && !part.is(Kind::Rendered))
+      return fmt::format("text made of {} is more than printed here", describe(part));
+  }
+  return fmt::format(
+      "a string that is put together here, and not only printed, may get longer "
+      "than {} bytes",
+      limits::kMaxMadeBytes);
+}
+
+/// Bytes that one conversion makes at most; nothing when the kernel cannot do it.
+std::optional<uint32_t> Lowerer::piece_bound(const FormatPiece& piece,
+                                             const AbstractValue& part) const {
+  using Amount = FormatPiece::Amount::Kind;
+  constexpr int kMostPadding = 128;  // guessed: columns of text
+  const char conversion = piece.conversion;
+  const bool is_string = conversion == 's';
+  const bool is_unsigned = conversion == 'u' || conversion == 'x' || conversion == 'X';
+  if (!is_string && !is_unsigned && conversion != 'd' && conversion != 'i') return std::nullopt;
+  if (piece.plus || piece.space || piece.alternate || piece.width.kind == Amount::Argument ||
+      piece.precision.kind == Amount::Argument) {
+    return std::nullopt;
+  }
+  const bool is_cut = piece.precision.kind == Amount::Number;
+  if (is_string ? piece.zero : is_cut || type_of(part) != ssa::Type::Int) return std::nullopt;
+  std::optional<uint32_t> most = is_string ? text_bound(part) : ssa::kIntTextBytes;
+  if (!most) return std::nullopt;
+  if (is_cut) most = std::min(*most, static_cast<uint32_t>(piece.precision.value));
+  if (piece.width.kind == Amount::None) return most;
+  if (piece.width.value > kMostPadding) return std::nullopt;
+  return *most + static_cast<uint32_t>(piece.width.value) + (piece.zero ? 1 : 0);
 }
 
 /// Requires: text_bound() has one.
@@ -342,15 +434,98 @@ AbstractValue Lowerer::make_tostring(const AbstractValue& value) {
   }
 }
 
+/// `width` blanks or zeros, less one for each byte of the text that stands beside them.
+AbstractValue Lowerer::padding(char fill, int64_t width, const AbstractValue& beside) {
+  if (width == 0) return AbstractValue::string("");
+  const AbstractValue taken = length(beside);
+  if (stopped()) return {};
+  if (taken.is(Kind::Int)) {
+    const int64_t left = std::max<int64_t>(width - taken.integer, 0);
+    return AbstractValue::string(std::string(static_cast<size_t>(left), fill));
+  }
+  const ssa::ValueId left = op2(ssa::Op::Sub, ssa::Type::Int, const_int(width), taken.id);
+  ssa::Inst inst{ssa::Op::StrSub, ssa::Type::Str, ssa::StrKind::Bytes,
+                 static_cast<uint32_t>(width)};
+  inst.operands = {const_str(std::string(static_cast<size_t>(width), fill)), const_int(0),
+                   op2(ssa::Op::Max, ssa::Type::Int, left, const_int(0))};
+  return AbstractValue::ssa(emit(std::move(inst)));
+}
+
+AbstractValue Lowerer::number_text(ssa::ValueId number, char conversion) {
+  ssa::Inst inst{ssa::Op::StrText, ssa::Type::Str, ssa::StrKind::Bytes, ssa::kIntTextBytes};
+  inst.imm = conversion == 'd' ? 0 : conversion == 'u' ? 10 : 16;
+  inst.operands = {number};
+  const ssa::ValueId text = emit(std::move(inst));
+  if (conversion != 'X') return AbstractValue::ssa(text);
+  ssa::Inst upper{ssa::Op::StrCase, ssa::Type::Str, ssa::StrKind::Bytes, ssa::kIntTextBytes};
+  upper.imm = 1;
+  upper.operands = {text};
+  return AbstractValue::ssa(emit(std::move(upper)));
+}
+
+/// The sign stands before the zeros: it is made apart, and counts as one byte of the width.
+void Lowerer::signed_with_zeros(ssa::ValueId number, int64_t width,
+                                std::vector<AbstractValue>& texts) {
+  const ssa::ValueId signs = op2(ssa::Op::Sar, ssa::Type::Int, number, const_int(63));
+  const ssa::ValueId magnitude =
+      op2(ssa::Op::Sub, ssa::Type::Int, op2(ssa::Op::Xor, ssa::Type::Int, number, signs), signs);
+  const AbstractValue digits = number_text(magnitude, 'u');
+  const ssa::ValueId taken =
+      op2(ssa::Op::Sub, ssa::Type::Int, op1(ssa::Op::StrLen, ssa::Type::Int, digits.id), signs);
+  const auto some_of = [this](const std::string& text, ssa::ValueId count) {
+    ssa::Inst inst{ssa::Op::StrSub, ssa::Type::Str, ssa::StrKind::Bytes,
+                   static_cast<uint32_t>(text.size())};
+    inst.operands = {const_str(text), const_int(0), count};
+    return AbstractValue::ssa(emit(std::move(inst)));
+  };
+  texts.push_back(some_of("-", op2(ssa::Op::And, ssa::Type::Int, signs, const_int(1))));
+  const ssa::ValueId left = op2(ssa::Op::Sub, ssa::Type::Int, const_int(width), taken);
+  texts.push_back(some_of(std::string(static_cast<size_t>(width), '0'),
+                          op2(ssa::Op::Max, ssa::Type::Int, left, const_int(0))));
+  texts.push_back(digits);
+}
+
+/// Requires: piece_bound() has one.
+void Lowerer::make_piece(const FormatPiece& piece, const AbstractValue& part,
+                         std::vector<AbstractValue>& texts) {
+  using Amount = FormatPiece::Amount::Kind;
+  const int64_t width = piece.width.kind == Amount::Number ? piece.width.value : 0;
+  const bool is_signed = piece.conversion == 'd' || piece.conversion == 'i';
+  const bool has_zeros = piece.zero && !piece.left && width > 0;
+  if (is_signed && has_zeros) return signed_with_zeros(to_int(part, "format()"), width, texts);
+  AbstractValue text;
+  if (piece.conversion == 's' || is_signed) {
+    text = make_tostring(part);
+  } else {
+    text = number_text(to_int(part, "format()"), piece.conversion);
+  }
+  if (!stopped() && piece.precision.kind == Amount::Number) {
+    text = slice(text, AbstractValue::of(int64_t{1}),
+                 AbstractValue::of(static_cast<int64_t>(piece.precision.value)));
+  }
+  if (stopped()) return;
+  const AbstractValue blanks = padding(has_zeros ? '0' : ' ', width, text);
+  if (!piece.left) texts.push_back(blanks);
+  texts.push_back(text);
+  if (piece.left) texts.push_back(blanks);
+}
+
 AbstractValue Lowerer::make_format(const AbstractValue& call) {
   std::string error;
+  std::vector<AbstractValue> texts;
   std::vector<ssa::ValueId> parts;
   uint32_t bytes = 0;
   size_t next = 1;
   for (const FormatPiece& piece : parse_format(call.parts[0].text, &error)) {
-    const AbstractValue part = piece.conversion == 0 ? AbstractValue::string(piece.literal)
-                                                     : make_tostring(call.parts[next++]);
+    if (piece.conversion == 0) {
+      texts.push_back(AbstractValue::string(piece.literal));
+      continue;
+    }
+    make_piece(piece, call.parts[next], texts);
     if (stopped()) return {};
+    next += static_cast<size_t>(piece.argument_count());
+  }
+  for (const AbstractValue& part : texts) {
     if (text_bound(part) == 0) continue;
     bytes += *text_bound(part);
     parts.push_back(text_bytes(part));

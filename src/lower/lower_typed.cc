@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "lower/lowerer.h"
 #include "ssa/kernel_access.h"
@@ -34,6 +35,13 @@ const schema::KernelTypes* Lowerer::kernel_types() {
     type_mistake(std::move(mistake));
   }
   return types;
+}
+
+/// Who knows the type: the kernel, or a program.
+const schema::KernelTypes* Lowerer::types_of(CType type) {
+  if (!schema::is_user_type(type)) return kernel_types();
+  KTAP_CHECK(options_.machine.user_types != nullptr);
+  return options_.machine.user_types;
 }
 
 AbstractValue Lowerer::current_task() {
@@ -66,7 +74,7 @@ void Lowerer::type_mistake(EventMistake mistake) {
 
 /// pointer.NAME or pointer[i].
 AbstractValue Lowerer::typed_index(const AbstractValue& pointer, const AbstractValue& key) {
-  const schema::KernelTypes* types = kernel_types();
+  const schema::KernelTypes* types = types_of(pointer.ctype);
   if (types == nullptr) return {};
   if (key.is(Kind::Str)) {
     const Result<CMember> member = find_member(*types, pointer.ctype, key.text, &linkage_.mistakes);
@@ -102,6 +110,23 @@ AbstractValue Lowerer::typed_index(const AbstractValue& pointer, const AbstractV
     element = moved(pointer, bytes);
   }
   return typed_value(*types, element, CMember{pointer.ctype, 0, 0});
+}
+
+/// A number or text that lay where a pointer led: no run can have members of it.
+bool Lowerer::is_read_from_memory(const AbstractValue& value) const {
+  if (!value.is(Kind::Ssa)) return false;
+  const ssa::Op op = function_[value.id].op;
+  return op == ssa::Op::KernelRead || op == ssa::Op::KernelText;
+}
+
+void Lowerer::no_member(const AbstractValue& of, const AbstractValue& key) {
+  const bool is_text = function_[of.id].op == ssa::Op::KernelText;
+  EventMistake mistake;
+  mistake.code = diag::Code::NoStructMember;
+  mistake.text = fmt::format("{} that is read from memory has no {}", is_text ? "text" : "a number",
+                             key.is(Kind::Str) ? fmt::format("member '{}'", key.text) : "elements");
+  if (is_text && !key.is(Kind::Str)) mistake.hint = "a character of it is string.byte(s, n)";
+  type_mistake(std::move(mistake));
 }
 
 /// The pointer, that many bytes on; nil stays nil.
@@ -213,6 +238,7 @@ AbstractValue Lowerer::read_number(const AbstractValue& place, const CShape& sha
   access.size_bytes = shape.size_bytes;
   access.is_signed = shape.is_signed;
   access.is_pointer = shape.kind == CKind::Pointer;
+  access.is_user = schema::is_user_type(place.ctype);
   if (member.width_bits != 0) {
     // The smallest aligned number that holds all of its bits; at worst one that is not aligned.
     const uint32_t first = member.offset_bits % 64, last = first + member.width_bits - 1;
@@ -255,7 +281,9 @@ AbstractValue Lowerer::read_text(const AbstractValue& place, uint32_t array_byte
                  ssa::StrKind::Bytes};
   inst.max_bytes =
       limit_bytes == 0 ? limits::kStringBytes : std::min(limit_bytes, limits::kStringBytes);
-  inst.imm = ssa::TextAccess{static_cast<int32_t>(offset), array_bytes}.pack();
+  inst.imm =
+      ssa::TextAccess{static_cast<int32_t>(offset), array_bytes, schema::is_user_type(place.ctype)}
+          .pack();
   inst.operands = {base};
   return AbstractValue::ssa(emit(std::move(inst)));
 }
@@ -287,14 +315,21 @@ AbstractValue Lowerer::cast(const std::vector<AbstractValue>& args) {
     refuse_use("cast()", address);
     return {};
   }
-  if (!is_maybe(address)) {
-    address = nil_where_zero(address.id);
-  } else {
-    const ssa::BlockId absent = enter_where_there(address);
-    address = nil_where_zero(address.id);
-    address = join({{absent, {AbstractValue::nil()}, 0}, {current_, {address}, 0}})[0];
-  }
-  return AbstractValue::pointer(target.value(), address.id, 0);
+  return AbstractValue::pointer(target.value(), not_null(address).id, 0);
+}
+
+/// The number, or nil where it is 0 or nil.
+AbstractValue Lowerer::not_null(AbstractValue address) {
+  if (!is_maybe(address)) return nil_where_zero(address.id);
+  const ssa::BlockId absent = enter_where_there(address);
+  address = nil_where_zero(address.id);
+  return join({{absent, {AbstractValue::nil()}, 0}, {current_, {address}, 0}})[0];
+}
+
+/// A field that points to memory of a known type; nil where it is NULL.
+AbstractValue Lowerer::pointer_of(uint32_t field, ssa::ValueId address) {
+  const AbstractValue checked = not_null(AbstractValue::ssa(address));
+  return AbstractValue::pointer(event().fields[field].target, checked.id, 0);
 }
 
 /// kaddr("jiffies"): known here.

@@ -179,6 +179,8 @@ std::string Lowerer::describe(const AbstractValue& value) const {
       return "an integer that may be nil";
     case ssa::Type::MaybeBool:
       return "a boolean that may be nil";
+    case ssa::Type::Stack:
+      return "a stack";
     default:
       return "a string that may be nil";
   }
@@ -283,6 +285,8 @@ std::optional<Value> Lowerer::typed_sample(const AbstractValue& value) const {
       return Value::of(true);
     case ssa::Type::Str:
       return linkage_.constants->string("x");
+    case ssa::Type::Stack:
+      return sample_stack();
     default:
       return std::nullopt;
   }
@@ -416,7 +420,7 @@ Lowerer::Truth Lowerer::truth(const AbstractValue& value) {
       return Truth::of(false);
     case Kind::Rendered:
       if (!value.may_be_nil) return Truth::of(true);
-      if (options_.machine.names != nullptr) return truth(settled(value));
+      if (can_settle(value)) return truth(settled(value));
       refuse("a condition on " + describe(value));
       return Truth::of(false);
     case Kind::Mixed:
@@ -482,6 +486,10 @@ Lowerer::Truth Lowerer::equals(const AbstractValue& a, const AbstractValue& b) {
   const ssa::Type type = type_of(a);
   if (type != type_of(b) || type == ssa::Type::None) return Truth::of(false);
   if (type == ssa::Type::Str) return equals_string(a, b);
+  if (type == ssa::Type::Stack) {
+    refuse("a comparison of stacks");
+    return Truth::of(false);
+  }
   const auto id = [&](const AbstractValue& v) {
     if (v.is(Kind::Int)) return const_int(v.integer);
     return v.is(Kind::Bool) ? const_bool(v.integer != 0) : v.id;

@@ -163,9 +163,15 @@ std::vector<AbstractValue> Lowerer::call_function(const AbstractValue& callee,
   const bytecode::Place call_place = place_;
   const uint32_t call_path = std::exchange(path_, frame.path);
   const size_t call_pc = call_pc_;
+  const Frame* const caller = frame_;
+  const int walks = callers_walks_;
+  if (caller != nullptr) callers_walks_ = open_walks(*caller, caller->registers.size());
+  frame_ = &frame;
   calls_.push_back(callee.function);
   interpret(frame);
   calls_.pop_back();
+  frame_ = caller;
+  callers_walks_ = walks;
   place_ = call_place;
   path_ = call_path;
   call_pc_ = call_pc;
@@ -601,6 +607,7 @@ bool Lowerer::reads_what_handlers_change() const {
 
 bool Lowerer::reads_what_handlers_change(const ssa::Inst& inst) const {
   if (inst.op == ssa::Op::CellGet) return true;
+  if (inst.op == ssa::Op::TableLength) return true;
   if (inst.op != ssa::Op::TableGet) return false;
   const auto table = static_cast<size_t>(inst.imm);
   return linkage_.variables[table].valid() ||

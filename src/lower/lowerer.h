@@ -8,6 +8,7 @@
 //   lower_variables.cc variables that handlers assign
 //   lower_samples.cc   samples of aggregates
 //   lower_events.cc    what the event gives
+//   lower_stacks.cc    stacks of calls
 //   lower_typed.cc     kernel memory by its types
 //   lower_calls.cc     inlining, built-in functions, output
 //   lower_text.cc      strings that are made: joined, formatted, by the library
@@ -24,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "base/printf_format.h"
 #include "lower/abstract_value.h"
 #include "lower/code_plan.h"
 #include "lower/event_reads.h"
@@ -71,9 +73,15 @@ class Lowerer {
   bool reachable() const { return current_.valid(); }
   // Kernel memory (lower_typed.cc). Stopped after a mistake of the script.
   AbstractValue current_task();
+  ssa::ValueId walk_stack(bool is_user, int64_t depth, int64_t skip);
+  ssa::ValueId bytes_at(ssa::ValueId address, ssa::ValueId count, int64_t most);
   AbstractValue cast(const std::vector<AbstractValue>& args);
   AbstractValue typed_index(const AbstractValue& pointer, const AbstractValue& key);
+  bool is_read_from_memory(const AbstractValue& value) const;
+  void no_member(const AbstractValue& of, const AbstractValue& key);
   AbstractValue kernel_address(const AbstractValue& name);
+  AbstractValue pointer_of(uint32_t field, ssa::ValueId address);
+  AbstractValue not_null(AbstractValue address);
   /// A pointer as the number that it is, or nil.
   AbstractValue plain(const AbstractValue& value);
   ssa::ValueId const_int(int64_t value);
@@ -232,6 +240,8 @@ class Lowerer {
   bool prepare_constant_loop(Frame& frame, size_t a, size_t head, bool* empty);
   Truth has_next(bool exact, const AbstractValue& now, const AbstractValue& last,
                  const AbstractValue& step);
+  int open_walks(const Frame& frame, size_t below) const;
+  void begin_walk(const Frame& frame, bytecode::Insn insn, int64_t id, AbstractValue& iterator);
   void iter_prep(Frame& frame, bytecode::Insn insn, size_t pc);
   void iter_next(Frame& frame, bytecode::Insn insn, size_t pc);
   void next_known_entry(Frame& frame, bytecode::Insn insn, size_t pc);
@@ -310,6 +320,9 @@ class Lowerer {
   std::optional<int64_t> table_id(const AbstractValue& table);
   bool key_parts(const AbstractValue& key, std::vector<AbstractValue>& parts);
   bool sure_key(AbstractValue& key);
+  std::optional<int64_t> whole_table(const AbstractValue& table, const char* what);
+  AbstractValue table_length(const AbstractValue& table);
+  void clear_table(const AbstractValue& table);
   static bool never_a_key(const AbstractValue& value);
   void fail_index(const char* what, const AbstractValue& object, const AbstractValue& key);
   AbstractValue* nil_part(AbstractValue& key);
@@ -317,6 +330,7 @@ class Lowerer {
   void do_either(const AbstractValue& maybe, const std::function<void(const AbstractValue&)>& what);
   bool unify_key(int64_t table, const std::vector<AbstractValue>& parts);
   void learn_key(int64_t table);
+  bool learn_present_keys(const AbstractValue& table, int64_t id);
   bool fits_present_keys(const AbstractValue& table, int64_t id);
   AbstractValue get_entry(int64_t id, std::vector<ssa::ValueId> operands);
   void set_entry(int64_t id, std::vector<ssa::ValueId> operands, const AbstractValue& given);
@@ -362,6 +376,10 @@ class Lowerer {
   AbstractValue tostring(const AbstractValue& value);
   AbstractValue settled(const AbstractValue& call);
   AbstractValue name_of_number(bytecode::Builtin builtin, const AbstractValue& number);
+  AbstractValue name_of_enum(const std::vector<AbstractValue>& args);
+  bool can_settle(const AbstractValue& call) const;
+  std::vector<std::string> names_of(const AbstractValue& call) const;
+  std::optional<uint32_t> name_bound(const AbstractValue& call) const;
   void fail_argument(const AbstractValue& value, const std::string& function, size_t number,
                      const char* takes);
   std::optional<AbstractValue> integer_argument(const AbstractValue& value,
@@ -371,6 +389,13 @@ class Lowerer {
   AbstractValue text_value(const AbstractValue& value);
   AbstractValue make_text(const AbstractValue& call);
   AbstractValue make_format(const AbstractValue& call);
+  std::optional<uint32_t> piece_bound(const FormatPiece& piece, const AbstractValue& part) const;
+  void make_piece(const FormatPiece& piece, const AbstractValue& part,
+                  std::vector<AbstractValue>& texts);
+  AbstractValue number_text(ssa::ValueId number, char conversion);
+  void signed_with_zeros(ssa::ValueId number, int64_t width, std::vector<AbstractValue>& texts);
+  AbstractValue padding(char fill, int64_t width, const AbstractValue& beside);
+  std::string why_no_text(const AbstractValue& value) const;
   AbstractValue make_tostring(const AbstractValue& value);
   ssa::ValueId text_bytes(const AbstractValue& value);
   void make_texts(std::vector<Edge>& edges);
@@ -395,6 +420,27 @@ class Lowerer {
   AbstractValue repeat(std::vector<AbstractValue> args);
   AbstractValue extreme(ssa::Op op, const AbstractValue& a, const AbstractValue& b);
 
+  // ---- lower_actions.cc ----------------------------------------------------------------------
+  std::optional<AbstractValue> call_action(bytecode::Builtin builtin,
+                                           const std::vector<AbstractValue>& args);
+  AbstractValue run_command(const AbstractValue& command);
+  std::string why_no_override(const schema::Event& event) const;
+  AbstractValue override_result(const AbstractValue& given);
+  AbstractValue send_signal(const AbstractValue& given);
+  AbstractValue write_user(const std::vector<AbstractValue>& args);
+  ssa::ValueId write_number(ssa::ValueId at, ssa::ValueId number, int64_t bytes);
+  AbstractValue write_text(ssa::ValueId at, const AbstractValue& text);
+
+  // ---- lower_stacks.cc -----------------------------------------------------------------------
+  std::optional<AbstractValue> call_stack(bytecode::Builtin builtin,
+                                          const std::vector<AbstractValue>& args);
+  bool leaves_stack_to_user_space(const std::vector<AbstractValue>& args);
+  std::optional<int64_t> stack_argument(const std::vector<AbstractValue>& args, size_t number,
+                                        const std::string& function, bool is_depth);
+  runtime::Value sample_stack() const;
+  std::optional<AbstractValue> symbol_name(bytecode::Builtin builtin,
+                                           const std::vector<AbstractValue>& args);
+
   // ---- lower_samples.cc ----------------------------------------------------------------------
   /// object[key] <<< sample, or object <<< sample.
   void add_sample(const AbstractValue& object, std::optional<AbstractValue> key,
@@ -412,10 +458,12 @@ class Lowerer {
   AbstractValue event_field(const std::string& name, bool or_word);
   void warn_of_near_name(const std::string& word);
   AbstractValue event_member(const std::string& name);
+  ssa::ValueId follow_fetch(uint32_t field);
   AbstractValue event_read(const EventRead& read, const std::string& name);
 
   // ---- lower_typed.cc ------------------------------------------------------------------------
   const schema::KernelTypes* kernel_types();
+  const schema::KernelTypes* types_of(schema::CType type);
   bool is_task(const AbstractValue& pointer) const;
   void type_mistake(EventMistake mistake);
   AbstractValue moved(const AbstractValue& pointer, ssa::ValueId bytes);
@@ -438,6 +486,8 @@ class Lowerer {
   runtime::Value sample_of(const AbstractValue& value, bool as_nil);
   bool check_format(const std::vector<AbstractValue>& args);
   void histogram(const std::vector<AbstractValue>& args);
+  void count_in_table(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
+  bool draws(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
   void print_trace_clock();
   AbstractValue length(const AbstractValue& value);
   void delete_if_there(const AbstractValue& table, AbstractValue key);
@@ -445,6 +495,7 @@ class Lowerer {
   AbstractValue assert_true(const std::vector<AbstractValue>& args);
   AbstractValue type_name_of(const AbstractValue& value);
   AbstractValue read_string(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
+  AbstractValue read_bytes(const std::vector<AbstractValue>& args);
   void request_exit(const std::vector<AbstractValue>& args);
   void raise(const AbstractValue& message);
 
@@ -463,6 +514,8 @@ class Lowerer {
   std::vector<HintKey> local_names_;   ///< by number
   uint32_t path_ = 0;                  ///< of the frame that is being walked
   size_t call_pc_ = 0;                 ///< of the call that is being lowered
+  const Frame* frame_ = nullptr;       ///< that is being walked
+  int callers_walks_ = 0;              ///< over tables, under way in the frames below it
   bool has_rounds_ = false;            ///< some loop has a way back
   int64_t calls_made_ = 0;             ///< inlined, one after the other
   bool has_some_results_ = false;      ///< of the last call: how many differs from way to way

@@ -19,6 +19,9 @@ struct NumberNames {
   std::vector<std::string> signals;
 };
 
+/// The functions whose result the kernel lets programs set, "NAME<tab>KIND" a line.
+inline constexpr const char* kOverrideList = "/sys/kernel/debug/error_injection/list";
+
 struct Machine {
   int64_t cpu_count = 0;             ///< that are online; 0: nothing is known
   std::string name;                  ///< arch(): "x86_64"
@@ -27,8 +30,12 @@ struct Machine {
   const NumberNames* names = nullptr;  ///< null: only user space knows them
   /// The kernel's types, read at the first call; null: it does not tell them (no BTF).
   std::function<const schema::KernelTypes*()> types = {};
+  /// Those of the programs that events are in; null: there are none.
+  const schema::KernelTypes* user_types = nullptr;
   /// The address of a kernel symbol. Errors: in words.
   std::function<Result<int64_t>(const std::string&)> symbol = {};
+  /// Whether a function stands in kOverrideList; true also where nobody can read that.
+  std::function<bool(const std::string&)> may_override = {};
 };
 
 }  // namespace ktap::lower

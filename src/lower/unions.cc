@@ -99,7 +99,7 @@ bool Lowerer::collect_alternatives(const std::vector<const AbstractValue*>& valu
   }
   for (size_t e = 0; e < values.size(); ++e) {
     if (values[e]->is(Kind::Mixed) || values[e]->is(Kind::Nil)) continue;
-    if (is_fixed(*values[e])) return false;
+    if (is_fixed(*values[e]) || type_of(*values[e]) == ssa::Type::Stack) return false;
     int tag = tag_of(*values[e]);
     while (!put(tag, e, values[e])) {
       if (++tag > kFirstOther + static_cast<int>(kMaxOthers)) return false;
@@ -244,7 +244,7 @@ std::optional<AbstractValue> Lowerer::by_type(
     const std::function<AbstractValue(const std::vector<AbstractValue>&)>& what, bool keeps_calls) {
   for (const AbstractValue& value : values) {
     const AbstractValue* call = keeps_calls ? nullptr : name_in(value);
-    if (call == nullptr || options_.machine.names == nullptr) continue;
+    if (call == nullptr || !can_settle(*call)) continue;
     const AbstractValue whole = *call;
     const AbstractValue name = settled(whole);
     std::vector<AbstractValue> now = values;

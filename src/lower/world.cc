@@ -57,12 +57,16 @@ uint8_t kinds_of_result(Builtin builtin) {
     case Builtin::Strftime:
     case Builtin::EventTostring:
     case Builtin::Type:
+    case Builtin::Ksym:
+    case Builtin::Usym:
       return kString;
     case Builtin::SyscallName:
     case Builtin::ErrnoName:
     case Builtin::SignalName:
+    case Builtin::EnumName:
     case Builtin::UserString:
     case Builtin::KernelString:
+    case Builtin::Buf:
       return kString | kNil;
     case Builtin::StringFind:
     case Builtin::StringByte:
@@ -712,10 +716,13 @@ class Reacher {
     } else if (value.type == runtime::Type::Table) {
       if (!seen_.insert(value.object).second) return;
       for (const auto& entry : value.table()->entries()) this->value(entry.second);
+    } else if (value.type == runtime::Type::Builtin) {
+      builtins.insert(static_cast<bytecode::Builtin>(value.builtin));
     }
   }
 
   std::vector<const bytecode::Function*> found;
+  std::set<bytecode::Builtin> builtins;
 
  private:
   void code(const bytecode::Function* function) {
@@ -753,6 +760,12 @@ std::vector<const bytecode::Function*> reachable_functions(Value function, const
   Reacher reacher(world);
   reacher.value(function);
   return std::move(reacher.found);
+}
+
+std::set<bytecode::Builtin> kept_builtins(Value function, const World& world) {
+  Reacher reacher(world);
+  reacher.value(function);
+  return std::move(reacher.builtins);
 }
 
 }  // namespace ktap::lower

@@ -61,5 +61,8 @@ World freeze(const std::vector<Handler>& handlers, const std::vector<runtime::Va
 /// it, and those that its variables lead to, through tables too. In a fixed order, without doubles.
 std::vector<const bytecode::Function*> reachable_functions(runtime::Value function,
                                                            const World& world);
+/// The built-in functions that they may call though their code does not name them: those that the
+/// variables and tables hold.
+std::set<bytecode::Builtin> kept_builtins(runtime::Value function, const World& world);
 
 }  // namespace ktap::lower

@@ -1,0 +1,108 @@
+// User stacks on the test machine: whose they are, and copies that user space unwinds.
+#include <gtest/gtest.h>
+
+#include "backend/test_subjects.h"
+#include "base/user_stack.h"
+
+namespace ktap::backend::testing_support {
+namespace {
+
+constexpr uint64_t kStackStart = 0x7ffd12345670;
+constexpr uint64_t kRegisters = 0xffff880000001000;
+constexpr uint64_t kStackPointer = 0x7ffd12340a08;
+
+/// A kernel that tells where a process's stack begins.
+bpf::KernelFacts facts_with_marks() {
+  bpf::KernelFacts facts = modern_facts();
+  facts.task.mm = 56;
+  facts.task.stack_start = 8;
+  return facts;
+}
+
+void add_memory(FakeKernel& kernel) {
+  Bytes memory(32);
+  std::memcpy(&memory[8], &kStackStart, 8);
+  const uint64_t at = kernel.machine.add_object(memory);
+  Bytes task(64);
+  std::memcpy(&task[56], &at, 8);
+  kernel.machine.task.task_address = kernel.machine.add_object(task);
+}
+
+uint64_t marked_owner() {
+  return uint64_t{program_mark(kStackStart)} << kProgramMarkShift | kUserStackBit | 100;
+}
+
+void user_stack(Subject& s) {
+  s.add_site({{Type::Stack, ssa::StrKind::Bytes, 24}}, ssa::RawEvent::None);
+  Builder& b = s.builder;
+  b.at(b.block());
+  const ValueId stack = b.bytes(Op::UserStack, 24);
+  b.function[stack].type = Type::Stack;
+  b.op(Op::Emit, {stack}, 0);
+  b.ret();
+}
+
+TEST(Stacks, CarryTheMarkOfTheProgram) {
+  for (const bool has_marks : {true, false}) {
+    Subject s;
+    s.facts = has_marks ? facts_with_marks() : modern_facts();
+    user_stack(s);
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    FakeKernel kernel(result.unit, s.cells);
+    add_memory(kernel);
+    ASSERT_EQ(kernel.run(context_of({0, 0})), "");
+    ASSERT_EQ(kernel.machine.records().size(), 2U);
+    const uint64_t owner = has_marks ? marked_owner() : kUserStackBit | 100;
+    // First that there is such a process, then the event's own.
+    const Bytes& announced = kernel.machine.records()[0].data;
+    EXPECT_EQ(as_int(announced, 0), kProcessSite);
+    EXPECT_EQ(static_cast<uint64_t>(as_int(announced, 8)), owner);
+    const Bytes& record = kernel.machine.records()[1].data;
+    EXPECT_EQ(static_cast<uint64_t>(as_int(record, 8)), owner);
+    EXPECT_EQ(as_int(record, 16), 0x401010);
+    EXPECT_EQ(as_int(record, 24), 0x401020);
+  }
+}
+
+TEST(Stacks, CopiesEndWhereMemoryDoes) {
+  for (const size_t mapped : {size_t{0}, size_t{3000}, size_t{100'000}}) {
+    Subject s;
+    s.facts = facts_with_marks();
+    s.facts.has_task_registers = true;
+    s.add_site({{Type::Int}}, ssa::RawEvent::None);
+    s.module.sites[0].copies_stack = true;
+    Builder& b = s.builder;
+    b.at(b.block());
+    b.op(Op::Emit, {b.integer(7)}, 0);
+    b.ret();
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    FakeKernel kernel(result.unit, s.cells);
+    add_memory(kernel);
+    Bytes registers(168, 3);
+    std::memcpy(&registers[152], &kStackPointer, 8);
+    kernel.machine.task.registers_address = kRegisters;
+    kernel.machine.task.kernel_memory[kRegisters] = registers;
+    const uint64_t begin = kStackPointer & ~uint64_t{kStackPieceBytes - 1};
+    if (mapped != 0) kernel.machine.task.user_memory[begin] = Bytes(mapped, 9);
+    ASSERT_EQ(kernel.run(context_of({0, 0})), "");
+    // The record was reserved before the process was announced.
+    const auto& records = kernel.machine.records();
+    ASSERT_EQ(records.size(), 2U);
+    const Bytes& record = as_int(records[0].data, 0) == 0 ? records[0].data : records[1].data;
+    const size_t at = result.unit.sites[0].stack_offset_bytes;
+    ASSERT_EQ(record.size(), at + 24 + 168 + kStackCopyBytes);
+    EXPECT_EQ(as_int(record, 8), 7);
+    EXPECT_EQ(static_cast<uint64_t>(as_int(record, at)), marked_owner());
+    const size_t whole = mapped / kStackPieceBytes * kStackPieceBytes;
+    EXPECT_EQ(static_cast<size_t>(as_int(record, at + 8)),
+              std::min<size_t>(whole, kStackCopyBytes));
+    EXPECT_EQ(static_cast<uint64_t>(as_int(record, at + 16)), begin);
+    EXPECT_EQ(static_cast<uint64_t>(as_int(record, at + 24 + 152)), kStackPointer);
+    EXPECT_EQ(record[at + 24 + 168], mapped != 0 ? 9 : 0);
+  }
+}
+
+}  // namespace
+}  // namespace ktap::backend::testing_support
