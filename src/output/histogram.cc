@@ -13,6 +13,7 @@
 #include "runtime/histogram.h"
 #include "runtime/number.h"
 #include "runtime/picture.h"
+#include "runtime/stack.h"
 #include "runtime/text.h"
 
 namespace ktap::output {
@@ -26,15 +27,6 @@ using runtime::Wide;
 using Entries = std::vector<std::pair<Value, Value>>;
 
 constexpr size_t kCutKeyColumns = 28;
-
-/// The first `count` code points.
-std::string_view first_columns(std::string_view text, size_t count) {
-  size_t seen = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if ((text[i] & 0xc0) != 0x80 && seen++ == count) return text.substr(0, i);
-  }
-  return text;
-}
 
 /// The sum of all values, exact for integers: 2^64 values of 63 bits do not overflow it.
 class Sum {
@@ -126,6 +118,19 @@ bool check(const Entries& entries, std::string* error) {
   return true;
 }
 
+/// A key of several lines, in full.
+void append_lines(std::string& out, Value key) {
+  std::string text;
+  runtime::append_key_text(text, key);
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    out += printable(line);
+    out += '\n';
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+  }
+}
+
 void draw_numbers(Entries& entries, int64_t rows, std::string& out) {
   Sum sum;
   for (const auto& entry : entries) sum.add(entry.second);
@@ -133,7 +138,10 @@ void draw_numbers(Entries& entries, int64_t rows, std::string& out) {
   runtime::append_picture_header(out);
   for (size_t i = 0; i < shown; ++i) {
     const auto& [key, value] = entries[i];
-    runtime::append_picture_row(out, histogram_key(key), sum.bar(value), runtime::to_text(value));
+    const bool is_above = runtime::has_stack(key);
+    if (is_above) append_lines(out, key);
+    runtime::append_picture_row(out, is_above ? std::string() : histogram_key(key), sum.bar(value),
+                                runtime::to_text(value));
   }
   if (shown < entries.size()) runtime::append_picture_more(out);
 }
@@ -142,8 +150,12 @@ void draw_distributions(Entries& entries, std::optional<int64_t> rows, std::stri
   const size_t shown = rows ? pick(entries, *rows, samples_before) : entries.size();
   std::sort(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(shown), key_before);
   for (size_t i = 0; i < shown; ++i) {
-    out += printable(runtime::to_text(entries[i].first));
-    out += '\n';
+    if (runtime::has_stack(entries[i].first)) {
+      append_lines(out, entries[i].first);
+    } else {
+      out += printable(runtime::to_text(entries[i].first));
+      out += '\n';
+    }
     print_distribution(entries[i].second, out);
   }
   if (shown < entries.size()) out += "...\n";
@@ -154,7 +166,7 @@ void draw_distributions(Entries& entries, std::optional<int64_t> rows, std::stri
 std::string histogram_key(Value key) {
   std::string text = printable(runtime::to_text(key));
   if (runtime::text_columns(text) <= runtime::kPictureKeyColumns) return text;
-  return std::string(first_columns(text, kCutKeyColumns)) + "...";
+  return std::string(runtime::first_columns(text, kCutKeyColumns)) + "...";
 }
 
 bool print_hist(const runtime::Table& table, std::optional<int64_t> rows, std::string& out,

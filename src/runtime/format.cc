@@ -104,6 +104,7 @@ struct Conversion {
   bool left;
   int width;
   int precision;  // -1: none
+  const AddressText& address_text;
 };
 
 /// `%d %i %u %x %X %o` without a precision and without `#`: most of what scripts print, and
@@ -157,8 +158,10 @@ bool convert_integer(const Conversion& conversion, Value value, size_t index, st
     return true;
   }
   if (c == 'p') {
-    append_padded(out, fmt::format("0x{:x}", static_cast<uint64_t>(value.integer)),
-                  static_cast<size_t>(conversion.width), conversion.left);
+    const std::string text = conversion.address_text
+                                 ? conversion.address_text(value.integer)
+                                 : fmt::format("0x{:x}", static_cast<uint64_t>(value.integer));
+    append_padded(out, text, static_cast<size_t>(conversion.width), conversion.left);
     return true;
   }
   if (conversion.precision < 0 && !conversion.piece.alternate) {
@@ -213,7 +216,7 @@ bool convert(const Conversion& conversion, Value value, size_t index, std::strin
 }  // namespace
 
 bool render_format(const std::vector<FormatPiece>& pieces, const Value* args, size_t count,
-                   std::string& out, std::string* error) {
+                   std::string& out, std::string* error, const AddressText& address_text) {
   Arguments arguments(args, count);
   for (const FormatPiece& piece : pieces) {
     if (piece.conversion == 0) {
@@ -232,7 +235,7 @@ bool render_format(const std::vector<FormatPiece>& pieces, const Value* args, si
     bool left = piece.left || (from_argument && width < 0);  // as in C: a negative width means left
     if (width < 0) width = from_argument ? -width : 0;
     Conversion conversion{piece, left, static_cast<int>(width),
-                          static_cast<int>(precision < 0 ? -1 : precision)};
+                          static_cast<int>(precision < 0 ? -1 : precision), address_text};
     if (!convert(conversion, value, arguments.taken(), out, error)) return false;
   }
   if (arguments.left() > 0) {

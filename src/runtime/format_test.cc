@@ -111,6 +111,12 @@ TEST_F(FormatTest, Integers) {
   EXPECT_EQ(print("%08x|%.3d|%6.3d", {i(-1), i(5), i(5)}), "ffffffffffffffff|005|   005");
   EXPECT_EQ(print("%c%c|%3c|%-3c|", {i('k'), i('t'), i('x'), i('x')}), "kt|  x|x  |");
   EXPECT_EQ(print("%p %20p", {i(4096), i(-1)}), "0x1000   0xffffffffffffffff");
+  std::string out, error;
+  const std::vector<Value> values = {i(7), i(8)};
+  const auto named = [](int64_t address) { return "f+" + std::to_string(address); };
+  std::vector<FormatPiece> pieces = parse_format("%6p|%-6p|", &error);
+  ASSERT_TRUE(render_format(pieces, values.data(), values.size(), out, &error, named)) << error;
+  EXPECT_EQ(out, "   f+7|f+8   |");
 }
 
 TEST_F(FormatTest, IntegersAsSnprintfHasThem) {

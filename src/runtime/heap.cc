@@ -15,6 +15,7 @@
 #include "runtime/histogram.h"
 #include "runtime/iterator.h"
 #include "runtime/kernel_pointer.h"
+#include "runtime/stack.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
 #include "runtime/tuple.h"
@@ -35,6 +36,7 @@ size_t closure_bytes(const Closure& closure) {
 
 uint32_t hash_part(Value part) {
   if (part.type == Type::String) return part.string()->hash();
+  if (part.type == Type::Stack) return part.stack()->hash();
   // A part that is no key, or only equal to one by value (1.0 to 1), never helps to find a tuple.
   if (part.is_object() || part.type == Type::Float) return 0;
   auto x = static_cast<uint64_t>(part.integer);
@@ -194,9 +196,23 @@ Value Heap::pointer(int64_t address, uint32_t type, uint32_t pointers) {
   return Value::of_object(Type::Pointer, pointer);
 }
 
+Value Heap::stack(const uint64_t* words, size_t count) {
+  KTAP_CHECK(count >= 1);
+  size_t used = 1;
+  while (used < count && words[used] != 0) ++used;
+  const size_t bytes = sizeof(Stack) + used * sizeof(uint64_t);
+  auto* stack = new (memory_.take(bytes)) Stack(static_cast<uint32_t>(used));
+  stack->names_ = &stack_names_;
+  std::memcpy(reinterpret_cast<uint64_t*>(stack + 1), words, used * sizeof(uint64_t));
+  stack->hash_ = hash_bytes({reinterpret_cast<const char*>(words), used * sizeof(uint64_t)});
+  link(stack, bytes);
+  return Value::of_object(Type::Stack, stack);
+}
+
 Iterator* Heap::iterator(Table* table) {
   auto* iterator = new (memory_.take(sizeof(Iterator))) Iterator();
   iterator->table = table;
+  iterator->cursor = table->walk();
   shade(Value::of_object(Type::Table, table));
   iterator->accounted_bytes_ = sizeof(Iterator);
   link(iterator, iterator->accounted_bytes_);
@@ -257,6 +273,7 @@ void Heap::mark_children(Object* object, int64_t& units) {
     case Type::Aggregate:
     case Type::Histogram:
     case Type::Pointer:
+    case Type::Stack:
       break;
     case Type::Iterator: {
       auto* iterator = static_cast<Iterator*>(object);
@@ -421,6 +438,11 @@ size_t Heap::destroy(Object* object) {
     case Type::Pointer:
       memory_.give(object, sizeof(KernelPointer));
       return sizeof(KernelPointer);
+    case Type::Stack: {
+      const size_t bytes = static_cast<Stack*>(object)->memory_bytes();
+      memory_.give(object, bytes);
+      return bytes;
+    }
     case Type::Iterator: {
       auto* iterator = static_cast<Iterator*>(object);
       size_t bytes = iterator->accounted_bytes_;

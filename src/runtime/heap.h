@@ -24,6 +24,7 @@ namespace ktap::runtime {
 struct Cell;
 struct Distribution;
 class SampleSource;
+class StackNames;
 
 class Heap {
  public:
@@ -43,12 +44,17 @@ class Heap {
   Histogram* histogram(Distribution distribution);
   /// To a C type of the kernel; null_pointer() for address 0.
   Value pointer(int64_t address, uint32_t type, uint32_t pointers);
+  /// Of words as Stack has them: the owner, then addresses up to the first 0, at most.
+  Value stack(const uint64_t* words, size_t count);
   Iterator* iterator(Table* table);
   /// One that walks `keys` in their order.
   Iterator* sorted_iterator(Table* table, std::vector<Value> keys);
 
   /// Where aggregates that say so get samples from; null: nowhere, what they have is all.
   void set_sample_source(SampleSource* source) { sample_source_ = source; }
+
+  /// Who names the frames of stacks that are printed; null: they print as addresses.
+  void set_stack_names(StackNames* names) { stack_names_ = names; }
 
   /// Called twice in a cycle, at its start and at the end of marking; marks with mark().
   void set_roots(std::function<void(Heap&)> roots);
@@ -111,6 +117,7 @@ class Heap {
 
   Pool memory_;
   SampleSource* sample_source_ = nullptr;
+  StackNames* stack_names_ = nullptr;
   size_t bytes_ = 0;
   size_t threshold_;        // bytes at which the next cycle starts
   size_t next_slice_;       // bytes at which step() is wanted

@@ -11,7 +11,7 @@
 namespace ktap::runtime {
 
 /// Never seen by a script. Entries that vanish during the walk are skipped, changed values are
-/// seen.
+/// seen, new entries are not.
 class Iterator : public Object {
  public:
   Iterator() : Object(Type::Iterator) {}

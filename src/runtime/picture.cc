@@ -19,6 +19,14 @@ size_t text_columns(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
+std::string_view first_columns(std::string_view text, size_t count) {
+  size_t seen = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if ((text[i] & 0xc0) != 0x80 && seen++ == count) return text.substr(0, i);
+  }
+  return text;
+}
+
 void append_picture_header(std::string& out) {
   out.append(kPictureKeyColumns - 6, ' ');
   out += "value ------------- Distribution ------------- count\n";

@@ -13,6 +13,8 @@ constexpr int kPictureBarColumns = 39;
 
 /// Columns of UTF-8 text, one a code point.
 size_t text_columns(std::string_view text);
+/// The first `count` columns of it.
+std::string_view first_columns(std::string_view text, size_t count);
 void append_picture_header(std::string& out);
 /// ` KEY |@@@   COUNT` and a newline. Requires: bar ≤ kPictureBarColumns.
 void append_picture_row(std::string& out, std::string_view key, int bar, std::string_view count);

@@ -9,6 +9,7 @@
 
 #include "runtime/heap.h"
 #include "runtime/kernel_pointer.h"
+#include "runtime/stack.h"
 #include "runtime/string.h"
 #include "runtime/tuple.h"
 
@@ -31,6 +32,8 @@ uint32_t hash_key(const Value& key) {
       return key.tuple()->hash();
     case Type::Pointer:
       return hash_integer(key.pointer()->address());
+    case Type::Stack:
+      return key.stack()->hash();
     default:
       return hash_integer(key.integer);
   }
@@ -54,6 +57,8 @@ bool same_key(const Value& a, const Value& b) {
       return b.type == Type::Tuple && same_tuple(*a.tuple(), *b.tuple());
     case Type::Pointer:
       return b.type == Type::Pointer && equal(a, b);
+    case Type::Stack:
+      return b.type == Type::Stack && same_stack(*a.stack(), *b.stack());
     default:
       return false;
   }
@@ -107,6 +112,7 @@ bool Table::valid_key(const Value& key) {
     case Type::Boolean:
     case Type::String:
     case Type::Pointer:
+    case Type::Stack:
       return true;
     case Type::Tuple:
       return key.tuple()->valid_key();

@@ -6,6 +6,7 @@
 // snapshot.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -40,6 +41,8 @@ class Table : public Object {
     size_t entry = 0;       ///< next entry of the hash part
     uint64_t next_seq = 0;  ///< its sequence number is at least this
     uint32_t epoch = 0;
+    size_t list_end = SIZE_MAX;  ///< what is added behind these is not seen
+    uint64_t end_seq = UINT64_MAX;
   };
 
   Table() : Object(Type::Table) {}
@@ -110,11 +113,19 @@ class Table : public Object {
   /// Makes room; a hint.
   void reserve(size_t list_items, size_t others);
 
+  /// A walk through what is there now, and not through what is added on the way.
+  Cursor walk() const {
+    Cursor cursor;
+    cursor.list_end = list_size_;
+    cursor.end_seq = next_seq_;
+    return cursor;
+  }
   /// The next entry in order: the list items, then the others by age. False at the end. Entries
   /// that are there during the whole walk are seen exactly once, whatever else is added, removed or
   /// overwritten meanwhile.
   bool next(Cursor& cursor, Value& key, Value& value) const {
-    while (cursor.list_index < list_size_ && !cursor.in_hash) {
+    const size_t list_end = std::min<size_t>(list_size_, cursor.list_end);
+    while (cursor.list_index < list_end && !cursor.in_hash) {
       const Value& item = list_[cursor.list_index++];
       if (item.is_nil()) continue;
       copy_value(value, item);
@@ -127,11 +138,11 @@ class Table : public Object {
       const Entry& entry = entries_[cursor.entry++];
       cursor.next_seq = entry.seq + 1;
       if (entry.value.is_nil()) continue;
-      // A list item that moved over here was seen there.
-      if (cursor.list_index != 0 && entry.key.is_integer() &&
-          static_cast<uint64_t>(entry.key.integer) - 1 < cursor.list_index) {
-        continue;
-      }
+      // A list item that moved over here was seen there, or is still to be.
+      const uint64_t item =
+          entry.key.is_integer() ? static_cast<uint64_t>(entry.key.integer) - 1 : UINT64_MAX;
+      if (item < cursor.list_index) continue;
+      if (entry.seq >= cursor.end_seq && item >= cursor.list_end) continue;
       copy_value(key, entry.key);
       copy_value(value, entry.value);
       return true;

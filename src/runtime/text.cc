@@ -13,6 +13,7 @@
 #include "runtime/closure.h"
 #include "runtime/histogram.h"
 #include "runtime/kernel_pointer.h"
+#include "runtime/stack.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
 #include "runtime/tuple.h"
@@ -25,9 +26,30 @@ void append_integer(std::string& out, int64_t number) {
   out.append(digits.data(), digits.size());
 }
 
-void append_tuple(std::string& out, const Tuple& tuple) {
+void append_stack(std::string& out, const Stack& stack) {
+  out += "<stack trace>";
+  for (const std::string& line : stack_lines(stack)) out.append("\n => ").append(line);
+}
+
+void append_stack_key(std::string& out, const Stack& stack, size_t indent) {
+  const std::vector<std::string> lines = stack_lines(stack);
+  if (lines.empty()) out += "[no frames]";
+  for (size_t i = 0; i < lines.size(); ++i) {
+    if (i > 0) out.append(1, '\n').append(indent, ' ');
+    out += lines[i];
+  }
+}
+
+/// A stack begins a line of its own, and so does what follows it.
+void append_tuple(std::string& out, const Tuple& tuple, size_t indent) {
   for (size_t i = 0; i < tuple.size(); ++i) {
-    if (i > 0) out += ", ";
+    const bool breaks = i > 0 && (tuple[i].type == Type::Stack || tuple[i - 1].type == Type::Stack);
+    if (i > 0) out += breaks ? "," : ", ";
+    if (breaks) out.append(1, '\n').append(indent, ' ');
+    if (tuple[i].type == Type::Stack) {
+      append_stack_key(out, *tuple[i].stack(), indent);
+      continue;
+    }
     if (tuple[i].type == Type::Table || tuple[i].type == Type::Histogram) {
       out += "{...}";  // its lines would break the one that we are on
     } else {
@@ -59,7 +81,7 @@ void append_table(std::string& out, Table& table, std::vector<const Table*>& ope
     if (!first) out += '\n';
     first = false;
     out.append(indent, ' ');
-    append_text(out, key);
+    append_key_text(out, key, indent);
     out += ':';
     if (value.type == Type::Histogram) {
       out += '\n';
@@ -97,6 +119,14 @@ std::string float_text(double number) {
   return text;
 }
 
+std::vector<std::string> stack_lines(const Stack& stack) {
+  if (stack.names() != nullptr) return stack.names()->lines_of(stack);
+  std::vector<std::string> lines;
+  for (size_t i = 0; i < stack.frame_count(); ++i)
+    lines.push_back(fmt::format("0x{:x}", stack.frame(i)));
+  return lines;
+}
+
 void append_text(std::string& out, Value value) {
   switch (value.type) {
     case Type::Nil:
@@ -128,7 +158,10 @@ void append_text(std::string& out, Value value) {
       out += value.string()->view();
       return;
     case Type::Tuple:
-      append_tuple(out, *value.tuple());
+      append_tuple(out, *value.tuple(), 0);
+      return;
+    case Type::Stack:
+      append_stack(out, *value.stack());
       return;
     case Type::Table: {
       std::vector<const Table*> open;
@@ -151,6 +184,12 @@ void append_text(std::string& out, Value value) {
     case Type::Iterator:
       KTAP_UNREACHABLE();
   }
+}
+
+void append_key_text(std::string& out, Value key, size_t indent) {
+  if (key.type == Type::Stack) return append_stack_key(out, *key.stack(), indent);
+  if (key.type == Type::Tuple) return append_tuple(out, *key.tuple(), indent);
+  append_text(out, key);
 }
 
 std::string to_text(Value value) {

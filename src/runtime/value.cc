@@ -5,6 +5,7 @@
 
 #include "runtime/kernel_pointer.h"
 #include "runtime/number.h"
+#include "runtime/stack.h"
 #include "runtime/string.h"
 #include "runtime/tuple.h"
 
@@ -76,6 +77,8 @@ bool equal(Value a, Value b) {
       return same_string(a.string(), b.string());
     case Type::Tuple:
       return same_parts(*a.tuple(), *b.tuple());
+    case Type::Stack:
+      return same_stack(*a.stack(), *b.stack());
     default:
       return a.object == b.object;
   }
@@ -110,6 +113,8 @@ std::string_view type_name(Type type) {
       return "histogram";
     case Type::Pointer:
       return "pointer";
+    case Type::Stack:
+      return "stack";
     case Type::SharedVariable:
     case Type::SharedCell:
     case Type::Iterator:
@@ -147,6 +152,8 @@ std::string_view type_phrase(Type type) {
       return "a histogram";
     case Type::Pointer:
       return "a pointer";
+    case Type::Stack:
+      return "a stack";
     case Type::SharedVariable:
     case Type::SharedCell:
     case Type::Iterator:
@@ -172,6 +179,8 @@ int compare_keys(Value a, Value b) {
       return compare_tuples(*a.tuple(), *b.tuple());
     case Type::Builtin:
       return three_way(a.builtin, b.builtin);
+    case Type::Stack:
+      return compare_stacks(*a.stack(), *b.stack());
     case Type::Pointer:
       return three_way(static_cast<uint64_t>(a.pointer()->address()),
                        static_cast<uint64_t>(b.pointer()->address()));

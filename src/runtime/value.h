@@ -27,6 +27,7 @@ enum class Type : uint8_t {
   Aggregate,
   Histogram,
   Pointer,   ///< to kernel memory, with a C type
+  Stack,     ///< of calls, in the kernel or in a process
   Iterator,  ///< never seen by a script: the state of a generic for
 };
 
@@ -38,6 +39,7 @@ class Closure;
 class Aggregate;
 class Histogram;
 class KernelPointer;
+class Stack;
 class Iterator;
 
 /// Plain, copied freely; it does not own. `type` tells which member is alive.
@@ -137,6 +139,10 @@ struct Value {
     KTAP_CHECK(type == Type::Pointer);
     return reinterpret_cast<KernelPointer*>(object);
   }
+  Stack* stack() const {
+    KTAP_CHECK(type == Type::Stack);
+    return reinterpret_cast<Stack*>(object);
+  }
   Iterator* iterator() const {
     KTAP_CHECK(type == Type::Iterator);
     return reinterpret_cast<Iterator*>(object);
@@ -159,8 +165,8 @@ struct Object {
   explicit Object(Type t) : type(t) {}
 };
 
-/// `==` of the language: across all types, 1 == 1.0, strings by bytes, tuples by parts, others by
-/// identity.
+/// `==` of the language: across all types, 1 == 1.0, strings by bytes, tuples by parts, stacks
+/// by frames, others by identity.
 bool equal(Value a, Value b);
 /// "nil", "boolean", "integer", … as type(x) says.
 std::string_view type_name(Type type);

@@ -115,7 +115,6 @@ bool Machine::get_index(Value object, Value key, Value* result) {
       }
       std::string_view name = key.string()->view();
       if (name == "name") return event_var(BuiltinVar::Probename, result);
-      if (name == "set_retval") return fail("e.set_retval is not there yet");
       if (name == "tostring") {
         *result = Value::of_builtin(static_cast<uint16_t>(bytecode::Builtin::EventTostring));
         return true;

@@ -49,6 +49,12 @@ class FakeEvent : public EventContext {
           heap_.string(std::string_view("/etc/passwd").substr(0, static_cast<size_t>(limit_bytes)));
     return true;
   }
+  bool read_bytes(int64_t address, int64_t count, runtime::Value* out, std::string*) override {
+    *out = runtime::Value::nil();
+    if (address == 4096 && count >= 0)
+      *out = heap_.string(std::string(static_cast<size_t>(count), '\0'));
+    return true;
+  }
 
  private:
   runtime::Heap& heap_;

@@ -29,14 +29,17 @@ bool add_to_cell(NativeCall& call, Value amount) {
   return call.machine.update_index(call.arg(0), call.arg(1), bytecode::UpdateOp::Add, amount);
 }
 
+/// The first argument: a number, or a pointer to something.
+bool address_arg(NativeCall& call, std::string_view function, int64_t* address) {
+  if (call.arg(0).type != Type::Pointer) return call.integer_arg(function, 0, address);
+  *address = call.arg(0).pointer()->address();
+  return true;
+}
+
 /// The address and the bound of user_string() and kernel_string().
 bool string_args(NativeCall& call, std::string_view function, int64_t* address, int64_t* limit) {
   *limit = limits::kStringBytes;
-  if (call.arg(0).type == Type::Pointer) {
-    *address = call.arg(0).pointer()->address();
-  } else if (!call.integer_arg(function, 0, address)) {
-    return false;
-  }
+  if (!address_arg(call, function, address)) return false;
   if (call.has(1) && !call.integer_arg(function, 1, limit)) return false;
   return (*limit >= 1 && *limit <= limits::kMaxStringBytes) ||
          call.wrong_value(function, 1, fmt::format("1 to {}", limits::kMaxStringBytes));
@@ -184,6 +187,17 @@ bool Cast(NativeCall& call) {
   return call.give(call.machine.heap().pointer(address, type.value().id, type.value().pointers));
 }
 
+/// enum_name("enum pid_type", n): nil where the enum has no such value.
+bool EnumName(NativeCall& call) {
+  std::string_view text;
+  int64_t number = 0;
+  if (!call.string_arg("enum_name", 0, &text) || !call.integer_arg("enum_name", 1, &number))
+    return false;
+  const Result<std::string> name = call.machine.host().enum_name(text, number);
+  if (!name.ok()) return call.machine.fail(name.error().message);
+  return call.give_or_nil(name.value());
+}
+
 bool Kaddr(NativeCall& call) {
   std::string_view name;
   if (!call.string_arg("kaddr", 0, &name)) return false;
@@ -194,6 +208,16 @@ bool Kaddr(NativeCall& call) {
 
 bool UserString(NativeCall& call) { return read_string(call, true, "user_string"); }
 bool KernelString(NativeCall& call) { return read_string(call, false, "kernel_string"); }
+
+bool Buf(NativeCall& call) {
+  int64_t address = 0;
+  int64_t count = 0;
+  if (!address_arg(call, "buf", &address) || !call.integer_arg("buf", 1, &count)) return false;
+  EventContext* event = call.machine.host().event();
+  if (event == nullptr) return call.machine.fail("'buf' works in handlers of events only");
+  Value bytes;
+  return event->read_bytes(address, count, &bytes, &call.machine.error_text()) && call.give(bytes);
+}
 
 }  // namespace lib
 }  // namespace ktap::vm

@@ -84,7 +84,9 @@ bool Machine::printf_text(const Value* args, size_t count, std::string& out) {
     }
     values = shown.data();
   }
-  if (!runtime::render_format(at->second, values, count - 1, out, &error_text_)) return false;
+  const auto address_text = [this](int64_t address) { return host_.kernel_name(address); };
+  if (!runtime::render_format(at->second, values, count - 1, out, &error_text_, address_text))
+    return false;
   return out.size() <= limits::kMaxTextBytes ||
          fail(fmt::format("a string of more than {} bytes", limits::kMaxTextBytes));
 }

@@ -212,6 +212,8 @@ TEST_F(LibraryTest, UserString) {
   EXPECT_EQ(call(Builtin::UserString, {i(4096)}), "/etc/passwd");
   EXPECT_EQ(call(Builtin::UserString, {i(4096), i(4)}), "/etc");
   EXPECT_EQ(call(Builtin::UserString, {i(1)}), "nil");
+  EXPECT_EQ(call(Builtin::Buf, {i(4096), i(2)}), std::string(2, '\0'));
+  EXPECT_EQ(call(Builtin::Buf, {i(4096), i(-1)}), "nil");
   EXPECT_EQ(call(Builtin::UserString, {i(4096), i(0)}),
             "error: argument 2 of 'user_string' is to be 1 to 4096, got 0");
   EXPECT_EQ(call(Builtin::EventTostring), "sys_read(fd: 3)\n");

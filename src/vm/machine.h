@@ -61,6 +61,9 @@ class Machine {
   /// unwind.
   bool call_nested(runtime::Value function, const runtime::Value* args, size_t count, size_t at,
                    runtime::Value* result);
+  /// A safe point: everything alive is on the stack below `live_top` or among the other roots.
+  /// False: what is alive takes too much memory.
+  bool collect(size_t live_top);
   runtime::Value make_closure(const Proto& proto);
   const Proto& prepare(const bytecode::Function& function);
 
@@ -110,6 +113,11 @@ class Machine {
   bool print_text(const runtime::Value* args, size_t count, std::string& out);
   bool printf_text(const runtime::Value* args, size_t count, std::string& out);
   bool hist_text(const runtime::Value* args, size_t count, std::string& out);
+  /// print_flame, print_heatmap and print_table; what goes to a file is written to it
+  /// (lib_pictures.cc).
+  bool picture_text(bytecode::Builtin builtin, const runtime::Value* args, size_t count,
+                    std::string& out);
+  bool table_text(const runtime::Value* args, size_t count, std::string& out);
 
   /// 64 random bits; the host seeds them (lib_math.cc).
   uint64_t random();
@@ -178,7 +186,6 @@ class Machine {
   RuntimeError take_error();
   std::optional<RuntimeError> finish(bool ok);
   void mark_roots();
-  bool collect(size_t live_top);
   bool fail_memory();
   /// Called when ticks_ has run out: the interrupt, the budget, the next portion. False: unwind.
   bool refill_ticks();

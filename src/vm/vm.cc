@@ -43,11 +43,21 @@ std::optional<std::string> Vm::format_output(bytecode::Builtin builtin,
     case bytecode::Builtin::Histogram:
       ok = machine_->hist_text(args.data(), args.size(), *text);
       break;
+    case bytecode::Builtin::PrintFlame:
+    case bytecode::Builtin::PrintHeatmap:
+    case bytecode::Builtin::PrintTable:
+      ok = machine_->picture_text(builtin, args.data(), args.size(), *text);
+      break;
     default:
       KTAP_UNREACHABLE();
   }
   if (ok) return std::nullopt;
   return std::exchange(machine_->error_text(), {});
+}
+
+void Vm::collect() {
+  // What is over the limit is told by the code that crosses it.
+  if (machine_->heap().wants_collection() && !machine_->collect(0)) machine_->error_text().clear();
 }
 
 runtime::Value Vm::make_closure(const bytecode::Function& function) {

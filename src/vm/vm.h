@@ -62,13 +62,18 @@ class Vm {
   void clear_interrupt();
 
   /// What an output call prints, for records that come from kernel sites: the text of print(args…),
-  /// printf(fmt, args…), print_hist(t[, n]). An error text for a format that does not fit.
+  /// printf(fmt, args…), print_hist(t[, n]) and its kin; "" where it went to a file. An error text
+  /// for a format that does not fit.
   std::optional<std::string> format_output(bytecode::Builtin builtin,
                                            const std::vector<runtime::Value>& args,
                                            std::string* text);
 
   /// What runs now: the innermost function's present instruction. Nowhere between runs.
   bytecode::Place place() const;
+
+  /// A safe point between runs, for those who make values while no code of the script runs: a slice
+  /// of the collector's work, when one is due.
+  void collect();
 
   /// A closure of a function that is not part of the chunk (a filter compiled later) and captures
   /// nothing. `function` outlives the VM.

@@ -1,0 +1,280 @@
+// See live.h.
+#include "output/live.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/printable.h"
+#include "runtime/number.h"
+#include "runtime/picture.h"
+
+namespace ktap::output {
+
+using runtime::first_columns;
+
+namespace {
+
+constexpr size_t kPlainRows = 20;
+constexpr size_t kPrintedLines = 5;
+constexpr std::string_view kHelp =
+    " q quit   Tab next table   < > sort by   r reverse   Space hold";
+constexpr std::string_view kInverse = "\x1b[7m";
+constexpr std::string_view kBold = "\x1b[1m";
+constexpr std::string_view kPlain = "\x1b[0m";
+constexpr std::string_view kLineEnd = "\x1b[K\r\n";
+
+std::string filled(std::string_view text, size_t columns) {
+  std::string line(first_columns(text, columns));
+  line.append(columns - runtime::text_columns(line), ' ');
+  return line;
+}
+
+/// Of another key's sequence: its letters are no keys of ours.
+size_t sequence_bytes(std::string_view typed) {
+  if (typed.size() < 2) return 1;
+  if (typed[1] == 'O') return std::min<size_t>(3, typed.size());
+  size_t length = 2;
+  if (typed[1] != '[') return length;
+  while (length < typed.size() && (typed[length] < '@' || typed[length] > '~')) ++length;
+  return std::min(length + 1, typed.size());
+}
+
+}  // namespace
+
+std::vector<LiveKey> live_keys(std::string_view typed) {
+  constexpr std::pair<std::string_view, LiveKey> kKeys[] = {
+      {"\x1b[D", LiveKey::Left},  {"\x1b[C", LiveKey::Right}, {"\x1bOD", LiveKey::Left},
+      {"\x1bOC", LiveKey::Right}, {"<", LiveKey::Left},       {">", LiveKey::Right},
+      {",", LiveKey::Left},       {".", LiveKey::Right},      {"q", LiveKey::Quit},
+      {"Q", LiveKey::Quit},       {"\t", LiveKey::NextTable}, {"r", LiveKey::Reverse},
+      {"R", LiveKey::Reverse},    {" ", LiveKey::Hold}};
+  std::vector<LiveKey> keys;
+  while (!typed.empty()) {
+    size_t length = 1;
+    for (const auto& [bytes, key] : kKeys) {
+      if (typed.substr(0, bytes.size()) != bytes) continue;
+      keys.push_back(key);
+      length = bytes.size();
+      break;
+    }
+    if (length == 1 && typed[0] == '\x1b') length = sequence_bytes(typed);
+    typed.remove_prefix(length);
+  }
+  return keys;
+}
+
+LiveView::Table LiveView::read(const Input& input, double past_s) {
+  const Columns& from = input.columns;
+  Table table;
+  table.name = input.name;
+  table.key_columns = from.key_columns;
+  std::vector<size_t> adding;  // columns that have a rate
+  for (size_t i = 0; i < from.columns.size(); ++i) {
+    const Column& column = from.columns[i];
+    table.headings.push_back(printable(column.heading));
+    table.right.push_back(column.is_number);
+    if (i < from.key_columns || !column.is_number || !column.adds_up) continue;
+    adding.push_back(i);
+    table.headings.push_back(i == from.key_columns && from.columns.size() == i + 1
+                                 ? "per second"
+                                 : table.headings.back() + "/s");
+    table.right.push_back(true);
+  }
+  Numbers& before = before_[input.name];
+  Numbers now;
+  for (const std::vector<runtime::Value>& values : from.rows) {
+    std::vector<Cell> row;
+    std::string key;
+    for (size_t i = 0; i < values.size(); ++i) {
+      const runtime::Value value = values[i];
+      Cell cell;
+      cell.text = cell_text(value, from.columns[i].unit);
+      cell.is_number = value.is_number();
+      if (cell.is_number) cell.number = runtime::to_double(value);
+      if (i < from.key_columns) key.append(cell.text) += '\0';
+      row.push_back(std::move(cell));
+      if (std::find(adding.begin(), adding.end(), i) == adding.end()) continue;
+      const double number = row.back().number;
+      std::vector<double>& kept = now[key];
+      const auto known = before.find(key);
+      double change = number;
+      // What has become less was emptied meanwhile.
+      if (known != before.end() && known->second[kept.size()] <= number)
+        change -= known->second[kept.size()];
+      kept.push_back(number);
+      Cell rate;
+      rate.is_number = !is_first_ && past_s > 0;
+      rate.number = rate.is_number ? change / past_s : 0;
+      if (rate.is_number) rate.text = with_unit(rate.number, Unit::Count);
+      row.push_back(std::move(rate));
+    }
+    table.rows.push_back(std::move(row));
+  }
+  before = std::move(now);
+  return table;
+}
+
+LiveView::Order LiveView::order_of(const Table& table) const {
+  const auto found = orders_.find(table.name);
+  if (found != orders_.end() && found->second.column < table.headings.size()) return found->second;
+  Order order;
+  order.column =
+      std::min(table.key_columns, table.headings.empty() ? 0 : table.headings.size() - 1);
+  return order;
+}
+
+void LiveView::sort(Table& table) {
+  if (table.headings.empty()) return;
+  const Order order = order_of(table);
+  const auto compare = [](const Cell& a, const Cell& b) {
+    if (a.is_number != b.is_number) return a.is_number ? -1 : 1;
+    if (a.is_number && a.number != b.number) return a.number < b.number ? -1 : 1;
+    return a.is_number ? 0 : a.text.compare(b.text);
+  };
+  std::stable_sort(table.rows.begin(), table.rows.end(), [&](const auto& a, const auto& b) {
+    const int by = compare(a[order.column], b[order.column]);
+    if (by != 0) return order.descending ? by > 0 : by < 0;
+    for (size_t i = 0; i < table.key_columns; ++i) {
+      const int by_key = compare(a[i], b[i]);
+      if (by_key != 0) return by_key < 0;
+    }
+    return false;
+  });
+}
+
+void LiveView::update(const std::vector<Input>& tables, double now_s) {
+  if (is_held_) return;
+  tables_.clear();
+  for (const Input& input : tables) {
+    tables_.push_back(read(input, now_s - now_s_));
+    sort(tables_.back());
+  }
+  now_s_ = now_s;
+  is_first_ = false;
+  const bool has_focus = std::any_of(tables_.begin(), tables_.end(),
+                                     [&](const Table& table) { return table.name == focus_; });
+  if (!has_focus && !tables_.empty()) focus_ = tables_[0].name;
+}
+
+void LiveView::printed(std::string_view text) {
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    unfinished_ += text.substr(0, end);
+    if (end == std::string_view::npos) return;
+    printed_.push_back(printable(std::exchange(unfinished_, {})));
+    if (printed_.size() > kPrintedLines) printed_.pop_front();
+    text.remove_prefix(end + 1);
+  }
+}
+
+bool LiveView::key(LiveKey key) {
+  const auto focus = std::find_if(tables_.begin(), tables_.end(),
+                                  [&](const Table& table) { return table.name == focus_; });
+  if (key == LiveKey::Quit) return false;
+  if (key == LiveKey::Hold) is_held_ = !is_held_;
+  if (focus == tables_.end()) return true;
+  if (key == LiveKey::NextTable)
+    focus_ = (focus + 1 == tables_.end() ? tables_.begin() : focus + 1)->name;
+  if (focus->headings.empty()) return true;
+  Order order = order_of(*focus);
+  const size_t count = focus->headings.size();
+  switch (key) {
+    case LiveKey::Left:
+    case LiveKey::Right:
+      order.column = (order.column + (key == LiveKey::Left ? count - 1 : 1)) % count;
+      order.descending = order.column >= focus->key_columns;
+      break;
+    case LiveKey::Reverse:
+      order.descending = !order.descending;
+      break;
+    default:
+      return true;
+  }
+  orders_[focus_] = order;
+  sort(*focus);
+  return true;
+}
+
+std::string LiveView::heading(const Table& table, size_t shown, bool in_focus) const {
+  std::string text = in_focus ? "▸ " : "  ";
+  text += table.name;
+  if (table.rows.empty()) return text + ": empty";
+  text += fmt::format(": {} {}", table.rows.size(), table.rows.size() == 1 ? "row" : "rows");
+  if (shown < table.rows.size()) text += fmt::format(", {} shown", shown);
+  return text;
+}
+
+std::vector<std::string> LiveView::lines_of(const Table& table, size_t most_rows) const {
+  std::vector<std::vector<std::string>> cells = {table.headings};
+  const Order order = order_of(table);
+  cells[0][order.column] += order.descending ? " ▼" : " ▲";
+  for (size_t i = 0; i < std::min(most_rows, table.rows.size()); ++i) {
+    cells.emplace_back();
+    for (const Cell& cell : table.rows[i]) cells.back().push_back(cell.text);
+  }
+  return aligned_lines(cells, table.right);
+}
+
+/// Lines for each table: small ones get what they need, the others as much of the rest each.
+std::vector<size_t> LiveView::shares(size_t lines) const {
+  std::vector<size_t> by_need(tables_.size());
+  for (size_t i = 0; i < by_need.size(); ++i) by_need[i] = i;
+  const auto need = [this](size_t i) {
+    return tables_[i].rows.empty() ? 1 : tables_[i].rows.size() + 2;
+  };
+  std::stable_sort(by_need.begin(), by_need.end(),
+                   [&](size_t a, size_t b) { return need(a) < need(b); });
+  std::vector<size_t> shares(tables_.size());
+  for (size_t i = 0; i < by_need.size(); ++i) {
+    shares[by_need[i]] = std::min(need(by_need[i]), lines / (by_need.size() - i));
+    lines -= shares[by_need[i]];
+  }
+  return shares;
+}
+
+std::string LiveView::screen(Size size) const {
+  std::vector<std::string> lines;
+  const size_t printed = printed_.empty() ? 0 : printed_.size() + 1;
+  const size_t fixed = 2 + printed + tables_.size();  // head, foot, a blank below each table
+  const std::vector<size_t> share = shares(size.rows > fixed ? size.rows - fixed : 0);
+  for (size_t i = 0; i < tables_.size(); ++i) {
+    if (share[i] == 0) continue;
+    const size_t rows = share[i] < 3 ? 0 : share[i] - 2;
+    const std::string head =
+        heading(tables_[i], rows, tables_.size() > 1 && tables_[i].name == focus_);
+    lines.push_back(fmt::format("{}{}{}", kBold, first_columns(head, size.columns), kPlain));
+    if (rows > 0 && !tables_[i].rows.empty()) {
+      for (const std::string& line : lines_of(tables_[i], rows))
+        lines.emplace_back(first_columns("  " + line, size.columns));
+    }
+    lines.emplace_back();
+  }
+  for (const std::string& line : printed_) lines.emplace_back(first_columns(line, size.columns));
+  const size_t room = size.rows > 2 ? size.rows - 2 : 0;
+  lines.resize(room);
+  std::string out = "\x1b[H";
+  const std::string state = fmt::format("{}{:.0f} s ", is_held_ ? "held at " : "", now_s_);
+  std::string head = filled(" ktap top  " + title_, size.columns);
+  if (state.size() < size.columns) {
+    head = std::string(first_columns(head, size.columns - state.size())) + state;
+  }
+  out.append(kInverse).append(head).append(kPlain).append(kLineEnd);
+  for (const std::string& line : lines) out.append(line).append(kLineEnd);
+  out.append(kInverse).append(filled(kHelp, size.columns)).append(kPlain).append("\x1b[K");
+  return out;
+}
+
+std::string LiveView::plain() const {
+  std::string out = fmt::format("--- {:.0f} s\n", now_s_);
+  for (const Table& table : tables_) {
+    out += heading(table, std::min(kPlainRows, table.rows.size()), false).substr(2) + '\n';
+    if (table.rows.empty()) continue;
+    for (const std::string& line : lines_of(table, kPlainRows))
+      out.append("  ").append(line) += '\n';
+  }
+  return out;
+}
+
+}  // namespace ktap::output

@@ -1,0 +1,174 @@
+// Unit test of output/live.h: rates, sorting by keys, how the lines are shared out, the screen.
+#include "output/live.h"
+
+#include <algorithm>
+#include <cctype>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "runtime/aggregate.h"
+#include "runtime/heap.h"
+
+namespace ktap::output {
+namespace {
+
+using runtime::Table;
+using runtime::Value;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+void keep(Table&) {}
+
+class LiveTest : public ::testing::Test {
+ protected:
+  void set(const char* key, int64_t n) { table_->set(heap_.string(key), Value::of(n)); }
+  LiveView::Input input(const char* name, const Table& table) {
+    LiveView::Input made{name, {}};
+    std::string error;
+    EXPECT_TRUE(read_columns(table, keep, &made.columns, &error)) << error;
+    return made;
+  }
+  void update(double now_s) { view_.update({input("calls", *table_)}, now_s); }
+  /// The screen's lines without its escape sequences, and without blanks at their ends.
+  std::vector<std::string> lines(LiveView::Size size) {
+    std::vector<std::string> made(1);
+    const std::string screen = view_.screen(size);
+    for (size_t i = 0; i < screen.size(); ++i) {
+      if (screen[i] == '\x1b') {
+        while (i + 1 < screen.size() && std::isalpha(static_cast<unsigned char>(screen[i])) == 0)
+          ++i;
+      } else if (screen[i] == '\n') {
+        made.emplace_back();
+      } else if (screen[i] != '\r') {
+        made.back() += screen[i];
+      }
+    }
+    for (std::string& line : made) line.resize(line.find_last_not_of(' ') + 1);
+    return made;
+  }
+
+  runtime::Heap heap_;
+  runtime::ReaderNeeds needs_;
+  Table* table_ = heap_.table();
+  LiveView view_{"a.kp"};
+};
+
+TEST_F(LiveTest, RatesAreChangesInASecond) {
+  set("read", 10);
+  set("write", 30);
+  update(0);
+  EXPECT_EQ(view_.plain(),
+            "--- 0 s\ncalls: 2 rows\n  key    value ▼  per second\n  write       30\n"
+            "  read        10\n");
+  set("read", 50);
+  set("open", 7);
+  update(2);
+  EXPECT_EQ(view_.plain(),
+            "--- 2 s\ncalls: 3 rows\n  key    value ▼  per second\n  read        50          20\n"
+            "  write       30           0\n  open         7        3.50\n");
+}
+
+TEST_F(LiveTest, WhatWasEmptiedBeginsAnew) {
+  set("read", 1000);
+  update(0);
+  set("read", 30);
+  update(1);
+  EXPECT_THAT(view_.plain(), HasSubstr("  read       30          30\n"));
+}
+
+TEST_F(LiveTest, AggregatesAndTablesInTables) {
+  const Value cell = Value::of_object(runtime::Type::Aggregate, heap_.aggregate());
+  for (const int64_t sample : {1, 3}) cell.aggregate()->add(sample, needs_);
+  table_->set(heap_.string("a"), cell);
+  update(1);
+  EXPECT_THAT(view_.plain(), HasSubstr("  key  count ▼  count/s  min  avg  max\n"));
+  EXPECT_THAT(view_.plain(), HasSubstr("  a          2             1    2    3\n"));
+}
+
+TEST_F(LiveTest, KeysSort) {
+  set("b", 1);
+  set("a", 2);
+  update(0);
+  EXPECT_TRUE(view_.key(LiveKey::Reverse));
+  EXPECT_THAT(view_.plain(), HasSubstr("value ▲  per second\n  b"));
+  view_.key(LiveKey::Left);
+  EXPECT_THAT(view_.plain(), HasSubstr("key ▲  value  per second\n  a"));
+  view_.key(LiveKey::Reverse);
+  EXPECT_THAT(view_.plain(), HasSubstr("key ▼  value  per second\n  b"));
+  view_.key(LiveKey::Left);
+  EXPECT_THAT(view_.plain(), HasSubstr("per second ▼"));
+  view_.key(LiveKey::Right);
+  EXPECT_THAT(view_.plain(), HasSubstr("key ▲"));
+  update(1);
+  EXPECT_THAT(view_.plain(), HasSubstr("key ▲"));
+  EXPECT_FALSE(view_.key(LiveKey::Quit));
+}
+
+TEST_F(LiveTest, HeldNumbersStay) {
+  set("a", 1);
+  update(1);
+  view_.key(LiveKey::Hold);
+  set("a", 2);
+  update(2);
+  EXPECT_THAT(view_.plain(), HasSubstr("--- 1 s\n"));
+  EXPECT_THAT(lines({10, 40})[0], HasSubstr("held at 1 s"));
+  view_.key(LiveKey::Hold);
+  update(3);
+  EXPECT_THAT(view_.plain(), HasSubstr("--- 3 s\n"));
+}
+
+TEST_F(LiveTest, AScreenHasItsLines) {
+  set("a", 1);
+  update(0);
+  EXPECT_THAT(lines({8, 30}), ElementsAre(" ktap top  a.kp           0 s", "  calls: 1 row",
+                                          "  key  value ▼  per second", "  a          1", "", "",
+                                          "", " q quit   Tab next table   < >"));
+}
+
+TEST_F(LiveTest, LinesAreSharedOut) {
+  Table* large = heap_.table();
+  for (int64_t i = 0; i < 100; ++i) large->set(Value::of(i), Value::of(i));
+  Table* none = heap_.table();
+  set("a", 1);
+  view_.update({input("large", *large), input("calls", *table_), input("none", *none)}, 0);
+  const std::vector<std::string> all = lines({20, 60});
+  ASSERT_EQ(all.size(), 20u);
+  EXPECT_EQ(all[1], "▸ large: 100 rows, 9 shown");
+  EXPECT_THAT(all[3], HasSubstr("99"));
+  EXPECT_EQ(all[13], "  calls: 1 row");
+  EXPECT_EQ(all[17], "  none: empty");
+  view_.key(LiveKey::NextTable);
+  EXPECT_EQ(lines({20, 60})[13], "▸ calls: 1 row");
+  view_.key(LiveKey::NextTable);
+  view_.key(LiveKey::NextTable);
+  EXPECT_EQ(lines({20, 60})[1], "▸ large: 100 rows, 9 shown");
+  for (const size_t rows : {0, 1, 2, 3, 5})
+    EXPECT_LE(lines({rows, 5}).size(), std::max<size_t>(rows, 2));
+}
+
+TEST_F(LiveTest, LastPrintedLines) {
+  set("a", 1);
+  update(0);
+  for (int i = 1; i <= 8; ++i) view_.printed("line " + std::to_string(i) + (i < 8 ? "\n" : ""));
+  view_.printed("\x1b[31m\n");
+  const std::vector<std::string> all = lines({14, 40});
+  EXPECT_EQ(all[5], "line 4");
+  EXPECT_EQ(all[9], "line 8\\x1b[31m");
+}
+
+TEST(LiveKeys, WhatIsTyped) {
+  using K = LiveKey;
+  EXPECT_THAT(live_keys("q\t<>rR "), ElementsAre(K::Quit, K::NextTable, K::Left, K::Right,
+                                                 K::Reverse, K::Reverse, K::Hold));
+  EXPECT_THAT(live_keys("\x1b[D\x1bOC"), ElementsAre(K::Left, K::Right));
+  EXPECT_TRUE(live_keys("\x1b[A\x1b[5~\x1b[1;5Rx\x1bOq\x1b").empty());
+  EXPECT_THAT(live_keys("\x1b[3~q"), ElementsAre(K::Quit));
+}
+
+}  // namespace
+}  // namespace ktap::output
