@@ -86,6 +86,9 @@ class Apply {
         return positive(name, value, "a process id", options.target_pid, 1);
       case Opt::OnCpu:
         return positive(name, value, "the number of a CPU", options.cpu, 0);
+      case Opt::Follow:
+        options.follow = true;
+        break;
       case Opt::Timestamps:
         options.timestamps = true;
         break;
@@ -107,8 +110,11 @@ class Apply {
         options.mode = session::Mode::DryRun;
         break;
       case Opt::ListEvents:
-        line_.action = Action::ListEvents;
-        break;
+        return list(value);
+      case Opt::ListFunctions:
+        return list(fmt::format("probe:{}:*", value));
+      case Opt::ListMarkers:
+        return list(fmt::format("sdt:{}:*", value));
       case Opt::Explain:
         options.mode = session::Mode::Explain;
         break;
@@ -117,6 +123,9 @@ class Apply {
         break;
       case Opt::Strict:
         options.strict = true;
+        break;
+      case Opt::Unsafe:
+        options.unsafe = true;
         break;
       case Opt::TableSize:
         return table_size(name, value);
@@ -135,9 +144,13 @@ class Apply {
   }
 
  private:
-  /// Options that take words of a closed list.
+  /// Options that take words, most of a closed list.
   void word(Opt opt, const std::string& name, const std::string& value) {
     switch (opt) {
+      case Opt::Cgroup:
+        return text(name, value, "a folder of cgroup v2", line_.options.cgroup);
+      case Opt::User:
+        return text(name, value, "a user's name or number", line_.options.user);
       case Opt::Engine:
         return engine(value);
       case Opt::Placement:
@@ -153,6 +166,11 @@ class Apply {
       default:
         break;
     }
+  }
+
+  void list(std::string glob) {
+    line_.action = Action::ListEvents;
+    line_.list_glob = std::move(glob);
   }
 
   void mistake(std::string text) {
@@ -213,6 +231,11 @@ class Apply {
       return mistake(
           fmt::format("{} takes a size from 1M to 1024G, such as 64M, not '{}'", name, value));
     line_.options.max_memory_bytes = static_cast<uint64_t>(*n) << shift;
+  }
+
+  void text(const std::string& name, const std::string& value, const char* what, std::string& out) {
+    if (value.empty()) return mistake(fmt::format("{} takes {}, not ''", name, what));
+    out = value;
   }
 
   void output(const std::string& name, const std::string& value) {
@@ -293,7 +316,6 @@ CommandLine parse_command_line(const std::vector<std::string>& args) {
         return fail(fmt::format("option '{}' needs {}", name, row->argument));
       }
     }
-    if (row->opt == Opt::ListEvents) line.list_glob = value.value_or("");
     apply.option(*row, name, value.value_or(""));
     if (line.action == Action::Mistake) return line;
   }
@@ -302,7 +324,12 @@ CommandLine parse_command_line(const std::vector<std::string>& args) {
     return line;
 
   session::Options& options = line.options;
+  const auto follows_nothing = [&] {
+    return options.follow && options.target_pid < 0 && options.command.empty();
+  };
+  const char* const kFollowsNothing = "--follow goes with -p PID or -- CMD: there is no target";
   if (options.mode == session::Mode::Interactive) {
+    if (follows_nothing()) return fail(kFollowsNothing);
     if (i < args.size() || !options.source_name.empty())
       return fail(
           "-i takes no script and no command: it reads statements from the terminal or standard "
@@ -327,6 +354,7 @@ CommandLine parse_command_line(const std::vector<std::string>& args) {
   }
   if (!options.command.empty() && options.target_pid >= 0)
     return fail("-p and -- CMD exclude each other: there is one target");
+  if (follows_nothing()) return fail(kFollowsNothing);
   return line;
 }
 
@@ -335,6 +363,9 @@ std::string help_text() {
       "usage: ktap [options] FILE.kp|FILE.ktap [args...] [-- CMD...]\n"
       "       ktap [options] -e 'SOURCE' [args...] [-- CMD...]\n"
       "       ktap -i [options]\n"
+      "       ktap top [options] FILE.kp [args...] [-- CMD...]\n"
+      "       ktap list [-v] [--json] [GLOB]\n"
+      "       ktap doctor [--json]\n"
       "       ktap fmt [--check | -w] FILE.kp...\n"
       "FILE `-` is standard input. -- CMD runs CMD and traces that process alone. ktapc makes the "
       ".ktap files.\n\noptions:\n";

@@ -72,13 +72,18 @@ TEST(CommandLine, ShortOptionsAreNotJoined) {
 }
 
 TEST(CommandLine, WhatIsNotThereYetSaysSo) {
-  for (const char* option : {"-lf", "-lm", "--follow", "--unsafe"}) {
-    const CommandLine line = parse_command_line({option, "x"});
-    EXPECT_EQ(line.action, Action::Mistake) << option;
-    EXPECT_NE(line.mistake.find("is not there yet"), std::string::npos) << option;
-  }
   EXPECT_NE(parse_command_line({"--engine=perf", "a"}).mistake.find("not there yet"),
             std::string::npos);
+}
+
+TEST(CommandLine, WhomToTrace) {
+  const CommandLine line =
+      parse_command_line({"--follow", "--cgroup=a/b", "--user", "nobody", "a.kp", "--", "ls"});
+  EXPECT_EQ(line.action, Action::Session);
+  EXPECT_TRUE(line.options.follow);
+  EXPECT_EQ(line.options.cgroup, "a/b");
+  EXPECT_EQ(line.options.user, "nobody");
+  EXPECT_EQ(parse_command_line({"--follow", "a.kp"}).action, Action::Mistake);
 }
 
 TEST(CommandLine, BadArguments) {

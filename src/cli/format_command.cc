@@ -92,7 +92,7 @@ std::string read_arguments(const std::vector<std::string>& args, FormatOptions& 
       options.write = true;
     } else if (arg == "--diagnostics=json") {
       options.json = true;
-    } else if (arg != "--diagnostics=text") {
+    } else if (arg != "--diagnostics=text" && arg != "-q" && arg != "-v") {
       const std::string near = diag::did_you_mean(arg, {"--check", "-w", "--diagnostics=json"});
       return fmt::format("ktap fmt has no option '{}'; {}", arg,
                          near.empty() ? "ktap fmt --help tells more" : near);

@@ -1,18 +1,22 @@
 // ktap and ktapc: one program under two names.
-#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
 #include "bytecode/file.h"
 #include "cli/command_line.h"
+#include "cli/doctor_command.h"
 #include "cli/files.h"
 #include "cli/format_command.h"
+#include "cli/list_command.h"
 #include "diag/explain.h"
+#include "session/list.h"
 #include "session/report.h"
 #include "session/session.h"
 
@@ -36,12 +40,29 @@ int explain_code(const std::string& name) {
   return 0;
 }
 
-/// `fmt` is the first word; how diagnostics look may be said before it.
-bool is_format_command(const std::vector<std::string>& args) {
-  const auto first = std::find_if(args.begin(), args.end(), [](const std::string& arg) {
-    return !arg.starts_with("--diagnostics=");
-  });
-  return first != args.end() && *first == "fmt";
+int run_live(const std::vector<std::string>& args);
+
+struct Command {
+  const char* name;
+  int (*run)(const std::vector<std::string>& args);
+};
+constexpr Command kCommands[] = {{"doctor", ktap::cli::doctor_command},
+                                 {"fmt", ktap::cli::format_command},
+                                 {"list", ktap::cli::list_command},
+                                 {"top", run_live}};
+
+/// The command that is the first word; -q, -v and how diagnostics look may be said before it. Null:
+/// none.
+const Command* find_command(const std::vector<std::string>& args, size_t* at) {
+  for (*at = 0; *at < args.size(); ++*at) {
+    const std::string& arg = args[*at];
+    if (arg == "-q" || arg == "-v" || arg.starts_with("--diagnostics=")) continue;
+    for (const Command& command : kCommands) {
+      if (arg == command.name) return &command;
+    }
+    return nullptr;
+  }
+  return nullptr;
 }
 
 /// Reads the script's text, or a compiled script's bytes, into the options. "" or what is wrong.
@@ -55,15 +76,8 @@ std::string read_script(const std::string& path, ktap::session::Options& options
   return "";
 }
 
-int run_program(const std::string& name, const std::vector<std::string>& args) {
+int run_line(ktap::cli::CommandLine line, const std::string& name) {
   const bool compiles = name == "ktapc";
-  if (!compiles && is_format_command(args)) {
-    std::vector<std::string> rest = args;
-    rest.erase(std::find(rest.begin(), rest.end(), "fmt"));
-    return ktap::cli::format_command(rest);
-  }
-  ktap::cli::CommandLine line =
-      compiles ? ktap::cli::parse_compile_line(args) : ktap::cli::parse_command_line(args);
   switch (line.action) {
     case ktap::cli::Action::Help: {
       const std::string text = compiles ? ktap::cli::compile_help_text() : ktap::cli::help_text();
@@ -74,7 +88,7 @@ int run_program(const std::string& name, const std::vector<std::string>& args) {
       std::puts((name + " " KTAP_VERSION).c_str());
       return 0;
     case ktap::cli::Action::ListEvents:
-      return ktap::session::list_events(line.list_glob);
+      return ktap::session::list_events({line.list_glob, line.options.verbose, line.options.json});
     case ktap::cli::Action::ExplainCode:
       return explain_code(line.code);
     case ktap::cli::Action::Mistake:
@@ -87,6 +101,32 @@ int run_program(const std::string& name, const std::vector<std::string>& args) {
     if (!wrong.empty()) return mistake(wrong, line.options.json, name);
   }
   return ktap::session::run(line.options);
+}
+
+/// ktap top: a run like any other, but for what it shows meanwhile.
+int run_live(const std::vector<std::string>& args) {
+  ktap::cli::CommandLine line = ktap::cli::parse_command_line(args);
+  line.options.live = true;
+  const bool runs =
+      line.options.mode == ktap::session::Mode::Run || line.action != ktap::cli::Action::Session;
+  if (!runs) {
+    return mistake("ktap top runs a script: not with an option that only looks at it, nor with -i",
+                   line.options.json);
+  }
+  return run_line(std::move(line), "ktap");
+}
+
+int run_program(const std::string& name, const std::vector<std::string>& args) {
+  const bool compiles = name == "ktapc";
+  size_t at = 0;
+  const Command* command = compiles ? nullptr : find_command(args, &at);
+  if (command != nullptr) {
+    std::vector<std::string> rest = args;
+    rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(at));
+    return command->run(rest);
+  }
+  return run_line(
+      compiles ? ktap::cli::parse_compile_line(args) : ktap::cli::parse_command_line(args), name);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 // records, counters, tables, shared variables. The design's engine `bpf`.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,9 +22,10 @@
 namespace ktap::engine {
 
 /// What this kernel can do, less the facts named in `without` (bpf::fact_names). `gives_registers`:
-/// an event does; else what it has for those alone is not looked for. Cost: 1 ms.
+/// an event does; `kernel_functions`: one of them is a kernel function; else what it has for those
+/// alone is not looked for. Cost: 1 ms.
 Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without = {},
-                                      bool gives_registers = true);
+                                      bool gives_registers = true, bool kernel_functions = true);
 
 /// The verifier refused a program: which, why (the log's own last words, for -v), at which script
 /// line.
@@ -54,6 +57,8 @@ class BpfEngine {
 
   /// Attaches everything; nothing runs before arm(). On an error all is detached again.
   virtual Result<void> attach() = 0;
+  /// After an error of attach(): whose events could not be attached; bpf::kNoHandler: nobody's.
+  virtual uint32_t unattached_handler() const = 0;
   virtual void arm() = 0;
   /// Stops all handlers at once and waits until those that run have ended.
   virtual void disarm() = 0;
@@ -73,6 +78,10 @@ class BpfEngine {
   virtual std::vector<uint64_t> counter(uint32_t row) const = 0;
   /// Runs of programs that the kernel itself skipped, per program: recursion.
   virtual std::vector<uint64_t> missed_runs() const = 0;
+  /// Hits of functions of the kernel for which it ran no program, per program: within other probes,
+  /// and returns of calls that it had no room to remember. Of all processes, from arm()
+  /// to disarm().
+  virtual std::vector<uint64_t> missed_hits() const = 0;
   /// Instructions that the verifier walked, per program; 0 where the kernel does not tell.
   virtual std::vector<uint32_t> verified_instructions() const = 0;
 
@@ -93,6 +102,12 @@ class BpfEngine {
   virtual std::unique_ptr<runtime::SharedVariable> variable(uint32_t table, runtime::Heap& heap,
                                                             const ssa::Module& module) = 0;
   virtual void next_run() = 0;
+
+  /// With Unit.follows(): processes to trace, beside those that they fork once attach() is done.
+  virtual Result<void> follow(pid_t process) = 0;
+  virtual void unfollow(pid_t process) = 0;
+  /// All of them that are not reaped, and may hold threads' numbers beside.
+  virtual std::vector<pid_t> followed() = 0;
 
   /// Descriptors, for tests that run loaded programs without attaching them (BPF_PROG_TEST_RUN).
   virtual int program_fd(size_t program) const = 0;

@@ -1,20 +1,27 @@
 // The engine `bpf`: creates a unit's maps, loads and attaches its programs, arms and disarms them
 // through the control page, and reads what they leave. Last stop before the kernel. What a table's
 // reader sees is kernel_table's affair.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/perf_event.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
+#include "bpf/helpers.h"
 #include "engine/bpf_engine.h"
 #include "engine/kernel_table.h"
 #include "engine/verifier_log.h"
 #include "sys/attach.h"
 #include "sys/bpf.h"
+#include "sys/errors.h"
+#include "sys/process.h"
 #include "sys/ring.h"
 
 namespace ktap::engine {
@@ -31,9 +38,11 @@ class Engine : public BpfEngine {
   ~Engine() override { Engine::detach(); }
 
   Result<void> create_maps();
+  Result<void> fill_scope();
   Result<void> load_programs(std::vector<Rejection>* rejections);
 
   Result<void> attach() override;
+  uint32_t unattached_handler() const override { return unattached_handler_; }
   void arm() override;
   void disarm() override;
   void detach() override;
@@ -49,6 +58,7 @@ class Engine : public BpfEngine {
 
   std::vector<uint64_t> counter(uint32_t row) const override;
   std::vector<uint64_t> missed_runs() const override;
+  std::vector<uint64_t> missed_hits() const override;
   std::vector<uint32_t> verified_instructions() const override;
 
   int64_t* cell(uint32_t cell) override;
@@ -59,20 +69,36 @@ class Engine : public BpfEngine {
   std::unique_ptr<runtime::TableBacking> back(uint32_t table, runtime::Heap& heap,
                                               const ssa::Module& module) override;
   std::unique_ptr<DeltaReader> read_delta(uint32_t table) override;
+  Result<void> follow(pid_t process) override;
+  void unfollow(pid_t process) override;
+  std::vector<pid_t> followed() override;
   void next_run() override { snapshots_.next_run(); }
   int program_fd(size_t program) const override { return programs_[program].get(); }
   int map_fd(uint32_t map) const override { return maps_[map].fd(); }
 
  private:
+  /// A link at functions of the kernel, and what it has missed.
+  struct Missing {
+    size_t program;
+    int link;
+    uint64_t before = 0;  ///< when the run began
+    uint64_t lost = 0;    ///< in the run, once that is over
+
+    uint64_t count() const { return sys::missed_by_link(link).value_or(before); }
+  };
+
   std::vector<bpf::Insn> relocated(const bpf::Program& program) const;
   Result<void> attach_one(size_t index);
   Result<void> attach_files(int program_fd, const bpf::Program& program);
-  Result<void> attach_points(int program_fd, const bpf::Program& program);
+  Result<void> attach_functions(size_t index);
+  Result<void> attach_points(size_t index);
+  Result<void> attach_to_process(int program_fd, const schema::Event& event);
   Result<void> attach_sampler(int program_fd, const bpf::Program& program);
   uint64_t* control_word(uint32_t offset_bytes) const {
     return reinterpret_cast<uint64_t*>(control_.data() + offset_bytes);
   }
 
+  uint32_t unattached_handler_ = bpf::kNoHandler;
   backend::Unit unit_;
   std::vector<sys::Map> maps_;
   KernelMemory memory_{maps_};
@@ -83,6 +109,7 @@ class Engine : public BpfEngine {
   std::vector<sys::UniqueFd> links_;  // of raw tracepoints, in the order of attaching
   std::vector<sys::PerfAttachment> by_perf_;
   std::vector<sys::PerfAttachment> samples_;  // let go at once
+  std::vector<Missing> missing_;
   Snapshots snapshots_;
   bool exited_ = false;  // a handler's exit(), as seen when we disarmed
 };
@@ -98,10 +125,41 @@ Result<void> Engine::create_maps() {
     KTAP_ASSIGN(sys::Map map, sys::Map::create(spec));
     maps_.push_back(std::move(map));
   }
+  KTAP_TRY(fill_scope());
   KTAP_ASSIGN(control_, sys::MappedArray::map(maps_[unit_.control_map]));
   KTAP_ASSIGN(ring_, sys::RingReader::open(maps_[unit_.ring_map]));
   snapshots_.set_generation_word(control_word(Control::kGeneration));
   return {};
+}
+
+/// Whom to trace, where maps tell it.
+Result<void> Engine::fill_scope() {
+  const uint32_t zero = 0;
+  if (unit_.cgroup_map == backend::Unit::kNoMap) return {};
+  const sys::UniqueFd cgroup(::open(unit_.cgroup_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!cgroup.valid())
+    return sys::system_error(fmt::format("opening the cgroup {}", unit_.cgroup_path), errno);
+  const int fd = cgroup.get();
+  return maps_[unit_.cgroup_map].update(&zero, &fd);
+}
+
+Result<void> Engine::follow(pid_t process) {
+  const auto key = static_cast<uint32_t>(process);
+  const uint64_t value = 1;
+  return maps_[unit_.followed_map].update(&key, &value);
+}
+
+void Engine::unfollow(pid_t process) {
+  const auto key = static_cast<uint32_t>(process);
+  maps_[unit_.followed_map].remove(&key);
+}
+
+std::vector<pid_t> Engine::followed() {
+  std::vector<uint8_t> keys, values;
+  const Result<size_t> count = maps_[unit_.followed_map].read_all(false, &keys, &values);
+  std::vector<pid_t> processes(count.ok() ? count.value() : 0);
+  if (!processes.empty()) std::memcpy(processes.data(), keys.data(), 4 * processes.size());
+  return processes;
 }
 
 std::vector<bpf::Insn> Engine::relocated(const bpf::Program& program) const {
@@ -154,18 +212,57 @@ Result<void> Engine::load_programs(std::vector<Rejection>* rejections) {
   return {};
 }
 
+sys::KernelPoint kernel_point(const bpf::AttachPoint& at) {
+  const schema::ProbePoint& point = at.event->point;
+  return {point.symbol, point.address, point.offset_bytes, at.cookie};
+}
+
 // ---- attaching
 // ---------------------------------------------------------------------------------------------
 
+/// Whether the kernel puts a new program before those that are there.
+bool runs_latest_first(bpf::ProgramKind kind) {
+  switch (kind) {
+    case bpf::ProgramKind::FunctionEntry:
+    case bpf::ProgramKind::FunctionExit:
+    case bpf::ProgramKind::Probe:
+    case bpf::ProgramKind::KprobeMulti:
+    case bpf::ProgramKind::UprobeMulti:
+      return true;
+    case bpf::ProgramKind::RawTracepoint:
+    case bpf::ProgramKind::TypedRawTracepoint:
+    case bpf::ProgramKind::Tracepoint:
+    case bpf::ProgramKind::PerfEvent:
+      break;
+  }
+  return false;
+}
+
 Result<void> Engine::attach() {
-  // In the unit's order: the kernel runs the programs of one tracepoint in the order in which they
-  // came.
-  for (size_t i = 0; i < programs_.size(); ++i) {
+  // So that the handlers of one event run as they stand in the script: the programs of a tracepoint
+  // run in the order in which they came, those of a probe in the opposite one (consumer_add() in
+  // kernel/events/uprobes.c, add_new_kprobe(), bpf_trampoline_link_prog(), add_ftrace_ops()).
+  std::vector<size_t> order;
+  std::vector<size_t> backwards;
+  for (size_t i = 0; i < programs_.size(); ++i)
+    (runs_latest_first(unit_.programs[i].kind) ? backwards : order).push_back(i);
+  order.insert(order.end(), backwards.rbegin(), backwards.rend());
+  for (const size_t i : order) {
     Result<void> attached = attach_one(i);
     if (!attached.ok()) {
+      const std::vector<uint32_t> handlers = unit_.programs[i].handlers();
+      if (!handlers.empty()) unattached_handler_ = handlers.front();
       detach();
       return attached;
     }
+  }
+  const bool is_skipped_by_map_calls =
+      !by_perf_.empty() ||
+      std::any_of(unit_.programs.begin(), unit_.programs.end(), [](const bpf::Program& program) {
+        return program.kind == bpf::ProgramKind::KprobeMulti;
+      });
+  if (is_skipped_by_map_calls) {
+    for (sys::Map& map : maps_) map.keep_cpu();
   }
   return {};
 }
@@ -175,7 +272,14 @@ Result<void> Engine::attach_one(size_t index) {
   KTAP_CHECK(programs_[index].valid());
   const int program_fd = programs_[index].get();
   if (program.kind == bpf::ProgramKind::UprobeMulti) return attach_files(program_fd, program);
-  if (program.kind == bpf::ProgramKind::Probe) return attach_points(program_fd, program);
+  if (program.kind == bpf::ProgramKind::FunctionEntry ||
+      program.kind == bpf::ProgramKind::FunctionExit) {
+    KTAP_ASSIGN(sys::UniqueFd link, sys::attach_function(program_fd, program.attach_to));
+    links_.push_back(std::move(link));
+    return {};
+  }
+  if (program.kind == bpf::ProgramKind::KprobeMulti) return attach_functions(index);
+  if (program.kind == bpf::ProgramKind::Probe) return attach_points(index);
   if (program.kind == bpf::ProgramKind::PerfEvent) return attach_sampler(program_fd, program);
   if (program.kind == bpf::ProgramKind::TypedRawTracepoint) {
     KTAP_ASSIGN(sys::UniqueFd link,
@@ -227,16 +331,96 @@ Result<void> Engine::attach_files(int program_fd, const bpf::Program& program) {
   return {};
 }
 
-Result<void> Engine::attach_points(int program_fd, const bpf::Program& program) {
+/// One link for all of them.
+Result<void> Engine::attach_functions(size_t index) {
+  const bpf::Program& program = unit_.programs[index];
+  std::vector<sys::KernelPoint> points;
+  for (const bpf::AttachPoint& at : program.points) points.push_back(kernel_point(at));
+  const bool is_return = program.points[0].event->kind == schema::EventKind::ProbeReturn;
+  KTAP_ASSIGN(sys::UniqueFd link, sys::attach_kernel_points(programs_[index].get(), points,
+                                                            is_return, program.attach_to));
+  missing_.push_back({index, link.get()});
+  links_.push_back(std::move(link));
+  return {};
+}
+
+/// override(): refused where the kernel's list does not have the function.
+bool sets_result(const bpf::Program& program) {
+  const bpf::Insn call = bpf::call(static_cast<int32_t>(bpf::Helper::OverrideReturn));
+  return std::find(program.code.begin(), program.code.end(), call) != program.code.end();
+}
+
+Result<void> Engine::attach_points(size_t index) {
+  const bpf::Program& program = unit_.programs[index];
+  const int program_fd = programs_[index].get();
   const bool needs_cookie = program.points.size() > 1;
   for (const bpf::AttachPoint& at : program.points) {
     const schema::ProbePoint& point = at.event->point;
-    KTAP_CHECK(!point.path.empty());
-    KTAP_ASSIGN(sys::PerfAttachment attached,
-                sys::attach_user_point(
-                    program_fd, point.path, {point.offset_bytes, point.semaphore_bytes, at.cookie},
-                    at.event->kind == schema::EventKind::ProbeReturn, needs_cookie));
-    by_perf_.push_back(std::move(attached));
+    const bool is_return = at.event->kind == schema::EventKind::ProbeReturn;
+    const sys::UserPoint user{point.offset_bytes, point.semaphore_bytes, at.cookie};
+    Result<sys::PerfAttachment> attached =
+        point.path.empty()
+            ? sys::attach_kernel_point(program_fd, kernel_point(at), is_return, needs_cookie)
+            : sys::attach_user_point(program_fd, point.path, user, is_return, needs_cookie);
+    if (!attached.ok()) {
+      if (attached.error().sys_errno == EINVAL && sets_result(program))
+        return Error{
+            fmt::format("the kernel does not let programs set the result of {}", at.event->name),
+            EINVAL};
+      return attached.error();
+    }
+    const int link = attached.value().link.get();
+    if (point.path.empty() && link >= 0) missing_.push_back({index, link});
+    by_perf_.push_back(std::move(attached).value());
+  }
+  return {};
+}
+
+/// A breakpoint in the memory of a process: user space is the lower half of all addresses.
+bool is_in_process(const schema::PerfSource& source) {
+  return source.type == PERF_TYPE_BREAKPOINT && static_cast<intptr_t>(source.address) >= 0;
+}
+
+/// As error messages call it.
+std::string sample_name(const schema::Event& event) {
+  return event.system == "profile" ? event.name : event.system + ":" + event.name;
+}
+
+/// A process and what descends from it.
+std::set<pid_t> family_of(pid_t root) {
+  std::set<pid_t> family = {root};
+  const auto all = sys::processes_and_parents();
+  for (bool is_more = true; is_more;) {
+    is_more = false;
+    for (const auto& [process, parent] : all) {
+      if (process != getpid() && family.count(parent) != 0 && family.insert(process).second)
+        is_more = true;
+    }
+  }
+  return family;
+}
+
+/// On each thread that is there; those inherit it to what they start.
+Result<void> Engine::attach_to_process(int program_fd, const schema::Event& event) {
+  const std::string name = sample_name(event);
+  if (unit_.root_tgid < 0)
+    return Error{name + " is in a process's memory: say whose with -p PID or -- CMD"};
+  const auto root = static_cast<pid_t>(unit_.root_tgid);
+  const std::set<pid_t> processes = unit_.follows() ? family_of(root) : std::set<pid_t>{root};
+  sys::ThreadPlace place;
+  if (event.perf.is_of_target) {
+    place.cpu = static_cast<int>(unit_.cpu);
+    place.from_exec = unit_.waits_for_exec;
+  }
+  for (const pid_t process : processes) {
+    for (const int tid : sys::threads_of(process)) {
+      place.tid = tid;
+      Result<sys::PerfAttachment> attached =
+          sys::attach_to_thread(program_fd, event.perf, place, name);
+      if (!attached.ok() && attached.error().sys_errno == ESRCH) continue;
+      if (!attached.ok()) return attached.error();
+      samples_.push_back(std::move(attached).value());
+    }
   }
   return {};
 }
@@ -245,9 +429,14 @@ Result<void> Engine::attach_sampler(int program_fd, const bpf::Program& program)
   KTAP_ASSIGN(std::vector<int> cpus, sys::online_cpus());
   if (unit_.cpu >= 0) cpus = {static_cast<int>(unit_.cpu)};
   for (const bpf::AttachPoint& at : program.points) {
+    const schema::PerfSource& source = at.event->perf;
+    if (is_in_process(source) || (source.is_of_target && unit_.root_tgid >= 0)) {
+      KTAP_TRY(attach_to_process(program_fd, *at.event));
+      continue;
+    }
     for (const int cpu : cpus) {
       KTAP_ASSIGN(sys::PerfAttachment attached,
-                  sys::attach_samples(program_fd, at.event->perf, cpu, at.event->name));
+                  sys::attach_samples(program_fd, source, cpu, sample_name(*at.event)));
       samples_.push_back(std::move(attached));
     }
   }
@@ -255,6 +444,7 @@ Result<void> Engine::attach_sampler(int program_fd, const bpf::Program& program)
 }
 
 void Engine::arm() {
+  for (Missing& missing : missing_) missing.before = missing.count();
   snapshots_.set_armed(true);
   const int32_t state = unit_.waits_for_exec ? Control::kWaiting : Control::kRunning;
   __atomic_store_n(control_word(Control::kArmed), static_cast<uint64_t>(state), __ATOMIC_SEQ_CST);
@@ -264,7 +454,10 @@ void Engine::disarm() {
   if (control_.data() == nullptr) return;
   const uint64_t before = __atomic_exchange_n(control_word(Control::kArmed), 0, __ATOMIC_SEQ_CST);
   if (before == kExitValue) exited_ = true;
-  if (before != 0) sys::wait_for_programs();
+  if (before != 0) {
+    sys::wait_for_programs();
+    for (Missing& missing : missing_) missing.lost = missing.count() - missing.before;
+  }
   // A handler that was in the middle may have called exit() after we looked.
   if (__atomic_exchange_n(control_word(Control::kArmed), 0, __ATOMIC_SEQ_CST) == kExitValue) {
     exited_ = true;
@@ -326,6 +519,12 @@ std::vector<uint64_t> Engine::missed_runs() const {
   return out;
 }
 
+std::vector<uint64_t> Engine::missed_hits() const {
+  std::vector<uint64_t> out(programs_.size());
+  for (const Missing& missing : missing_) out[missing.program] += missing.lost;
+  return out;
+}
+
 std::vector<uint32_t> Engine::verified_instructions() const {
   std::vector<uint32_t> out;
   for (const sys::UniqueFd& program : programs_)
@@ -348,7 +547,8 @@ Result<void> Engine::preload(uint32_t table, const runtime::Table& entries,
   KeyCodec codec(layout, module.strings);
   ValueCodec values(layout, module.strings);
   std::vector<uint8_t> encoded;
-  const std::unique_ptr<EntryStore> store = make_store(layout, maps_, module.strings);
+  const std::unique_ptr<EntryStore> store =
+      make_store(layout, maps_, control_.data(), module.strings);
   std::vector<uint8_t> key;
   for (const auto& [entry_key, value] : entries.entries()) {
     if (!codec.encode(entry_key, &key) || !values.encode(key.data(), value, &encoded)) {
@@ -370,7 +570,8 @@ std::unique_ptr<runtime::TableBacking> Engine::back(uint32_t table, runtime::Hea
   if (backend::is_delta(layout.layout)) {
     return std::make_unique<DeltaTable>(unit_, table, memory_, module.strings, heap, snapshots_);
   }
-  return std::make_unique<MasterTable>(layout, make_store(layout, maps_, module.strings),
+  return std::make_unique<MasterTable>(layout,
+                                       make_store(layout, maps_, control_.data(), module.strings),
                                        module.strings, heap, snapshots_);
 }
 

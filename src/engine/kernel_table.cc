@@ -53,8 +53,10 @@ namespace {
 /// One of the kernel's hash maps.
 class MapStore : public EntryStore {
  public:
-  MapStore(const backend::Table& table, sys::Map* map, const std::vector<std::string>& strings)
-      : values_(table, strings), map_(map) {}
+  /// `count`: the number of entries, null when nobody asks for it.
+  MapStore(const backend::Table& table, sys::Map* map, uint64_t* count,
+           const std::vector<std::string>& strings)
+      : values_(table, strings), map_(map), count_(count) {}
 
   bool read_all(const EntryBytesVisitor& visit) override {
     std::vector<uint8_t> keys;
@@ -74,23 +76,36 @@ class MapStore : public EntryStore {
 
   bool can_hold(const uint8_t*) override { return true; }
   bool put(const uint8_t* key, const uint8_t* value) override {
-    return map_->update(key, value).ok();
+    if (count_ == nullptr) return map_->update(key, value).ok();
+    if (map_->update(key, value, /*only_new=*/true).ok()) {
+      add_to_count(1);
+      return true;
+    }
+    std::vector<uint8_t> now(values_.size_bytes());
+    return map_->lookup(key, now.data()) && map_->update(key, value).ok();
   }
 
   void remove_if(const uint8_t* key, const uint8_t* value) override {
     const std::vector<uint8_t> wanted(value, value + values_.size_bytes());
     std::vector<uint8_t> now(wanted.size());
     if (!map_->lookup(key, now.data()) || now != wanted) return;
-    if (!map_->take(key, now.data()) || now == wanted) return;
+    if (!map_->take(key, now.data())) return;
+    add_to_count(UINT64_MAX);
+    if (now == wanted) return;
     // A program wrote between the look and the taking: its value goes back, unless there is a newer
     // one already.
     Result<void> put_back = map_->update(key, now.data(), /*only_new=*/true);
-    static_cast<void>(put_back.ok());
+    if (put_back.ok()) add_to_count(1);
   }
 
  private:
+  void add_to_count(uint64_t by) {
+    if (count_ != nullptr) __atomic_fetch_add(count_, by, __ATOMIC_SEQ_CST);
+  }
+
   ValueCodec values_;
   sys::Map* map_;
+  uint64_t* count_;
 };
 
 /// Memory of our own, mapped when it is first looked at.
@@ -137,11 +152,13 @@ class MemoryStore : public EntryStore {
 }  // namespace
 
 std::unique_ptr<EntryStore> make_store(const backend::Table& table, std::vector<sys::Map>& maps,
-                                       const std::vector<std::string>& strings) {
+                                       uint8_t* control, const std::vector<std::string>& strings) {
   KTAP_CHECK(!backend::is_delta(table.layout));
   sys::Map* map = &maps[table.maps[0]];
-  if (table.layout == backend::TableLayout::Hash)
-    return std::make_unique<MapStore>(table, map, strings);
+  if (table.layout == backend::TableLayout::Hash) {
+    auto* count = reinterpret_cast<uint64_t*>(control + table.count_offset_bytes);
+    return std::make_unique<MapStore>(table, map, table.is_counted ? count : nullptr, strings);
+  }
   return std::make_unique<MemoryStore>(table, map);
 }
 

@@ -61,8 +61,9 @@ class EntryStore {
   virtual void remove_if(const uint8_t* key, const uint8_t* value) = 0;
 };
 /// For a table of the unit that is no delta; `maps` outlive it.
+/// `control` is the control page, mapped.
 std::unique_ptr<EntryStore> make_store(const backend::Table& table, std::vector<sys::Map>& maps,
-                                       const std::vector<std::string>& strings);
+                                       uint8_t* control, const std::vector<std::string>& strings);
 
 class MasterTable : public runtime::TableBacking {
  public:

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "runtime/stack.h"
 #include "runtime/string.h"
 #include "runtime/tuple.h"
 
@@ -30,6 +31,11 @@ Value KeyCodec::decode_part(size_t part, const uint8_t* key, runtime::Heap& heap
   if (shape.kind == Kind::Bytes) {
     const char* text = reinterpret_cast<const char*>(bytes);
     return heap.string(std::string_view(text, strnlen(text, shape.max_bytes)));
+  }
+  if (shape.kind == Kind::Stack) {
+    std::vector<uint64_t> words(shape.max_bytes / 8);
+    std::memcpy(words.data(), bytes, shape.max_bytes);
+    return heap.stack(words.data(), words.size());
   }
   int64_t word = 0;
   std::memcpy(&word, bytes, sizeof word);
@@ -73,6 +79,13 @@ bool KeyCodec::encode_part(size_t part, Value value, uint8_t* key) {
       // Kernel strings end at their first NUL; one of exactly max_bytes has none.
       if (text.size() > shape.max_bytes || text.find('\0') != std::string_view::npos) return false;
       std::memcpy(bytes, text.data(), text.size());
+      return true;
+    }
+    case Kind::Stack: {
+      if (value.type != Type::Stack) return false;
+      const runtime::Stack& stack = *value.stack();
+      if (8 * stack.word_count() > shape.max_bytes) return false;
+      std::memcpy(bytes, stack.words(), 8 * stack.word_count());
       return true;
     }
   }

@@ -19,7 +19,7 @@ backend::Table layout_of(std::vector<ssa::KeyPart> parts) {
   layout.key_size_bytes = 0;
   for (const ssa::KeyPart& part : layout.key) {
     layout.part_offset_bytes.push_back(layout.key_size_bytes);
-    layout.key_size_bytes += part.kind == Kind::Bytes ? (part.max_bytes + 7) / 8 * 8 : 8;
+    layout.key_size_bytes += part.is_bytes() ? (part.max_bytes + 7) / 8 * 8 : 8;
   }
   return layout;
 }
@@ -76,6 +76,23 @@ TEST(KeyCodec, AStringOfAllBytesComesBack) {
   const Value key = heap.string("sixteen--bytes..");
   ASSERT_TRUE(codec.encode(key, &bytes));
   EXPECT_TRUE(runtime::equal(codec.decode(bytes.data(), heap), key));
+}
+
+TEST(KeyCodec, StacksOfAnyDepthThatFits) {
+  runtime::Heap heap;
+  std::vector<std::string> strings;
+  const backend::Table layout = layout_of({{Kind::Stack, 32}});
+  KeyCodec codec(layout, strings);
+  const uint64_t words[] = {7, 0x10, 0x20, 0, 0};
+  const Value shorter = heap.stack(words, 3);
+  std::vector<uint8_t> bytes;
+  ASSERT_TRUE(codec.encode(shorter, &bytes));
+  ASSERT_EQ(bytes.size(), 32u);
+  EXPECT_TRUE(runtime::equal(codec.decode(bytes.data(), heap), shorter));
+  const uint64_t longer[] = {7, 1, 2, 3, 4};
+  EXPECT_TRUE(codec.encode(heap.stack(longer, 4), &bytes));
+  EXPECT_FALSE(codec.encode(heap.stack(longer, 5), &bytes));
+  EXPECT_FALSE(codec.encode(Value::of(int64_t{7}), &bytes));
 }
 
 TEST(KeyCodec, KnowsStringsThatWereInternedLater) {

@@ -30,7 +30,8 @@ using bpf::Reg;
 using bpf::Size;
 
 constexpr int32_t kKtimeGetTaiNs = 208;
-constexpr int32_t kLoopHelper = 181;  // bpf_loop
+constexpr int32_t kForEachHelper = 164;  // bpf_for_each_map_elem
+constexpr int32_t kLoopHelper = 181;     // bpf_loop
 
 /// Where the registers of a system call lie in struct pt_regs, and the numbers of exec. Argument 0
 /// is the original one where the architecture keeps it. Source: arch/*/include/asm/ptrace.h and
@@ -59,11 +60,11 @@ bpf::CallRegs call_regs() {
 #if defined(__x86_64__)
   return regs;  // the defaults
 #elif defined(__aarch64__)
-  regs = {{0, 8, 16, 24, 32, 40, 48, 56}, 0, 256, 272};
+  regs = {{0, 8, 16, 24, 32, 40, 48, 56}, 0, 256, 8, 272, 248};
 #elif defined(__riscv) && __riscv_xlen == 64
-  regs = {{80, 88, 96, 104, 112, 120, 128, 136}, 80, 0, 256};
+  regs = {{80, 88, 96, 104, 112, 120, 128, 136}, 80, 0, 8, 256, 16};
 #elif defined(__arm__)
-  regs = {{0, 4, 8, 12, -1, -1, -1, -1}, 0, 60, 72};
+  regs = {{0, 4, 8, 12, -1, -1, -1, -1}, 0, 60, 4, 72, 52};
 #endif
   return regs;
 }
@@ -103,15 +104,48 @@ bool has_helper(int32_t number) {
          log.find("invalid func") == std::string::npos;
 }
 
-/// Since 5.17 the bytes behind a task's name are zero (__set_task_comm pads). No program can find
-/// that out.
-bool pads_comm() {
+/// For what no program can find out.
+bool is_since(long major, long minor) {
   utsname names = {};
   if (uname(&names) != 0) return false;
   char* rest = nullptr;
-  const long major = std::strtol(names.release, &rest, 10);
-  const long minor = *rest == '.' ? std::strtol(rest + 1, nullptr, 10) : 0;
-  return major > 5 || (major == 5 && minor >= 17);
+  const long its_major = std::strtol(names.release, &rest, 10);
+  const long its_minor = *rest == '.' ? std::strtol(rest + 1, nullptr, 10) : 0;
+  return its_major > major || (its_major == major && its_minor >= minor);
+}
+
+/// Since 5.17 the bytes behind a task's name are zero (__set_task_comm pads).
+bool pads_comm() { return is_since(5, 17); }
+
+/// The frames of what stands between a tracepoint and our program: the program itself,
+/// bpf_trace_run that calls it (raw ones), __bpf_trace_NAME where that does not end in a jump, and
+/// __traceiter_NAME where tracepoints are called through it. Another tracer of the same tracepoint
+/// adds the latter.
+void count_own_frames(bpf::KernelFacts& facts) {
+  bool has_static_calls = false;
+#if defined(__x86_64__) || defined(__i386__)
+  has_static_calls = true;
+#endif
+  const uint32_t called_through = !has_static_calls && is_since(5, 10) ? 1 : 0;
+  facts.raw_tracepoint_frames = 2 + called_through;
+  facts.raw_syscall_frames = facts.raw_tracepoint_frames + (is_since(6, 13) ? 1 : 0);
+  facts.tracepoint_frames = called_through;
+}
+
+/// Whether programs can be called at functions: tried on one that the kernel has for its own tests
+/// (5.6) and nothing else calls, since architectures without trampolines refuse only here.
+bool has_trampolines() {
+  const std::optional<sys::KernelBtf> btf = sys::KernelBtf::open();
+  std::vector<bpf::BtfType> types = {{bpf::BtfKind::Func, "bpf_fentry_test1"}};
+  std::vector<bpf::BtfMember> members;
+  if (!btf || !bpf::find_in_btf(btf->data(), btf->size_bytes(), types, members)) return false;
+  sys::LoadFailure failure;
+  const std::optional<sys::UniqueFd> program =
+      types[0].id == 0
+          ? std::nullopt
+          : sys::load_program("probe", bpf::ProgramKind::FunctionEntry,
+                              {bpf::mov64(Reg::R0, 0), bpf::exit_insn()}, &failure, types[0].id);
+  return program && sys::attach_function(program->get(), "bpf_fentry_test1").ok();
 }
 
 /// The kernel's functions stand late in its BTF: 0.5 ms more to look for those of iter_num.
@@ -172,6 +206,8 @@ void try_task(bpf::KernelFacts& facts) {
                             load(Size::W, Reg::R1, Reg::R0, task.tgid)};
   if (task.comm >= 0) code.push_back(load(Size::DW, Reg::R1, Reg::R0, task.comm + 8));
   facts.has_task_btf = can_load(code);
+  facts.has_task_registers =
+      facts.has_task_btf && has_helper(static_cast<int32_t>(bpf::Helper::TaskPtRegs));
 }
 
 /// A typed program of sys_enter that reads an argument: loads all the way or not at all.
@@ -204,8 +240,8 @@ int32_t tracepoint_id(const std::string& event) {
 
 }  // namespace
 
-Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without,
-                                      bool gives_registers) {
+Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without, bool gives_registers,
+                                      bool kernel_functions) {
   bpf::KernelFacts facts;
   facts.syscall_regs = syscall_regs();
   facts.call_regs = call_regs();
@@ -239,6 +275,7 @@ Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without,
   facts.has_may_goto = has_may_goto();
   if (facts.has_may_goto) facts.max_value_bytes = 64 << 20;  // its bound went before that came
   facts.has_bpf_loop = has_helper(kLoopHelper);
+  facts.has_for_each_map_elem = facts.has_bpf_loop || has_helper(kForEachHelper);  // came earlier
   const bool lacks_may_goto =
       !facts.has_may_goto || std::find(without.begin(), without.end(), "may_goto") != without.end();
   if (gives_registers) {
@@ -248,10 +285,15 @@ Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without,
                                bpf::mov64(Reg::R0, 0), bpf::exit_insn()});
     facts.has_uprobe_multi = sys::has_user_points_link();
   }
+  if (kernel_functions) {
+    facts.has_kprobe_multi = sys::has_kernel_points_link();
+    facts.has_trampolines = has_trampolines();
+  }
   read_btf(facts, lacks_may_goto);
   try_task(facts);
   try_typed_tracepoints(facts);
   facts.has_steady_raw_tracepoints = has_steady_raw_tracepoints();
+  count_own_frames(facts);
   for (const std::string& name : without) bpf::remove_fact(facts, name);
   if (!facts.has_steady_raw_tracepoints) {
     facts.raw_syscalls_id[0] = tracepoint_id("raw_syscalls/sys_enter");

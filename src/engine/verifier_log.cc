@@ -56,6 +56,9 @@ VerifierVerdict read_verifier_log(std::string_view log) {
     bool is_instruction = false;
     const int64_t insn = insn_of(line, &is_instruction);
     if (is_instruction) verdict.insn = insn;
+    // Linux 7 goes on with a report of many lines, for people: what the verdict means and what to
+    // do.
+    if (starts_with(line, "Verification failed: ") && !verdict.reason.empty()) break;
     if (insn >= 0 || is_state(line) || is_statistics(line)) continue;
     verdict.reason = std::string(line);
   }

@@ -51,5 +51,29 @@ TEST(VerifierLog, TooMuchIsNoOneInstructionsFault) {
   EXPECT_FALSE(read_verifier_log("0: (95) exit\nR0 !read_ok\n").is_size);
 }
 
+TEST(VerifierLog, TheReportOfLinux7IsNotTheVerdict) {
+  const VerifierVerdict verdict = read_verifier_log(
+      "6: (bf) r1 = r6                       ; R1=ctx() R6=ctx()\n"
+      "7: (85) call bpf_override_return#58\n"
+      "program of this type cannot use helper bpf_override_return#58\n"
+      "\n"
+      "Verification failed: Policy: Operation is not allowed\n"
+      "\n"
+      "Reason:\n"
+      "  The helper bpf_override_return#58 is not allowed.\n"
+      "\n"
+      "At:\n"
+      "  insn 7\n"
+      "  >>> 7 | (85) call bpf_override_return#58\n"
+      "\n"
+      "Suggestion:\n"
+      "  Use a helper allowed for this program type.\n"
+      "\n"
+      "processed 7 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0\n");
+  EXPECT_EQ(verdict.reason, "program of this type cannot use helper bpf_override_return#58");
+  EXPECT_EQ(verdict.insn, 7);
+  EXPECT_FALSE(verdict.is_size);
+}
+
 }  // namespace
 }  // namespace ktap::engine

@@ -11,11 +11,14 @@
 #include <optional>
 
 #include "base/limits.h"
+#include "base/user_stack.h"
 #include "lower/event_reads.h"
 #include "lower/kernel_types.h"
 #include "runtime/kernel_pointer.h"
+#include "runtime/stack.h"
 #include "runtime/string.h"
 #include "session/record.h"
+#include "symbol/unwind.h"
 
 namespace ktap::session {
 
@@ -23,8 +26,8 @@ using runtime::Value;
 using schema::BuiltinVar;
 
 EventView::EventView(const Plan& plan, event::Catalog* catalog, runtime::Heap& heap,
-                     const engine::Record& record, bool timestamps,
-                     std::function<void(const char*)> on_cut)
+                     const engine::Record& record, bool timestamps, StackNamer& stacks,
+                     std::function<void(const std::string&)> on_cut)
     : plan_(plan),
       catalog_(catalog),
       heap_(heap),
@@ -35,20 +38,18 @@ EventView::EventView(const Plan& plan, event::Catalog* catalog, runtime::Heap& h
                  .groups[plan.owners[record.site].group]
                  .group),
       capture_(&plan.linkage.captures[site_.user_index]),
+      stacks_(stacks),
       on_cut_(std::move(on_cut)),
       has_time_(timestamps),
       values_(decode_args(site_, layout_, record.data, plan.linkage.module, heap)) {
   event_ = raw_event(group_, layout_, record.data);
   if (event_ != nullptr) return;
-  Value name;
   for (size_t i = 0; i < capture_->args.size(); ++i) {
     const lower::CaptureArg& arg = capture_->args[i];
     if (arg.kind != lower::CaptureArg::Kind::Var || arg.var != BuiltinVar::Probename) continue;
     int64_t id = 0;
     std::memcpy(&id, record.data + layout_.arg_offset_bytes[i], sizeof id);
-    const auto at = std::find(group_.name_ids.begin(), group_.name_ids.end(), id);
-    if (at != group_.name_ids.end())
-      event_ = group_.events[static_cast<size_t>(at - group_.name_ids.begin())].get();
+    event_ = event_named(group_, id);
   }
   if (event_ == nullptr) event_ = group_.events.front().get();
 }
@@ -71,7 +72,8 @@ Value EventView::field_value(int index) const {
 
 std::string EventView::text() {
   if (layout_.raw_offset_bytes == 0) return event_->name;
-  return render_raw(*catalog_, *event_, layout_, record_.data, record_.size_bytes, record_.cpu);
+  return render_raw(*catalog_, group_, *event_, layout_, record_.data, record_.size_bytes,
+                    record_.cpu);
 }
 
 bool EventView::var(BuiltinVar var, Value* out, std::string* error) {
@@ -107,6 +109,11 @@ bool EventView::give(const lower::EventRead& read, Value* out) const {
   switch (read.kind) {
     case lower::EventRead::Kind::Field:
       *out = field_value(static_cast<int>(read.field));
+      if (read.is_pointer && out->is_integer()) {
+        const schema::CType target = event_->fields[read.field].target;
+        *out = out->integer == 0 ? runtime::null_pointer()
+                                 : heap_.pointer(out->integer, target.id, target.pointers);
+      }
       return true;
     case lower::EventRead::Kind::Nil:
       *out = Value::nil();
@@ -120,7 +127,7 @@ bool EventView::give(const lower::EventRead& read, Value* out) const {
 }
 
 Value EventView::bounded(std::string_view text, size_t limit_bytes, const char* function) {
-  if (text.size() > limit_bytes) on_cut_(function);
+  if (text.size() > limit_bytes) on_cut_(fmt::format("string cut ({})", function));
   return heap_.string(text.substr(0, limit_bytes));
 }
 
@@ -154,6 +161,65 @@ bool EventView::read_string(bool is_user, int64_t address, int64_t limit_bytes, 
   return true;
 }
 
+bool EventView::read_bytes(int64_t address, int64_t count, Value* out, std::string* error) {
+  for (size_t i = 0; i < capture_->args.size(); ++i) {
+    const lower::CaptureArg& arg = capture_->args[i];
+    if (arg.kind != lower::CaptureArg::Kind::Bytes) continue;
+    const Value from = values_[arg.address_arg];
+    const Value kept =
+        arg.count_arg == UINT32_MAX ? Value::of(arg.element) : values_[arg.count_arg];
+    if (!from.is_integer() || from.integer != address) continue;
+    if (!kept.is_integer() || kept.integer != count) continue;
+    *out = buffer_of(values_[i], kept, heap_);
+    return true;
+  }
+  *error =
+      "in user space 'buf' reads what a field or variable of the event points to, as many bytes as "
+      "another tells or a known number; this address or number was computed";
+  return false;
+}
+
+bool EventView::stack(bool is_user, int64_t depth, int64_t skip, Value* out, std::string* error) {
+  const auto kind =
+      is_user ? lower::CaptureArg::Kind::UserStack : lower::CaptureArg::Kind::KernelStack;
+  for (size_t i = 0; i < capture_->args.size(); ++i) {
+    if (capture_->args[i].kind != kind) continue;
+    const runtime::Stack& all = *values_[i].stack();
+    std::vector<uint64_t> words{all.words()[0]};
+    for (size_t at = static_cast<size_t>(skip); at < all.frame_count(); ++at) {
+      if (words.size() > static_cast<size_t>(depth)) break;
+      words.push_back(all.frame(at));
+    }
+    *out = heap_.stack(words.data(), words.size());
+    return true;
+  }
+  *error = "no stack was kept of this event";
+  return false;
+}
+
+bool EventView::unwound_stack(int64_t depth, Value* out, std::string* error) {
+  if (layout_.stack_offset_bytes == 0) {
+    *error =
+        "no copy of the stack was kept of this event: it is not seen that 'ustack' is called "
+        "with \"dwarf\" here";
+    return false;
+  }
+  const uint8_t* at = record_.data + layout_.stack_offset_bytes;
+  uint64_t head[3] = {};
+  std::memcpy(head, at, sizeof head);
+  symbol::StackCopy copy;
+  copy.registers = symbol::Bytes(at + sizeof head, symbol::kSavedRegistersBytes);
+  copy.begin = head[2];
+  copy.bytes = symbol::Bytes(copy.registers.data() + copy.registers.size(),
+                             std::min<uint64_t>(head[1], kStackCopyBytes));
+  symbol::Unwound unwound = stacks_.unwind(head[0], copy, static_cast<size_t>(depth));
+  if (unwound.is_cut)
+    on_cut_(fmt::format("stack cut (ustack(\"dwarf\") copies {} bytes)", kStackCopyBytes));
+  unwound.addresses.insert(unwound.addresses.begin(), head[0]);
+  *out = heap_.stack(unwound.addresses.data(), unwound.addresses.size());
+  return true;
+}
+
 Value EventView::captured_value(size_t index) const {
   const lower::CaptureArg& arg = capture_->args[index];
   const Value value = values_[index];
@@ -168,7 +234,9 @@ bool EventView::kernel_member(Value pointer, Value key, Value* out, std::string*
   for (size_t i = 0; i < capture_->args.size(); ++i) {
     const lower::CaptureArg& arg = capture_->args[i];
     if (arg.kind != lower::CaptureArg::Kind::Memory || arg.is_root || arg.of != type) continue;
-    const bool is_key = arg.member.empty() ? key.is_integer() && key.integer == arg.element
+    const int64_t element =
+        arg.index_arg >= 0 ? values_[static_cast<size_t>(arg.index_arg)].integer : arg.element;
+    const bool is_key = arg.member.empty() ? key.is_integer() && key.integer == element
                                            : key.type == runtime::Type::String &&
                                                  key.string()->view() == arg.member;
     const Value address = values_[arg.address_arg];
@@ -179,9 +247,11 @@ bool EventView::kernel_member(Value pointer, Value key, Value* out, std::string*
   if (!key.is_integer() && key.type != runtime::Type::String) {
     *error = lower::pointer_index_error(key.type);
   } else {
-    *error =
-        "in user space kernel memory is read where members and known indexes follow 'curtask' or "
-        "cast(), straight; this pointer or index was computed";
+    const bool is_user = schema::is_user_type(type);
+    *error = fmt::format(
+        "in user space {} memory is read where members and indexes that are known, or the event's, "
+        "follow {}, straight; this pointer or index was computed",
+        is_user ? "a program's" : "kernel", is_user ? "'args'" : "'curtask' or cast()");
   }
   return false;
 }

@@ -12,6 +12,7 @@
 #include "event/provider.h"
 #include "lower/event_reads.h"
 #include "session/plan.h"
+#include "session/stack_names.h"
 #include "vm/host.h"
 
 namespace ktap::session {
@@ -19,18 +20,22 @@ namespace ktap::session {
 class EventView final : public vm::EventContext {
  public:
   /// `record` and everything else outlive the view. `catalog` is null when no handler of the plan
-  /// asks for the event's text. `on_cut` is told of each string that
-  /// user_string() or kernel_string() (it gets the name) cuts here; what the kernel has cut it has
-  /// counted.
+  /// asks for the event's text. `on_cut` is told, in words, of each
+  /// string and stack that is cut here; what the kernel has cut it has counted.
   EventView(const Plan& plan, event::Catalog* catalog, runtime::Heap& heap,
-            const engine::Record& record, bool timestamps, std::function<void(const char*)> on_cut);
+            const engine::Record& record, bool timestamps, StackNamer& stacks,
+            std::function<void(const std::string&)> on_cut);
 
   bool var(schema::BuiltinVar var, runtime::Value* out, std::string* error) override;
   bool field(std::string_view name, runtime::Value* out) override;
   bool member(std::string_view name, runtime::Value* out) override;
+  bool read_bytes(int64_t address, int64_t count, runtime::Value* out, std::string* error) override;
   bool read_string(bool is_user, int64_t address, int64_t limit_bytes, runtime::Value* out,
                    std::string* error) override;
 
+  bool stack(bool is_user, int64_t depth, int64_t skip, runtime::Value* out,
+             std::string* error) override;
+  bool unwound_stack(int64_t depth, runtime::Value* out, std::string* error) override;
   bool kernel_member(runtime::Value pointer, runtime::Value key, runtime::Value* out,
                      std::string* error) override;
 
@@ -60,7 +65,8 @@ class EventView final : public vm::EventContext {
   const ssa::EventGroup& group_;
   const lower::CaptureSite* capture_;
   const schema::Event* event_ = nullptr;
-  std::function<void(const char*)> on_cut_;
+  StackNamer& stacks_;
+  std::function<void(const std::string&)> on_cut_;
   bool has_time_ = false;  ///< the first argument is the timestamp, a captured `ns`
   std::vector<runtime::Value> values_;
 };
@@ -72,6 +78,7 @@ class TickView final : public vm::EventContext {
 
   bool var(schema::BuiltinVar var, runtime::Value* out, std::string* error) override;
   bool field(std::string_view name, runtime::Value* out) override;
+  bool is_timer() const override { return true; }
 
  private:
   runtime::Heap& heap_;

@@ -21,13 +21,17 @@ bool is_way(const lower::CaptureSite& capture, size_t arg) {
 }
 
 /// "curtask.mm.exe_file".
-std::string memory_name(const lower::CaptureSite& capture, size_t arg) {
+std::string memory_name(const lower::CaptureSite& capture, const schema::Event& event, size_t arg) {
   const lower::CaptureArg& of = capture.args[arg];
+  if (of.kind == lower::CaptureArg::Kind::Field) return "args." + event.fields[of.field].name;
   if (of.kind == lower::CaptureArg::Kind::Var) return std::string(schema::builtin_var_name(of.var));
   if (of.is_root) return "cast()";
-  const std::string parent = memory_name(capture, of.address_arg);
-  return of.member.empty() ? fmt::format("{}[{}]", parent, of.element)
-                           : fmt::format("{}.{}", parent, of.member);
+  const std::string parent = memory_name(capture, event, of.address_arg);
+  if (!of.member.empty()) return fmt::format("{}.{}", parent, of.member);
+  const std::string index = of.index_arg < 0
+                                ? std::to_string(of.element)
+                                : memory_name(capture, event, static_cast<size_t>(of.index_arg));
+  return fmt::format("{}[{}]", parent, index);
 }
 
 std::string captured(const Plan& plan, const PlannedHandler& handler, uint32_t index) {
@@ -43,6 +47,7 @@ std::string captured(const Plan& plan, const PlannedHandler& handler, uint32_t i
     most_bytes = std::max(most_bytes, plan.unit.sites[site].size_bytes);
     filtered = filtered && capture.filter_in_kernel;
     if (module.sites[site].raw == ssa::RawEvent::Record) names.insert("argstr");
+    if (capture.copies_stack) names.insert("ustack(\"dwarf\")");
     for (size_t i = 0; i < capture.args.size(); ++i) {
       const lower::CaptureArg& arg = capture.args[i];
       switch (arg.kind) {
@@ -58,8 +63,18 @@ std::string captured(const Plan& plan, const PlannedHandler& handler, uint32_t i
         case lower::CaptureArg::Kind::KernelString:
           names.insert("kernel_string()");
           break;
+        case lower::CaptureArg::Kind::Bytes:
+          names.insert("buf()");
+          break;
+        case lower::CaptureArg::Kind::KernelStack:
+          names.insert("stack()");
+          break;
+        case lower::CaptureArg::Kind::UserStack:
+          names.insert("ustack()");
+          break;
         case lower::CaptureArg::Kind::Memory:
-          if (!is_way(capture, i)) names.insert(memory_name(capture, i));
+          if (!is_way(capture, i))
+            names.insert(memory_name(capture, *group.group.events.front(), i));
           break;
       }
     }

@@ -205,7 +205,11 @@ std::string explain_programs(const Plan& plan, uint32_t handler,
     const std::vector<uint32_t> handlers = program.handlers();
     others.insert(handlers.begin(), handlers.end());
     ++programs;
-    calls_back = calls_back || !program.callbacks.empty();
+    calls_back =
+        calls_back ||
+        std::any_of(program.callbacks.begin(), program.callbacks.end(), [&](uint32_t insn) {
+          return program.handler_at(insn) != bpf::kNoHandler;  // those of no handler empty tables
+        });
     instructions += handlers.size() == 1 ? program.code.size() : program.instructions_of(handler);
     stack = std::max(stack, backend::stack_bytes(program));
     if (i < plan.verified_instructions.size()) verified += plan.verified_instructions[i];

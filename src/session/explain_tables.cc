@@ -24,6 +24,9 @@ std::string key_text(const std::vector<ssa::KeyPart>& key) {
       case ssa::KeyPart::Kind::Bytes:
         text += fmt::format("string of {} bytes", part.max_bytes);
         break;
+      case ssa::KeyPart::Kind::Stack:
+        text += fmt::format("stack of {} frames", part.max_bytes / 8 - 1);
+        break;
     }
   }
   return text;

@@ -7,12 +7,15 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <ctime>
 
+#include "bytecode/unsafe_uses.h"
 #include "compiler/compiler.h"
 #include "event/interval.h"
 #include "event/syscall_table.h"
 #include "syntax/parser.h"
+#include "sys/shell.h"
 #include "vm/names.h"
 #include "vm/time_text.h"
 
@@ -36,13 +39,25 @@ utsname system_names() {
 void ScriptHost::write(std::string_view text) {
   // Nobody reads any more: what runs ends at its next loop or call, and the run with it.
   if (output_.broken()) vm_->interrupt();
-  if (timestamps_ && handler_time_ns_) output_.write(time_prefix(*handler_time_ns_));
+  if (handler_time_ns_) return write_at(text, *handler_time_ns_);
+  begins_line_ = text.empty() ? begins_line_ : text.back() == '\n';
   output_.write(text);
 }
 
 void ScriptHost::write_at(std::string_view text, int64_t time_ns) {
-  if (timestamps_) output_.write(time_prefix(time_ns));
+  // A line that is printed in parts has one time.
+  if (timestamps_ && begins_line_) output_.write(time_prefix(time_ns));
+  begins_line_ = text.empty() ? begins_line_ : text.back() == '\n';
   output_.write(text);
+}
+
+vm::Host::Canvas ScriptHost::canvas() {
+  if (output_.has_picture_file()) return Canvas::Picture;
+  return output_.shows_colours() ? Canvas::Colour : Canvas::Text;
+}
+
+Result<void> ScriptHost::write_file(const std::string& path, std::string_view text) {
+  return path.empty() ? output_.write_picture(text) : Output::write_file(path, text);
 }
 
 void ScriptHost::begin_handler(vm::EventContext* event, int64_t time_ns) {
@@ -99,15 +114,34 @@ std::string ScriptHost::split_filter(std::string& text, runtime::Value& filter,
   const diag::Source source(fmt::format("filter of {}:{}", source_.name(), place.line),
                             text.substr(split.filter_begin, split.filter_end - split.filter_begin));
   diag::Sink sink;
-  const syntax::ExprPtr expr = syntax::parse_expression(source, sink);
+  const syntax::ExprPtr expr = syntax::parse_filter(split.text, source, sink);
+  const std::vector<std::string>& globals = chunk_.globals;
+  std::string event_text(split.text);
+  const syntax::Expr* left = expr.get();  // of the filter, once functions are found in it
+  if (!sink.has_errors() && expr != nullptr) {
+    compiler::TracedFunctions functions =
+        compiler::traced_functions(split.text, *expr, [&](const std::string& name) {
+          return std::find(globals.begin(), globals.end(), name) != globals.end();
+        });
+    if (!functions.event_text.empty()) {
+      event_text = std::move(functions.event_text);
+      left = functions.filter;
+      if (left == nullptr) {
+        text = std::move(event_text);
+        return "";
+      }
+    }
+  }
   std::unique_ptr<bytecode::Function> compiled;
   if (!sink.has_errors() && expr != nullptr)
-    compiled = compiler::compile_filter(*expr, source, chunk_.globals, sink);
+    compiled = compiler::compile_filter(*left, source, globals, sink);
   if (compiled == nullptr)
     return "the filter cannot be compiled:\n" + diag::render_all(source, sink);
+  if (!is_unsafe_ && !bytecode::find_unsafe_uses(*compiled).empty())
+    return "the filter uses a function that changes things: not without --unsafe";
   filter = vm_->make_closure(*compiled);
   filters_.push_back(std::move(compiled));
-  text = std::string(split.text);
+  text = std::move(event_text);
   return "";
 }
 
@@ -139,6 +173,12 @@ uint64_t ScriptHost::random_seed() {
   return seed;
 }
 
+Result<int64_t> ScriptHost::run_command(std::string_view command) {
+  if (!is_unsafe_) return Host::run_command(command);
+  output_.flush();
+  return sys::run_shell(std::string(command), output_.fd());
+}
+
 int64_t ScriptHost::cpu_count() { return sysconf(_SC_NPROCESSORS_ONLN); }
 
 std::string ScriptHost::machine() { return system_names().machine; }
@@ -162,10 +202,11 @@ const lower::NumberNames& number_names() {
 
 }  // namespace
 
-lower::Machine ScriptHost::machine_facts() {
+lower::Machine ScriptHost::machine_facts(const schema::KernelTypes* user_types) {
   lower::Machine facts{cpu_count(), machine(), kernel_release(),
                        now_ns(vm::Clock::Realtime) - now_ns(vm::Clock::Monotonic), &number_names()};
   kernel_.put_into(facts);
+  facts.user_types = user_types;
   return facts;
 }
 
@@ -173,8 +214,20 @@ Result<schema::CType> ScriptHost::cast_target(std::string_view text) {
   return kernel_.cast_target(std::string(text));
 }
 
+Result<std::string> ScriptHost::enum_name(std::string_view type, int64_t value) {
+  return kernel_.enum_name(std::string(type), value);
+}
+
 Result<int64_t> ScriptHost::kernel_symbol(std::string_view name) {
   return kernel_.symbol(std::string(name));
+}
+
+std::string ScriptHost::kernel_name(int64_t address) {
+  return stack_names_.kernel_name(static_cast<uint64_t>(address));
+}
+
+std::string ScriptHost::user_name(int64_t pid, int64_t address) {
+  return stack_names_.user_name(pid, static_cast<uint64_t>(address));
 }
 
 std::string ScriptHost::syscall_name(int64_t number) {

@@ -12,6 +12,7 @@
 #include "session/kernel_data.h"
 #include "session/output.h"
 #include "session/plan.h"
+#include "session/stack_names.h"
 #include "vm/host.h"
 #include "vm/vm.h"
 
@@ -24,10 +25,18 @@ class ScriptHost final : public vm::Host {
              bool timestamps)
       : chunk_(chunk), source_(source), output_(output), timestamps_(timestamps) {}
 
+  /// --unsafe.
+  void allow_unsafe() { is_unsafe_ = true; }
   /// The VM is made with the host and told to it afterwards.
-  void set_vm(vm::Vm* vm) { vm_ = vm; }
+  void set_vm(vm::Vm* vm) {
+    vm_ = vm;
+    vm->heap().set_stack_names(&stack_names_);
+  }
+  StackNamer& stack_names() { return stack_names_; }
 
   void write(std::string_view text) override;
+  Canvas canvas() override;
+  Result<void> write_file(const std::string& path, std::string_view text) override;
   vm::EventContext* event() override { return event_; }
   std::string register_handler(bytecode::HandlerKind kind, std::string_view event_text,
                                runtime::Value filter, runtime::Value handler,
@@ -36,15 +45,20 @@ class ScriptHost final : public vm::Host {
   int64_t now_ns(vm::Clock clock) override;
   std::string local_time(std::string_view format, int64_t time_ns) override;
   uint64_t random_seed() override;
+  Result<int64_t> run_command(std::string_view command) override;
   int64_t cpu_count() override;
   std::string machine() override;
   std::string kernel_release() override;
   std::string syscall_name(int64_t number) override;
   Result<schema::CType> cast_target(std::string_view text) override;
+  Result<std::string> enum_name(std::string_view type, int64_t value) override;
   Result<int64_t> kernel_symbol(std::string_view name) override;
+  std::string kernel_name(int64_t address) override;
+  std::string user_name(int64_t pid, int64_t address) override;
 
-  /// What of the machine is a constant in handlers. The host outlives it.
-  lower::Machine machine_facts();
+  /// What of the machine is a constant in handlers. The host outlives it. `user_types`: of the
+  /// programs that events are in, or null.
+  lower::Machine machine_facts(const schema::KernelTypes* user_types);
 
   /// The kernel's types; null: it does not tell them.
   const schema::KernelTypes* kernel_types() { return kernel_.types(); }
@@ -71,15 +85,18 @@ class ScriptHost final : public vm::Host {
   std::string split_filter(std::string& text, runtime::Value& filter, const bytecode::Place& place);
 
   KernelData kernel_;
+  StackNamer stack_names_{kernel_};
   const bytecode::Chunk& chunk_;
   const diag::Source& source_;
   Output& output_;
   const bool timestamps_;
+  bool begins_line_ = true;  // what is printed next does
   vm::Vm* vm_ = nullptr;
   vm::EventContext* event_ = nullptr;
   std::optional<int64_t> handler_time_ns_;
   std::vector<Registration> registrations_;
   std::vector<std::unique_ptr<bytecode::Function>> filters_;  ///< of computed event texts
+  bool is_unsafe_ = false;
   bool frozen_ = false;
   bool exited_ = false;
   int exit_status_ = 0;

@@ -73,10 +73,11 @@ class Interactive {
     if (!output.ok()) return fail(output.error());
     output_ = std::move(output).value();
     std::signal(SIGPIPE, SIG_IGN);
-    Result<std::optional<sys::ProcessRef>> target = open_target(options_);
+    Result<Target> target = open_target(options_);
     if (!target.ok()) return fail(target.error());
     target_ = std::move(target).value();
     host_ = std::make_unique<ScriptHost>(chunk_, source_, *output_, options_.timestamps);
+    if (options_.unsafe) host_->allow_unsafe();
     vm_ = std::make_unique<vm::Vm>(chunk_, *host_, options_.args);
     vm_->set_memory_limit_bytes(memory_limit_bytes(options_));
     vm_->expect_later_readers();
@@ -153,14 +154,14 @@ class Interactive {
 
   LineEditor::Wait wait_without_handlers() {
     output_->flush();
-    const int fds[3] = {signals_->fd(), STDIN_FILENO, target_ ? target_->fd() : -1};
+    const int fds[3] = {signals_->fd(), STDIN_FILENO, target_.process ? target_.process->fd() : -1};
     while (true) {
       const uint32_t ready = sys::wait_readable(fds, 3, -1);
       while (const std::optional<int> signal = signals_->take()) {
         if (*signal == SIGINT && lines_->is_terminal()) return LineEditor::Wait::Interrupted;
         if (*signal == SIGINT || *signal == SIGTERM) ended_ = true;
       }
-      if (target_ && target_->ended()) ended_ = true;
+      if (target_.process && target_.process->ended()) ended_ = true;
       if (ended_) return LineEditor::Wait::Ended;
       if ((ready & 2) != 0) return LineEditor::Wait::Input;
     }
@@ -305,8 +306,9 @@ class Interactive {
     std::unique_ptr<bytecode::Chunk> made;
     if (!sink.has_errors())
       made = compiler::compile_entry(std::move(script), source_, chunk_.globals, sink);
+    if (made != nullptr) check_unsafe(*made, options_, sink);
     tell(sink);
-    if (made == nullptr) return nullptr;
+    if (made == nullptr || sink.has_errors()) return nullptr;
     chunk_.globals = made->globals;
     return entries_.emplace_back(std::move(made)).get();
   }
@@ -342,11 +344,20 @@ class Interactive {
     return false;
   }
 
+  void report(const Error& error) {
+    diag::Sink sink;
+    if (report_unattached(*plan_, host_->registrations(), *engine_, error, sink)) {
+      tell(sink);
+    } else {
+      fail(error);
+    }
+  }
+
   /// Plans and arms all handlers. False when it could not be done, which was told: then none is.
   bool arm() {
     if (!has(Kind::Event) && !has(Kind::Tick) && !has(Kind::Profile)) return true;
     diag::Sink sink;
-    check_timers(host_->registrations(), sink);
+    check_timers(host_->registrations(), source_, sink);
     if (!sink.has_errors() && has(Kind::Event)) plan_events(sink);
     tell(sink);
     if (sink.has_errors() || (has(Kind::Event) && plan_ == nullptr)) {
@@ -357,8 +368,12 @@ class Interactive {
     if (engine_ != nullptr) {
       Result<void> done = link(*plan_, *engine_, *vm_, backings_);
       if (done.ok()) done = engine_->attach();
+      if (done.ok() && options_.follow) {
+        tree_.emplace(*engine_, target_.process->pid());
+        done = tree_->gather();
+      }
       if (!done.ok()) {
-        fail(done.error());
+        report(done.error());
         bring_home(*plan_, *engine_, *vm_, backings_);
         forget_plan();
         return false;
@@ -366,7 +381,8 @@ class Interactive {
     }
     tracer_ = std::make_unique<Tracer>(
         TracerParts{options_, source_, *vm_, *host_, *output_, errors_, plan_.get(), engine_.get(),
-                    catalog_.get(), nullptr, target_ ? &*target_ : nullptr});
+                    catalog_.get(), nullptr, target_.process ? &*target_.process : nullptr,
+                    tree_ ? &*tree_ : nullptr});
     if (engine_ != nullptr) engine_->arm();
     if (options_.verbose && engine_ != nullptr)
       say(explain(*plan_, host_->registrations(), source_));
@@ -379,6 +395,7 @@ class Interactive {
       Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();
       if (!catalog.ok()) return unavailable(catalog.error(), sink);
       catalog_ = std::move(catalog).value();
+      if (options_.target_pid > 0) catalog_->set_target(static_cast<pid_t>(options_.target_pid));
     }
     std::vector<PlannedHandler> handlers;
     resolve_events(host_->registrations(), source_, *catalog_, handlers, sink);
@@ -389,10 +406,12 @@ class Interactive {
       facts_ = std::move(facts).value();
     }
     backend::Options target;
-    target.cpu = options_.cpu;
     target.table_size = options_.table_size;
     target.strict = options_.strict;
-    if (target_) target.target_tgid = target_->pid();
+    if (const Result<void> put = put_scope(options_, target_, catalog_.get(), target); !put.ok()) {
+      fail(put.error());
+      return;
+    }
     const PlanInput input{&host_->registrations(),
                           &vm_->globals(),
                           &chunk_.globals,
@@ -400,7 +419,7 @@ class Interactive {
                           &options_,
                           target,
                           any_readers(),
-                          host_->machine_facts()};
+                          host_->machine_facts(catalog_->user_types())};
     Result<std::unique_ptr<Plan>> plan =
         make_plan(input, std::move(handlers), true, &engine_, sink);
     if (!plan.ok()) {
@@ -431,7 +450,7 @@ class Interactive {
     tracer_->finish();
     if (engine_ != nullptr) {
       bring_home(*plan_, *engine_, *vm_, backings_);
-      losses_.add(*plan_, *engine_, tracer_->cut_strings(), host_->registrations());
+      losses_.add(*plan_, *engine_, tracer_->cuts(), host_->registrations());
       errors_.keep_kernel_counts();
     }
     if (options_.verbose) say(tracer_->missed_ticks());
@@ -440,6 +459,7 @@ class Interactive {
 
   void forget_plan() {
     tracer_.reset();
+    tree_.reset();
     backings_ = {};
     engine_.reset();
     plan_.reset();
@@ -478,7 +498,8 @@ class Interactive {
   std::unique_ptr<event::Catalog> catalog_;
   std::optional<bpf::KernelFacts> facts_;
   std::optional<sys::Signals> signals_;
-  std::optional<sys::ProcessRef> target_;
+  Target target_;
+  std::optional<ProcessTree> tree_;  // --follow, while the engine is attached
   std::unique_ptr<Plan> plan_;
   std::unique_ptr<engine::BpfEngine> engine_;
   Backings backings_;

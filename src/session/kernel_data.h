@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/result.h"
@@ -22,8 +24,14 @@ class KernelData {
   const schema::KernelTypes* types();
   /// What a pointer of cast(text, …) leads to. Remembered, as records ask for it one by one.
   Result<schema::CType> cast_target(const std::string& text);
+  /// "" when the enum has no such value. Errors: no such enum; in words.
+  Result<std::string> enum_name(const std::string& type, int64_t value);
   /// Errors: no such symbol, or hidden addresses; in words.
   Result<int64_t> symbol(const std::string& name);
+  /// Read when first asked for. Null: they cannot be had.
+  const symbol::Kallsyms* symbols();
+  /// Whether the kernel lets programs set that function's result; true where it does not tell.
+  bool may_override(const std::string& function);
   /// The same for `lower`; this outlives `machine`.
   void put_into(lower::Machine& machine);
 
@@ -34,7 +42,10 @@ class KernelData {
   std::optional<sys::KernelBtf> bytes_;
   std::optional<bpf::BtfTypes> types_;
   std::map<std::string, schema::CType> targets_;
+  std::map<std::string, std::map<int64_t, std::string>> enums_;  ///< by what names them
+  bool looked_for_symbols_ = false;
   std::optional<symbol::Kallsyms> symbols_;
+  std::optional<std::set<std::string, std::less<>>> overridable_;  ///< empty: not told
 };
 
 }  // namespace ktap::session

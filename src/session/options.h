@@ -38,6 +38,9 @@ struct Options {
   std::string output_path;           ///< -o; empty: standard output; ktapc: the file to write
   int64_t target_pid = -1;           ///< -p
   int64_t cpu = -1;                  ///< -C
+  bool follow = false;               ///< --follow
+  std::string cgroup;                ///< --cgroup, as given; empty: all
+  std::string user;                  ///< --user, as given; empty: all
   uint32_t spoil_line = 0;           ///< --spoil, for tests; 0: none
   uint32_t table_size = 0;           ///< --table-size; 0: each table's own
   uint64_t max_memory_bytes = 0;     ///< --max-memory; 0: a quarter of the machine's
@@ -45,8 +48,10 @@ struct Options {
   bool quiet = false;                ///< -q
   bool verbose = false;              ///< -v
   bool strict = false;               ///< --strict
+  bool unsafe = false;               ///< --unsafe
   std::vector<std::string> without;  ///< --without: facts that the kernel shall lack
   bool json = false;                 ///< --diagnostics=json
+  bool live = false;                 ///< ktap top: the tables are redrawn each second
 };
 
 /// What the script's values may take: --max-memory, or a quarter of the machine's.

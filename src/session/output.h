@@ -1,5 +1,5 @@
 // Where print and its kin go: a file or standard output, buffered; flushed when the event loop has
-// nothing to do.
+// nothing to do. With -o NAME.svg pictures go to that file, all else to standard output.
 #pragma once
 
 #include <functional>
@@ -14,7 +14,8 @@ namespace ktap::session {
 
 class Output {
  public:
-  /// `path` empty: standard output. Errors: the file cannot be made.
+  /// `path` empty: standard output; NAME.svg: the file of pictures. Errors: the file cannot be
+  /// made.
   static Result<std::unique_ptr<Output>> open(const std::string& path);
   ~Output();
   Output(const Output&) = delete;
@@ -30,11 +31,28 @@ class Output {
     return done;
   }
   void flush();
+  /// Where it goes, for a program whose output stands between ours.
+  int fd() const { return fd_; }
   /// Called around each writing, for a prompt that shares the screen.
   void around_writing(std::function<void()> before, std::function<void()> after) {
     before_ = std::move(before);
     after_ = std::move(after);
   }
+  /// What is written goes there from now on; null: to the file again.
+  void divert(std::function<void(std::string_view)> to) {
+    flush();
+    diverted_ = std::move(to);
+  }
+  /// It goes to a screen that shows colours (NO_COLOR is not set).
+  bool shows_colours() const;
+  bool is_terminal() const;
+  bool has_picture_file() const { return picture_fd_ >= 0; }
+  /// In place of the picture that is there. Requires has_picture_file(). Errors: in words.
+  Result<void> write_picture(std::string_view svg);
+  /// "" or that the file of pictures got none.
+  std::string missing_picture() const;
+  /// Makes `path` hold `text` alone. Errors: in words.
+  static Result<void> write_file(const std::string& path, std::string_view text);
   /// The reader has gone (EPIPE) or the disk is full: what a run does about it is to end.
   bool broken() const { return broken_; }
   /// "" or why output was lost, for the user. A reader that went away is no error.
@@ -47,9 +65,13 @@ class Output {
 
   int fd_;
   bool owned_;
+  int picture_fd_ = -1;
+  std::string picture_path_;
+  bool has_drawn_ = false;
   bool broken_ = false;
   std::string failure_;
   std::string buffer_;
+  std::function<void(std::string_view)> diverted_;
   std::function<void()> before_;
   std::function<void()> after_;
 };

@@ -10,10 +10,13 @@
 #include <optional>
 #include <set>
 
+#include "base/limits.h"
+#include "bytecode/unsafe_uses.h"
 #include "lower/effects.h"
 #include "passes/pipeline.h"
 #include "session/spoil.h"
 #include "ssa/op_info.h"
+#include "symbol/unwind.h"
 #include "syntax/foreign.h"
 
 namespace ktap::session {
@@ -45,7 +48,8 @@ class Planner {
   }
 
   Result<std::unique_ptr<Plan>> run(bool load, std::unique_ptr<engine::BpfEngine>* engine) {
-    if (!check_all_names()) return std::make_unique<Plan>();
+    if (!check_all_names() || !check_counts()) return std::make_unique<Plan>();
+    keep_order_of_probes();
     if (input_.options->placement == Placement::User) {
       for (uint32_t i = 0; i < resolved_.size(); ++i) {
         exile(i, lower::Refusal{"--placement=user asks for it", {}, 0});
@@ -56,6 +60,7 @@ class Planner {
       plan_->handlers = resolved_;
       plan_->linkage.shapes = shapes_;
       const bool all_fit = lower_all();
+      check_stack_copies();
       if (sink_.has_errors()) return std::move(plan_);
       const bool is_stale = plan_->linkage.shapes != shapes_;  // what came first took it for less
       shapes_ = plan_->linkage.shapes;
@@ -83,6 +88,59 @@ class Planner {
     return !sink_.has_errors();
   }
 
+  /// One by one, thousands of functions take minutes to attach, and as long to let go of.
+  bool check_counts() {
+    if (facts_.has_kprobe_multi && facts_.has_attach_cookies) return true;
+    for (const PlannedHandler& handler : resolved_) {
+      const auto count = std::count_if(
+          handler.events.begin(), handler.events.end(),
+          [](const schema::EventPtr& event) { return schema::is_kernel_function(*event); });
+      if (count <= limits::kFunctionsOneByOne) continue;
+      sink_
+          .report(diag::Code::EventUnavailable, registration(handler).place.span,
+                  fmt::format("these are {} functions, and this kernel takes a probe for each: it "
+                              "has no links for many (Linux 5.18 with CONFIG_FPROBE)",
+                              count))
+          .hints.push_back(fmt::format("a glob for at most {}", limits::kFunctionsOneByOne));
+    }
+    return !sink_.has_errors();
+  }
+
+  /// A trampoline runs behind the links for many functions, wherever its handler stands in the
+  /// script: a function that both kinds of handlers have is probed in one way.
+  void keep_order_of_probes() {
+    std::set<std::string> alone;
+    std::set<std::string> with_others;
+    for (const PlannedHandler& handler : resolved_) {
+      for (const schema::EventPtr& event : handler.events) {
+        if (schema::is_kernel_function(*event))
+          (handler.events.size() == 1 ? alone : with_others).insert(event->name);
+      }
+    }
+    const auto is_mixed = [&](const std::string& name) { return with_others.count(name) != 0; };
+    if (std::any_of(alone.begin(), alone.end(), is_mixed)) facts_.has_trampolines = false;
+  }
+
+  /// ustack("dwarf") is not to be had everywhere; what else there is, is another stack.
+  void check_stack_copies() {
+    std::string missing;
+    if (symbol::kSavedRegistersBytes == 0) {
+      missing = "programs of this machine do not carry the tables (.eh_frame) for it";
+    } else if (!facts_.has_task_registers) {
+      missing =
+          "this kernel does not give the registers of user space to programs (Linux 5.15 with BTF)";
+    }
+    if (missing.empty()) return;
+    std::set<uint32_t> told;
+    for (const lower::CaptureSite& site : plan_->linkage.captures) {
+      if (!site.copies_stack || !told.insert(site.stack_place.span.begin).second) continue;
+      sink_
+          .report(diag::Code::EventUnavailable, site.stack_place.span,
+                  "ustack(\"dwarf\"): " + missing)
+          .hints.push_back("ustack() follows frame pointers");
+    }
+  }
+
   void exile(uint32_t handler, lower::Refusal reason) {
     exiles_.emplace(handler, std::move(reason));
   }
@@ -91,8 +149,9 @@ class Planner {
     return (*input_.registrations)[handler.registration];
   }
 
-  lower::Options lower_options() const {
+  lower::Options lower_options(uint32_t index) const {
     lower::Options options;
+    options.unfiltered = unfiltered_.count(index) != 0;
     options.timestamps = input_.options->timestamps;
     options.readers = &input_.readers;
     options.machine = input_.machine;
@@ -112,6 +171,7 @@ class Planner {
     if (exiled != exiles_.end()) {
       handler.in_kernel = false;
       handler.reason = exiled->second;
+      if (!may_leave_kernel(handler)) return false;
     }
     const lower::Handler& function = registration(handler).handler;
     const auto lower_group = handler.in_kernel ? lower::lower_handler : lower::lower_capture;
@@ -119,7 +179,7 @@ class Planner {
         function, world_, handler.events, facts_.has_attach_cookies, plan_->linkage.module);
     for (uint32_t g = 0; g < groups.size(); ++g) {
       lower::Lowered lowered =
-          lower_group(function, index, world_, groups[g], lower_options(), plan_->linkage);
+          lower_group(function, index, world_, groups[g], lower_options(index), plan_->linkage);
       if (tell_mistakes()) return false;
       if (auto* refusal = std::get_if<lower::Refusal>(&lowered)) {
         exile(index, std::move(*refusal));
@@ -131,6 +191,19 @@ class Planner {
       handler.groups.push_back(PlannedGroup{std::move(groups[g]), std::move(compiled)});
     }
     return true;
+  }
+
+  /// An action works at the event itself: reports one that would have to wait.
+  bool may_leave_kernel(const PlannedHandler& handler) {
+    const std::set<bytecode::Builtin>& actions = effects_[handler.registration].actions;
+    if (actions.empty()) return true;
+    const bytecode::BuiltinInfo& action = bytecode::builtin_info(*actions.begin());
+    const diag::Span at = handler.reason.span;
+    sink_.report(diag::Code::ActsInKernel,
+                 at.end > at.begin ? at : registration(handler).place.span,
+                 fmt::format("'{}' acts in the kernel alone, and this handler cannot run there: {}",
+                             bytecode::full_name(action), handler.reason.text));
+    return false;
   }
 
   /// What only lowering finds; true when there was something.
@@ -255,20 +328,25 @@ class Planner {
     return objects;
   }
 
+  /// Each instruction of the handler's programs.
+  template <class Visit>
+  static void each_inst(const PlannedHandler& handler, Visit visit) {
+    for (const PlannedGroup& group : handler.groups) {
+      for (const ssa::Block& block : group.function.blocks) {
+        for (ssa::ValueId id : block.insts) visit(group.function[id]);
+      }
+    }
+  }
+
   /// The tables that the handler's output calls print, with the tables and aggregates in them.
   std::set<const runtime::Object*> drawn_by(const PlannedHandler& handler) const {
     std::set<const runtime::Object*> drawn;
-    for (const PlannedGroup& group : handler.groups) {
-      for (const ssa::Block& block : group.function.blocks) {
-        for (ssa::ValueId id : block.insts) {
-          const ssa::Inst& inst = group.function[id];
-          if (inst.op != ssa::Op::Emit) continue;
-          const ssa::Site& site = plan_->linkage.module.sites[static_cast<size_t>(inst.imm)];
-          if (site.kind == ssa::SiteKind::Exit || site.kind == ssa::SiteKind::Capture) continue;
-          add_drawn(plan_->linkage.outputs[site.user_index].args, drawn);
-        }
-      }
-    }
+    each_inst(handler, [&](const ssa::Inst& inst) {
+      if (inst.op != ssa::Op::Emit) return;
+      const ssa::Site& site = plan_->linkage.module.sites[static_cast<size_t>(inst.imm)];
+      if (site.kind == ssa::SiteKind::Exit || site.kind == ssa::SiteKind::Capture) return;
+      add_drawn(plan_->linkage.outputs[site.user_index].args, drawn);
+    });
     return drawn;
   }
 
@@ -361,14 +439,15 @@ class Planner {
 
   std::set<uint32_t> tables_of(const PlannedHandler& handler) const {
     std::set<uint32_t> tables;
-    for (const PlannedGroup& group : handler.groups) {
-      for (const ssa::Block& block : group.function.blocks) {
-        for (ssa::ValueId id : block.insts) {
-          const ssa::Inst& inst = group.function[id];
-          if (ssa::is_table_op(inst.op) || ssa::is_walk_op(inst.op))
-            tables.insert(static_cast<uint32_t>(inst.imm));
-        }
-      }
+    each_inst(handler, [&](const ssa::Inst& inst) {
+      if (ssa::names_table(inst.op)) tables.insert(static_cast<uint32_t>(inst.imm));
+    });
+    // A loop over a table without a key is nothing in the kernel: another handler may fill it.
+    const lower::Linkage& linkage = plan_->linkage;
+    for (uint32_t table = 0; table < linkage.tables.size(); ++table) {
+      if (linkage.module.tables[table].key.empty() &&
+          effects_[handler.registration].touched.count(linkage.tables[table]) != 0)
+        tables.insert(table);
     }
     return tables;
   }
@@ -392,9 +471,11 @@ class Planner {
     for (uint32_t i = 0; i < plan_->handlers.size(); ++i) {
       for (uint32_t g = 0; g < plan_->handlers[i].groups.size(); ++g) {
         const PlannedGroup& group = plan_->handlers[i].groups[g];
-        plan_->jobs.push_back(backend::Job{&group.function, &group.group, i, g});
+        plan_->jobs.push_back(
+            backend::Job{&group.function, &group.group, i, g, by_callback_.count(i) != 0});
       }
     }
+    find_stack_start();
     backend::Options options = input_.backend;
     options.fuse = fuse_;
     backend::EmitResult result = backend::emit(plan_->jobs, plan_->linkage.module, facts_, options);
@@ -403,6 +484,28 @@ class Planner {
     plan_->unit = std::move(result.unit);
     spoil_one();
     return result.failures.empty();
+  }
+
+  /// By where its stack begins user space tells which program of a process a user stack was taken
+  /// in (base/user_stack.h). Where there is such a stack, kernel types are read for that (2 ms).
+  void find_stack_start() {
+    bpf::TaskLayout& task = facts_.task;
+    if (task.tgid < 0 || task.mm >= 0 || sizeof(void*) != 8 || !input_.machine.types) return;
+    bool has_any = false;
+    for (const PlannedHandler& handler : plan_->handlers) {
+      each_inst(handler,
+                [&](const ssa::Inst& inst) { has_any = has_any || inst.op == ssa::Op::UserStack; });
+    }
+    const schema::KernelTypes* types = has_any ? input_.machine.types() : nullptr;
+    if (types == nullptr) return;
+    const auto offset = [&](const char* of, const char* name) {
+      const Result<schema::CType> type = types->parse(of);
+      if (!type.ok()) return -1;
+      const std::optional<schema::CMember> member = types->member(type.value(), name);
+      return member ? static_cast<int32_t>(member->offset_bits / 8) : -1;
+    };
+    task.mm = offset("struct task_struct", "mm");
+    task.stack_start = offset("struct mm_struct", "start_stack");
   }
 
   /// --spoil: of a handler that has somewhere to go.
@@ -430,19 +533,33 @@ class Planner {
   Result<void> take_away(const engine::Rejection& rejection) {
     const std::vector<uint32_t> handlers = plan_->unit.programs[rejection.program].handlers();
     if (handlers.empty()) {
-      return Error{
-          "the kernel refuses the program that waits for the command's exec: " + rejection.reason,
-          0};
+      return Error{"the kernel refuses a program of ktap's own (" +
+                       plan_->unit.programs[rejection.program].name + "): " + rejection.reason,
+                   0};
+    }
+    const bpf::ProgramKind kind = plan_->unit.programs[rejection.program].kind;
+    if (!rejection.is_size &&
+        (kind == bpf::ProgramKind::FunctionEntry || kind == bpf::ProgramKind::FunctionExit)) {
+      facts_.has_trampolines = false;  // not at this function
+      return {};
     }
     const bool is_one = handlers.size() == 1;
-    const bool is_typed =
-        plan_->unit.programs[rejection.program].kind == bpf::ProgramKind::TypedRawTracepoint;
+    const bool is_typed = kind == bpf::ProgramKind::TypedRawTracepoint;
     if (is_typed && is_one && exiles_.count(handlers.front()) != 0) {
       facts_.typed_tracepoints.clear();  // not even the capture program: the fault is ours
       return {};
     }
     if (!is_one && (rejection.is_size || rejection.handler == bpf::kNoHandler)) {
       fuse_ = false;
+      return {};
+    }
+    if (is_one && rejection.is_size && may_call_back(handlers.front())) {
+      by_callback_.insert(handlers.front());
+      return {};
+    }
+    if (const std::string forbidden = forbidden_helper(rejection.reason); !forbidden.empty()) {
+      refuse(rejection.handler == bpf::kNoHandler ? handlers.front() : rejection.handler, forbidden,
+             rejection.line);
       return {};
     }
     const char* what = rejection.is_size ? "the program is too much for the kernel's verifier"
@@ -453,11 +570,37 @@ class Planner {
     return {};
   }
 
-  /// A handler that is in user space already has nowhere to go: then its capture program is at
-  /// fault.
+  /// It has loops, and not tried this form of them yet.
+  bool may_call_back(uint32_t handler) const {
+    if (!facts_.has_bpf_loop || by_callback_.count(handler) != 0) return false;
+    bool has_loops = false;
+    each_inst(plan_->handlers[handler], [&](const ssa::Inst& inst) {
+      has_loops = has_loops || inst.op == ssa::Op::LoopGuard;
+    });
+    return has_loops;
+  }
+
+  /// Helpers that change things are not everywhere; "" for another reason.
+  static std::string forbidden_helper(const std::string& reason) {
+    const bool is_helper = reason.find("cannot use helper") != std::string::npos ||
+                           reason.find("unknown func") != std::string::npos;
+    if (!is_helper) return "";
+    if (reason.find("probe_write_user") != std::string::npos)
+      return "this kernel lets no program write to processes (it is locked down)";
+    if (reason.find("override_return") != std::string::npos)
+      return "this kernel lets no program set results (it has no CONFIG_BPF_KPROBE_OVERRIDE)";
+    if (reason.find("send_signal") != std::string::npos)
+      return "this kernel lets no program of such an event send signals";
+    return "";
+  }
+
+  /// Of a handler that is in user space already its capture program is at fault: without the filter
+  /// there is not much left of it.
   void refuse(uint32_t handler, const std::string& text, uint32_t line) {
     if (!plan_->handlers[handler].in_kernel) {
       const Registration& r = registration(plan_->handlers[handler]);
+      const bool has_filter = r.handler.filter.type == runtime::Type::Function;
+      if (has_filter && unfiltered_.insert(handler).second) return;
       sink_.report(diag::Code::EventUnavailable, r.place.span,
                    "the handler cannot be traced here: " + text);
       return;
@@ -472,7 +615,9 @@ class Planner {
   std::vector<lower::Effects> effects_;            // by registration
   std::map<lower::Variable, uint32_t> by_timers_;  // assigned by ticks, with their line
   Exiles exiles_;
+  std::set<uint32_t> by_callback_;  // handlers whose loops are too much for the verifier else
   bpf::KernelFacts facts_;
+  std::set<uint32_t> unfiltered_;  // in user space, their filters too
   bool fuse_ = true;
   lower::Shapes shapes_;
   std::unique_ptr<Plan> plan_;
@@ -488,6 +633,22 @@ diag::Span part_span(const diag::Source& source, const Registration& registratio
   if (at == std::string_view::npos || mistake.length == 0) return whole;
   const auto begin = static_cast<uint32_t>(whole.begin + at + mistake.offset);
   return {begin, begin + mistake.length};
+}
+
+/// The interval in `timer.tick("1x", f)`, when it is written there; else all of it.
+diag::Span interval_span(const diag::Source& source, const Registration& registration) {
+  const diag::Span whole = registration.place.span;
+  const std::string_view written = source.text().substr(whole.begin, whole.end - whole.begin);
+  const std::string& text = registration.event_text;
+  const std::string interval = text.substr(text.find('-') + 1);
+  if (interval.empty() || written.find(text) != std::string_view::npos) return whole;
+  for (const char quote : {'"', '\''}) {
+    const size_t at = written.find(quote + interval + quote);
+    if (at == std::string_view::npos) continue;
+    const auto begin = static_cast<uint32_t>(whole.begin + at + 1);
+    return {begin, begin + static_cast<uint32_t>(interval.size())};
+  }
+  return whole;
 }
 
 /// `sched:sched_switch/pid == 1/`: "" for anything else.
@@ -522,7 +683,7 @@ KernelUses kernel_uses(const Plan& plan) {
         for (const ssa::ValueId id : block.insts) {
           const ssa::Inst& inst = group.function[id];
           const auto number = static_cast<size_t>(inst.imm);
-          if (ssa::is_table_op(inst.op) || ssa::is_walk_op(inst.op)) uses.tables[number] = true;
+          if (ssa::names_table(inst.op)) uses.tables[number] = true;
           if (ssa::is_cell_op(inst.op)) uses.cells[number] = true;
         }
       }
@@ -540,10 +701,23 @@ void Plan::mark(runtime::Heap& heap) const {
   }
 }
 
-void check_timers(const std::vector<Registration>& registrations, diag::Sink& sink) {
+void check_timers(const std::vector<Registration>& registrations, const diag::Source& source,
+                  diag::Sink& sink) {
   for (const Registration& registration : registrations) {
     if (!registration.mistake.empty())
-      sink.report(diag::Code::BadInterval, registration.place.span, registration.mistake);
+      sink.report(diag::Code::BadInterval, interval_span(source, registration),
+                  registration.mistake);
+  }
+}
+
+void check_unsafe(const bytecode::Chunk& chunk, const Options& options, diag::Sink& sink) {
+  if (options.unsafe || chunk.main == nullptr) return;
+  for (const bytecode::UnsafeUse& use : bytecode::find_unsafe_uses(*chunk.main)) {
+    diag::Diagnostic& diagnostic =
+        sink.report(diag::Code::NeedsUnsafe, use.place.span,
+                    fmt::format("'{}' changes things outside of the script",
+                                bytecode::full_name(bytecode::builtin_info(use.builtin))));
+    diagnostic.hints.push_back("ktap --unsafe allows it");
   }
 }
 
@@ -556,16 +730,31 @@ bool give_registers(const std::vector<PlannedHandler>& handlers) {
   return false;
 }
 
+bool trace_kernel(const std::vector<PlannedHandler>& handlers) {
+  for (const PlannedHandler& handler : handlers) {
+    for (const schema::EventPtr& event : handler.events) {
+      if (schema::is_kernel_function(*event)) return true;
+    }
+  }
+  return false;
+}
+
 void resolve_events(const std::vector<Registration>& registrations, const diag::Source& source,
                     event::Catalog& catalog, std::vector<PlannedHandler>& handlers,
-                    diag::Sink& sink) {
+                    diag::Sink& sink, std::vector<std::string>* notes) {
+  std::set<std::string> lacking;  // what the machine lacks is said at the first event that wants it
   for (uint32_t i = 0; i < registrations.size(); ++i) {
     const Registration& registration = registrations[i];
     if (registration.kind != HandlerKind::Event) continue;
     event::Matches matches = catalog.match(registration.event_text);
+    if (notes != nullptr) notes->insert(notes->end(), matches.notes.begin(), matches.notes.end());
+    for (const event::Mistake& warning : matches.warnings)
+      sink.report(diag::Code::EventPartlySeen, part_span(source, registration, warning),
+                  warning.text);
     for (const event::Mistake& mistake : matches.mistakes) {
+      if (mistake.is_unavailable && !lacking.insert(mistake.text).second) continue;
       diag::Diagnostic& diagnostic = sink.report(
-          mistake.not_there_yet ? diag::Code::EventNotThereYet : diag::Code::NoSuchEvent,
+          mistake.is_unavailable ? diag::Code::EventUnavailable : diag::Code::NoSuchEvent,
           part_span(source, registration, mistake), mistake.text);
       const std::string part = registration.event_text.substr(mistake.offset, mistake.length);
       if (const std::string hint = glued_filter_hint(part); !hint.empty()) {
@@ -574,7 +763,7 @@ void resolve_events(const std::vector<Registration>& registrations, const diag::
       }
       if (const std::string ktap = syntax::ktap_probe(part);
           !ktap.empty() && ktap != "trace " + part) {
-        diagnostic.hints.push_back(fmt::format("write {}{}", ktap, syntax::later_mark(ktap)));
+        diagnostic.hints.push_back("write " + ktap);
         continue;
       }
       if (!mistake.nearest.empty()) {

@@ -84,15 +84,22 @@ struct PlanInput {
 };
 
 /// Mistakes in timers, and timers that are not there yet.
-void check_timers(const std::vector<Registration>& registrations, diag::Sink& sink);
+void check_timers(const std::vector<Registration>& registrations, const diag::Source& source,
+                  diag::Sink& sink);
+
+/// Without --unsafe: each function that changes things, where the script names it.
+void check_unsafe(const bytecode::Chunk& chunk, const Options& options, diag::Sink& sink);
 
 /// One of their events does.
 bool give_registers(const std::vector<PlannedHandler>& handlers);
+/// One of their events is a function of the kernel.
+bool trace_kernel(const std::vector<PlannedHandler>& handlers);
 
-/// Looks every event text up. Mistakes become diagnostics; the matched events go to `handlers`.
+/// Looks every event text up. Mistakes become diagnostics; the matched events go to `handlers`,
+/// what globs left out to `notes`.
 void resolve_events(const std::vector<Registration>& registrations, const diag::Source& source,
                     event::Catalog& catalog, std::vector<PlannedHandler>& handlers,
-                    diag::Sink& sink);
+                    diag::Sink& sink, std::vector<std::string>* notes = nullptr);
 
 /// Places and compiles all handlers, and loads them when `load` is set: a program that the verifier
 /// refuses sends its handler to user space. Mistakes of the script go to `sink`; errors of the

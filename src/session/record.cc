@@ -2,7 +2,10 @@
 // order.
 #include "session/record.h"
 
+#include <algorithm>
 #include <cstring>
+
+#include "runtime/string.h"
 
 namespace ktap::session {
 
@@ -37,12 +40,24 @@ runtime::Value decode_arg(const ssa::SiteArg& arg, const uint8_t* bytes, const s
         return heap.string(module.strings[id]);
       }
       const char* text = reinterpret_cast<const char*>(bytes);
+      if (arg.is_raw) return heap.string(std::string_view(text, arg.max_bytes));
       return heap.string(std::string_view(text, strnlen(text, arg.max_bytes)));
+    }
+    case ssa::Type::Stack: {
+      std::vector<uint64_t> words(arg.max_bytes / 8);
+      std::memcpy(words.data(), bytes, arg.max_bytes);
+      return heap.stack(words.data(), words.size());
     }
     case ssa::Type::None:
       break;
   }
   KTAP_UNREACHABLE();
+}
+
+runtime::Value buffer_of(const runtime::Value& bytes, const runtime::Value& count,
+                         runtime::Heap& heap) {
+  if (bytes.is_nil()) return bytes;
+  return heap.string(bytes.string()->view().substr(0, static_cast<size_t>(count.integer)));
 }
 
 std::vector<runtime::Value> decode_args(const ssa::Site& site, const backend::SiteLayout& layout,
@@ -57,10 +72,20 @@ std::vector<runtime::Value> decode_args(const ssa::Site& site, const backend::Si
   return values;
 }
 
+const schema::Event* event_named(const ssa::EventGroup& group, int64_t name_id) {
+  const auto at = std::find(group.name_ids.begin(), group.name_ids.end(), name_id);
+  return at == group.name_ids.end()
+             ? nullptr
+             : group.events[static_cast<size_t>(at - group.name_ids.begin())].get();
+}
+
 const schema::Event* raw_event(const ssa::EventGroup& group, const backend::SiteLayout& layout,
                                const uint8_t* record) {
   if (group.events.size() == 1) return group.events.front().get();
-  if (!schema::is_syscall(group.kind) || layout.raw_offset_bytes == 0) return nullptr;
+  if (layout.raw_offset_bytes == 0) return nullptr;
+  if (backend::raw_event_has_cookie(group))
+    return event_named(group, static_cast<uint32_t>(word(record + layout.raw_offset_bytes)));
+  if (!schema::is_syscall(group.kind)) return nullptr;
   const int64_t number = word(record + layout.raw_offset_bytes);
   for (const schema::EventPtr& event : group.events) {
     if (event->syscall_nr == number) return event.get();
@@ -68,14 +93,15 @@ const schema::Event* raw_event(const ssa::EventGroup& group, const backend::Site
   return nullptr;
 }
 
-std::string render_raw(event::Catalog& catalog, const schema::Event& event,
-                       const backend::SiteLayout& layout, const uint8_t* record,
-                       size_t record_bytes, uint32_t cpu) {
+std::string render_raw(event::Catalog& catalog, const ssa::EventGroup& group,
+                       const schema::Event& event, const backend::SiteLayout& layout,
+                       const uint8_t* record, size_t record_bytes, uint32_t cpu) {
   KTAP_CHECK(layout.raw_offset_bytes != 0);
   const uint8_t* raw = record + layout.raw_offset_bytes;
   if (event.kind != schema::EventKind::Tracepoint) {
     size_t count = event.kind == schema::EventKind::SyscallEnter ? 7 : 2;
     if (schema::gives_registers(event.kind)) count = event.fields.size();
+    if (backend::raw_event_has_cookie(group)) raw += sizeof(uint64_t);
     std::vector<uint64_t> words(std::max(count, event.fields.size()));
     std::memcpy(words.data(), raw, count * sizeof(uint64_t));
     return catalog.render_words(event, words.data());

@@ -102,6 +102,8 @@ std::string cause_text(const backend::Counter& counter) {
       return fmt::format("'{}' changed each time it was read", counter.what);
     case backend::LossCause::StringCut:
       return fmt::format("string cut ({})", counter.what);
+    case backend::LossCause::ProcessesFull:
+      return "processes that are not followed: too many at a time";
   }
   KTAP_UNREACHABLE();
 }
@@ -140,8 +142,10 @@ int exit_status_of(const ScriptHost& host, const ErrorLog& errors) {
 
 int end_output(Output& output, int status, bool json) {
   output.flush();
-  if (output.failure().empty()) return status;
-  std::fputs(render_error(output.failure(), json).c_str(), stderr);
+  const std::string missing = status == 0 ? output.missing_picture() : "";
+  const std::string& problem = output.failure().empty() ? missing : output.failure();
+  if (problem.empty()) return status;
+  std::fputs(render_error(problem, json).c_str(), stderr);
   return status != 0 ? status : 1;
 }
 
@@ -205,13 +209,22 @@ void ErrorLog::keep_kernel_counts() {
   kernel_counts_.clear();
 }
 
+bool report_unattached(const Plan& plan, const std::vector<Registration>& registrations,
+                       const engine::BpfEngine& engine, const Error& error, diag::Sink& sink) {
+  const uint32_t handler = engine.unattached_handler();
+  if (handler == bpf::kNoHandler) return false;
+  sink.report(diag::Code::EventUnavailable,
+              registrations[plan.handlers[handler].registration].place.span, error.message);
+  return true;
+}
+
 void LossLog::add(const std::vector<uint64_t>& by_cpu, uint32_t line, const std::string& cause) {
   std::vector<uint64_t>& sums = losses_[{line, cause}];
   sums.resize(std::max(sums.size(), by_cpu.size()), 0);
   for (size_t cpu = 0; cpu < by_cpu.size(); ++cpu) sums[cpu] += by_cpu[cpu];
 }
 
-void LossLog::add(const Plan& plan, const engine::BpfEngine& engine, const CutStrings& cut_strings,
+void LossLog::add(const Plan& plan, const engine::BpfEngine& engine, const Cuts& cuts,
                   const std::vector<Registration>& registrations) {
   // One line for each cause and place, however many programs count it.
   for (uint32_t row = 0; row < plan.unit.counters.size(); ++row) {
@@ -219,16 +232,22 @@ void LossLog::add(const Plan& plan, const engine::BpfEngine& engine, const CutSt
     if (counter.kind == backend::Counter::Kind::Loss)
       add(engine.counter(row), counter.line, cause_text(counter));
   }
-  for (const auto& [place, count] : cut_strings) {
-    add({count}, place.first, fmt::format("string cut ({})", place.second));
-  }
-  const std::vector<uint64_t> missed = engine.missed_runs();
-  for (size_t i = 0; i < missed.size() && i < plan.unit.programs.size(); ++i) {
+  for (const auto& [place, count] : cuts) add({count}, place.first, place.second);
+  const std::vector<uint64_t> skipped = engine.missed_runs();
+  const std::vector<uint64_t> missed = engine.missed_hits();
+  for (size_t i = 0; i < skipped.size() && i < plan.unit.programs.size(); ++i) {
+    const bpf::Program& program = plan.unit.programs[i];
+    const bool is_return =
+        !program.points.empty() && program.points[0].event->kind == schema::EventKind::ProbeReturn;
     // A run that the kernel skips is one of each handler in the program, as far as it is known.
-    for (const uint32_t handler : plan.unit.programs[i].handlers()) {
+    for (const uint32_t handler : program.handlers()) {
       if (handler >= plan.handlers.size()) continue;
-      add({missed[i]}, registrations[plan.handlers[handler].registration].place.line,
-          "nested probe skipped by the kernel");
+      const uint32_t line = registrations[plan.handlers[handler].registration].place.line;
+      add({skipped[i]}, line, "nested probe skipped by the kernel");
+      if (i >= missed.size()) continue;
+      add({missed[i]}, line,
+          is_return ? "return missed by the kernel (too many calls at once, or inside a probe)"
+                    : "nested probe skipped by the kernel");
     }
   }
 }

@@ -30,8 +30,14 @@ std::string render_error(const std::string& text, bool json, const std::string& 
 class ErrorLog;
 /// The exit status of a run that came to its end (language, section 9).
 int exit_status_of(const ScriptHost& host, const ErrorLog& errors);
-/// Flushes the output; `status`, or an error's when what was printed could not be written.
+/// Flushes the output; `status`, or an error's when what was printed could not be written, or the
+/// file of pictures got none.
 int end_output(Output& output, int status, bool json);
+
+/// What attaching failed for, at the event text of the handler that the engine names. False: it
+/// names none.
+bool report_unattached(const Plan& plan, const std::vector<Registration>& registrations,
+                       const engine::BpfEngine& engine, const Error& error, diag::Sink& sink);
 
 /// Counts run-time errors of handlers by place; the first at each place is written to standard
 /// error.
@@ -75,14 +81,14 @@ class ErrorLog {
   std::map<uint32_t, std::pair<Key, uint64_t>> kernel_counts_;  // by failure
 };
 
-/// Strings that were cut in the VM, by line of the script and the function that did.
-using CutStrings = std::map<std::pair<uint32_t, std::string>, uint64_t>;
+/// What was cut in the VM, by line of the script and in words.
+using Cuts = std::map<std::pair<uint32_t, std::string>, uint64_t>;
 
 /// What was lost, by cause and place, over all plans of a run.
 class LossLog {
  public:
   /// Adds every loss counter that is not 0, and runs that the kernel skipped.
-  void add(const Plan& plan, const engine::BpfEngine& engine, const CutStrings& cut_strings,
+  void add(const Plan& plan, const engine::BpfEngine& engine, const Cuts& cuts,
            const std::vector<Registration>& registrations);
   /// `ktap: lost N FILE:LINE: CAUSE`, one line each; with `verbose` also CPU by CPU. With `json` a
   /// line of JSON each, CPU by CPU in it.

@@ -19,7 +19,9 @@
 #include "session/interactive.h"
 #include "session/interrupt.h"
 #include "session/link.h"
+#include "session/live.h"
 #include "session/plan.h"
+#include "session/process_tree.h"
 #include "session/report.h"
 #include "session/target.h"
 #include "session/tracer.h"
@@ -89,22 +91,30 @@ class Session {
   }
 
   std::optional<int> compile() {
-    if (chunk_ != nullptr) return compiled_mode();
+    if (chunk_ != nullptr) {
+      diag::Sink sink;
+      check_unsafe(*chunk_, options_, sink);
+      if (const std::optional<int> status = tell(sink)) return status;
+      return compiled_mode();
+    }
     if (options_.mode == Mode::Tokens) {
       std::fputs(syntax::print_tokens(source_).c_str(), stdout);
       return kOk;
     }
     diag::Sink sink;
-    const syntax::Script script = syntax::parse(source_, sink);
+    syntax::Script script = syntax::parse(source_, sink);
     if (options_.mode == Mode::Ast && !sink.has_errors()) {
       std::fputs(syntax::print_ast(script).c_str(), stdout);
       return kOk;
     }
     if (!breaks_tree(sink)) {
       diag::Sink more;
-      chunk_ = compiler::compile(script, source_, more);
+      // In the live view top-level variables are global: it shows them by their names.
+      chunk_ = options_.live ? compiler::compile_entry(std::move(script), source_, {"arg"}, more)
+                             : compiler::compile(script, source_, more);
       sink.add(more);
     }
+    if (chunk_ != nullptr && options_.mode != Mode::Compile) check_unsafe(*chunk_, options_, sink);
     if (const std::optional<int> status = tell(sink)) return status;
     if (options_.mode == Mode::Compile) {
       const Result<void> written = write_compiled(*chunk_, source_, options_);
@@ -143,6 +153,7 @@ class Session {
     output_ = std::move(output).value();
     std::signal(SIGPIPE, SIG_IGN);
     host_ = std::make_unique<ScriptHost>(*chunk_, source_, *output_, options_.timestamps);
+    if (options_.unsafe) host_->allow_unsafe();
     vm_ = std::make_unique<vm::Vm>(*chunk_, *host_, options_.args);
     vm_->set_memory_limit_bytes(memory_limit_bytes(options_));
     host_->set_vm(vm_.get());
@@ -163,7 +174,7 @@ class Session {
   }
 
   std::optional<int> check_target() {
-    Result<std::optional<sys::ProcessRef>> target = open_target(options_);
+    Result<Target> target = open_target(options_);
     if (!target.ok()) return fail(target.error());
     target_ = std::move(target).value();
     return std::nullopt;
@@ -187,12 +198,11 @@ class Session {
     if (!signals.ok()) return fail(signals.error());
     signals_.emplace(std::move(signals).value());
     backend::Options target;
-    target.cpu = options_.cpu;
     target.table_size = options_.table_size;
     target.strict = options_.strict;
     std::vector<PlannedHandler> handlers;
     diag::Sink sink;
-    check_timers(host_->registrations(), sink);
+    check_timers(host_->registrations(), source_, sink);
     if (const std::optional<int> status = tell(sink)) return status;
     if (has(Kind::Event)) {
       Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();
@@ -201,7 +211,12 @@ class Session {
         return tell(sink);
       }
       catalog_ = std::move(catalog).value();
-      resolve_events(host_->registrations(), source_, *catalog_, handlers, sink);
+      if (options_.target_pid > 0) catalog_->set_target(static_cast<pid_t>(options_.target_pid));
+      std::vector<std::string> notes;
+      resolve_events(host_->registrations(), source_, *catalog_, handlers, sink, &notes);
+      for (const std::string& note : notes) {
+        if (options_.verbose) say(fmt::format("ktap: {}\n", note));
+      }
       if (sink.has_errors()) {
         find_more_mistakes(std::move(handlers), sink);
         return tell(sink);
@@ -236,7 +251,7 @@ class Session {
                           &facts,
                           &options_,
                           {},
-                          bytecode::find_reader_uses(*chunk_->main)};
+                          reader_uses()};
     diag::Sink more;
     std::unique_ptr<engine::BpfEngine> no_engine;
     if (!make_plan(input, std::move(handlers), false, &no_engine, more).ok()) return;
@@ -246,7 +261,7 @@ class Session {
   /// Handlers → programs, loaded unless only looked at.
   std::optional<int> place(std::vector<PlannedHandler> handlers, const backend::Options& target) {
     Result<bpf::KernelFacts> facts =
-        engine::probe_kernel(options_.without, give_registers(handlers));
+        engine::probe_kernel(options_.without, give_registers(handlers), trace_kernel(handlers));
     if (!facts.ok()) {
       diag::Sink sink;
       report_unavailable(facts.error(), sink);
@@ -260,8 +275,8 @@ class Session {
                           &facts.value(),
                           &options_,
                           target,
-                          bytecode::find_reader_uses(*chunk_->main),
-                          host_->machine_facts()};
+                          reader_uses(),
+                          host_->machine_facts(catalog_->user_types())};
     const bool dump = options_.mode == Mode::DumpSsa || options_.mode == Mode::DumpBpf;
     diag::Sink sink;
     Result<std::unique_ptr<Plan>> plan =
@@ -278,7 +293,8 @@ class Session {
     const uint64_t memory_bytes = pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
     backend.max_table_bytes = std::min(backend.max_table_bytes, memory_bytes / 16);
     const bool only_looks = options_.mode != Mode::Run;
-    if (target_) backend.target_tgid = target_->pid();
+    if (const Result<void> put = put_scope(options_, target_, catalog_.get(), backend); !put.ok())
+      return fail(put.error());
     if (!options_.command.empty() && !only_looks) {
       Result<sys::Child> child = sys::Child::start(options_.command);
       if (!child.ok()) return fail(child.error());
@@ -323,17 +339,46 @@ class Session {
     if (plan_ != nullptr && engine_ != nullptr) unlink(*plan_, backings_);
   }
 
+  Result<void> gather_tree() {
+    const pid_t root = child_ ? child_->pid() : target_.process ? target_.process->pid() : 0;
+    if (engine_ == nullptr || !options_.follow || root == 0) return {};
+    tree_.emplace(*engine_, root);
+    return tree_->gather();
+  }
+
+  Result<void> run_tracer() {
+    if (!options_.live) {
+      tracer_->run(*signals_);
+      return {};
+    }
+    Live live({*chunk_, *vm_, *host_, *output_, errors_, engine_.get()}, options_.source_name);
+    return live.run(*tracer_, *signals_);
+  }
+
+  /// What of samples is kept: the live view shows aggregates as print_table does.
+  bytecode::ReaderUses reader_uses() const {
+    bytecode::ReaderUses uses = bytecode::find_reader_uses(*chunk_->main);
+    if (options_.live) uses.whole_sum = uses.least = uses.greatest = true;
+    return uses;
+  }
+
   int trace() {
     const bool waits = has(Kind::Event) || has(Kind::Tick) || !options_.command.empty();
     if (engine_ != nullptr) {
       if (const Result<void> linked = link(*plan_, *engine_, *vm_, backings_); !linked.ok())
         return fail(linked.error());
-      if (const Result<void> attached = engine_->attach(); !attached.ok())
-        return fail(attached.error());
+      if (const Result<void> attached = engine_->attach(); !attached.ok()) {
+        diag::Sink sink;
+        if (!report_unattached(*plan_, host_->registrations(), *engine_, attached.error(), sink))
+          return fail(attached.error());
+        return *tell(sink);
+      }
     }
+    if (const Result<void> gathered = gather_tree(); !gathered.ok()) return fail(gathered.error());
     tracer_ = std::make_unique<Tracer>(
         TracerParts{options_, source_, *vm_, *host_, *output_, errors_, plan_.get(), engine_.get(),
-                    catalog_.get(), child_ ? &*child_ : nullptr, target_ ? &*target_ : nullptr});
+                    catalog_.get(), child_ ? &*child_ : nullptr,
+                    target_.process ? &*target_.process : nullptr, tree_ ? &*tree_ : nullptr});
     if (waits) {
       if (engine_ != nullptr) engine_->arm();
       if (!options_.quiet && !options_.json && (has(Kind::Event) || has(Kind::Tick)))
@@ -342,7 +387,7 @@ class Session {
         if (const Result<void> released = child_->release(); !released.ok())
           return fail(released.error());
       }
-      tracer_->run(*signals_);
+      if (const Result<void> ran = run_tracer(); !ran.ok()) return fail(ran.error());
     }
     signals_.reset();  // the trace_ends have a guard of their own
     {
@@ -358,7 +403,7 @@ class Session {
     if (options_.verbose) say(tracer_->missed_ticks());
     if (engine_ != nullptr) {
       LossLog losses;
-      losses.add(*plan_, *engine_, tracer_->cut_strings(), host_->registrations());
+      losses.add(*plan_, *engine_, tracer_->cuts(), host_->registrations());
       say(losses.report(source_, options_.verbose, options_.json));
     }
     take_kernel_side_away();
@@ -377,9 +422,10 @@ class Session {
   std::unique_ptr<event::Catalog> catalog_;
   std::optional<sys::Signals> signals_;
   std::optional<sys::Child> child_;
-  std::optional<sys::ProcessRef> target_;
+  Target target_;
   std::unique_ptr<Plan> plan_;
   std::unique_ptr<engine::BpfEngine> engine_;
+  std::optional<ProcessTree> tree_;
   Backings backings_;
   std::unique_ptr<Tracer> tracer_;
 };
@@ -398,22 +444,6 @@ int run(const Options& options) {
   }
   LoadedScript script = std::move(loaded).value();
   return Session(options, std::move(script.source), std::move(script.chunk)).run();
-}
-
-int list_events(const std::string& glob) {
-  Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();
-  if (!catalog.ok()) {
-    say(fmt::format("ktap: error: {}\n", catalog.error().message));
-    return kMistake;
-  }
-  std::vector<std::string> names = catalog.value()->list(glob.empty() ? "*" : glob);
-  std::sort(names.begin(), names.end());
-  for (const std::string& name : names) std::puts(name.c_str());
-  if (names.empty()) {
-    say(fmt::format("ktap: error: no event matches '{}'\n", glob));
-    return kMistake;
-  }
-  return kOk;
 }
 
 }  // namespace ktap::session

@@ -12,7 +12,4 @@ namespace ktap::session {
 /// everything the user is told about mistakes and losses goes to standard error.
 int run(const Options& options);
 
-/// `-le [GLOB]`: prints the events of this machine.
-int list_events(const std::string& glob);
-
 }  // namespace ktap::session

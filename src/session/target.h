@@ -1,14 +1,29 @@
-// The process and CPU that are to be traced, known before the script does anything.
+// Whom to trace, known before the script does anything.
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <string>
 
+#include "backend/unit.h"
+#include "event/provider.h"
 #include "session/options.h"
 #include "sys/process.h"
 
 namespace ktap::session {
 
-/// The process of -p, if one is given. Errors: no such process, no such CPU, no such command.
-Result<std::optional<sys::ProcessRef>> open_target(const Options& options);
+struct Target {
+  std::optional<sys::ProcessRef> process;  ///< of -p
+  std::string cgroup_path;                 ///< of --cgroup
+  int64_t uid = -1;                        ///< of --user
+};
+
+/// Errors: no such process, CPU, user, cgroup, command, with what to do.
+Result<Target> open_target(const Options& options);
+
+/// What the target and the options ask of the programs; the process of -- CMD is not started yet.
+/// `catalog`: null without events. Errors: the kernel has no events to follow processes by.
+Result<void> put_scope(const Options& options, const Target& target, event::Catalog* catalog,
+                       backend::Options& backend);
 
 }  // namespace ktap::session

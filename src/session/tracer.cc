@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstring>
 #include <utility>
 
 #include "base/limits.h"
+#include "runtime/string.h"
 #include "session/record.h"
 
 namespace ktap::session {
@@ -83,11 +85,13 @@ Tracer::Waited Tracer::wait(sys::Signals& signals, int input_fd) {
   int fds[4] = {signals.fd(), -1, -1, input_fd};
   interactive_ = input_fd >= 0;
   if (parts_.engine != nullptr) fds[1] = parts_.engine->wake_fd();
-  if (parts_.target != nullptr) fds[2] = parts_.target->fd();
   signals_ = &signals;
   take_signals();
   while (!should_stop()) {
     parts_.output.flush();
+    fds[2] = parts_.tree != nullptr && parts_.tree->fd() >= 0 ? parts_.tree->fd()
+             : parts_.target != nullptr                       ? parts_.target->fd()
+                                                              : -1;
     // The next record shall wake us; what came before it could know that is looked for once more.
     if (!busy && parts_.engine != nullptr) {
       parts_.engine->set_sleeping(true);
@@ -139,9 +143,15 @@ void Tracer::take_signals() {
   }
 }
 
+/// With --follow the target is all that descends from it.
+bool Tracer::target_ended() {
+  const bool ended = (parts_.child != nullptr && parts_.child->try_wait().has_value()) ||
+                     (parts_.target != nullptr && parts_.target->ended());
+  return ended && (parts_.tree == nullptr || parts_.tree->ended());
+}
+
 bool Tracer::should_stop() {
-  if (parts_.child != nullptr && parts_.child->try_wait().has_value()) stopping_ = true;
-  if (parts_.target != nullptr && parts_.target->ended()) stopping_ = true;
+  if (target_ended()) stopping_ = true;
   if (parts_.options.strict && !parts_.errors.empty()) stopping_ = true;
   int64_t status = 0;
   if (!kernel_exit_ && parts_.engine != nullptr && parts_.engine->exit_requested(&status)) {
@@ -163,11 +173,18 @@ void Tracer::deliver(const engine::Record& record) {
     take_signals();
     if (!stopping_) run_due_ticks();
   }
+  if (record.site == backend::kProcessSite) {
+    uint64_t owner = 0;
+    if (record.size_bytes >= backend::kRecordHeaderBytes + sizeof owner)
+      std::memcpy(&owner, record.data + backend::kRecordHeaderBytes, sizeof owner);
+    return parts_.host.stack_names().remember(owner);
+  }
   const ssa::Site& site = parts_.plan->linkage.module.sites[record.site];
   switch (site.kind) {
     case ssa::SiteKind::Print:
     case ssa::SiteKind::Printf:
     case ssa::SiteKind::PrintHist:
+    case ssa::SiteKind::System:
       deliver_output(record, site);
       return;
     case ssa::SiteKind::Capture:
@@ -194,8 +211,8 @@ Value Tracer::output_value(const engine::Record& record, const lower::OutputArg&
       const ssa::EventGroup& group = plan.handlers[owner.handler].groups[owner.group].group;
       const schema::Event* event = raw_event(group, layout, record.data);
       std::string text = event == nullptr ? std::string()
-                                          : render_raw(*parts_.catalog, *event, layout, record.data,
-                                                       record.size_bytes, record.cpu);
+                                          : render_raw(*parts_.catalog, group, *event, layout,
+                                                       record.data, record.size_bytes, record.cpu);
       if (arg.kind == lower::OutputArg::Kind::EventTextLine) text += '\n';
       return parts_.vm.heap().string(text);
     }
@@ -203,6 +220,8 @@ Value Tracer::output_value(const engine::Record& record, const lower::OutputArg&
       std::vector<Value> args;
       for (const lower::OutputArg& part : arg.args)
         args.push_back(output_value(record, part, values, error));
+      if (arg.value.builtin == static_cast<uint16_t>(bytecode::Builtin::Buf))
+        return buffer_of(args[0], args[1], parts_.vm.heap());
       Value result;
       // Nothing is collected while a built-in function runs: what was made so far stays.
       const std::optional<vm::RuntimeError> failed =
@@ -235,7 +254,11 @@ void Tracer::deliver_output(const engine::Record& record, const ssa::Site& site)
   }
   if (reads_table) parts_.engine->next_run();
   std::string text;
-  if (!error) error = parts_.vm.format_output(output.builtin, args, &text);
+  if (site.kind == ssa::SiteKind::System) {
+    if (!error) error = run_command(args[0]);
+  } else if (!error) {
+    error = parts_.vm.format_output(output.builtin, args, &text);
+  }
   if (error) {
     vm::RuntimeError runtime_error;
     runtime_error.text = *error;
@@ -243,7 +266,17 @@ void Tracer::deliver_output(const engine::Record& record, const ssa::Site& site)
     parts_.errors.add(runtime_error);
     return;
   }
+  if (site.kind == ssa::SiteKind::System) return;
+  if (text.empty() && site.kind == ssa::SiteKind::PrintHist) return;  // it went to a file
   parts_.host.write_at(text, parts_.options.timestamps && !values.empty() ? values[0].integer : 0);
+}
+
+/// Nothing once exit() was called or the output has gone.
+std::optional<std::string> Tracer::run_command(Value command) {
+  if (parts_.output.broken()) return std::nullopt;
+  const Result<int64_t> status = parts_.host.run_command(command.string()->view());
+  if (!status.ok()) return status.error().message;
+  return std::nullopt;
 }
 
 void Tracer::deliver_capture(const engine::Record& record) {
@@ -252,8 +285,9 @@ void Tracer::deliver_capture(const engine::Record& record) {
   const PlannedHandler& planned = plan.handlers[plan.owners[record.site].handler];
   const Registration& registration = parts_.host.registrations()[planned.registration];
   view_ = std::make_unique<EventView>(plan, parts_.catalog, parts_.vm.heap(), record,
-                                      parts_.options.timestamps, [this](const char* what) {
-                                        ++cut_strings_[{parts_.vm.place().line, what}];
+                                      parts_.options.timestamps, parts_.host.stack_names(),
+                                      [this](const std::string& what) {
+                                        ++cuts_[{parts_.vm.place().line, what}];
                                       });
   run_handler(registration.handler, *view_, view_->time_ns(), !view_->filter_ran());
   view_.reset();

@@ -16,6 +16,7 @@
 #include "session/interrupt.h"
 #include "session/options.h"
 #include "session/plan.h"
+#include "session/process_tree.h"
 #include "session/report.h"
 #include "session/site_writer.h"
 #include "sys/clock.h"
@@ -38,6 +39,7 @@ struct TracerParts {
   event::Catalog* catalog = nullptr;
   sys::Child* child = nullptr;
   sys::ProcessRef* target = nullptr;
+  ProcessTree* tree = nullptr;  ///< --follow
 };
 
 class Tracer {
@@ -57,7 +59,7 @@ class Tracer {
   void run_ends(const InterruptGuard& guard);
   /// `ktap: N FILE:LINE: …` for the beats of ticks that fell together with the next one.
   std::string missed_ticks() const;
-  const CutStrings& cut_strings() const { return cut_strings_; }
+  const Cuts& cuts() const { return cuts_; }
   /// Marks what the current handler run holds.
   void mark(runtime::Heap& heap) const;
 
@@ -74,6 +76,7 @@ class Tracer {
                               const std::vector<runtime::Value>& values,
                               std::optional<std::string>& error);
   void deliver_output(const engine::Record& record, const ssa::Site& site);
+  std::optional<std::string> run_command(runtime::Value command);
   void make_writers();
   void deliver_capture(const engine::Record& record);
   void run_due_ticks();
@@ -83,6 +86,7 @@ class Tracer {
   int64_t wait_ns(bool busy) const;
   void take_signals();
   bool should_stop();
+  bool target_ended();
 
   TracerParts parts_;
   const bool sends_;  ///< records or exit() may come from kernel code
@@ -90,7 +94,7 @@ class Tracer {
   std::vector<std::optional<SiteWriter>> writers_;  ///< by site
   sys::Signals* signals_ = nullptr;
   uint32_t records_since_look_ = 0;
-  CutStrings cut_strings_;
+  Cuts cuts_;
   std::unique_ptr<EventView> view_;  ///< of the handler that runs
   bool interactive_ = false;         ///< Ctrl-C is no end
   bool interrupted_ = false;

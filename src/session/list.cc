@@ -1,0 +1,160 @@
+// The catalog knows the names; only with -v are the events themselves made, 10 us each. Without
+// the privilege to read tracefs the names of system calls come from our own table, and the other
+// kinds of events are listed as ever.
+#include "session/list.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "base/glob.h"
+#include "diag/json.h"
+#include "event/markers.h"
+#include "event/provider.h"
+#include "event/syscall_table.h"
+#include "session/report.h"
+#include "symbol/elf_file.h"
+#include "symbol/resolve.h"
+#include "symbol/usdt.h"
+
+namespace ktap::session {
+
+namespace {
+
+constexpr int kMistake = 2;
+constexpr int64_t kLastSyscall = 1023;  // far above any there is
+constexpr std::string_view kMarkers = "sdt:";
+
+void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
+
+class Lister {
+ public:
+  explicit Lister(const ListRequest& request) : request_(request) {}
+
+  int run() {
+    if (std::string_view(request_.glob).substr(0, kMarkers.size()) == kMarkers) return markers();
+    Result<std::unique_ptr<event::Catalog>> opened = event::Catalog::open();
+    std::string without;  // why tracepoints are left out
+    if (opened.ok()) {
+      catalog_ = std::move(opened).value();
+    } else {
+      without = opened.error().message;
+      catalog_ = event::Catalog::without_tracepoints();
+    }
+    const std::string glob = request_.glob.empty() ? "*" : request_.glob;
+    std::vector<std::string> names = catalog_->list(glob);
+    if (!without.empty()) add_system_calls(glob, names);
+    std::sort(names.begin(), names.end());
+    for (const std::string& name : names) print(name);
+    if (!without.empty())
+      say(
+          fmt::format("ktap: warning: tracepoints are left out, system calls are those that ktap "
+                      "knows: {}\n",
+                      without));
+    return names.empty() ? nothing() : 0;
+  }
+
+ private:
+  static void add_system_calls(const std::string& text, std::vector<std::string>& names) {
+    const Glob glob(text);
+    for (int64_t number = 0; number <= kLastSyscall; ++number) {
+      const std::string_view call = event::syscall_name(number);
+      if (call.empty()) continue;
+      for (const char* side : {"enter", "exit"}) {
+        std::string bare = fmt::format("sys_{}_{}", side, call);
+        std::string full = "syscalls:" + bare;
+        if (glob.matches(full) || glob.matches(bare)) names.push_back(std::move(full));
+      }
+    }
+  }
+
+  void print(const std::string& name) {
+    std::vector<schema::Field> fields;
+    if (request_.verbose || request_.json) {
+      const event::Matches found = catalog_->match(name);
+      if (found.events.size() == 1) fields = found.events[0]->fields;
+    }
+    if (request_.json) return print_json(name, fields);
+    std::puts(name.c_str());
+    if (!request_.verbose) return;
+    for (size_t i = 0; i < fields.size(); ++i) {
+      // Handlers reach the first ten by number.
+      const std::string number = i < 10 ? fmt::format("arg{}", i) : "";
+      std::puts(fmt::format("    {:<4}  {} {}", number, fields[i].c_type, fields[i].name).c_str());
+    }
+  }
+
+  static void print_json(const std::string& name, const std::vector<schema::Field>& fields) {
+    std::vector<std::string> members;
+    for (const schema::Field& field : fields)
+      members.push_back(
+          diag::JsonObject().text("name", field.name).text("type", field.c_type).value());
+    std::fputs(diag::JsonObject()
+                   .text("event", name)
+                   .raw("args", fmt::format("[{}]", fmt::join(members, ",")))
+                   .line()
+                   .c_str(),
+               stdout);
+  }
+
+  int fail(const std::string& text) const {
+    say(render_error(text, request_.json));
+    return kMistake;
+  }
+
+  /// The catalog knows why an event text means nothing, and the nearest names.
+  int nothing() {
+    std::string text = fmt::format("no event matches '{}'", request_.glob);
+    for (const event::Mistake& mistake : catalog_->match(request_.glob).mistakes) {
+      if (mistake.nearest.empty() && text.find(':') != std::string::npos) text = mistake.text;
+      if (!mistake.nearest.empty())
+        text += fmt::format("; the nearest: {}", fmt::join(mistake.nearest, ", "));
+      break;
+    }
+    return fail(text);
+  }
+
+  /// `sdt:PATH[:GLOB]`, the glob over PROVIDER:MARK or MARK.
+  int markers() {
+    const std::string rest = request_.glob.substr(kMarkers.size());
+    const size_t colon =
+        rest.find(':', rest.find_last_of('/') == std::string::npos ? 0 : rest.find_last_of('/'));
+    const std::string path = rest.substr(0, colon);
+    const std::string glob = colon == std::string::npos ? "*" : rest.substr(colon + 1);
+    const Result<symbol::ElfFile> file = symbol::open_named(path);
+    if (!file.ok()) return fail(file.error().message);
+    const symbol::UsdtProbes all = symbol::read_usdt(file.value().image());
+    std::vector<std::string> names;
+    for (const symbol::UsdtProbe& probe : all.probes) {
+      const std::string name = fmt::format("{}:{}", probe.provider, probe.name);
+      if (!event::names_marker(glob, probe)) continue;
+      const std::string full = fmt::format("sdt:{}:{}", file.value().path(), name);
+      names.push_back(request_.verbose && !request_.json
+                          ? fmt::format("{}  {} arguments", full, probe.arguments.size())
+                          : full);
+    }
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    for (const std::string& name : names) {
+      const std::string line =
+          request_.json ? diag::JsonObject().text("event", name).line() : name + "\n";
+      std::fputs(line.c_str(), stdout);
+    }
+    if (!names.empty()) return 0;
+    return fail(all.probes.empty() ? fmt::format("{} has no markers", path)
+                                   : fmt::format("no marker of {} matches '{}'", path, glob));
+  }
+
+  const ListRequest& request_;
+  std::unique_ptr<event::Catalog> catalog_;
+};
+
+}  // namespace
+
+int list_events(const ListRequest& request) { return Lister(request).run(); }
+
+}  // namespace ktap::session

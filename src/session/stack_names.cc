@@ -1,0 +1,135 @@
+// See stack_names.h. A return address may be the first one behind a function that never returns, so
+// that all frames but the innermost are looked up a byte before it; the text tells the address
+// itself.
+#include "session/stack_names.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <string_view>
+
+#include "base/printable.h"
+#include "base/user_stack.h"
+
+namespace ktap::session {
+
+namespace {
+
+bool starts_with(std::string_view text, std::string_view head) {
+  return text.substr(0, head.size()) == head;
+}
+
+/// What the kernel calls on the way from a tracepoint or function to our program, and that itself.
+bool is_tracing(const symbol::KernelSymbol& symbol) {
+  for (const char* head : {"__traceiter_", "__bpf_trace_", "bpf_trace_run", "perf_trace_"}) {
+    if (starts_with(symbol.name, head)) return true;
+  }
+  return symbol.module == "bpf" &&
+         (starts_with(symbol.name, "bpf_prog_") || starts_with(symbol.name, "bpf_trampoline_"));
+}
+
+uint64_t frame_key(uint64_t address, bool is_return) { return address * 2 + (is_return ? 1 : 0); }
+
+symbol::UserProgram program_of(uint64_t owner) {
+  return {static_cast<pid_t>(owner & (kUserStackBit - 1)),
+          static_cast<uint32_t>(owner >> kProgramMarkShift)};
+}
+
+runtime::StackFrame frame_of(const symbol::UserPlace& place) {
+  runtime::StackFrame frame;
+  frame.text = printable(place.text());
+  frame.function =
+      printable(place.function.empty() ? fmt::format("{:#x}", place.address) : place.function);
+  frame.module = printable(place.file_name());
+  frame.source = printable(place.source);
+  frame.is_inlined = place.is_inlined;
+  return frame;
+}
+
+}  // namespace
+
+const StackNamer::KernelFrame& StackNamer::kernel_frame(uint64_t address, bool is_return) {
+  const auto [at, is_new] = kernel_frames_.try_emplace(frame_key(address, is_return));
+  KernelFrame& known = at->second;
+  if (!is_new) return known;
+  runtime::StackFrame& frame = known.frame;
+  const uint64_t back = is_return ? 1 : 0;
+  const symbol::Kallsyms* symbols = kernel_.symbols();
+  const std::optional<symbol::KernelPlace> place =
+      symbols == nullptr ? std::nullopt : symbols->at(address - back);
+  if (!place) {
+    frame.text = frame.function = fmt::format("0x{:x}", address);
+    return known;
+  }
+  frame.function = printable(place->symbol.name);
+  frame.module = printable(place->symbol.module);
+  frame.text = fmt::format("{}+0x{:x}", frame.function, place->offset + back);
+  if (place->size_bytes != 0) frame.text += fmt::format("/0x{:x}", place->size_bytes);
+  if (!frame.module.empty()) frame.text += fmt::format(" [{}]", frame.module);
+  known.is_tracing = is_tracing(place->symbol);
+  return known;
+}
+
+const StackNamer::UserFrames& StackNamer::user_frames(uint64_t owner, uint64_t address,
+                                                      bool is_return) {
+  if (owner != frames_owner_) user_frames_.clear();
+  frames_owner_ = owner;
+  const auto [at, is_new] = user_frames_.try_emplace(frame_key(address, is_return));
+  if (!is_new) return at->second;
+  const uint64_t back = is_return ? 1 : 0;
+  std::vector<symbol::UserPlace> places = users_.places(program_of(owner), address - back);
+  symbol::UserPlace& holder = places.back();
+  (holder.function.empty() ? holder.address : holder.offset) += back;
+  for (const symbol::UserPlace& place : places) at->second.push_back(frame_of(place));
+  return at->second;
+}
+
+std::string StackNamer::user_name(int64_t pid, uint64_t address) {
+  std::vector<symbol::UserPlace> places = users_.places(static_cast<pid_t>(pid), address);
+  symbol::UserPlace& holder = places.back();
+  holder.source = places.front().source;
+  std::string text = holder.text();
+  if (places.size() > 1) text += fmt::format(" [inlined {}]", places.front().function);
+  return printable(text);
+}
+
+void StackNamer::remember(uint64_t owner) {
+  users_.look_again(program_of(owner));
+  if (owner == frames_owner_) user_frames_.clear();
+}
+
+symbol::Unwound StackNamer::unwind(uint64_t owner, const symbol::StackCopy& copy,
+                                   size_t most_frames) {
+  return symbol::unwind(users_, program_of(owner), copy, most_frames);
+}
+
+template <class Visit>
+void StackNamer::each_frame(const runtime::Stack& stack, Visit visit) {
+  bool is_outside = false;
+  for (size_t i = 0; i < stack.frame_count(); ++i) {
+    if (stack.is_user()) {
+      for (const runtime::StackFrame& frame :
+           user_frames(stack.words()[0], stack.frame(i), i > 0)) {
+        visit(frame);
+      }
+      continue;
+    }
+    const KernelFrame& known = kernel_frame(stack.frame(i), i > 0);
+    is_outside = is_outside || !known.is_tracing;
+    if (is_outside) visit(known.frame);
+  }
+}
+
+std::vector<std::string> StackNamer::lines_of(const runtime::Stack& stack) {
+  std::vector<std::string> lines;
+  each_frame(stack, [&lines](const runtime::StackFrame& frame) { lines.push_back(frame.text); });
+  return lines;
+}
+
+std::vector<runtime::StackFrame> StackNamer::frames_of(const runtime::Stack& stack) {
+  std::vector<runtime::StackFrame> frames;
+  each_frame(stack, [&frames](const runtime::StackFrame& frame) { frames.push_back(frame); });
+  return frames;
+}
+
+}  // namespace ktap::session
