@@ -10,10 +10,12 @@ all: configure
 setup:
 	@tools/setup
 
-# Without QEMU the guests are skipped, by name.
+# Without QEMU or the cross compiler guests are skipped, without Chromium the looks at pictures, by name.
 setup-test:
 	@tools/setup test
 	@tools/setup guests || true
+	@tools/setup cross || true
+	@tools/setup pictures || true
 
 configure: setup
 	@cmake --preset release --log-level=WARNING > /dev/null
@@ -44,7 +46,7 @@ bench:
 	@tools/setup bench
 	@$(MAKE) --no-print-directory all
 	@bench/start.py build/ktap
-	@$(CMAKE_BUILD) build --target bench_driver bench_attach gc_pauses ktap_load -- --quiet
+	@$(CMAKE_BUILD) build --target bench_driver bench_attach gc_pauses symbolise ktap_load -- --quiet
 	@bench/kernel/events.py build/ktap
 	@bench/kernel/against_c.py build/ktap
 	@bench/kernel/lines.py build/ktap
@@ -52,12 +54,30 @@ bench:
 	@tests/exact/exact.py --ktap build/ktap --load build/tests/load --calls 10000000
 	@bench/vm/run.py build/ktap
 	@build/gc_pauses
+	@build/symbolise
+	@bench/profile_split.py build/ktap
 
 install: all
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
+
+# One file that needs no library; ARCHES="amd64 arm64 armhf" makes it for others too.
+static:
+	@tools/static $(ARCHES)
+
+# Each of them in a guest of its architecture, with scripts that this machine's ktapc compiled.
+test-static: all
+	@tools/setup guests cross
+	@tools/static amd64 arm64
+	@tools/guest/run_cases.py --ktap amd64=build-static/ktap --ktap arm64=build-arm64/ktap \
+	  --ktapc build/ktapc 6.1-amd64 6.12-arm64
+
+# build/ktap_VERSION_ARCHITECTURE.deb (packaging/README.md).
+deb: all
+	@tools/setup deb
+	@tools/deb build
 
 clean:
 	rm -rf build build-*
 
 .NOTPARALLEL:
-.PHONY: all setup setup-test configure run test test-arch test-guests bench install clean
+.PHONY: all setup setup-test configure run test test-arch test-guests bench install static test-static deb clean

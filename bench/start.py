@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Start, attach and detach times and the peak memory of ktap, beside bpftrace's when it is installed: taking turns.
 
-Figures: a script that only ends; from start to armed and from Ctrl-C to the end of the process, with one tracepoint and
-with all of `syscalls:*`; the peak of resident memory when armed. bpftrace attaches half of `syscalls:*`, and once only:
-it lets go of them for the better part of a minute. Usage: start.py KTAP [--rounds N] [--no-attach] [--no-peer]
+Figures: a script that only ends; from start to armed and from Ctrl-C to the end of the process, with one tracepoint,
+with all of `syscalls:*`, with `sched:*` and a field, with 66 user functions; the peak of resident memory when armed.
+bpftrace attaches half of `syscalls:*`, and once only: it lets go of them for the better part of a minute.
+Usage: start.py KTAP [--rounds N] [--no-attach] [--no-peer]
 """
 import argparse
 import os
@@ -24,11 +25,16 @@ SCRIPTS = {
                        "tracepoint:sched:sched_process_exec { @[comm] = count(); }" + READY),
     "syscalls:*": ("var h = {} trace syscalls:* { h[probename] += 1 }",
                    "tracepoint:syscalls:sys_enter_* { @[probe] = count(); }" + READY),
+    "sched:* with fields": ("var h = {} trace sched:* { h[arg1] += 1 }", None),
 }
+FUNCTION_COUNT = 66
+FUNCTIONS = f"{FUNCTION_COUNT} functions of libc"
 # What they must not exceed: ms, MB.
 AIMS = {("exit()", "start to end"): 5, ("one tracepoint", "start to armed"): 15, ("syscalls:*", "start to armed"): 60,
         ("one tracepoint", "Ctrl-C to end"): 10, ("syscalls:*", "Ctrl-C to end"): 10,
-        ("one tracepoint", "peak memory"): 12, ("syscalls:*", "peak memory"): 12}
+        ("one tracepoint", "peak memory"): 12, ("syscalls:*", "peak memory"): 12,
+        ("sched:* with fields", "start to armed"): 300, ("sched:* with fields", "Ctrl-C to end"): 300,
+        (FUNCTIONS, "start to armed"): 40, (FUNCTIONS, "Ctrl-C to end"): 60}
 
 # Where tracefs is not mounted, bpftrace gets it in a mount namespace of its own: nothing is left behind.
 OWN_MOUNTS = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
@@ -79,6 +85,17 @@ def time_attach(command, banner, stream):
         return armed, now_ms() - begin, memory
 
 
+def functions_of_libc(ktap):
+    """The scripts of both tools that count the calls of so many functions, by name."""
+    listed = subprocess.run([ktap, "list", "probe:libc.so.6:str*"], check=True, capture_output=True, text=True).stdout
+    names = [line.split()[0].rsplit(":", 1)[1] for line in listed.splitlines()][:FUNCTION_COUNT]
+    if len(names) < FUNCTION_COUNT:
+        raise RuntimeError(f"libc has {len(names)} functions str*, not {FUNCTION_COUNT}")
+    ours = f"var h = {{}} trace probe:libc.so.6:{{{','.join(names)}}} {{ h[probename] += 1 }}"
+    theirs = ",\n".join(f"uprobe:libc:{name}" for name in names) + " { @[probe] = count(); }" + READY
+    return ours, theirs
+
+
 class Figures:
     """Values by (script, what): ktap's and bpftrace's."""
 
@@ -90,13 +107,13 @@ class Figures:
             values[script, what].append(value)
 
     def show(self):
-        print(f"{'':34}{'ktap':28}{'at most':>10}   {'bpftrace':28}{'ratio':>8}")
+        print(f"{'':38}{'ktap':28}{'at most':>10}   {'bpftrace':28}{'ratio':>8}")
         for key, ours in self.ours.items():
             unit = "MB" if key[1] == "peak memory" else "ms"
             theirs, aim = self.theirs[key], AIMS.get(key)
             bound = "" if aim is None else f"{'OVER ' if statistics.median(ours) > aim else ''}{aim} {unit}"
             ratio = f"{statistics.median(theirs) / statistics.median(ours):7.1f}x" if theirs else "-"
-            print(f"{key[0] + ', ' + key[1]:34}{text_of(ours, unit):28}{bound:>10}   "
+            print(f"{key[0] + ', ' + key[1]:38}{text_of(ours, unit):28}{bound:>10}   "
                   f"{text_of(theirs, unit):28}{ratio:>8}")
 
 
@@ -109,10 +126,10 @@ def text_of(values, unit):
 def attach_rounds(ktap, peer, rounds, figures):
     mounted = Path("/sys/kernel/debug/tracing/events").is_dir()
     peer_command = ([] if mounted else OWN_MOUNTS) + [peer, "-B", "none", "-e"]
-    for script, (ours, theirs) in SCRIPTS.items():
+    for script, (ours, theirs) in (SCRIPTS | {FUNCTIONS: functions_of_libc(ktap)}).items():
         for turn in range(rounds):
             figures.add(figures.ours, script, time_attach([ktap, "-e", ours], b"Tracing...", "stderr"))
-            if not peer or script == "syscalls:*" and turn > 0:
+            if not peer or theirs is None or script == "syscalls:*" and turn > 0:
                 continue
             try:
                 figures.add(figures.theirs, script, time_attach(peer_command + [theirs], b"armed", "stdout"))

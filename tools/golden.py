@@ -48,7 +48,7 @@ MASKS = {"diag": [INSTRUCTIONS],
 DIRECTIVES = {"command", "options", "args", "exit", "needs", "stdin"}
 MARK = "#---"
 NO_NEWLINE = "#\\ no newline at the end"
-TIMEOUT_S = 30
+TIMEOUT_S = 120
 
 
 class CaseError(Exception):

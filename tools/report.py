@@ -1,4 +1,4 @@
-"""The small report that a test runner leaves for tools/run_tests.py: how many cases passed, failed, were skipped.
+"""The small report that a test runner leaves for tools/run_tests.py: how many cases passed, which failed, were skipped.
 
 Written to $KTAP_REPORT_DIR/NAME.json when that is set. Nothing here judges; run_tests.py adds the numbers up.
 """
@@ -16,6 +16,7 @@ class Report:
         self.name = name
         self.passed = 0
         self.failed = 0
+        self.failures = []
         self.skipped = []
 
     def ok(self, case):
@@ -24,6 +25,7 @@ class Report:
 
     def fail(self, case, text):
         self.failed += 1
+        self.failures.append([case, text.rstrip("\n")])
         print(f"FAIL {case}", flush=True)
         for line in text.rstrip("\n").split("\n"):
             print(f"    {line}")
@@ -47,7 +49,7 @@ class Report:
         print(f"{self.name}: {self.passed} passed, {self.failed} failed, {len(self.skipped)} skipped", flush=True)
         directory = os.environ.get("KTAP_REPORT_DIR")
         if directory and self.name:
-            text = json.dumps({"passed": self.passed, "failed": self.failed, "skipped": self.skipped})
+            text = json.dumps({"passed": self.passed, "skipped": self.skipped, "failures": self.failures})
             (Path(directory) / f"{self.name}.json").write_text(text)
         if self.failed:
             return 1

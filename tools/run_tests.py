@@ -15,26 +15,28 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+FAILURE_LINES = 40  # of what a failure says, in the list at the end
+
 
 def google_report(path):
-    """(passed, failed, [[case, reason]]) of a GoogleTest JSON report."""
-    passed, failed, skipped = 0, 0, []
+    """(passed, failures, skips) of a GoogleTest JSON report; the latter two as [[case, text]]."""
+    passed, failures, skipped = 0, [], []
     for suite in json.loads(path.read_text())["testsuites"]:
         for case in suite["testsuite"]:
             name = f"{suite['name']}.{case['name']}"
             if case.get("failures"):
-                failed += 1
+                failures.append([name, "\n".join(item.get("failure", "") for item in case["failures"])])
             elif case.get("result") == "SKIPPED" or case.get("status") == "NOTRUN":
                 reason = " ".join(item.get("message", "") for item in case.get("skipped", []))
                 skipped.append([name, reason.split("\n")[-1] or "switched off"])
             else:
                 passed += 1
-    return passed, failed, skipped
+    return passed, failures, skipped
 
 
 def own_report(path):
     data = json.loads(path.read_text())
-    return data["passed"], data["failed"], data["skipped"]
+    return data["passed"], data["failures"], data["skipped"]
 
 
 def skip_reason(output):
@@ -45,30 +47,32 @@ def skip_reason(output):
 
 
 def count_test(case, reports):
-    """(passed, failed, skipped) of one <testcase> of ctest's JUnit file."""
+    """(passed, failures, skips) of one <testcase> of ctest's JUnit file."""
     name, status = case.get("name"), case.get("status")
+    output = case.findtext("system-out") or ""
+    last_lines = [[name, "\n".join(output.rstrip("\n").split("\n")[-FAILURE_LINES:])]]
     if status == "disabled":
-        return 0, 0, [[name, "disabled"]]
+        return 0, [], [[name, "disabled"]]
     own, google = reports / f"{name}.json", reports / f"{name.removeprefix('unit_')}_test.json"
     if own.is_file():
-        passed, failed, skipped = own_report(own)
+        passed, failures, skipped = own_report(own)
     elif name.startswith("unit_") and google.is_file():
-        passed, failed, skipped = google_report(google)
+        passed, failures, skipped = google_report(google)
     elif status == "notrun" and case.find("skipped") is not None and "SKIP_RETURN_CODE" in case.find("skipped").get(
             "message", ""):
-        return 0, 0, [[name, skip_reason(case.findtext("system-out") or "")]]
-    elif last := re.search(r"^(\d+) passed, (\d+) failed\s*\Z", case.findtext("system-out") or "", re.M):
-        passed, failed, skipped = int(last.group(1)), int(last.group(2)), []
+        return 0, [], [[name, skip_reason(output)]]
+    elif last := re.search(r"^(\d+) passed, (\d+) failed\s*\Z", output, re.M):
+        passed, failures, skipped = int(last.group(1)), last_lines * int(last.group(2)), []
     else:
-        return (1, 0, []) if status == "run" else (0, 1, [])
-    if status == "fail" and failed == 0:
-        failed = 1
-    return passed, failed, skipped
+        return (1, [], []) if status == "run" else (0, last_lines, [])
+    if status == "fail" and not failures:
+        failures = last_lines
+    return passed, failures, skipped
 
 
 def run_directory(build):
-    """Runs one build directory; returns (passed, failed, skipped)."""
-    passed, failed, skipped = 0, 0, []
+    """Runs one build directory; returns (passed, failures, skips)."""
+    passed, failures, skipped = 0, [], []
     with tempfile.TemporaryDirectory(prefix="ktap-tests-") as directory:
         reports, junit = Path(directory) / "reports", Path(directory) / "junit.xml"
         reports.mkdir()
@@ -79,34 +83,42 @@ def run_directory(build):
              "--output-junit", str(junit)], env=environment, check=False)
         tests = ElementTree.parse(junit).getroot().findall("testcase") if junit.is_file() else []
         for case in tests:
-            more_passed, more_failed, more_skipped = count_test(case, reports)
-            passed, failed, skipped = passed + more_passed, failed + more_failed, skipped + more_skipped
-        if result.returncode != 0 and failed == 0:
-            failed = 1
-    return passed, failed, skipped
+            more_passed, more_failures, more_skipped = count_test(case, reports)
+            passed += more_passed
+            failures += more_failures
+            skipped += more_skipped
+        if result.returncode != 0 and not failures:
+            failures = [["ctest", f"ended with status {result.returncode}"]]
+    return passed, failures, skipped
 
 
 def main(builds):
-    passed, failed, skipped = 0, 0, []
+    passed, failures, skipped = 0, [], []
     for build in builds:
         print(f"== {build}", flush=True)
-        more_passed, more_failed, more_skipped = run_directory(build)
-        print(f"{build}: {more_passed} passed, {more_failed} failed, {len(more_skipped)} skipped", flush=True)
-        passed, failed = passed + more_passed, failed + more_failed
+        more_passed, more_failures, more_skipped = run_directory(build)
+        print(f"{build}: {more_passed} passed, {len(more_failures)} failed, {len(more_skipped)} skipped", flush=True)
+        passed += more_passed
+        failures += [(build, name, text) for name, text in more_failures]
         skipped += [(build, name, reason) for name, reason in more_skipped]
     for build, name, reason in skipped:
         print(f"skipped: {name} ({build}): {reason}")
-    print(f"{passed} passed, {failed} failed" + (f", {len(skipped)} skipped" if skipped else ""), flush=True)
-    return 1 if failed or not passed else 0
+    # Once more at the end, where whoever looks at a long output looks first.
+    for build, name, text in failures:
+        print(f"FAILED: {name} ({build})")
+        for line in text.split("\n")[:FAILURE_LINES]:
+            print(f"    {line}")
+    print(f"{passed} passed, {len(failures)} failed" + (f", {len(skipped)} skipped" if skipped else ""), flush=True)
+    return 1 if failures or not passed else 0
 
 
 SELF_TEST_REPORT = """import json, os, sys
 open(os.environ["KTAP_REPORT_DIR"] + "/many.json", "w").write(
-    json.dumps({"passed": 3, "failed": 1, "skipped": [["a", "no root"]]}))
+    json.dumps({"passed": 3, "failures": [["one", "not so"]], "skipped": [["a", "no root"]]}))
 sys.exit(1)
 """
 SELF_TEST_CRASH = """import json, os
-open(os.environ["KTAP_REPORT_DIR"] + "/crash.json", "w").write(json.dumps({"passed": 2, "failed": 0, "skipped": []}))
+open(os.environ["KTAP_REPORT_DIR"] + "/crash.json", "w").write(json.dumps({"passed": 2, "failures": [], "skipped": []}))
 os.abort()
 """
 
@@ -127,7 +139,8 @@ def self_test():
         output = subprocess.run([sys.executable, __file__, str(root)], capture_output=True, text=True, check=False)
         last = output.stdout.rstrip("\n").split("\n")[-1]
         wanted = "11 passed, 4 failed, 2 skipped"
-        named = f"skipped: skip ({root}): no moon" in output.stdout
+        named = (f"skipped: skip ({root}): no moon" in output.stdout and
+                 f"FAILED: one ({root})\n    not so\n" in output.stdout)
         if last != wanted or output.returncode != 1 or not named:
             print(output.stdout, output.stderr)
             print(f"wanted '{wanted}' and status 1, got '{last}' and status {output.returncode}")

@@ -22,6 +22,7 @@ MACHINES = {
     "amd64": (["qemu-system-x86_64", "-cpu", "max"], "console=ttyS0 reboot=t tsc=reliable no_timer_check lpj=4000000 "
               "i8042.noaux i8042.noprobe=1 edd=off"),
     "arm64": (["qemu-system-aarch64", "-cpu", "cortex-a72", "-machine", "virt"], "console=ttyAMA0"),
+    "armhf": (["qemu-system-arm", "-cpu", "cortex-a15", "-machine", "virt,highmem=off"], "console=ttyAMA0"),
 }
 COMPLAINT = re.compile(r"^.*(?:\bBUG:|\bWARNING: |\bOops\b|Call Trace:|KASAN|UBSAN|soft lockup|rcu: INFO"
                        r"|general protection).*$", re.M)

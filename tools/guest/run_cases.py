@@ -4,16 +4,19 @@
 Only the programs run in the guest; their output is judged here, as tools/kernel_case.py judges it on this machine.
 On amd64 GoogleTest programs that load random functions into the kernel run there as well (--program).
 
-Usage: run_cases.py [--ktap NAME=FILE]… [--only PART]… [--fetch-seconds N] [--program FILE]… [--name NAME] [KERNEL…];
-run_cases.py --self-test. KERNEL is a name of kernels.txt, or its number alone for amd64; all when none is named.
+Usage: run_cases.py [--ktap NAME=FILE]… [--ktapc FILE] [--only PART]… [--fetch-seconds N] [--program FILE]…
+[--name NAME] [KERNEL…]; run_cases.py --self-test. KERNEL is a name of kernels.txt, or its number alone for amd64; all
+when none is named. --ktapc: the guests get what this program of this machine makes of each script, not its source.
 """
 import argparse
-import os
+import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -25,8 +28,27 @@ import machine  # noqa: E402
 from initramfs import Initramfs  # noqa: E402
 from report import Report  # noqa: E402
 
-COMPILERS = {"amd64": "", "arm64": "aarch64-linux-gnu-"}
+COMPILERS = {"amd64": "", "arm64": "aarch64-linux-gnu-", "armhf": "arm-linux-gnueabihf-"}
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7l"}
+# Linux sets uprobes on 32-bit ARM's first instruction set alone.
+FLAGS = {"armhf": ["-marm"]}
 SKIPPED_RUNS = re.compile(r"ktap: lost \d+ .*: nested probe skipped by the kernel$")
+# Rows of `ktap doctor` → a case that needs it and nothing else that is rare; facts of `--explain -v` beside it.
+DOCTOR_CASES = {
+    "tracepoints, system calls (raw)": "counts_by_name", "tracepoints with their fields (perf)": "tracepoint_fields",
+    "kernel functions, one by one": "kernel_functions", "function trace": "function_trace",
+    "user functions, one by one": "user_functions", "markers (sdt) with semaphores": "marker_semaphore",
+    "memory breakpoints, processes": "memory_breakpoint_length", "profile timers": "profile_timer",
+    "software events": "page_faults", "hardware counters": "hardware_event", "--follow": "follow_command",
+    "override(), e.set_retval()": "override_return", "signal()": "unsafe_signal",
+    "write_user()": "unsafe_write_user",
+}
+DOCTOR_FACTS = {
+    "kernel functions, typed (trampolines)": "trampolines", "kernel functions, many at once": "kprobe_multi",
+    "user functions, many at once": "uprobe_multi", "the same with typed arguments": "typed_tracepoints",
+}
+LACK = re.compile(r"has no field|no event matches|no function|cannot trace its functions|lets no program set|no markers"
+                  r"|no such program or library")  # what a script of the corpus may say instead of running
 SLOWER = 6  # emulated, on a machine that has other work: times that a case allows itself here
 
 
@@ -54,25 +76,35 @@ def fetch(name, seconds):
     return Path(done.stdout.strip()) / "vmlinuz", ""
 
 
-def build_static(arch, source, target, extra):
-    """Compiles a small program of tests/ for a guest when it is older than its source."""
-    if target.exists() and target.stat().st_mtime > source.stat().st_mtime:
+def build_static(arch, sources, target, extra):
+    """Compiles a small program of tests/ for a guest when it is older than its sources. `sources`: each with what is
+    special of it."""
+    if target.exists() and all(target.stat().st_mtime > source.stat().st_mtime for source in sources):
         return
-    compiler = COMPILERS[arch] + ("g++" if source.suffix == ".cc" else "gcc")
     target.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run([compiler, "-O1", "-Wall", "-Wextra", "-Werror", "-static", *extra, str(source), "-o", str(target)],
-                   check=True)
+    objects = []
+    for source, special in sources.items():
+        compiler = COMPILERS[arch] + ("g++" if source.suffix == ".cc" else "gcc")
+        objects.append(str(target.with_suffix("." + source.stem + ".o")))
+        subprocess.run([compiler, "-O1", "-Wall", "-Wextra", "-Werror", *extra, *special, "-c", str(source), "-o",
+                        objects[-1]], check=True)
+    subprocess.run([compiler, "-static", *extra, *objects, "-o", str(target)], check=True)
 
 
 class Guest:
     """One kernel: the files that go in, the jobs, and who wants which job's result."""
 
-    def __init__(self, name, ktap, build):
-        self.name, self.arch = name, name.rsplit("-", 1)[1]
+    def __init__(self, name, ktap, build, ktapc=None):
+        self.name, self.arch, self.ktapc = name, name.rsplit("-", 1)[1], ktapc
+        self.where = (MACHINES[self.arch], name)
         self.files, self.jobs = Initramfs(), []
         tools = build / "guest" / self.arch
-        build_static(self.arch, ROOT / "tests/guest/init.cc", tools / "init", ["-std=c++20"])
-        build_static(self.arch, ROOT / "tests/kernel/load.c", tools / "load", ["-std=gnu11", "-pthread"])
+        build_static(self.arch, {ROOT / "tests/guest/init.cc": []}, tools / "init", ["-std=c++20"])
+        kernel = ROOT / "tests/kernel"
+        has_frames = ["-fno-omit-frame-pointer", "-fno-optimize-sibling-calls"]
+        sources = {kernel / "load.c": has_frames, kernel / "typed_calls.c": ["-g", "-O2"],
+                   kernel / "deep_calls.c": ["-g", "-O2", "-fomit-frame-pointer"]}
+        build_static(self.arch, sources, tools / "load", ["-std=gnu11", "-pthread", *FLAGS.get(self.arch, [])])
         self.files.program(tools / "init", "init")
         self.files.program(tools / "load", "bin/load")
         self.files.program(ktap, "bin/ktap")
@@ -90,14 +122,26 @@ class Guest:
         if key in self.by_case:
             return kernel_case.Outcome([], [], 0, [])
         directory = f"/cases/{len(self.by_case)}"
-        self.files.put(f"{directory}/{kernel_case.SCRIPT}",
-                       kernel_case.script_of(case, "/bin/load").encode())
+        self.files.put(f"{directory}/{kernel_case.SCRIPT}", self.compiled(kernel_case.script_of(case, "/bin/load")))
         number = int(getattr(signal, "SIG" + what.signal[0])) if what.signal else 0
         run = self.add(machine.Job(what.command, directory, what.timeout_s * SLOWER,
                                    (number, what.signal[1]) if what.signal else (), what.target))
         explain = self.add(machine.Job(what.explain, directory, what.timeout_s * SLOWER)) if what.explain else None
         self.by_case[key] = (run, explain)
         return kernel_case.Outcome([], [], 0, [])
+
+    def compiled(self, script):
+        """The script as the guest gets it: its text, or what --ktapc makes of it. One that does not compile stays a
+        text, and the guest says what is wrong with it."""
+        if not self.ktapc:
+            return script.encode()
+        with tempfile.TemporaryDirectory(prefix="ktap-compiled-") as directory:
+            (Path(directory) / kernel_case.SCRIPT).write_text(script)
+            done = subprocess.run([self.ktapc, "-o", "compiled", kernel_case.SCRIPT], cwd=directory, timeout=30,
+                                  capture_output=True, check=False)
+            if done.returncode != 0:
+                return script.encode()
+            return (Path(directory) / "compiled").read_bytes()
 
     def add_dry_run(self, name, script, options, args):
         """`ktap -d -v`: whether this kernel's verifier takes every program of the script."""
@@ -132,10 +176,10 @@ def add_cases(guest, paths, report):
         except kernel_case.CaseError as error:
             report.fail(f"{guest.name} {path.stem}", str(error))
             continue
-        if "guest" in case.head:
-            report.skip(f"{guest.name} {path.stem}", case.head["guest"])
+        if reason := case.head.get("guest") or kernel_case.not_for(case, *guest.where):
+            report.skip(f"{guest.name} {path.stem}", reason)
             continue
-        kernel_case.judge(path, guest.add_case, Nobody())
+        kernel_case.judge(path, guest.add_case, Nobody(), where=guest.where)
         judged.append(path)
     return judged
 
@@ -146,10 +190,10 @@ def add_dry_runs(guest):
         case = kernel_case.parse_case(path.read_text())
         if case.head.get("exit") == "2":
             continue  # a mistake that is told before anything is loaded
-        guest.add_dry_run(path.stem, case.script, shlex.split(case.head.get("options", "")),
-                          shlex.split(case.head.get("args", "")))
+        guest.add_dry_run(path.stem, kernel_case.script_of(case, "/bin/load"),
+                          shlex.split(case.head.get("options", "")), shlex.split(case.head.get("args", "")))
     for path in [*sorted((ROOT / "tests/golden/explain").glob("kernel_*.kp")), *sorted(ROOT.glob("scripts/**/*.kp"))]:
-        guest.add_dry_run(f"{path.parent.name}/{path.name}", path.read_text(), [], [])
+        guest.add_dry_run(f"{path.parent.name}/{path.name}", path.read_text(), ["--unsafe"], [])
 
 
 def judge_dry_runs(guest, results, report):
@@ -157,8 +201,8 @@ def judge_dry_runs(guest, results, report):
     for name, job in guest.dry_runs.items():
         text = (results[job].stdout + results[job].stderr).decode("utf-8", "replace")
         refused = [line.strip() for line in text.split("\n") if "verifier refuses" in line]
-        if results[job].status == 2 and re.search(r"has no field|no event matches", text):
-            report.skip(f"{guest.name} verifier: {name}", "the kernel lacks an event or a field of it")
+        if results[job].status == 2 and LACK.search(text):
+            report.skip(f"{guest.name} verifier: {name}", "the guest lacks an event or a field of it")
         elif results[job].status != 0:
             report.fail(f"{guest.name} verifier: {name}", text[-2000:])
         elif refused and "--spoil" not in " ".join(guest.jobs[job].command):
@@ -184,6 +228,44 @@ def judge_program(guest, program, result, report):
         report.fail(f"{guest.name} {Path(program).name}", f"ended with {result.status}\n{text[-3000:]}")
 
 
+def add_doctor(guest):
+    """What ktap says that works there, and what it finds for a script."""
+    script = 'trace probe:vfs_read { exit() } trace probe:/bin/load:probed_half { exit() }'
+    return (guest.add(machine.Job(["/bin/ktap", "doctor", "--json"], timeout_s=30 * SLOWER)),
+            guest.add(machine.Job(["/bin/ktap", "--explain", "-v", "-e", script], timeout_s=30 * SLOWER)))
+
+
+def doctor_problems(rows, verdicts, explain):
+    """Rows of `ktap doctor` that do not say what the cases found, or what ktap does for a script."""
+    problems = []
+    for row in rows:
+        works, name = row.get("works"), row.get("check")
+        verdict = verdicts.get(DOCTOR_CASES.get(name))
+        if verdict in ("pass", "skip") and works != (verdict == "pass"):
+            problems.append(f"{name}: {'works' if works else 'does not work'} ({row['note']}), and the case "
+                            f"{DOCTOR_CASES[name]}: {verdict}")
+        fact = DOCTOR_FACTS.get(name)
+        if fact and explain and works != kernel_case.has_one_of(explain, [fact]):
+            problems.append(f"{name}: {'works' if works else 'does not work'} ({row['note']}), and the fact {fact} "
+                            "says otherwise")
+    known = {row.get("check") for row in rows}
+    return problems + [f"no row {name}" for name in [*DOCTOR_CASES, *DOCTOR_FACTS] if name not in known]
+
+
+def judge_doctor(guest, jobs, results, verdicts, report):
+    said, explained = ((results[job].stdout + results[job].stderr).decode("utf-8", "replace").split("\n")
+                       for job in jobs)
+    rows = [json.loads(line) for line in said if line.startswith("{")]
+    if not rows:
+        report.fail(f"{guest.name} doctor", results[jobs[0]].stderr.decode("utf-8", "replace"))
+        return
+    problems = doctor_problems(rows, verdicts, explained if results[jobs[1]].status == 0 else [])
+    if problems:
+        report.fail(f"{guest.name} doctor", "\n".join(problems))
+    else:
+        report.ok(f"{guest.name} doctor: what it says and what the cases found")
+
+
 class Nobody:
     """A report that nobody reads."""
 
@@ -201,15 +283,18 @@ class Prefixed:
     """A report whose cases carry the kernel's name."""
 
     def __init__(self, report, name):
-        self.report, self.name = report, name
+        self.report, self.name, self.verdicts = report, name, {}
 
     def ok(self, case):
+        self.verdicts.setdefault(case.split(":")[0], "pass")
         self.report.ok(f"{self.name} {case}")
 
     def fail(self, case, text):
+        self.verdicts[case.split(":")[0]] = "fail"
         self.report.fail(f"{self.name} {case}", text)
 
     def skip(self, case, reason):
+        self.verdicts.setdefault(case.split(":")[0], "skip")
         self.report.skip(f"{self.name} {case}", reason)
 
 
@@ -229,10 +314,11 @@ def run_kernel(name, options, report):
     if reason:
         report.skip(name, reason)
         return
-    guest = Guest(name, ktap, options.build)
+    guest = Guest(name, ktap, options.build, options.ktapc and options.ktapc.absolute())
     paths = [path for path in sorted((ROOT / "tests/kernel").glob("*.case"))
              if not options.only or any(part in path.name for part in options.only)]
     paths = add_cases(guest, paths, report)
+    doctor = add_doctor(guest)
     if options.dry_runs:
         add_dry_runs(guest)
     programs = {}
@@ -247,8 +333,10 @@ def run_kernel(name, options, report):
         report.fail(name, str(error))
         return
     print(f"{name}: up after {run.boot_s:.2f} s, done after {run.total_s:.1f} s", flush=True)
+    prefixed = Prefixed(report, name)
     for path in paths:
-        kernel_case.judge(path, lambda case: guest.outcome(case, run.results), Prefixed(report, name))
+        kernel_case.judge(path, lambda case: guest.outcome(case, run.results), prefixed, where=guest.where)
+    judge_doctor(guest, doctor, run.results, prefixed.verdicts, report)
     judge_dry_runs(guest, run.results, report)
     for program, job in programs.items():
         judge_program(guest, parts_of(program)[1], run.results[job], report)
@@ -256,12 +344,12 @@ def run_kernel(name, options, report):
         report.fail(f"{name} kernel log", "\n".join(run.complaints[:20]))
 
 
-def cannot_run(kernels):
-    """Why no guest can run here, or None."""
-    for arch in {name.rsplit("-", 1)[1] for name in kernels}:
-        program = machine.MACHINES[arch][0][0]
-        if not any(os.access(Path(folder) / program, os.X_OK) for folder in os.get_exec_path()):
-            return f"{program} is not installed (tools/setup guests)"
+def cannot_run(name):
+    """Why this guest cannot run here, or None."""
+    arch = name.rsplit("-", 1)[1]
+    for program, package_set in ((machine.MACHINES[arch][0][0], "guests"), (COMPILERS[arch] + "g++", "cross")):
+        if not shutil.which(program):
+            return f"{program} is not installed (tools/setup {package_set})"
     return None
 
 
@@ -283,6 +371,11 @@ def self_test():
     text = machine.job_list([machine.Job(["a", "b c"], "/x", 3, (15, 100), ["l"], ["N=1"])], "n")
     wanted = "nonce n|job 0|directory /x|timeout 3|signal 15 100|environment N=1|load 1|l|command 2|a|b c|end|"
     good = good and text == wanted.replace("|", "\n")
+    rows = [{"check": name, "works": True, "note": ""} for name in [*DOCTOR_CASES, *DOCTOR_FACTS]]
+    facts = [kernel_case.FACTS + " ".join(DOCTOR_FACTS.values())]
+    good = good and not doctor_problems(rows, {"page_faults": "pass"}, facts)
+    wrong = doctor_problems(rows[1:], {"page_faults": "skip"}, [kernel_case.FACTS])
+    good = good and len(wrong) == 2 + len(DOCTOR_FACTS)
     print("guest self-test: " + ("all as it should be" if good else "not as it should be"))
     return 0 if good else 1
 
@@ -293,6 +386,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # QEMU is ended on the way out
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--ktap", action="append", default=[], help="ARCHITECTURE=FILE")
+    parser.add_argument("--ktapc", type=Path, help="compiles the scripts here; the guests run what it makes")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="where helpers are compiled to")
     parser.add_argument("--only", action="append", default=[], help="cases whose file name holds one of these")
     parser.add_argument("--program", action="append", default=[], help="[NAME=VALUE…] program arguments, one word")
@@ -305,16 +399,16 @@ def main():
     options = parser.parse_args()
     kernels = [full_name(text) for text in options.kernels] or known_kernels()
     if not options.ktap:
-        options.ktap = [f"amd64={ROOT}/build/ktap", f"arm64={ROOT}/build-arm64/ktap"]
+        folders = {"amd64": "build", "arm64": "build-arm64", "armhf": "build-armhf"}
+        options.ktap = [f"{arch}={ROOT / folder}/ktap" for arch, folder in folders.items()]
     report = Report(options.name)
-    reason = cannot_run(kernels)
-    if reason:
-        print(f"skipped: {reason}")
     for name in kernels:
-        if reason:
+        if reason := cannot_run(name):
             report.skip(name, reason)
         else:
             run_kernel(name, options, report)
+    if report.skipped and not report.passed and not report.failed:
+        print(f"skipped: {report.skipped[0][1]}")
     return report.finish()
 
 
