@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 from report import Report  # noqa: E402
 
-TIMEOUT_S = 20
+TIMEOUT_S = 120
 
 
 def run(ktap, *args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE):

@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 from report import Report  # noqa: E402
 
-TIMEOUT_S = 30
+TIMEOUT_S = 120
 SCRIPT = 'function f(a) {\n  return a + 1\n}\nprint(arg[0], arg[1], f(1))\nif (arg[1] == "bad") { f("x") }\n'
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 from report import Report  # noqa: E402
 
-TIMEOUT_S = 20
+TIMEOUT_S = 120
 ROOT_ONLY = "needs root"
 
 

@@ -11,25 +11,55 @@
 //   spread:K N               N calls of close, on -1 to -K in turns (EBADF)
 //   half:B N                 N calls of probed_half(i, B), i from 1, which gives i / 2 + B
 //   twice N                  N calls of probed_twice(i), i from 1, which gives 2 * i
+//   steps N                  N calls of probed_steps, probed_lock, probed_fills
+//   chain N                 N calls of chain_outer, which calls chain_middle, which calls
+//   chain_inner, which
+//                            makes a getppid
+//   deep N                   N such chains of deep_calls.c, without frame pointers; `deep:wide`
+//                            takes 20 000 bytes of stack
+//   spin N                   for N milliseconds 3 parts of the time in spin_three, 7 in spin_seven
+//   text:WORD N              N calls of probed_text(WORD, r), i from 1; r: {i, -i, i / 4, WORD}
+//   typed:plain N            N calls of typed_plain(-i, …) and typed_word_plain(i), not optimised
+//   typed:fast N             the same of typed_fast and typed_word_fast, optimised; typed_calls.c
+//   mark N                   N times the markers of call_marks(i), i from 1 (x86-64 and arm64)
 //   touch N                  writes to N fresh pages
-//   comm:NAME 1              prctl: the thread's name
-//   sleep N                  N milliseconds, in one clock_nanosleep
-//   wait 1                   reads one byte of standard input
+//   poke N                   N writes of 8 bytes at 0x10000000, and of 4 at 0x10000080
+//   kill:S N                 sends itself the signal S (0 alone does nothing)
+//   stat:PATH N              newfstatat
+//   tcp:BYTES N              N connections to itself by 127.0.0.1, which carry so many bytes;
+//   brings `lo` up unix:BYTES N             N pairs of local sockets, which carry so many bytes
+//   disk:PATH N              N writes of 4096 bytes past the page cache to a new file, fsync,
+//   unlink file:PATH N              the same through the page cache fsync N                  N
+//   calls on descriptor -1 (EBADF) exec N                   N times a child that becomes this
+//   program, with nothing to do comm:NAME 1              prctl: the thread's name sleep N N
+//   milliseconds, in one clock_nanosleep wait 1                   reads one byte of standard input
 //   threads N                what follows is done by N threads at once
 //   cpus N                   the same, each on a CPU of its own, and starting together
+//   fork N                   what follows is done by N children, one after the other
+//   orphan N                 what follows is done by N children that outlive the load by 200 ms
+//   user N                   becomes user N (root)
 //   exit N                   ends with status N
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "deep_calls.h"
+#include "typed_calls.h"
 
 enum { kMaxThreads = 64 };
 
@@ -50,11 +80,160 @@ static void sleep_ms(long ms) {
 /// What uprobes are set on.
 __attribute__((noinline, noclone)) long probed_half(long a, long b) { return a / 2 + b; }
 __attribute__((noinline, noclone)) long probed_twice(long a) { return 2 * a; }
+long probed_half_again(long a, long b) __attribute__((alias("probed_half")));
+#if defined(__x86_64__)
+/// Instructions at +0, +3 and +9; functions that begin with what uprobes refuse or mistake.
+__asm__(
+    ".text\n"
+    ".globl probed_steps, probed_vector, probed_lock, probed_fills\n"
+    ".type probed_fills, @function\n"
+    ".type probed_steps, @function\n"
+    ".type probed_vector, @function\n"
+    ".type probed_lock, @function\n"
+    "probed_steps: mov %rdi, %rax; add $0x12345678, %rax; ret\n"
+    ".size probed_steps, . - probed_steps\n"
+    "probed_vector: vmovd %xmm0, %eax; ret\n"
+    ".size probed_vector, . - probed_vector\n"
+    "probed_lock: lock incq (%rdi); ret\n"
+    ".size probed_lock, . - probed_lock\n"
+    "probed_fills: vxorps %xmm0, %xmm0, %xmm0; mov %rdi, %rax; ret\n"
+    ".size probed_fills, . - probed_fills\n");
+long probed_fills(long a);
+long probed_steps(long a);
+void probed_vector(void);
+void probed_lock(long* a);
+#endif
+struct record {
+  long number;
+  int negative;
+  unsigned bits : 3, others : 5;
+  const char* word;
+  struct record* self;
+};
+long probed_number = 5;
+__attribute__((noinline, noclone)) long probed_text(const char* word, struct record* record) {
+  __asm__ volatile("" : : "r"(record) : "memory");  // all of the record is there
+  probed_number = record->number;
+  return word[0];
+}
 static volatile long sum;
+
+/// Known frames: the system call stands in chain_inner itself, which has a frame since it calls.
+__attribute__((noinline, noclone)) static long chain_inner(void) {
+#if defined(__x86_64__)
+  long result;
+  __asm__ volatile("syscall" : "=a"(result) : "a"((long)SYS_getppid) : "rcx", "r11", "memory");
+#elif defined(__aarch64__)
+  register long number __asm__("x8") = SYS_getppid;
+  register long result __asm__("x0");
+  __asm__ volatile("svc 0" : "=r"(result) : "r"(number) : "memory");
+#else
+  long result = syscall(SYS_getppid);
+#endif
+  return probed_twice(result) + 1;
+}
+__attribute__((noinline, noclone)) static long chain_middle(void) { return chain_inner() + 1; }
+__attribute__((noinline, noclone)) static long chain_outer(void) { return chain_middle() + 1; }
+
+/// Bound by the multiplication's latency: where the loop lies in memory does not change its speed.
+static inline __attribute__((always_inline)) void spin_for(long rounds) {
+  unsigned long x = 1;
+  for (long i = 0; i < rounds; ++i) {
+    x = x * 2862933555777941757UL + (unsigned long)i;
+    __asm__ volatile("" : "+r"(x));
+  }
+}
+__attribute__((noinline, noclone)) static void spin_three(void) { spin_for(30000); }
+__attribute__((noinline, noclone)) static void spin_seven(void) { spin_for(70000); }
+
+static void spin(long ms) {
+  struct timespec now, end;
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  end.tv_sec += ms / 1000;
+  end.tv_nsec += ms % 1000 * 1000000;
+  do {
+    spin_three();
+    spin_seven();
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while ((now.tv_sec - end.tv_sec) * 1000000000L + (now.tv_nsec - end.tv_nsec) < 0);
+}
+
+static void call_text(const char* word, long number) {
+  for (long i = 1; i <= number; ++i) {
+    struct record record = {i, (int)-i, (unsigned)i & 7, (unsigned)i / 4, word, &record};
+    record.self = &record;
+    sum += probed_text(word, &record);
+  }
+}
 
 static void call_functions(const char* verb, const char* detail, long number) {
   for (long i = 1; i <= number; ++i)
     sum += verb[0] == 'h' ? probed_half(i, detail ? atol(detail) : 0) : probed_twice(i);
+}
+
+#if defined(__x86_64__) || defined(__aarch64__)
+/// A marker as sys/sdt.h writes it: a nop, and a note of its address, that of .stapsdt.base, that
+/// of its semaphore, its names and where its arguments are.
+#define MARK(name, semaphore, arguments)                                                     \
+  "990: nop\n"                                                                               \
+  ".pushsection .note.stapsdt, \"?\", \"note\"\n.balign 4\n.4byte 992f-991f, 994f-993f, 3\n" \
+  "991: .asciz \"stapsdt\"\n992: .balign 4\n"                                                \
+  "993: .8byte 990b, _.stapsdt.base, " semaphore                                             \
+  "\n"                                                                                       \
+  ".asciz \"load\", \"" name "\", \"" arguments                                              \
+  "\"\n"                                                                                     \
+  "994: .balign 4\n.popsection\n"
+__asm__(
+    ".pushsection .stapsdt.base, \"aG\", \"progbits\", .stapsdt.base, comdat\n"
+    ".weak _.stapsdt.base\n.hidden _.stapsdt.base\n_.stapsdt.base: .space 1\n"
+    ".size _.stapsdt.base, 1\n.popsection\n");
+__attribute__((used, section(".probes"))) volatile unsigned short load_guarded_semaphore;
+
+#ifdef __x86_64__
+#define FIRST_PLACE "8@%0 -4@4(%1) -4@(%1,%2,4) -1@$-2"
+#define SECOND_PLACE "8@$100 -4@%k0 1@%b0 -1@%h0"
+#define MEMORY "-4@(%1) 8@%%xmm0"
+#define GUARDED "-2@%w0 4@%k0"
+#define VALUE "a"
+#else
+#define FIRST_PLACE "8@%0 -4@[%1, 4] -4@[%1, %2, lsl 2] -1@-2"
+#define SECOND_PLACE "8@100 -4@%w0 1@%w0 -1@-1"
+#define MEMORY "-4@[%1] 8@d0"
+#define GUARDED "-2@%w0 4@%w0"
+#define VALUE "r"
+#endif
+
+/// `places` stands at two places; `guarded` is passed where its semaphore counts somebody.
+static void call_marks(long number) {
+  int pair[4] = {(int)-number, 7, 8, (int)number};
+  const long last = 3;
+  __asm__ volatile(MARK("places", "0", FIRST_PLACE) MARK("memory", "0", MEMORY)
+                   :
+                   : "r"(number), "r"(pair), "r"(last)
+                   : "memory");
+  __asm__ volatile(MARK("places", "0", SECOND_PLACE) : : VALUE(-number) : "memory");
+  if (load_guarded_semaphore != 0)
+    __asm__ volatile(MARK("guarded", "load_guarded_semaphore", GUARDED)
+                     :
+                     : "r"(-number)
+                     : "memory");
+}
+#else
+static void call_marks(long number) {
+  (void)number;
+  die("mark", "x86-64 and arm64 alone");
+}
+#endif
+
+static void poke(long writes) {
+  volatile long* at = mmap((void*)0x10000000, 4096, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  if (at == MAP_FAILED) die("poke", "mmap");
+  volatile int* half = (volatile int*)(at + 16);
+  for (long i = 1; i <= writes; ++i) {
+    *at = i;
+    *half = (int)i;
+  }
 }
 
 static void touch_pages(long number) {
@@ -64,6 +243,92 @@ static void touch_pages(long number) {
   if (memory == MAP_FAILED) die("mmap", "failed");
   madvise(memory, (size_t)(number * page), MADV_NOHUGEPAGE);
   for (long i = 0; i < number; ++i) memory[i * page] = 1;
+}
+
+static void raise_loopback(int socket) {
+  struct ifreq request = {0};
+  strcpy(request.ifr_name, "lo");
+  if (ioctl(socket, SIOCGIFFLAGS, &request) != 0) die("lo", "not there");
+  if ((request.ifr_flags & IFF_UP) != 0) return;
+  request.ifr_flags = (short)(request.ifr_flags | IFF_UP | IFF_RUNNING);
+  if (ioctl(socket, SIOCSIFFLAGS, &request) != 0) die("lo", "cannot be brought up");
+}
+
+static void carry(int from, int to, long bytes) {
+  static char data[65536];
+  if (bytes < 1 || bytes > (long)sizeof data) die("bytes", "1 to 65536");
+  if (write(from, data, (size_t)bytes) != bytes) die("write", "failed");
+  for (long got = 0; got < bytes;) {
+    const long one = read(to, data, sizeof data);
+    if (one <= 0) die("read", "failed");
+    got += one;
+  }
+}
+
+/// A socket that listens at 127.0.0.1, and its address.
+static int listening(struct sockaddr_in* address, int backlog) {
+  socklen_t length = sizeof *address;
+  struct sockaddr* const name = (struct sockaddr*)address;
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  raise_loopback(listener);
+  *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  if (bind(listener, name, length) != 0 || listen(listener, backlog) != 0 ||
+      getsockname(listener, name, &length) != 0)
+    die("tcp", "failed");
+  return listener;
+}
+
+/// A connection that carries so many bytes; with 0 the end that is left sends to the one that is
+/// closed.
+static void tcp_connection(long bytes) {
+  struct sockaddr_in address;
+  const int listener = listening(&address, 1);
+  const int client = socket(AF_INET, SOCK_STREAM, 0);
+  if (connect(client, (struct sockaddr*)&address, sizeof address) != 0) die("connect", "failed");
+  const int server = accept(listener, NULL, NULL);
+  if (bytes > 0) carry(client, server, bytes);
+  close(client);
+  if (bytes == 0) send(server, "late", 4, MSG_NOSIGNAL);
+  close(server);
+  close(listener);
+}
+
+static void full_backlog(long more) {
+  struct sockaddr_in address;
+  listening(&address, 0);
+  for (long i = 0; i <= more; ++i)
+    connect(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), (struct sockaddr*)&address,
+            sizeof address);
+  sleep_ms(1500);
+}
+
+static void local_sockets(long bytes) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) die("socketpair", "failed");
+  carry(ends[0], ends[1], bytes);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+static void write_file(const char* path, int flags, long writes) {
+  char* block = aligned_alloc(4096, 4096);
+  const int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | flags, 0600);
+  if (block == NULL || file < 0) die("file", path);
+  memset(block, 1, 4096);
+  for (long i = 0; i < writes; ++i)
+    if (write(file, block, 4096) != 4096) die("file", "write");
+  fsync(file);
+  unlink(path);
+}
+
+static void become_itself(void) {
+  const pid_t child = fork();
+  if (child == 0) {
+    char* const words_of_it[] = {"load", NULL};
+    execv("/proc/self/exe", words_of_it);
+    _exit(126);
+  }
+  waitpid(child, NULL, 0);
 }
 
 static void one_call(const char* verb, const char* detail) {
@@ -76,12 +341,29 @@ static void one_call(const char* verb, const char* detail) {
     syscall(SYS_read, fd, "", 0);
   } else if (strcmp(verb, "write") == 0) {
     syscall(SYS_write, fd, "", 0);
+  } else if (strcmp(verb, "bytes") == 0) {
+    syscall(SYS_write, -1, "ab\0cd\377\0z", 8);
   } else if (strcmp(verb, "writeout") == 0) {
     syscall(SYS_write, 1, "", 0);
   } else if (strcmp(verb, "close") == 0) {
     syscall(SYS_close, fd);
+  } else if (strcmp(verb, "fsync") == 0) {
+    syscall(SYS_fsync, fd);
   } else if (strcmp(verb, "openat") == 0) {
     syscall(SYS_openat, AT_FDCWD, detail ? detail : "/ktap-load-none", O_RDONLY, 0);
+  } else if (strcmp(verb, "kill") == 0) {
+    syscall(SYS_kill, getpid(), detail ? atol(detail) : 0);
+  } else if (strcmp(verb, "stat") == 0) {
+    struct stat found;
+    syscall(SYS_newfstatat, AT_FDCWD, detail ? detail : "/", &found, 0);
+  } else if (strcmp(verb, "tcp") == 0) {
+    tcp_connection(detail ? atol(detail) : 1);
+  } else if (strcmp(verb, "aborted") == 0) {
+    tcp_connection(0);
+  } else if (strcmp(verb, "unix") == 0) {
+    local_sockets(detail ? atol(detail) : 1);
+  } else if (strcmp(verb, "exec") == 0) {
+    become_itself();
   } else if (strcmp(verb, "comm") == 0) {
     syscall(SYS_prctl, PR_SET_NAME, detail ? detail : "load", 0, 0, 0);
   } else if (strcmp(verb, "wait") == 0) {
@@ -138,6 +420,62 @@ static void run_threads(long count, char** pairs) {
   for (long i = 0; i < count; ++i) pthread_join(threads[i], NULL);
 }
 
+static void fork_children(int are_orphans, long count, char** pairs) {
+  for (long i = 0; i < count; ++i) {
+    const pid_t child = fork();
+    if (child < 0) die("fork", "failed");
+    if (child == 0) {
+      if (are_orphans) sleep_ms(200);
+      perform(pairs);
+      _exit(0);
+    }
+    if (!are_orphans) waitpid(child, NULL, 0);
+  }
+}
+
+/// What is done at once; false where the verb is a single call.
+static int did_at_once(const char* verb, const char* detail, long number) {
+  if (strcmp(verb, "half") == 0 || strcmp(verb, "twice") == 0) {
+    call_functions(verb, detail, number);
+  } else if (strcmp(verb, "deep") == 0) {
+    volatile long count = 0;
+    for (long i = 0; i < number; ++i) sum += detail ? deep_wide(&count) : deep_outer(&count);
+  } else if (strcmp(verb, "chain") == 0) {
+    for (long i = 0; i < number; ++i) sum += chain_outer();
+  } else if (strcmp(verb, "spin") == 0) {
+    spin(number);
+#if defined(__x86_64__)
+  } else if (strcmp(verb, "steps") == 0) {
+    for (long i = 0; i < number; ++i) {
+      long locked = i;
+      probed_lock(&locked);
+      const int has_avx = __builtin_cpu_supports("avx");
+      if (probed_steps(i) != i + 0x12345678 || locked != i + 1 || (has_avx && probed_fills(i) != i))
+        die("wrong result", verb);
+    }
+#endif
+  } else if (strcmp(verb, "text") == 0) {
+    call_text(detail ? detail : "", number);
+  } else if (strcmp(verb, "typed") == 0) {
+    call_typed(detail ? detail : "", number);
+  } else if (strcmp(verb, "mark") == 0) {
+    for (long i = 1; i <= number; ++i) call_marks(i);
+  } else if (strcmp(verb, "touch") == 0) {
+    touch_pages(number);
+  } else if (strcmp(verb, "backlog") == 0) {
+    full_backlog(number);
+  } else if (strcmp(verb, "disk") == 0 || strcmp(verb, "file") == 0) {
+    write_file(detail ? detail : "ktap-load-file", verb[0] == 'd' ? O_DIRECT : 0, number);
+  } else if (strcmp(verb, "poke") == 0) {
+    poke(number);
+  } else if (strcmp(verb, "sleep") == 0) {
+    sleep_ms(number);
+  } else {
+    return 0;
+  }
+  return 1;
+}
+
 static void perform(char** pairs) {
   for (; pairs[0]; pairs += 2) {
     if (!pairs[1]) die("no number behind", pairs[0]);
@@ -152,23 +490,20 @@ static void perform(char** pairs) {
       run_threads(number, pairs + 2);
       return;
     }
+    if (strcmp(verb, "fork") == 0 || strcmp(verb, "orphan") == 0) {
+      fork_children(verb[0] == 'o', number, pairs + 2);
+      return;
+    }
+    if (strcmp(verb, "user") == 0) {
+      if (syscall(SYS_setresuid, number, number, number) != 0) die("setresuid", "failed");
+      continue;
+    }
     if (strcmp(verb, "exit") == 0) _exit((int)number);
     if (strcmp(verb, "spread") == 0) {
       spread_calls(detail ? atol(detail) : 0, number);
       continue;
     }
-    if (strcmp(verb, "half") == 0 || strcmp(verb, "twice") == 0) {
-      call_functions(verb, detail, number);
-      continue;
-    }
-    if (strcmp(verb, "touch") == 0) {
-      touch_pages(number);
-      continue;
-    }
-    if (strcmp(verb, "sleep") == 0) {
-      sleep_ms(number);
-      continue;
-    }
+    if (did_at_once(verb, detail, number)) continue;
     for (long i = 0; i < number; ++i) one_call(verb, detail);
   }
 }

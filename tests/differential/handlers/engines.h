@@ -17,11 +17,15 @@ class JudgedEngine : public engine::BpfEngine {
   virtual std::string run(size_t index, const std::vector<uint64_t>& arguments) = 0;
 
   Result<void> attach() override { return {}; }
+  uint32_t unattached_handler() const override { return bpf::kNoHandler; }
   void detach() override {}
   int wake_fd() const override { return -1; }
   int program_fd(size_t) const override { return -1; }
   int map_fd(uint32_t) const override { return -1; }
 };
+
+/// What a refusal begins with that means the size of a program alone.
+inline constexpr std::string_view kTooMuch = "too much: ";
 
 /// On bpf::Machine. `unit` is copied.
 std::unique_ptr<JudgedEngine> make_machine_engine(const backend::Unit& unit,

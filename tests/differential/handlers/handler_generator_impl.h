@@ -69,6 +69,7 @@ class HandlerGenerator : private Dice {
   Node made_text(int depth);
   Node library_integer(int depth);
   Node library_text(int depth);
+  Node formatted(int depth);
   Node condition(int depth);
   Node comparison(int depth);
   Node event_word();

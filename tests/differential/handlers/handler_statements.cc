@@ -396,13 +396,12 @@ void HandlerGenerator::rare(Nodes& out) {
       out.push_back(stmt("print(type($0))", {value(Type::Any, 1)}));
       return;
     case 5: {
-      const TableVar* table = any_table(Type::Int);
-      if (table != nullptr && has_.user_space)
-        out.push_back(stmt("print(len(" + table->name + "))"));
+      const TableVar* table = any_table(chance(70) ? Type::Int : Type::Str);
+      if (table != nullptr && chance(40)) out.push_back(stmt("print(len(" + table->name + "))"));
       return;
     }
     case 6: {
-      const TableVar* table = any_table(Type::Int);
+      const TableVar* table = any_table(chance(70) ? Type::Int : Type::Str);
       if (table != nullptr && chance(20)) out.push_back(stmt("delete(" + table->name + ")"));
       return;
     }

@@ -101,6 +101,8 @@ Node HandlerGenerator::integer(int depth) {
       return call_of(Type::Int, depth);
     case 13:
       if (has_.strings && chance(50)) return expr("len($0)", {text(depth)});
+      if (const TableVar* table = any_table(Type::Int); table != nullptr && chance(15))
+        return expr("len(" + table->name + ")", {});
       return expr("($0 || $1)", {maybe(depth), sub()});
     case 14:
       if (in_handler_ && chance(40)) return one_of(kTaskNumbers);
@@ -140,12 +142,23 @@ Node HandlerGenerator::library_integer(int depth) {
   }
 }
 
+/// One that the kernel makes too where it is kept.
+Node HandlerGenerator::formatted(int depth) {
+  static constexpr const char* kFormats[] = {
+      "format(\"%d:%s\", $0, $1)",     "format(\"%d:%s\", $0, $1)",
+      "format(\"%5d|%-8s|\", $0, $1)", "format(\"%x.%.3s\", $0, $1)",
+      "format(\"%03d%8.2s\", $0, $1)", "format(\"%-4u%X\", $0, $1)"};
+  const size_t which = below(6);
+  if (which == 5) return expr(kFormats[which], {printed_integer(depth), printed_integer(depth)});
+  return expr(kFormats[which], {printed_integer(depth), value(Type::Any, depth)});
+}
+
 Node HandlerGenerator::library_text(int depth) {
   switch (below(6)) {
     case 0:
       return expr(chance(50) ? "string.lower($0)" : "string.upper($0)", {text(depth)});
     case 1:
-      return expr("format(\"%d:%s\", $0, $1)", {printed_integer(depth), value(Type::Any, depth)});
+      return formatted(depth);
     case 2:
       return expr("errno_name($0)", {value(Type::Int, depth)});
     case 3:

@@ -104,6 +104,10 @@ int run_random(const Arguments& arguments, Judge& judge) {
     fmt::print("less than half of the programs were judged: the generator is at fault\n");
     ++failed;
   }
+  if (judge.tally().too_much * 100 > count) {
+    fmt::print("more than 1 % of the programs are too much for the verifier\n");
+    ++failed;
+  }
   const bool has_all = arguments.kernel && arguments.features.user_space;
   const int64_t handlers = judge.tally().handlers;
   if (has_all && handlers >= kPlacedLeast &&
@@ -184,6 +188,11 @@ int self_test(Judge& judge) {
       "trace_end { print(t) }\n";
   expect("a script that is right", base, Verdict::Agree);
   expect("a script that does not compile", "var = 3\n", Verdict::NoScript);
+  expect("a script whose data doubles without end",
+         "#on: enter close 5\nvar s = \"abcd\"\n"
+         "trace syscalls:sys_enter_close { for (i = 1, 40) { s ..= s } print(s) }\n"
+         "trace_end { print(s) }\n",
+         Verdict::NoScript);
   judge.spoil_for_test(true);
   expect("another output", base, Verdict::Differ);
   judge.spoil_for_test(false);
@@ -196,7 +205,7 @@ int self_test(Judge& judge) {
     fmt::print("one seed gives two scripts\n");
     ++failed;
   }
-  return finish(5 - failed, failed);
+  return finish(6 - failed, failed);
 }
 
 void choose(HandlerFeatures& features, const std::string& only) {

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "handlers/engines.h"
 namespace ktap::differential {
 namespace {
 
@@ -171,6 +172,11 @@ bool Judge::judge_on(const Setting& setting, const std::string& script, const Ou
     return false;
   }
   if (counts) count(run);
+  // A session gives such loops another form, else the handler to user space.
+  if (run.refused.rfind(kTooMuch, 0) == 0) {
+    if (counts) ++tally_.too_much;
+    return true;
+  }
   if (!run.refused.empty()) {
     *judgement = {Verdict::Refused,
                   fmt::format("--- {}: {}{}", setting.name, run.refused, run.code),
@@ -239,6 +245,8 @@ void Judge::print_tally() const {
       "VM, {}: {} scripts agree, {} differ, {} are refused by the verifier, {} are none; "
       "{:.1f} s\n",
       names, tally_.agree, tally_.differ, tally_.refused, tally_.no_script, seconds);
+  if (tally_.too_much != 0)
+    fmt::print("{} programs are too much for the verifier: not compared\n", tally_.too_much);
   if (tally_.raced != 0)
     fmt::print(
         "{} times not compared: handlers in user space and an early end, the ring or a table "

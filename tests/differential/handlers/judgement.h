@@ -35,7 +35,8 @@ class Judge {
     int64_t differ = 0;
     int64_t refused = 0;
     int64_t no_script = 0;
-    int64_t raced = 0;  ///< of those that agree: not compared, see judge_on()
+    int64_t too_much = 0;  ///< of those that agree: the verifier gave up
+    int64_t raced = 0;     ///< of those that agree: not compared, see judge_on()
     int64_t handlers = 0;
     int64_t in_kernel = 0;
     std::map<std::string_view, int64_t> layouts;  ///< of tables in the kernel

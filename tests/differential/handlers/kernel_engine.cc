@@ -1,10 +1,12 @@
 // See engines.h. Wraps the product's engine; only disarming is done here, since nothing but this
 // process ever runs the programs: then no grace period has to be waited for.
 #include <fmt/format.h>
+
 #include <linux/bpf.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include <cerrno>
 #include <cstring>
@@ -66,6 +68,10 @@ class KernelEngine final : public JudgedEngine {
   }
   std::vector<uint64_t> counter(uint32_t row) const override { return inner_->counter(row); }
   std::vector<uint64_t> missed_runs() const override { return inner_->missed_runs(); }
+  std::vector<uint64_t> missed_hits() const override { return inner_->missed_hits(); }
+  Result<void> follow(pid_t) override { return {}; }  // of --follow, which nothing here asks for
+  void unfollow(pid_t) override {}
+  std::vector<int> followed() override { return {}; }
   int64_t* cell(uint32_t cell) override { return inner_->cell(cell); }
   Result<void> preload(uint32_t table, const runtime::Table& entries,
                        const ssa::Module& module) override {
@@ -109,6 +115,10 @@ std::unique_ptr<JudgedEngine> make_kernel_engine(const backend::Unit& unit, cons
     *refused = loaded.error().message + "\n";
     return nullptr;
   }
+  const bool is_too_much =
+      !rejections.empty() && std::all_of(rejections.begin(), rejections.end(),
+                                         [](const engine::Rejection& r) { return r.is_size; });
+  if (is_too_much) *refused = kTooMuch;
   for (const engine::Rejection& rejection : rejections) {
     *refused += fmt::format("program {}, line {}: {}\n", rejection.program, rejection.line,
                             rejection.reason);

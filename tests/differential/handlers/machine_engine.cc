@@ -68,8 +68,8 @@ class MachineMemory final : public engine::DeltaMemory {
 /// Entries of a table that is no delta. Nothing runs while user space looks at them.
 class MachineStore final : public engine::EntryStore {
  public:
-  MachineStore(bpf::Machine& machine, const backend::Table& table)
-      : machine_(machine), table_(table), map_(table.maps[0]) {}
+  MachineStore(bpf::Machine& machine, const backend::Table& table, uint32_t control_map)
+      : machine_(machine), table_(table), map_(table.maps[0]), control_map_(control_map) {}
 
   bool read_all(const engine::EntryBytesVisitor& visit) override {
     if (!is_hash()) {
@@ -91,7 +91,12 @@ class MachineStore final : public engine::EntryStore {
     return can;
   }
   bool put(const uint8_t* key, const uint8_t* value) override {
-    if (is_hash()) return machine_.set_value(map_, bytes_at(key), value_at(value));
+    if (is_hash()) {
+      const bool is_new = machine_.value(map_, bytes_at(key)).empty();
+      if (!machine_.set_value(map_, bytes_at(key), value_at(value))) return false;
+      if (is_new) count(1);
+      return true;
+    }
     bool done = false;
     with_memory(
         [&](backend::SharedMemory& memory) { done = memory.put(key, word_of(value_at(value))); });
@@ -103,6 +108,7 @@ class MachineStore final : public engine::EntryStore {
           [&](backend::SharedMemory& memory) { memory.remove_if(key, word_of(value_at(value))); });
     } else if (machine_.value(map_, bytes_at(key)) == value_at(value)) {
       machine_.erase(map_, bytes_at(key));
+      count(-1);
     }
   }
 
@@ -112,6 +118,17 @@ class MachineStore final : public engine::EntryStore {
 
   Bytes value_at(const uint8_t* value) const {
     return Bytes(value, value + (is_hash() ? table_.value_size_bytes : 8));
+  }
+
+  /// In the control page.
+  void count(int64_t by) {
+    if (!table_.is_counted) return;
+    Bytes page = machine_.value(control_map_, Bytes(4));
+    int64_t now = 0;
+    std::memcpy(&now, &page[table_.count_offset_bytes], sizeof now);
+    now += by;
+    std::memcpy(&page[table_.count_offset_bytes], &now, sizeof now);
+    KTAP_CHECK(machine_.set_value(control_map_, Bytes(4), page));
   }
 
   template <class Work>
@@ -125,6 +142,7 @@ class MachineStore final : public engine::EntryStore {
   bpf::Machine& machine_;
   const backend::Table& table_;
   const uint32_t map_;
+  const uint32_t control_map_;
 };
 
 /// A variable that is a table of one entry, under `true`.
@@ -177,8 +195,9 @@ class MachineEngine final : public JudgedEngine {
     machine_.iter_num_new = facts.iter_num_new;
     machine_.iter_num_next = facts.iter_num_next;
     machine_.iter_num_destroy = facts.iter_num_destroy;
-    const size_t cells = (unit.maps[unit.control_map].value_size_bytes - Control::kCells) / 8;
-    cells_.resize(cells);
+    size_t cells = (unit.maps[unit.control_map].value_size_bytes - Control::kCells) / 8;
+    for (const backend::Table& table : unit.tables) cells -= table.count_offset_bytes != 0 ? 1 : 0;
+    cells_.resize(cells);  // behind them stand the numbers of entries
   }
 
   std::string run(size_t index, const std::vector<uint64_t>& arguments) override {
@@ -230,6 +249,10 @@ class MachineEngine final : public JudgedEngine {
     return values;
   }
   std::vector<uint64_t> missed_runs() const override { return {}; }
+  std::vector<uint64_t> missed_hits() const override { return {}; }
+  Result<void> follow(pid_t) override { return {}; }  // of --follow, which nothing here asks for
+  void unfollow(pid_t) override {}
+  std::vector<int> followed() override { return {}; }
   int64_t* cell(uint32_t cell) override { return &cells_[cell]; }
   Result<void> preload(uint32_t table, const Table& entries, const ssa::Module& module) override {
     const backend::Table& layout = unit_.tables[table];
@@ -237,7 +260,7 @@ class MachineEngine final : public JudgedEngine {
     engine::KeyCodec codec(layout, module.strings);
     engine::ValueCodec values(layout, module.strings);
     Bytes encoded;
-    MachineStore store(machine_, layout);
+    MachineStore store(machine_, layout, unit_.control_map);
     Bytes key;
     for (const auto& [at, value] : entries.entries()) {
       if (!codec.encode(at, &key) || !values.encode(key.data(), value, &encoded) ||
@@ -250,9 +273,9 @@ class MachineEngine final : public JudgedEngine {
                                               const ssa::Module& module) override {
     const backend::Table& layout = unit_.tables[table];
     if (!backend::is_delta(layout.layout)) {
-      return std::make_unique<engine::MasterTable>(layout,
-                                                   std::make_unique<MachineStore>(machine_, layout),
-                                                   module.strings, heap, snapshots_);
+      return std::make_unique<engine::MasterTable>(
+          layout, std::make_unique<MachineStore>(machine_, layout, unit_.control_map),
+          module.strings, heap, snapshots_);
     }
     return std::make_unique<engine::DeltaTable>(unit_, table, memory_, module.strings, heap,
                                                 snapshots_);

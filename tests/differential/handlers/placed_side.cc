@@ -91,7 +91,7 @@ class Placed {
                                    &run_.options,
                                    target,
                                    bytecode::find_reader_uses(*run_.chunk->main),
-                                   run_.host->machine_facts()};
+                                   run_.host->machine_facts(nullptr)};
     diag::Sink sink;
     std::unique_ptr<engine::BpfEngine> none;
     const int64_t started_ns = thread_ns();
@@ -283,6 +283,7 @@ Result<std::unique_ptr<Ground>> prepare(bool kernel) {
     ground->regs_address = 0xffff888000000000;
     ground->facts.cpu_count = ground->actors->cpu_count();
     ground->facts.has_may_goto = ground->facts.has_bpf_loop = true;
+    ground->facts.has_for_each_map_elem = true;
     ground->facts.iter_num_new = 1;
     ground->facts.iter_num_next = 2;
     ground->facts.iter_num_destroy = 3;

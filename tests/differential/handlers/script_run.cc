@@ -10,6 +10,13 @@
 #include "syntax/parser.h"
 
 namespace ktap::differential {
+namespace {
+
+// A loop of `s ..= s` doubles what each print() gives; nothing is to be learnt from its size.
+constexpr size_t kScriptMemoryBytes = 4 << 20;
+constexpr off_t kMostOutputBytes = 32 << 20;
+
+}  // namespace
 
 std::string Outcome::text() const {
   return output + errors + fmt::format("status {}\n", status) + trouble;
@@ -41,6 +48,7 @@ std::string ScriptRun::start() {
   host = std::make_unique<session::ScriptHost>(*chunk, source, *output, false);
   vm = std::make_unique<vm::Vm>(*chunk, *host, options.args);
   host->set_vm(vm.get());
+  vm->set_memory_limit_bytes(kScriptMemoryBytes);
   vm->add_roots([this](runtime::Heap& heap) { host->mark(heap); });
   const std::optional<vm::RuntimeError> error = vm->run_main();
   host->freeze();
@@ -61,6 +69,11 @@ Outcome ScriptRun::outcome() {
   out.ended_early = over();
   out.status = session::exit_status_of(*host, errors);
   return out;
+}
+
+bool ScriptRun::is_too_large() const {
+  return lseek(memory_fd_, 0, SEEK_END) > kMostOutputBytes ||
+         errors.summary().find("--max-memory") != std::string::npos;
 }
 
 void ScriptRun::call(const session::Registration& registration, vm::EventContext& context,

@@ -41,6 +41,8 @@ class ScriptRun {
   std::string start();
   /// What was printed, the errors and the status so far.
   Outcome outcome();
+  /// It prints more, or has more data, than a judge keeps several times.
+  bool is_too_large() const;
   /// One run of a handler, outside the kernel.
   void call(const session::Registration& registration, vm::EventContext& context, bool filter);
   /// -C lets events of that CPU through.

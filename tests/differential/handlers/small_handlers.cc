@@ -90,6 +90,7 @@ class Enumerator {
     out.push_back("t%[" + e + "] += 7");
     out.push_back("t%[" + e + "] = nil");
     out.push_back("delete(t%, " + e + ")");
+    out.push_back("delete(t%) print(len(t%), " + e + ")");
     out.push_back("local y = " + e);
     out.push_back("assert(" + e + ")");
     out.push_back("error(" + e + ")");

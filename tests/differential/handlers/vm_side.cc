@@ -174,10 +174,11 @@ std::string run_in_vm(const std::string& script, const Ground& ground, bool atta
   ground.actors->reset();
   Reference reference(run, ground);
   for (const Happening& happening : happenings_of(script, ground.kernel_paths(), attached)) {
-    if (run.over()) break;
+    if (run.over() || run.is_too_large()) break;
     reference.happen(happening);
   }
   reference.end();
+  if (run.is_too_large()) return "it prints or keeps too much to be judged\n";
   *outcome = run.outcome();
   return "";
 }

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""ktap list and ktap doctor (tests/cli/listing.py KTAP): as root over this machine's events, else without privileges;
+as root also once as the user nobody."""
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+failures = []
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+def run(*words):
+    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+
+
+def expect(what, holds, shown=""):
+    if not holds:
+        failures.append(f"{what}: {shown!r}")
+
+
+def lists(ktap):
+    begin = time.monotonic()
+    everything = run(ktap, "list")
+    took_ms = 1000 * (time.monotonic() - begin)
+    lines = everything.stdout.splitlines()
+    expect("list", everything.returncode == 0 and lines == sorted(lines) and len(lines) > 100, everything.stderr)
+    for name in ("sched:sched_switch", "syscalls:sys_exit_read", "software:page-faults", "cache:LLC-loads"):
+        expect(f"list has {name}", name in lines)
+    expect("list is quick", took_ms < 2000, took_ms)  # 20 ms; far off, for a machine under load
+    expect("-le is list", run(ktap, "-le", "sched:*").stdout == run(ktap, "list", "sched:*").stdout)
+    found = run(ktap, "list", "-v", "syscalls:sys_enter_openat").stdout.splitlines()
+    expect("arguments", found[:1] == ["syscalls:sys_enter_openat"] and "    arg1  int dfd" in found, found)
+    found = [json.loads(line) for line in run(ktap, "list", "--json", "sched:sched_switch").stdout.splitlines()]
+    expect("json", len(found) == 1 and found[0]["event"] == "sched:sched_switch" and
+           {"name": "prev_pid", "type": "pid_t"} in found[0]["args"], found)
+    for words, hint in ((("sched:sched_swich",), "the nearest: sched:sched_switch"),
+                        (("opnat",), "syscalls:sys_enter_openat"), (("nope:x",), "there is no subsystem 'nope'"),
+                        (("probe:libc.so.6:mallo",), "did you mean 'malloc'?"), (("a", "b"), "takes one GLOB"),
+                        (("--jsn",), "did you mean '--json'?")):
+        wrong = run(ktap, "list", *words)
+        expect(f"list {words}", wrong.returncode == 2 and not wrong.stdout and hint in wrong.stderr, wrong.stderr)
+
+
+def functions(ktap):
+    found = run(ktap, "list", "probe:libc.so.6:mallo*").stdout
+    expect("functions of a library", ":malloc\n" in found, found)
+    expect("-lf", ":malloc\n" in run(ktap, "-lf", "libc.so.6").stdout)
+    found = run(ktap, "list", "function:vfs_rea*")
+    there = "function:vfs_read\n" in found.stdout or "cannot trace its functions" in found.stderr
+    expect("the function trace", there or os.geteuid() != 0, found.stdout + found.stderr)
+    wrong = run(ktap, "-lm", ktap)
+    expect("-lm", wrong.returncode == 2 and "has no markers" in wrong.stderr, wrong.stderr)
+
+
+def options_before_commands(ktap):
+    for words in (("-q", "list", "software:page-faults"), ("-v", "--diagnostics=text", "list", "software:page-faults")):
+        found = run(ktap, *words)
+        expect(f"{words}", found.returncode == 0 and found.stdout.startswith("software:page-faults"), found.stderr)
+
+
+def as_nobody(ktap):
+    readable = run(*NOBODY, "test", "-x", ktap).returncode == 0
+    if not readable:
+        print("skipped: ktap as nobody (the folder is not open to others)")
+        return
+    found = run(*NOBODY, ktap, "list", "*openat")
+    expect("list as nobody", found.returncode == 0 and "syscalls:sys_enter_openat\n" in found.stdout and
+           "tracepoints are left out" in found.stderr, found.stderr)
+    found = run(*NOBODY, ktap, "doctor")
+    expect("doctor as nobody", found.returncode == 1 and "No event can be traced here." in found.stdout and
+           "tracing needs root" in found.stdout, found.stdout)
+
+
+def doctor(ktap, is_root):
+    found = run(ktap, "doctor")
+    rows = [json.loads(line) for line in run(ktap, "doctor", "--json").stdout.splitlines()]
+    works = {row["check"]: row["works"] for row in rows[:-1]}
+    expect("the rows", len(works) > 15 and rows[-1]["traces"] == (found.returncode == 0), rows[-1])
+    for name, holds in works.items():
+        expect(f"text and JSON agree on {name}", f"  {'yes' if holds else 'no '}  {name}" in found.stdout)
+    if is_root:
+        expect("doctor traces here", found.returncode == 0 and works["tracepoints, system calls (raw)"], found.stdout)
+        traced = run(ktap, "-q", "-e", "trace syscalls:sys_enter_getppid { exit() } tick-1ms { exit() }")
+        expect("what it says holds", traced.returncode == 0, traced.stderr)
+    expect("doctor takes --json alone", run(ktap, "doctor", "x").returncode == 2)
+
+
+def main():
+    ktap = str(Path(sys.argv[1]).resolve())
+    is_root = os.geteuid() == 0
+    functions(ktap)
+    options_before_commands(ktap)
+    doctor(ktap, is_root)
+    if is_root:
+        lists(ktap)
+        as_nobody(ktap)
+    else:
+        print("skipped: tracepoints (needs root)")
+    for failure in failures:
+        print("FAIL", failure)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

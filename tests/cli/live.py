@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""ktap top: on a pseudo-terminal (what is drawn, keys, and that every end gives the terminal back) and into a pipe.
+usage: live.py KTAP LOAD
+"""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+from report import Report  # noqa: E402
+
+TIMEOUT_S = 20
+TIOCGPTN = 0x80045430  # the number of a pseudo-terminal
+ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
+TWO = """var calls, more = {}, {}
+var beats = 0
+var fixed = {x = 1}
+tick-100ms { calls["a"] += 1 calls["b"] += 3 more["z", beats % 30] += 1 beats += 1 print("line", beats) }
+trace_end { print("the end", len(calls)) }
+"""
+
+
+class Screen:
+    """What a terminal of 24 x 80 shows of what the program writes; of escape sequences only what ktap uses."""
+
+    def __init__(self, ktap, *arguments):
+        self.bytes = b""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ["TERM"] = "xterm"
+            os.environ["ASAN_OPTIONS"] = "handle_segv=0"  # a signal's end is the program's own
+            os.execv(ktap, [ktap, *arguments])
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.before = termios.tcgetattr(self.fd)
+        self.status = None
+
+    def read(self, seconds=0.1):
+        """False at the end."""
+        if not select.select([self.fd], [], [], seconds)[0]:
+            return True
+        try:
+            got = os.read(self.fd, 65536)
+        except OSError:
+            return False
+        self.bytes += got
+        return got != b""
+
+    def lines(self):
+        """The last whole drawing: its lines without colours."""
+        drawings = self.bytes.split(b"\x1b[H")
+        for drawing in reversed(drawings[1:]):
+            if drawing.endswith(b"\x1b[K") or LEAVE in drawing:
+                text = drawing.split(LEAVE)[0].decode(errors="replace")
+                return [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip("\r") for line in text.split("\r\n")]
+        return []
+
+    def until(self, wanted, seconds=TIMEOUT_S):
+        """Waits until some drawing's lines satisfy `wanted`."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.read() is False:
+                break
+            if wanted(self.lines()):
+                return True
+        print("\n".join(self.lines()))
+        return False
+
+    def keys(self, text):
+        os.write(self.fd, text.encode())
+
+    def end(self):
+        """Reads all there is; the exit status, minus the signal's number."""
+        end = time.monotonic() + TIMEOUT_S
+        while self.read() and time.monotonic() < end:
+            pass
+        while self.status is None and time.monotonic() < end:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid != 0:
+                self.status = os.waitstatus_to_exitcode(status)
+            time.sleep(0.02)
+        if self.status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.fd)
+        return self.status
+
+
+def row(lines, name):
+    """The words of the line that begins with it."""
+    for line in lines:
+        words = line.split()
+        if words and words[0] == name:
+            return words
+    return []
+
+
+def is_sorted_by(heading):
+    return lambda lines: any(heading in line for line in lines)
+
+
+def it_draws_tables_with_rates(ktap):
+    screen = Screen(ktap, "top", "-q", "-e", TWO)
+    good = screen.until(lambda lines: len(row(lines, "b")) == 3)
+    lines = screen.lines()
+    rate = float(row(lines, "b")[2]) if good else 0
+    good = good and lines[0].startswith(" ktap top  -e") and 15 <= rate <= 45
+    good = good and any("calls: 2 rows" in line for line in lines) and any("per second" in line for line in lines)
+    good = good and row(lines, "b") != [] and lines.index(next(x for x in lines if x.split()[:1] == ["b"])) < \
+        lines.index(next(x for x in lines if x.split()[:1] == ["a"]))
+    good = good and row(lines, "beats") != [] and not any("fixed" in line for line in lines)
+    good = good and any(re.match(r"line\\t\d+", line) for line in lines) and lines[23].startswith(" q quit")
+    good = good and all(len(line) <= 80 for line in lines) and len(lines) == 24
+    screen.keys("q")
+    return screen.end() == 0 and good
+
+
+def keys_sort_and_hold(ktap):
+    screen = Screen(ktap, "top", "-q", "-e", TWO)
+    good = screen.until(is_sorted_by("value ▼"))
+    screen.keys("r")
+    good = good and screen.until(is_sorted_by("value ▲"))
+    screen.keys("<")
+    good = good and screen.until(is_sorted_by("key ▲"))
+    screen.keys("\x1b[C\x1b[C")
+    good = good and screen.until(is_sorted_by("per second ▼"))
+    screen.keys("\t")
+    good = good and screen.until(is_sorted_by("▸ more: "))
+    screen.keys("<")
+    good = good and screen.until(is_sorted_by("key2 ▲"))
+    screen.keys(" ")
+    good = good and screen.until(lambda lines: "held at" in lines[0])
+    first = row(screen.lines(), "b")
+    time.sleep(1.3)
+    screen.read()
+    good = good and row(screen.lines(), "b") == first
+    screen.keys(" ")
+    good = good and screen.until(lambda lines: row(lines, "b") not in ([], first))
+    screen.keys("x\x1b[A\x1b[5~q")  # others mean nothing
+    return screen.end() == 0 and good
+
+
+def what_is_printed_at_the_end_stays(ktap):
+    screen = Screen(ktap, "top", "-q", "-e", TWO)
+    good = screen.until(lambda lines: row(lines, "b") != [])
+    screen.keys("q")
+    good = screen.end() == 0 and good
+    return good and screen.bytes.split(LEAVE)[-1].decode().split() == ["the", "end", "2"]
+
+
+def given_back(screen, during=lambda screen: None):
+    """Whatever `during` does to it: the terminal is as it was. The exit status."""
+    if not screen.until(lambda lines: row(lines, "b") != []):
+        return False
+    if termios.tcgetattr(screen.fd)[3] == screen.before[3]:
+        return False  # it was not taken
+    number = struct.unpack("I", fcntl.ioctl(screen.fd, TIOCGPTN, b"\0" * 4))[0]
+    slave = os.open(f"/dev/pts/{number}", os.O_RDWR | os.O_NOCTTY)  # so that its state outlives the program
+    during(screen)
+    deadline = time.monotonic() + TIMEOUT_S
+    status = None
+    while status is None and time.monotonic() < deadline:
+        screen.read(0.05)
+        pid, word = os.waitpid(screen.pid, os.WNOHANG)
+        if pid != 0:
+            status = os.waitstatus_to_exitcode(word)
+    while select.select([screen.fd], [], [], 0.1)[0]:
+        screen.read(0)
+    after = termios.tcgetattr(slave)
+    os.close(slave)
+    os.close(screen.fd)
+    if status is None:
+        os.kill(screen.pid, signal.SIGKILL)
+        os.waitpid(screen.pid, 0)
+    if after != screen.before or screen.bytes.count(ENTER) != screen.bytes.count(LEAVE):
+        print(after, screen.before, status)
+        return None
+    return status
+
+
+def every_end_gives_the_terminal_back(ktap):
+    def sends(number):
+        return lambda screen: os.kill(screen.pid, number)
+
+    def types(text):
+        return lambda screen: screen.keys(text)
+
+    ends = [(types("q"), 0), (types("\x03"), 0), (sends(signal.SIGTERM), 0), (sends(signal.SIGINT), 0),
+            (sends(signal.SIGHUP), -signal.SIGHUP), (types("\x1c"), -signal.SIGQUIT),
+            (sends(signal.SIGABRT), -signal.SIGABRT), (sends(signal.SIGSEGV), -signal.SIGSEGV),
+            (sends(signal.SIGALRM), -signal.SIGALRM)]
+    good = True
+    for number, (end, wanted) in enumerate(ends):
+        status = given_back(Screen(ktap, "top", "-q", "-e", TWO), end)
+        if status != wanted:
+            print(f"end {number}: {status}, not {wanted}")
+            good = False
+    return good
+
+
+def ends_of_the_script_do_too(ktap):
+    good = True
+    leaves = TWO + "var late = 0\ntick-100ms { late += 1 if (late == 15) { exit(3) } }\n"
+    fails = TWO + "var late = 0\ntick-100ms { late += 1 if (late == 15) { error(\"so it is\") } }\n"
+    eats = TWO + "var all = {}\ntick-100ms { if (calls[\"a\"] > 12) { " \
+        "for (i = 1, 90000) { all[len(all)] = i .. string.rep(\"x\", 9000) } } }\n"
+    for name, script, options, wanted in (("exit", leaves, [], 3), ("error", fails, ["--strict"], 1),
+                                          ("memory", eats, ["--strict", "--max-memory=64M"], 1)):
+        status = given_back(Screen(ktap, "top", "-q", *options, "-e", script))
+        if status != wanted:
+            print(f"{name}: {status}")
+            good = False
+    return good
+
+
+def a_mistake_is_told_on_the_screen_from_before(ktap):
+    script = TWO + "tick-1200ms { var x = nil x() }\n"
+    screen = Screen(ktap, "top", "-q", "-e", script)
+    good = screen.until(lambda lines: row(lines, "b") != [])
+    deadline = time.monotonic() + TIMEOUT_S
+    while b"[K08" not in screen.bytes and time.monotonic() < deadline:
+        screen.read()
+    good = good and screen.until(lambda lines: row(lines, "b") != [])
+    screen.keys("q")
+    status = screen.end()
+    between = screen.bytes.split(LEAVE)[1].split(ENTER)[0]
+    return good and status == 1 and b"error:" in between
+
+
+def into_a_pipe_it_is_text(ktap):
+    script = TWO.replace("100ms", "1s").replace("1s {", "100ms { if (beats == 25) { exit() }", 1)
+    done = subprocess.run([ktap, "top", "-q", "-e", script], capture_output=True, text=True, timeout=TIMEOUT_S)
+    first = done.stdout.find("--- 1 s\ncalls: 2 rows\n  key  value ▼  per second\n  b")
+    second = done.stdout.find("--- 2 s\ncalls: 2 rows\n", first)
+    good = done.returncode == 0 and done.stderr == "" and "\x1b" not in done.stdout
+    return good and 0 < first < second and done.stdout.startswith("line\t1\n") and done.stdout.endswith("the end\t2\n")
+
+
+def tables_of_the_kernel(ktap, load):
+    if os.geteuid() != 0:
+        return "needs root"
+    script = "var n, all, sizes = {}, 0, aggr()\n" \
+             "trace syscalls:sys_enter_getppid { n[execname, cpu] += 1 all += 1 }\n" \
+             "trace syscalls:sys_exit_getppid { sizes <<< 5 }\n"
+    screen = Screen(ktap, "top", "-q", "-e", script, "--", load, *["getppid", "500", "sleep", "400"] * 7)
+    good = screen.until(lambda lines: len(row(lines, "load")) == 4 and len(row(lines, "all")) == 3 and
+                        len(row(lines, "sizes")) == 6, 10)
+    good = good and row(screen.lines(), "sizes")[3:] == ["5", "5", "5"]
+    screen.keys("q")
+    return screen.end() == 0 and good
+
+
+def what_it_does_not_go_with(ktap):
+    for arguments in (["-i"], ["--explain", "-e", "print(1)"], ["-b", "-e", "print(1)"]):
+        done = subprocess.run([ktap, "top", *arguments], capture_output=True, text=True, timeout=TIMEOUT_S,
+                              stdin=subprocess.DEVNULL)
+        if done.returncode != 2 or "ktap top runs a script" not in done.stderr:
+            return False
+    return True
+
+
+def main():
+    ktap, load = map(os.path.abspath, sys.argv[1:3])
+    report = Report("live")
+    for case in (it_draws_tables_with_rates, keys_sort_and_hold, what_is_printed_at_the_end_stays,
+                 every_end_gives_the_terminal_back, ends_of_the_script_do_too,
+                 a_mistake_is_told_on_the_screen_from_before, into_a_pipe_it_is_text, what_it_does_not_go_with):
+        report.run(case, ktap)
+    report.run(tables_of_the_kernel, ktap, load)
+    return report.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

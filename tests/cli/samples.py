@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""The tools of scripts/tools as people call them: each has --help with an example, and refuses what it does not know.
+
+Those that need a program that the kernel cases do not have (bash, getent) are run here on children of this test; all
+others have a case tests/kernel/tool_NAME.case, or are named below with what they would need.
+
+Usage: samples.py KTAP. What traces needs root; else it is skipped.
+"""
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import kernel_case  # noqa: E402  (from tools/, found by the line above)
+from report import Report  # noqa: E402
+
+TOOLS = ROOT / "scripts/tools"
+WITHOUT_LOAD = {"bashreadline", "gethostlatency",  # run here
+                "mdflush", "oomkill"}  # need a RAID, want of memory
+TIMEOUT_S = 120
+
+
+def run(ktap, tool, *words):
+    return subprocess.run([ktap, "-q", TOOLS / f"{tool}.kp", *words], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=TIMEOUT_S, check=False)
+
+
+def tools():
+    return sorted(path.stem for path in TOOLS.glob("*.kp"))
+
+
+def help_of_each(ktap):
+    good = len(tools()) >= 41
+    for tool in tools():
+        done = run(ktap, tool, "--help")
+        lines = done.stdout.split("\n")
+        if done.returncode != 0 or done.stderr or not done.stdout.startswith(f"NAME\n    {tool} - ") or \
+                "USAGE" not in lines or "EXAMPLE" not in lines or max(map(len, lines)) > 120:
+            print(f"{tool} --help: {done.returncode}\n{done.stdout}{done.stderr}")
+            good = False
+    return good
+
+
+def is_refused(done, tool):
+    return done.returncode == 2 and not done.stderr and \
+        re.fullmatch(rf"{tool}: .+\nusage: ktap (\[-T\] )?{tool}\.kp.* \(--help says more\)\n", done.stdout)
+
+
+def wrong_arguments(ktap):
+    """A tool that looks at its arguments says what is wrong with one, and ends with 2; all refuse those that are too
+    many."""
+    wrong = {"funccount": ["vfs_*", "soon"], "funclatency": ["vfs_read", "soon"],
+             "argdist": ["syscalls:sys_exit_read", "twelve"], "stackcount": ["sched:sched_switch", "soon"],
+             "biosnoop": None, "mdflush": None, "naptime": None, "oomkill": None, "setuids": None, "syncsnoop": None,
+             "tcpaccept": None, "tcpconnect": None, "tcpdrop": None, "tcplife": None, "tcpretrans": None,
+             "threadsnoop": None, "undump": None,  # no arguments at all
+             "execsnoop": None, "trace": None, "bashreadline": None, "gethostlatency": None}  # any name
+    good, asked = True, 0
+    for tool in tools():
+        words = wrong.get(tool, ["--wrong"])
+        for given in [words, ["-p", "-x", "1", "2", "3", "4"], ["more"] * 6]:
+            if given is None:
+                continue
+            done = run(ktap, tool, *given)
+            asked += 1
+            if not is_refused(done, tool):
+                print(f"{tool} {given}: {done.returncode}\n{done.stdout}{done.stderr}")
+                good = False
+    return good and asked > 100
+
+
+def each_has_a_case(_):
+    without = [tool for tool in tools() if tool not in WITHOUT_LOAD and
+               not (ROOT / f"tests/kernel/tool_{tool}.case").is_file()]
+    if without:
+        print("no case: " + " ".join(without))
+    return not without
+
+
+def bash_lines(ktap):
+    """bashreadline, on a bash of our own at a pseudo-terminal."""
+    if reason := kernel_case.cannot_trace():
+        return reason
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv("/bin/bash", ["bash", "--norc", "-i"])
+    tracer = subprocess.Popen([ktap, "-p", str(pid), TOOLS / "bashreadline.kp"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+    try:
+        tracer.stderr.readline()  # armed
+        time.sleep(0.5)
+        os.write(terminal, b"\necho one-two\nexit\n")
+        stdout, _ = tracer.communicate(timeout=TIMEOUT_S)
+    finally:
+        tracer.kill()
+        os.close(terminal)
+        os.waitpid(pid, 0)
+    return f"{pid:7} {0:6} echo one-two\n" in stdout
+
+
+def host_names(ktap):
+    """gethostlatency, on getent."""
+    if reason := kernel_case.cannot_trace():
+        return reason
+    if not shutil.which("getent"):
+        return "there is no getent"
+    done = run(ktap, "gethostlatency", "--", "getent", "ahosts", "localhost")
+    return re.search(r"^ *\d+ getent +\d+\.\d{3} localhost$", done.stdout, re.M) is not None
+
+
+USER_SAMPLES = {"basic/memcpy_memset": r"\|@", "userspace/gcc_unwind": "",
+                "userspace/glibc_func_hist": r"^ +str\w+ \|@",
+                "userspace/glibc_trace": r"^ls\t\d+\tf\w+$", "userspace/malloc_free": r"^ls +\d+ malloc\(\d+\)$",
+                "userspace/malloc_size_hist": r"\|@", "userspace/pthread": r"^FUNCTION +MUTEX +CALLS$",
+                "userspace/uprobes_malloc": r"^entry:\tls\t\d+\tmalloc$"}
+
+
+def user_samples(ktap):
+    """Those that trace a library, on `ls`."""
+    if reason := kernel_case.cannot_trace():
+        return reason
+    good = True
+    for name, pattern in USER_SAMPLES.items():
+        done = subprocess.run([ktap, "-q", ROOT / f"scripts/{name}.kp", "--", "ls", "-l", "/etc"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        if done.returncode != 0 or not re.search(pattern, done.stdout, re.M):
+            print(f"{name}: {done.returncode}\n{done.stdout[-500:]}{done.stderr[-500:]}")
+            good = False
+    return good
+
+
+def main():
+    report = Report("samples")
+    ktap = str(Path(sys.argv[1]).resolve())
+    for case in (help_of_each, wrong_arguments, each_has_a_case, bash_lines, host_names, user_samples):
+        report.run(case, ktap)
+    return report.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

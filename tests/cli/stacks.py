@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+"""Whose names the addresses of user stacks get, where a case file cannot say it: programs of the test's own, one behind
+the other in a process, in other namespaces, without symbols, made while they run (tests/cli/stacks.py KTAP). Traces its
+own children alone; exit 77 without root or a compiler."""
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+failures = []
+COUNTS = ("var s = {} trace syscalls:sys_enter_getppid { s[%s] += 1 } "
+          "trace_end { for (k, v in pairs(s)) { print(v, k) } }")
+
+# CALLS times a chain of calls that ends in getppid; then what THEN says.
+PROGRAM = """
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#define NOINLINE __attribute__((noinline, noclone))
+static inline __attribute__((always_inline)) long quietly(volatile int *n) {
+  *n += 1;
+  return syscall(SYS_getppid);  /* line 12 */
+}
+NOINLINE long INNER(volatile int *n) {
+  volatile char room[200];
+  room[*n % 100] = 1;
+  return quietly(n) + room[0];  /* line 17 */
+}
+NOINLINE long OUTER(volatile int *n) { return INNER(n) + 1; }
+int main(int argc, char **argv) {
+  volatile int n = 0;
+  for (int i = 0; i < 40; ++i) OUTER(&n);
+  usleep(WAIT);
+  THEN;
+  return n == 40 ? 0 : 3;
+}
+"""
+
+
+def expect(what, found, wanted):
+    if found != wanted:
+        failures.append(f"{what}: {found!r}, not {wanted!r}")
+
+
+def expect_match(what, found, pattern):
+    if not re.search(pattern, found, re.M):
+        failures.append(f"{what}: no /{pattern}/ in {found!r}")
+
+
+class Programs:
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    def build(self, name, inner, outer, *flags, then=";", wait=50000):
+        """A program whose functions have these names."""
+        source = self.folder / f"{name}.c"
+        source.write_text(PROGRAM)
+        subprocess.run(["gcc", "-O1", "-fno-optimize-sibling-calls", f"-DINNER={inner}", f"-DOUTER={outer}",
+                        f"-DTHEN={then}", f"-DWAIT={wait}", *flags, source, "-o", self.folder / name], check=True)
+        return str(self.folder / name)
+
+    def run(self, command):
+        subprocess.run(command, shell=True, check=True, cwd=self.folder)
+
+
+def trace(ktap, script, *command, options=()):
+    run = subprocess.run([ktap, "-q", *options, "-e", script, "--", *command], capture_output=True, text=True,
+                         timeout=60)
+    return run.stdout + run.stderr
+
+
+def names(output):
+    """Count and function names of each key, without what else the lines tell."""
+    keys = re.split(r"^(?=\d+\t)", output, flags=re.M)
+    found = []
+    for key in filter(None, keys):
+        count, _, stack = key.partition("\t")
+        frames = re.findall(r"^ => ([\w:]+)", stack, re.M)
+        found.append((int(count), frames))
+    return sorted(found)
+
+
+def outer(output):
+    """Of each key the function that calls: the C library's own system call may keep no frame pointer."""
+    return [(count, [name for name in frames if name.endswith("_outer")]) for count, frames in names(output)]
+
+
+def before_an_exec(ktap, programs):
+    """The same addresses, in two programs that a process ran."""
+    flags = ["-no-pie", "-static", "-fno-omit-frame-pointer"]
+    second = programs.build("second", "new_inner", "new_outer", *flags)
+    first = programs.build("first", "old_inner", "old_outer", *flags, then=f'execl("{second}", "second", NULL)')
+    for options in ([], ["--placement=user"]):
+        output = trace(ktap, COUNTS % "ustack(3)", first, options=options)
+        expect(f"stacks before and behind an exec {options}", outer(output),
+               [(40, ["new_outer"]), (40, ["old_outer"])])
+
+
+def soon_before_an_exec(ktap, programs):
+    """Whoever is too late has addresses, but no other program's names."""
+    flags = ["-no-pie", "-static", "-fno-omit-frame-pointer"]
+    second = programs.build("second", "new_inner", "new_outer", *flags)
+    first = programs.build("first", "old_inner", "old_outer", *flags, then=f'execl("{second}", "second", NULL)', wait=0)
+    for _ in range(5):
+        found = names(trace(ktap, COUNTS % "ustack(3)", first))
+        expect("counts with no time before an exec", [count for count, _ in found], [40, 40])
+        mixed = [frames for _, frames in found if {name[:4] for name in frames} >= {"new_", "old_"}]
+        twice = sum("new_outer" in frames for _, frames in found)
+        expect("names of another program", (mixed, twice), ([], 1))
+
+
+def without_frame_pointers(ktap, programs):
+    program = programs.build("bare", "bare_inner", "bare_outer", "-fomit-frame-pointer", "-g")
+    for options in ([], ["--placement=user"]):
+        output = trace(ktap, COUNTS % 'ustack("dwarf")', program, options=options)
+        found = names(output)
+        expect(f"by call frame information {options}", [(c, f[1:5]) for c, f in found],
+               [(40, ["quietly", "bare_inner", "bare_outer", "main"])])
+        expect_match("an inlined function", output, r"^ => quietly \[inlined\] \(bare\) at bare\.c:12$")
+        expect_match("the function that holds it", output, r"^ => bare_inner\+0x\w+ \(bare\) at bare\.c:17$")
+    stripped = programs.build("stripped", "bare_inner", "bare_outer", "-fomit-frame-pointer", "-s")
+    depth = [len(re.findall("^ => ", trace(ktap, COUNTS % f'ustack("dwarf", {n})', stripped), re.M)) for n in (2, 4)]
+    expect("frames of a stripped program", depth, [2, 4])
+
+
+def without_symbols(ktap, programs):
+    program = programs.build("plain", "hidden_inner", "hidden_outer", "-fno-omit-frame-pointer", "-Wl,--build-id")
+    programs.run("nm -D --defined-only plain | awk '{print $3}' | sort > dynamic; "
+                 "nm --defined-only plain | awk '$2 ~ /[tT]/ {print $3}' | sort > all; comm -13 dynamic all > keep; "
+                 "objcopy -S --remove-section .gnu_debuglink --keep-symbols=keep plain mini && "
+                 "strip --strip-all -R .comment plain -o bare && xz -f mini && "
+                 "objcopy --add-section .gnu_debugdata=mini.xz bare packed")
+    output = trace(ktap, COUNTS % "ustack(3)", program.replace("plain", "packed"))
+    expect("symbols in .gnu_debugdata", outer(output), [(40, ["hidden_outer"])])
+    build_id = re.search(r"Build ID: (\w+)", subprocess.run(["readelf", "-n", program], capture_output=True,
+                                                              text=True).stdout).group(1)
+    folder = f"/usr/lib/debug/.build-id/{build_id[:2]}"
+    Path(programs.folder / "trace.sh").write_text(
+        f"set -e\nmount -t tmpfs ktap-test /usr/lib/debug\nmkdir -p {folder}\n"
+        f"cp {program} {folder}/{build_id[2:]}.debug\n"
+        f"exec {ktap} -q -e '{COUNTS % 'ustack(3)'}' -- {programs.folder}/bare\n")
+    if not Path("/usr/lib/debug").is_dir():
+        print("skipped: a debug file by build-id (there is no /usr/lib/debug)")
+        return
+    run = subprocess.run(["unshare", "-m", "sh", programs.folder / "trace.sh"], capture_output=True, text=True,
+                         timeout=60)
+    expect("symbols by build-id", outer(run.stdout + run.stderr), [(40, ["hidden_outer"])])
+
+
+def in_namespaces(ktap, programs):
+    """A program that lies where nobody else sees it."""
+    programs.build("inside", "inside_inner", "inside_outer", "-fno-omit-frame-pointer", wait=300000)
+    hidden = programs.folder / "hidden"
+    hidden.mkdir()
+    command = f"mount -t tmpfs ktap-test {hidden} && cp {programs.folder}/inside {hidden}/seen && exec {hidden}/seen"
+    output = trace(ktap, COUNTS % "ustack(3)", "unshare", "--mount", "--pid", "--fork", "sh", "-c", command,
+                   options=["--follow"])
+    expect("in other namespaces", [key for key in outer(output) if key[0] == 40], [(40, ["inside_outer"])])
+    expect_match("its file", output, r"inside_outer\+0x\w+ \(seen\)")
+
+
+JIT = """
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int main(void) {
+  /* push %rbp; mov %rsp, %rbp; mov $110, %eax; syscall; pop %rbp; ret */
+  static const unsigned char code[] = "\\x55\\x48\\x89\\xe5\\xb8\\x6e\\0\\0\\0\\x0f\\x05\\x5d\\xc3";
+  unsigned char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  memcpy(page, code, sizeof code);
+  char path[64];
+  snprintf(path, sizeof path, "/tmp/perf-%d.map", getpid());
+  FILE *map = fopen(path, "w");
+  fprintf(map, "%lx %x made_at_run_time\\n", (unsigned long)page, 64);
+  fclose(map);
+  for (int i = 0; i < 40; ++i) ((void (*)(void))page)();
+  usleep(300000);
+  unlink(path);
+  return 0;
+}
+"""
+
+
+def made_at_run_time(ktap, programs):
+    if platform.machine() != "x86_64":
+        print("skipped: code of a JIT compiler (its bytes are x86-64's)")
+        return
+    source = programs.folder / "jit.c"
+    source.write_text(JIT)
+    subprocess.run(["gcc", "-O1", "-fno-omit-frame-pointer", source, "-o", programs.folder / "jit"], check=True)
+    for stack in ("ustack(2)", 'ustack("dwarf", 2)'):
+        script = "trace syscalls:sys_enter_getppid { print(%s) }" % stack
+        output = trace(ktap, script, str(programs.folder / "jit"))
+        expect(f"code of a JIT compiler, {stack}",
+               len(re.findall(r"^ => made_at_run_time\+0xb \(\[jit\]\)\n => main\+", output, re.M)), 40)
+
+
+def main():
+    ktap = os.path.abspath(sys.argv[1])
+    if os.geteuid() != 0 or not shutil.which("gcc"):
+        print("skipped: needs root and gcc")
+        return 77
+    for check in (before_an_exec, soon_before_an_exec, without_frame_pointers, without_symbols, in_namespaces,
+                  made_at_run_time):
+        with tempfile.TemporaryDirectory(prefix="ktap-stacks-") as folder:
+            try:
+                check(ktap, Programs(folder))
+            except (subprocess.SubprocessError, OSError) as error:
+                failures.append(f"{check.__name__}: {error}")
+    for failure in failures:
+        print(f"FAILED: {failure}")
+    print(f"{len(failures)} failures")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

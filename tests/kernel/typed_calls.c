@@ -1,0 +1,74 @@
+// The part of the load that is compiled with debug information: the same function twice, as -O0 and
+// as -O2 make it. Nothing else of the load has any, so that its other functions have no names of
+// arguments.
+#include "typed_calls.h"
+
+#include <string.h>
+
+#ifdef __clang__
+#define NOT_OPTIMISED __attribute__((optnone))
+#else
+#define NOT_OPTIMISED __attribute__((optimize("O0")))
+#endif
+
+enum color { RED, GREEN = 7, BLUE = -2 };
+struct inner {
+  int a;
+  unsigned b : 3;
+  int c : 5;
+  char name[8];
+};
+struct outer {
+  struct inner in;
+  struct inner* p;
+  const char* text;
+  enum color color;
+  union {
+    long whole;
+    char bytes[8];
+  };
+  short grid[2][3];
+};
+
+#define TYPED(which, how)                                                                         \
+  how __attribute__((noinline, noclone)) int typed_##which(                                       \
+      int a, const char* s, struct outer* o, double d, unsigned char small, long six, long seven, \
+      short eight, enum color nine) {                                                             \
+    __asm__ volatile("" : : "r"(o) : "memory");                                                   \
+    return a + (s ? s[0] : 0) + (o ? o->in.a : 0) + (int)d + small + (int)(six + seven) + eight + \
+           (int)nine;                                                                             \
+  }                                                                                               \
+  how __attribute__((noinline, noclone)) const char* typed_word_##which(long n) {                 \
+    __asm__ volatile("" : : "r"(n) : "memory");                                                   \
+    return n % 2 ? "odd" : n == 4 ? 0 : "even";                                                   \
+  }
+
+TYPED(plain, NOT_OPTIMISED)
+TYPED(fast, )
+
+/// Results that are no value of the language.
+__attribute__((noinline, noclone)) void typed_nothing(long n) {
+  __asm__ volatile("" : : "r"(n) : "memory");
+}
+__attribute__((noinline, noclone)) double typed_half(long n) {
+  __asm__ volatile("" : : "r"(n) : "memory");
+  return (double)n / 2;
+}
+
+void call_typed(const char* which, long number) {
+  struct inner inner = {5, 6, -3, "seven"};
+  struct outer outer = {{1, 2, 3, "four"}, &inner, "a text", BLUE, {77}, {{1, 2, 3}, {4, 5, 6}}};
+  for (long i = 1; i <= number; ++i) {
+    typed_nothing(i);
+    if (typed_half(i) < 0) return;
+    outer.in.a = (int)i;
+    struct outer* o = i == 3 ? 0 : &outer;
+    if (strcmp(which, "plain") == 0) {
+      typed_plain((int)-i, "hello", o, 1.5, (unsigned char)(200 + i), 6, 70 + i, -8, GREEN);
+      typed_word_plain(i);
+    } else {
+      typed_fast((int)-i, "hello", o, 1.5, (unsigned char)(200 + i), 6, 70 + i, -8, GREEN);
+      typed_word_fast(i);
+    }
+  }
+}
