@@ -44,7 +44,7 @@ struct Loops {
   std::vector<int> of_block;  ///< the innermost loop, or -1
   LoopForm form = LoopForm::Plain;
   bool counts = false;        ///< all rounds together might be more than the run's budget
-  bool counts_calls = false;  ///< there is a CallGuard
+  bool counts_calls = false;  ///< there is a CallGuard, and a loop
   /// So much is in loops that are not plain that values are kept where the verifier knows nothing
   /// of them: else it walks each combination of ways.
   bool in_memory = false;

@@ -418,8 +418,9 @@ void Selector::select(ValueId id) {
     case Op::LoopGuard:
     case Op::LoopTurn:
       return loop_guard(id);
-    case Op::CallGuard:
-      return count_down(calls_, failure_label(inst(id).imm));
+    case Op::CallGuard:  // a way without loops is too short for it
+      if (loops_.counts_calls) count_down(calls_, failure_label(inst(id).imm));
+      return;
     case Op::Emit:
       return emit_record(id);
     case Op::RequestExit:
