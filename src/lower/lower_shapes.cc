@@ -258,8 +258,9 @@ bool Lowerer::unify_key(int64_t table, const std::vector<AbstractValue>& parts) 
       return false;
     }
     have = *both;
-    // Ids that came before are of no use then.
-    if (before.kind == KeyPart::Kind::StrId && have.kind == KeyPart::Kind::Bytes) learn_key(table);
+    // Ids that came before are of no use then, nor are shorter keys that a loop has read.
+    const bool was_id = before.kind == KeyPart::Kind::StrId && have.kind == KeyPart::Kind::Bytes;
+    if (was_id || (info.is_iterated && have != before)) learn_key(table);
   }
   if (!shape_of_is_empty(table)) {
     const Shape& shape = shape_of(table);
