@@ -41,7 +41,8 @@ bool is_called_back(const Job& job, const bpf::KernelFacts& facts) {
 }
 
 /// Which bundle came last at each place: handlers of one place run in the order of the script, so
-/// none joins a bundle that stands before another of its places.
+/// none joins a bundle that stands before another of its places. A function may have several names,
+/// and may be traced as `probe:` and as `function:`: its place is where it lies.
 class LastBundles {
  public:
   bool all_are(const ssa::EventGroup& group, size_t bundle) const {
@@ -56,9 +57,14 @@ class LastBundles {
   }
 
  private:
-  using Place = std::tuple<schema::EventKind, std::string_view, std::string_view>;
+  using Place = std::tuple<schema::EventKind, std::string_view, std::string_view, uint64_t>;
 
-  static Place place(const schema::Event& event) { return {event.kind, event.system, event.name}; }
+  static Place place(const schema::Event& event) {
+    const schema::ProbePoint& point = event.point;
+    if (!point.path.empty()) return {event.kind, point.path, "", point.offset_bytes};
+    if (point.address != 0) return {event.kind, "", "", point.address + point.offset_bytes};
+    return {event.kind, event.system, event.name, 0};
+  }
 
   std::map<Place, size_t> last_;
 };
