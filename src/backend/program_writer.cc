@@ -11,6 +11,7 @@
 #include <tuple>
 #include <utility>
 
+#include "backend/trampolines.h"
 #include "backend/typed_fields.h"
 #include "base/check.h"
 
@@ -234,9 +235,9 @@ void ProgramWriter::lay_out_frame() {
     frame_.is_typed =
         reads_event && facts_.has_steady_raw_tracepoints && !reads_record(job(0), module_, facts_);
   }
-  const schema::ProbePoint& point = group().events[0]->point;
-  frame_.is_trampoline = facts_.has_trampolines && group().events.size() == 1 &&
-                         point.is_traceable && point.btf_id != 0 && !sets_result();
+  frame_.is_trampoline = facts_.has_trampolines;
+  for (size_t i = 0; i < body_count() && frame_.is_trampoline; ++i)
+    frame_.is_trampoline = why_no_trampoline(job(i), module_).empty();
   has_few_numbers_ = is_syscall() && numbers == 1 && body_count() <= kFewNumbers;
   const bool asks_again = is_syscall() && is_several;  // each body for its own number
   const bool asks_late = is_exit() && !frame_.is_typed && !frame_.is_record;

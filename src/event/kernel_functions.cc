@@ -75,8 +75,7 @@ std::vector<schema::Field> fields_of(const KernelPlace& place, const bpf::BtfTyp
   fields.insert(fields.end(), place.fetched.begin(), place.fetched.end());
   if (place.is_return) {
     fields.push_back(register_field("retval", Fetch::Base::Result));
-    if (function == nullptr) return fields;
-    type_result(*types, function->result, &fields);
+    if (function != nullptr) type_result(*types, function->result, &fields);
   } else if (place.offset != 0 || !place.fetched.empty()) {
     // Behind the first instruction they may be gone.
   } else if (function != nullptr) {
@@ -324,10 +323,16 @@ EventPtr KernelFunctions::event(const KernelPlace& place, const KernelSymbol& sy
   if (place.is_return && !place.fetched.empty()) made->unnumbered_fields = 1;  // retval
   if (made->fields.back().kind == FieldKind::Opaque && place.is_return) ++made->unnumbered_fields;
   // A trampoline has typed arguments: what is fetched is a register.
-  if (types && place.offset == 0 && place.fetched.empty() && has_plain_arguments(*types_, *types) &&
-      (!place.is_return || gives_word(*types_, *types))) {
+  if (types && place.offset == 0 && place.fetched.empty() && has_plain_arguments(*types_, *types)) {
     made->point.btf_id = types->id;
     made->point.argument_count = static_cast<uint32_t>(types->parameters.size());
+    made->point.gives_word = gives_word(*types_, *types);
+  }
+  if (types && place.is_return && place.fetched.empty()) {
+    const size_t own = made->fields.size();
+    add_arguments(*types_, *types, made->fields);
+    made->entry_fields = static_cast<uint32_t>(made->fields.size() - own);
+    made->unnumbered_fields += made->entry_fields;
   }
   event = std::move(made);
   return event;

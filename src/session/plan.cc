@@ -10,9 +10,11 @@
 #include <optional>
 #include <set>
 
+#include "backend/trampolines.h"
 #include "base/limits.h"
 #include "bytecode/unsafe_uses.h"
 #include "lower/effects.h"
+#include "lower/event_reads.h"
 #include "passes/pipeline.h"
 #include "session/spoil.h"
 #include "ssa/op_info.h"
@@ -61,6 +63,7 @@ class Planner {
       plan_->linkage.shapes = shapes_;
       const bool all_fit = lower_all();
       check_stack_copies();
+      check_entry_arguments();
       if (sink_.has_errors()) return std::move(plan_);
       const bool is_stale = plan_->linkage.shapes != shapes_;  // what came first took it for less
       shapes_ = plan_->linkage.shapes;
@@ -111,14 +114,61 @@ class Planner {
   void keep_order_of_probes() {
     std::set<std::string> alone;
     std::set<std::string> with_others;
+    const auto traces_kernel = [](const PlannedHandler& handler) {
+      return std::any_of(
+          handler.events.begin(), handler.events.end(),
+          [](const schema::EventPtr& event) { return schema::is_kernel_function(*event); });
+    };
+    if (std::count_if(resolved_.begin(), resolved_.end(), traces_kernel) < 2) return;
     for (const PlannedHandler& handler : resolved_) {
-      for (const schema::EventPtr& event : handler.events) {
-        if (schema::is_kernel_function(*event))
-          (handler.events.size() == 1 ? alone : with_others).insert(event->name);
+      if (!traces_kernel(handler)) continue;
+      ssa::Module scratch;
+      for (const ssa::EventGroup& group :
+           lower::group_events(registration(handler).handler, world_, handler.events,
+                               facts_.has_attach_cookies, scratch)) {
+        for (const schema::EventPtr& event : group.events) {
+          if (schema::is_kernel_function(*event))
+            (group.events.size() == 1 ? alone : with_others).insert(event->name);
+        }
       }
     }
     const auto is_mixed = [&](const std::string& name) { return with_others.count(name) != 0; };
-    if (std::any_of(alone.begin(), alone.end(), is_mixed)) facts_.has_trampolines = false;
+    if (std::any_of(alone.begin(), alone.end(), is_mixed))
+      take_trampolines("none is used where another handler traces the function among several");
+  }
+
+  void take_trampolines(const char* why) {
+    facts_.has_trampolines = false;
+    no_trampolines_ = why;
+  }
+
+  /// What a function was called with is there at its return in a trampoline alone.
+  void check_entry_arguments() {
+    std::set<uint32_t> told;
+    for (uint32_t i = 0; i < plan_->handlers.size(); ++i) {
+      const PlannedHandler& handler = plan_->handlers[i];
+      for (const PlannedGroup& group : handler.groups) {
+        const backend::Job job{&group.function, &group.group, i, 0};
+        const std::string why = facts_.has_trampolines
+                                    ? backend::why_no_trampoline(job, plan_->linkage.module)
+                                    : no_trampolines_;
+        if (why.empty()) continue;
+        const schema::Event& event = *group.group.events.front();
+        each_inst(group, [&](const ssa::Inst& inst) {
+          const auto field = static_cast<size_t>(inst.imm);
+          if (inst.op != ssa::Op::EventField || field < event.own_fields() ||
+              field >= event.fields.size() || !told.insert(inst.span.begin).second)
+            return;
+          const std::string& name = event.fields[field].name;
+          sink_
+              .report(diag::Code::EventUnavailable, inst.span,
+                      fmt::format("'args.{}' of {} is gone when the function returns: only a "
+                                  "trampoline (fexit) keeps it, and {}",
+                                  name, event.name, why))
+              .hints.push_back(lower::kept_at_entry(event, name));
+        });
+      }
+    }
   }
 
   /// ustack("dwarf") is not to be had everywhere; what else there is, is another stack.
@@ -331,10 +381,12 @@ class Planner {
   /// Each instruction of the handler's programs.
   template <class Visit>
   static void each_inst(const PlannedHandler& handler, Visit visit) {
-    for (const PlannedGroup& group : handler.groups) {
-      for (const ssa::Block& block : group.function.blocks) {
-        for (ssa::ValueId id : block.insts) visit(group.function[id]);
-      }
+    for (const PlannedGroup& group : handler.groups) each_inst(group, visit);
+  }
+  template <class Visit>
+  static void each_inst(const PlannedGroup& group, Visit visit) {
+    for (const ssa::Block& block : group.function.blocks) {
+      for (ssa::ValueId id : block.insts) visit(group.function[id]);
     }
   }
 
@@ -540,7 +592,7 @@ class Planner {
     const bpf::ProgramKind kind = plan_->unit.programs[rejection.program].kind;
     if (!rejection.is_size &&
         (kind == bpf::ProgramKind::FunctionEntry || kind == bpf::ProgramKind::FunctionExit)) {
-      facts_.has_trampolines = false;  // not at this function
+      take_trampolines("the kernel refuses one here");
       return {};
     }
     const bool is_one = handlers.size() == 1;
@@ -617,6 +669,8 @@ class Planner {
   Exiles exiles_;
   std::set<uint32_t> by_callback_;  // handlers whose loops are too much for the verifier else
   bpf::KernelFacts facts_;
+  /// Why facts_ has none.
+  std::string no_trampolines_ = "this kernel has none (Linux 5.5 with type information)";
   std::set<uint32_t> unfiltered_;  // in user space, their filters too
   bool fuse_ = true;
   lower::Shapes shapes_;
