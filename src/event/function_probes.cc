@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -110,6 +111,9 @@ void set_fields(const Place& place, std::vector<schema::Field> fetched,
 class FunctionProbes final : public Provider {
  public:
   void set_target(pid_t pid) override { files_.set_target(pid); }
+  void set_kernel_types(std::shared_ptr<sys::KernelTypes> types) override {
+    kernel_.set_types(std::move(types));
+  }
   void include(const Pattern& pattern, Matches* out) override;
   void list(std::string_view glob, std::vector<std::string>* out) override;
   const schema::KernelTypes* user_types() const override { return &types_; }

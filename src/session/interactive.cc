@@ -395,6 +395,7 @@ class Interactive {
       Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();
       if (!catalog.ok()) return unavailable(catalog.error(), sink);
       catalog_ = std::move(catalog).value();
+      catalog_->set_kernel_types(host_->shared_types());
       if (options_.target_pid > 0) catalog_->set_target(static_cast<pid_t>(options_.target_pid));
     }
     std::vector<PlannedHandler> handlers;

@@ -211,6 +211,7 @@ class Session {
         return tell(sink);
       }
       catalog_ = std::move(catalog).value();
+      catalog_->set_kernel_types(host_->shared_types());
       if (options_.target_pid > 0) catalog_->set_target(static_cast<pid_t>(options_.target_pid));
       std::vector<std::string> notes;
       resolve_events(host_->registrations(), source_, *catalog_, handlers, sink, &notes);
