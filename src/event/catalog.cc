@@ -177,6 +177,7 @@ Matches TracefsCatalog::match(std::string_view event_text) {
   std::move(others.mistakes.begin(), others.mistakes.end(), std::back_inserter(out.mistakes));
   out.notes = std::move(others.notes);
   out.warnings = std::move(others.warnings);
+  out.dangers = std::move(others.dangers);
   if (!out.mistakes.empty()) return out;  // an exclusion of a list that failed says nothing new
   for (const Pattern& pattern : patterns) {
     if (pattern.exclude) exclude(pattern, &chosen, &others.events, &out);

@@ -288,5 +288,20 @@ TEST(ThisMachine, EveryFormatCanBeRead) {
   EXPECT_GT(matches.events.size(), 100U);
 }
 
+// This test program itself is C++ that throws.
+TEST(Catalog, WarnsOnceOfReturnsThatExceptionsPass) {
+  const std::unique_ptr<Catalog> catalog = Catalog::without_tracepoints();
+  const std::string ours = "probe:/proc/self/exe:ktap::event::split_patterns";
+  EXPECT_TRUE(catalog->match(ours).dangers.empty()) << "an entry";
+  EXPECT_TRUE(catalog->match("probe:/proc/self/exe:main%return").dangers.empty()) << "no C++ name";
+  const Matches first = catalog->match(ours + "%return");
+  ASSERT_TRUE(first.mistakes.empty()) << first.mistakes[0].text;
+  ASSERT_EQ(first.dangers.size(), 1U);
+  EXPECT_EQ(first.dangers[0].text,
+            "an exception that leaves a function of /proc/self/exe whose return is probed ends the "
+            "program");
+  EXPECT_TRUE(catalog->match("probe:/proc/self/exe:ktap::event::*%return").dangers.empty());
+}
+
 }  // namespace
 }  // namespace ktap::event

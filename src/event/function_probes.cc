@@ -18,6 +18,7 @@
 #include "event/program_files.h"
 #include "event/provider.h"
 #include "event/typed_fields.h"
+#include "symbol/demangle.h"
 #include "symbol/probe_places.h"
 #include "symbol/registers.h"
 #include "symbol/user_types.h"
@@ -130,6 +131,8 @@ class FunctionProbes final : public Provider {
   EventPtr user_event(const ElfFile& file, const Place& place, const FunctionSymbol& symbol,
                       Matches* out);
 
+  void warn_of_exceptions(const Pattern& pattern, const ElfFile& file, Matches* out);
+
   void include_kernel(const Pattern& pattern, std::string_view rest, Matches* out);
 
   KernelFunctions kernel_;
@@ -137,6 +140,7 @@ class FunctionProbes final : public Provider {
   symbol::UserTypes types_;                                // of files_
   std::map<std::string, EventPtr> known_;                  // by all that makes them different
   std::map<std::string, std::vector<EventPtr>> at_place_;  // those that differ in name alone
+  bool has_warned_ = false;                                // of exceptions
 };
 
 /// Where the function's name ends: at the first blank that is not between parentheses.
@@ -222,6 +226,7 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
     if (!out->mistakes.empty()) return;
     if (why.empty()) {
       ++probed;
+      if (place.is_return && symbol::is_mangled(symbol.name)) warn_of_exceptions(pattern, elf, out);
     } else {
       left_out.add(symbol.name, std::move(why));
     }
@@ -235,6 +240,18 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   }
   out->notes.push_back(
       fmt::format("{}: left out, they cannot be probed:{}", pattern.text, left_out.names()));
+}
+
+/// The return address on the stack is the kernel's while a function runs whose return is probed: no
+/// exception finds its way past that.
+void FunctionProbes::warn_of_exceptions(const Pattern& pattern, const ElfFile& file, Matches* out) {
+  if (has_warned_ || file.image().section(".gcc_except_table") == nullptr) return;
+  has_warned_ = true;
+  out->dangers.push_back(mistake(
+      pattern,
+      fmt::format(
+          "an exception that leaves a function of {} whose return is probed ends the program",
+          file.path())));
 }
 
 /// `0xADDR[+OFF]`. The function that holds it says where instructions begin.

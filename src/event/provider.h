@@ -38,6 +38,7 @@ struct Matches {
   std::vector<schema::EventPtr> events;  ///< in tracefs order, each once
   std::vector<Mistake> mistakes;
   std::vector<Mistake> warnings;   ///< what is traced is less than it seems
+  std::vector<Mistake> dangers;    ///< what tracing may do to who is traced
   std::vector<std::string> notes;  ///< for -v: what a glob leaves out, and why
 };
 
