@@ -247,7 +247,7 @@ void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
   }
   const Glob glob(pattern.text);
   bool found = std::erase_if(*others, [&](const EventPtr& event) {
-                 return glob.matches(event->name) ||
+                 return glob.matches(event->name) || glob.matches(event->point.symbol) ||
                         glob.matches(fmt::format("{}:{}", event->system, event->name));
                }) != 0;
   for (size_t i = 0; i < names_.size(); ++i) {

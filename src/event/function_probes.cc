@@ -45,7 +45,9 @@ struct Place {
   uint64_t offset = 0;  ///< behind the symbol
   std::optional<uint64_t> address;
   bool is_return = false;
-  std::string_view fetches;     ///< fetch arguments
+  std::string_view fetches;  ///< fetch arguments
+  /// By the file's name for it: what a function is called where the script speaks of C++ names.
+  std::map<std::string_view, std::string> shown;
   uint32_t fetches_offset = 0;  ///< in the event text
 };
 
@@ -120,8 +122,7 @@ class FunctionProbes final : public Provider {
   const schema::KernelTypes* user_types() const override { return &types_; }
 
  private:
-  void include_user(const Pattern& pattern, const std::string& path, const Place& place,
-                    Matches* out);
+  void include_user(const Pattern& pattern, const std::string& path, Place place, Matches* out);
   void include_address(const Pattern& pattern, const ElfFile& elf, const Place& place,
                        Matches* out);
   std::string add(const ElfFile& file, const Place& place, const FunctionSymbol& symbol,
@@ -154,6 +155,23 @@ size_t place_end(std::string_view text, size_t from) {
   return text.size();
 }
 
+/// As user stacks show them; those that would be called alike with their parameters.
+std::map<std::string_view, std::string> shown_names(const std::vector<FunctionSymbol>& symbols) {
+  std::map<std::string_view, std::string> shown;
+  std::map<std::string, size_t> known;
+  for (const FunctionSymbol& symbol : symbols) {
+    std::string whole = symbol::demangle(symbol.name);
+    if (whole.empty()) continue;
+    ++known[std::string(symbol::without_parameters(whole))];
+    shown.emplace(symbol.name, std::move(whole));
+  }
+  for (auto& [name, whole] : shown) {
+    std::string brief(symbol::without_parameters(whole));
+    if (known[brief] == 1) whole = std::move(brief);
+  }
+  return shown;
+}
+
 void FunctionProbes::include(const Pattern& pattern, Matches* out) {
   const std::string_view rest = std::string_view(pattern.text).substr(kPrefix.size());
   const size_t colon = path_end(rest);
@@ -169,7 +187,7 @@ void FunctionProbes::include(const Pattern& pattern, Matches* out) {
   }
   place.value().fetches = rest.substr(blank);
   place.value().fetches_offset = pattern.offset + static_cast<uint32_t>(kPrefix.size() + blank);
-  include_user(pattern, std::string(rest.substr(0, colon)), place.value(), out);
+  include_user(pattern, std::string(rest.substr(0, colon)), std::move(place).value(), out);
 }
 
 void FunctionProbes::include_kernel(const Pattern& pattern, std::string_view rest, Matches* out) {
@@ -199,8 +217,8 @@ void FunctionProbes::include_kernel(const Pattern& pattern, std::string_view res
   if (out->mistakes.size() == before) kernel_.include(pattern, at, out);
 }
 
-void FunctionProbes::include_user(const Pattern& pattern, const std::string& path,
-                                  const Place& place, Matches* out) {
+void FunctionProbes::include_user(const Pattern& pattern, const std::string& path, Place place,
+                                  Matches* out) {
   const auto refuse = [&](std::string text, std::vector<std::string> nearest) {
     Mistake wrong = mistake(pattern, std::move(text));
     wrong.nearest = std::move(nearest);
@@ -215,6 +233,7 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   const std::vector<FunctionSymbol> symbols =
       symbol::one_name_each(has_glob(place.name) ? elf.glob(place.name) : elf.find(place.name));
   if (symbols.empty()) return refuse(elf.why_missing(place.name), {});
+  if (!symbol::is_mangled(place.name)) place.shown = shown_names(symbols);
   LeftOut left_out;
   size_t probed = 0;
   for (const FunctionSymbol& symbol : symbols) {
@@ -363,6 +382,8 @@ Result<Fetch> user_variable(const ElfFile& file, uint64_t probe_address, uint8_t
 EventPtr FunctionProbes::user_event(const ElfFile& file, const Place& place,
                                     const FunctionSymbol& symbol, Matches* out) {
   std::string name = symbol.name.empty() ? place.name : std::string(symbol.name);
+  if (const auto shown = place.shown.find(symbol.name); shown != place.shown.end())
+    name = shown->second;
   if (place.offset != 0) name += fmt::format("+{:#x}", place.offset);
   if (place.is_return) name += kReturn;
   EventPtr& event =
