@@ -285,6 +285,7 @@ class Planner {
     } else {
       diag::suggest(diagnostic, mistake.word, mistake.choices);
     }
+    if (!mistake.whose.empty()) diagnostic.hints.push_back(mistake.whose);
     if (mistake.choices.size() > kMostListed) return;
     if (!mistake.choices.empty() && mistake.lists_choices) {
       std::string all;
