@@ -235,9 +235,12 @@ void ProgramWriter::lay_out_frame() {
     frame_.is_typed =
         reads_event && facts_.has_steady_raw_tracepoints && !reads_record(job(0), module_, facts_);
   }
-  frame_.is_trampoline = facts_.has_trampolines;
-  for (size_t i = 0; i < body_count() && frame_.is_trampoline; ++i)
-    frame_.is_trampoline = why_no_trampoline(job(i), module_).empty();
+  bool wants = false, may = facts_.has_trampolines;
+  for (size_t i = 0; i < body_count() && may; ++i) {
+    may = why_no_trampoline(job(i), module_).empty();
+    wants = wants || (may && wants_trampoline(job(i), module_));
+  }
+  frame_.is_trampoline = may && wants;
   has_few_numbers_ = is_syscall() && numbers == 1 && body_count() <= kFewNumbers;
   const bool asks_again = is_syscall() && is_several;  // each body for its own number
   const bool asks_late = is_exit() && !frame_.is_typed && !frame_.is_record;

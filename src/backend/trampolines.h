@@ -11,4 +11,7 @@ namespace ktap::backend {
 /// What keeps the job from that, as the end of a sentence; "" when it is up to the kernel.
 std::string why_no_trampoline(const Job& job, const ssa::Module& module);
 
+/// Whether a program of the job is to be one where that is possible.
+bool wants_trampoline(const Job& job, const ssa::Module& module);
+
 }  // namespace ktap::backend

@@ -143,22 +143,34 @@ class Planner {
 
   /// What a function was called with is there at its return in a trampoline alone.
   void check_entry_arguments() {
-    std::set<uint32_t> told;
-    for (uint32_t i = 0; i < plan_->handlers.size(); ++i) {
-      const PlannedHandler& handler = plan_->handlers[i];
+    std::map<const schema::Event*, std::string> reasons;  // of any handler: they share a program
+    for (const PlannedHandler& handler : plan_->handlers) {
       for (const PlannedGroup& group : handler.groups) {
-        const backend::Job job{&group.function, &group.group, i, 0};
+        if (group.group.events.size() != 1) continue;
+        const backend::Job job{&group.function, &group.group, 0, 0};
         const std::string why = facts_.has_trampolines
                                     ? backend::why_no_trampoline(job, plan_->linkage.module)
                                     : no_trampolines_;
-        if (why.empty()) continue;
+        if (!why.empty()) reasons.emplace(group.group.events.front().get(), why);
+      }
+    }
+    std::set<uint32_t> told;
+    for (const PlannedHandler& handler : plan_->handlers) {
+      int trampolines = 0;
+      for (const PlannedGroup& group : handler.groups) {
         const schema::Event& event = *group.group.events.front();
+        const auto reason = reasons.find(&event);
+        bool is_counted = false;
         each_inst(group, [&](const ssa::Inst& inst) {
           const auto field = static_cast<size_t>(inst.imm);
           if (inst.op != ssa::Op::EventField || field < event.own_fields() ||
-              field >= event.fields.size() || !told.insert(inst.span.begin).second)
+              field >= event.fields.size())
             return;
+          if (!is_counted) ++trampolines;
+          is_counted = true;
+          if (reason == reasons.end() || !told.insert(inst.span.begin).second) return;
           const std::string& name = event.fields[field].name;
+          const std::string& why = reason->second;
           sink_
               .report(diag::Code::EventUnavailable, inst.span,
                       fmt::format("'args.{}' of {} is gone when the function returns: only a "
@@ -167,6 +179,12 @@ class Planner {
               .hints.push_back(lower::kept_at_entry(event, name));
         });
       }
+      if (trampolines > limits::kFunctionsOneByOne)
+        sink_.report(
+            diag::Code::EventUnavailable, registration(handler).place.span,
+            fmt::format("these are {} functions, and at its return each takes a trampoline "
+                        "of its own for what it was called with: at most {}",
+                        trampolines, limits::kFunctionsOneByOne));
     }
   }
 
