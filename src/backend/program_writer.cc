@@ -62,7 +62,7 @@ class LastBundles {
 
   static Place place(const schema::Event& event) {
     const schema::ProbePoint& point = event.point;
-    if (!point.path.empty()) return {event.kind, point.path, "", point.offset_bytes};
+    if (!point.path.empty()) return {event.kind, point.file, "", point.offset_bytes};
     if (point.address != 0) return {event.kind, "", "", point.address + point.offset_bytes};
     return {event.kind, event.system, event.name, 0};
   }

@@ -307,7 +307,7 @@ std::string FunctionProbes::add(const ElfFile& file, const Place& place,
   at.file_offset = *file.file_offset(symbol.address + offset);
   const EventPtr made = user_event(file, place, at, out);
   std::vector<EventPtr>& here = at_place_[fmt::format(
-      "{}:{}:{}:{}", made->point.path, at.file_offset, place.is_return, place.fetches)];
+      "{}:{}:{}:{}", made->point.file, at.file_offset, place.is_return, place.fetches)];
   if (std::find(here.begin(), here.end(), made) == here.end()) here.push_back(made);
   const bool is_there = std::any_of(here.begin(), here.end(), [&](const EventPtr& other) {
     return here.size() > 1 &&
@@ -394,6 +394,7 @@ EventPtr FunctionProbes::user_event(const ElfFile& file, const Place& place,
   made->name = std::move(name);
   made->kind = place.is_return ? EventKind::ProbeReturn : EventKind::Probe;
   made->point.path = file.full_path();
+  made->point.file = file_number(file);
   made->point.symbol = std::string(symbol.name);
   made->point.offset_bytes = symbol.file_offset;
   made->point.address = symbol.address + place.offset;

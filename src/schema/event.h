@@ -78,6 +78,7 @@ struct Field {
 /// Where a probe is set.
 struct ProbePoint {
   std::string path;           ///< the file; "": the kernel
+  std::string file;           ///< which file that is, whatever path leads to it
   std::string symbol;         ///< "": an address alone
   uint64_t offset_bytes = 0;  ///< user: in the file; kernel: behind the symbol
   uint64_t address = 0;       ///< as symbols give it; 0: not known
