@@ -396,6 +396,7 @@ NOT_EVERYWHERE = {
     "write_user": ("lets no program write to", "this kernel lets no program write to processes"),
     "override": ("lets no program set results", "this kernel lets no program set results"),
     "mem:x": ("none on its own code", "this kernel has no memory breakpoints on its own code"),
+    "tun": ("no function 'tun_chr_open'", "this kernel has not loaded the module tun"),
     "counters": ("has no performance counters", "this machine has no performance counters"),
 }
 

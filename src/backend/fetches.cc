@@ -135,7 +135,11 @@ void Selector::fetch_word(const schema::Field& field, Reg dst) {
 }
 
 void Selector::fetched_field(ValueId id) {
-  const schema::Field& field = job_.group->events[0]->fields[static_cast<size_t>(inst(id).imm)];
+  const schema::Event& event = *job_.group->events[0];
+  const auto index = static_cast<size_t>(inst(id).imm);
+  const schema::Field& field = event.fields[index];
+  if (index >= event.own_fields() && !frame_.is_trampoline)
+    return fail(fmt::format("'{}' is gone when the function returns", field.name));
   const Reg dst = result_register(id, Reg::R1);
   fetch_word(field, dst);
   if (!field.fetch.steps.empty()) {
@@ -167,7 +171,9 @@ void Selector::raw_fetches(int32_t at) {
     at += 8;
   }
   const bool is_return = job_.group->kind == EventKind::ProbeReturn;
-  for (const schema::Field& field : job_.group->events[0]->fields) {
+  const schema::Event& event = *job_.group->events[0];
+  for (size_t i = 0; i < event.own_fields(); ++i) {
+    const schema::Field& field = event.fields[i];
     const bool is_unknown =
         field.fetch.base == Fetch::Base::Address && is_return && !says_function();
     if (field.kind == schema::FieldKind::Opaque || field.fetch.is_followed() || is_unknown) {

@@ -43,7 +43,7 @@ uint32_t raw_size(const ssa::EventGroup& group) {
     case schema::EventKind::Probe:
     case schema::EventKind::ProbeReturn:
     case schema::EventKind::Sample:
-      return 8 * static_cast<uint32_t>(group.events[0]->fields.size()) +
+      return 8 * static_cast<uint32_t>(group.events[0]->own_fields()) +
              (raw_event_has_cookie(group) ? 8 : 0);
     case schema::EventKind::Tracepoint:
       break;

@@ -11,6 +11,7 @@
 #include <tuple>
 #include <utility>
 
+#include "backend/trampolines.h"
 #include "backend/typed_fields.h"
 #include "base/check.h"
 
@@ -41,7 +42,8 @@ bool is_called_back(const Job& job, const bpf::KernelFacts& facts) {
 }
 
 /// Which bundle came last at each place: handlers of one place run in the order of the script, so
-/// none joins a bundle that stands before another of its places.
+/// none joins a bundle that stands before another of its places. A function may have several names,
+/// and may be traced as `probe:` and as `function:`: its place is where it lies.
 class LastBundles {
  public:
   bool all_are(const ssa::EventGroup& group, size_t bundle) const {
@@ -56,9 +58,14 @@ class LastBundles {
   }
 
  private:
-  using Place = std::tuple<schema::EventKind, std::string_view, std::string_view>;
+  using Place = std::tuple<schema::EventKind, std::string_view, std::string_view, uint64_t>;
 
-  static Place place(const schema::Event& event) { return {event.kind, event.system, event.name}; }
+  static Place place(const schema::Event& event) {
+    const schema::ProbePoint& point = event.point;
+    if (!point.path.empty()) return {event.kind, point.file, "", point.offset_bytes};
+    if (point.address != 0) return {event.kind, "", "", point.address + point.offset_bytes};
+    return {event.kind, event.system, event.name, 0};
+  }
 
   std::map<Place, size_t> last_;
 };
@@ -228,9 +235,12 @@ void ProgramWriter::lay_out_frame() {
     frame_.is_typed =
         reads_event && facts_.has_steady_raw_tracepoints && !reads_record(job(0), module_, facts_);
   }
-  const schema::ProbePoint& point = group().events[0]->point;
-  frame_.is_trampoline = facts_.has_trampolines && group().events.size() == 1 &&
-                         point.is_traceable && point.btf_id != 0 && !sets_result();
+  bool wants = false, may = facts_.has_trampolines;
+  for (size_t i = 0; i < body_count() && may; ++i) {
+    may = why_no_trampoline(job(i), module_).empty();
+    wants = wants || (may && wants_trampoline(job(i), module_));
+  }
+  frame_.is_trampoline = may && wants;
   has_few_numbers_ = is_syscall() && numbers == 1 && body_count() <= kFewNumbers;
   const bool asks_again = is_syscall() && is_several;  // each body for its own number
   const bool asks_late = is_exit() && !frame_.is_typed && !frame_.is_record;

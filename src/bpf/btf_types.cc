@@ -122,7 +122,8 @@ std::string integer_name(const std::vector<std::string>& words) {
 
 }  // namespace
 
-std::optional<BtfTypes> BtfTypes::open(const uint8_t* data, size_t size_bytes) {
+std::optional<BtfTypes::Part> BtfTypes::read(const uint8_t* data, size_t size_bytes,
+                                             bool is_module) {
   constexpr uint32_t kHeaderBytes = 24;
   if (size_bytes < kHeaderBytes) return std::nullopt;
   uint16_t magic = 0;
@@ -135,39 +136,101 @@ std::optional<BtfTypes> BtfTypes::open(const uint8_t* data, size_t size_bytes) {
   };
   if (magic != 0xeb9f || header < kHeaderBytes) return std::nullopt;
   if (!fits(type_offset, type_bytes) || !fits(string_offset, string_bytes)) return std::nullopt;
-  BtfTypes types;
-  types.types_ = data + header + type_offset;
-  types.strings_ = reinterpret_cast<const char*>(data) + header + string_offset;
-  types.string_bytes_ = string_bytes;
-  if (string_bytes == 0 || types.strings_[string_bytes - 1] != '\0') return std::nullopt;
-  types.offsets_.push_back(0);  // void
+  Part part;
+  part.types = data + header + type_offset;
+  part.strings = reinterpret_cast<const char*>(data) + header + string_offset;
+  part.string_bytes = string_bytes;
+  if (string_bytes == 0 ? !is_module : part.strings[string_bytes - 1] != '\0') return std::nullopt;
+  if (!is_module) part.offsets.push_back(0);  // void
   for (uint32_t at = 0; at != type_bytes;) {
     if (type_bytes - at < kTypeBytes) return std::nullopt;
-    const uint32_t info = word(types.types_ + at + 4), kind = info >> 24 & 31;
+    const uint32_t info = word(part.types + at + 4), kind = info >> 24 & 31;
     if (kind == kVoid || kind >= kKinds) return std::nullopt;
     const uint32_t bytes =
         kTypeBytes + kBehind[kind].bytes + uint32_t{kBehind[kind].each} * (info & 0xffff);
     if (type_bytes - at < bytes) return std::nullopt;
-    types.offsets_.push_back(at);
+    part.offsets.push_back(at);
     at += bytes;
   }
+  return part;
+}
+
+std::optional<BtfTypes> BtfTypes::open(const uint8_t* data, size_t size_bytes) {
+  std::optional<Part> base = read(data, size_bytes, false);
+  if (!base) return std::nullopt;
+  BtfTypes types;
+  types.parts_.push_back(std::move(*base));
   return types;
 }
 
-std::string_view BtfTypes::text(uint32_t offset) const {
-  return offset < string_bytes_ ? std::string_view(strings_ + offset) : std::string_view();
+bool BtfTypes::add_module(std::string name, const uint8_t* data, size_t size_bytes) {
+  std::optional<Part> part = read(data, size_bytes, true);
+  if (!part || part->offsets.size() >= schema::kUserTypes - parts_.back().end()) return false;
+  part->module = std::move(name);
+  part->first = parts_.back().end();
+  parts_.push_back(std::move(*part));
+  return true;
+}
+
+/// A module's strings go on where the kernel's end.
+std::string_view BtfTypes::text(const Part& part, uint32_t offset) const {
+  const Part& base = parts_.front();
+  if (offset < base.string_bytes) return std::string_view(base.strings + offset);
+  offset -= base.string_bytes;
+  const bool is_there = &part != &base && offset < part.string_bytes;
+  return is_there ? std::string_view(part.strings + offset) : std::string_view();
+}
+
+/// A module's numbers go on where the kernel's end.
+uint32_t BtfTypes::number(const Part& part, uint32_t id) const {
+  if (id < base_count()) return id;
+  id -= base_count();
+  return &part != &parts_.front() && id < part.offsets.size() ? part.first + id : 0;
+}
+
+const BtfTypes::Part* BtfTypes::part_of(uint32_t id) const {
+  if (id < base_count()) return &parts_.front();
+  const auto behind = std::upper_bound(parts_.begin(), parts_.end(), id,
+                                       [](uint32_t n, const Part& part) { return n < part.first; });
+  const Part& part = *(behind - 1);
+  return id < part.end() ? &part : nullptr;
+}
+
+template <class Visit>
+void BtfTypes::each_type(Visit visit) const {
+  for (const Part& part : parts_) {
+    for (uint32_t i = part.first == 0 ? 1 : 0; i < part.offsets.size(); ++i) {
+      if (visit(part, part.first + i, part.types + part.offsets[i])) return;
+    }
+  }
 }
 
 BtfTypes::Entry BtfTypes::at(uint32_t id) const {
   Entry entry;
-  if (id == 0 || id >= offsets_.size()) return entry;
-  const uint8_t* type = types_ + offsets_[id];
+  const Part* part = part_of(id);
+  if (id == 0 || part == nullptr) return entry;
+  const uint8_t* type = part->types + part->offsets[id - part->first];
   const uint32_t info = word(type + 4);
+  entry.part = part;
   entry.kind = info >> 24 & 31;
   entry.count = info & 0xffff;
   entry.flag = info >> 31 != 0;
-  entry.name = text(word(type));
+  entry.name = text(*part, word(type));
   entry.size_or_type = word(type + 8);
+  switch (entry.kind) {
+    case kPointer:
+    case kTypedef:
+    case kVolatile:
+    case kConst:
+    case kRestrict:
+    case kFunction:
+    case kPrototype:
+    case kTypeTag:
+      entry.size_or_type = number(*part, entry.size_or_type);
+      break;
+    default:
+      break;
+  }
   entry.behind = type + kTypeBytes;
   return entry;
 }
@@ -175,7 +238,7 @@ BtfTypes::Entry BtfTypes::at(uint32_t id) const {
 BtfTypes::Member BtfTypes::member_at(const Entry& entry, uint32_t index) const {
   const uint8_t* at = entry.behind + size_t{index} * 12;
   const uint32_t offset = word(at + 8);
-  Member member{text(word(at)), word(at + 4), offset, 0};
+  Member member{text(*entry.part, word(at)), number(*entry.part, word(at + 4)), offset, 0};
   if (entry.flag) {
     member.offset_bits = offset & 0xffffff;
     member.width_bits = offset >> 24;
@@ -240,7 +303,7 @@ CShape BtfTypes::shape_of(CType type, int depth) const {
       return shape_of(CType{entry.size_or_type, 1}, depth + 1);
     case kArray:
       shape.kind = CKind::Array;
-      shape.target = CType{word(entry.behind), 0};
+      shape.target = CType{number(*entry.part, word(entry.behind)), 0};
       shape.count = word(entry.behind + 8);
       shape.size_bytes = shape.count * shape_of(shape.target, depth + 1).size_bytes;
       shape.is_text = is_char(shape.target);
@@ -322,7 +385,8 @@ std::string BtfTypes::name_of(CType type, int depth) const {
         type.id = entry.size_or_type;
         break;
       case kArray:
-        return fmt::format("{}[{}]{}", name_of(CType{word(entry.behind), 0}, i + 1),
+        return fmt::format("{}[{}]{}",
+                           name_of(CType{number(*entry.part, word(entry.behind)), 0}, i + 1),
                            word(entry.behind + 8), stars.empty() ? "" : " " + stars);
       default: {
         const char* word = entry.kind == kStruct || entry.kind == kForward ? "struct "
@@ -348,7 +412,7 @@ std::pair<std::string_view, int64_t> BtfTypes::enumerator_at(const Entry& entry,
   const uint32_t low = word(from + 4);
   int64_t value = entry.flag ? static_cast<int32_t>(low) : int64_t{low};
   if (is_wide) value = static_cast<int64_t>(uint64_t{word(from + 8)} << 32 | low);
-  return {text(word(from)), value};
+  return {text(*entry.part, word(from)), value};
 }
 
 std::string BtfTypes::enum_name(CType type, int64_t value) const {
@@ -372,25 +436,44 @@ std::vector<std::pair<std::string, int64_t>> BtfTypes::enumerators(CType type) c
 }
 
 std::optional<CType> BtfTypes::enum_of(std::string_view enumerator) const {
-  for (uint32_t id = 1; id < offsets_.size(); ++id) {
-    const uint32_t kind = word(types_ + offsets_[id] + 4) >> 24 & 31;
-    if (kind != kEnum && kind != kEnum64) continue;
+  std::optional<CType> found;
+  each_type([&](const Part&, uint32_t id, const uint8_t* type) {
+    const uint32_t kind = word(type + 4) >> 24 & 31;
+    if (kind != kEnum && kind != kEnum64) return false;
     const Entry entry = at(id);
-    for (uint32_t i = 0; i < entry.count; ++i) {
-      if (enumerator_at(entry, i).first == enumerator) return CType{id, 0};
+    for (uint32_t i = 0; i < entry.count && !found; ++i) {
+      if (enumerator_at(entry, i).first == enumerator) found = CType{id, 0};
     }
-  }
-  return std::nullopt;
+    return found.has_value();
+  });
+  return found;
 }
 
 std::optional<uint32_t> BtfTypes::find(uint32_t kind, std::string_view name) const {
-  for (uint32_t id = 1; id < offsets_.size(); ++id) {
-    const uint8_t* type = types_ + offsets_[id];
-    const uint32_t found = word(type + 4) >> 24 & 31;
-    if (found != kind && !(kind == kEnum && found == kEnum64)) continue;
-    if (text(word(type)) == name) return id;
-  }
-  return std::nullopt;
+  std::optional<uint32_t> found;
+  each_type([&](const Part& part, uint32_t id, const uint8_t* type) {
+    const uint32_t is = word(type + 4) >> 24 & 31;
+    if ((is == kind || (kind == kEnum && is == kEnum64)) && text(part, word(type)) == name)
+      found = id;
+    return found.has_value();
+  });
+  return found;
+}
+
+/// Modules may have types of their own by one name: which of them is meant nobody says. "" when
+/// they look alike.
+std::string BtfTypes::ambiguity(uint32_t id) const {
+  if (id < base_count()) return "";
+  const Entry entry = at(id);
+  std::string other;
+  each_type([&](const Part& part, uint32_t, const uint8_t* type) {
+    const bool is_same = (word(type + 4) >> 24 & 31) == entry.kind &&
+                         text(part, word(type)) == entry.name &&
+                         word(type + 8) != entry.size_or_type;
+    if (is_same && &part != entry.part && entry.kind != kTypedef) other = part.module;
+    return !other.empty();
+  });
+  return other.empty() ? "" : fmt::format("{} and {}", entry.part->module, other);
 }
 
 std::vector<std::string> BtfTypes::names_like(std::string_view text) const {
@@ -400,14 +483,14 @@ std::vector<std::string> BtfTypes::names_like(std::string_view text) const {
   const std::string& name = type->words.back();
   const bool has_tag = type->words.size() == 2;
   const uint32_t kind = tag_kind(has_tag ? type->words[0] : "");
-  for (uint32_t id = 1; id < offsets_.size(); ++id) {
-    const Entry entry = at(id);
-    const size_t length = entry.name.size();
-    if (entry.kind != (kind == kVoid ? uint32_t{kTypedef} : kind)) continue;
-    if (length == 0 || length > name.size() + 3 || length + 3 < name.size()) continue;
-    names.push_back(has_tag ? fmt::format("{} {}", type->words[0], entry.name)
-                            : std::string(entry.name));
-  }
+  each_type([&](const Part& part, uint32_t, const uint8_t* of) {
+    if ((word(of + 4) >> 24 & 31) != (kind == kVoid ? uint32_t{kTypedef} : kind)) return false;
+    const std::string_view other = this->text(part, word(of));
+    const size_t length = other.size();
+    if (length != 0 && length <= name.size() + 3 && length + 3 >= name.size())
+      names.push_back(has_tag ? fmt::format("{} {}", type->words[0], other) : std::string(other));
+    return false;
+  });
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
@@ -421,7 +504,12 @@ Result<CType> BtfTypes::parse(std::string_view text) const {
   if (words.size() == 1 && words[0] == "void") return CType{0, pointers};
   const uint32_t kind = words.size() == 2 ? tag_kind(words[0]) : uint32_t{kVoid};
   if (kind != kVoid) {
-    if (const auto id = find(kind, words[1])) return CType{*id, pointers};
+    if (const auto id = find(kind, words[1])) {
+      const std::string modules = ambiguity(*id);
+      if (modules.empty()) return CType{*id, pointers};
+      return Error{fmt::format("the modules {} each have a '{} {}' of their own", modules, words[0],
+                               words[1])};
+    }
     return Error{fmt::format("this kernel has no '{} {}'", words[0], words[1])};
   }
   if (const std::string integer = integer_name(words); !integer.empty()) {
@@ -437,12 +525,14 @@ Result<CType> BtfTypes::parse(std::string_view text) const {
   return Error{fmt::format("this kernel has no type '{}'", words[0])};
 }
 
-std::vector<std::pair<std::string_view, uint32_t>> BtfTypes::functions() const {
+std::vector<std::pair<std::string_view, uint32_t>> BtfTypes::functions(
+    std::string_view module) const {
   std::vector<std::pair<std::string_view, uint32_t>> out;
-  for (uint32_t id = 1; id < offsets_.size(); ++id) {
-    const uint8_t* type = types_ + offsets_[id];
-    if ((word(type + 4) >> 24 & 31) == kFunction) out.emplace_back(text(word(type)), id);
-  }
+  each_type([&](const Part& part, uint32_t id, const uint8_t* type) {
+    if ((word(type + 4) >> 24 & 31) == kFunction && part.module == module)
+      out.emplace_back(text(part, word(type)), id);
+    return false;
+  });
   return out;
 }
 
@@ -454,12 +544,12 @@ BtfFunction BtfTypes::function(uint32_t id) const {
   out.result = CType{prototype.size_or_type, 0};
   for (uint32_t i = 0; i < prototype.count; ++i) {
     const uint8_t* from = prototype.behind + size_t{i} * 8;
-    const uint32_t type = word(from + 4);
+    const uint32_t type = number(*prototype.part, word(from + 4));
     // `...` is a last one without a name and a type.
     if (type == 0 && word(from) == 0 && i + 1 == prototype.count) {
       out.is_variadic = true;
     } else {
-      out.parameters.push_back({text(word(from)), CType{type, 0}});
+      out.parameters.push_back({text(*prototype.part, word(from)), CType{type, 0}});
     }
   }
   return out;

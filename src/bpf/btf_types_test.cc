@@ -115,5 +115,58 @@ TEST(BtfTypes, Functions) {
   EXPECT_EQ(types.function(number).id, 0U) << "no function";
 }
 
+/// struct own { struct pair *two; struct own *next; enum { … } } and a function of each of two
+/// modules, which have an `odd` of their own each.
+TEST(BtfTypes, ModulesBuildOnTheKernel) {
+  BtfWriter kernel;
+  const uint32_t number = kernel.type("int", 1, 0, {1U << 24 | 32}, false, 4);
+  const uint32_t pair = kernel.type(
+      "pair", 4, 2, {kernel.name("a"), number, 0, kernel.name("b"), number, 32}, false, 8);
+  const std::vector<uint8_t> base = kernel.bytes();
+  std::vector<std::vector<uint8_t>> modules;
+  for (const uint32_t bytes : {8, 16}) {
+    BtfWriter module = BtfWriter::module_of(kernel);
+    const uint32_t pairs = module.type("", 2, 0, {}, false, pair);
+    const uint32_t own = pairs + 2;
+    const uint32_t next = module.type("", 2, 0, {}, false, own);
+    const uint32_t made = module.type(
+        "own", 4, 2, {module.name("two"), pairs, 0, module.name("next"), next, 64}, false, 16);
+    ASSERT_EQ(made, own);
+    module.type("odd", 4, 1, {module.name("x"), number, 0}, false, bytes);
+    module.type("mood", 6, 1, {module.name(bytes == 8 ? "GLAD" : "SAD"), bytes}, false, 4);
+    const uint32_t prototype =
+        module.type("", 13, 2, {module.name("of"), next, module.name("n"), number}, false, pairs);
+    module.type("open", 12, 1, {}, false, prototype);
+    modules.push_back(module.bytes());
+  }
+  BtfTypes types = BtfTypes::open(base.data(), base.size()).value();
+  EXPECT_FALSE(types.parse("struct own *").ok());
+  ASSERT_TRUE(types.add_module("first", modules[0].data(), modules[0].size()));
+  const CType own{types.parse("struct own *").value().id, 0};
+  EXPECT_FALSE(types.is_base(own));
+  EXPECT_TRUE(types.parse("struct odd *").ok());
+  ASSERT_TRUE(types.add_module("second", modules[1].data(), modules[1].size()));
+  EXPECT_EQ(types.parse("struct own *").value().id, own.id) << "alike in both: the first";
+  EXPECT_EQ(types.parse("struct odd *").error().message,
+            "the modules first and second each have a 'struct odd' of their own");
+  EXPECT_EQ(types.parse("struct pair").value().id, pair);
+  const CType two = types.shape(types.member(own, "two")->type).target;
+  EXPECT_EQ(two, (CType{pair, 0}));
+  EXPECT_EQ(types.member(two, "b")->offset_bits, 32U);
+  EXPECT_EQ(types.shape(types.member(own, "next")->type).target, own);
+  EXPECT_EQ(types.enum_name(*types.enum_of("SAD"), 16), "SAD");
+  EXPECT_EQ(types.functions().size(), 0U);
+  ASSERT_EQ(types.functions("second").size(), 1U);
+  const BtfFunction open = types.function(types.functions("second")[0].second);
+  ASSERT_EQ(open.parameters.size(), 2U);
+  EXPECT_EQ(types.name(open.parameters[0].type), "struct own *");
+  EXPECT_NE(types.shape(open.parameters[0].type).target, own) << "the second one's";
+  EXPECT_EQ(types.name(open.parameters[1].type), "int");
+  EXPECT_EQ(types.name(open.result), "struct pair *");
+  // Numbers that nobody has lead to nothing.
+  EXPECT_EQ(types.shape(CType{1000, 0}).kind, CKind::Void);
+  EXPECT_FALSE(types.add_module("cut", modules[0].data(), modules[0].size() - 1));
+}
+
 }  // namespace
 }  // namespace ktap::bpf

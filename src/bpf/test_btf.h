@@ -8,12 +8,20 @@
 
 namespace ktap::bpf {
 
-/// Writes BTF type by type; ids count from 1.
+/// Writes BTF type by type; ids count from 1, those of a module from where its kernel's end.
 class BtfWriter {
  public:
+  BtfWriter() = default;
+  static BtfWriter module_of(const BtfWriter& kernel) {
+    BtfWriter module;
+    module.strings_.clear();
+    module.string_base_ = static_cast<uint32_t>(kernel.strings_.size());
+    module.count_ = kernel.count_;
+    return module;
+  }
   uint32_t name(const std::string& text) {
     if (text.empty()) return 0;
-    const auto at = static_cast<uint32_t>(strings_.size());
+    const auto at = string_base_ + static_cast<uint32_t>(strings_.size());
     strings_ += text;
     strings_ += '\0';
     return at;
@@ -42,6 +50,7 @@ class BtfWriter {
   std::string strings_ = std::string(1, '\0');
   std::vector<uint32_t> words_;
   uint32_t count_ = 0;
+  uint32_t string_base_ = 0;
 };
 
 /// A small kernel: struct task_struct { int pid; unsigned state : 3; int : …; bool dead; struct

@@ -96,6 +96,9 @@ class TracefsCatalog : public Catalog {
   }
 
   void set_target(pid_t pid) override { target_ = pid; }
+  void set_kernel_types(std::shared_ptr<sys::KernelTypes> types) override {
+    kernel_types_ = std::move(types);
+  }
   Matches match(std::string_view event_text) override;
   const schema::KernelTypes* user_types() const override {
     for (const auto& [prefix, provider] : others_) {
@@ -122,6 +125,7 @@ class TracefsCatalog : public Catalog {
 
   sys::Tracefs tracefs_;
   pid_t target_ = 0;
+  std::shared_ptr<sys::KernelTypes> kernel_types_ = std::make_shared<sys::KernelTypes>();
   std::vector<Name> names_;
   std::map<std::string_view, std::unique_ptr<Provider>> others_;  // by prefix, made when asked for
   std::vector<EventPtr> events_;  // by index in names_; null until used
@@ -173,6 +177,7 @@ Matches TracefsCatalog::match(std::string_view event_text) {
   std::move(others.mistakes.begin(), others.mistakes.end(), std::back_inserter(out.mistakes));
   out.notes = std::move(others.notes);
   out.warnings = std::move(others.warnings);
+  out.dangers = std::move(others.dangers);
   if (!out.mistakes.empty()) return out;  // an exclusion of a list that failed says nothing new
   for (const Pattern& pattern : patterns) {
     if (pattern.exclude) exclude(pattern, &chosen, &others.events, &out);
@@ -205,6 +210,7 @@ Provider* TracefsCatalog::provider_of(std::string_view text) {
   if (provider == nullptr) {
     provider = kind->make();
     provider->set_target(target_);
+    provider->set_kernel_types(kernel_types_);
   }
   return provider.get();
 }
@@ -241,7 +247,7 @@ void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
   }
   const Glob glob(pattern.text);
   bool found = std::erase_if(*others, [&](const EventPtr& event) {
-                 return glob.matches(event->name) ||
+                 return glob.matches(event->name) || glob.matches(event->point.symbol) ||
                         glob.matches(fmt::format("{}:{}", event->system, event->name));
                }) != 0;
   for (size_t i = 0; i < names_.size(); ++i) {

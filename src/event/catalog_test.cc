@@ -10,6 +10,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <string>
 
 namespace ktap::event {
 namespace {
@@ -286,6 +288,50 @@ TEST(ThisMachine, EveryFormatCanBeRead) {
   const Matches matches = catalog.value()->match("*:*");
   for (const Mistake& mistake : matches.mistakes) ADD_FAILURE() << mistake.text;
   EXPECT_GT(matches.events.size(), 100U);
+}
+
+[[gnu::noinline, gnu::used]] int overloaded(int a) { return a; }
+[[gnu::noinline, gnu::used]] int overloaded(long a) { return static_cast<int>(a) + 1; }
+
+/// A script that speaks of C++ names sees them; without parameters, where that is enough.
+TEST(Catalog, FunctionsAreCalledAsTheScriptSpeaks) {
+  ASSERT_EQ(overloaded(1) + overloaded(1L), 3);
+  const std::unique_ptr<Catalog> catalog = Catalog::without_tracepoints();
+  const auto names = [&](const std::string& place) {
+    std::set<std::string> found;
+    for (const schema::EventPtr& event : catalog->match("probe:/proc/self/exe:" + place).events)
+      found.insert(event->name);
+    return found;
+  };
+  using Names = std::set<std::string>;
+  EXPECT_EQ(names("ktap::event::split_patterns"), Names{"ktap::event::split_patterns"});
+  EXPECT_EQ(names("*::split_pat*%return"), Names{"ktap::event::split_patterns%return"});
+  const Names both = names("ktap::event::*::overloaded");
+  EXPECT_EQ(both, (Names{"ktap::event::(anonymous namespace)::overloaded(int)",
+                         "ktap::event::(anonymous namespace)::overloaded(long)"}));
+  EXPECT_EQ(names("ktap::event::*::overloaded ~*(long)"),
+            Names{"ktap::event::(anonymous namespace)::overloaded(int)"});
+  const Names raw = names("_ZN4ktap5event14split_patterns*");
+  ASSERT_EQ(raw.size(), 1U);
+  EXPECT_EQ(raw.begin()->substr(0, 4), "_ZN4");
+  EXPECT_TRUE(
+      catalog->match("probe:/proc/self/exe:*::split_patterns ~" + *raw.begin()).events.empty())
+      << "either name leaves it out";
+}
+
+// This test program itself is C++ that throws.
+TEST(Catalog, WarnsOnceOfReturnsThatExceptionsPass) {
+  const std::unique_ptr<Catalog> catalog = Catalog::without_tracepoints();
+  const std::string ours = "probe:/proc/self/exe:ktap::event::split_patterns";
+  EXPECT_TRUE(catalog->match(ours).dangers.empty()) << "an entry";
+  EXPECT_TRUE(catalog->match("probe:/proc/self/exe:main%return").dangers.empty()) << "no C++ name";
+  const Matches first = catalog->match(ours + "%return");
+  ASSERT_TRUE(first.mistakes.empty()) << first.mistakes[0].text;
+  ASSERT_EQ(first.dangers.size(), 1U);
+  EXPECT_EQ(first.dangers[0].text,
+            "an exception that leaves a function of /proc/self/exe whose return is probed ends the "
+            "program");
+  EXPECT_TRUE(catalog->match("probe:/proc/self/exe:ktap::event::*%return").dangers.empty());
 }
 
 }  // namespace

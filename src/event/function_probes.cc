@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,7 @@
 #include "event/program_files.h"
 #include "event/provider.h"
 #include "event/typed_fields.h"
+#include "symbol/demangle.h"
 #include "symbol/probe_places.h"
 #include "symbol/registers.h"
 #include "symbol/user_types.h"
@@ -43,7 +45,9 @@ struct Place {
   uint64_t offset = 0;  ///< behind the symbol
   std::optional<uint64_t> address;
   bool is_return = false;
-  std::string_view fetches;     ///< fetch arguments
+  std::string_view fetches;  ///< fetch arguments
+  /// By the file's name for it: what a function is called where the script speaks of C++ names.
+  std::map<std::string_view, std::string> shown;
   uint32_t fetches_offset = 0;  ///< in the event text
 };
 
@@ -110,13 +114,15 @@ void set_fields(const Place& place, std::vector<schema::Field> fetched,
 class FunctionProbes final : public Provider {
  public:
   void set_target(pid_t pid) override { files_.set_target(pid); }
+  void set_kernel_types(std::shared_ptr<sys::KernelTypes> types) override {
+    kernel_.set_types(std::move(types));
+  }
   void include(const Pattern& pattern, Matches* out) override;
   void list(std::string_view glob, std::vector<std::string>* out) override;
   const schema::KernelTypes* user_types() const override { return &types_; }
 
  private:
-  void include_user(const Pattern& pattern, const std::string& path, const Place& place,
-                    Matches* out);
+  void include_user(const Pattern& pattern, const std::string& path, Place place, Matches* out);
   void include_address(const Pattern& pattern, const ElfFile& elf, const Place& place,
                        Matches* out);
   std::string add(const ElfFile& file, const Place& place, const FunctionSymbol& symbol,
@@ -126,6 +132,8 @@ class FunctionProbes final : public Provider {
   EventPtr user_event(const ElfFile& file, const Place& place, const FunctionSymbol& symbol,
                       Matches* out);
 
+  void warn_of_exceptions(const Pattern& pattern, const ElfFile& file, Matches* out);
+
   void include_kernel(const Pattern& pattern, std::string_view rest, Matches* out);
 
   KernelFunctions kernel_;
@@ -133,6 +141,7 @@ class FunctionProbes final : public Provider {
   symbol::UserTypes types_;                                // of files_
   std::map<std::string, EventPtr> known_;                  // by all that makes them different
   std::map<std::string, std::vector<EventPtr>> at_place_;  // those that differ in name alone
+  bool has_warned_ = false;                                // of exceptions
 };
 
 /// Where the function's name ends: at the first blank that is not between parentheses.
@@ -144,6 +153,23 @@ size_t place_end(std::string_view text, size_t from) {
     if (depth == 0 && kBlanks.find(text[i]) != std::string_view::npos) return i;
   }
   return text.size();
+}
+
+/// As user stacks show them; those that would be called alike with their parameters.
+std::map<std::string_view, std::string> shown_names(const std::vector<FunctionSymbol>& symbols) {
+  std::map<std::string_view, std::string> shown;
+  std::map<std::string, size_t> known;
+  for (const FunctionSymbol& symbol : symbols) {
+    std::string whole = symbol::demangle(symbol.name);
+    if (whole.empty()) continue;
+    ++known[std::string(symbol::without_parameters(whole))];
+    shown.emplace(symbol.name, std::move(whole));
+  }
+  for (auto& [name, whole] : shown) {
+    std::string brief(symbol::without_parameters(whole));
+    if (known[brief] == 1) whole = std::move(brief);
+  }
+  return shown;
 }
 
 void FunctionProbes::include(const Pattern& pattern, Matches* out) {
@@ -161,7 +187,7 @@ void FunctionProbes::include(const Pattern& pattern, Matches* out) {
   }
   place.value().fetches = rest.substr(blank);
   place.value().fetches_offset = pattern.offset + static_cast<uint32_t>(kPrefix.size() + blank);
-  include_user(pattern, std::string(rest.substr(0, colon)), place.value(), out);
+  include_user(pattern, std::string(rest.substr(0, colon)), std::move(place).value(), out);
 }
 
 void FunctionProbes::include_kernel(const Pattern& pattern, std::string_view rest, Matches* out) {
@@ -191,8 +217,8 @@ void FunctionProbes::include_kernel(const Pattern& pattern, std::string_view res
   if (out->mistakes.size() == before) kernel_.include(pattern, at, out);
 }
 
-void FunctionProbes::include_user(const Pattern& pattern, const std::string& path,
-                                  const Place& place, Matches* out) {
+void FunctionProbes::include_user(const Pattern& pattern, const std::string& path, Place place,
+                                  Matches* out) {
   const auto refuse = [&](std::string text, std::vector<std::string> nearest) {
     Mistake wrong = mistake(pattern, std::move(text));
     wrong.nearest = std::move(nearest);
@@ -207,6 +233,7 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   const std::vector<FunctionSymbol> symbols =
       symbol::one_name_each(has_glob(place.name) ? elf.glob(place.name) : elf.find(place.name));
   if (symbols.empty()) return refuse(elf.why_missing(place.name), {});
+  if (!symbol::is_mangled(place.name)) place.shown = shown_names(symbols);
   LeftOut left_out;
   size_t probed = 0;
   for (const FunctionSymbol& symbol : symbols) {
@@ -218,6 +245,7 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
     if (!out->mistakes.empty()) return;
     if (why.empty()) {
       ++probed;
+      if (place.is_return && symbol::is_mangled(symbol.name)) warn_of_exceptions(pattern, elf, out);
     } else {
       left_out.add(symbol.name, std::move(why));
     }
@@ -231,6 +259,18 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   }
   out->notes.push_back(
       fmt::format("{}: left out, they cannot be probed:{}", pattern.text, left_out.names()));
+}
+
+/// The return address on the stack is the kernel's while a function runs whose return is probed: no
+/// exception finds its way past that.
+void FunctionProbes::warn_of_exceptions(const Pattern& pattern, const ElfFile& file, Matches* out) {
+  if (has_warned_ || file.image().section(".gcc_except_table") == nullptr) return;
+  has_warned_ = true;
+  out->dangers.push_back(mistake(
+      pattern,
+      fmt::format(
+          "an exception that leaves a function of {} whose return is probed ends the program",
+          file.path())));
 }
 
 /// `0xADDR[+OFF]`. The function that holds it says where instructions begin.
@@ -267,7 +307,7 @@ std::string FunctionProbes::add(const ElfFile& file, const Place& place,
   at.file_offset = *file.file_offset(symbol.address + offset);
   const EventPtr made = user_event(file, place, at, out);
   std::vector<EventPtr>& here = at_place_[fmt::format(
-      "{}:{}:{}:{}", made->point.path, at.file_offset, place.is_return, place.fetches)];
+      "{}:{}:{}:{}", made->point.file, at.file_offset, place.is_return, place.fetches)];
   if (std::find(here.begin(), here.end(), made) == here.end()) here.push_back(made);
   const bool is_there = std::any_of(here.begin(), here.end(), [&](const EventPtr& other) {
     return here.size() > 1 &&
@@ -342,6 +382,8 @@ Result<Fetch> user_variable(const ElfFile& file, uint64_t probe_address, uint8_t
 EventPtr FunctionProbes::user_event(const ElfFile& file, const Place& place,
                                     const FunctionSymbol& symbol, Matches* out) {
   std::string name = symbol.name.empty() ? place.name : std::string(symbol.name);
+  if (const auto shown = place.shown.find(symbol.name); shown != place.shown.end())
+    name = shown->second;
   if (place.offset != 0) name += fmt::format("+{:#x}", place.offset);
   if (place.is_return) name += kReturn;
   EventPtr& event =
@@ -352,6 +394,7 @@ EventPtr FunctionProbes::user_event(const ElfFile& file, const Place& place,
   made->name = std::move(name);
   made->kind = place.is_return ? EventKind::ProbeReturn : EventKind::Probe;
   made->point.path = file.full_path();
+  made->point.file = file_number(file);
   made->point.symbol = std::string(symbol.name);
   made->point.offset_bytes = symbol.file_offset;
   made->point.address = symbol.address + place.offset;

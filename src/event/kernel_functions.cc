@@ -47,7 +47,7 @@ void each_word(std::string_view text, Visit visit) {
 
 /// The function's own arguments. Behind one that is not in one register nobody knows where the
 /// others are.
-void add_arguments(const bpf::BtfTypes& types, const bpf::BtfFunction& function,
+void add_arguments(const schema::KernelTypes& types, const bpf::BtfFunction& function,
                    std::vector<schema::Field>& fields) {
   bool is_known = true;
   for (size_t i = 0; i < function.parameters.size(); ++i) {
@@ -66,7 +66,7 @@ void add_arguments(const bpf::BtfTypes& types, const bpf::BtfFunction& function,
 
 /// The address, then what is fetched, else the function's own arguments; of a return its result.
 /// `function`: null: without types.
-std::vector<schema::Field> fields_of(const KernelPlace& place, const bpf::BtfTypes* types,
+std::vector<schema::Field> fields_of(const KernelPlace& place, const schema::KernelTypes* types,
                                      const bpf::BtfFunction* function) {
   if (place.is_trace) return {register_field("ip", Fetch::Base::Address)};
   std::vector<schema::Field> fields;
@@ -75,8 +75,7 @@ std::vector<schema::Field> fields_of(const KernelPlace& place, const bpf::BtfTyp
   fields.insert(fields.end(), place.fetched.begin(), place.fetched.end());
   if (place.is_return) {
     fields.push_back(register_field("retval", Fetch::Base::Result));
-    if (function == nullptr) return fields;
-    type_result(*types, function->result, &fields);
+    if (function != nullptr) type_result(*types, function->result, &fields);
   } else if (place.offset != 0 || !place.fetched.empty()) {
     // Behind the first instruction they may be gone.
   } else if (function != nullptr) {
@@ -96,7 +95,7 @@ bool needs_all_registers(const KernelPlace& place) {
 }
 
 /// All arguments are words, and few enough for what calls programs at a function.
-bool has_plain_arguments(const bpf::BtfTypes& types, const bpf::BtfFunction& function) {
+bool has_plain_arguments(const schema::KernelTypes& types, const bpf::BtfFunction& function) {
   if (function.is_variadic || function.parameters.size() > kMostTrampolineArguments) return false;
   for (const bpf::BtfFunction::Parameter& parameter : function.parameters) {
     schema::Field field;
@@ -107,7 +106,7 @@ bool has_plain_arguments(const bpf::BtfTypes& types, const bpf::BtfFunction& fun
 }
 
 /// A function that gives nothing has no result to read.
-bool gives_word(const bpf::BtfTypes& types, const bpf::BtfFunction& function) {
+bool gives_word(const schema::KernelTypes& types, const bpf::BtfFunction& function) {
   schema::Field field;
   set_type(types, function.result, &field);
   return field.kind != FieldKind::Opaque;
@@ -117,7 +116,9 @@ bool gives_word(const bpf::BtfTypes& types, const bpf::BtfFunction& function) {
 
 KernelFunctions::KernelFunctions(symbol::Kallsyms symbols, FunctionLists lists,
                                  std::optional<bpf::BtfTypes> types)
-    : symbols_(std::move(symbols)), lists_(std::move(lists)), types_(std::move(types)) {}
+    : symbols_(std::move(symbols)),
+      lists_(std::move(lists)),
+      types_(std::make_shared<sys::KernelTypes>(std::move(types))) {}
 
 std::string KernelFunctions::why_none() const {
   if (lists_.has_kprobes || lists_.has_tracer) return "";
@@ -140,8 +141,6 @@ std::string KernelFunctions::read() {
   symbols_ = std::move(symbols).value();
   Result<std::string> forbidden = sys::read_text(kForbiddenList, kMostListBytes);
   if (forbidden.ok()) lists_.forbidden = std::move(forbidden).value();
-  btf_ = sys::KernelBtf::open();
-  if (btf_) types_ = bpf::BtfTypes::open(btf_->data(), btf_->size_bytes());
   return "";
 }
 
@@ -288,18 +287,9 @@ std::vector<std::string> KernelFunctions::nearest(const std::string& name) const
   return near;
 }
 
-/// Nothing for functions of modules, whose types are elsewhere.
-std::optional<bpf::BtfFunction> KernelFunctions::types_of(const KernelSymbol& symbol) {
-  if (!types_ || !symbol.module.empty()) return std::nullopt;
-  if (typed_.empty()) {
-    for (const auto& [name, id] : types_->functions()) {
-      const auto [at, is_new] = typed_.emplace(name, id);
-      if (!is_new) at->second = 0;
-    }
-  }
-  const auto at = typed_.find(symbol.name);
-  if (at == typed_.end() || at->second == 0) return std::nullopt;
-  return types_->function(at->second);
+std::optional<bpf::BtfFunction> KernelFunctions::types_of(const KernelSymbol& symbol) const {
+  if (!types_->is_there()) return std::nullopt;
+  return types_->function(symbol.name, symbol.module);
 }
 
 /// Functions of one name share nothing else: which one the types are of is not known.
@@ -315,7 +305,7 @@ EventPtr KernelFunctions::event(const KernelPlace& place, const KernelSymbol& sy
   made->name = std::move(name);
   made->kind = place.is_return ? EventKind::ProbeReturn : EventKind::Probe;
   const std::optional<bpf::BtfFunction> types = of_that_name == 1 ? types_of(symbol) : std::nullopt;
-  made->fields = fields_of(place, types_ ? &*types_ : nullptr, types ? &*types : nullptr);
+  made->fields = fields_of(place, types_.get(), types ? &*types : nullptr);
   made->point.symbol = std::string(symbol.name);
   made->point.offset_bytes = place.offset;
   made->point.address = symbol.address;
@@ -323,11 +313,19 @@ EventPtr KernelFunctions::event(const KernelPlace& place, const KernelSymbol& sy
       is_traceable(symbol, of_that_name) && place.offset == 0 && !needs_all_registers(place);
   if (place.is_return && !place.fetched.empty()) made->unnumbered_fields = 1;  // retval
   if (made->fields.back().kind == FieldKind::Opaque && place.is_return) ++made->unnumbered_fields;
-  // A trampoline has typed arguments: what is fetched is a register.
-  if (types && place.offset == 0 && place.fetched.empty() && has_plain_arguments(*types_, *types) &&
-      (!place.is_return || gives_word(*types_, *types))) {
+  // A trampoline has typed arguments: what is fetched is a register. Of modules it wants the
+  // kernel's own number for their types.
+  if (types && symbol.module.empty() && place.offset == 0 && place.fetched.empty() &&
+      has_plain_arguments(*types_, *types)) {
     made->point.btf_id = types->id;
     made->point.argument_count = static_cast<uint32_t>(types->parameters.size());
+    made->point.gives_word = gives_word(*types_, *types);
+  }
+  if (types && place.is_return && place.fetched.empty()) {
+    const size_t own = made->fields.size();
+    add_arguments(*types_, *types, made->fields);
+    made->entry_fields = static_cast<uint32_t>(made->fields.size() - own);
+    made->unnumbered_fields += made->entry_fields;
   }
   event = std::move(made);
   return event;

@@ -9,12 +9,12 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
-#include "bpf/btf_types.h"
 #include "event/provider.h"
 #include "symbol/kallsyms.h"
-#include "sys/kernel_btf.h"
+#include "sys/kernel_types.h"
 
 namespace ktap::event {
 
@@ -41,9 +41,10 @@ class KernelFunctions {
  public:
   /// Over the machine's lists, read when first needed.
   KernelFunctions() = default;
-  /// `types`: null where the kernel has none.
   KernelFunctions(symbol::Kallsyms symbols, FunctionLists lists,
                   std::optional<bpf::BtfTypes> types = std::nullopt);
+
+  void set_types(std::shared_ptr<sys::KernelTypes> types) { types_ = std::move(types); }
 
   /// Adds the functions that are meant, in the order of their names, or what is wrong.
   void include(const Pattern& pattern, const KernelPlace& place, Matches* out);
@@ -62,16 +63,14 @@ class KernelFunctions {
   void find_aliases(std::set<uint64_t> places);
   std::vector<std::string> nearest(const std::string& name) const;
   bool is_traceable(const symbol::KernelSymbol& symbol, size_t of_that_name) const;
-  std::optional<bpf::BtfFunction> types_of(const symbol::KernelSymbol& symbol);
+  std::optional<bpf::BtfFunction> types_of(const symbol::KernelSymbol& symbol) const;
   schema::EventPtr event(const KernelPlace& place, const symbol::KernelSymbol& symbol,
                          size_t of_that_name);
 
   std::optional<symbol::Kallsyms> symbols_;
   FunctionLists lists_;
   bool is_indexed_ = false;
-  std::optional<sys::KernelBtf> btf_;
-  std::optional<bpf::BtfTypes> types_;
-  std::unordered_map<std::string_view, uint32_t> typed_;    ///< functions in types_; 0: several
+  std::shared_ptr<sys::KernelTypes> types_ = std::make_shared<sys::KernelTypes>();
   std::unordered_map<std::string_view, size_t> traceable_;  ///< how many of that name
   std::set<uint64_t> aliased_;  ///< traceable functions whose place the list has by another name
   std::set<std::string_view> forbidden_;

@@ -214,6 +214,16 @@ TEST(KernelFunctions, ArgumentsHaveTheirNamesAndTypes) {
   EXPECT_EQ(read.point.argument_count, 4U);
   EXPECT_EQ(out.events[1]->fields[1].size_bytes, 4U);
   EXPECT_TRUE(out.events[1]->fields[1].is_signed);
+  // Behind the result of a return stands what the function was called with.
+  const schema::Event& result = *out.events[1];
+  EXPECT_EQ(result.own_fields(), 2U);
+  ASSERT_EQ(result.entry_fields, 4U);
+  EXPECT_EQ(result.unnumbered_fields, 4U);
+  EXPECT_EQ(result.fields[4].name, "count");
+  EXPECT_EQ(result.fields[4].fetch.base, schema::Fetch::Base::Argument);
+  EXPECT_EQ(result.fields[4].fetch.at, 2);
+  EXPECT_NE(result.point.btf_id, 0U);
+  EXPECT_TRUE(result.point.gives_word);
   // A struct by value may take more than one register: behind it nobody knows.
   const schema::Event& write = *out.events[2];
   EXPECT_EQ(write.fields[1].kind, schema::FieldKind::Opaque);
@@ -244,7 +254,7 @@ TEST(KernelFunctions, FetchedFieldsStandForTheArguments) {
   EXPECT_FALSE(named->point.is_traceable) << "the tracer does not keep all registers";
   EXPECT_EQ(include(false, "x=%di", schema::Fetch::Base::Register), named);
   const schema::EventPtr result = include(true, "x=$retval", schema::Fetch::Base::Result);
-  ASSERT_EQ(result->fields.size(), 3U);
+  ASSERT_EQ(result->fields.size(), 3U) << "what it was called with is in no register";
   EXPECT_EQ(result->fields[2].name, "retval");
   EXPECT_EQ(result->fields[2].size_bytes, 4U) << "by its type";
   EXPECT_EQ(result->unnumbered_fields, 1U);

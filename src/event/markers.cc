@@ -172,6 +172,7 @@ EventPtr Markers::event(const File& file, const UsdtProbe& probe) {
   made->name = std::string(probe.name);
   made->kind = schema::EventKind::Probe;
   made->point.path = file.elf.full_path();
+  made->point.file = file_number(file.elf);
   made->point.offset_bytes = probe.file_offset;
   made->point.address = probe.address;
   made->point.semaphore_bytes = probe.semaphore_offset;

@@ -1,6 +1,8 @@
 // See program_files.h.
 #include "event/program_files.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "symbol/resolve.h"
@@ -12,6 +14,11 @@ size_t path_end(std::string_view text) {
   const size_t slash = text.rfind('/');
   const size_t behind = slash == std::string_view::npos ? slash : text.find(':', slash);
   return behind != std::string_view::npos ? behind : text.find(':');
+}
+
+std::string file_number(const symbol::ElfFile& file) {
+  const sys::FileIdentity identity = file.identity();
+  return fmt::format("{}:{}", identity.device, identity.inode);
 }
 
 Result<const symbol::ElfFile*> ProgramFiles::open(const std::string& name) {

@@ -18,6 +18,9 @@ namespace ktap::event {
 /// slash; what follows it too (`ns::f`, `PROVIDER:MARK`), and slashes (`operator/`, arguments).
 size_t path_end(std::string_view text);
 
+/// The same for all paths that lead to it, and for no other file that is there.
+std::string file_number(const symbol::ElfFile& file);
+
 class ProgramFiles {
  public:
   /// `pid`: whose root and libraries are meant; 0: ours. Before anything is opened.

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "schema/event.h"
+#include "sys/kernel_types.h"
 
 namespace ktap::event {
 
@@ -37,6 +38,7 @@ struct Matches {
   std::vector<schema::EventPtr> events;  ///< in tracefs order, each once
   std::vector<Mistake> mistakes;
   std::vector<Mistake> warnings;   ///< what is traced is less than it seems
+  std::vector<Mistake> dangers;    ///< what tracing may do to who is traced
   std::vector<std::string> notes;  ///< for -v: what a glob leaves out, and why
 };
 
@@ -49,6 +51,8 @@ class Provider {
   virtual ~Provider() = default;
   /// Whose files are meant (its root, its libraries); without it ours. Comes before all else.
   virtual void set_target(pid_t pid) { (void)pid; }
+  /// What the pointers in its events' fields lead to in the kernel; without it, of its own making.
+  virtual void set_kernel_types(std::shared_ptr<sys::KernelTypes> types) { (void)types; }
   /// Adds the events that the part names, in their order, or a mistake. The same event has the same
   /// pointer each time. Requires: the part is no exclusion and has the provider's prefix.
   virtual void include(const Pattern& pattern, Matches* out) = 0;
@@ -82,6 +86,8 @@ class Catalog {
 
   /// Names of files mean what that process calls so (its root, its libraries). Before match().
   virtual void set_target(pid_t pid) = 0;
+  /// The kernel's types, for all who read what its events lead to. Before match().
+  virtual void set_kernel_types(std::shared_ptr<sys::KernelTypes> types) = 0;
   virtual Matches match(std::string_view event_text) = 0;
   /// The types of the programs that its events are in; null: there are none.
   virtual const schema::KernelTypes* user_types() const = 0;

@@ -47,7 +47,7 @@ std::string syscall_text(const schema::Event& event, const uint64_t* words) {
     out += " -> 0x";
     // Fetch arguments stand before a function's own result.
     const bool is_probe = event.kind == schema::EventKind::ProbeReturn;
-    size_t result = is_probe ? event.fields.size() - 1 : 1;
+    size_t result = is_probe ? event.own_fields() - 1 : 1;
     if (event.fields[result - 1].as_text == static_cast<int32_t>(result)) --result;
     append_hex(&out, cut_to(words[result], event.fields[result].size_bytes));
     return out;

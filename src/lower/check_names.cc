@@ -225,17 +225,31 @@ class Checker {
 
   void report(const Known& known, const std::string& name,
               const std::function<bool(const Event&)>& is_wrong) {
-    const Event* first = nullptr;
-    bool all = true;
+    std::vector<const Event*> wrong;
     for (const schema::EventPtr& event : events_) {
-      const bool wrong = is_wrong(*event);
-      all = all && wrong;
-      if (wrong && first == nullptr) first = event.get();
+      if (is_wrong(*event)) wrong.push_back(event.get());
     }
+    if (wrong.empty()) return;
+    const bool all = wrong.size() == events_.size();
     // A built-in variable that none of them gives is no slip of the pen, but code for other events.
     const bool may_be_meant = !all || known.var.has_value();
-    if (first == nullptr || (lenient_ && may_be_meant)) return;
-    add(mistake_of(*first, known.read(*first), name, known.var, known.place));
+    if (lenient_ && may_be_meant) return;
+    EventMistake mistake =
+        mistake_of(*wrong[0], known.read(*wrong[0]), name, known.var, known.place);
+    if (!all) mistake.whose = whose(wrong);
+    add(std::move(mistake));
+  }
+
+  /// Which of the events it is.
+  std::string whose(const std::vector<const Event*>& wrong) const {
+    constexpr size_t kMostNamed = 5;
+    std::string names;
+    for (size_t i = 0; i < wrong.size() && i < kMostNamed; ++i)
+      names += (i == 0 ? "" : ", ") + wrong[i]->name;
+    if (wrong.size() > kMostNamed) names += fmt::format(" and {} more", wrong.size() - kMostNamed);
+    return fmt::format(
+        "{} of the {} events do not give it: {}; `~NAME` behind the list leaves one out",
+        wrong.size(), events_.size(), names);
   }
 
   void add(EventMistake mistake) {

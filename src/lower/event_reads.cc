@@ -38,7 +38,7 @@ std::optional<size_t> result_index(const schema::Event& event) {
   if (event.kind == EventKind::SyscallExit) return 1;
   if (event.kind != EventKind::ProbeReturn) return std::nullopt;
   // A fetch argument of that name stands before the function's own result.
-  for (size_t i = event.fields.size(); i-- > 0;) {
+  for (size_t i = event.own_fields(); i-- > 0;) {
     const FieldKind kind = event.fields[i].kind;  // not what stands for `args.retval` alone
     if (event.fields[i].name == "retval" && kind != FieldKind::Text && kind != FieldKind::Opaque)
       return i;
@@ -156,6 +156,14 @@ std::string near_variable(const std::string& word, const std::vector<std::string
 
 }  // namespace
 
+std::string kept_at_entry(const schema::Event& event, const std::string& name) {
+  return fmt::format(
+      "keep it in a table when the function is called, by a handler of {} with `kept[tid] = "
+      "args.{}`, "
+      "and use kept[tid] here",
+      event.name.substr(0, event.name.rfind('%')), name);
+}
+
 EventMistake missing_field(const schema::Event& event, const std::string& name,
                            const bytecode::Place& place) {
   EventMistake mistake;
@@ -171,6 +179,10 @@ EventMistake missing_field(const schema::Event& event, const std::string& name,
     mistake.hint =
         "this kernel's type information (BTF) does not have the function: its arguments have no "
         "names here, they are arg1, arg2 …";
+  if (event.kind == EventKind::ProbeReturn && mistake.hint.empty() &&
+      diag::nearest(name, mistake.choices).empty())
+    mistake.hint = "of what a function was called with nothing is left when it returns: " +
+                   kept_at_entry(event, name);
   if (event.kind == EventKind::Probe && !event.point.path.empty() && event.find_field("arg1") > 0)
     mistake.hint = fmt::format(
         "{} has no debug information of the function: its arguments have no names here, they are "

@@ -49,6 +49,8 @@ std::vector<std::string> field_names(const schema::Event& event);
 /// The script asks for a field that the event does not have, by args.NAME or a bare name.
 EventMistake missing_field(const schema::Event& event, const std::string& name,
                            const bytecode::Place& place);
+/// What to do about an argument that is not there at the function's return.
+std::string kept_at_entry(const schema::Event& event, const std::string& name);
 /// The script reads a built-in variable that the event does not give.
 EventMistake missing_variable(const schema::Event& event, schema::BuiltinVar var,
                               const bytecode::Place& place);

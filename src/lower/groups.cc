@@ -31,6 +31,8 @@ void add(std::string& signature, const schema::Event& event, const EventRead& re
   if (read.kind != EventRead::Kind::Field && read.kind != EventRead::Kind::Opaque) return;
   const schema::Field& field = event.fields[read.field];
   signature += fmt::format(",{}", read.field);
+  // A trampoline is one function's.
+  if (read.field >= event.own_fields()) signature += fmt::format("@{}", fmt::ptr(&event));
   if (read.is_pointer) signature += fmt::format(",{}*{}", field.target.id, field.target.pointers);
   add(signature, field);
 }
@@ -59,7 +61,7 @@ std::string signature_of(const schema::Event& event, const EventNames& names,
   if (is_probe && event.point.path.empty() && event.point.offset_bytes != 0)
     signature += "+" + std::to_string(event.point.offset_bytes);  // its address is a number
   if (is_probe && wants_text(names)) {
-    for (const schema::Field& field : event.fields) add(signature, field);
+    for (size_t i = 0; i < event.own_fields(); ++i) add(signature, event.fields[i]);
   }
   for (schema::BuiltinVar var : names.vars) add(signature, event, read_variable(event, var));
   for (const std::string& name : names.fields) add(signature, event, read_field(event, name));

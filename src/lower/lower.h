@@ -41,6 +41,7 @@ struct EventMistake {
   diag::Code code = diag::Code::NoSuchField;
   std::string hint;                   ///< what to write instead, "" when the choices say it
   const char* has = "the event has";  ///< before the list of all choices
+  std::string whose;                  ///< of several events: which ones it is true of, "" of all
   bool lists_choices = true;          ///< false: only near ones are told
   diag::Span span;
   uint32_t line = 0;

@@ -78,6 +78,7 @@ struct Field {
 /// Where a probe is set.
 struct ProbePoint {
   std::string path;           ///< the file; "": the kernel
+  std::string file;           ///< which file that is, whatever path leads to it
   std::string symbol;         ///< "": an address alone
   uint64_t offset_bytes = 0;  ///< user: in the file; kernel: behind the symbol
   uint64_t address = 0;       ///< as symbols give it; 0: not known
@@ -85,6 +86,7 @@ struct ProbePoint {
   /// Kernel: its number in BTF where all of its arguments are words, else 0; and how many they are.
   uint32_t btf_id = 0;
   uint32_t argument_count = 0;
+  bool gives_word = true;        ///< kernel, where btf_id is known: what it returns is a word
   uint64_t semaphore_bytes = 0;  ///< where in the file the marker's semaphore lies; 0: it has none
 };
 
@@ -127,8 +129,14 @@ struct Event {
   uint32_t record_size_bytes = 0;  ///< Tracepoint: fixed part of the record, common header included
   std::vector<Field> fields;
   uint32_t unnumbered_fields = 0;  ///< so many at the end have a name, but no argN
-  ProbePoint point;                ///< Probe, ProbeReturn
-  PerfSource perf;                 ///< Sample
+  /// ProbeReturn of a kernel function: so many at the end are what it was called with. At its
+  /// return a trampoline alone has that still, and records of the event do not hold it.
+  uint32_t entry_fields = 0;
+  ProbePoint point;  ///< Probe, ProbeReturn
+  PerfSource perf;   ///< Sample
+
+  /// Those of the event itself, which its text shows and its records hold.
+  size_t own_fields() const { return fields.size() - entry_fields; }
 
   /// Index in fields of what the name means, or -1.
   int find_field(const std::string& field_name) const {

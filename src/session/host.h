@@ -62,6 +62,7 @@ class ScriptHost final : public vm::Host {
 
   /// The kernel's types; null: it does not tell them.
   const schema::KernelTypes* kernel_types() { return kernel_.types(); }
+  std::shared_ptr<sys::KernelTypes> shared_types() const { return kernel_.shared_types(); }
 
   std::vector<Registration>& registrations() { return registrations_; }
   /// The handlers and their filters.

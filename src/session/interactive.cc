@@ -395,10 +395,11 @@ class Interactive {
       Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();
       if (!catalog.ok()) return unavailable(catalog.error(), sink);
       catalog_ = std::move(catalog).value();
+      catalog_->set_kernel_types(host_->shared_types());
       if (options_.target_pid > 0) catalog_->set_target(static_cast<pid_t>(options_.target_pid));
     }
     std::vector<PlannedHandler> handlers;
-    resolve_events(host_->registrations(), source_, *catalog_, handlers, sink);
+    resolve_events(host_->registrations(), source_, *catalog_, options_.quiet, handlers, sink);
     if (sink.has_errors()) return;
     if (!facts_) {
       Result<bpf::KernelFacts> facts = engine::probe_kernel(options_.without);

@@ -21,12 +21,7 @@ std::string KernelData::near_names(const std::string& name) const {
 }
 
 const schema::KernelTypes* KernelData::types() {
-  if (!looked_for_types_) {
-    looked_for_types_ = true;
-    bytes_ = sys::KernelBtf::open();
-    if (bytes_) types_ = bpf::BtfTypes::open(bytes_->data(), bytes_->size_bytes());
-  }
-  return types_ ? &*types_ : nullptr;
+  return types_->is_there() ? types_.get() : nullptr;
 }
 
 Result<schema::CType> KernelData::cast_target(const std::string& text) {

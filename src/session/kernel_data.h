@@ -11,10 +11,9 @@
 #include <string>
 
 #include "base/result.h"
-#include "bpf/btf_types.h"
 #include "lower/machine.h"
 #include "symbol/kallsyms.h"
-#include "sys/kernel_btf.h"
+#include "sys/kernel_types.h"
 
 namespace ktap::session {
 
@@ -22,6 +21,8 @@ class KernelData {
  public:
   /// Null: this kernel has no BTF.
   const schema::KernelTypes* types();
+  /// The same, for who makes events.
+  std::shared_ptr<sys::KernelTypes> shared_types() const { return types_; }
   /// What a pointer of cast(text, …) leads to. Remembered, as records ask for it one by one.
   Result<schema::CType> cast_target(const std::string& text);
   /// "" when the enum has no such value. Errors: no such enum; in words.
@@ -38,9 +39,7 @@ class KernelData {
  private:
   std::string near_names(const std::string& name) const;
 
-  bool looked_for_types_ = false;
-  std::optional<sys::KernelBtf> bytes_;
-  std::optional<bpf::BtfTypes> types_;
+  std::shared_ptr<sys::KernelTypes> types_ = std::make_shared<sys::KernelTypes>();
   std::map<std::string, schema::CType> targets_;
   std::map<std::string, std::map<int64_t, std::string>> enums_;  ///< by what names them
   bool looked_for_symbols_ = false;

@@ -10,9 +10,10 @@
 #include <optional>
 #include <set>
 
+#include "backend/trampolines.h"
 #include "base/limits.h"
-#include "bytecode/unsafe_uses.h"
 #include "lower/effects.h"
+#include "lower/event_reads.h"
 #include "passes/pipeline.h"
 #include "session/spoil.h"
 #include "ssa/op_info.h"
@@ -61,6 +62,7 @@ class Planner {
       plan_->linkage.shapes = shapes_;
       const bool all_fit = lower_all();
       check_stack_copies();
+      check_entry_arguments();
       if (sink_.has_errors()) return std::move(plan_);
       const bool is_stale = plan_->linkage.shapes != shapes_;  // what came first took it for less
       shapes_ = plan_->linkage.shapes;
@@ -111,14 +113,79 @@ class Planner {
   void keep_order_of_probes() {
     std::set<std::string> alone;
     std::set<std::string> with_others;
+    const auto traces_kernel = [](const PlannedHandler& handler) {
+      return std::any_of(
+          handler.events.begin(), handler.events.end(),
+          [](const schema::EventPtr& event) { return schema::is_kernel_function(*event); });
+    };
+    if (std::count_if(resolved_.begin(), resolved_.end(), traces_kernel) < 2) return;
     for (const PlannedHandler& handler : resolved_) {
-      for (const schema::EventPtr& event : handler.events) {
-        if (schema::is_kernel_function(*event))
-          (handler.events.size() == 1 ? alone : with_others).insert(event->name);
+      if (!traces_kernel(handler)) continue;
+      ssa::Module scratch;
+      for (const ssa::EventGroup& group :
+           lower::group_events(registration(handler).handler, world_, handler.events,
+                               facts_.has_attach_cookies, scratch)) {
+        for (const schema::EventPtr& event : group.events) {
+          if (schema::is_kernel_function(*event))
+            (group.events.size() == 1 ? alone : with_others).insert(event->name);
+        }
       }
     }
     const auto is_mixed = [&](const std::string& name) { return with_others.count(name) != 0; };
-    if (std::any_of(alone.begin(), alone.end(), is_mixed)) facts_.has_trampolines = false;
+    if (std::any_of(alone.begin(), alone.end(), is_mixed))
+      take_trampolines("none is used where another handler traces the function among several");
+  }
+
+  void take_trampolines(const char* why) {
+    facts_.has_trampolines = false;
+    no_trampolines_ = why;
+  }
+
+  /// What a function was called with is there at its return in a trampoline alone.
+  void check_entry_arguments() {
+    std::map<const schema::Event*, std::string> reasons;  // of any handler: they share a program
+    for (const PlannedHandler& handler : plan_->handlers) {
+      for (const PlannedGroup& group : handler.groups) {
+        if (group.group.events.size() != 1) continue;
+        const backend::Job job{&group.function, &group.group, 0, 0};
+        const std::string why = facts_.has_trampolines
+                                    ? backend::why_no_trampoline(job, plan_->linkage.module)
+                                    : no_trampolines_;
+        if (!why.empty()) reasons.emplace(group.group.events.front().get(), why);
+      }
+    }
+    std::set<uint32_t> told;
+    for (const PlannedHandler& handler : plan_->handlers) {
+      int trampolines = 0;
+      for (const PlannedGroup& group : handler.groups) {
+        const schema::Event& event = *group.group.events.front();
+        const auto reason = reasons.find(&event);
+        bool is_counted = false;
+        each_inst(group, [&](const ssa::Inst& inst) {
+          const auto field = static_cast<size_t>(inst.imm);
+          if (inst.op != ssa::Op::EventField || field < event.own_fields() ||
+              field >= event.fields.size())
+            return;
+          if (!is_counted) ++trampolines;
+          is_counted = true;
+          if (reason == reasons.end() || !told.insert(inst.span.begin).second) return;
+          const std::string& name = event.fields[field].name;
+          const std::string& why = reason->second;
+          sink_
+              .report(diag::Code::EventUnavailable, inst.span,
+                      fmt::format("'args.{}' of {} is gone when the function returns: only a "
+                                  "trampoline (fexit) keeps it, and {}",
+                                  name, event.name, why))
+              .hints.push_back(lower::kept_at_entry(event, name));
+        });
+      }
+      if (trampolines > limits::kFunctionsOneByOne)
+        sink_.report(
+            diag::Code::EventUnavailable, registration(handler).place.span,
+            fmt::format("these are {} functions, and at its return each takes a trampoline "
+                        "of its own for what it was called with: at most {}",
+                        trampolines, limits::kFunctionsOneByOne));
+    }
   }
 
   /// ustack("dwarf") is not to be had everywhere; what else there is, is another stack.
@@ -236,6 +303,7 @@ class Planner {
     } else {
       diag::suggest(diagnostic, mistake.word, mistake.choices);
     }
+    if (!mistake.whose.empty()) diagnostic.hints.push_back(mistake.whose);
     if (mistake.choices.size() > kMostListed) return;
     if (!mistake.choices.empty() && mistake.lists_choices) {
       std::string all;
@@ -331,10 +399,12 @@ class Planner {
   /// Each instruction of the handler's programs.
   template <class Visit>
   static void each_inst(const PlannedHandler& handler, Visit visit) {
-    for (const PlannedGroup& group : handler.groups) {
-      for (const ssa::Block& block : group.function.blocks) {
-        for (ssa::ValueId id : block.insts) visit(group.function[id]);
-      }
+    for (const PlannedGroup& group : handler.groups) each_inst(group, visit);
+  }
+  template <class Visit>
+  static void each_inst(const PlannedGroup& group, Visit visit) {
+    for (const ssa::Block& block : group.function.blocks) {
+      for (ssa::ValueId id : block.insts) visit(group.function[id]);
     }
   }
 
@@ -540,7 +610,7 @@ class Planner {
     const bpf::ProgramKind kind = plan_->unit.programs[rejection.program].kind;
     if (!rejection.is_size &&
         (kind == bpf::ProgramKind::FunctionEntry || kind == bpf::ProgramKind::FunctionExit)) {
-      facts_.has_trampolines = false;  // not at this function
+      take_trampolines("the kernel refuses one here");
       return {};
     }
     const bool is_one = handlers.size() == 1;
@@ -617,52 +687,13 @@ class Planner {
   Exiles exiles_;
   std::set<uint32_t> by_callback_;  // handlers whose loops are too much for the verifier else
   bpf::KernelFacts facts_;
+  /// Why facts_ has none.
+  std::string no_trampolines_ = "this kernel has none (Linux 5.5 with type information)";
   std::set<uint32_t> unfiltered_;  // in user space, their filters too
   bool fuse_ = true;
   lower::Shapes shapes_;
   std::unique_ptr<Plan> plan_;
 };
-
-/// Where in the script a part of an event text stands: exact when the text is written there, else
-/// all of it.
-diag::Span part_span(const diag::Source& source, const Registration& registration,
-                     const event::Mistake& mistake) {
-  const diag::Span whole = registration.place.span;
-  const std::string_view written = source.text().substr(whole.begin, whole.end - whole.begin);
-  const size_t at = written.find(registration.event_text);
-  if (at == std::string_view::npos || mistake.length == 0) return whole;
-  const auto begin = static_cast<uint32_t>(whole.begin + at + mistake.offset);
-  return {begin, begin + mistake.length};
-}
-
-/// The interval in `timer.tick("1x", f)`, when it is written there; else all of it.
-diag::Span interval_span(const diag::Source& source, const Registration& registration) {
-  const diag::Span whole = registration.place.span;
-  const std::string_view written = source.text().substr(whole.begin, whole.end - whole.begin);
-  const std::string& text = registration.event_text;
-  const std::string interval = text.substr(text.find('-') + 1);
-  if (interval.empty() || written.find(text) != std::string_view::npos) return whole;
-  for (const char quote : {'"', '\''}) {
-    const size_t at = written.find(quote + interval + quote);
-    if (at == std::string_view::npos) continue;
-    const auto begin = static_cast<uint32_t>(whole.begin + at + 1);
-    return {begin, begin + static_cast<uint32_t>(interval.size())};
-  }
-  return whole;
-}
-
-/// `sched:sched_switch/pid == 1/`: "" for anything else.
-std::string glued_filter_hint(const std::string& part) {
-  const size_t slash = part.find('/', std::min(part.find(':'), part.size()));
-  const size_t last = part.find_last_not_of(' ');
-  if (slash == std::string::npos || last <= slash + 1 || part[last] != '/') return "";
-  return fmt::format("a blank stands before a filter: {} {}", part.substr(0, slash),
-                     part.substr(slash, last + 1 - slash));
-}
-
-}  // namespace
-
-namespace {
 
 void mark_args(runtime::Heap& heap, const std::vector<lower::OutputArg>& args) {
   for (const lower::OutputArg& arg : args) {
@@ -698,87 +729,6 @@ void Plan::mark(runtime::Heap& heap) const {
   for (const runtime::SampleParts& parts : linkage.samples) {
     heap.mark(parts.table);
     heap.mark(parts.aggregate);
-  }
-}
-
-void check_timers(const std::vector<Registration>& registrations, const diag::Source& source,
-                  diag::Sink& sink) {
-  for (const Registration& registration : registrations) {
-    if (!registration.mistake.empty())
-      sink.report(diag::Code::BadInterval, interval_span(source, registration),
-                  registration.mistake);
-  }
-}
-
-void check_unsafe(const bytecode::Chunk& chunk, const Options& options, diag::Sink& sink) {
-  if (options.unsafe || chunk.main == nullptr) return;
-  for (const bytecode::UnsafeUse& use : bytecode::find_unsafe_uses(*chunk.main)) {
-    diag::Diagnostic& diagnostic =
-        sink.report(diag::Code::NeedsUnsafe, use.place.span,
-                    fmt::format("'{}' changes things outside of the script",
-                                bytecode::full_name(bytecode::builtin_info(use.builtin))));
-    diagnostic.hints.push_back("ktap --unsafe allows it");
-  }
-}
-
-bool give_registers(const std::vector<PlannedHandler>& handlers) {
-  for (const PlannedHandler& handler : handlers) {
-    for (const schema::EventPtr& event : handler.events) {
-      if (schema::gives_registers(event->kind)) return true;
-    }
-  }
-  return false;
-}
-
-bool trace_kernel(const std::vector<PlannedHandler>& handlers) {
-  for (const PlannedHandler& handler : handlers) {
-    for (const schema::EventPtr& event : handler.events) {
-      if (schema::is_kernel_function(*event)) return true;
-    }
-  }
-  return false;
-}
-
-void resolve_events(const std::vector<Registration>& registrations, const diag::Source& source,
-                    event::Catalog& catalog, std::vector<PlannedHandler>& handlers,
-                    diag::Sink& sink, std::vector<std::string>* notes) {
-  std::set<std::string> lacking;  // what the machine lacks is said at the first event that wants it
-  for (uint32_t i = 0; i < registrations.size(); ++i) {
-    const Registration& registration = registrations[i];
-    if (registration.kind != HandlerKind::Event) continue;
-    event::Matches matches = catalog.match(registration.event_text);
-    if (notes != nullptr) notes->insert(notes->end(), matches.notes.begin(), matches.notes.end());
-    for (const event::Mistake& warning : matches.warnings)
-      sink.report(diag::Code::EventPartlySeen, part_span(source, registration, warning),
-                  warning.text);
-    for (const event::Mistake& mistake : matches.mistakes) {
-      if (mistake.is_unavailable && !lacking.insert(mistake.text).second) continue;
-      diag::Diagnostic& diagnostic = sink.report(
-          mistake.is_unavailable ? diag::Code::EventUnavailable : diag::Code::NoSuchEvent,
-          part_span(source, registration, mistake), mistake.text);
-      const std::string part = registration.event_text.substr(mistake.offset, mistake.length);
-      if (const std::string hint = glued_filter_hint(part); !hint.empty()) {
-        diagnostic.hints.push_back(hint);
-        continue;
-      }
-      if (const std::string ktap = syntax::ktap_probe(part);
-          !ktap.empty() && ktap != "trace " + part) {
-        diagnostic.hints.push_back("write " + ktap);
-        continue;
-      }
-      if (!mistake.nearest.empty()) {
-        std::string near = "the nearest: ";
-        for (size_t n = 0; n < mistake.nearest.size(); ++n)
-          near += (n == 0 ? "" : ", ") + mistake.nearest[n];
-        diagnostic.hints.push_back(near);
-        if (mistake.nearest.size() == 1)
-          diagnostic.fixes.push_back({diagnostic.span, mistake.nearest.front()});
-      }
-    }
-    PlannedHandler handler;
-    handler.registration = i;
-    handler.events = std::move(matches.events);
-    handlers.push_back(std::move(handler));
   }
 }
 

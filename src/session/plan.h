@@ -95,10 +95,10 @@ bool give_registers(const std::vector<PlannedHandler>& handlers);
 /// One of their events is a function of the kernel.
 bool trace_kernel(const std::vector<PlannedHandler>& handlers);
 
-/// Looks every event text up. Mistakes become diagnostics; the matched events go to `handlers`,
-/// what globs left out to `notes`.
+/// Looks every event text up. Mistakes become diagnostics, what tracing may do to who is traced
+/// too, unless it is `quiet`; the matched events go to `handlers`, what globs left out to `notes`.
 void resolve_events(const std::vector<Registration>& registrations, const diag::Source& source,
-                    event::Catalog& catalog, std::vector<PlannedHandler>& handlers,
+                    event::Catalog& catalog, bool quiet, std::vector<PlannedHandler>& handlers,
                     diag::Sink& sink, std::vector<std::string>* notes = nullptr);
 
 /// Places and compiles all handlers, and loads them when `load` is set: a program that the verifier

@@ -100,7 +100,7 @@ std::string render_raw(event::Catalog& catalog, const ssa::EventGroup& group,
   const uint8_t* raw = record + layout.raw_offset_bytes;
   if (event.kind != schema::EventKind::Tracepoint) {
     size_t count = event.kind == schema::EventKind::SyscallEnter ? 7 : 2;
-    if (schema::gives_registers(event.kind)) count = event.fields.size();
+    if (schema::gives_registers(event.kind)) count = event.own_fields();
     if (backend::raw_event_has_cookie(group)) raw += sizeof(uint64_t);
     std::vector<uint64_t> words(std::max(count, event.fields.size()));
     std::memcpy(words.data(), raw, count * sizeof(uint64_t));

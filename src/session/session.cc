@@ -211,9 +211,11 @@ class Session {
         return tell(sink);
       }
       catalog_ = std::move(catalog).value();
+      catalog_->set_kernel_types(host_->shared_types());
       if (options_.target_pid > 0) catalog_->set_target(static_cast<pid_t>(options_.target_pid));
       std::vector<std::string> notes;
-      resolve_events(host_->registrations(), source_, *catalog_, handlers, sink, &notes);
+      resolve_events(host_->registrations(), source_, *catalog_, options_.quiet, handlers, sink,
+                     &notes);
       for (const std::string& note : notes) {
         if (options_.verbose) say(fmt::format("ktap: {}\n", note));
       }
@@ -221,6 +223,7 @@ class Session {
         find_more_mistakes(std::move(handlers), sink);
         return tell(sink);
       }
+      tell(sink);  // warnings
     }
     if (const std::optional<int> status = find_target(target)) return status;
     if (has(Kind::Event)) {

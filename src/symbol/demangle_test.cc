@@ -66,5 +66,20 @@ TEST(NamePattern, Matches) {
   EXPECT_TRUE(NamePattern("core::*", true).matches("_ZN4core3fmt5write17h0123456789abcdefE"));
 }
 
+TEST(NamePattern, PassesOverColdParts) {
+  for (const char* name : {"_Z3fooi.cold", "_Z3fooi.part.0.cold", "_Z3fooi.cold.12"}) {
+    EXPECT_FALSE(NamePattern("foo*", true).matches(name)) << name;
+    EXPECT_FALSE(NamePattern("foo", false).matches(name)) << name;
+    EXPECT_FALSE(NamePattern("foo(int)", false).matches(name)) << name;
+    EXPECT_FALSE(NamePattern("_Z3foo*", true).matches(name)) << name;
+    EXPECT_TRUE(NamePattern(name, false).matches(name)) << name;
+    EXPECT_TRUE(NamePattern("foo*.cold*", true).matches(name)) << name;
+  }
+  EXPECT_FALSE(NamePattern("mai*", true).matches("main.cold"));
+  EXPECT_TRUE(NamePattern("main.c*", true).matches("main.coldest"));
+  EXPECT_TRUE(NamePattern("foo", false).matches("_Z3fooi.part.0"));
+  EXPECT_TRUE(NamePattern("foo*", true).matches("_Z3fooi.isra.0"));
+}
+
 }  // namespace
 }  // namespace ktap::symbol

@@ -125,6 +125,8 @@ bool is_made_word(std::string_view run) {
   return false;
 }
 
+constexpr std::string_view kCold = ".cold";
+
 bool is_word_byte(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
 /// Where the set or alternative that opens at `at` ends; the end of the text when in doubt.
@@ -163,8 +165,19 @@ std::string needed_word(std::string_view pattern, bool is_glob) {
   return std::string(best.size() >= kLeastBytes ? best : std::string_view());
 }
 
+bool is_cold_part(std::string_view name) {
+  for (size_t at = name.find(kCold); at != std::string_view::npos; at = name.find(kCold, at + 1)) {
+    const size_t behind = at + kCold.size();
+    if (at != 0 && (behind == name.size() || name[behind] == '.')) return true;
+  }
+  return false;
+}
+
 NamePattern::NamePattern(std::string_view text, bool is_glob)
-    : text_(text), is_glob_(is_glob && has_glob(text)), word_(needed_word(text, is_glob_)) {
+    : text_(text),
+      is_glob_(is_glob && has_glob(text)),
+      takes_cold_(text.find(kCold) != std::string_view::npos),
+      word_(needed_word(text, is_glob_)) {
   if (is_glob_) bits_ = glob_bits(text_, false);
   if (is_glob_ && !bits_.has_value()) glob_.emplace(text_);
 }
@@ -180,10 +193,12 @@ bool NamePattern::accepts(std::string_view text) const {
   return (now & bits_->accept) != 0;
 }
 
-bool NamePattern::matches_raw(std::string_view name) const { return accepts(name); }
+bool NamePattern::matches_raw(std::string_view name) const {
+  return accepts(name) && (!is_glob_ || !passes_over(name));
+}
 
 bool NamePattern::matches_demangled(std::string_view name) const {
-  if (!is_mangled(name)) return false;
+  if (!is_mangled(name) || passes_over(name)) return false;
   if (!word_.empty() && memmem(name.data(), name.size(), word_.data(), word_.size()) == nullptr) {
     return false;
   }

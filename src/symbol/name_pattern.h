@@ -10,6 +10,11 @@
 
 namespace ktap::symbol {
 
+/// The part of a function that the compiler has put elsewhere because it hardly ever runs:
+/// `f.cold`, `f.part.0.cold`, `f.cold.3`. It is jumped to, not called.
+bool is_cold_part(std::string_view name);
+
+/// Cold parts match nothing that does not speak of them (`.cold`), but their own name in the file.
 class NamePattern {
  public:
   /// `text` is a glob, or taken by the letter.
@@ -22,9 +27,11 @@ class NamePattern {
 
  private:
   bool accepts(std::string_view text) const;
+  bool passes_over(std::string_view name) const { return !takes_cold_ && is_cold_part(name); }
 
   std::string text_;
   bool is_glob_;
+  bool takes_cold_;
   std::string word_;  ///< part of an identifier that every name that matches has; may be empty
   std::optional<GlobBits> bits_;  ///< of a glob, where they are enough
   std::optional<Glob> glob_;      ///< else

@@ -1,12 +1,15 @@
 // Read into pages of our own where the file cannot be mapped: given back as soon as it was walked.
 #include "sys/kernel_btf.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <utility>
 
 #include "sys/unique_fd.h"
@@ -14,6 +17,8 @@
 namespace ktap::sys {
 
 namespace {
+
+const std::string kFolder = "/sys/kernel/btf/";
 
 bool read_all(int fd, uint8_t* data, size_t size_bytes) {
   for (size_t done = 0; done < size_bytes;) {
@@ -27,8 +32,20 @@ bool read_all(int fd, uint8_t* data, size_t size_bytes) {
 
 }  // namespace
 
-std::optional<KernelBtf> KernelBtf::open() {
-  UniqueFd fd(::open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC));
+std::vector<std::string> KernelBtf::modules() {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir(kFolder.c_str()), closedir);
+  if (folder == nullptr) return names;
+  while (const dirent* entry = readdir(folder.get())) {
+    if (entry->d_name[0] != '.' && entry->d_name != std::string("vmlinux"))
+      names.emplace_back(entry->d_name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::optional<KernelBtf> KernelBtf::open(const std::string& name) {
+  UniqueFd fd(::open((kFolder + name).c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status = {};
   if (!fd.valid() || fstat(fd.get(), &status) != 0 || status.st_size <= 0) return std::nullopt;
   KernelBtf btf;

@@ -1,9 +1,11 @@
-// The bytes of the running kernel's BTF.
+// The bytes of the running kernel's BTF, and of its modules'.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace ktap::sys {
 
@@ -11,7 +13,10 @@ class KernelBtf {
  public:
   /// Maps the file where the kernel lets us (6.16), else reads it. Nothing when there is none.
   /// Cost: microseconds mapped, 3 ms read (5 MB).
-  static std::optional<KernelBtf> open();
+  /// `name`: of a module, what is in the folder.
+  static std::optional<KernelBtf> open(const std::string& name = "vmlinux");
+  /// The modules that are loaded and say what their types are, in the order of their names.
+  static std::vector<std::string> modules();
   KernelBtf(KernelBtf&& other) noexcept;
   KernelBtf& operator=(KernelBtf&& other) noexcept;
   ~KernelBtf();

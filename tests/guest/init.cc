@@ -1,6 +1,7 @@
 // The first and only process of a guest: runs the programs that /jobs lists, one after the other,
 // and sends what each printed and how it ended over the console. tools/guest/run_cases.py writes
-// the list and judges what comes back; this side judges nothing. Linked statically.
+// the list and judges what comes back; this side judges nothing. Loads the kernel modules in
+// /modules before the first. Linked statically.
 //
 // /jobs, a word a line; a job ends with `end`, what is not said is the default:
 //   nonce TEXT               first line: stands in every frame
@@ -28,6 +29,7 @@
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -102,6 +104,20 @@ void set_up_machine() {
     cfmakeraw(&raw);
     tcsetattr(1, TCSANOW, &raw);
   }
+}
+
+void load_modules() {
+  DIR* folder = opendir("/modules");
+  if (folder == nullptr) return;
+  while (const dirent* entry = readdir(folder)) {
+    const std::string path = std::string("/modules/") + entry->d_name;
+    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) continue;
+    if (entry->d_name[0] != '.' && syscall(SYS_finit_module, fd, "", 0) != 0)
+      dprintf(2, "guest: %s: %s\n", path.c_str(), strerror(errno));
+    close(fd);
+  }
+  closedir(folder);
 }
 
 struct Job {
@@ -301,6 +317,7 @@ void send_kernel_log() {
 
 int main() {
   set_up_machine();
+  load_modules();
   run_all();
   send_kernel_log();
   frame("END");

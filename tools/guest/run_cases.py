@@ -24,6 +24,7 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import kernel_case  # noqa: E402  (from tools/, found by the line above)
+import kernel_image  # noqa: E402
 import machine  # noqa: E402
 from initramfs import Initramfs  # noqa: E402
 from report import Report  # noqa: E402
@@ -94,7 +95,7 @@ def build_static(arch, sources, target, extra):
 class Guest:
     """One kernel: the files that go in, the jobs, and who wants which job's result."""
 
-    def __init__(self, name, ktap, build, ktapc=None):
+    def __init__(self, name, ktap, build, ktapc=None, modules=None):
         self.name, self.arch, self.ktapc = name, name.rsplit("-", 1)[1], ktapc
         self.where = (MACHINES[self.arch], name)
         self.files, self.jobs = Initramfs(), []
@@ -108,6 +109,10 @@ class Guest:
         self.files.program(tools / "init", "init")
         self.files.program(tools / "load", "bin/load")
         self.files.program(ktap, "bin/ktap")
+        for module in sorted(modules.glob("*.ko*") if modules else []):
+            data = module.read_bytes()
+            self.files.put(f"modules/{module.name.split('.ko')[0]}.ko",
+                           data if module.suffix == ".ko" else kernel_image.unpack(module.suffix[1:], data))
         self.by_case = {}  # (script, command) → (job, job of --explain)
         self.dry_runs = {}  # name of a script → its job
 
@@ -314,7 +319,7 @@ def run_kernel(name, options, report):
     if reason:
         report.skip(name, reason)
         return
-    guest = Guest(name, ktap, options.build, options.ktapc and options.ktapc.absolute())
+    guest = Guest(name, ktap, options.build, options.ktapc and options.ktapc.absolute(), vmlinuz.parent / "modules")
     paths = [path for path in sorted((ROOT / "tests/kernel").glob("*.case"))
              if not options.only or any(part in path.name for part in options.only)]
     paths = add_cases(guest, paths, report)

@@ -1,0 +1,143 @@
+// What the main chunk has registered, looked at before anything is placed: intervals, what changes
+// the machine, and event texts, which become events.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "bytecode/unsafe_uses.h"
+#include "session/plan.h"
+#include "syntax/foreign.h"
+
+namespace ktap::session {
+
+namespace {
+
+using bytecode::HandlerKind;
+
+/// Where in the script a part of an event text stands: exact when the text is written there, else
+/// all of it.
+diag::Span part_span(const diag::Source& source, const Registration& registration,
+                     const event::Mistake& mistake) {
+  const diag::Span whole = registration.place.span;
+  const std::string_view written = source.text().substr(whole.begin, whole.end - whole.begin);
+  const size_t at = written.find(registration.event_text);
+  if (at == std::string_view::npos || mistake.length == 0) return whole;
+  const auto begin = static_cast<uint32_t>(whole.begin + at + mistake.offset);
+  return {begin, begin + mistake.length};
+}
+
+/// The interval in `timer.tick("1x", f)`, when it is written there; else all of it.
+diag::Span interval_span(const diag::Source& source, const Registration& registration) {
+  const diag::Span whole = registration.place.span;
+  const std::string_view written = source.text().substr(whole.begin, whole.end - whole.begin);
+  const std::string& text = registration.event_text;
+  const std::string interval = text.substr(text.find('-') + 1);
+  if (interval.empty() || written.find(text) != std::string_view::npos) return whole;
+  for (const char quote : {'"', '\''}) {
+    const size_t at = written.find(quote + interval + quote);
+    if (at == std::string_view::npos) continue;
+    const auto begin = static_cast<uint32_t>(whole.begin + at + 1);
+    return {begin, begin + static_cast<uint32_t>(interval.size())};
+  }
+  return whole;
+}
+
+/// `sched:sched_switch/pid == 1/`: "" for anything else.
+std::string glued_filter_hint(const std::string& part) {
+  const size_t slash = part.find('/', std::min(part.find(':'), part.size()));
+  const size_t last = part.find_last_not_of(' ');
+  if (slash == std::string::npos || last <= slash + 1 || part[last] != '/') return "";
+  return fmt::format("a blank stands before a filter: {} {}", part.substr(0, slash),
+                     part.substr(slash, last + 1 - slash));
+}
+
+}  // namespace
+
+void check_timers(const std::vector<Registration>& registrations, const diag::Source& source,
+                  diag::Sink& sink) {
+  for (const Registration& registration : registrations) {
+    if (!registration.mistake.empty())
+      sink.report(diag::Code::BadInterval, interval_span(source, registration),
+                  registration.mistake);
+  }
+}
+
+void check_unsafe(const bytecode::Chunk& chunk, const Options& options, diag::Sink& sink) {
+  if (options.unsafe || chunk.main == nullptr) return;
+  for (const bytecode::UnsafeUse& use : bytecode::find_unsafe_uses(*chunk.main)) {
+    diag::Diagnostic& diagnostic =
+        sink.report(diag::Code::NeedsUnsafe, use.place.span,
+                    fmt::format("'{}' changes things outside of the script",
+                                bytecode::full_name(bytecode::builtin_info(use.builtin))));
+    diagnostic.hints.push_back("ktap --unsafe allows it");
+  }
+}
+
+bool give_registers(const std::vector<PlannedHandler>& handlers) {
+  for (const PlannedHandler& handler : handlers) {
+    for (const schema::EventPtr& event : handler.events) {
+      if (schema::gives_registers(event->kind)) return true;
+    }
+  }
+  return false;
+}
+
+bool trace_kernel(const std::vector<PlannedHandler>& handlers) {
+  for (const PlannedHandler& handler : handlers) {
+    for (const schema::EventPtr& event : handler.events) {
+      if (schema::is_kernel_function(*event)) return true;
+    }
+  }
+  return false;
+}
+
+void resolve_events(const std::vector<Registration>& registrations, const diag::Source& source,
+                    event::Catalog& catalog, bool quiet, std::vector<PlannedHandler>& handlers,
+                    diag::Sink& sink, std::vector<std::string>* notes) {
+  std::set<std::string> lacking;  // what the machine lacks is said at the first event that wants it
+  for (uint32_t i = 0; i < registrations.size(); ++i) {
+    const Registration& registration = registrations[i];
+    if (registration.kind != HandlerKind::Event) continue;
+    event::Matches matches = catalog.match(registration.event_text);
+    if (notes != nullptr) notes->insert(notes->end(), matches.notes.begin(), matches.notes.end());
+    for (const event::Mistake& warning : matches.warnings)
+      sink.report(diag::Code::EventPartlySeen, part_span(source, registration, warning),
+                  warning.text);
+    for (const event::Mistake& danger : matches.dangers) {
+      if (!quiet)
+        sink.report(diag::Code::ReturnInExceptions, part_span(source, registration, danger),
+                    danger.text);
+    }
+    for (const event::Mistake& mistake : matches.mistakes) {
+      if (mistake.is_unavailable && !lacking.insert(mistake.text).second) continue;
+      diag::Diagnostic& diagnostic = sink.report(
+          mistake.is_unavailable ? diag::Code::EventUnavailable : diag::Code::NoSuchEvent,
+          part_span(source, registration, mistake), mistake.text);
+      const std::string part = registration.event_text.substr(mistake.offset, mistake.length);
+      if (const std::string hint = glued_filter_hint(part); !hint.empty()) {
+        diagnostic.hints.push_back(hint);
+        continue;
+      }
+      if (const std::string ktap = syntax::ktap_probe(part);
+          !ktap.empty() && ktap != "trace " + part) {
+        diagnostic.hints.push_back("write " + ktap);
+        continue;
+      }
+      if (!mistake.nearest.empty()) {
+        std::string near = "the nearest: ";
+        for (size_t n = 0; n < mistake.nearest.size(); ++n)
+          near += (n == 0 ? "" : ", ") + mistake.nearest[n];
+        diagnostic.hints.push_back(near);
+        if (mistake.nearest.size() == 1)
+          diagnostic.fixes.push_back({diagnostic.span, mistake.nearest.front()});
+      }
+    }
+    PlannedHandler handler;
+    handler.registration = i;
+    handler.events = std::move(matches.events);
+    handlers.push_back(std::move(handler));
+  }
+}
+
+}  // namespace ktap::session
