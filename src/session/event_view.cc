@@ -215,6 +215,8 @@ bool EventView::unwound_stack(int64_t depth, Value* out, std::string* error) {
   symbol::Unwound unwound = stacks_.unwind(head[0], copy, static_cast<size_t>(depth));
   if (unwound.is_cut)
     on_cut_(fmt::format("stack cut (ustack(\"dwarf\") copies {} bytes)", kStackCopyBytes));
+  if (unwound.is_hidden)
+    on_cut_("stack cut (a function that a %return probe waits for hides its callers)");
   unwound.addresses.insert(unwound.addresses.begin(), head[0]);
   *out = heap_.stack(unwound.addresses.data(), unwound.addresses.size());
   return true;

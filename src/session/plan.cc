@@ -496,6 +496,8 @@ class Planner {
       each_inst(handler,
                 [&](const ssa::Inst& inst) { has_any = has_any || inst.op == ssa::Op::UserStack; });
     }
+    for (const lower::CaptureSite& site : plan_->linkage.captures)
+      has_any = has_any || site.copies_stack;
     const schema::KernelTypes* types = has_any ? input_.machine.types() : nullptr;
     if (types == nullptr) return;
     const auto offset = [&](const char* of, const char* name) {

@@ -87,6 +87,7 @@ class Unwinder {
       if (after < before || (after == before && result.addresses.size() > 1)) break;
     }
     result.is_cut = is_cut_;
+    result.is_hidden = is_hidden_;
     return result;
   }
 
@@ -97,6 +98,9 @@ class Unwinder {
     is_signal_ = false;
     const std::optional<UserCode> code = symbols_.code(program_, place_ - back);
     if (!code.has_value()) {
+      // The caller's registers are known, but not where in it they are: its rules are not either.
+      is_hidden_ = symbols_.is_return_probe(program_, place_);
+      if (is_hidden_) return false;
       // A call of what is no code leads back to where it was called.
       const bool is_jit = !symbols_.name(program_, place_ - back).function.empty();
       return (is_innermost && !is_jit && step_from_call()) || step_by_pointer();
@@ -185,6 +189,7 @@ class Unwinder {
   bool is_signal_ = false;    ///< the kernel put the frame there: its place is no return address
   bool saved_above_ = false;  ///< what was looked for last lies behind the copy
   bool is_cut_ = false;
+  bool is_hidden_ = false;
 };
 
 }  // namespace

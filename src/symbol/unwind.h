@@ -28,6 +28,7 @@ extern const uint32_t kSavedStackPointer;
 struct Unwound {
   std::vector<uint64_t> addresses;  ///< innermost first; behind that return addresses
   bool is_cut = false;              ///< it ends where the copy does
+  bool is_hidden = false;           ///< it ends at a return probe, that of its last address
 };
 
 /// At most `most_frames`. Cost: 0.3 us a frame whose rules are known, some 5 us for a new one.

@@ -258,6 +258,9 @@ struct UserSymbols::State {
       case MappingKind::Vsyscall:
         place.file = "[vsyscall]";
         break;
+      case MappingKind::Uprobes:
+        place.file = "[uprobes]";
+        break;
       case MappingKind::Anonymous:
       case MappingKind::Other:
         name_in_jit(program, process, address, place);
@@ -291,6 +294,12 @@ std::optional<UserCode> UserSymbols::code(UserProgram program, uint64_t address)
       file->file.image().address_of(address - mapping->begin + mapping->file_offset);
   if (!in_file.has_value()) return std::nullopt;
   return UserCode{file, *in_file};
+}
+
+bool UserSymbols::is_return_probe(UserProgram program, uint64_t address) {
+  Process& process = state_->find(program);
+  const Mapping* mapping = state_->find_mapping(program, process, address);
+  return mapping != nullptr && mapping->kind == MappingKind::Uprobes && mapping->begin == address;
 }
 
 UserPlace UserSymbols::name(UserProgram program, uint64_t address) {

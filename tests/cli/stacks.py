@@ -104,6 +104,28 @@ def before_an_exec(ktap, programs):
                [(40, ["new_outer"]), (40, ["old_outer"])])
 
 
+def unwound_before_an_exec(ktap, programs):
+    """The same of stacks that user space unwinds: by the tables of each program, and named by its own files."""
+    flags = ["-fomit-frame-pointer"]
+    second = programs.build("second", "new_inner", "new_outer", *flags)
+    first = programs.build("first", "old_inner", "old_outer", *flags, then=f'execl("{second}", "second", NULL)')
+    for options in ([], ["--placement=user"]):
+        output = trace(ktap, COUNTS % 'ustack("dwarf", 4)', first, options=options)
+        expect(f"unwound stacks before and behind an exec {options}", outer(output),
+               [(40, ["new_outer"]), (40, ["old_outer"])])
+
+
+def under_a_return_probe(ktap, programs):
+    """Where a return address is the kernel's own."""
+    program = programs.build("waits", "waits_inner", "waits_outer", "-fomit-frame-pointer", wait=300000)
+    script = ("trace probe:%s:waits_outer%%return { } trace syscalls:sys_enter_getppid { print(ustack(\"dwarf\")) }"
+              % program)
+    output = trace(ktap, script, program)
+    expect("stacks under a return probe",
+           len(re.findall(r"^ => waits_inner\+.*\n => waits_outer\+.*\n => \[uretprobe\]\n(?! =>)", output, re.M)), 40)
+    expect_match("callers that it hides", output, r"^ktap: lost 40 .*: stack cut \(a function that a %return probe")
+
+
 def soon_before_an_exec(ktap, programs):
     """Whoever is too late has addresses, but no other program's names."""
     flags = ["-no-pie", "-static", "-fno-omit-frame-pointer"]
@@ -209,7 +231,8 @@ def main():
     if os.geteuid() != 0 or not shutil.which("gcc"):
         print("skipped: needs root and gcc")
         return 77
-    for check in (before_an_exec, soon_before_an_exec, without_frame_pointers, without_symbols, in_namespaces,
+    for check in (before_an_exec, unwound_before_an_exec, soon_before_an_exec, under_a_return_probe,
+                  without_frame_pointers, without_symbols, in_namespaces,
                   made_at_run_time):
         with tempfile.TemporaryDirectory(prefix="ktap-stacks-") as folder:
             try:
