@@ -44,7 +44,9 @@ Result<void> try_file(const std::string& path) {
   struct stat status = {};
   if (::stat(path.c_str(), &status) != 0) return {};  // a link to nothing: it is replaced
   if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
-    return Error{"cannot write to " + path + ": a picture needs a file, and this is a pipe or a device", EINVAL};
+    return Error{
+        "cannot write to " + path + ": a picture needs a file, and this is a pipe or a device",
+        EINVAL};
   const int there = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
   if (there < 0) return cannot_write(path);
   ::close(there);
