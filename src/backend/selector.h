@@ -416,6 +416,7 @@ class Selector {
   void walk_stack(ssa::ValueId id);
   void load_owner();
   void copy_user_stack(int32_t at);
+  void copy_return_probes(int32_t at);
   void announce_process();
 
   // ---- records.cc

@@ -113,6 +113,36 @@ void Selector::copy_user_stack(int32_t at) {
     asm_.emit(bpf::store(Size::DW, Reg::R8, word(1), have));
   }
   asm_.bind(done);
+  copy_return_probes(bytes_at + static_cast<int32_t>(kStackCopyBytes));
+}
+
+/// Into the record: the return addresses that are not on the stack. What lies behind the last one
+/// is read from address 0, which gives 0.
+void Selector::copy_return_probes(int32_t at) {
+  const auto pointer = static_cast<int16_t>(homes_.temp_offset);
+  const bpf::TaskLayout& task = facts_.task;
+  const bpf::Label done = asm_.make_label();
+  const auto address = static_cast<int16_t>(at + 8);
+  asm_.emit(bpf::store(Size::DW, Reg::R8, address, 0));
+  if (task.utask < 0) return asm_.bind(done);
+  asm_.call_helper(Helper::GetCurrentTask);
+  read_kernel(pointer, 8, Reg::R0, task.utask);
+  asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R10, pointer));
+  asm_.jump_to_if(JumpOp::Eq, Reg::R3, 0, done);
+  read_kernel(pointer, 8, Reg::R3, task.return_probes);
+  for (uint32_t i = 0; i < kReturnProbes; ++i) {
+    if (i > 0) {
+      asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R10, pointer));
+      read_kernel(pointer, 8, Reg::R3, task.return_next);
+    }
+    asm_.emit(bpf::mov64(Reg::R1, Reg::R8));
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, at + static_cast<int32_t>(i * kReturnProbeBytes)));
+    asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(kReturnProbeBytes)));
+    asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R10, pointer));
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, task.return_stack));
+    asm_.call_helper(Helper::ProbeReadKernel);
+  }
+  asm_.bind(done);
 }
 
 /// Tells user space that it will have to name addresses of this process, which may end before: at

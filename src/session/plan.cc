@@ -508,6 +508,15 @@ class Planner {
     };
     task.mm = offset("struct task_struct", "mm");
     task.stack_start = offset("struct mm_struct", "start_stack");
+    task.utask = offset("struct task_struct", "utask");
+    task.return_probes = offset("struct uprobe_task", "return_instances");
+    task.return_stack = offset("struct return_instance", "stack");
+    task.return_next = offset("struct return_instance", "next");
+    const bool is_known =
+        task.utask >= 0 && task.return_probes >= 0 && task.return_stack >= 0 &&
+        task.return_next >= 0 &&
+        offset("struct return_instance", "orig_ret_vaddr") == task.return_stack + 8;
+    if (!is_known) task.utask = -1;
   }
 
   /// --spoil: of a handler that has somewhere to go.

@@ -59,7 +59,7 @@ class Programs:
     def __init__(self, folder):
         self.folder = Path(folder)
 
-    def build(self, name, inner, outer, *flags, then=";", wait=50000):
+    def build(self, name, inner, outer, *flags, then=";", wait=200000):
         """A program whose functions have these names."""
         source = self.folder / f"{name}.c"
         source.write_text(PROGRAM)
@@ -115,15 +115,48 @@ def unwound_before_an_exec(ktap, programs):
                [(40, ["new_outer"]), (40, ["old_outer"])])
 
 
+RECURSIVE = """
+#include <sys/syscall.h>
+#include <unistd.h>
+__attribute__((noinline, noclone)) long deeper(volatile int *left) {
+  volatile char room[40];
+  room[*left] = 1;
+  if (--*left == 0) return syscall(SYS_getppid);
+  return deeper(left) + room[0];
+}
+int main(void) {
+  volatile int left = 0;
+  for (int i = 0; i < 40; ++i) {
+    left = 12;
+    deeper(&left);
+  }
+  usleep(300000);
+  return 0;
+}
+"""
+
+
 def under_a_return_probe(ktap, programs):
-    """Where a return address is the kernel's own."""
+    """Return addresses that the kernel has put away: all callers are there. Beyond what it tells they are counted."""
     program = programs.build("waits", "waits_inner", "waits_outer", "-fomit-frame-pointer", wait=300000)
-    script = ("trace probe:%s:waits_outer%%return { } trace syscalls:sys_enter_getppid { print(ustack(\"dwarf\")) }"
-              % program)
+    probes = ", ".join(f"probe:{program}:{name}%return" for name in ("waits_inner", "waits_outer"))
+    script = "trace %s { } trace syscalls:sys_enter_getppid { print(ustack(\"dwarf\")) }" % probes
     output = trace(ktap, script, program)
-    expect("stacks under a return probe",
-           len(re.findall(r"^ => waits_inner\+.*\n => waits_outer\+.*\n => \[uretprobe\]\n(?! =>)", output, re.M)), 40)
-    expect_match("callers that it hides", output, r"^ktap: lost 40 .*: stack cut \(a function that a %return probe")
+    expect("stacks under return probes",
+           len(re.findall(r"^ => waits_inner\+.*\n => waits_outer\+.*\n => main\+", output, re.M)), 40)
+    script = "trace probe:%s:waits_inner%%return { print(ustack(\"dwarf\", 2)) }" % program
+    output = trace(ktap, script, program)
+    expect("stacks at a return", len(re.findall(r"^ => waits_outer\+.*\n => main\+", output, re.M)), 40)
+    source = programs.folder / "recursive.c"
+    source.write_text(RECURSIVE)
+    program = str(programs.folder / "recursive")
+    subprocess.run(["gcc", "-O1", "-fno-optimize-sibling-calls", "-fomit-frame-pointer", source, "-o", program],
+                   check=True)
+    script = "trace probe:%s:deeper%%return { } trace syscalls:sys_enter_getppid { print(ustack(\"dwarf\")) }" % program
+    output = trace(ktap, script, program)
+    expect("stacks under many return probes",
+           len(re.findall(r"^( => deeper\+.*\n){9} => \[uretprobe\]\n(?! =>)", output, re.M)), 40)
+    expect_match("callers that they hide", output, r"^ktap: lost 40 .*: stack cut \(a function that a %return probe")
 
 
 def soon_before_an_exec(ktap, programs):
