@@ -40,6 +40,7 @@ void Selector::walk_stack(ValueId id) {
   const Home& home = homes_.homes[id.index];
   const bool is_user = of.op == Op::UserStack;
   const int64_t flags = is_user ? int64_t{bpf::kUserStack} : int64_t{frame_.own_frames} + of.imm;
+  if (!facts_.has_recursion_guard && home.payload.kind == Word::Kind::Stack) clear_stack(of, home);
   load_address(Reg::R2, home.payload, 8);
   asm_.emit(bpf::mov64(Reg::R1, Reg::R6));
   asm_.emit(bpf::mov64(Reg::R3, static_cast<int32_t>(of.max_bytes - 8)));
@@ -50,6 +51,14 @@ void Selector::walk_stack(ValueId id) {
   store_word(home.payload, Reg::R0);
   load_word(Reg::R1, home.payload);
   announce_process();
+}
+
+/// In raw tracepoints older kernels (5.10) say of the helper that it reads the memory that it
+/// fills.
+void Selector::clear_stack(const Inst& of, const Home& home) {
+  const auto [base, offset] = memory_of(home.payload);
+  for (int32_t at = 8; at < static_cast<int32_t>(of.max_bytes); at += 8)
+    asm_.emit(bpf::store(Size::DW, base, static_cast<int16_t>(offset + at), 0));
 }
 
 /// R0 = whose user stacks are now, as word 0 of one tells it. With what tells the program that the

@@ -1,8 +1,11 @@
 // User stacks on the test machine: whose they are, and copies that user space unwinds.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "backend/test_subjects.h"
 #include "base/user_stack.h"
+#include "bpf/helpers.h"
 
 namespace ktap::backend::testing_support {
 namespace {
@@ -62,6 +65,24 @@ TEST(Stacks, CarryTheMarkOfTheProgram) {
     EXPECT_EQ(static_cast<uint64_t>(as_int(record, 8)), owner);
     EXPECT_EQ(as_int(record, 16), 0x401010);
     EXPECT_EQ(as_int(record, 24), 0x401020);
+  }
+}
+
+/// Where a kernel asks for it, nothing of the memory is left as it was.
+TEST(Stacks, AreClearedForOlderKernels) {
+  for (const bool is_old : {false, true}) {
+    Subject s;
+    s.facts = facts_with_marks();
+    s.facts.has_recursion_guard = !is_old;
+    user_stack(s);
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    std::set<int16_t> cleared;
+    for (const bpf::Insn& insn : result.unit.programs[0].code) {
+      if (insn == bpf::call(static_cast<int32_t>(bpf::Helper::GetStack))) break;
+      if (insn == bpf::store(bpf::Size::DW, bpf::Reg::R10, insn.off, 0)) cleared.insert(insn.off);
+    }
+    EXPECT_EQ(cleared.size(), is_old ? 2U : 0U);
   }
 }
 
