@@ -256,8 +256,8 @@ def into_a_pipe_the_end_is_told(ktap, load):
         print(done.stdout)
         return bool(good)
     script = "var calls = {}\ntrace syscalls:sys_enter_getppid { calls[execname] += 1 }\n"
-    done = subprocess.run([ktap, "top", "-q", "-e", script, "--", load, "getppid", "500"], capture_output=True, text=True,
-                          timeout=TIMEOUT_S)
+    done = subprocess.run([ktap, "top", "-q", "-e", script, "--", load, "getppid", "500"], capture_output=True,
+                          text=True, timeout=TIMEOUT_S)
     return done.returncode == 0 and re.search(r"  load +500\b.*\n\Z", done.stdout) is not None
 
 

@@ -305,7 +305,8 @@ def nothing_is_left(ktap, folder):
     small = Path(folder) / "small"
     small.mkdir()
     script = 'var t = {} for (i = 1, 900) { t["k" .. i] = i } print_flame(t, "old.svg")'
-    command = 'mount -t tmpfs -o size=8k ktap-test . && cd "$PWD" && echo before >old.svg && "$0" -e "$1"; echo $?; ls; cat old.svg'
+    command = 'mount -t tmpfs -o size=8k ktap-test . && cd "$PWD" && echo before >old.svg && "$0" -e "$1"; ' \
+              'echo $?; ls; cat old.svg'
     done = subprocess.run(["unshare", "-m", "sh", "-c", command, ktap, script], capture_output=True, text=True,
                           timeout=TIMEOUT_S, cwd=small)
     return done.stdout == "1\nold.svg\nbefore\n" and "cannot write to old.svg: No space left" in done.stderr
