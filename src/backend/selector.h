@@ -415,7 +415,9 @@ class Selector {
   void need_of_stack(const ssa::Inst& of);
   void walk_stack(ssa::ValueId id);
   void load_owner();
+  void clear_stack(const ssa::Inst& of, const Home& home);
   void copy_user_stack(int32_t at);
+  void copy_return_probes(int32_t at);
   void announce_process();
 
   // ---- records.cc

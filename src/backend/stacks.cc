@@ -40,6 +40,7 @@ void Selector::walk_stack(ValueId id) {
   const Home& home = homes_.homes[id.index];
   const bool is_user = of.op == Op::UserStack;
   const int64_t flags = is_user ? int64_t{bpf::kUserStack} : int64_t{frame_.own_frames} + of.imm;
+  if (!facts_.has_recursion_guard && home.payload.kind == Word::Kind::Stack) clear_stack(of, home);
   load_address(Reg::R2, home.payload, 8);
   asm_.emit(bpf::mov64(Reg::R1, Reg::R6));
   asm_.emit(bpf::mov64(Reg::R3, static_cast<int32_t>(of.max_bytes - 8)));
@@ -50,6 +51,14 @@ void Selector::walk_stack(ValueId id) {
   store_word(home.payload, Reg::R0);
   load_word(Reg::R1, home.payload);
   announce_process();
+}
+
+/// In raw tracepoints older kernels (5.10) say of the helper that it reads the memory that it
+/// fills.
+void Selector::clear_stack(const Inst& of, const Home& home) {
+  const auto [base, offset] = memory_of(home.payload);
+  for (int32_t at = 8; at < static_cast<int32_t>(of.max_bytes); at += 8)
+    asm_.emit(bpf::store(Size::DW, base, static_cast<int16_t>(offset + at), 0));
 }
 
 /// R0 = whose user stacks are now, as word 0 of one tells it. With what tells the program that the
@@ -111,6 +120,36 @@ void Selector::copy_user_stack(int32_t at) {
     asm_.jump_to_if(JumpOp::Ne, Reg::R0, 0, done);
     const int32_t have = from + static_cast<int32_t>(kStackPieceBytes);
     asm_.emit(bpf::store(Size::DW, Reg::R8, word(1), have));
+  }
+  asm_.bind(done);
+  copy_return_probes(bytes_at + static_cast<int32_t>(kStackCopyBytes));
+}
+
+/// Into the record: the return addresses that are not on the stack. What lies behind the last one
+/// is read from address 0, which gives 0.
+void Selector::copy_return_probes(int32_t at) {
+  const auto pointer = static_cast<int16_t>(homes_.temp_offset);
+  const bpf::TaskLayout& task = facts_.task;
+  const bpf::Label done = asm_.make_label();
+  const auto address = static_cast<int16_t>(at + 8);
+  asm_.emit(bpf::store(Size::DW, Reg::R8, address, 0));
+  if (task.utask < 0) return asm_.bind(done);
+  asm_.call_helper(Helper::GetCurrentTask);
+  read_kernel(pointer, 8, Reg::R0, task.utask);
+  asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R10, pointer));
+  asm_.jump_to_if(JumpOp::Eq, Reg::R3, 0, done);
+  read_kernel(pointer, 8, Reg::R3, task.return_probes);
+  for (uint32_t i = 0; i < kReturnProbes; ++i) {
+    if (i > 0) {
+      asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R10, pointer));
+      read_kernel(pointer, 8, Reg::R3, task.return_next);
+    }
+    asm_.emit(bpf::mov64(Reg::R1, Reg::R8));
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, at + static_cast<int32_t>(i * kReturnProbeBytes)));
+    asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(kReturnProbeBytes)));
+    asm_.emit(bpf::load(Size::DW, Reg::R3, Reg::R10, pointer));
+    asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, task.return_stack));
+    asm_.call_helper(Helper::ProbeReadKernel);
   }
   asm_.bind(done);
 }

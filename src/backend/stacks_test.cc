@@ -1,8 +1,11 @@
 // User stacks on the test machine: whose they are, and copies that user space unwinds.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "backend/test_subjects.h"
 #include "base/user_stack.h"
+#include "bpf/helpers.h"
 
 namespace ktap::backend::testing_support {
 namespace {
@@ -65,6 +68,24 @@ TEST(Stacks, CarryTheMarkOfTheProgram) {
   }
 }
 
+/// Where a kernel asks for it, nothing of the memory is left as it was.
+TEST(Stacks, AreClearedForOlderKernels) {
+  for (const bool is_old : {false, true}) {
+    Subject s;
+    s.facts = facts_with_marks();
+    s.facts.has_recursion_guard = !is_old;
+    user_stack(s);
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    std::set<int16_t> cleared;
+    for (const bpf::Insn& insn : result.unit.programs[0].code) {
+      if (insn == bpf::call(static_cast<int32_t>(bpf::Helper::GetStack))) break;
+      if (insn == bpf::store(bpf::Size::DW, bpf::Reg::R10, insn.off, 0)) cleared.insert(insn.off);
+    }
+    EXPECT_EQ(cleared.size(), is_old ? 2U : 0U);
+  }
+}
+
 TEST(Stacks, CopiesEndWhereMemoryDoes) {
   for (const size_t mapped : {size_t{0}, size_t{3000}, size_t{100'000}}) {
     Subject s;
@@ -92,7 +113,7 @@ TEST(Stacks, CopiesEndWhereMemoryDoes) {
     ASSERT_EQ(records.size(), 2U);
     const Bytes& record = as_int(records[0].data, 0) == 0 ? records[0].data : records[1].data;
     const size_t at = result.unit.sites[0].stack_offset_bytes;
-    ASSERT_EQ(record.size(), at + 24 + 168 + kStackCopyBytes);
+    ASSERT_EQ(record.size(), at + 24 + 168 + kStackCopyBytes + kReturnProbes * kReturnProbeBytes);
     EXPECT_EQ(as_int(record, 8), 7);
     EXPECT_EQ(static_cast<uint64_t>(as_int(record, at)), marked_owner());
     const size_t whole = mapped / kStackPieceBytes * kStackPieceBytes;
@@ -101,6 +122,57 @@ TEST(Stacks, CopiesEndWhereMemoryDoes) {
     EXPECT_EQ(static_cast<uint64_t>(as_int(record, at + 16)), begin);
     EXPECT_EQ(static_cast<uint64_t>(as_int(record, at + 24 + 152)), kStackPointer);
     EXPECT_EQ(record[at + 24 + 168], mapped != 0 ? 9 : 0);
+    EXPECT_EQ(as_int(record, at + 24 + 168 + kStackCopyBytes + 8), 0);  // no return probes
+  }
+}
+
+/// The return addresses that probes wait at: of none, of two, of more than there is room for.
+TEST(Stacks, CopiesTellReturnProbes) {
+  for (const size_t waiting : {size_t{0}, size_t{2}, size_t{11}}) {
+    Subject s;
+    s.facts = facts_with_marks();
+    s.facts.has_task_registers = true;
+    s.facts.task.utask = 40;
+    s.facts.task.return_probes = 16;
+    s.facts.task.return_stack = 8;
+    s.facts.task.return_next = 32;
+    s.add_site({{Type::Int}}, ssa::RawEvent::None);
+    s.module.sites[0].copies_stack = true;
+    Builder& b = s.builder;
+    b.at(b.block());
+    b.op(Op::Emit, {b.integer(7)}, 0);
+    b.ret();
+    auto result = s.emit_unit();
+    ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    FakeKernel kernel(result.unit, s.cells);
+    const auto set = [](Bytes& object, size_t at, uint64_t value) {
+      std::memcpy(&object[at], &value, sizeof value);
+    };
+    uint64_t next = 0;
+    for (size_t i = waiting; i-- > 0;) {
+      Bytes instance(40);
+      set(instance, 8, 0x7ffd00000000 + i);
+      set(instance, 16, 0x401000 + i);
+      set(instance, 32, next);
+      next = kernel.machine.add_object(instance);
+    }
+    Bytes utask(24);
+    set(utask, 16, next);
+    Bytes task(64);
+    set(task, 40, waiting != 0 ? kernel.machine.add_object(utask) : 0);
+    kernel.machine.task.task_address = kernel.machine.add_object(task);
+    kernel.machine.task.registers_address = kRegisters;
+    kernel.machine.task.kernel_memory[kRegisters] = Bytes(168, 3);
+    ASSERT_EQ(kernel.run(context_of({0, 0})), "");
+    const auto& records = kernel.machine.records();
+    ASSERT_EQ(records.size(), 2U);
+    const Bytes& record = as_int(records[0].data, 0) == 0 ? records[0].data : records[1].data;
+    size_t at = result.unit.sites[0].stack_offset_bytes + 24 + 168 + kStackCopyBytes;
+    for (size_t i = 0; i < kReturnProbes; ++i, at += kReturnProbeBytes) {
+      EXPECT_EQ(as_int(record, at + 8), i < waiting ? static_cast<int64_t>(0x401000 + i) : 0);
+      if (i == waiting) break;
+      EXPECT_EQ(as_int(record, at), static_cast<int64_t>(0x7ffd00000000 + i));
+    }
   }
 }
 

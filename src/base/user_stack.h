@@ -26,6 +26,11 @@ constexpr uint32_t program_mark(uint64_t stack_start) {
 constexpr uint32_t kStackCopyBytes = 16384;
 constexpr uint32_t kStackPieceBytes = 1024;
 
+/// With it the return addresses that return probes have replaced, as far as so many calls wait: of
+/// each where the stack pointer was at the call, and the address.
+constexpr uint32_t kReturnProbes = 8;
+constexpr uint32_t kReturnProbeBytes = 16;
+
 /// What ustack() takes in place of a depth, and what it says of others.
 constexpr std::string_view kDwarfStack = "dwarf";
 constexpr std::string_view kUstackTakes = "a depth or \"dwarf\"";

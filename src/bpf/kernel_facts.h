@@ -44,6 +44,11 @@ struct TaskLayout {
   int32_t cred_gid = -1;     ///< u32, in struct cred
   int32_t mm = -1;           ///< pointer to struct mm_struct
   int32_t stack_start = -1;  ///< unsigned long, in struct mm_struct
+  // The calls of the process that return probes wait for, the innermost first.
+  int32_t utask = -1;          ///< pointer to struct uprobe_task
+  int32_t return_probes = -1;  ///< pointer to struct return_instance, in struct uprobe_task
+  int32_t return_stack = -1;   ///< unsigned long, in that; behind it the address
+  int32_t return_next = -1;    ///< pointer to the next one, in that
 };
 
 /// Default: a kernel 5.8 without BTF.

@@ -14,10 +14,11 @@ using bytecode::Builtin;
 struct LaterName {
   std::string_view library;
   std::string_view name;
+  std::string_view instead;
 };
 constexpr LaterName kLater[] = {
 #define KTAP_BUILTIN(enumerator, library, name, min_args, max_args)
-#define KTAP_BUILTIN_LATER(enumerator, library, name) {library, name},
+#define KTAP_BUILTIN_LATER(enumerator, library, name, instead) {library, name, instead},
 #include "bytecode/builtins.def"
 #undef KTAP_BUILTIN
 };
@@ -38,8 +39,8 @@ std::optional<std::string> not_there_yet(std::string_view library, std::string_v
   for (const LaterName& later : kLater) {
     if (later.library != library) continue;
     if (later.name != name) continue;
-    return library.empty() ? fmt::format("'{}' is not there yet", name)
-                           : fmt::format("'{}.{}' is not there yet", library, name);
+    return fmt::format("'{}{}{}' is not there yet{}{}", library, library.empty() ? "" : ".", name,
+                       later.instead.empty() ? "" : ": ", later.instead);
   }
   return std::nullopt;
 }
@@ -103,6 +104,7 @@ bool gives_one_value(Builtin builtin) {
     case Builtin::Backtrace:
     case Builtin::Ksym:
     case Builtin::Usym:
+    case Builtin::Ipof:
     case Builtin::NumCpus:
     case Builtin::Arch:
     case Builtin::KernelV:

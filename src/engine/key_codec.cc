@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "runtime/code_address.h"
 #include "runtime/stack.h"
 #include "runtime/string.h"
 #include "runtime/tuple.h"
@@ -41,6 +42,7 @@ Value KeyCodec::decode_part(size_t part, const uint8_t* key, runtime::Heap& heap
   std::memcpy(&word, bytes, sizeof word);
   if (shape.kind == Kind::Bool) return Value::of(word != 0);
   if (shape.kind == Kind::Int) return Value::of(word);
+  if (shape.kind == Kind::Address) return heap.address(word);
   KTAP_CHECK(word >= 0 && static_cast<size_t>(word) < strings_.size());
   return heap.string(strings_[static_cast<size_t>(word)]);
 }
@@ -63,6 +65,10 @@ bool KeyCodec::encode_part(size_t part, Value value, uint8_t* key) {
     case Kind::Int:
       if (!value.is_integer()) return false;
       word = value.integer;
+      break;
+    case Kind::Address:
+      if (value.type != Type::Address) return false;
+      word = value.address()->number();
       break;
     case Kind::Bool:
       if (value.type != Type::Boolean) return false;

@@ -27,18 +27,20 @@ backend::Table layout_of(std::vector<ssa::KeyPart> parts) {
 TEST(KeyCodec, EachKindOfPartComesBack) {
   runtime::Heap heap;
   std::vector<std::string> strings = {"read", "write"};
-  const backend::Table layout =
-      layout_of({{Kind::Int, 8}, {Kind::Bool, 8}, {Kind::StrId, 8}, {Kind::Bytes, 16}});
+  const backend::Table layout = layout_of(
+      {{Kind::Int, 8}, {Kind::Bool, 8}, {Kind::StrId, 8}, {Kind::Bytes, 16}, {Kind::Address, 8}});
   KeyCodec codec(layout, strings);
   const Value parts[] = {Value::of(int64_t{-5}), Value::of(true), heap.string("write"),
-                         heap.string("dd")};
-  const Value key = heap.tuple(parts, 4);
+                         heap.string("dd"), heap.address(-16)};
+  const Value key = heap.tuple(parts, 5);
   std::vector<uint8_t> bytes;
   ASSERT_TRUE(codec.encode(key, &bytes));
-  ASSERT_EQ(bytes.size(), 40U);
+  ASSERT_EQ(bytes.size(), 48U);
   EXPECT_EQ(bytes[16], 1);  // id of "write"
   EXPECT_EQ(bytes[24], 'd');
-  EXPECT_TRUE(runtime::equal(codec.decode(bytes.data(), heap), key));
+  const Value back = codec.decode(bytes.data(), heap);
+  EXPECT_TRUE(runtime::equal(back, key));
+  EXPECT_EQ((*back.tuple())[4].type, Type::Address);
 }
 
 TEST(KeyCodec, OnePartIsNoTuple) {
@@ -60,6 +62,10 @@ TEST(KeyCodec, RefusesWhatTheKernelCannotMake) {
   std::vector<uint8_t> bytes;
   EXPECT_FALSE(KeyCodec(by_id, strings).encode(heap.string("close"), &bytes));
   EXPECT_FALSE(KeyCodec(by_id, strings).encode(Value::of(int64_t{0}), &bytes));
+  EXPECT_FALSE(KeyCodec(by_two, strings).encode(heap.address(1), &bytes));
+  EXPECT_FALSE(KeyCodec(layout_of({{Kind::Int, 8}}), strings).encode(heap.address(1), &bytes));
+  EXPECT_FALSE(
+      KeyCodec(layout_of({{Kind::Address, 8}}), strings).encode(Value::of(int64_t{1}), &bytes));
   EXPECT_TRUE(KeyCodec(by_bytes, strings).encode(heap.string("fifteen-bytes.."), &bytes));
   EXPECT_FALSE(KeyCodec(by_bytes, strings).encode(heap.string("seventeen bytes.."), &bytes));
   EXPECT_FALSE(

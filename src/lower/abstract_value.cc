@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "runtime/code_address.h"
 #include "runtime/kernel_pointer.h"
 #include "runtime/string.h"
 #include "runtime/tuple.h"
@@ -39,6 +40,14 @@ AbstractValue AbstractValue::ssa(ssa::ValueId id) {
   return v;
 }
 
+AbstractValue AbstractValue::address(AbstractValue number) {
+  AbstractValue v = of_kind(Kind::Rendered);
+  v.integer = static_cast<int64_t>(bytecode::Builtin::Ipof);
+  v.parts = {std::move(number)};
+  v.result = runtime::Type::Address;
+  return v;
+}
+
 AbstractValue AbstractValue::pointer(schema::CType to, ssa::ValueId base, int64_t offset) {
   AbstractValue v = of_kind(Kind::Pointer);
   v.ctype = to;
@@ -55,8 +64,9 @@ AbstractValue AbstractValue::of_world(runtime::Value value, std::string name) {
     case runtime::Type::Boolean:
       return boolean(value.boolean);
     case runtime::Type::Integer:
-    case runtime::Type::Address:
       return of(value.integer);
+    case runtime::Type::Address:
+      return address(of(value.address()->number()));
     case runtime::Type::Float:
       v = of_kind(Kind::Float);
       v.number = value.number;

@@ -60,7 +60,7 @@ struct AbstractValue {
   std::vector<Upvalue> cells;                    ///< Function
   /// Tuple, Mixed; Rendered: its arguments; Iterator with a slot: how many slots there are
   std::vector<AbstractValue> parts;
-  runtime::Type result = runtime::Type::String;  ///< Rendered: String, Integer or Float
+  runtime::Type result = runtime::Type::String;  ///< Rendered: String, Integer, Float, Address
   bool may_be_nil = false;                       ///< Rendered
   schema::CType ctype;                           ///< Pointer: what it points to
   int tag = 0;  ///< an alternative of a Mixed: its number; Iterator with a slot: the walk's
@@ -74,11 +74,15 @@ struct AbstractValue {
   static AbstractValue string(std::string bytes);
   static AbstractValue ssa(ssa::ValueId id);
   static AbstractValue of_kind(Kind kind);
+  /// Of the kernel's code; `number` is an Int.
+  static AbstractValue address(AbstractValue number);
   static AbstractValue pointer(schema::CType to, ssa::ValueId base, int64_t offset);
   /// A value of the world. `name` is what the script calls it; tables keep it.
   static AbstractValue of_world(runtime::Value value, std::string name);
 
   bool is(Kind k) const { return kind == k; }
+  /// What ipof() gives.
+  bool is_address() const { return kind == Kind::Rendered && result == runtime::Type::Address; }
   /// One value, known now.
   bool is_constant() const;
 };

@@ -485,6 +485,7 @@ Value Lowerer::sample_of(const AbstractValue& value, bool as_nil) {
   if (value.is(Kind::Rendered) && value.result == runtime::Type::Integer)
     return Value::of(int64_t{1});
   if (value.is(Kind::Rendered) && value.result == runtime::Type::Float) return Value::of(1.0);
+  if (value.is_address()) return linkage_.constants->address(1);
   switch (type_of(value)) {
     case ssa::Type::Int:
     case ssa::Type::MaybeInt:

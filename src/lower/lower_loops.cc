@@ -438,8 +438,10 @@ void Lowerer::iter_prep(Frame& frame, Insn insn, size_t pc) {
 void Lowerer::begin_walk(const Frame& frame, Insn insn, int64_t id, AbstractValue& iterator) {
   ssa::TableInfo& info = linkage_.module.tables[static_cast<size_t>(id)];
   for (const ssa::KeyPart& part : info.key) {
-    if (part.kind == ssa::KeyPart::Kind::Stack)
-      return refuse(fmt::format("a loop over table {}, whose keys are stacks", info.name));
+    if (part.kind == ssa::KeyPart::Kind::Stack || part.kind == ssa::KeyPart::Kind::Address) {
+      const char* const what = part.kind == ssa::KeyPart::Kind::Stack ? "stacks" : "addresses";
+      return refuse(fmt::format("a loop over table {}, whose keys are {}", info.name, what));
+    }
   }
   info.is_read = true;
   info.is_iterated = true;

@@ -46,6 +46,7 @@ std::optional<KeyPart> widest(const KeyPart& a, const KeyPart& b) {
 const char* name_of(const KeyPart& part) {
   if (is_string(part)) return "strings";
   if (part.kind == KeyPart::Kind::Stack) return "stacks";
+  if (part.kind == KeyPart::Kind::Address) return "addresses";
   return part.kind == KeyPart::Kind::Int ? "integers" : "booleans";
 }
 
@@ -58,6 +59,8 @@ std::optional<KeyPart> part_of_present(runtime::Value value) {
     case runtime::Type::Integer:
     case runtime::Type::SharedCell:
       return KeyPart{};
+    case runtime::Type::Address:
+      return KeyPart{KeyPart::Kind::Address, 8};
     case runtime::Type::Boolean:
       return KeyPart{KeyPart::Kind::Bool, 8};
     case runtime::Type::String:
@@ -69,14 +72,20 @@ std::optional<KeyPart> part_of_present(runtime::Value value) {
   }
 }
 
+/// Stacks and addresses are keys alone.
+bool is_value_part(const std::optional<KeyPart>& part) {
+  return part && part->kind != KeyPart::Kind::Stack && part->kind != KeyPart::Kind::Address;
+}
+
 bool fits_bytes(std::string_view text, const KeyPart& part) {
   return text.size() <= part.max_bytes && text.find('\0') == std::string_view::npos;
 }
 
 }  // namespace
 
-/// What would hold the value: nothing for what is no integer, boolean or string.
+/// What would hold the value: nothing for what cannot be a key or value in the kernel.
 std::optional<KeyPart> Lowerer::part_of(const AbstractValue& value) const {
+  if (value.is_address()) return KeyPart{KeyPart::Kind::Address, 8};
   switch (type_of(value)) {
     case ssa::Type::Int:
       return KeyPart{};
@@ -104,6 +113,8 @@ ssa::ValueId Lowerer::as_part(const AbstractValue& value, const KeyPart& part) {
       if (part.kind == KeyPart::Kind::Bytes && !fits_bytes(value.text, part))
         refuse("a string of the script with a NUL, or a long one, beside strings that are read");
       return const_str(value.text);
+    case Kind::Rendered:  // an address
+      return as_part(value.parts[0], KeyPart{});
     default:
       return part.kind == KeyPart::Kind::Bytes ? text_bytes(value) : value.id;
   }
@@ -140,7 +151,7 @@ bool Lowerer::unify_value(int64_t table, const AbstractValue& value) {
   ssa::TableInfo& info = linkage_.module.tables[index];
   const bool is_variable = linkage_.variables[index].valid();
   const std::optional<KeyPart> part = part_of(value);
-  if (!part || part->kind == KeyPart::Kind::Stack) {
+  if (!is_value_part(part)) {
     refuse(is_variable ? fmt::format("{} is assigned to variable {}", describe(value), info.name)
                        : fmt::format("{} is stored in a table", describe(value)));
     return false;
@@ -187,7 +198,7 @@ std::optional<int64_t> Lowerer::add_table(runtime::Table* table, const std::stri
     info.value = {KeyPart::Kind::Bool, 8};
   for (const auto& entry : table->entries()) {
     const std::optional<KeyPart> part = part_of_present(entry.second);
-    const bool is_word = part && part->kind != KeyPart::Kind::Stack;
+    const bool is_word = is_value_part(part);
     if (!is_word || (is_known && !(*part == info.value))) {
       refuse(fmt::format("{} {} holds {}", what, name,
                          is_word ? std::string("values of several types")
@@ -314,6 +325,8 @@ bool Lowerer::fits_present_keys(const AbstractValue& table, int64_t id) {
     switch (part.kind) {
       case KeyPart::Kind::Int:
         return value.type == runtime::Type::Integer;
+      case KeyPart::Kind::Address:
+        return value.type == runtime::Type::Address;
       case KeyPart::Kind::Bool:
         return value.type == runtime::Type::Boolean;
       case KeyPart::Kind::StrId:

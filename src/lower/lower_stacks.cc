@@ -91,10 +91,11 @@ std::optional<AbstractValue> Lowerer::call_stack(Builtin builtin,
   return AbstractValue::nil();
 }
 
-/// ksym(x) and usym(x[, pid]): user space looks them up where they are printed.
+/// ksym(x), usym(x[, pid]) and ipof(x): user space looks them up where they are printed.
 std::optional<AbstractValue> Lowerer::symbol_name(Builtin builtin,
                                                   const std::vector<AbstractValue>& args) {
-  if (builtin != Builtin::Ksym && builtin != Builtin::Usym) return std::nullopt;
+  if (builtin != Builtin::Ksym && builtin != Builtin::Usym && builtin != Builtin::Ipof)
+    return std::nullopt;
   const std::string name = full_name(bytecode::builtin_info(builtin));
   std::vector<AbstractValue> parts;
   for (size_t i = 0; i < args.size(); ++i) {
@@ -106,6 +107,7 @@ std::optional<AbstractValue> Lowerer::symbol_name(Builtin builtin,
   }
   if (builtin == Builtin::Usym && parts.size() == 1)
     parts.push_back(AbstractValue::ssa(read_var(schema::BuiltinVar::Pid)));
+  if (builtin == Builtin::Ipof) return AbstractValue::address(parts[0]);
   return rendered(builtin, std::move(parts));
 }
 

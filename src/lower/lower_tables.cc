@@ -364,7 +364,7 @@ bool Lowerer::key_parts(const AbstractValue& key, std::vector<AbstractValue>& pa
     parts.push_back(text_value(key));
     return !stopped();
   }
-  if (type_of(key) == ssa::Type::None) {
+  if (type_of(key) == ssa::Type::None && !key.is_address()) {
     refuse(fmt::format("{} as a table key", describe(key)));
     return false;
   }

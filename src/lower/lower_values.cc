@@ -271,7 +271,7 @@ std::optional<Value> Lowerer::typed_sample(const AbstractValue& value) const {
     case Kind::Aggregate:
       return Value::of_object(runtime::Type::Aggregate, value.aggregate);
     case Kind::Rendered:
-      if (value.may_be_nil) return std::nullopt;
+      if (value.may_be_nil || value.is_address()) return std::nullopt;
       if (value.result == runtime::Type::Integer) return Value::of(int64_t{1});
       if (value.result == runtime::Type::Float) return Value::of(1.0);
       return linkage_.constants->string("x");
@@ -520,7 +520,7 @@ Lowerer::Truth Lowerer::equals_tuple(const AbstractValue& a, const AbstractValue
 Lowerer::Truth Lowerer::equals_rendered(const AbstractValue& a, const AbstractValue& b) {
   const AbstractValue& call = a.is(Kind::Rendered) ? a : b;
   const AbstractValue& other = a.is(Kind::Rendered) ? b : a;
-  if (call.may_be_nil) {
+  if (call.may_be_nil || a.is_address() || b.is_address()) {
     refuse("a comparison with " + describe(call));
     return Truth::of(false);
   }

@@ -161,7 +161,6 @@ class Freezer {
         f.kinds = kNil;
         break;
       case runtime::Type::Integer:
-      case runtime::Type::Address:
       case runtime::Type::SharedCell:
         f.kinds = kInt;
         break;

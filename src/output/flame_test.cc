@@ -59,6 +59,7 @@ class FakeNames : public runtime::StackNames {
       frames.push_back(parts_of(line, stack.is_user()));
     return frames;
   }
+  runtime::StackFrame kernel_place(uint64_t) override { return {}; }
 
  private:
   const std::map<uint64_t, std::string> names_ = {

@@ -28,6 +28,7 @@ static_assert(kLetters.size() == kHeatMapSteps + 1);
 constexpr int kColours[] = {0, 54, 91, 127, 163, 197, 203, 209, 215, 221};
 static_assert(std::size(kColours) == kHeatMapSteps + 1);
 constexpr size_t kColumnsPerMark = 10;
+constexpr size_t kMostBeyond = 6;  // of a mark, to the right of the cells
 
 struct Slot {
   int64_t number;
@@ -104,6 +105,13 @@ unsigned HeatMap::step(uint64_t count) const {
   return step;
 }
 
+int64_t HeatMap::slot_of(size_t column) const {
+  const Wide slot =
+      (static_cast<Wide>(first_column) + static_cast<Wide>(column)) * slots_per_column;
+  // The first column may begin before the least slot that there is.
+  return static_cast<int64_t>(std::max(slot, static_cast<Wide>(INT64_MIN)));
+}
+
 bool read_heatmap(const runtime::Table& table, size_t most_columns, size_t most_rows, HeatMap* map,
                   std::string* error) {
   std::vector<Slot> slots;
@@ -125,7 +133,7 @@ bool read_heatmap(const runtime::Table& table, size_t most_columns, size_t most_
   const Wide first = floor_div(slots.front().number, step);
   const Wide columns = floor_div(slots.back().number, step) - first + 1;
   map->slots_per_column = step;
-  map->first_slot = static_cast<int64_t>(first * step);
+  map->first_column = static_cast<int64_t>(first);
   map->cells.assign(static_cast<size_t>(columns), std::vector<uint64_t>(rows, 0));
   for (const Slot& slot : slots) {
     auto& column = map->cells[static_cast<size_t>(floor_div(slot.number, step) - first)];
@@ -161,10 +169,9 @@ std::string heatmap_text(const HeatMap& map, bool colour) {
   }
   std::string marks;
   for (size_t column = 0; column < map.cells.size(); column += kColumnsPerMark) {
-    const Wide slot =
-        static_cast<Wide>(map.first_slot) + static_cast<Wide>(column) * map.slots_per_column;
-    const std::string text = std::to_string(static_cast<int64_t>(slot));
+    const std::string text = std::to_string(map.slot_of(column));
     if (!marks.empty() && marks.size() >= column) continue;  // no room behind the last one
+    if (column > 0 && column + text.size() > map.cells.size() + kMostBeyond) break;
     marks.append(column - marks.size(), ' ').append(text);
   }
   out.append(width + 2, ' ').append(marks) += '\n';

@@ -23,7 +23,7 @@ constexpr size_t kHeatMapSvgRows = 96;
 constexpr unsigned kHeatMapSteps = 9;
 
 struct HeatMap {
-  int64_t first_slot = 0;                    ///< of the first column
+  int64_t first_column = 0;                  ///< its first slot is so many times slots_per_column
   int64_t slots_per_column = 1;              ///< 1, 2 or 5 times a power of ten
   std::vector<std::string> labels;           ///< of the rows, the lowest first
   std::vector<std::vector<uint64_t>> cells;  ///< by column, then row; those without a slot too
@@ -32,6 +32,8 @@ struct HeatMap {
 
   /// 0 for no samples, 1 for few, kHeatMapSteps for the greatest: by the square root.
   unsigned step(uint64_t count) const;
+  /// The first slot of a column.
+  int64_t slot_of(size_t column) const;
 };
 
 /// The caller has brought the table up to date. False and `error` where a key is no integer or the

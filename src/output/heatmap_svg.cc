@@ -42,12 +42,6 @@ Field field_of(const HeatMap& map) {
   return field;
 }
 
-int64_t slot_of(const HeatMap& map, size_t column) {
-  return static_cast<int64_t>(static_cast<uint64_t>(map.first_slot) +
-                              static_cast<uint64_t>(column) *
-                                  static_cast<uint64_t>(map.slots_per_column));
-}
-
 void append_head(std::string& out, const HeatMap& map, std::string_view title, size_t height) {
   fmt::format_to(std::back_inserter(out),
                  "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" "
@@ -95,7 +89,7 @@ void append_cells(std::string& out, const HeatMap& map, const Field& field) {
           map.step(count), field.left_of(c), field.top_of(r), field.column - gap, field.row - 1);
       append_xml(out, map.labels[r]);
       fmt::format_to(std::back_inserter(out), "\nat {}: {} {}, {} of this time</title></rect>\n",
-                     slot_of(map, c), grouped(count), count == 1 ? "sample" : "samples",
+                     map.slot_of(c), grouped(count), count == 1 ? "sample" : "samples",
                      percent(count, in_column));
     }
   }
@@ -105,13 +99,20 @@ void append_cells(std::string& out, const HeatMap& map, const Field& field) {
 void append_axis(std::string& out, const HeatMap& map, const Field& field) {
   out += "<g class=\"axis\">\n";
   size_t every = 1;
-  for (size_t i = 0; static_cast<double>(every) * field.column < kLeastMark; ++i)
+  double least = kLeastMark;
+  for (const size_t c : {size_t{0}, map.cells.size() - 1}) {
+    const auto letters = static_cast<double>(std::to_string(map.slot_of(c)).size());
+    least = std::max(least, (letters + 1) * kLetter);
+  }
+  for (size_t i = 0; static_cast<double>(every) * field.column < least; ++i)
     every = i % 3 == 1 ? every / 2 * 5 : every * 2;
   for (size_t c = 0; c < map.cells.size(); c += every) {
+    const std::string mark = std::to_string(map.slot_of(c));
+    const double behind = field.left_of(c) + static_cast<double>(mark.size()) * kLetter;
+    if (c > 0 && behind > static_cast<double>(kWidth)) break;
     fmt::format_to(std::back_inserter(out),
                    "<path d=\"M{0:.1f} {1}v5\"/><text x=\"{0:.1f}\" y=\"{2}\">{3}</text>\n",
-                   field.left_of(c) + 0.5, field.bottom() + 2, field.bottom() + 19,
-                   slot_of(map, c));
+                   field.left_of(c) + 0.5, field.bottom() + 2, field.bottom() + 19, mark);
   }
   out += "</g>\n";
 }

@@ -100,7 +100,7 @@ TEST_F(HeatMapTest, NegativeSlotsBeginAtAMultiple) {
   add(4, 1);
   const HeatMap made = map(4);
   EXPECT_EQ(made.slots_per_column, 5);
-  EXPECT_EQ(made.first_slot, -5);
+  EXPECT_EQ(made.slot_of(0), -5);
   EXPECT_EQ(made.cells.size(), 2u);
 }
 
@@ -150,6 +150,32 @@ TEST_F(HeatMapTest, Picture) {
   EXPECT_THAT(picture, HasSubstr("82 samples"));
   EXPECT_THAT(picture, HasSubstr("<rect class=\"h9\""));
   EXPECT_THAT(picture, HasSubstr("[2, 4)\nat 12: 1 sample, 100 % of this time</title>"));
+}
+
+/// Of all 64 bits: the labels are slots that there are, beside each other, and not beyond the edge.
+TEST_F(HeatMapTest, LabelsOfExtremeSlots) {
+  add(INT64_MIN, 5);
+  add(INT64_MAX, 7);
+  const HeatMap made = map();
+  EXPECT_EQ(made.slot_of(0), INT64_MIN);
+  EXPECT_EQ(made.slot_of(1), -9000000000000000000);
+  EXPECT_THAT(heatmap_text(made, false), HasSubstr("@|\n        -9223372036854775808\n"));
+  const std::string svg = heatmap_svg(map(kHeatMapSvgColumns, 40), "t");
+  EXPECT_THAT(svg, HasSubstr(">-9223372036854775808</text>"));
+  double behind = 0;
+  size_t labels = 0;
+  for (size_t at = svg.find("<g class=\"axis\">");
+       (at = svg.find("<text x=\"", at)) < svg.size();) {
+    at += 9;
+    if (svg.find("class", at) < svg.find('>', at)) break;
+    const double x = std::stod(svg.substr(at));
+    const size_t begin = svg.find('>', at) + 1;
+    EXPECT_GE(x, behind);
+    behind = x + static_cast<double>(svg.find('<', begin) - begin) * 6.7;
+    ++labels;
+  }
+  EXPECT_GE(labels, 4U);
+  EXPECT_LE(behind, 1200);
 }
 
 }  // namespace

@@ -10,11 +10,13 @@
 
 #include "base/printable.h"
 #include "runtime/aggregate.h"
+#include "runtime/code_address.h"
 #include "runtime/histogram.h"
 #include "runtime/number.h"
 #include "runtime/picture.h"
 #include "runtime/stack.h"
 #include "runtime/text.h"
+#include "runtime/tuple.h"
 
 namespace ktap::output {
 namespace {
@@ -118,6 +120,14 @@ bool check(const Entries& entries, std::string* error) {
   return true;
 }
 
+/// A multi-key with one.
+bool has_address(Value key) {
+  if (key.type != Type::Tuple) return false;
+  const runtime::Tuple& parts = *key.tuple();
+  return std::any_of(parts.parts(), parts.parts() + parts.size(),
+                     [](Value part) { return part.type == Type::Address; });
+}
+
 /// A key of several lines, in full.
 void append_lines(std::string& out, Value key) {
   std::string text;
@@ -129,6 +139,26 @@ void append_lines(std::string& out, Value key) {
     out += '\n';
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
   }
+}
+
+/// An address is its function alone, as it was with the first ktap.
+void append_key(std::string& out, Value key) {
+  if (key.type == Type::Address) {
+    out += runtime::address_function(*key.address());
+    return;
+  }
+  if (!has_address(key)) return runtime::append_text(out, key);
+  const runtime::Tuple& parts = *key.tuple();
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0) out += ", ";
+    append_key(out, parts[i]);
+  }
+}
+
+std::string key_text(Value key) {
+  std::string text;
+  append_key(text, key);
+  return printable(text);
 }
 
 void draw_numbers(Entries& entries, int64_t rows, std::string& out) {
@@ -153,7 +183,7 @@ void draw_distributions(Entries& entries, std::optional<int64_t> rows, std::stri
     if (runtime::has_stack(entries[i].first)) {
       append_lines(out, entries[i].first);
     } else {
-      out += printable(runtime::to_text(entries[i].first));
+      out += key_text(entries[i].first);
       out += '\n';
     }
     print_distribution(entries[i].second, out);
@@ -164,7 +194,7 @@ void draw_distributions(Entries& entries, std::optional<int64_t> rows, std::stri
 }  // namespace
 
 std::string histogram_key(Value key) {
-  std::string text = printable(runtime::to_text(key));
+  std::string text = key_text(key);
   if (runtime::text_columns(text) <= runtime::kPictureKeyColumns) return text;
   return std::string(runtime::first_columns(text, kCutKeyColumns)) + "...";
 }

@@ -26,6 +26,10 @@ std::string sparkline(const std::vector<double>& numbers) {
       text += ' ';
       continue;
     }
+    if (std::isinf(number)) {
+      text += number > 0 ? kBars[7] : kBars[0];
+      continue;
+    }
     const double within = std::clamp(number, low, high);
     // Halved, so that the span of two huge numbers is finite.
     const double span = high / 2 - low / 2;

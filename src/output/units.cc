@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "runtime/text.h"
+
 namespace ktap::output {
 namespace {
 
@@ -19,16 +21,20 @@ constexpr Ladder kCounts = {1000, 7, {"", "k", "M", "G", "T", "P", "E"}};
 constexpr Ladder kBytes = {1024, 7, {" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"}};
 constexpr Ladder kTimes = {1000, 4, {" ns", " us", " ms", " s", "", "", ""}};
 
+constexpr double kTooLong = 1e15;  // to be written out
+
 /// Three digits that count, as long as there are no more before the point.
 std::string three_digits(double number) {
   const double size = std::fabs(number);
+  if (size >= kTooLong) return fmt::format("{:.3g}", number);
   // What would be rounded up to the next digit has one less behind the point.
   if (size >= 99.95) return fmt::format("{:.0f}", number);
   return fmt::format("{:.{}f}", number, size >= 9.995 ? 1 : 2);
 }
 
 std::string climb(double number, const Ladder& ladder, size_t rung) {
-  const bool is_whole = number == std::floor(number);
+  if (!std::isfinite(number)) return runtime::float_text(number);
+  const bool is_whole = number == std::floor(number) && std::fabs(number) < kTooLong;
   const size_t first = rung;
   while (rung + 1 < ladder.count && std::fabs(number) >= ladder.step - 0.5) {
     number /= ladder.step;

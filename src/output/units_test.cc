@@ -41,6 +41,17 @@ TEST(Units, BytesAndTimes) {
   EXPECT_EQ(with_unit(1, Unit::Microseconds), "1 us");
 }
 
+TEST(Units, BeyondTheLadder) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(with_unit(infinity, Unit::Bytes), "inf");
+  EXPECT_EQ(with_unit(-infinity, Unit::Count), "-inf");
+  EXPECT_EQ(with_unit(-std::nan(""), Unit::Nanoseconds), "nan");
+  EXPECT_EQ(with_unit(1e300, Unit::Bytes), "8.67e+281 EiB");
+  EXPECT_EQ(with_unit(-1e300, Unit::Count), "-1e+282E");
+  EXPECT_EQ(with_unit(9.2e18, Unit::Seconds), "9.2e+18 s");
+  EXPECT_EQ(with_unit(9.2e18, Unit::Nanoseconds), "9200000000 s");
+}
+
 TEST(Units, Names) {
   EXPECT_EQ(unit_named("us"), Unit::Microseconds);
   EXPECT_EQ(unit_named("bytes"), Unit::Bytes);
@@ -60,6 +71,11 @@ TEST(Sparkline, NegativeAndOddNumbers) {
   EXPECT_EQ(sparkline({-1, -1}), "▁▁");
   EXPECT_EQ(sparkline({0, std::nan(""), 1}), "▁ █");
   EXPECT_EQ(sparkline({std::numeric_limits<double>::infinity(), 1, 2}), "█▅█");
+  EXPECT_EQ(sparkline({-std::numeric_limits<double>::infinity(), 1, 2}), "▁▅█");
+  EXPECT_EQ(sparkline({std::numeric_limits<double>::infinity(), std::nan("")}), "█ ");
+  EXPECT_EQ(
+      sparkline({std::numeric_limits<double>::max(), std::numeric_limits<double>::lowest(), 0}),
+      "█▁▅");
   EXPECT_EQ(sparkline({-1.7e308, 1.7e308}), "▁█");
 }
 

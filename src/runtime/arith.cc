@@ -7,6 +7,7 @@
 
 #include <fmt/core.h>
 
+#include "runtime/code_address.h"
 #include "runtime/number.h"
 #include "runtime/string.h"
 
@@ -99,6 +100,8 @@ const char* arith_symbol(ArithOp op) {
 }
 
 bool arith(ArithOp op, Value a, Value b, Value* result, std::string* error) {
+  a = plain_number(a);
+  b = plain_number(b);
   if (a.is_integer() && b.is_integer()) return integers(op, a.integer, b.integer, result, error);
   if (takes_floats(op) && a.is_number() && b.is_number()) {
     *result = Value::of(floats(op, to_double(a), to_double(b)));
@@ -111,6 +114,7 @@ bool arith(ArithOp op, Value a, Value b, Value* result, std::string* error) {
 }
 
 bool negate(Value a, Value* result, std::string* error) {
+  a = plain_number(a);
   if (a.is_integer()) {
     *result = Value::of(wrap_sub(0, a.integer));
   } else if (a.type == Type::Float) {
@@ -123,6 +127,7 @@ bool negate(Value a, Value* result, std::string* error) {
 }
 
 bool bit_not(Value a, Value* result, std::string* error) {
+  a = plain_number(a);
   if (!a.is_integer()) {
     *error = fmt::format("unary '~' takes an integer, got {}", type_phrase(a.type));
     return false;
@@ -132,6 +137,8 @@ bool bit_not(Value a, Value* result, std::string* error) {
 }
 
 bool less(Value a, Value b, bool* result, std::string* error) {
+  a = plain_number(a);
+  b = plain_number(b);
   if (a.is_number() && b.is_number()) {
     *result = number_less(a, b);
   } else if (a.type == Type::String && b.type == Type::String) {
@@ -143,6 +150,8 @@ bool less(Value a, Value b, bool* result, std::string* error) {
 }
 
 bool less_equal(Value a, Value b, bool* result, std::string* error) {
+  a = plain_number(a);
+  b = plain_number(b);
   if (a.is_number() && b.is_number()) {
     *result = number_less_equal(a, b);
   } else if (a.type == Type::String && b.type == Type::String) {

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "runtime/code_address.h"
 #include "runtime/kernel_pointer.h"
 #include "runtime/number.h"
 #include "runtime/string.h"
@@ -150,6 +151,7 @@ bool wrong_type(const Conversion& conversion, std::string_view takes, Value valu
 bool convert_integer(const Conversion& conversion, Value value, size_t index, std::string& out,
                      std::string* error) {
   if (value.type == Type::Pointer) value = Value::of(value.pointer()->address());
+  value = plain_number(value);
   if (!value.is_integer()) return wrong_type(conversion, "an integer", value, index, error);
   char c = conversion.piece.conversion;
   if (c == 'c') {

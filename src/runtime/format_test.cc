@@ -43,9 +43,7 @@ TEST_F(FormatTest, TextOfScalars) {
   EXPECT_EQ(to_text(Value::of(true)), "true");
   EXPECT_EQ(to_text(i(INT64_MIN)), "-9223372036854775808");
   EXPECT_EQ(to_text(s("a\nb")), "a\nb");
-  Value address = i(-1);
-  address.type = Type::Address;
-  EXPECT_EQ(to_text(address), "0xffffffffffffffff");
+  EXPECT_EQ(to_text(heap_.address(-1)), "0xffffffffffffffff");
   Closure* closure = heap_.closure(0);
   EXPECT_EQ(to_text(Value::of_object(Type::Function, closure)), "function");
   closure->name = "f";

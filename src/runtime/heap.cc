@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "runtime/aggregate.h"
 #include "runtime/closure.h"
+#include "runtime/code_address.h"
 #include "runtime/histogram.h"
 #include "runtime/iterator.h"
 #include "runtime/kernel_pointer.h"
@@ -37,6 +38,7 @@ size_t closure_bytes(const Closure& closure) {
 uint32_t hash_part(Value part) {
   if (part.type == Type::String) return part.string()->hash();
   if (part.type == Type::Stack) return part.stack()->hash();
+  part = plain_number(part);  // equal to one, so of the same hash
   // A part that is no key, or only equal to one by value (1.0 to 1), never helps to find a tuple.
   if (part.is_object() || part.type == Type::Float) return 0;
   auto x = static_cast<uint64_t>(part.integer);
@@ -196,6 +198,12 @@ Value Heap::pointer(int64_t address, uint32_t type, uint32_t pointers) {
   return Value::of_object(Type::Pointer, pointer);
 }
 
+Value Heap::address(int64_t number) {
+  auto* address = new (memory_.take(sizeof(CodeAddress))) CodeAddress(number, &stack_names_);
+  link(address, sizeof(CodeAddress));
+  return Value::of_object(Type::Address, address);
+}
+
 Value Heap::stack(const uint64_t* words, size_t count) {
   KTAP_CHECK(count >= 1);
   size_t used = 1;
@@ -273,6 +281,7 @@ void Heap::mark_children(Object* object, int64_t& units) {
     case Type::Aggregate:
     case Type::Histogram:
     case Type::Pointer:
+    case Type::Address:
     case Type::Stack:
       break;
     case Type::Iterator: {
@@ -438,6 +447,9 @@ size_t Heap::destroy(Object* object) {
     case Type::Pointer:
       memory_.give(object, sizeof(KernelPointer));
       return sizeof(KernelPointer);
+    case Type::Address:
+      memory_.give(object, sizeof(CodeAddress));
+      return sizeof(CodeAddress);
     case Type::Stack: {
       const size_t bytes = static_cast<Stack*>(object)->memory_bytes();
       memory_.give(object, bytes);

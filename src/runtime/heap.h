@@ -44,6 +44,8 @@ class Heap {
   Histogram* histogram(Distribution distribution);
   /// To a C type of the kernel; null_pointer() for address 0.
   Value pointer(int64_t address, uint32_t type, uint32_t pointers);
+  /// Of the kernel's code.
+  Value address(int64_t number);
   /// Of words as Stack has them: the owner, then addresses up to the first 0, at most.
   Value stack(const uint64_t* words, size_t count);
   Iterator* iterator(Table* table);

@@ -1,9 +1,10 @@
-// Comparing stacks; see stack.h.
+// Comparing stacks and naming what lies in them; see stack.h, code_address.h.
 #include "runtime/stack.h"
 
 #include <fmt/format.h>
 #include <algorithm>
 
+#include "runtime/code_address.h"
 #include "runtime/tuple.h"
 
 namespace ktap::runtime {
@@ -15,6 +16,21 @@ std::vector<StackFrame> stack_frames(const Stack& stack) {
     frames[i].text = frames[i].function = fmt::format("0x{:x}", stack.frame(i));
   return frames;
 }
+
+namespace {
+
+StackFrame place_of(const CodeAddress& address) {
+  const auto number = static_cast<uint64_t>(address.number());
+  if (address.names() != nullptr) return address.names()->kernel_place(number);
+  StackFrame place;
+  place.text = place.function = fmt::format("0x{:x}", number);
+  return place;
+}
+
+}  // namespace
+
+std::string address_text(const CodeAddress& address) { return place_of(address).text; }
+std::string address_function(const CodeAddress& address) { return place_of(address).function; }
 
 bool same_stack(const Stack& a, const Stack& b) {
   if (&a == &b) return true;

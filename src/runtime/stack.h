@@ -62,6 +62,8 @@ class StackNames {
   virtual std::vector<std::string> lines_of(const Stack& stack) = 0;
   /// The same frames by their parts.
   virtual std::vector<StackFrame> frames_of(const Stack& stack) = 0;
+  /// An address of the kernel's code.
+  virtual StackFrame kernel_place(uint64_t address) = 0;
 };
 
 /// The frames of a stack by their parts; addresses where nobody knows their names.

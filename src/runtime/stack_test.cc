@@ -1,5 +1,6 @@
 // Stacks as values: equality, keys, order, text.
 #include "runtime/stack.h"
+#include "runtime/code_address.h"
 
 #include <gtest/gtest.h>
 
@@ -73,6 +74,12 @@ class Names : public StackNames {
     return {"frames: " + std::to_string(stack.frame_count())};
   }
   std::vector<StackFrame> frames_of(const Stack&) override { return {}; }
+  StackFrame kernel_place(uint64_t) override {
+    StackFrame place;
+    place.text = "vfs_read+0x4/0x90";
+    place.function = "vfs_read";
+    return place;
+  }
 };
 
 TEST(Stack, NamesThatComeLaterAreUsed) {
@@ -81,6 +88,24 @@ TEST(Stack, NamesThatComeLaterAreUsed) {
   Names names;
   heap.set_stack_names(&names);
   EXPECT_EQ(to_text(stack), "<stack trace>\n => frames: 1");
+}
+
+TEST(CodeAddress, IsANumberThatPrintsAsASymbol) {
+  Heap heap;
+  const Value address = heap.address(-16);
+  EXPECT_EQ(to_text(address), "0xfffffffffffffff0");
+  Names names;
+  heap.set_stack_names(&names);
+  EXPECT_EQ(to_text(address), "vfs_read+0x4/0x90");
+  EXPECT_EQ(address_function(*address.address()), "vfs_read");
+  EXPECT_EQ(type_name(address.type), "address");
+  EXPECT_TRUE(equal(address, Value::of(int64_t{-16})));
+  EXPECT_TRUE(equal(Value::of(int64_t{-16}), address));
+  EXPECT_TRUE(equal(address, heap.address(-16)));
+  EXPECT_FALSE(equal(address, heap.address(16)));
+  EXPECT_FALSE(equal(address, Value::of(-16.0)));
+  // As all addresses are ordered: without a sign.
+  EXPECT_GT(compare_keys(address, heap.address(16)), 0);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "runtime/code_address.h"
 #include "runtime/heap.h"
 #include "runtime/kernel_pointer.h"
 #include "runtime/stack.h"
@@ -32,6 +33,8 @@ uint32_t hash_key(const Value& key) {
       return key.tuple()->hash();
     case Type::Pointer:
       return hash_integer(key.pointer()->address());
+    case Type::Address:
+      return hash_integer(key.address()->number());
     case Type::Stack:
       return key.stack()->hash();
     default:
@@ -49,8 +52,9 @@ bool same_key(const Value& a, const Value& b) {
   if (a.integer == b.integer && a.type == b.type) return true;
   switch (a.type) {
     case Type::Integer:
-    case Type::Address:
       return b.is_integer() && a.integer == b.integer;
+    case Type::Address:
+      return b.type == Type::Address && equal(a, b);
     case Type::String:
       return b.type == Type::String && same_string(a.string(), b.string());
     case Type::Tuple:
@@ -160,8 +164,7 @@ uint32_t Table::find_name(const String* key) const {
 /// Requires: a valid key.
 uint32_t Table::find_entry(const Value& key) const {
   switch (key.type) {
-    case Type::Integer:
-    case Type::Address: {
+    case Type::Integer: {
       int64_t integer = key.integer;
       return search(hash_integer(integer), [integer](const Value& it) {
         return it.integer == integer && it.is_integer();
@@ -175,7 +178,6 @@ uint32_t Table::find_entry(const Value& key) const {
 }
 
 const Value* Table::find_other(const Value& key) const {
-  if (key.type == Type::Address) return find_integer(key.integer);
   if (hash_live_ == 0 || !valid_key(key)) return nullptr;
   uint32_t entry = find_entry(key);
   return entry == kNoEntry ? nullptr : &entries_[entry].value;

@@ -23,11 +23,7 @@ class TableTest : public ::testing::Test {
   Value tuple(std::initializer_list<Value> parts) {
     return heap_.tuple(parts.begin(), parts.size());
   }
-  Value address(int64_t x) {
-    Value v = i(x);
-    v.type = Type::Address;
-    return v;
-  }
+  Value address(int64_t x) { return heap_.address(x); }
   int64_t at(Value key) { return t_->get(key).is_nil() ? -1 : t_->get(key).integer; }
   std::multiset<int64_t> walk_keys() {
     std::multiset<int64_t> keys;
@@ -100,17 +96,22 @@ TEST_F(TableTest, ValidKeys) {
   EXPECT_TRUE(t_->get(tuple({i(1), Value::nil()})).is_nil());
 }
 
-TEST_F(TableTest, EqualNumbersAreTheSameKey) {
+TEST_F(TableTest, AnAddressIsAKeyOfItsOwn) {
   t_->set(address(1), i(1));
-  EXPECT_EQ(at(i(1)), 1);
+  EXPECT_EQ(at(address(1)), 1);
+  EXPECT_EQ(at(i(1)), -1);
   t_->set(i(1), i(2));
-  EXPECT_EQ(at(address(1)), 2);
   t_->set(address(1000), i(3));
-  EXPECT_EQ(at(i(1000)), 3);
-  t_->set(i(1000), i(4));
-  EXPECT_EQ(t_->size(), 2u);
+  t_->set(address(1000), i(4));
+  EXPECT_EQ(at(address(1)), 1);
+  EXPECT_EQ(at(i(1)), 2);
+  EXPECT_EQ(at(address(1000)), 4);
+  EXPECT_EQ(t_->size(), 3u);
   t_->set(tuple({i(5), address(6)}), i(7));
-  EXPECT_EQ(at(tuple({address(5), i(6)})), 7);
+  EXPECT_EQ(at(tuple({i(5), address(6)})), 7);
+  t_->set(address(1), Value::nil());
+  EXPECT_EQ(at(address(1)), -1);
+  EXPECT_EQ(at(i(1)), 2);
 }
 
 TEST_F(TableTest, LongStringsAreKeysByTheirBytes) {

@@ -11,6 +11,7 @@
 
 #include "runtime/aggregate.h"
 #include "runtime/closure.h"
+#include "runtime/code_address.h"
 #include "runtime/histogram.h"
 #include "runtime/kernel_pointer.h"
 #include "runtime/stack.h"
@@ -139,7 +140,7 @@ void append_text(std::string& out, Value value) {
       append_integer(out, value.integer);
       return;
     case Type::Address:
-      fmt::format_to(std::back_inserter(out), "0x{:x}", static_cast<uint64_t>(value.integer));
+      out += address_text(*value.address());
       return;
     case Type::Pointer:
       fmt::format_to(std::back_inserter(out), "0x{:x}",

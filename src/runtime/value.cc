@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "runtime/code_address.h"
 #include "runtime/kernel_pointer.h"
 #include "runtime/number.h"
 #include "runtime/stack.h"
@@ -23,7 +24,6 @@ bool same_parts(const Tuple& a, const Tuple& b) {
 int key_rank(Type type) {
   switch (type) {
     case Type::Integer:
-    case Type::Address:
       return 0;
     case Type::Float:
       return 1;
@@ -52,16 +52,29 @@ int compare_tuples(const Tuple& a, const Tuple& b) {
   return three_way(a.size(), b.size());
 }
 
+/// An integer, or what is one and knows more about itself.
+bool is_place(Value value, int64_t* number) {
+  if (value.type == Type::Pointer) {
+    *number = value.pointer()->address();
+  } else if (value.type == Type::Address) {
+    *number = value.address()->number();
+  } else if (value.is_integer()) {
+    *number = value.integer;
+  } else {
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool equal(Value a, Value b) {
   if (a.is_number() && b.is_number()) return number_equal(a, b);
-  if (a.type == Type::Pointer && b.is_integer()) return a.pointer()->address() == b.integer;
-  if (b.type == Type::Pointer && a.is_integer()) return b.pointer()->address() == a.integer;
+  int64_t x = 0;
+  int64_t y = 0;
+  if (is_place(a, &x) && is_place(b, &y)) return x == y;
   if (a.type != b.type) return false;
   switch (a.type) {
-    case Type::Pointer:
-      return a.pointer()->address() == b.pointer()->address();
     case Type::Nil:
     case Type::Event:
       return true;
@@ -167,8 +180,10 @@ int compare_keys(Value a, Value b) {
   if (order != 0) return order;
   switch (a.type) {
     case Type::Integer:
-    case Type::Address:
       return three_way(a.integer, b.integer);
+    case Type::Address:
+      return three_way(static_cast<uint64_t>(a.address()->number()),
+                       static_cast<uint64_t>(b.address()->number()));
     case Type::Float:
       return three_way(a.number, b.number);
     case Type::String:

@@ -14,7 +14,6 @@ enum class Type : uint8_t {
   Boolean,
   Integer,
   Float,
-  Address,         ///< an integer that prints as a symbol
   Event,           ///< the event object `e`: no payload, stands for the current event
   Builtin,         ///< built-in function, by number
   SharedVariable,  ///< the same for what is no integer: see shared_variable.h
@@ -27,6 +26,7 @@ enum class Type : uint8_t {
   Aggregate,
   Histogram,
   Pointer,   ///< to kernel memory, with a C type
+  Address,   ///< of the kernel's code: an integer that prints as a symbol
   Stack,     ///< of calls, in the kernel or in a process
   Iterator,  ///< never seen by a script: the state of a generic for
 };
@@ -39,6 +39,7 @@ class Closure;
 class Aggregate;
 class Histogram;
 class KernelPointer;
+class CodeAddress;
 class Stack;
 class Iterator;
 
@@ -108,7 +109,7 @@ struct Value {
 
   bool is_nil() const { return type == Type::Nil; }
   bool truthy() const { return !(type == Type::Nil || (type == Type::Boolean && !boolean)); }
-  bool is_integer() const { return type == Type::Integer || type == Type::Address; }
+  bool is_integer() const { return type == Type::Integer; }
   bool is_number() const { return is_integer() || type == Type::Float; }
   bool is_object() const { return type >= Type::String; }
   String* string() const {
@@ -138,6 +139,10 @@ struct Value {
   KernelPointer* pointer() const {
     KTAP_CHECK(type == Type::Pointer);
     return reinterpret_cast<KernelPointer*>(object);
+  }
+  CodeAddress* address() const {
+    KTAP_CHECK(type == Type::Address);
+    return reinterpret_cast<CodeAddress*>(object);
   }
   Stack* stack() const {
     KTAP_CHECK(type == Type::Stack);

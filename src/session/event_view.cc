@@ -212,9 +212,19 @@ bool EventView::unwound_stack(int64_t depth, Value* out, std::string* error) {
   copy.begin = head[2];
   copy.bytes = symbol::Bytes(copy.registers.data() + copy.registers.size(),
                              std::min<uint64_t>(head[1], kStackCopyBytes));
+  const uint8_t* probe = copy.registers.data() + copy.registers.size() + kStackCopyBytes;
+  for (uint32_t i = 0; i < kReturnProbes; ++i, probe += kReturnProbeBytes) {
+    symbol::ReturnProbe waiting;
+    std::memcpy(&waiting.stack, probe, sizeof waiting.stack);
+    std::memcpy(&waiting.address, probe + sizeof waiting.stack, sizeof waiting.address);
+    if (waiting.address == 0) break;
+    copy.return_probes.push_back(waiting);
+  }
   symbol::Unwound unwound = stacks_.unwind(head[0], copy, static_cast<size_t>(depth));
   if (unwound.is_cut)
     on_cut_(fmt::format("stack cut (ustack(\"dwarf\") copies {} bytes)", kStackCopyBytes));
+  if (unwound.is_hidden)
+    on_cut_("stack cut (a function that a %return probe waits for hides its callers)");
   unwound.addresses.insert(unwound.addresses.begin(), head[0]);
   *out = heap_.stack(unwound.addresses.data(), unwound.addresses.size());
   return true;

@@ -15,6 +15,9 @@ std::string key_text(const std::vector<ssa::KeyPart>& key) {
       case ssa::KeyPart::Kind::Int:
         text += "integer";
         break;
+      case ssa::KeyPart::Kind::Address:
+        text += "address";
+        break;
       case ssa::KeyPart::Kind::Bool:
         text += "boolean";
         break;

@@ -79,13 +79,15 @@ Result<void> Live::run(Tracer& tracer, sys::Signals& signals) {
     });
   }
   wait(tracer, signals);
-  if (terminal_ != nullptr) {
+  const bool is_text = terminal_ == nullptr;
+  if (!is_text) {
     parts_.output.divert(nullptr);
     parts_.errors.before_telling([this] { parts_.output.flush(); });
     parts_.errors.after_telling(nullptr);
     terminal_.reset();
   }
   tracer.finish();
+  if (is_text) look();  // all that has happened since the last beat, and what was under way
   return {};
 }
 

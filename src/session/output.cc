@@ -2,6 +2,7 @@
 #include "session/output.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -30,26 +31,64 @@ Result<void> write_all(int fd, const std::string& path, std::string_view text) {
   return {};
 }
 
+/// The file can be made, or overwritten: tried before anything is traced for it. What is no file, a
+/// pipe say, would wait for a reader and cannot be replaced.
+Result<void> try_file(const std::string& path) {
+  const int made = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode);
+  if (made >= 0) {
+    ::close(made);
+    ::unlink(path.c_str());
+    return {};
+  }
+  if (errno != EEXIST) return cannot_write(path);
+  struct stat status = {};
+  if (::stat(path.c_str(), &status) != 0) return {};  // a link to nothing: it is replaced
+  if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+    return Error{
+        "cannot write to " + path + ": a picture needs a file, and this is a pipe or a device",
+        EINVAL};
+  const int there = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  if (there < 0) return cannot_write(path);
+  ::close(there);
+  return {};
+}
+
+/// Where a link leads.
+std::string real_path(const std::string& path) {
+  char* const found = ::realpath(path.c_str(), nullptr);
+  if (found == nullptr) return path;
+  std::string real(found);
+  std::free(found);
+  return real;
+}
+
+/// Where a folder takes no other files: in place.
+Result<void> overwrite(const std::string& path, std::string_view text) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_TRUNC | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return cannot_write(path);
+  Result<void> written = write_all(fd, path, text);
+  if (::close(fd) != 0 && written.ok()) return cannot_write(path);
+  return written;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Output>> Output::open(const std::string& path) {
   std::unique_ptr<Output> standard(new Output(STDOUT_FILENO, false));
   if (path.empty()) return standard;
-  const bool is_picture = path.ends_with(".svg");
-  // An older picture stays until there is a new one.
-  const int fd =
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (is_picture ? 0 : O_TRUNC), kMode);
+  if (path.ends_with(".svg")) {
+    if (const Result<void> possible = try_file(path); !possible.ok()) return possible.error();
+    standard->picture_path_ = path;
+    return standard;
+  }
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_TRUNC, kMode);
   if (fd < 0) return cannot_write(path);
-  if (!is_picture) return std::unique_ptr<Output>(new Output(fd, true));
-  standard->picture_fd_ = fd;
-  standard->picture_path_ = path;
-  return standard;
+  return std::unique_ptr<Output>(new Output(fd, true));
 }
 
 Output::~Output() {
   flush();
   if (owned_) ::close(fd_);
-  if (picture_fd_ >= 0) ::close(picture_fd_);
 }
 
 bool Output::is_terminal() const { return ::isatty(fd_) == 1; }
@@ -63,21 +102,24 @@ bool Output::shows_colours() const {
 
 Result<void> Output::write_picture(std::string_view svg) {
   has_drawn_ = true;
-  if (::lseek(picture_fd_, 0, SEEK_SET) != 0 || ::ftruncate(picture_fd_, 0) != 0)
-    return cannot_write(picture_path_);
-  return write_all(picture_fd_, picture_path_, svg);
+  return write_file(picture_path_, svg);
 }
 
 std::string Output::missing_picture() const {
-  if (picture_fd_ < 0 || has_drawn_) return "";
+  if (picture_path_.empty() || has_drawn_) return "";
   return picture_path_ + ": no picture was drawn; print_flame and print_heatmap draw them";
 }
 
 Result<void> Output::write_file(const std::string& path, std::string_view text) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kMode);
-  if (fd < 0) return cannot_write(path);
+  if (const Result<void> possible = try_file(path); !possible.ok()) return possible;
+  const std::string real = real_path(path);
+  std::string beside = real + ".XXXXXX";
+  const int fd = ::mkostemp(beside.data(), O_CLOEXEC);  // its owner's alone
+  if (fd < 0) return overwrite(real, text);
   Result<void> written = write_all(fd, path, text);
-  ::close(fd);
+  if (::close(fd) != 0 && written.ok()) written = cannot_write(path);
+  if (written.ok() && ::rename(beside.c_str(), real.c_str()) != 0) written = cannot_write(path);
+  if (!written.ok()) ::unlink(beside.c_str());
   return written;
 }
 

@@ -46,12 +46,13 @@ class Output {
   /// It goes to a screen that shows colours (NO_COLOR is not set).
   bool shows_colours() const;
   bool is_terminal() const;
-  bool has_picture_file() const { return picture_fd_ >= 0; }
+  bool has_picture_file() const { return !picture_path_.empty(); }
   /// In place of the picture that is there. Requires has_picture_file(). Errors: in words.
   Result<void> write_picture(std::string_view svg);
-  /// "" or that the file of pictures got none.
+  /// "" or that the file of pictures got none: it is not there then, or is the one from before.
   std::string missing_picture() const;
-  /// Makes `path` hold `text` alone. Errors: in words.
+  /// Makes `path` hold `text` alone, at once: whoever looks sees the file from before or this one.
+  /// Errors: in words; then it is as before.
   static Result<void> write_file(const std::string& path, std::string_view text);
   /// The reader has gone (EPIPE) or the disk is full: what a run does about it is to end.
   bool broken() const { return broken_; }
@@ -65,8 +66,7 @@ class Output {
 
   int fd_;
   bool owned_;
-  int picture_fd_ = -1;
-  std::string picture_path_;
+  std::string picture_path_;  ///< "": none
   bool has_drawn_ = false;
   bool broken_ = false;
   std::string failure_;

@@ -561,10 +561,11 @@ class Planner {
   void find_stack_start() {
     bpf::TaskLayout& task = facts_.task;
     if (task.tgid < 0 || task.mm >= 0 || sizeof(void*) != 8 || !input_.machine.types) return;
-    bool has_any = false;
+    const auto& captures = plan_->linkage.captures;
+    bool has_any =
+        std::any_of(captures.begin(), captures.end(), [](const auto& c) { return c.copies_stack; });
     for (const PlannedHandler& handler : plan_->handlers) {
-      each_inst(handler,
-                [&](const ssa::Inst& inst) { has_any = has_any || inst.op == ssa::Op::UserStack; });
+      each_inst(handler, [&](const ssa::Inst& i) { has_any |= i.op == ssa::Op::UserStack; });
     }
     const schema::KernelTypes* types = has_any ? input_.machine.types() : nullptr;
     if (types == nullptr) return;
@@ -576,6 +577,13 @@ class Planner {
     };
     task.mm = offset("struct task_struct", "mm");
     task.stack_start = offset("struct mm_struct", "start_stack");
+    task.utask = offset("struct task_struct", "utask");
+    task.return_probes = offset("struct uprobe_task", "return_instances");
+    task.return_stack = offset("struct return_instance", "stack");
+    task.return_next = offset("struct return_instance", "next");
+    if (std::min({task.utask, task.return_probes, task.return_stack, task.return_next}) < 0 ||
+        offset("struct return_instance", "orig_ret_vaddr") != task.return_stack + 8)
+      task.utask = -1;
   }
 
   /// --spoil: of a handler that has somewhere to go.

@@ -15,6 +15,8 @@ namespace ktap::session {
 
 namespace {
 
+constexpr const char* kReturnProbe = "[uretprobe]";
+
 bool starts_with(std::string_view text, std::string_view head) {
   return text.substr(0, head.size()) == head;
 }
@@ -76,6 +78,12 @@ const StackNamer::UserFrames& StackNamer::user_frames(uint64_t owner, uint64_t a
   frames_owner_ = owner;
   const auto [at, is_new] = user_frames_.try_emplace(frame_key(address, is_return));
   if (!is_new) return at->second;
+  if (users_.is_return_probe(program_of(owner), address)) {
+    runtime::StackFrame frame;
+    frame.text = frame.function = kReturnProbe;
+    at->second.push_back(std::move(frame));
+    return at->second;
+  }
   const uint64_t back = is_return ? 1 : 0;
   std::vector<symbol::UserPlace> places = users_.places(program_of(owner), address - back);
   symbol::UserPlace& holder = places.back();
@@ -85,6 +93,7 @@ const StackNamer::UserFrames& StackNamer::user_frames(uint64_t owner, uint64_t a
 }
 
 std::string StackNamer::user_name(int64_t pid, uint64_t address) {
+  if (users_.is_return_probe(static_cast<pid_t>(pid), address)) return kReturnProbe;
   std::vector<symbol::UserPlace> places = users_.places(static_cast<pid_t>(pid), address);
   symbol::UserPlace& holder = places.back();
   holder.source = places.front().source;

@@ -25,6 +25,9 @@ class StackNamer final : public runtime::StackNames {
   /// are left out.
   std::vector<std::string> lines_of(const runtime::Stack& stack) override;
   std::vector<runtime::StackFrame> frames_of(const runtime::Stack& stack) override;
+  runtime::StackFrame kernel_place(uint64_t address) override {
+    return kernel_frame(address, false).frame;
+  }
 
   /// The line of one address. Of a process: the function that holds it, then the source line, and
   /// the functions inlined there: "main+0x12 (app) at app.h:7 [inlined clamp]".

@@ -80,6 +80,7 @@ Inst shape_of(const KeyPart& part) {
   Inst shape{Op::Phi};
   switch (part.kind) {
     case KeyPart::Kind::Int:
+    case KeyPart::Kind::Address:
       shape.type = Type::Int;
       break;
     case KeyPart::Kind::Bool:

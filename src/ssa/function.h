@@ -98,9 +98,9 @@ struct Function {
 
 // ---- what the functions of one run share -----------------------------------------------------
 
-/// One part of a table's key.
+/// One part of a table's key. An Address is an Int whose text is a symbol (runtime/code_address.h).
 struct KeyPart {
-  enum class Kind : uint8_t { Int, Bool, StrId, Bytes, Stack } kind = Kind::Int;
+  enum class Kind : uint8_t { Int, Address, Bool, StrId, Bytes, Stack } kind = Kind::Int;
   uint32_t max_bytes = 8;  ///< Bytes: 16, 64, 256; Stack: as of its type
 
   /// It takes max_bytes, not a word.

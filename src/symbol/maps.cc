@@ -89,6 +89,7 @@ std::string unescaped(std::string_view path) {
 MappingKind kind_of(const std::string& path, uint64_t inode) {
   if (path == "[vdso]") return MappingKind::Vdso;
   if (path == "[vsyscall]") return MappingKind::Vsyscall;
+  if (path == "[uprobes]") return MappingKind::Uprobes;
   if (path.empty() || path == "[heap]" || path == "//anon" || path.rfind("[stack", 0) == 0 ||
       path.rfind("[anon", 0) == 0 || path == "/dev/zero") {
     return MappingKind::Anonymous;

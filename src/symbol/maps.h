@@ -21,7 +21,8 @@ enum class MappingKind : uint8_t {
   Anonymous,  ///< memory of its own, heap and stack too; JIT code lies there
   Vdso,
   Vsyscall,
-  Other,  ///< [vvar], [uprobes], a device, shared memory
+  Uprobes,  ///< the kernel's own, in a process that has probes; functions with one return to it
+  Other,    ///< [vvar], a device, shared memory
 };
 
 struct Mapping {

@@ -20,12 +20,13 @@ constexpr const char* kMaps =
     "7f0000003000-7f0000004000 r-xp 00001000 fe:01 9                         /lib/x\\012y "
     "(deleted)\n"
     "7f0000004000-7f0000005000 r-xs 00000000 00:06 4                         /dev/dri/card0\n"
+    "7fffffffe000-7ffffffff000 --xp 00000000 00:00 0                         [uprobes]\n"
     "7ffc00000000-7ffc00001000 r-xp 00000000 00:00 0                         [vdso]\n"
     "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                 [vsyscall]\n";
 
 TEST(Maps, EveryKindOfMapping) {
   const ProcessMaps maps(parse_maps(kMaps));
-  ASSERT_EQ(maps.mappings().size(), 8U);
+  ASSERT_EQ(maps.mappings().size(), 9U);
   const Mapping* program = maps.find(0x55d0a0000fff);
   ASSERT_NE(program, nullptr);
   EXPECT_EQ(program->path, "/usr/bin/a b");
@@ -44,6 +45,7 @@ TEST(Maps, EveryKindOfMapping) {
   EXPECT_EQ(maps.find(0x7f0000003000)->path, "/lib/x\ny");
   EXPECT_EQ(maps.find(0x7f0000004000)->kind, MappingKind::Other);
   EXPECT_EQ(maps.find(0x7ffc00000000)->kind, MappingKind::Vdso);
+  EXPECT_EQ(maps.find(0x7fffffffe000)->kind, MappingKind::Uprobes);
   EXPECT_EQ(maps.find(0xffffffffff600000)->kind, MappingKind::Vsyscall);
 }
 

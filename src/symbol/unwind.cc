@@ -69,7 +69,10 @@ std::optional<uint64_t> saved(Bytes registers, std::string_view name) {
 class Unwinder {
  public:
   Unwinder(UserSymbols& symbols, UserProgram program, const StackCopy& copy)
-      : symbols_(symbols), program_(program), memory_{copy.begin, copy.bytes} {
+      : symbols_(symbols),
+        program_(program),
+        memory_{copy.begin, copy.bytes},
+        return_probes_(copy.return_probes) {
     for (size_t i = 0; i < std::size(kNumbered); ++i) {
       if (!kNumbered[i].empty()) registers_.set(i, saved(copy.registers, kNumbered[i]));
     }
@@ -85,18 +88,34 @@ class Unwinder {
       const uint64_t after = registers_.get(kStackPointer).value_or(0);
       // A leaf without a frame leaves the pointer where it is, once.
       if (after < before || (after == before && result.addresses.size() > 1)) break;
+      restore(before, after);
     }
     result.is_cut = is_cut_;
+    result.is_hidden = is_hidden_;
     return result;
   }
 
  private:
+  /// Between these two places of the stack pointer lay the return address. What a longjmp() has
+  /// left behind waits for frames that are gone.
+  void restore(uint64_t before, uint64_t after) {
+    if (return_probes_.empty() || !symbols_.is_return_probe(program_, place_)) return;
+    for (const ReturnProbe& probe : return_probes_) {
+      if (probe.stack < before || probe.stack > after) continue;
+      place_ = probe.address & kAddressMask;
+      return;
+    }
+  }
+
   bool step(bool is_innermost) {
     // A return address may be the first one behind a function that never returns.
     const uint64_t back = is_innermost || is_signal_ ? 0 : 1;
     is_signal_ = false;
     const std::optional<UserCode> code = symbols_.code(program_, place_ - back);
     if (!code.has_value()) {
+      // The caller's registers are known, but not where in it they are: its rules are not either.
+      is_hidden_ = symbols_.is_return_probe(program_, place_);
+      if (is_hidden_) return false;
       // A call of what is no code leads back to where it was called.
       const bool is_jit = !symbols_.name(program_, place_ - back).function.empty();
       return (is_innermost && !is_jit && step_from_call()) || step_by_pointer();
@@ -180,11 +199,13 @@ class Unwinder {
   UserSymbols& symbols_;
   const UserProgram program_;
   const MemoryPiece memory_;
+  const std::vector<ReturnProbe>& return_probes_;
   FrameRegisters registers_;
   uint64_t place_ = 0;
   bool is_signal_ = false;    ///< the kernel put the frame there: its place is no return address
   bool saved_above_ = false;  ///< what was looked for last lies behind the copy
   bool is_cut_ = false;
+  bool is_hidden_ = false;
 };
 
 }  // namespace

@@ -12,11 +12,18 @@
 
 namespace ktap::symbol {
 
+/// A call whose return address the kernel has put away, and its own in its place.
+struct ReturnProbe {
+  uint64_t stack = 0;    ///< the stack pointer at the function's first instruction
+  uint64_t address = 0;  ///< where it will return to
+};
+
 /// What the kernel copied of a thread.
 struct StackCopy {
   Bytes registers;     ///< as it saves them (registers.h); kSavedRegistersBytes
   uint64_t begin = 0;  ///< where in its memory the bytes lay
   Bytes bytes;
+  std::vector<ReturnProbe> return_probes;  ///< the innermost first; not all, where there are many
 };
 
 /// Bytes of the saved registers that unwinding needs; 0 on machines whose programs do not tell
@@ -28,6 +35,7 @@ extern const uint32_t kSavedStackPointer;
 struct Unwound {
   std::vector<uint64_t> addresses;  ///< innermost first; behind that return addresses
   bool is_cut = false;              ///< it ends where the copy does
+  bool is_hidden = false;           ///< it ends at a return probe that is not known
 };
 
 /// At most `most_frames`. Cost: 0.3 us a frame whose rules are known, some 5 us for a new one.

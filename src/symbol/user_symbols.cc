@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <charconv>
 #include <ctime>
+#include <filesystem>
 #include <optional>
 #include <string_view>
+#include <system_error>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -27,7 +29,10 @@ namespace {
 
 constexpr size_t kMostProcesses = 65536;
 constexpr int64_t kCheckAfterNs = 100'000'000;
-constexpr int64_t kJitAfterNs = 1'000'000'000;  // a map of a busy JIT has megabytes
+constexpr int64_t kRelativesAfterNs = 10'000'000;
+constexpr size_t kMostRelatives = 64;  // guessed
+constexpr int64_t kSecondNs = 1'000'000'000;
+constexpr int64_t kJitAfterNs = kSecondNs;  // a map of a busy JIT has megabytes
 
 int64_t now_ns() {
   timespec now = {};
@@ -56,17 +61,23 @@ uint64_t field_of(const std::string& stat, int field) {
   return number;
 }
 
+constexpr int kStartTime = 22;
+constexpr int kStackStart = 28;
+
+/// "" when it has ended.
+std::string stat_of(pid_t pid) {
+  constexpr size_t kMostStatBytes = size_t{64} << 10;
+  Result<std::string> read = sys::read_text(fmt::format("/proc/{}/stat", pid), kMostStatBytes);
+  return read.ok() ? std::move(read).value() : std::string();
+}
+
 /// Nothing when it has ended.
 std::optional<ProcessIdentity> identify(pid_t pid) {
-  constexpr size_t kMostStatBytes = size_t{64} << 10;
-  constexpr int kStartTime = 22;
-  constexpr int kStackStart = 28;
-  const Result<std::string> read =
-      sys::read_text(fmt::format("/proc/{}/stat", pid), kMostStatBytes);
-  if (!read.ok()) return std::nullopt;
+  const std::string told = stat_of(pid);
+  if (told.empty()) return std::nullopt;
   ProcessIdentity identity;
-  identity.start_ticks = field_of(read.value(), kStartTime);
-  identity.mark = program_mark(field_of(read.value(), kStackStart));
+  identity.start_ticks = field_of(told, kStartTime);
+  identity.mark = program_mark(field_of(told, kStackStart));
   struct stat status = {};
   // No program: it is a zombie.
   if (stat(fmt::format("/proc/{}/exe", pid).c_str(), &status) != 0) return std::nullopt;
@@ -81,6 +92,37 @@ std::vector<Mapping> code_of(const ProcessMaps& maps) {
     if (mapping.is_executable) code.push_back(mapping);
   }
   return code;
+}
+
+/// Numbers of processes that are there, the next lower one first; at most kMostRelatives.
+std::vector<pid_t> made_before(pid_t made) {
+  std::vector<pid_t> found;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename();
+    pid_t pid = 0;
+    const auto [rest, wrong] = std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (wrong == std::errc() && rest == name.data() + name.size() && pid != made)
+      found.push_back(pid);
+  }
+  // Numbers begin again when they are used up.
+  std::sort(found.begin(), found.end(), [made](pid_t a, pid_t b) {
+    return static_cast<uint32_t>(made - a) < static_cast<uint32_t>(made - b);
+  });
+  if (found.size() > kMostRelatives) found.resize(kMostRelatives);
+  return found;
+}
+
+/// Whether the stack with that mark began where these maps have one: the kernel names the mapping
+/// that holds its begin.
+bool holds_stack(const ProcessMaps& maps, uint32_t mark) {
+  for (const Mapping& mapping : maps.mappings()) {
+    if (mapping.path != "[stack]") continue;
+    const uint64_t steps = (mapping.end - mapping.begin) >> kStackStartShift;
+    return ((mark - program_mark(mapping.begin)) & program_mark(UINT64_MAX)) <= steps;
+  }
+  return false;
 }
 
 struct Process {
@@ -111,6 +153,8 @@ struct UserSymbols::State {
   std::unordered_map<uint32_t, uint64_t> by_mark;   ///< the last one whose maps were read
   ElfCache files;
   uint64_t uses = 0;
+  int64_t relatives_again_ns = 0;  ///< not before
+  int64_t relatives_wait_ns = 0;
 
   static uint64_t key_of(UserProgram program) {
     return uint64_t{program.mark} << 32 | static_cast<uint32_t>(program.pid);
@@ -122,18 +166,23 @@ struct UserSymbols::State {
     return program.mark == 0 || identity->mark == 0 || identity->mark == program.mark;
   }
 
+  /// The maps come first where a mark tells whose they are: a program that ends soon does not wait.
+  /// A program that a stack was taken in runs since before, so that one which runs still when they
+  /// have been read is that of the maps.
   void read(UserProgram program, Process& process) {
-    const std::optional<ProcessIdentity> before = identify(program.pid);
+    std::optional<ProcessIdentity> identity;
+    if (program.mark == 0) identity = identify(program.pid);
     process.checked_ns = now_ns();
-    process.has_ended = !is_alive(program, before);
-    if (process.has_ended) return borrow(program, process);
     const Result<ProcessMaps> maps = ProcessMaps::read(program.pid);
+    if (program.mark != 0) identity = identify(program.pid);
+    process.has_ended = !is_alive(program, identity);
     // A process that is ending has no maps any more: those from before are better.
     if (!maps.ok() || maps.value().mappings().empty()) return borrow(program, process);
-    // What it mapped may be another program's by now.
-    if (program.mark != 0 && identify(program.pid) != before) return borrow(program, process);
+    // It has ended since, or what it mapped is another program's.
+    const bool is_told = !identity.has_value() && holds_stack(maps.value(), program.mark);
+    if (process.has_ended && !is_told) return borrow(program, process);
     process.maps = ProcessMaps(code_of(maps.value()));
-    process.identity = before;
+    process.identity = identity;
     if (program.mark != 0) by_mark[program.mark] = key_of(program);
     process.root = root_of(program.pid);
     if (process.root.empty()) return;
@@ -143,15 +192,32 @@ struct UserSymbols::State {
     }
   }
 
-  /// A process that had ended before it could be looked at may be a fork of one that is known: what
-  /// it had mapped and where its stack began were then the same.
+  /// A process that had ended before it could be looked at may be a fork of one that is known, or
+  /// is there still: what it had mapped and where its stack began were then the same.
   void borrow(UserProgram program, Process& process) {
     if (program.mark == 0 || !process.maps.mappings().empty()) return;
+    if (by_mark.count(program.mark) == 0) remember_relative(program);
     const auto key = by_mark.find(program.mark);
     const auto known = key == by_mark.end() ? processes.end() : processes.find(key->second);
     if (known == processes.end()) return;
     process.maps = known->second.maps;
     process.root = known->second.root;
+  }
+
+  /// Looks for a process with that mark among those that were made last before it: some 10 us each.
+  /// Where that is in vain, as with programs that were started and have ended, ever more seldom.
+  void remember_relative(UserProgram program) {
+    const int64_t begin = now_ns();
+    if (begin < relatives_again_ns) return;
+    relatives_again_ns = INT64_MAX;  // not while we are at it
+    relatives_wait_ns = std::min(std::max(2 * relatives_wait_ns, kRelativesAfterNs), kSecondNs);
+    for (const pid_t pid : made_before(program.pid)) {
+      if (program_mark(field_of(stat_of(pid), kStackStart)) != program.mark) continue;
+      find({pid, program.mark});
+      relatives_wait_ns = 0;
+      break;
+    }
+    relatives_again_ns = now_ns() + relatives_wait_ns;
   }
 
   Process& find(UserProgram program) {
@@ -258,6 +324,9 @@ struct UserSymbols::State {
       case MappingKind::Vsyscall:
         place.file = "[vsyscall]";
         break;
+      case MappingKind::Uprobes:
+        place.file = "[uprobes]";
+        break;
       case MappingKind::Anonymous:
       case MappingKind::Other:
         name_in_jit(program, process, address, place);
@@ -291,6 +360,12 @@ std::optional<UserCode> UserSymbols::code(UserProgram program, uint64_t address)
       file->file.image().address_of(address - mapping->begin + mapping->file_offset);
   if (!in_file.has_value()) return std::nullopt;
   return UserCode{file, *in_file};
+}
+
+bool UserSymbols::is_return_probe(UserProgram program, uint64_t address) {
+  Process& process = state_->find(program);
+  const Mapping* mapping = state_->find_mapping(program, process, address);
+  return mapping != nullptr && mapping->kind == MappingKind::Uprobes && mapping->begin == address;
 }
 
 UserPlace UserSymbols::name(UserProgram program, uint64_t address) {

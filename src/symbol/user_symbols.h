@@ -63,6 +63,10 @@ class UserSymbols {
   /// Nothing: no file holds it, or none that can be read.
   std::optional<UserCode> code(UserProgram program, uint64_t address);
 
+  /// The return address is not the caller's: the kernel has put its own there, to see the function
+  /// return (`probe:…%return`).
+  bool is_return_probe(UserProgram program, uint64_t address);
+
   /// Reads the maps of the process now, unless they are known: call it when one appears whose
   /// addresses will be named later. Opens no files, but for a process with another root.
   void remember(UserProgram program);

@@ -255,6 +255,20 @@ TEST(UserSymbols, ForkThatNobodySaw) {
   EXPECT_EQ(symbols.name({pid, mark + 1}, address_of(named_function)).function, "");
 }
 
+/// Its parent has never been looked at either, and is there.
+TEST(UserSymbols, ForkOfAProcessThatNobodySaw) {
+  const uint32_t mark = mark_of(getpid());
+  if (mark == 0) GTEST_SKIP() << "/proc hides where the stack begins";
+  const pid_t pid = fork();
+  if (pid == 0) _exit(0);
+  waitpid(pid, nullptr, 0);
+  UserSymbols symbols;
+  EXPECT_THAT(symbols.name({pid, mark}, address_of(named_function)).text(),
+              testing::HasSubstr("named_function+0x0"));
+  UserSymbols others;
+  EXPECT_EQ(others.name({pid, mark + 1}, address_of(named_function)).function, "");
+}
+
 TEST_F(Running, LinesOfAProcess) {
   folder_.write("q.cc",
                 "#include <unistd.h>\n"

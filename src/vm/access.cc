@@ -7,6 +7,7 @@
 #include "base/glob.h"
 #include "base/limits.h"
 #include "runtime/arith.h"
+#include "runtime/code_address.h"
 #include "runtime/histogram.h"
 #include "runtime/kernel_pointer.h"
 #include "runtime/shared_variable.h"
@@ -204,7 +205,7 @@ bool Machine::concat(const Value* values, size_t count, Value* result) {
   for (size_t i = 0; i < count; ++i) {
     if (values[i].type == Type::String) {
       scratch_ += values[i].string()->view();
-    } else if (values[i].is_number()) {
+    } else if (values[i].is_number() || values[i].type == Type::Address) {
       runtime::append_text(scratch_, values[i]);
     } else {
       return fail(
@@ -284,6 +285,7 @@ bool Machine::clear_table(Table& table) {
 }
 
 bool Machine::add_sample(Value aggregate, Value sample) {
+  sample = runtime::plain_number(sample);
   if (aggregate.type != Type::Aggregate) {
     return fail(fmt::format("'<<<' adds a sample to an aggregate, got {}{}",
                             type_phrase(aggregate.type),

@@ -72,9 +72,6 @@ std::vector<Value> numbers() {
                    std::numeric_limits<double>::quiet_NaN()}) {
     all.push_back(Value::of(x));
   }
-  Value address = i(4096);
-  address.type = Type::Address;
-  all.push_back(address);
   all.push_back(Value::nil());
   all.push_back(Value::of(true));
   return all;
@@ -349,7 +346,7 @@ TEST_F(FieldTest, AnIntegerThatLooksLikeTheName) {
   EXPECT_EQ(get(named), 1);
   Table* other = table();
   Value disguised = functions_.string("x");
-  disguised.type = Type::Address;  // the same payload in the same entry
+  disguised.type = Type::Integer;  // the same payload in the same entry
   other->set(disguised, i(7));
   EXPECT_EQ(get(other), -1);
   put(other, i(8));

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "runtime/aggregate.h"
+#include "runtime/code_address.h"
 #include "runtime/histogram.h"
 #include "runtime/kernel_pointer.h"
 #include "runtime/parse_number.h"
@@ -66,7 +67,7 @@ bool new_table(NativeCall& call, std::string_view name) {
 namespace lib {
 
 bool Tonumber(NativeCall& call) {
-  Value value = call.arg(0);
+  Value value = runtime::plain_number(call.arg(0));
   if (!call.has(1) && value.is_number()) return call.give(value);
   if (!call.has(1) && value.type != runtime::Type::String) return call.give(Value::nil());
   std::string_view text;
@@ -173,7 +174,7 @@ bool read_string(NativeCall& call, bool is_user, const char* name) {
 bool Cast(NativeCall& call) {
   std::string_view text;
   if (!call.string_arg("cast", 0, &text)) return false;
-  const Value from = call.arg(1);
+  const Value from = runtime::plain_number(call.arg(1));
   const Result<schema::CType> type = call.machine.host().cast_target(text);
   if (!type.ok()) return call.machine.fail(type.error().message);
   int64_t address = 0;

@@ -81,6 +81,12 @@ bool Ksym(NativeCall& call) {
   return address_arg(call, "ksym", &address) && call.give(call.machine.host().kernel_name(address));
 }
 
+/// ipof(address): an address of the kernel's code that prints as its symbol.
+bool Ipof(NativeCall& call) {
+  int64_t address = 0;
+  return address_arg(call, "ipof", &address) && call.give(call.machine.heap().address(address));
+}
+
 /// usym(address[, pid]): of the event's process, when none is given.
 bool Usym(NativeCall& call) {
   int64_t address = 0;

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "base/limits.h"
+#include "runtime/code_address.h"
 #include "runtime/string.h"
 #include "runtime/text.h"
 
@@ -52,14 +53,15 @@ bool NativeCall::fits(size_t bytes) {
 }
 
 bool NativeCall::number_arg(std::string_view function, size_t i, runtime::Value* out) {
-  if (!arg(i).is_number()) return wrong(function, i, "a number");
-  *out = args[i];
+  *out = runtime::plain_number(arg(i));
+  if (!out->is_number()) return wrong(function, i, "a number");
   return true;
 }
 
 bool NativeCall::integer_arg(std::string_view function, size_t i, int64_t* out) {
-  if (!arg(i).is_integer()) return wrong(function, i, "an integer");
-  *out = args[i].integer;
+  const runtime::Value given = runtime::plain_number(arg(i));
+  if (!given.is_integer()) return wrong(function, i, "an integer");
+  *out = given.integer;
   return true;
 }
 

@@ -245,6 +245,22 @@ def into_a_pipe_it_is_text(ktap):
     return good and 0 < first < second and done.stdout.startswith("line\t1\n") and done.stdout.endswith("the end\t2\n")
 
 
+def into_a_pipe_the_end_is_told(ktap, load):
+    """What has come since the last beat, also when there was none."""
+    script = "var calls = {}\ntick-100ms { calls[\"a\"] += 1 if (calls[\"a\"] == 3) { exit() } }\n" \
+             "trace_end { print(\"the end\") }\n"
+    done = subprocess.run([ktap, "top", "-q", "-e", script], capture_output=True, text=True, timeout=TIMEOUT_S)
+    good = done.returncode == 0 and re.fullmatch(
+        r"(--- \d+ s\n(calls: .*\n.*\n  a .*\n)?)*--- \d+ s\ncalls: 1 row\n.*\n  a +3\b.*\nthe end\n", done.stdout)
+    if os.geteuid() != 0 or not good:
+        print(done.stdout)
+        return bool(good)
+    script = "var calls = {}\ntrace syscalls:sys_enter_getppid { calls[execname] += 1 }\n"
+    done = subprocess.run([ktap, "top", "-q", "-e", script, "--", load, "getppid", "500"], capture_output=True,
+                          text=True, timeout=TIMEOUT_S)
+    return done.returncode == 0 and re.search(r"  load +500\b.*\n\Z", done.stdout) is not None
+
+
 def tables_of_the_kernel(ktap, load):
     if os.geteuid() != 0:
         return "needs root"
@@ -275,6 +291,7 @@ def main():
                  every_end_gives_the_terminal_back, ends_of_the_script_do_too,
                  a_mistake_is_told_on_the_screen_from_before, into_a_pipe_it_is_text, what_it_does_not_go_with):
         report.run(case, ktap)
+    report.run(into_a_pipe_the_end_is_told, ktap, load)
     report.run(tables_of_the_kernel, ktap, load)
     return report.finish()
 

@@ -286,7 +286,30 @@ def pictures_go_where_o_says(ktap, folder):
     good = good and path.stat().st_mode & 0o77 == 0
     none = subprocess.run([ktap, "-o", path, "-e", "print(1)"], capture_output=True, text=True, timeout=TIMEOUT_S)
     return good and none.returncode == 1 and none.stdout == "1\n" and "no picture was drawn" in none.stderr and \
-        path.read_text() == text
+        path.read_text() == text and nothing_is_left(ktap, folder)
+
+
+def nothing_is_left(ktap, folder):
+    """Neither an empty file where no picture was drawn, nor half a one, nor anything beside; and a pipe is no file."""
+    new, pipe = Path(folder) / "new.svg", Path(folder) / "pipe.svg"
+    none = subprocess.run([ktap, "-o", new, "-e", "print(1)"], capture_output=True, text=True, timeout=TIMEOUT_S)
+    if none.returncode != 1 or "no picture was drawn" not in none.stderr or new.exists():
+        return False
+    os.mkfifo(pipe)
+    for arguments, wanted in ((["-o", pipe, "-e", "print(1)"], 2), (["-e", f'print_flame({{a = 1}}, "{pipe}")'], 1)):
+        done = subprocess.run([ktap, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S)
+        if done.returncode != wanted or "this is a pipe or a device" not in done.stderr:
+            return False
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        return True
+    small = Path(folder) / "small"
+    small.mkdir()
+    script = 'var t = {} for (i = 1, 900) { t["k" .. i] = i } print_flame(t, "old.svg")'
+    command = 'mount -t tmpfs -o size=8k ktap-test . && cd "$PWD" && echo before >old.svg && "$0" -e "$1"; ' \
+              'echo $?; ls; cat old.svg'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", command, ktap, script], capture_output=True, text=True,
+                          timeout=TIMEOUT_S, cwd=small)
+    return done.stdout == "1\nold.svg\nbefore\n" and "cannot write to old.svg: No space left" in done.stderr
 
 
 def main():

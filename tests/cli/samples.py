@@ -61,7 +61,7 @@ def wrong_arguments(ktap):
              "biosnoop": None, "mdflush": None, "naptime": None, "oomkill": None, "setuids": None, "syncsnoop": None,
              "tcpaccept": None, "tcpconnect": None, "tcpdrop": None, "tcplife": None, "tcpretrans": None,
              "threadsnoop": None, "undump": None,  # no arguments at all
-             "execsnoop": None, "trace": None, "bashreadline": None, "gethostlatency": None}  # any name
+             "execsnoop": None}  # any name
     good, asked = True, 0
     for tool in tools():
         words = wrong.get(tool, ["--wrong"])
@@ -74,6 +74,33 @@ def wrong_arguments(ktap):
                 print(f"{tool} {given}: {done.returncode}\n{done.stdout}{done.stderr}")
                 good = False
     return good and asked > 100
+
+
+def numbers_that_are_none(ktap):
+    """A tool that takes SECONDS takes no other number of them, and no number for a name."""
+    good, takers = True, [tool for tool in tools() if "SECONDS" in (TOOLS / f"{tool}.kp").read_text() and
+                          tool != "fileslower"]
+    before = {"funccount": ["vfs_read"], "funclatency": ["vfs_read"], "stackcount": ["sched:sched_switch"],
+              "argdist": ["syscalls:sys_exit_read", "1"]}
+    for tool in takers:
+        for number in ("0", "-1"):
+            done = run(ktap, tool, *before.get(tool, []), number)
+            if not is_refused(done, tool) or not done.stdout.startswith(
+                    f"{tool}: SECONDS is a number from 1 on, not {number}\n"):
+                print(f"{tool} {number}: {done.returncode}\n{done.stdout}{done.stderr}")
+                good = False
+    for tool, words, text in (("stackcount", ["-1"], "EVENT is the name of an event, not -1"),
+                              ("stackcount", ["-u", "7"], "EVENT is the name of an event, not 7"),
+                              ("argdist", ["-1"], "EVENT is the name of an event, not -1"),
+                              ("trace", ["12"], "EVENT is the name of an event, not 12"),
+                              ("fileslower", ["-1"], "MILLISECONDS is a number from 0 on, not -1"),
+                              ("bashreadline", ["-1"], "PATH is a program or library, not -1"),
+                              ("gethostlatency", [""], "LIBC is a library, not ")):
+        done = run(ktap, tool, *words)
+        if not is_refused(done, tool) or not done.stdout.startswith(f"{tool}: {text}\n"):
+            print(f"{tool} {words}: {done.returncode}\n{done.stdout}{done.stderr}")
+            good = False
+    return good and len(takers) > 15
 
 
 def each_has_a_case(_):
@@ -139,7 +166,8 @@ def user_samples(ktap):
 def main():
     report = Report("samples")
     ktap = str(Path(sys.argv[1]).resolve())
-    for case in (help_of_each, wrong_arguments, each_has_a_case, bash_lines, host_names, user_samples):
+    for case in (help_of_each, wrong_arguments, numbers_that_are_none, each_has_a_case, bash_lines, host_names,
+                 user_samples):
         report.run(case, ktap)
     return report.finish()
 

@@ -59,7 +59,7 @@ class Programs:
     def __init__(self, folder):
         self.folder = Path(folder)
 
-    def build(self, name, inner, outer, *flags, then=";", wait=50000):
+    def build(self, name, inner, outer, *flags, then=";", wait=200000):
         """A program whose functions have these names."""
         source = self.folder / f"{name}.c"
         source.write_text(PROGRAM)
@@ -102,6 +102,61 @@ def before_an_exec(ktap, programs):
         output = trace(ktap, COUNTS % "ustack(3)", first, options=options)
         expect(f"stacks before and behind an exec {options}", outer(output),
                [(40, ["new_outer"]), (40, ["old_outer"])])
+
+
+def unwound_before_an_exec(ktap, programs):
+    """The same of stacks that user space unwinds: by the tables of each program, and named by its own files."""
+    flags = ["-fomit-frame-pointer"]
+    second = programs.build("second", "new_inner", "new_outer", *flags)
+    first = programs.build("first", "old_inner", "old_outer", *flags, then=f'execl("{second}", "second", NULL)')
+    for options in ([], ["--placement=user"]):
+        output = trace(ktap, COUNTS % 'ustack("dwarf", 4)', first, options=options)
+        expect(f"unwound stacks before and behind an exec {options}", outer(output),
+               [(40, ["new_outer"]), (40, ["old_outer"])])
+
+
+RECURSIVE = """
+#include <sys/syscall.h>
+#include <unistd.h>
+__attribute__((noinline, noclone)) long deeper(volatile int *left) {
+  volatile char room[40];
+  room[*left] = 1;
+  if (--*left == 0) return syscall(SYS_getppid);
+  return deeper(left) + room[0];
+}
+int main(void) {
+  volatile int left = 0;
+  for (int i = 0; i < 40; ++i) {
+    left = 12;
+    deeper(&left);
+  }
+  usleep(300000);
+  return 0;
+}
+"""
+
+
+def under_a_return_probe(ktap, programs):
+    """Return addresses that the kernel has put away: all callers are there. Beyond what it tells they are counted."""
+    program = programs.build("waits", "waits_inner", "waits_outer", "-fomit-frame-pointer", wait=300000)
+    probes = ", ".join(f"probe:{program}:{name}%return" for name in ("waits_inner", "waits_outer"))
+    script = "trace %s { } trace syscalls:sys_enter_getppid { print(ustack(\"dwarf\")) }" % probes
+    output = trace(ktap, script, program)
+    expect("stacks under return probes",
+           len(re.findall(r"^ => waits_inner\+.*\n => waits_outer\+.*\n => main\+", output, re.M)), 40)
+    script = "trace probe:%s:waits_inner%%return { print(ustack(\"dwarf\", 2)) }" % program
+    output = trace(ktap, script, program)
+    expect("stacks at a return", len(re.findall(r"^ => waits_outer\+.*\n => main\+", output, re.M)), 40)
+    source = programs.folder / "recursive.c"
+    source.write_text(RECURSIVE)
+    program = str(programs.folder / "recursive")
+    subprocess.run(["gcc", "-O1", "-fno-optimize-sibling-calls", "-fomit-frame-pointer", source, "-o", program],
+                   check=True)
+    script = "trace probe:%s:deeper%%return { } trace syscalls:sys_enter_getppid { print(ustack(\"dwarf\")) }" % program
+    output = trace(ktap, script, program)
+    expect("stacks under many return probes",
+           len(re.findall(r"^( => deeper\+.*\n){9} => \[uretprobe\]\n(?! =>)", output, re.M)), 40)
+    expect_match("callers that they hide", output, r"^ktap: lost 40 .*: stack cut \(a function that a %return probe")
 
 
 def soon_before_an_exec(ktap, programs):
@@ -209,7 +264,8 @@ def main():
     if os.geteuid() != 0 or not shutil.which("gcc"):
         print("skipped: needs root and gcc")
         return 77
-    for check in (before_an_exec, soon_before_an_exec, without_frame_pointers, without_symbols, in_namespaces,
+    for check in (before_an_exec, unwound_before_an_exec, soon_before_an_exec, under_a_return_probe,
+                  without_frame_pointers, without_symbols, in_namespaces,
                   made_at_run_time):
         with tempfile.TemporaryDirectory(prefix="ktap-stacks-") as folder:
             try:
