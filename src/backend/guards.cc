@@ -122,6 +122,11 @@ void Selector::loop_guard(ValueId id) {
   if (counts) count_down(budget_, over);
 }
 
+/// A way without loops is too short to use up the calls.
+void Selector::call_guard(ValueId id) {
+  if (loops_.counts_calls) count_down(calls_, failure_label(inst(id).imm));
+}
+
 /// One less of a budget.
 void Selector::count_down(const Word& budget, bpf::Label over) {
   load_word(Reg::R1, budget);

@@ -418,9 +418,8 @@ void Selector::select(ValueId id) {
     case Op::LoopGuard:
     case Op::LoopTurn:
       return loop_guard(id);
-    case Op::CallGuard:  // a way without loops is too short for it
-      if (loops_.counts_calls) count_down(calls_, failure_label(inst(id).imm));
-      return;
+    case Op::CallGuard:
+      return call_guard(id);
     case Op::Emit:
       return emit_record(id);
     case Op::RequestExit:

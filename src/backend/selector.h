@@ -173,6 +173,7 @@ class Selector {
   void begin_loops();
   void end_loops();
   void loop_guard(ssa::ValueId id);
+  void call_guard(ssa::ValueId id);
   void count_down(const Word& budget, bpf::Label over);
   void load_hidden(Reg dst, int64_t value);
   bool may_have_range(ssa::ValueId id, int depth) const;
