@@ -404,6 +404,7 @@ bool is_beyond(const std::string& name) {
                                                "backtrace",
                                                "print_backtrace",
                                                "ksym",
+                                               "ipof",
                                                "usym",
                                                "timer",
                                                "hist",
