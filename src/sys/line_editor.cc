@@ -53,6 +53,8 @@ class LibeditEditor final : public LineEditor {
     interrupted_ = false;
     reading_ = true;
     int count = 0;
+    // Before the prompt is seen: a ^D that comes to a terminal which still makes lines is lost.
+    el_set(editor_, EL_PREP_TERM, 1);
     const char* text = el_gets(editor_, &count);
     reading_ = false;
     if (interrupted_) {
