@@ -131,7 +131,6 @@ bool is_callable(schema::BuiltinVar var) { return var <= schema::BuiltinVar::Exe
 Role registered_role(Builtin builtin) {
   switch (builtin) {
     case Builtin::TimerTick:
-    case Builtin::TimerProfile:
       return Role::TimerHandler;
     case Builtin::KdebugProbeEnd:
       return Role::EndHandler;

@@ -194,6 +194,9 @@ TEST(Names, WhatOnlyEventsGive) {
                      "e.name, e.tostring()) }")
                 .codes(),
             "");
+  // A timer of the CPUs is an event.
+  EXPECT_EQ(Compiled("profile-99hz /ip != 0/ { print(args.ip, arg0, e.ip) }").codes(), "");
+  EXPECT_EQ(Compiled("timer.profile('1s', function (e) { print(e.ip) })").codes(), "");
   EXPECT_EQ(Compiled("trace_end { print(e, probename, args.x, pid, ns) }").codes(),
             "K0403 K0403 K0402");
   EXPECT_EQ(Compiled("kdebug.probe_end(function () { print(arg1) })").codes(), "K0403");

@@ -34,9 +34,9 @@ bc::HandlerKind handler_kind(sx::TraceKind kind) {
 Role handler_role(sx::TraceKind kind) {
   switch (kind) {
     case sx::TraceKind::Event:
+    case sx::TraceKind::Profile:  // has an event's fields
       return Role::Handler;
     case sx::TraceKind::Tick:
-    case sx::TraceKind::Profile:
       return Role::TimerHandler;
     case sx::TraceKind::End:
       return Role::EndHandler;
@@ -106,7 +106,7 @@ void Generator::filter_to(const sx::Expr* condition, sx::TraceKind kind, diag::S
   if (condition == nullptr) return scope_->emitter.load({}, dst, head);
   const sx::Expr& expr = *condition;
   std::unique_ptr<bc::Function> made =
-      filter(expr, kind == sx::TraceKind::Event ? Role::EventFilter : Role::Filter);
+      filter(expr, handler_role(kind) == Role::Handler ? Role::EventFilter : Role::Filter);
   const int child = scope_->emitter.add_child(std::move(made), expr.span);
   emit(Insn::ad(Op::Closure, static_cast<uint8_t>(dst), static_cast<uint16_t>(child)), expr.span);
 }

@@ -43,8 +43,7 @@ uint32_t hash_key(const Value& key) {
 }
 
 bool same_tuple(const Tuple& a, const Tuple& b) {
-  return &a == &b || (a.size() == b.size() && a.hash() == b.hash() &&
-                      std::equal(a.parts(), a.parts() + a.size(), b.parts(), equal));
+  return &a == &b || (a.size() == b.size() && a.hash() == b.hash() && same_parts(a, b));
 }
 
 /// Requires: valid keys. Equal numbers are the same key.

@@ -109,6 +109,7 @@ TEST_F(TableTest, AnAddressIsAKeyOfItsOwn) {
   EXPECT_EQ(t_->size(), 3u);
   t_->set(tuple({i(5), address(6)}), i(7));
   EXPECT_EQ(at(tuple({i(5), address(6)})), 7);
+  EXPECT_EQ(at(tuple({i(5), i(6)})), -1);
   t_->set(address(1), Value::nil());
   EXPECT_EQ(at(address(1)), -1);
   EXPECT_EQ(at(i(1)), 2);

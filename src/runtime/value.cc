@@ -13,11 +13,12 @@
 namespace ktap::runtime {
 namespace {
 
-bool same_parts(const Tuple& a, const Tuple& b) {
-  if (&a == &b) return true;
-  if (a.size() != b.size()) return false;
-  // A part is never a tuple, so this does not go deep.
-  return std::equal(a.parts(), a.parts() + a.size(), b.parts(), equal);
+bool is_place(Type type) { return type == Type::Pointer || type == Type::Address; }
+
+/// As keys, what is more than its integer is one of its own. A part is never a tuple, so this does
+/// not go deep.
+bool same_part(Value a, Value b) {
+  return (a.type == b.type || (!is_place(a.type) && !is_place(b.type))) && equal(a, b);
 }
 
 /// Where a type stands in the order of keys.
@@ -67,6 +68,11 @@ bool is_place(Value value, int64_t* number) {
 }
 
 }  // namespace
+
+bool same_parts(const Tuple& a, const Tuple& b) {
+  if (&a == &b) return true;
+  return a.size() == b.size() && std::equal(a.parts(), a.parts() + a.size(), b.parts(), same_part);
+}
 
 bool equal(Value a, Value b) {
   if (a.is_number() && b.is_number()) return number_equal(a, b);

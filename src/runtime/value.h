@@ -173,6 +173,8 @@ struct Object {
 /// `==` of the language: across all types, 1 == 1.0, strings by bytes, tuples by parts, stacks
 /// by frames, others by identity.
 bool equal(Value a, Value b);
+/// As keys: a pointer or address in a tuple is not the integer that it equals.
+bool same_parts(const Tuple& a, const Tuple& b);
 /// "nil", "boolean", "integer", … as type(x) says.
 std::string_view type_name(Type type);
 /// The same with its article, for messages: "a string", "an integer", "nil".
