@@ -34,7 +34,9 @@ class MappedFile {
   MappedFile& operator=(MappedFile&& other) noexcept;
   ~MappedFile();
 
-  std::span<const uint8_t> bytes() const { return {data_, identity_.size_bytes}; }
+  std::span<const uint8_t> bytes() const {
+    return {data_, static_cast<size_t>(identity_.size_bytes)};
+  }
   const FileIdentity& identity() const { return identity_; }
 
  private:
