@@ -62,6 +62,20 @@ std::string real_path(const std::string& path) {
   return real;
 }
 
+/// Of the terminal: where nothing says so the picture is drawn in letters.
+bool has_256_colours() {
+  const char* const colours = std::getenv("COLORTERM");
+  const char* const name = std::getenv("TERM");
+  const std::string_view terminal = name == nullptr ? "" : name;
+  if (terminal.empty() || terminal == "dumb") return false;
+  if (colours != nullptr && *colours != '\0') return true;
+  if (terminal.find("256color") != std::string_view::npos) return true;
+  for (const std::string_view known : {"xterm", "screen", "tmux"}) {
+    if (terminal.starts_with(known)) return true;
+  }
+  return false;
+}
+
 /// Where a folder takes no other files: in place.
 Result<void> overwrite(const std::string& path, std::string_view text) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_TRUNC | O_NONBLOCK | O_CLOEXEC);
@@ -95,9 +109,8 @@ bool Output::is_terminal() const { return ::isatty(fd_) == 1; }
 
 bool Output::shows_colours() const {
   const char* no_colour = std::getenv("NO_COLOR");
-  const char* terminal = std::getenv("TERM");
   return is_terminal() && !diverted_ && (no_colour == nullptr || *no_colour == '\0') &&
-         terminal != nullptr && std::strcmp(terminal, "dumb") != 0;
+         has_256_colours();
 }
 
 Result<void> Output::write_picture(std::string_view svg) {

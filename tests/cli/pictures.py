@@ -8,6 +8,7 @@ usage: pictures.py KTAP LOAD
 import base64
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -289,6 +290,26 @@ def pictures_go_where_o_says(ktap, folder):
         path.read_text() == text and nothing_is_left(ktap, folder)
 
 
+def colours_where_they_are(ktap):
+    """On a terminal that has 256 of them; else the letters."""
+    script = "var lat = {} lat[1] <<< 5 print_heatmap(lat)"
+    good = True
+    for terminal, more, wanted in (("xterm", {}, True), ("tmux-256color", {}, True), ("foot-256color", {}, True),
+                                   ("linux", {"COLORTERM": "truecolor"}, True), ("", {}, False), ("dumb", {}, False),
+                                   ("linux", {}, False), ("vt100", {}, False), ("xterm", {"NO_COLOR": "1"}, False)):
+        main, terminal_fd = pty.openpty()
+        kept = {name: value for name, value in os.environ.items() if name not in ("COLORTERM", "NO_COLOR")}
+        done = subprocess.run([ktap, "-e", script], stdin=subprocess.DEVNULL, stdout=terminal_fd, timeout=TIMEOUT_S,
+                              env={**kept, "TERM": terminal, **more})
+        os.close(terminal_fd)
+        text = os.read(main, 65536)
+        os.close(main)
+        if done.returncode != 0 or (b"\x1b[48;5;" in text) != wanted or b"samples" not in text:
+            print(terminal, more, text)
+            good = False
+    return good
+
+
 def nothing_is_left(ktap, folder):
     """Neither an empty file where no picture was drawn, nor half a one, nor anything beside; and a pipe is no file."""
     new, pipe = Path(folder) / "new.svg", Path(folder) / "pipe.svg"
@@ -325,6 +346,7 @@ def main():
         draw(ktap, folder, HEAT)
         report.run(a_picture_is_whole_xml, folder)
         report.run(pictures_go_where_o_says, ktap, folder)
+        report.run(colours_where_they_are, ktap)
         if chromium is None or driver is None:
             for case in (frames_are_as_wide_as_their_share, a_click_zooms_and_a_click_goes_back,
                          a_search_marks_and_tells_the_share, tooltips_tell_count_and_share, frames_follow_the_window,
