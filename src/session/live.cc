@@ -27,12 +27,16 @@ void refresh(runtime::Table& table) {
 
 }  // namespace
 
-Live::Live(Parts parts, const std::string& title) : parts_(parts), view_(title) {
+Live::Live(Parts parts, const std::string& title)
+    : parts_(parts), view_(title), began_ns_(parts.host.now_ns(vm::Clock::Monotonic)) {
   for (size_t i = 0; i < parts_.chunk.globals.size(); ++i) {
     Shown shown{parts_.chunk.globals[i], i};
     const Value value = value_of(shown);
     if (value.type == Type::Table && value.table()->size() == 0) tables_.push_back(shown);
-    if (value.type == Type::Aggregate) aggregates_.push_back(shown);
+    if (value.type == Type::Aggregate) {
+      shown.at_first = value.aggregate()->count();
+      aggregates_.push_back(shown);
+    }
     if (value.type != Type::Integer) continue;
     shown.at_first = value.integer;
     numbers_.push_back(shown);
@@ -92,7 +96,6 @@ Result<void> Live::run(Tracer& tracer, sys::Signals& signals) {
 }
 
 void Live::wait(Tracer& tracer, sys::Signals& signals) {
-  began_ns_ = parts_.host.now_ns(vm::Clock::Monotonic);
   if (terminal_ != nullptr) look();
   while (tracer.wait(signals, wakes_.get()) == Tracer::Waited::Input) {
     if (timer_->take_expiries() > 0) look();
@@ -137,10 +140,10 @@ void Live::add_variables(std::vector<output::LiveView::Input>& inputs) {
   runtime::Table numbers;
   runtime::Table aggregates;
   runtime::Heap& heap = parts_.vm.heap();
-  for (const Shown& shown : numbers_) {
+  for (Shown& shown : numbers_) {
     const Value value = value_of(shown);
-    if (value.is_integer() && value.integer != shown.at_first)
-      numbers.set(heap.string(shown.name), value);
+    shown.has_changed |= value.is_integer() && value.integer != shown.at_first;
+    if (value.is_integer() && shown.has_changed) numbers.set(heap.string(shown.name), value);
   }
   for (const Shown& shown : aggregates_) {
     const Value value = value_of(shown);
@@ -151,6 +154,9 @@ void Live::add_variables(std::vector<output::LiveView::Input>& inputs) {
     if (table->size() == 0) continue;
     output::LiveView::Input input;
     input.name = name;
+    for (const Shown& shown : table == &numbers ? numbers_ : aggregates_) {
+      input.at_first[output::LiveView::key_of(shown.name)] = {static_cast<double>(shown.at_first)};
+    }
     std::string problem;
     if (output::read_columns(*table, refresh, &input.columns, &problem))
       inputs.push_back(std::move(input));
