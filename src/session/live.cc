@@ -19,7 +19,9 @@ using runtime::Value;
 
 namespace {
 
-constexpr uint64_t kBeatNs = 1'000'000'000;
+constexpr int64_t kBeatNs = 1'000'000'000;
+// So long before whole seconds: what a tick-1s prints and empties is looked at while it is there.
+constexpr int64_t kAheadNs = 50'000'000;
 
 void refresh(runtime::Table& table) {
   if (table.backing != nullptr) table.backing->before_read(table);
@@ -52,7 +54,9 @@ Value Live::value_of(const Shown& shown) const {
 }
 
 Result<void> Live::listen() {
-  Result<sys::Timer> timer = sys::Timer::create(kBeatNs);
+  const int64_t past_ns = parts_.host.now_ns(vm::Clock::Monotonic) - began_ns_ + kAheadNs;
+  Result<sys::Timer> timer =
+      sys::Timer::create(kBeatNs, static_cast<uint64_t>(kBeatNs - past_ns % kBeatNs));
   if (!timer.ok()) return timer.error();
   timer_.emplace(std::move(timer).value());
   wakes_.reset(::epoll_create1(EPOLL_CLOEXEC));
