@@ -18,6 +18,9 @@ namespace {
 
 constexpr size_t kPlainRows = 20;
 constexpr size_t kPrintedLines = 5;
+constexpr size_t kChosenLines = 5;  // of the chosen table, whatever else there is: three rows
+constexpr size_t kTabColumns = 8;
+constexpr double kShortestS = 0.1;  // what happened in less tells no rate
 constexpr std::string_view kHelp =
     " q quit   Tab next table   < > sort by   r reverse   Space hold";
 constexpr std::string_view kInverse = "\x1b[7m";
@@ -29,6 +32,18 @@ std::string filled(std::string_view text, size_t columns) {
   std::string line(first_columns(text, columns));
   line.append(columns - runtime::text_columns(line), ' ');
   return line;
+}
+
+/// Tabs are blanks up to the next stop, as a terminal has them.
+std::string shown_line(std::string_view text) {
+  std::string line;
+  while (true) {
+    const size_t tab = text.find('\t');
+    line += printable(text.substr(0, tab));
+    if (tab == std::string_view::npos) return line;
+    line.append(kTabColumns - runtime::text_columns(line) % kTabColumns, ' ');
+    text.remove_prefix(tab + 1);
+  }
 }
 
 /// Of another key's sequence: its letters are no keys of ours.
@@ -65,6 +80,8 @@ std::vector<LiveKey> live_keys(std::string_view typed) {
   return keys;
 }
 
+std::string LiveView::key_of(std::string_view key) { return std::string(key) + '\0'; }
+
 LiveView::Table LiveView::read(const Input& input, double past_s) {
   const Columns& from = input.columns;
   Table table;
@@ -84,6 +101,13 @@ LiveView::Table LiveView::read(const Input& input, double past_s) {
   }
   Numbers& before = before_[input.name];
   Numbers now;
+  const auto number_before = [&](const std::string& key, size_t i) {
+    for (const Numbers* numbers : {&std::as_const(before), &input.at_first}) {
+      const auto known = numbers->find(key);
+      if (known != numbers->end() && i < known->second.size()) return known->second[i];
+    }
+    return 0.0;
+  };
   for (const std::vector<runtime::Value>& values : from.rows) {
     std::vector<Cell> row;
     std::string key;
@@ -93,19 +117,16 @@ LiveView::Table LiveView::read(const Input& input, double past_s) {
       cell.text = cell_text(value, from.columns[i].unit);
       cell.is_number = value.is_number();
       if (cell.is_number) cell.number = runtime::to_double(value);
-      if (i < from.key_columns) key.append(cell.text) += '\0';
+      if (i < from.key_columns) key += key_of(cell.text);
       row.push_back(std::move(cell));
       if (std::find(adding.begin(), adding.end(), i) == adding.end()) continue;
       const double number = row.back().number;
       std::vector<double>& kept = now[key];
-      const auto known = before.find(key);
-      double change = number;
-      // What has become less was emptied meanwhile.
-      if (known != before.end() && known->second[kept.size()] <= number)
-        change -= known->second[kept.size()];
+      const double change = number - number_before(key, kept.size());
       kept.push_back(number);
       Cell rate;
-      rate.is_number = !is_first_ && past_s > 0;
+      // What has become less was emptied meanwhile, or is none that adds up.
+      rate.is_number = past_s >= kShortestS && change >= 0;
       rate.number = rate.is_number ? change / past_s : 0;
       if (rate.is_number) rate.text = with_unit(rate.number, Unit::Count);
       row.push_back(std::move(rate));
@@ -152,7 +173,6 @@ void LiveView::update(const std::vector<Input>& tables, double now_s) {
     sort(tables_.back());
   }
   now_s_ = now_s;
-  is_first_ = false;
   const bool has_focus = std::any_of(tables_.begin(), tables_.end(),
                                      [&](const Table& table) { return table.name == focus_; });
   if (!has_focus && !tables_.empty()) focus_ = tables_[0].name;
@@ -163,7 +183,7 @@ void LiveView::printed(std::string_view text) {
     const size_t end = text.find('\n');
     unfinished_ += text.substr(0, end);
     if (end == std::string_view::npos) return;
-    printed_.push_back(printable(std::exchange(unfinished_, {})));
+    printed_.push_back(shown_line(std::exchange(unfinished_, {})));
     if (printed_.size() > kPrintedLines) printed_.pop_front();
     text.remove_prefix(end + 1);
   }
@@ -217,28 +237,54 @@ std::vector<std::string> LiveView::lines_of(const Table& table, size_t most_rows
   return aligned_lines(cells, table.right);
 }
 
-/// Lines for each table: small ones get what they need, the others as much of the rest each.
-std::vector<size_t> LiveView::shares(size_t lines) const {
-  std::vector<size_t> by_need(tables_.size());
-  for (size_t i = 0; i < by_need.size(); ++i) by_need[i] = i;
-  const auto need = [this](size_t i) {
-    return tables_[i].rows.empty() ? 1 : tables_[i].rows.size() + 2;
-  };
-  std::stable_sort(by_need.begin(), by_need.end(),
-                   [&](size_t a, size_t b) { return need(a) < need(b); });
-  std::vector<size_t> shares(tables_.size());
-  for (size_t i = 0; i < by_need.size(); ++i) {
-    shares[by_need[i]] = std::min(need(by_need[i]), lines / (by_need.size() - i));
-    lines -= shares[by_need[i]];
+size_t LiveView::need(size_t table) const {
+  return tables_[table].rows.empty() ? 1 : tables_[table].rows.size() + 2;
+}
+
+/// Lines for each table, of those that are below the head and above the foot: the chosen one gets a
+/// few rows before anything else is shown. Of the rest small tables get what they need, the others
+/// as much each.
+LiveView::Room LiveView::room(size_t lines) const {
+  Room made;
+  made.shares.resize(tables_.size());
+  std::vector<size_t> shown;
+  size_t chosen = 0;
+  for (size_t i = 0; i < tables_.size(); ++i) {
+    shown.push_back(i);
+    if (tables_[i].name == focus_) chosen = i;
   }
-  return shares;
+  size_t least = 0;
+  if (!tables_.empty()) {
+    least = std::min(need(chosen), kChosenLines) + 1;  // a blank below each
+    for (size_t i = tables_.size(); i-- > 0 && least + 2 * (shown.size() - 1) > lines;) {
+      if (i != chosen) shown.erase(shown.begin() + static_cast<ptrdiff_t>(i));
+    }
+    least += 2 * (shown.size() - 1);
+  }
+  made.printed = std::min(printed_.size(), lines > least ? lines - least : 0);
+  const size_t fixed = made.printed + shown.size();
+  lines = lines > fixed ? lines - fixed : 0;
+  std::stable_sort(shown.begin(), shown.end(),
+                   [&](size_t a, size_t b) { return need(a) < need(b); });
+  size_t reserved = tables_.empty() ? 0 : std::min({need(chosen), kChosenLines, lines});
+  lines -= reserved;
+  for (size_t i = 0; i < shown.size(); ++i) {
+    const size_t table = shown[i];
+    const size_t have = table == chosen ? std::exchange(reserved, 0) : 0;
+    const size_t fair = (lines + reserved + have) / (shown.size() - i);
+    size_t share = std::min({need(table), std::max(fair, have), lines + have});
+    if (share == 2 && table != chosen) share = 1;  // headings without a row say nothing
+    made.shares[table] = share;
+    lines -= share - have;
+  }
+  if (!tables_.empty()) made.shares[chosen] += std::min(lines, need(chosen) - made.shares[chosen]);
+  return made;
 }
 
 std::string LiveView::screen(Size size) const {
   std::vector<std::string> lines;
-  const size_t printed = printed_.empty() ? 0 : printed_.size() + 1;
-  const size_t fixed = 2 + printed + tables_.size();  // head, foot, a blank below each table
-  const std::vector<size_t> share = shares(size.rows > fixed ? size.rows - fixed : 0);
+  const Room room = this->room(size.rows > 2 ? size.rows - 2 : 0);  // without head and foot
+  const std::vector<size_t>& share = room.shares;
   for (size_t i = 0; i < tables_.size(); ++i) {
     if (share[i] == 0) continue;
     const size_t rows = share[i] < 3 ? 0 : share[i] - 2;
@@ -251,9 +297,9 @@ std::string LiveView::screen(Size size) const {
     }
     lines.emplace_back();
   }
-  for (const std::string& line : printed_) lines.emplace_back(first_columns(line, size.columns));
-  const size_t room = size.rows > 2 ? size.rows - 2 : 0;
-  lines.resize(room);
+  for (size_t i = printed_.size() - room.printed; i < printed_.size(); ++i)
+    lines.emplace_back(first_columns(printed_[i], size.columns));
+  lines.resize(size.rows > 2 ? size.rows - 2 : 0);
   std::string out = "\x1b[H";
   const std::string state = fmt::format("{}{:.0f} s ", is_held_ ? "held at " : "", now_s_);
   std::string head = filled(" ktap top  " + title_, size.columns);

@@ -23,10 +23,15 @@ class LiveView {
     size_t rows = 24;
     size_t columns = 80;
   };
+  using Numbers = std::map<std::string, std::vector<double>>;  ///< of a row's values, by its key
   struct Input {
     std::string name;
     Columns columns;
+    /// What rows began with before the first update; those that are not named, with nothing.
+    Numbers at_first = {};
   };
+  /// Under what a row of that key is in Numbers.
+  static std::string key_of(std::string_view key);
 
   explicit LiveView(std::string title) : title_(std::move(title)) {}
 
@@ -60,13 +65,17 @@ class LiveView {
     bool descending = true;
     bool is_chosen = false;
   };
-  using Numbers = std::map<std::string, std::vector<double>>;  ///< of a row's values, by its key
+  struct Room {
+    std::vector<size_t> shares;  ///< lines of each table
+    size_t printed = 0;
+  };
 
   Table read(const Input& input, double past_s);
   void sort(Table& table);
   Order order_of(const Table& table) const;
   std::vector<std::string> lines_of(const Table& table, size_t most_rows) const;
-  std::vector<size_t> shares(size_t lines) const;
+  Room room(size_t lines) const;
+  size_t need(size_t table) const;
   std::string heading(const Table& table, size_t shown, bool in_focus) const;
 
   std::string title_;
@@ -77,7 +86,6 @@ class LiveView {
   std::string unfinished_;  ///< of the line that is being printed
   std::string focus_;       ///< the name of a table
   double now_s_ = 0;
-  bool is_first_ = true;
   bool is_held_ = false;
 };
 

@@ -64,7 +64,7 @@ TEST_F(LiveTest, RatesAreChangesInASecond) {
   update(0);
   EXPECT_EQ(view_.plain(),
             "--- 0 s\ncalls: 2 rows\n  key    value ▼  per second\n  write       30\n"
-            "  read        10\n");
+            "  read        10\n");  // of no time at all
   set("read", 50);
   set("open", 7);
   update(2);
@@ -73,12 +73,31 @@ TEST_F(LiveTest, RatesAreChangesInASecond) {
             "  write       30           0\n  open         7        3.50\n");
 }
 
-TEST_F(LiveTest, WhatWasEmptiedBeginsAnew) {
+TEST_F(LiveTest, WhatFellHasNoRate) {
   set("read", 1000);
   update(0);
   set("read", 30);
   update(1);
-  EXPECT_THAT(view_.plain(), HasSubstr("  read       30          30\n"));
+  EXPECT_THAT(view_.plain(), HasSubstr("  read       30\n"));
+  set("read", 70);
+  update(2);
+  EXPECT_THAT(view_.plain(), HasSubstr("  read       70          40\n"));
+}
+
+TEST_F(LiveTest, TheFirstRatesAreOfWhatHasComeSinceTheBeginning) {
+  set("fresh", 8);
+  set("known", 46);
+  LiveView::Input made = input("calls", *table_);
+  made.at_first = {{LiveView::key_of("known"), {40}}, {LiveView::key_of("late"), {40}}};
+  view_.update({made}, 2);
+  EXPECT_THAT(view_.plain(), HasSubstr("  known       46           3\n"));
+  EXPECT_THAT(view_.plain(), HasSubstr("  fresh        8           4\n"));
+  set("late", 42);
+  LiveView::Input later = input("calls", *table_);
+  later.at_first = made.at_first;
+  view_.update({later}, 3);
+  EXPECT_THAT(view_.plain(), HasSubstr("  late        42           2\n"));
+  EXPECT_THAT(view_.plain(), HasSubstr("  known       46           0\n"));
 }
 
 TEST_F(LiveTest, AggregatesAndTablesInTables) {
@@ -87,7 +106,7 @@ TEST_F(LiveTest, AggregatesAndTablesInTables) {
   table_->set(heap_.string("a"), cell);
   update(1);
   EXPECT_THAT(view_.plain(), HasSubstr("  key  count ▼  count/s  min  avg  max\n"));
-  EXPECT_THAT(view_.plain(), HasSubstr("  a          2             1    2    3\n"));
+  EXPECT_THAT(view_.plain(), HasSubstr("  a          2        2    1    2    3\n"));
 }
 
 TEST_F(LiveTest, KeysSort) {
@@ -149,6 +168,43 @@ TEST_F(LiveTest, LinesAreSharedOut) {
   EXPECT_EQ(lines({20, 60})[1], "▸ large: 100 rows, 9 shown");
   for (const size_t rows : {0, 1, 2, 3, 5})
     EXPECT_LE(lines({rows, 5}).size(), std::max<size_t>(rows, 2));
+}
+
+TEST_F(LiveTest, TheChosenTableHasRowsOnASmallScreen) {
+  std::vector<LiveView::Input> inputs;
+  for (const char* name : {"one", "two", "three", "four"}) {
+    Table* table = heap_.table();
+    for (int64_t i = 0; i < 30; ++i) table->set(Value::of(i), Value::of(i));
+    inputs.push_back(input(name, *table));
+  }
+  view_.update(inputs, 0);
+  view_.printed("1\n2\n3\n4\n5\n");
+  const std::vector<std::string> all = lines({16, 80});
+  ASSERT_EQ(all.size(), 16u);
+  EXPECT_EQ(all[1], "▸ one: 30 rows, 3 shown");
+  EXPECT_THAT(all[5], HasSubstr("27"));
+  for (const size_t rows : {16, 12, 8, 6}) {
+    for (size_t chosen = 0; chosen < inputs.size(); ++chosen) {
+      const std::vector<std::string> small = lines({rows, 80});
+      EXPECT_EQ(small.size(), rows);
+      size_t found = 0;
+      while (found < rows && small[found].rfind("▸ ", 0) != 0) ++found;
+      ASSERT_LT(found + 2, rows);
+      EXPECT_THAT(small[found], HasSubstr(inputs[chosen].name + ": 30 rows, "));
+      EXPECT_THAT(small[found + 2], HasSubstr("29"));
+      view_.key(LiveKey::NextTable);
+    }
+  }
+}
+
+TEST_F(LiveTest, TabsThatAreShown) {
+  set("a", 1);
+  update(0);
+  view_.printed("a\tb\n\tälter\tc\n12345678\td\n");
+  const std::vector<std::string> all = lines({14, 40});
+  EXPECT_EQ(all[5], "a       b");
+  EXPECT_EQ(all[6], "        älter   c");
+  EXPECT_EQ(all[7], "12345678        d");
 }
 
 TEST_F(LiveTest, LastPrintedLines) {

@@ -96,11 +96,12 @@ std::optional<size_t> find_column(const Columns& columns, const std::string& nam
   return number - 1;
 }
 
-bool no_column(const Columns& columns, const std::string& name, std::string* error) {
+bool no_column(const Columns& columns, const std::string& name, std::string* error,
+               std::string_view what = "column") {
   std::string there;
   for (const Column& column : columns.columns)
     there += (there.empty() ? "" : ", ") + printable(column.heading);
-  *error = fmt::format("print_table has no column '{}' (there are: {})", printable(name), there);
+  *error = fmt::format("print_table has no {} '{}' (there are: {})", what, printable(name), there);
   return false;
 }
 
@@ -116,8 +117,11 @@ bool read_table_options(const Table& table, TableOptions* options, std::string* 
 bool print_table(Columns columns, const TableOptions& options, std::string& out,
                  std::string* error) {
   if (columns.rows.empty()) return true;  // nothing says what its columns would be
-  for (size_t i = 0; i < std::min(options.heads.size(), columns.columns.size()); ++i)
-    columns.columns[i].heading = options.heads[i];
+  if (options.heads.size() > columns.columns.size()) {
+    return no_column(columns, options.heads[columns.columns.size()], error,
+                     "column for the heading");
+  }
+  for (size_t i = 0; i < options.heads.size(); ++i) columns.columns[i].heading = options.heads[i];
   for (const auto& [name, unit] : options.units) {
     const std::optional<size_t> column = find_column(columns, name);
     if (!column) return no_column(columns, name, error);

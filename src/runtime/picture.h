@@ -11,7 +11,8 @@ namespace ktap::runtime {
 constexpr size_t kPictureKeyColumns = 32;
 constexpr int kPictureBarColumns = 39;
 
-/// Columns of UTF-8 text, one a code point.
+/// Columns that UTF-8 text takes on a terminal: two a wide character (CJK, most pictographs), none
+/// one that is put onto the one before, one any other and what is no UTF-8.
 size_t text_columns(std::string_view text);
 /// The first `count` columns of it.
 std::string_view first_columns(std::string_view text, size_t count);

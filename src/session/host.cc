@@ -57,7 +57,7 @@ vm::Host::Canvas ScriptHost::canvas() {
 }
 
 Result<void> ScriptHost::write_file(const std::string& path, std::string_view text) {
-  return path.empty() ? output_.write_picture(text) : Output::write_file(path, text);
+  return output_.write_picture(path, text);
 }
 
 void ScriptHost::begin_handler(vm::EventContext* event, int64_t time_ns) {

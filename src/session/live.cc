@@ -19,7 +19,9 @@ using runtime::Value;
 
 namespace {
 
-constexpr uint64_t kBeatNs = 1'000'000'000;
+constexpr int64_t kBeatNs = 1'000'000'000;
+// So long before whole seconds: what a tick-1s prints and empties is looked at while it is there.
+constexpr int64_t kAheadNs = 50'000'000;
 
 void refresh(runtime::Table& table) {
   if (table.backing != nullptr) table.backing->before_read(table);
@@ -27,12 +29,16 @@ void refresh(runtime::Table& table) {
 
 }  // namespace
 
-Live::Live(Parts parts, const std::string& title) : parts_(parts), view_(title) {
+Live::Live(Parts parts, const std::string& title)
+    : parts_(parts), view_(title), began_ns_(parts.host.now_ns(vm::Clock::Monotonic)) {
   for (size_t i = 0; i < parts_.chunk.globals.size(); ++i) {
     Shown shown{parts_.chunk.globals[i], i};
     const Value value = value_of(shown);
     if (value.type == Type::Table && value.table()->size() == 0) tables_.push_back(shown);
-    if (value.type == Type::Aggregate) aggregates_.push_back(shown);
+    if (value.type == Type::Aggregate) {
+      shown.at_first = value.aggregate()->count();
+      aggregates_.push_back(shown);
+    }
     if (value.type != Type::Integer) continue;
     shown.at_first = value.integer;
     numbers_.push_back(shown);
@@ -48,7 +54,9 @@ Value Live::value_of(const Shown& shown) const {
 }
 
 Result<void> Live::listen() {
-  Result<sys::Timer> timer = sys::Timer::create(kBeatNs);
+  const int64_t past_ns = parts_.host.now_ns(vm::Clock::Monotonic) - began_ns_ + kAheadNs;
+  Result<sys::Timer> timer =
+      sys::Timer::create(kBeatNs, static_cast<uint64_t>(kBeatNs - past_ns % kBeatNs));
   if (!timer.ok()) return timer.error();
   timer_.emplace(std::move(timer).value());
   wakes_.reset(::epoll_create1(EPOLL_CLOEXEC));
@@ -92,7 +100,6 @@ Result<void> Live::run(Tracer& tracer, sys::Signals& signals) {
 }
 
 void Live::wait(Tracer& tracer, sys::Signals& signals) {
-  began_ns_ = parts_.host.now_ns(vm::Clock::Monotonic);
   if (terminal_ != nullptr) look();
   while (tracer.wait(signals, wakes_.get()) == Tracer::Waited::Input) {
     if (timer_->take_expiries() > 0) look();
@@ -137,10 +144,10 @@ void Live::add_variables(std::vector<output::LiveView::Input>& inputs) {
   runtime::Table numbers;
   runtime::Table aggregates;
   runtime::Heap& heap = parts_.vm.heap();
-  for (const Shown& shown : numbers_) {
+  for (Shown& shown : numbers_) {
     const Value value = value_of(shown);
-    if (value.is_integer() && value.integer != shown.at_first)
-      numbers.set(heap.string(shown.name), value);
+    shown.has_changed |= value.is_integer() && value.integer != shown.at_first;
+    if (value.is_integer() && shown.has_changed) numbers.set(heap.string(shown.name), value);
   }
   for (const Shown& shown : aggregates_) {
     const Value value = value_of(shown);
@@ -151,6 +158,9 @@ void Live::add_variables(std::vector<output::LiveView::Input>& inputs) {
     if (table->size() == 0) continue;
     output::LiveView::Input input;
     input.name = name;
+    for (const Shown& shown : table == &numbers ? numbers_ : aggregates_) {
+      input.at_first[output::LiveView::key_of(shown.name)] = {static_cast<double>(shown.at_first)};
+    }
     std::string problem;
     if (output::read_columns(*table, refresh, &input.columns, &problem))
       inputs.push_back(std::move(input));

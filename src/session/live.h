@@ -28,7 +28,8 @@ class Live {
     engine::BpfEngine* engine;  ///< null: no event is traced
   };
 
-  /// Shown are the global tables that are empty now, and global numbers once they change.
+  /// Made when the main chunk has ended and nothing is traced yet. Shown are the global tables that
+  /// are empty now, and global numbers once they change.
   Live(Parts parts, const std::string& title);
 
   /// As Tracer::run; `q` is an end, too. Errors: the terminal cannot be used; nothing ran.
@@ -38,7 +39,8 @@ class Live {
   struct Shown {
     std::string name;
     size_t global;
-    int64_t at_first = 0;  ///< of a number
+    int64_t at_first = 0;      ///< of a number; the count of an aggregate
+    bool has_changed = false;  ///< a number, at some look
   };
 
   Result<void> listen();
@@ -58,7 +60,7 @@ class Live {
   std::unique_ptr<sys::Terminal> terminal_;  ///< null: the output is none
   std::optional<sys::Timer> timer_;
   sys::UniqueFd wakes_;  ///< the timer's or a key's
-  int64_t began_ns_ = 0;
+  int64_t began_ns_;
 };
 
 }  // namespace ktap::session

@@ -31,28 +31,6 @@ Result<void> write_all(int fd, const std::string& path, std::string_view text) {
   return {};
 }
 
-/// The file can be made, or overwritten: tried before anything is traced for it. What is no file, a
-/// pipe say, would wait for a reader and cannot be replaced.
-Result<void> try_file(const std::string& path) {
-  const int made = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode);
-  if (made >= 0) {
-    ::close(made);
-    ::unlink(path.c_str());
-    return {};
-  }
-  if (errno != EEXIST) return cannot_write(path);
-  struct stat status = {};
-  if (::stat(path.c_str(), &status) != 0) return {};  // a link to nothing: it is replaced
-  if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
-    return Error{
-        "cannot write to " + path + ": a picture needs a file, and this is a pipe or a device",
-        EINVAL};
-  const int there = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-  if (there < 0) return cannot_write(path);
-  ::close(there);
-  return {};
-}
-
 /// Where a link leads.
 std::string real_path(const std::string& path) {
   char* const found = ::realpath(path.c_str(), nullptr);
@@ -62,10 +40,56 @@ std::string real_path(const std::string& path) {
   return real;
 }
 
+/// The file can be made, or overwritten: tried before anything is traced for it. What is no file, a
+/// pipe say, would wait for a reader and cannot be replaced. Gives where links lead.
+Result<std::string> try_file(const std::string& path) {
+  const int made = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode);
+  if (made >= 0) {
+    ::close(made);
+    ::unlink(path.c_str());
+    return path;
+  }
+  if (errno != EEXIST) return cannot_write(path);
+  struct stat status = {};
+  if (::stat(path.c_str(), &status) != 0) {
+    if (errno != ENOENT) return cannot_write(path);
+    // A link to nothing. The kernel follows it, so that what it guards links by holds here too.
+    const int beyond = ::open(path.c_str(), O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, kMode);
+    if (beyond < 0) return cannot_write(path);
+    ::close(beyond);
+    std::string real = real_path(path);
+    ::unlink(real.c_str());
+    return real;
+  }
+  if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+    return Error{
+        "cannot write to " + path + ": a picture needs a file, and this is a pipe or a device",
+        EINVAL};
+  const int there = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  if (there < 0) return cannot_write(path);
+  ::close(there);
+  return real_path(path);
+}
+
+/// Of the terminal: where nothing says so the picture is drawn in letters.
+bool has_256_colours() {
+  const char* const colours = std::getenv("COLORTERM");
+  const char* const name = std::getenv("TERM");
+  const std::string_view terminal = name == nullptr ? "" : name;
+  if (terminal.empty() || terminal == "dumb") return false;
+  if (colours != nullptr && *colours != '\0') return true;
+  if (terminal.find("256color") != std::string_view::npos) return true;
+  for (const std::string_view known : {"xterm", "screen", "tmux"}) {
+    if (terminal.starts_with(known)) return true;
+  }
+  return false;
+}
+
 /// Where a folder takes no other files: in place.
 Result<void> overwrite(const std::string& path, std::string_view text) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_TRUNC | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return cannot_write(path);
+  ::fchmod(fd, kMode);  // of another's file its owner says who may read it
   Result<void> written = write_all(fd, path, text);
   if (::close(fd) != 0 && written.ok()) return cannot_write(path);
   return written;
@@ -77,7 +101,8 @@ Result<std::unique_ptr<Output>> Output::open(const std::string& path) {
   std::unique_ptr<Output> standard(new Output(STDOUT_FILENO, false));
   if (path.empty()) return standard;
   if (path.ends_with(".svg")) {
-    if (const Result<void> possible = try_file(path); !possible.ok()) return possible.error();
+    if (const Result<std::string> possible = try_file(path); !possible.ok())
+      return possible.error();
     standard->picture_path_ = path;
     return standard;
   }
@@ -95,14 +120,13 @@ bool Output::is_terminal() const { return ::isatty(fd_) == 1; }
 
 bool Output::shows_colours() const {
   const char* no_colour = std::getenv("NO_COLOR");
-  const char* terminal = std::getenv("TERM");
   return is_terminal() && !diverted_ && (no_colour == nullptr || *no_colour == '\0') &&
-         terminal != nullptr && std::strcmp(terminal, "dumb") != 0;
+         has_256_colours();
 }
 
-Result<void> Output::write_picture(std::string_view svg) {
+Result<void> Output::write_picture(const std::string& path, std::string_view picture) {
   has_drawn_ = true;
-  return write_file(picture_path_, svg);
+  return write_file(path.empty() ? picture_path_ : path, picture);
 }
 
 std::string Output::missing_picture() const {
@@ -111,9 +135,11 @@ std::string Output::missing_picture() const {
 }
 
 Result<void> Output::write_file(const std::string& path, std::string_view text) {
-  if (const Result<void> possible = try_file(path); !possible.ok()) return possible;
-  const std::string real = real_path(path);
-  std::string beside = real + ".XXXXXX";
+  const Result<std::string> possible = try_file(path);
+  if (!possible.ok()) return possible.error();
+  const std::string& real = possible.value();
+  // Not NAME and more: that may be too long for a name.
+  std::string beside = real.substr(0, real.rfind('/') + 1) + ".ktap.XXXXXX";
   const int fd = ::mkostemp(beside.data(), O_CLOEXEC);  // its owner's alone
   if (fd < 0) return overwrite(real, text);
   Result<void> written = write_all(fd, path, text);

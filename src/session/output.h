@@ -47,9 +47,11 @@ class Output {
   bool shows_colours() const;
   bool is_terminal() const;
   bool has_picture_file() const { return !picture_path_.empty(); }
-  /// In place of the picture that is there. Requires has_picture_file(). Errors: in words.
-  Result<void> write_picture(std::string_view svg);
-  /// "" or that the file of pictures got none: it is not there then, or is the one from before.
+  /// In place of what is there. `path` empty: to the file of pictures. Requires then:
+  /// has_picture_file(). Errors: in words.
+  Result<void> write_picture(const std::string& path, std::string_view picture);
+  /// "" or that no picture was drawn, into no file: that of -o is not there then, or is the one
+  /// from before.
   std::string missing_picture() const;
   /// Makes `path` hold `text` alone, at once: whoever looks sees the file from before or this one.
   /// Errors: in words; then it is as before.

@@ -350,12 +350,11 @@ class Session {
   }
 
   Result<void> run_tracer() {
-    if (!options_.live) {
+    if (live_ == nullptr) {
       tracer_->run(*signals_);
       return {};
     }
-    Live live({*chunk_, *vm_, *host_, *output_, errors_, engine_.get()}, options_.source_name);
-    return live.run(*tracer_, *signals_);
+    return live_->run(*tracer_, *signals_);
   }
 
   /// What of samples is kept: the live view shows aggregates as print_table does.
@@ -383,6 +382,11 @@ class Session {
                     catalog_.get(), child_ ? &*child_ : nullptr,
                     target_.process ? &*target_.process : nullptr, tree_ ? &*tree_ : nullptr});
     if (waits) {
+      if (options_.live) {
+        live_ = std::make_unique<Live>(
+            Live::Parts{*chunk_, *vm_, *host_, *output_, errors_, engine_.get()},
+            options_.source_name);
+      }
       if (engine_ != nullptr) engine_->arm();
       if (!options_.quiet && !options_.json && (has(Kind::Event) || has(Kind::Tick)))
         say("Tracing... Hit Ctrl-C to end.\n");
@@ -431,6 +435,7 @@ class Session {
   std::optional<ProcessTree> tree_;
   Backings backings_;
   std::unique_ptr<Tracer> tracer_;
+  std::unique_ptr<Live> live_;  ///< null: not asked for
 };
 
 }  // namespace

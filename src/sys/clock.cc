@@ -27,12 +27,11 @@ timespec to_timespec(uint64_t ns) {
 
 }  // namespace
 
-Result<Timer> Timer::create(uint64_t interval_ns) {
-  KTAP_CHECK(interval_ns > 0);
+Result<Timer> Timer::create(uint64_t interval_ns, uint64_t first_ns) {
+  KTAP_CHECK(interval_ns > 0 && first_ns > 0);
   UniqueFd fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!fd.valid()) return system_error("creating a timer", errno);
-  const timespec interval = to_timespec(interval_ns);
-  const itimerspec setting{interval, interval};
+  const itimerspec setting{to_timespec(interval_ns), to_timespec(first_ns)};
   if (timerfd_settime(fd.get(), 0, &setting, nullptr) != 0) {
     return system_error("setting a timer", errno);
   }

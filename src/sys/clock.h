@@ -14,8 +14,8 @@ namespace ktap::sys {
 /// A periodic timer on the monotonic clock.
 class Timer {
  public:
-  /// First expiry after one interval. Requires interval_ns > 0.
-  static Result<Timer> create(uint64_t interval_ns);
+  /// First expiry after `first_ns`. Requires: both > 0.
+  static Result<Timer> create(uint64_t interval_ns, uint64_t first_ns);
   int fd() const { return fd_.get(); }
   /// Expiries since the last call; 0 when none.
   uint64_t take_expiries();

@@ -129,7 +129,7 @@ TEST(ProcessRef, NamesWhatIsMissing) {
 }
 
 TEST(Clock, TimerExpires) {
-  Result<Timer> timer = Timer::create(2000000);
+  Result<Timer> timer = Timer::create(2000000, 2000000);
   ASSERT_TRUE(timer.ok());
   EXPECT_EQ(timer.value().take_expiries(), 0U);
   const int fds[] = {-1, timer.value().fd()};

@@ -8,6 +8,7 @@ usage: pictures.py KTAP LOAD
 import base64
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -289,6 +290,56 @@ def pictures_go_where_o_says(ktap, folder):
         path.read_text() == text and nothing_is_left(ktap, folder)
 
 
+def names_of_pictures(ktap, folder):
+    """A picture that a script draws into the file of -o is one; long names, and links whether they lead to a file or
+    not: a link stays, and the file is where it leads, its owner's alone."""
+    place = Path(folder) / "names"
+    (place / "there").mkdir(parents=True)
+    draws = 'print_flame({a = 1}, arg[1])'
+
+    def is_drawn(*arguments):
+        done = subprocess.run([ktap, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, cwd=place)
+        if (done.returncode, done.stdout, done.stderr) != (0, "", ""):
+            print(arguments, done)
+        return (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    good = is_drawn("-o", "own.svg", "-e", 'print_flame({a = 1}, "own.svg")')
+    good = is_drawn("-e", draws, "n" * 251 + ".svg") and good
+    (place / "old.svg").write_text("old")
+    for link, leads in (("a.svg", "old.svg"), ("b.svg", "there/new.svg")):
+        (place / link).symlink_to(leads)
+        good = is_drawn("-e", draws, link) and (place / link).is_symlink() and good
+        good = (place / leads).read_text().startswith("<") and (place / leads).stat().st_mode & 0o77 == 0 and good
+    (place / "c.svg").symlink_to("nowhere/new.svg")
+    (place / "d.svg").symlink_to("d.svg")
+    for link in ("c.svg", "d.svg"):
+        done = subprocess.run([ktap, "-e", draws, link], capture_output=True, text=True, timeout=TIMEOUT_S, cwd=place)
+        good = done.returncode == 1 and f"cannot write to {link}: " in done.stderr and good
+    left = {path.name for path in place.iterdir()}
+    names = {"own.svg", "n" * 251 + ".svg", "old.svg", "a.svg", "b.svg", "c.svg", "d.svg", "there"}
+    return good and left == names and (place / "c.svg").is_symlink()
+
+
+def colours_where_they_are(ktap):
+    """On a terminal that has 256 of them; else the letters."""
+    script = "var lat = {} lat[1] <<< 5 print_heatmap(lat)"
+    good = True
+    for terminal, more, wanted in (("xterm", {}, True), ("tmux-256color", {}, True), ("foot-256color", {}, True),
+                                   ("linux", {"COLORTERM": "truecolor"}, True), ("", {}, False), ("dumb", {}, False),
+                                   ("linux", {}, False), ("vt100", {}, False), ("xterm", {"NO_COLOR": "1"}, False)):
+        main, terminal_fd = pty.openpty()
+        kept = {name: value for name, value in os.environ.items() if name not in ("COLORTERM", "NO_COLOR")}
+        done = subprocess.run([ktap, "-e", script], stdin=subprocess.DEVNULL, stdout=terminal_fd, timeout=TIMEOUT_S,
+                              env={**kept, "TERM": terminal, **more})
+        os.close(terminal_fd)
+        text = os.read(main, 65536)
+        os.close(main)
+        if done.returncode != 0 or (b"\x1b[48;5;" in text) != wanted or b"samples" not in text:
+            print(terminal, more, text)
+            good = False
+    return good
+
+
 def nothing_is_left(ktap, folder):
     """Neither an empty file where no picture was drawn, nor half a one, nor anything beside; and a pipe is no file."""
     new, pipe = Path(folder) / "new.svg", Path(folder) / "pipe.svg"
@@ -309,7 +360,15 @@ def nothing_is_left(ktap, folder):
               'echo $?; ls; cat old.svg'
     done = subprocess.run(["unshare", "-m", "sh", "-c", command, ktap, script], capture_output=True, text=True,
                           timeout=TIMEOUT_S, cwd=small)
-    return done.stdout == "1\nold.svg\nbefore\n" and "cannot write to old.svg: No space left" in done.stderr
+    if done.stdout != "1\nold.svg\nbefore\n" or "cannot write to old.svg: No space left" not in done.stderr:
+        return False
+    # No other file fits beside it: it is written where it is, and becomes its owner's alone.
+    script = 'print_flame({a = 1}, "old.svg")'
+    command = 'mount -t tmpfs -o nr_inodes=2 ktap-test . && cd "$PWD" && echo before >old.svg && ' \
+              'chmod 644 old.svg && "$0" -e "$1"; echo $?; stat -c %a old.svg; head -c 4 old.svg'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", command, ktap, script], capture_output=True, text=True,
+                          timeout=TIMEOUT_S, cwd=small)
+    return done.stdout == "0\n600\n<svg" and done.stderr == ""
 
 
 def main():
@@ -325,6 +384,8 @@ def main():
         draw(ktap, folder, HEAT)
         report.run(a_picture_is_whole_xml, folder)
         report.run(pictures_go_where_o_says, ktap, folder)
+        report.run(names_of_pictures, ktap, folder)
+        report.run(colours_where_they_are, ktap)
         if chromium is None or driver is None:
             for case in (frames_are_as_wide_as_their_share, a_click_zooms_and_a_click_goes_back,
                          a_search_marks_and_tells_the_share, tooltips_tell_count_and_share, frames_follow_the_window,

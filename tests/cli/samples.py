@@ -61,7 +61,7 @@ def wrong_arguments(ktap):
              "biosnoop": None, "mdflush": None, "naptime": None, "oomkill": None, "setuids": None, "syncsnoop": None,
              "tcpaccept": None, "tcpconnect": None, "tcpdrop": None, "tcplife": None, "tcpretrans": None,
              "threadsnoop": None, "undump": None,  # no arguments at all
-             "execsnoop": None}  # any name
+             "execsnoop": ["-1"]}
     good, asked = True, 0
     for tool in tools():
         words = wrong.get(tool, ["--wrong"])
