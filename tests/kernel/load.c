@@ -61,6 +61,10 @@
 #include "deep_calls.h"
 #include "typed_calls.h"
 
+#ifndef SYS_newfstatat  // 32-bit machines
+#define SYS_newfstatat SYS_fstatat64
+#endif
+
 enum { kMaxThreads = 64 };
 
 static char** words;  // what is left for the threads
