@@ -324,7 +324,12 @@ TEST(Catalog, WarnsOnceOfReturnsThatExceptionsPass) {
   const std::unique_ptr<Catalog> catalog = Catalog::without_tracepoints();
   const std::string ours = "probe:/proc/self/exe:ktap::event::split_patterns";
   EXPECT_TRUE(catalog->match(ours).dangers.empty()) << "an entry";
-  EXPECT_TRUE(catalog->match("probe:/proc/self/exe:main%return").dangers.empty()) << "no C++ name";
+  EXPECT_EQ(Catalog::without_tracepoints()
+                ->match("probe:/proc/self/exe:ktap_probed_one%return")
+                .dangers.size(),
+            1U)
+      << "a name of C";
+  EXPECT_TRUE(catalog->match("probe:libc.so.6:getpid%return").dangers.empty()) << "no C++";
   const Matches first = catalog->match(ours + "%return");
   ASSERT_TRUE(first.mistakes.empty()) << first.mistakes[0].text;
   ASSERT_EQ(first.dangers.size(), 1U);

@@ -132,7 +132,9 @@ class FunctionProbes final : public Provider {
   EventPtr user_event(const ElfFile& file, const Place& place, const FunctionSymbol& symbol,
                       Matches* out);
 
-  void warn_of_exceptions(const Pattern& pattern, const ElfFile& file, Matches* out);
+  bool may_throw(const ElfFile& file, std::string_view function);
+  void warn_of_exceptions(const Pattern& pattern, const ElfFile& file, std::string_view function,
+                          Matches* out);
 
   void include_kernel(const Pattern& pattern, std::string_view rest, Matches* out);
 
@@ -142,6 +144,7 @@ class FunctionProbes final : public Provider {
   std::map<std::string, EventPtr> known_;                  // by all that makes them different
   std::map<std::string, std::vector<EventPtr>> at_place_;  // those that differ in name alone
   bool has_warned_ = false;                                // of exceptions
+  std::map<const ElfFile*, bool> is_cxx_;
 };
 
 /// Where the function's name ends: at the first blank that is not between parentheses.
@@ -245,7 +248,7 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
     if (!out->mistakes.empty()) return;
     if (why.empty()) {
       ++probed;
-      if (place.is_return && symbol::is_mangled(symbol.name)) warn_of_exceptions(pattern, elf, out);
+      if (place.is_return) warn_of_exceptions(pattern, elf, symbol.name, out);
     } else {
       left_out.add(symbol.name, std::move(why));
     }
@@ -261,10 +264,32 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
       fmt::format("{}: left out, they cannot be probed:{}", pattern.text, left_out.names()));
 }
 
+/// Does the file, or what it is linked with, run C++'s handlers?
+bool has_cxx_handlers(const ElfFile& file) {
+  for (const uint32_t table : {uint32_t{SHT_DYNSYM}, uint32_t{SHT_SYMTAB}}) {
+    const symbol::ElfSymbolTable symbols = file.image().symbols(table);
+    for (size_t i = 0; i < symbols.size(); ++i) {
+      if (symbols.is_named(symbols[i], "__gxx_personality_v0")) return true;
+    }
+  }
+  return false;
+}
+
+/// Any function of a C++ program may have exceptions pass: `main`, and those that C calls. Code for
+/// exceptions alone says little: libc has some, for threads that are cancelled.
+bool FunctionProbes::may_throw(const ElfFile& file, std::string_view function) {
+  if (file.image().section(".gcc_except_table") == nullptr) return false;
+  if (symbol::is_mangled(function)) return true;
+  const auto [known, is_new] = is_cxx_.emplace(&file, false);
+  if (is_new) known->second = has_cxx_handlers(file);
+  return known->second;
+}
+
 /// The return address on the stack is the kernel's while a function runs whose return is probed: no
 /// exception finds its way past that.
-void FunctionProbes::warn_of_exceptions(const Pattern& pattern, const ElfFile& file, Matches* out) {
-  if (has_warned_ || file.image().section(".gcc_except_table") == nullptr) return;
+void FunctionProbes::warn_of_exceptions(const Pattern& pattern, const ElfFile& file,
+                                        std::string_view function, Matches* out) {
+  if (has_warned_ || !may_throw(file, function)) return;
   has_warned_ = true;
   out->dangers.push_back(mistake(
       pattern,
