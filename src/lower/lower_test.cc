@@ -648,6 +648,10 @@ TEST(Names, OfSomeEventsAreForCodeThatTellsThemApart) {
             "");
   EXPECT_EQ(mistakes("trace a:b { if (e.sc_is_enter) { print(args.df) } }"),
             "mistake 1: sys_enter_read has no field 'df'");
+  EXPECT_EQ(mistakes("trace a:b /fd == 1/ { print(probename) }"),
+            "mistake 1: sys_exit_read has no field 'fd'")
+      << "the filter comes before";
+  EXPECT_EQ(mistakes("trace a:b /e.sc_is_enter && fd == 1/ { print(args.fd) }"), "");
   // The other events' run ends there, in the VM's words.
   EXPECT_THAT(lowered("trace a:b { print(arg0, retval) }"),
               HasSubstr("Fail \"the event gives no 'retval'\""));
