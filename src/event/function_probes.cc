@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "event/provider.h"
 #include "event/typed_fields.h"
 #include "symbol/demangle.h"
+#include "symbol/name_pattern.h"
 #include "symbol/probe_places.h"
 #include "symbol/registers.h"
 #include "symbol/user_types.h"
@@ -119,6 +121,7 @@ class FunctionProbes final : public Provider {
   }
   void include(const Pattern& pattern, Matches* out) override;
   void list(std::string_view glob, std::vector<std::string>* out) override;
+  bool is_also_called(const Event& event, std::string_view glob) override;
   const schema::KernelTypes* user_types() const override { return &types_; }
 
  private:
@@ -145,32 +148,57 @@ class FunctionProbes final : public Provider {
   std::map<std::string, std::vector<EventPtr>> at_place_;  // those that differ in name alone
   bool has_warned_ = false;                                // of exceptions
   std::map<const ElfFile*, bool> is_cxx_;
+  std::map<const Event*, const ElfFile*> file_of_;  // of known_
 };
 
-/// Where the function's name ends: at the first blank that is not between parentheses.
+bool is_name_byte(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+bool ends_with_operator(std::string_view text) {
+  constexpr std::string_view kOperator = "operator";
+  if (text.size() < kOperator.size()) return false;
+  const std::string_view head = text.substr(0, text.size() - kOperator.size());
+  return text.substr(head.size()) == kOperator && (head.empty() || !is_name_byte(head.back()));
+}
+
+/// Does a C++ name go on behind its blank: `f(int) const`, `A::operator bool() const`?
+bool name_goes_on(std::string_view before, std::string_view behind) {
+  const std::string_view word = behind.substr(0, behind.find_first_of(" \t\r\n+%("));
+  if (ends_with_operator(before))
+    return !word.empty() && is_name_byte(word[0]) && word.find('=') == std::string_view::npos;
+  return before.find(')') != std::string_view::npos &&
+         (word == "const" || word == "volatile" || word == "&" || word == "&&");
+}
+
+/// Where the function's name ends: at the first blank that is not part of it.
 size_t place_end(std::string_view text, size_t from) {
   size_t depth = 0;
   for (size_t i = from; i < text.size(); ++i) {
     if (text[i] == '(') ++depth;
     if (text[i] == ')' && depth > 0) --depth;
-    if (depth == 0 && kBlanks.find(text[i]) != std::string_view::npos) return i;
+    if (depth != 0 || kBlanks.find(text[i]) == std::string_view::npos) continue;
+    if (!name_goes_on(text.substr(from, i - from), text.substr(i + 1))) return i;
   }
   return text.size();
 }
 
-/// As user stacks show them; those that would be called alike with their parameters.
-std::map<std::string_view, std::string> shown_names(const std::vector<FunctionSymbol>& symbols) {
+/// As user stacks show them; with their parameters where the script has written them, and those
+/// that would be called alike.
+std::map<std::string_view, std::string> shown_names(const std::vector<FunctionSymbol>& symbols,
+                                                    const std::string& written) {
+  const Glob glob(written);
+  const bool is_glob = has_glob(written);
   std::map<std::string_view, std::string> shown;
   std::map<std::string, size_t> known;
   for (const FunctionSymbol& symbol : symbols) {
     std::string whole = symbol::demangle(symbol.name);
     if (whole.empty()) continue;
     ++known[std::string(symbol::without_parameters(whole))];
-    shown.emplace(symbol.name, std::move(whole));
+    shown.emplace(symbol.name, symbol::without_result(whole));
   }
   for (auto& [name, whole] : shown) {
     std::string brief(symbol::without_parameters(whole));
-    if (known[brief] == 1) whole = std::move(brief);
+    const bool is_enough = is_glob ? glob.matches(brief) : written == brief;
+    if (known[brief] == 1 && is_enough) whole = std::move(brief);
   }
   return shown;
 }
@@ -236,7 +264,7 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   const std::vector<FunctionSymbol> symbols =
       symbol::one_name_each(has_glob(place.name) ? elf.glob(place.name) : elf.find(place.name));
   if (symbols.empty()) return refuse(elf.why_missing(place.name), {});
-  if (!symbol::is_mangled(place.name)) place.shown = shown_names(symbols);
+  if (!symbol::is_mangled(place.name)) place.shown = shown_names(symbols, place.name);
   LeftOut left_out;
   size_t probed = 0;
   for (const FunctionSymbol& symbol : symbols) {
@@ -250,7 +278,8 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
       ++probed;
       if (place.is_return) warn_of_exceptions(pattern, elf, symbol.name, out);
     } else {
-      left_out.add(symbol.name, std::move(why));
+      const auto shown = place.shown.find(symbol.name);
+      left_out.add(shown != place.shown.end() ? shown->second : symbol.name, std::move(why));
     }
   }
   if (left_out.count() == 0) return;
@@ -260,8 +289,13 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
         fmt::format("{}{} of {} cannot be probed: {}", place.name, offset, path, left_out.why()),
         {});
   }
-  out->notes.push_back(
-      fmt::format("{}: left out, they cannot be probed:{}", pattern.text, left_out.names()));
+  const std::string text =
+      fmt::format("{}: left out, they cannot be probed:{}", pattern.text, left_out.names());
+  if (place.offset == 0 || has_glob(place.name)) {
+    out->notes.push_back(text);
+  } else {
+    out->warnings.push_back(mistake(pattern, fmt::format("{} ({})", text, left_out.why())));
+  }
 }
 
 /// Does the file, or what it is linked with, run C++'s handlers?
@@ -440,7 +474,25 @@ EventPtr FunctionProbes::user_event(const ElfFile& file, const Place& place,
              parse_fetch_arguments(place.fetches, place.fetches_offset, context, &out->mistakes),
              types_, function ? &*function : nullptr, context, made.get());
   event = std::move(made);
+  file_of_[event.get()] = &file;
   return event;
+}
+
+bool FunctionProbes::is_also_called(const Event& event, std::string_view glob) {
+  const auto file = file_of_.find(&event);
+  if (file == file_of_.end()) return false;
+  if (event.kind == EventKind::ProbeReturn && glob.size() > kReturn.size() &&
+      glob.substr(glob.size() - kReturn.size()) == kReturn)
+    glob.remove_suffix(kReturn.size());
+  const symbol::NamePattern pattern(glob, true);
+  const std::vector<FunctionSymbol>& all = file->second->functions();
+  auto other = std::lower_bound(
+      all.begin(), all.end(), event.point.address,
+      [](const FunctionSymbol& function, uint64_t address) { return function.address < address; });
+  for (; other != all.end() && other->address == event.point.address; ++other) {
+    if (pattern.matches(other->name)) return true;
+  }
+  return pattern.matches(event.point.symbol);
 }
 
 void FunctionProbes::list(std::string_view glob, std::vector<std::string>* out) {

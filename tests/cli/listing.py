@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""ktap list and ktap doctor (tests/cli/listing.py KTAP [LOAD]): as root over this machine's events, else without privileges;
-as root also once as the user nobody."""
+"""ktap list and ktap doctor (tests/cli/listing.py KTAP [LOAD]): as root over this machine's events, else without
+privileges; as root also once as the user nobody."""
 import json
 import os
 import subprocess
