@@ -153,7 +153,8 @@ void Selector::fetched_field(ValueId id) {
   } else {
     narrow(dst, field.size_bytes, field.is_signed);
   }
-  if (field.kind == schema::FieldKind::Bool) {
+  // What is followed begins with an address.
+  if (field.kind == schema::FieldKind::Bool && field.fetch.steps.empty()) {
     const bpf::Label is_false = asm_.make_label();
     asm_.jump_to_if(bpf::JumpOp::Eq, dst, 0, is_false);
     asm_.emit(bpf::mov64(dst, 1));

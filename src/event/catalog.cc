@@ -247,8 +247,11 @@ void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
   }
   const Glob glob(pattern.text);
   bool found = std::erase_if(*others, [&](const EventPtr& event) {
-                 return glob.matches(event->name) || glob.matches(event->point.symbol) ||
-                        glob.matches(fmt::format("{}:{}", event->system, event->name));
+                 if (glob.matches(event->name) || glob.matches(event->point.symbol) ||
+                     glob.matches(fmt::format("{}:{}", event->system, event->name)))
+                   return true;
+                 Provider* provider = provider_of(event->system);
+                 return provider != nullptr && provider->is_also_called(*event, pattern.text);
                }) != 0;
   for (size_t i = 0; i < names_.size(); ++i) {
     if (!glob.matches(names_[i].name()) && !glob.matches(names_[i].full)) continue;

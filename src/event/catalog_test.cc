@@ -292,6 +292,18 @@ TEST(ThisMachine, EveryFormatCanBeRead) {
 
 [[gnu::noinline, gnu::used]] int overloaded(int a) { return a; }
 [[gnu::noinline, gnu::used]] int overloaded(long a) { return static_cast<int>(a) + 1; }
+template <class T>
+[[gnu::noinline, gnu::used]] int made_of(int a) {
+  return a;
+}
+template int made_of<char>(int);
+struct Overloaded {
+  [[gnu::noinline, gnu::used]] int take(const char* text) const { return text[0] + by; }
+  [[gnu::noinline, gnu::used]] explicit operator bool() const { return by != 0; }
+  int by = 1;
+};
+extern "C" __attribute__((noinline, used)) int ktap_alias_one(int a) { return a - 1; }
+extern "C" __attribute__((alias("ktap_alias_one"), nothrow)) int ktap_alias_two(int a);
 
 /// A script that speaks of C++ names sees them; without parameters, where that is enough.
 TEST(Catalog, FunctionsAreCalledAsTheScriptSpeaks) {
@@ -311,6 +323,18 @@ TEST(Catalog, FunctionsAreCalledAsTheScriptSpeaks) {
                          "ktap::event::(anonymous namespace)::overloaded(long)"}));
   EXPECT_EQ(names("ktap::event::*::overloaded ~*(long)"),
             Names{"ktap::event::(anonymous namespace)::overloaded(int)"});
+  const std::string here = "ktap::event::(anonymous namespace)::";
+  EXPECT_EQ(names(here + "overloaded(int)"), Names{here + "overloaded(int)"})
+      << "as it is written: another handler may have the other one";
+  const std::string method = here + "Overloaded::take(char const*) const";
+  EXPECT_EQ(names(method), Names{method});
+  EXPECT_EQ(names(method + " x=$arg2"), Names{method});
+  EXPECT_EQ(names(method + "%return"), Names{method + "%return"});
+  const std::string conversion = here + "Overloaded::operator bool() const";
+  EXPECT_EQ(names(conversion), Names{conversion});
+  const std::string made = here + "made_of<char>";
+  EXPECT_EQ(names(made), Names{made});
+  EXPECT_EQ(names(made + "(int)"), Names{made + "(int)"});
   const Names raw = names("_ZN4ktap5event14split_patterns*");
   ASSERT_EQ(raw.size(), 1U);
   EXPECT_EQ(raw.begin()->substr(0, 4), "_ZN4");
@@ -319,12 +343,58 @@ TEST(Catalog, FunctionsAreCalledAsTheScriptSpeaks) {
       << "either name leaves it out";
 }
 
+#ifdef __x86_64__
+// The first instruction has one byte here and two there.
+[[gnu::naked, gnu::used]] int stepped(int) { __asm__("nop; mov %edi, %eax; ret"); }
+[[gnu::naked, gnu::used]] int stepped(long) { __asm__("mov %edi, %eax; ret"); }
+
+TEST(Catalog, AnOffsetThatOnlySomeHaveIsSaid) {
+  ASSERT_EQ(stepped(1) + stepped(2L), 3);
+  const std::unique_ptr<Catalog> catalog = Catalog::without_tracepoints();
+  const std::string place = "probe:/proc/self/exe:ktap::event::(anonymous namespace)::stepped";
+  const Matches one = catalog->match(place + "+1");
+  EXPECT_EQ(one.events.size(), 1U);
+  ASSERT_EQ(one.warnings.size(), 1U);
+  EXPECT_NE(one.warnings[0].text.find("::stepped(long) (no instruction begins there"),
+            std::string::npos)
+      << one.warnings[0].text;
+  EXPECT_TRUE(catalog->match(place + "(int)+1").warnings.empty());
+}
+#endif
+
+TEST(Catalog, ExclusionsKnowAllNamesOfAFunction) {
+  ASSERT_EQ(Overloaded().take("a"), 'a' + 1);
+  ASSERT_TRUE(Overloaded());
+  ASSERT_EQ(ktap_alias_two(made_of<char>(1)), 0);
+  const std::unique_ptr<Catalog> catalog = Catalog::without_tracepoints();
+  const auto left = [&](const std::string& list) {
+    return catalog->match("probe:/proc/self/exe:" + list).events.size();
+  };
+  EXPECT_EQ(left("ktap_alias_*"), 1U);
+  EXPECT_EQ(left("ktap_alias_* ~ktap_alias_one"), 0U);
+  EXPECT_EQ(left("ktap_alias_* ~ktap_alias_two"), 0U);
+  const std::string here = "ktap::event::(anonymous namespace)::";
+  EXPECT_EQ(left("*::overloaded"), 2U);
+  EXPECT_EQ(left("*::overloaded ~" + here + "overloaded"), 0U);
+  EXPECT_EQ(left("*::overloaded ~" + here + "overloaded(int)"), 1U);
+  EXPECT_EQ(left("*::overloaded%return ~" + here + "overloaded"), 0U);
+  EXPECT_EQ(left("*::overloaded%return ~" + here + "overloaded%return"), 0U);
+  EXPECT_EQ(left("*::made_of<*> ~" + here + "made_of<char>"), 0U);
+  EXPECT_EQ(left("*::made_of<*> ~" + here + "made_of<char>(int)"), 0U);
+  EXPECT_FALSE(catalog->match("probe:/proc/self/exe:*::overloaded ~over_nothing").mistakes.empty());
+}
+
 // This test program itself is C++ that throws.
 TEST(Catalog, WarnsOnceOfReturnsThatExceptionsPass) {
   const std::unique_ptr<Catalog> catalog = Catalog::without_tracepoints();
   const std::string ours = "probe:/proc/self/exe:ktap::event::split_patterns";
   EXPECT_TRUE(catalog->match(ours).dangers.empty()) << "an entry";
-  EXPECT_TRUE(catalog->match("probe:/proc/self/exe:main%return").dangers.empty()) << "no C++ name";
+  EXPECT_EQ(Catalog::without_tracepoints()
+                ->match("probe:/proc/self/exe:ktap_probed_one%return")
+                .dangers.size(),
+            1U)
+      << "a name of C";
+  EXPECT_TRUE(catalog->match("probe:libc.so.6:getpid%return").dangers.empty()) << "no C++";
   const Matches first = catalog->match(ours + "%return");
   ASSERT_TRUE(first.mistakes.empty()) << first.mistakes[0].text;
   ASSERT_EQ(first.dangers.size(), 1U);

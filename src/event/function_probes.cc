@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "event/provider.h"
 #include "event/typed_fields.h"
 #include "symbol/demangle.h"
+#include "symbol/name_pattern.h"
 #include "symbol/probe_places.h"
 #include "symbol/registers.h"
 #include "symbol/user_types.h"
@@ -119,6 +121,7 @@ class FunctionProbes final : public Provider {
   }
   void include(const Pattern& pattern, Matches* out) override;
   void list(std::string_view glob, std::vector<std::string>* out) override;
+  bool is_also_called(const Event& event, std::string_view glob) override;
   const schema::KernelTypes* user_types() const override { return &types_; }
 
  private:
@@ -132,7 +135,9 @@ class FunctionProbes final : public Provider {
   EventPtr user_event(const ElfFile& file, const Place& place, const FunctionSymbol& symbol,
                       Matches* out);
 
-  void warn_of_exceptions(const Pattern& pattern, const ElfFile& file, Matches* out);
+  bool may_throw(const ElfFile& file, std::string_view function);
+  void warn_of_exceptions(const Pattern& pattern, const ElfFile& file, std::string_view function,
+                          Matches* out);
 
   void include_kernel(const Pattern& pattern, std::string_view rest, Matches* out);
 
@@ -142,32 +147,58 @@ class FunctionProbes final : public Provider {
   std::map<std::string, EventPtr> known_;                  // by all that makes them different
   std::map<std::string, std::vector<EventPtr>> at_place_;  // those that differ in name alone
   bool has_warned_ = false;                                // of exceptions
+  std::map<const ElfFile*, bool> is_cxx_;
+  std::map<const Event*, const ElfFile*> file_of_;  // of known_
 };
 
-/// Where the function's name ends: at the first blank that is not between parentheses.
+bool is_name_byte(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+bool ends_with_operator(std::string_view text) {
+  constexpr std::string_view kOperator = "operator";
+  if (text.size() < kOperator.size()) return false;
+  const std::string_view head = text.substr(0, text.size() - kOperator.size());
+  return text.substr(head.size()) == kOperator && (head.empty() || !is_name_byte(head.back()));
+}
+
+/// Does a C++ name go on behind its blank: `f(int) const`, `A::operator bool() const`?
+bool name_goes_on(std::string_view before, std::string_view behind) {
+  const std::string_view word = behind.substr(0, behind.find_first_of(" \t\r\n+%("));
+  if (ends_with_operator(before))
+    return !word.empty() && is_name_byte(word[0]) && word.find('=') == std::string_view::npos;
+  return before.find(')') != std::string_view::npos &&
+         (word == "const" || word == "volatile" || word == "&" || word == "&&");
+}
+
+/// Where the function's name ends: at the first blank that is not part of it.
 size_t place_end(std::string_view text, size_t from) {
   size_t depth = 0;
   for (size_t i = from; i < text.size(); ++i) {
     if (text[i] == '(') ++depth;
     if (text[i] == ')' && depth > 0) --depth;
-    if (depth == 0 && kBlanks.find(text[i]) != std::string_view::npos) return i;
+    if (depth != 0 || kBlanks.find(text[i]) == std::string_view::npos) continue;
+    if (!name_goes_on(text.substr(from, i - from), text.substr(i + 1))) return i;
   }
   return text.size();
 }
 
-/// As user stacks show them; those that would be called alike with their parameters.
-std::map<std::string_view, std::string> shown_names(const std::vector<FunctionSymbol>& symbols) {
+/// As user stacks show them; with their parameters where the script has written them, and those
+/// that would be called alike.
+std::map<std::string_view, std::string> shown_names(const std::vector<FunctionSymbol>& symbols,
+                                                    const std::string& written) {
+  const Glob glob(written);
+  const bool is_glob = has_glob(written);
   std::map<std::string_view, std::string> shown;
   std::map<std::string, size_t> known;
   for (const FunctionSymbol& symbol : symbols) {
     std::string whole = symbol::demangle(symbol.name);
     if (whole.empty()) continue;
     ++known[std::string(symbol::without_parameters(whole))];
-    shown.emplace(symbol.name, std::move(whole));
+    shown.emplace(symbol.name, symbol::without_result(whole));
   }
   for (auto& [name, whole] : shown) {
     std::string brief(symbol::without_parameters(whole));
-    if (known[brief] == 1) whole = std::move(brief);
+    const bool is_enough = is_glob ? glob.matches(brief) : written == brief;
+    if (known[brief] == 1 && is_enough) whole = std::move(brief);
   }
   return shown;
 }
@@ -233,7 +264,7 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   const std::vector<FunctionSymbol> symbols =
       symbol::one_name_each(has_glob(place.name) ? elf.glob(place.name) : elf.find(place.name));
   if (symbols.empty()) return refuse(elf.why_missing(place.name), {});
-  if (!symbol::is_mangled(place.name)) place.shown = shown_names(symbols);
+  if (!symbol::is_mangled(place.name)) place.shown = shown_names(symbols, place.name);
   LeftOut left_out;
   size_t probed = 0;
   for (const FunctionSymbol& symbol : symbols) {
@@ -245,9 +276,10 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
     if (!out->mistakes.empty()) return;
     if (why.empty()) {
       ++probed;
-      if (place.is_return && symbol::is_mangled(symbol.name)) warn_of_exceptions(pattern, elf, out);
+      if (place.is_return) warn_of_exceptions(pattern, elf, symbol.name, out);
     } else {
-      left_out.add(symbol.name, std::move(why));
+      const auto shown = place.shown.find(symbol.name);
+      left_out.add(shown != place.shown.end() ? shown->second : symbol.name, std::move(why));
     }
   }
   if (left_out.count() == 0) return;
@@ -257,14 +289,41 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
         fmt::format("{}{} of {} cannot be probed: {}", place.name, offset, path, left_out.why()),
         {});
   }
-  out->notes.push_back(
-      fmt::format("{}: left out, they cannot be probed:{}", pattern.text, left_out.names()));
+  const std::string text =
+      fmt::format("{}: left out, they cannot be probed:{}", pattern.text, left_out.names());
+  if (place.offset == 0 || has_glob(place.name)) {
+    out->notes.push_back(text);
+  } else {
+    out->warnings.push_back(mistake(pattern, fmt::format("{} ({})", text, left_out.why())));
+  }
+}
+
+/// Does the file, or what it is linked with, run C++'s handlers?
+bool has_cxx_handlers(const ElfFile& file) {
+  for (const uint32_t table : {uint32_t{SHT_DYNSYM}, uint32_t{SHT_SYMTAB}}) {
+    const symbol::ElfSymbolTable symbols = file.image().symbols(table);
+    for (size_t i = 0; i < symbols.size(); ++i) {
+      if (symbols.is_named(symbols[i], "__gxx_personality_v0")) return true;
+    }
+  }
+  return false;
+}
+
+/// Any function of a C++ program may have exceptions pass: `main`, and those that C calls. Code for
+/// exceptions alone says little: libc has some, for threads that are cancelled.
+bool FunctionProbes::may_throw(const ElfFile& file, std::string_view function) {
+  if (file.image().section(".gcc_except_table") == nullptr) return false;
+  if (symbol::is_mangled(function)) return true;
+  const auto [known, is_new] = is_cxx_.emplace(&file, false);
+  if (is_new) known->second = has_cxx_handlers(file);
+  return known->second;
 }
 
 /// The return address on the stack is the kernel's while a function runs whose return is probed: no
 /// exception finds its way past that.
-void FunctionProbes::warn_of_exceptions(const Pattern& pattern, const ElfFile& file, Matches* out) {
-  if (has_warned_ || file.image().section(".gcc_except_table") == nullptr) return;
+void FunctionProbes::warn_of_exceptions(const Pattern& pattern, const ElfFile& file,
+                                        std::string_view function, Matches* out) {
+  if (has_warned_ || !may_throw(file, function)) return;
   has_warned_ = true;
   out->dangers.push_back(mistake(
       pattern,
@@ -415,7 +474,25 @@ EventPtr FunctionProbes::user_event(const ElfFile& file, const Place& place,
              parse_fetch_arguments(place.fetches, place.fetches_offset, context, &out->mistakes),
              types_, function ? &*function : nullptr, context, made.get());
   event = std::move(made);
+  file_of_[event.get()] = &file;
   return event;
+}
+
+bool FunctionProbes::is_also_called(const Event& event, std::string_view glob) {
+  const auto file = file_of_.find(&event);
+  if (file == file_of_.end()) return false;
+  if (event.kind == EventKind::ProbeReturn && glob.size() > kReturn.size() &&
+      glob.substr(glob.size() - kReturn.size()) == kReturn)
+    glob.remove_suffix(kReturn.size());
+  const symbol::NamePattern pattern(glob, true);
+  const std::vector<FunctionSymbol>& all = file->second->functions();
+  auto other = std::lower_bound(
+      all.begin(), all.end(), event.point.address,
+      [](const FunctionSymbol& function, uint64_t address) { return function.address < address; });
+  for (; other != all.end() && other->address == event.point.address; ++other) {
+    if (pattern.matches(other->name)) return true;
+  }
+  return pattern.matches(event.point.symbol);
 }
 
 void FunctionProbes::list(std::string_view glob, std::vector<std::string>* out) {

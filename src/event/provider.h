@@ -58,6 +58,12 @@ class Provider {
   virtual void include(const Pattern& pattern, Matches* out) = 0;
   /// Adds the full names of the events that match; "": all that can be counted.
   virtual void list(std::string_view glob, std::vector<std::string>* out) = 0;
+  /// Does an exclusion mean the event, besides by its name and its symbol: an alias, a C++ name?
+  virtual bool is_also_called(const schema::Event& event, std::string_view glob) {
+    (void)event;
+    (void)glob;
+    return false;
+  }
   /// What the pointers in its events' fields lead to in processes; null: they are addresses alone.
   virtual const schema::KernelTypes* user_types() const { return nullptr; }
 };

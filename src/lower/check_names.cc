@@ -61,11 +61,11 @@ class Checker {
  public:
   Checker(const Handler& handler, const World& world, const std::vector<schema::EventPtr>& events)
       : world_(world), events_(events) {
+    // What the handler asks comes too late for its filter.
     EventNames names;
-    collect_names(handler.function, world, names);
-    collect_names(handler.filter, world, names);
-    lenient_ = tells_events_apart(names);
     for (const runtime::Value root : {handler.filter, handler.function}) {
+      collect_names(root, world, names);
+      lenient_ = tells_events_apart(names);
       for (const Function* f : reachable_functions(root, world)) walk(*f, {});
     }
     if (handler.function.type == runtime::Type::Function)

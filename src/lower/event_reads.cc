@@ -46,6 +46,12 @@ std::optional<size_t> result_index(const schema::Event& event) {
   return std::nullopt;
 }
 
+/// What a function has and gives is a number by place, whatever is known of its type.
+EventRead as_word(const schema::Event& event, EventRead read) {
+  read.is_word = schema::gives_registers(event.kind);
+  return read;
+}
+
 EventRead of(EventRead::Kind kind) {
   EventRead read;
   read.kind = kind;
@@ -58,7 +64,7 @@ EventRead read_variable(const schema::Event& event, BuiltinVar var) {
   switch (var) {
     case BuiltinVar::Retval: {
       const std::optional<size_t> result = result_index(event);
-      return result ? at_index(event, *result) : of(EventRead::Kind::Missing);
+      return result ? as_word(event, at_index(event, *result)) : of(EventRead::Kind::Missing);
     }
     case BuiltinVar::Probename:
       return of(EventRead::Kind::Name);
@@ -76,8 +82,9 @@ EventRead read_variable(const schema::Event& event, BuiltinVar var) {
     case BuiltinVar::Arg7:
     case BuiltinVar::Arg8:
     case BuiltinVar::Arg9:
-      return at_index(event, static_cast<size_t>(var) - static_cast<size_t>(BuiltinVar::Arg0),
-                      event.fields.size() - event.unnumbered_fields);
+      return as_word(
+          event, at_index(event, static_cast<size_t>(var) - static_cast<size_t>(BuiltinVar::Arg0),
+                          event.fields.size() - event.unnumbered_fields));
     default: {
       EventRead read = of(EventRead::Kind::Var);
       read.var = var;
@@ -100,7 +107,7 @@ EventRead read_member(const schema::Event& event, const std::string& name) {
   if (name == "tostring") return of(EventRead::Kind::TextFunction);
   if (name == "retval") {
     const std::optional<size_t> result = result_index(event);
-    return result ? at_index(event, *result) : of(EventRead::Kind::Nil);
+    return result ? as_word(event, at_index(event, *result)) : of(EventRead::Kind::Nil);
   }
   if (name == "sc_nr") return is_syscall ? at_index(event, 0) : of(EventRead::Kind::Nil);
   if (name == "sc_is_enter") {

@@ -33,6 +33,7 @@ struct EventRead {
   uint32_t field = 0;
   bool boolean = false;
   bool is_pointer = false;  ///< Field: to kernel memory of a known type; else it is the address
+  bool is_word = false;     ///< Field: as a plain number, a boolean as 0 or 1
 };
 
 EventRead read_variable(const schema::Event& event, schema::BuiltinVar var);

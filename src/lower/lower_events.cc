@@ -23,12 +23,13 @@ ssa::ValueId Lowerer::read_var(schema::BuiltinVar var) {
   return emit(std::move(inst));
 }
 
-ssa::ValueId Lowerer::read_event_field(uint32_t field) {
+ssa::ValueId Lowerer::read_event_field(uint32_t field, bool is_word) {
   const schema::Field& f = event().fields[field];
-  if (f.fetch.is_followed()) return follow_fetch(field);
+  const bool is_bool = f.kind == schema::FieldKind::Bool && !is_word;
+  if (f.fetch.is_followed()) return follow_fetch(field, is_bool);
   ssa::Inst inst{ssa::Op::EventField, ssa::Type::Int};
   inst.imm = field;
-  if (f.kind == schema::FieldKind::Bool) inst.type = ssa::Type::Bool;
+  if (is_bool) inst.type = ssa::Type::Bool;
   if (is_string_field(f)) {
     inst.type = ssa::Type::Str;
     inst.str_kind = ssa::StrKind::Bytes;
@@ -43,7 +44,7 @@ AbstractValue Lowerer::event_read(const EventRead& read, const std::string& name
       if (read.var == schema::BuiltinVar::Curtask) return current_task();
       return AbstractValue::ssa(read_var(read.var));
     case EventRead::Kind::Field: {
-      const ssa::ValueId id = read_event_field(read.field);
+      const ssa::ValueId id = read_event_field(read.field, read.is_word);
       return read.is_pointer ? pointer_of(read.field, id) : AbstractValue::ssa(id);
     }
     case EventRead::Kind::Nil:

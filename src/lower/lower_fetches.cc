@@ -11,12 +11,13 @@ namespace ktap::lower {
 
 using schema::Fetch;
 
-ssa::ValueId Lowerer::follow_fetch(uint32_t field) {
+ssa::ValueId Lowerer::follow_fetch(uint32_t field, bool is_bool) {
   const schema::Field& f = event().fields[field];
   const Fetch& fetch = f.fetch;
   if (fetch.base == Fetch::Base::Comm) return read_var(schema::BuiltinVar::Execname);
   ssa::ValueId word;
   if (fetch.base == Fetch::Base::Constant) {
+    if (fetch.steps.empty() && is_bool) return const_bool(fetch.at != 0);
     word = const_int(fetch.at);
   } else {
     ssa::Inst base{ssa::Op::EventField, ssa::Type::Int};
@@ -47,7 +48,8 @@ ssa::ValueId Lowerer::follow_fetch(uint32_t field) {
       access.shift_bits = fetch.shift_bits;
       access.width_bits = fetch.width_bits;
     }
-    ssa::Inst read{ssa::Op::KernelRead, ssa::Type::MaybeInt};
+    ssa::Inst read{ssa::Op::KernelRead,
+                   is_last && is_bool ? ssa::Type::MaybeBool : ssa::Type::MaybeInt};
     read.imm = access.pack();
     read.operands = {word};
     word = emit(std::move(read));

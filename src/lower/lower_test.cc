@@ -648,6 +648,10 @@ TEST(Names, OfSomeEventsAreForCodeThatTellsThemApart) {
             "");
   EXPECT_EQ(mistakes("trace a:b { if (e.sc_is_enter) { print(args.df) } }"),
             "mistake 1: sys_enter_read has no field 'df'");
+  EXPECT_EQ(mistakes("trace a:b /fd == 1/ { print(probename) }"),
+            "mistake 1: sys_exit_read has no field 'fd'")
+      << "the filter comes before";
+  EXPECT_EQ(mistakes("trace a:b /e.sc_is_enter && fd == 1/ { print(args.fd) }"), "");
   // The other events' run ends there, in the VM's words.
   EXPECT_THAT(lowered("trace a:b { print(arg0, retval) }"),
               HasSubstr("Fail \"the event gives no 'retval'\""));
@@ -671,6 +675,41 @@ TEST(Lower, BooleanFields) {
   event->fields.back().kind = schema::FieldKind::Bool;
   EXPECT_THAT(TestWorld("trace a:b { if (args.on) { print(args.on) } }").lower({event}),
               HasSubstr("EventField #5 : bool"));
+}
+
+/// f(bool on) where `place` leads.
+schema::EventPtr probe_of_truth(const schema::Fetch& place, bool is_return) {
+  auto event = std::make_shared<schema::Event>();
+  event->system = "probe:./app";
+  event->name = "f";
+  event->kind = is_return ? schema::EventKind::ProbeReturn : schema::EventKind::Probe;
+  event->point.path = "./app";
+  event->fields = {int_field("__probe_ip"), int_field(is_return ? "retval" : "on", 1)};
+  event->fields[0].fetch.base = schema::Fetch::Base::Address;
+  event->fields[1].kind = schema::FieldKind::Bool;
+  event->fields[1].fetch = place;
+  return event;
+}
+
+TEST(Lower, BooleanArgumentsAreNumbersByPlaceAndBooleansByName) {
+  schema::Fetch in_register, result, on_stack;
+  in_register.base = schema::Fetch::Base::Register;
+  result.base = schema::Fetch::Base::Result;
+  on_stack.base = schema::Fetch::Base::Register;
+  on_stack.steps.push_back({8, true, 8});
+  const auto lowered_on = [](const std::string& script, const schema::EventPtr& event) {
+    return TestWorld("var h = {} trace a:b " + script).lower({event});
+  };
+  const schema::EventPtr argument = probe_of_truth(in_register, false);
+  EXPECT_THAT(lowered_on("{ h[arg1] += 1 }", argument), HasSubstr("EventField #1 : int"));
+  EXPECT_THAT(lowered_on("{ h[args.on] += 1 }", argument), HasSubstr("EventField #1 : bool"));
+  EXPECT_THAT(lowered_on("/arg1 == 0/ { h[pid] += 1 }", argument), HasSubstr("TableAdd"));
+  const schema::EventPtr gives = probe_of_truth(result, true);
+  EXPECT_THAT(lowered_on("{ h[retval] += 1 }", gives), HasSubstr("EventField #1 : int"));
+  EXPECT_THAT(lowered_on("{ h[args.retval] += 1 }", gives), HasSubstr("EventField #1 : bool"));
+  const schema::EventPtr followed = probe_of_truth(on_stack, false);
+  EXPECT_THAT(lowered_on("{ if (arg1 == nil) { exit() } }", followed), HasSubstr(": int?"));
+  EXPECT_THAT(lowered_on("{ if (args.on == nil) { exit() } }", followed), HasSubstr(": bool?"));
 }
 
 // ---- output ----------------------------------------------------------------------------------

@@ -64,7 +64,8 @@ class Lowerer {
   bool reads_what_handlers_change() const;
   ssa::Inst& inst(ssa::ValueId id) { return function_[id]; }
   ssa::ValueId read_var(schema::BuiltinVar var);
-  ssa::ValueId read_event_field(uint32_t field);
+  /// `is_word`: a boolean as a number.
+  ssa::ValueId read_event_field(uint32_t field, bool is_word = false);
   ssa::SiteArg site_arg(ssa::ValueId id) const;
   /// A new site with the argument that -T asks for already in `operands`.
   ssa::Site new_site(ssa::SiteKind kind, std::vector<ssa::ValueId>& operands);
@@ -458,7 +459,7 @@ class Lowerer {
   AbstractValue event_field(const std::string& name, bool or_word);
   void warn_of_near_name(const std::string& word);
   AbstractValue event_member(const std::string& name);
-  ssa::ValueId follow_fetch(uint32_t field);
+  ssa::ValueId follow_fetch(uint32_t field, bool is_bool);
   AbstractValue event_read(const EventRead& read, const std::string& name);
 
   // ---- lower_typed.cc ------------------------------------------------------------------------

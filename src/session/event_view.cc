@@ -109,6 +109,8 @@ bool EventView::give(const lower::EventRead& read, Value* out) const {
   switch (read.kind) {
     case lower::EventRead::Kind::Field:
       *out = field_value(static_cast<int>(read.field));
+      if (read.is_word && out->type == runtime::Type::Boolean)
+        *out = Value::of(int64_t{out->boolean});
       if (read.is_pointer && out->is_integer()) {
         const schema::CType target = event_->fields[read.field].target;
         *out = out->integer == 0 ? runtime::null_pointer()

@@ -72,18 +72,32 @@ class Lister {
     }
   }
 
+  /// Without those that say what another one means; `numbered`: so many of them are argN.
+  static std::vector<schema::Field> own_names(const schema::Event& event, size_t* numbered) {
+    std::vector<schema::Field> fields;
+    *numbered = event.fields.size() - event.unnumbered_fields;
+    for (size_t i = 0; i < event.fields.size(); ++i) {
+      const bool is_meaning = std::any_of(
+          event.fields.begin(), event.fields.end(),
+          [i](const schema::Field& field) { return field.as_text == static_cast<int32_t>(i); });
+      if (!is_meaning) fields.push_back(event.fields[i]);
+    }
+    return fields;
+  }
+
   void print(const std::string& name) {
     std::vector<schema::Field> fields;
+    size_t numbered = 0;
     if (request_.verbose || request_.json) {
       const event::Matches found = catalog_->match(name);
-      if (found.events.size() == 1) fields = found.events[0]->fields;
+      if (found.events.size() == 1) fields = own_names(*found.events[0], &numbered);
     }
     if (request_.json) return print_json(name, fields);
     std::puts(name.c_str());
     if (!request_.verbose) return;
     for (size_t i = 0; i < fields.size(); ++i) {
       // Handlers reach the first ten by number.
-      const std::string number = i < 10 ? fmt::format("arg{}", i) : "";
+      const std::string number = i < std::min<size_t>(numbered, 10) ? fmt::format("arg{}", i) : "";
       std::puts(fmt::format("    {:<4}  {} {}", number, fields[i].c_type, fields[i].name).c_str());
     }
   }

@@ -295,10 +295,11 @@ class Planner {
 
   void report(const lower::EventMistake& mistake) {
     diag::Diagnostic& diagnostic = sink_.report(mistake.code, mistake.span, mistake.text);
+    const bool is_object = mistake.word == "this";  // of C++, not the `this->x` of other tracers
     if (!mistake.hint.empty()) {
       diagnostic.hints.push_back(mistake.hint);
     } else if (const std::string_view ktap = syntax::foreign_name(mistake.word);
-               !ktap.empty() && !mistake.choices.empty()) {
+               !ktap.empty() && !mistake.choices.empty() && !is_object) {
       diagnostic.hints.push_back(fmt::format("in ktap that is {}", ktap));
     } else {
       diag::suggest(diagnostic, mistake.word, mistake.choices);

@@ -86,4 +86,9 @@ std::string_view without_parameters(std::string_view demangled) {
   return name.substr(name_begin(name));
 }
 
+std::string_view without_result(std::string_view demangled) {
+  const std::string_view name = without_parameters(demangled);
+  return demangled.substr(static_cast<size_t>(name.data() - demangled.data()));
+}
+
 }  // namespace ktap::symbol

@@ -18,4 +18,7 @@ std::string demangle(std::string_view name);
 /// have: "void f<int>(int) const [clone .cold]" → "f<int>". A view into `demangled`.
 std::string_view without_parameters(std::string_view demangled);
 
+/// The same with all that stands behind the name: "f<int>(int) const [clone .cold]".
+std::string_view without_result(std::string_view demangled);
+
 }  // namespace ktap::symbol

@@ -40,6 +40,15 @@ TEST(Demangle, WithoutParameters) {
   EXPECT_EQ(without_parameters(""), "");
 }
 
+TEST(Demangle, WithoutResult) {
+  EXPECT_EQ(without_result("foo(int)"), "foo(int)");
+  EXPECT_EQ(without_result("foo"), "foo");
+  EXPECT_EQ(without_result("int f<int>(int)"), "f<int>(int)");
+  EXPECT_EQ(without_result("std::vector<int> a::g<char>(long) const"), "a::g<char>(long) const");
+  EXPECT_EQ(without_result("A::operator bool() const"), "A::operator bool() const");
+  EXPECT_EQ(without_result(""), "");
+}
+
 TEST(NamePattern, NeededWord) {
   EXPECT_EQ(needed_word("std::vector*::push_back*", true), "push_back");
   EXPECT_EQ(needed_word("std::string::*", true), "");
@@ -63,6 +72,8 @@ TEST(NamePattern, Matches) {
   EXPECT_TRUE(NamePattern("foo(int)", false).matches("_Z3fooi"));
   EXPECT_TRUE(NamePattern("foo", false).matches("_Z3fooi"));
   EXPECT_FALSE(NamePattern("fo*", false).matches("_Z3fooi"));
+  for (const char* text : {"int f<int>(int)", "f<int>(int)", "f<int>"})
+    EXPECT_TRUE(NamePattern(text, false).matches("_Z1fIiEiT_")) << text;
   EXPECT_TRUE(NamePattern("core::*", true).matches("_ZN4core3fmt5write17h0123456789abcdefE"));
 }
 

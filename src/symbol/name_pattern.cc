@@ -203,7 +203,8 @@ bool NamePattern::matches_demangled(std::string_view name) const {
     return false;
   }
   const std::string demangled = demangle(name);
-  return !demangled.empty() && (accepts(demangled) || accepts(without_parameters(demangled)));
+  return !demangled.empty() && (accepts(demangled) || accepts(without_parameters(demangled)) ||
+                                accepts(without_result(demangled)));
 }
 
 }  // namespace ktap::symbol

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""ktap list and ktap doctor (tests/cli/listing.py KTAP): as root over this machine's events, else without privileges;
-as root also once as the user nobody."""
+"""ktap list and ktap doctor (tests/cli/listing.py KTAP [LOAD]): as root over this machine's events, else without
+privileges; as root also once as the user nobody."""
 import json
 import os
 import subprocess
@@ -61,6 +61,15 @@ def options_before_commands(ktap):
         expect(f"{words}", found.returncode == 0 and found.stdout.startswith("software:page-faults"), found.stderr)
 
 
+def arguments(ktap, load):
+    function = f"probe:{load}:typed_fast"
+    names = ["__probe_ip", "a", "s", "o", "d", "small", "six", "seven", "eight", "nine"]
+    found = run(ktap, "list", "-v", function).stdout.splitlines()[1:]
+    expect("a pointer to text is one argument", [line.split()[-1] for line in found] == names, found)
+    found = json.loads(run(ktap, "list", "--json", function).stdout)
+    expect("in JSON too", [argument["name"] for argument in found["args"]] == names, found)
+
+
 def as_nobody(ktap):
     readable = run(*NOBODY, "test", "-x", ktap).returncode == 0
     if not readable:
@@ -92,6 +101,8 @@ def main():
     ktap = str(Path(sys.argv[1]).resolve())
     is_root = os.geteuid() == 0
     functions(ktap)
+    if len(sys.argv) > 2 and sys.argv[2]:
+        arguments(ktap, Path(sys.argv[2]).resolve())
     options_before_commands(ktap)
     doctor(ktap, is_root)
     if is_root:

@@ -3,6 +3,7 @@
 // arguments.
 #include "typed_calls.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #ifdef __clang__
@@ -55,12 +56,20 @@ __attribute__((noinline, noclone)) double typed_half(long n) {
   return (double)n / 2;
 }
 
+/// Booleans in a register, in memory and as the result.
+__attribute__((noinline, noclone)) bool odd_one(bool in_register, int b, int c, int d, int e, int f,
+                                                int g, int h, bool in_memory) {
+  __asm__ volatile("" : : "r"(b + c + d + e + f + g + h) : "memory");
+  return in_register && !in_memory;
+}
+
 void call_typed(const char* which, long number) {
   struct inner inner = {5, 6, -3, "seven"};
   struct outer outer = {{1, 2, 3, "four"}, &inner, "a text", BLUE, {77}, {{1, 2, 3}, {4, 5, 6}}};
   for (long i = 1; i <= number; ++i) {
     typed_nothing(i);
     if (typed_half(i) < 0) return;
+    odd_one(i % 2 == 1, 2, 3, 4, 5, 6, 7, 8, i % 2 == 0);
     outer.in.a = (int)i;
     struct outer* o = i == 3 ? 0 : &outer;
     if (strcmp(which, "plain") == 0) {
