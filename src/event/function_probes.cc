@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -151,20 +150,20 @@ class FunctionProbes final : public Provider {
   std::map<const Event*, const ElfFile*> file_of_;  // of known_
 };
 
-bool is_name_byte(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
-
 bool ends_with_operator(std::string_view text) {
   constexpr std::string_view kOperator = "operator";
   if (text.size() < kOperator.size()) return false;
   const std::string_view head = text.substr(0, text.size() - kOperator.size());
-  return text.substr(head.size()) == kOperator && (head.empty() || !is_name_byte(head.back()));
+  return text.substr(head.size()) == kOperator &&
+         (head.empty() || !symbol::is_word_byte(head.back()));
 }
 
 /// Does a C++ name go on behind its blank: `f(int) const`, `A::operator bool() const`?
 bool name_goes_on(std::string_view before, std::string_view behind) {
   const std::string_view word = behind.substr(0, behind.find_first_of(" \t\r\n+%("));
   if (ends_with_operator(before))
-    return !word.empty() && is_name_byte(word[0]) && word.find('=') == std::string_view::npos;
+    return !word.empty() && symbol::is_word_byte(word[0]) &&
+           word.find('=') == std::string_view::npos;
   return before.find(')') != std::string_view::npos &&
          (word == "const" || word == "volatile" || word == "&" || word == "&&");
 }

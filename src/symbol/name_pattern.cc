@@ -127,8 +127,6 @@ bool is_made_word(std::string_view run) {
 
 constexpr std::string_view kCold = ".cold";
 
-bool is_word_byte(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
-
 /// Where the set or alternative that opens at `at` ends; the end of the text when in doubt.
 size_t skip_group(std::string_view pattern, size_t at) {
   size_t i = at + 1;
@@ -164,6 +162,8 @@ std::string needed_word(std::string_view pattern, bool is_glob) {
   }
   return std::string(best.size() >= kLeastBytes ? best : std::string_view());
 }
+
+bool is_word_byte(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
 bool is_cold_part(std::string_view name) {
   for (size_t at = name.find(kCold); at != std::string_view::npos; at = name.find(kCold, at + 1)) {

@@ -9,10 +9,8 @@
 #include <algorithm>
 #include <charconv>
 #include <ctime>
-#include <filesystem>
 #include <optional>
 #include <string_view>
-#include <system_error>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -21,6 +19,7 @@
 #include "symbol/elf_cache.h"
 #include "symbol/maps.h"
 #include "symbol/source_lines.h"
+#include "sys/process.h"
 #include "sys/text_file.h"
 
 namespace ktap::symbol {
@@ -96,16 +95,8 @@ std::vector<Mapping> code_of(const ProcessMaps& maps) {
 
 /// Numbers of processes that are there, the next lower one first; at most kMostRelatives.
 std::vector<pid_t> made_before(pid_t made) {
-  std::vector<pid_t> found;
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end;
-       entry.increment(error)) {
-    const std::string name = entry->path().filename();
-    pid_t pid = 0;
-    const auto [rest, wrong] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (wrong == std::errc() && rest == name.data() + name.size() && pid != made)
-      found.push_back(pid);
-  }
+  std::vector<pid_t> found = sys::processes();
+  std::erase(found, made);
   // Numbers begin again when they are used up.
   std::sort(found.begin(), found.end(), [made](pid_t a, pid_t b) {
     return static_cast<uint32_t>(made - a) < static_cast<uint32_t>(made - b);

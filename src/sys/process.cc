@@ -98,18 +98,22 @@ bool is_runnable(const std::string& path, int* error_number) {
   return true;
 }
 
+/// The entries whose names are numbers.
+std::vector<pid_t> numbers_in(const std::string& folder) {
+  std::vector<pid_t> numbers;
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(opendir(folder.c_str()), &closedir);
+  if (open == nullptr) return numbers;
+  while (const dirent* entry = readdir(open.get())) {
+    if (const pid_t number = std::atoi(entry->d_name); number > 0) numbers.push_back(number);
+  }
+  return numbers;
+}
+
 }  // namespace
 
-std::vector<int> threads_of(pid_t pid) {
-  std::vector<int> threads;
-  DIR* directory = opendir(fmt::format("/proc/{}/task", pid).c_str());
-  if (directory == nullptr) return threads;
-  while (const dirent* entry = readdir(directory)) {
-    if (entry->d_name[0] != '.') threads.push_back(std::atoi(entry->d_name));
-  }
-  closedir(directory);
-  return threads;
-}
+std::vector<pid_t> threads_of(pid_t pid) { return numbers_in(fmt::format("/proc/{}/task", pid)); }
+
+std::vector<pid_t> processes() { return numbers_in("/proc"); }
 
 Result<ProcessRef> ProcessRef::open(pid_t pid) {
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
@@ -127,11 +131,7 @@ Result<ProcessRef> ProcessRef::open(pid_t pid) {
 
 std::map<pid_t, pid_t> processes_and_parents() {
   std::map<pid_t, pid_t> found;
-  const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir("/proc"), &closedir);
-  if (folder == nullptr) return found;
-  while (const dirent* entry = readdir(folder.get())) {
-    const pid_t process = std::atoi(entry->d_name);
-    if (process <= 0) continue;
+  for (const pid_t process : processes()) {
     const Result<std::string> text = read_text(fmt::format("/proc/{}/stat", process), 65536);
     if (!text.ok()) continue;
     // PID (NAME) STATE PARENT …; the name may hold anything.

@@ -20,7 +20,8 @@ namespace ktap::sys {
 uint64_t physical_memory_bytes();
 
 /// Those that are there now.
-std::vector<int> threads_of(pid_t pid);
+std::vector<pid_t> threads_of(pid_t pid);
+std::vector<pid_t> processes();
 
 /// A process that is there already, by a descriptor that no later process of the same number can
 /// take over.
