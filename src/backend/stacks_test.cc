@@ -86,17 +86,22 @@ TEST(Stacks, AreClearedForOlderKernels) {
   }
 }
 
+/// Emits a 7 and a copy of the stack.
+void emits_with_stack(Subject& s) {
+  s.facts = facts_with_marks();
+  s.facts.has_task_registers = true;
+  s.add_site({{Type::Int}}, ssa::RawEvent::None);
+  s.module.sites[0].copies_stack = true;
+  Builder& b = s.builder;
+  b.at(b.block());
+  b.op(Op::Emit, {b.integer(7)}, 0);
+  b.ret();
+}
+
 TEST(Stacks, CopiesEndWhereMemoryDoes) {
   for (const size_t mapped : {size_t{0}, size_t{3000}, size_t{100'000}}) {
     Subject s;
-    s.facts = facts_with_marks();
-    s.facts.has_task_registers = true;
-    s.add_site({{Type::Int}}, ssa::RawEvent::None);
-    s.module.sites[0].copies_stack = true;
-    Builder& b = s.builder;
-    b.at(b.block());
-    b.op(Op::Emit, {b.integer(7)}, 0);
-    b.ret();
+    emits_with_stack(s);
     auto result = s.emit_unit();
     ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
     FakeKernel kernel(result.unit, s.cells);
@@ -130,18 +135,11 @@ TEST(Stacks, CopiesEndWhereMemoryDoes) {
 TEST(Stacks, CopiesTellReturnProbes) {
   for (const size_t waiting : {size_t{0}, size_t{2}, size_t{11}}) {
     Subject s;
-    s.facts = facts_with_marks();
-    s.facts.has_task_registers = true;
+    emits_with_stack(s);
     s.facts.task.utask = 40;
     s.facts.task.return_probes = 16;
     s.facts.task.return_stack = 8;
     s.facts.task.return_next = 32;
-    s.add_site({{Type::Int}}, ssa::RawEvent::None);
-    s.module.sites[0].copies_stack = true;
-    Builder& b = s.builder;
-    b.at(b.block());
-    b.op(Op::Emit, {b.integer(7)}, 0);
-    b.ret();
     auto result = s.emit_unit();
     ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
     FakeKernel kernel(result.unit, s.cells);
