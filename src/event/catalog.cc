@@ -99,6 +99,7 @@ class TracefsCatalog : public Catalog {
   void set_kernel_types(std::shared_ptr<sys::KernelTypes> types) override {
     kernel_types_ = std::move(types);
   }
+  void set_fields_are_read(bool are_read) override { fields_are_read_ = are_read; }
   Matches match(std::string_view event_text) override;
   const schema::KernelTypes* user_types() const override {
     for (const auto& [prefix, provider] : others_) {
@@ -125,6 +126,7 @@ class TracefsCatalog : public Catalog {
 
   sys::Tracefs tracefs_;
   pid_t target_ = 0;
+  bool fields_are_read_ = true;
   std::shared_ptr<sys::KernelTypes> kernel_types_ = std::make_shared<sys::KernelTypes>();
   std::vector<Name> names_;
   std::map<std::string_view, std::unique_ptr<Provider>> others_;  // by prefix, made when asked for
@@ -211,6 +213,7 @@ Provider* TracefsCatalog::provider_of(std::string_view text) {
     provider = kind->make();
     provider->set_target(target_);
     provider->set_kernel_types(kernel_types_);
+    provider->set_fields_are_read(fields_are_read_);
   }
   return provider.get();
 }

@@ -118,6 +118,7 @@ class FunctionProbes final : public Provider {
   void set_kernel_types(std::shared_ptr<sys::KernelTypes> types) override {
     kernel_.set_types(std::move(types));
   }
+  void set_fields_are_read(bool are_read) override { fields_are_read_ = are_read; }
   void include(const Pattern& pattern, Matches* out) override;
   void list(std::string_view glob, std::vector<std::string>* out) override;
   bool is_also_called(const Event& event, std::string_view glob) override;
@@ -146,6 +147,7 @@ class FunctionProbes final : public Provider {
   std::map<std::string, EventPtr> known_;                  // by all that makes them different
   std::map<std::string, std::vector<EventPtr>> at_place_;  // those that differ in name alone
   bool has_warned_ = false;                                // of exceptions
+  bool fields_are_read_ = true;                            // else no debug information is opened
   std::map<const ElfFile*, bool> is_cxx_;
   std::map<const Event*, const ElfFile*> file_of_;  // of known_
 };
@@ -468,7 +470,9 @@ EventPtr FunctionProbes::user_event(const ElfFile& file, const Place& place,
     return user_variable(file, address, context.word_bytes, wanted);
   };
   const std::optional<symbol::UserFunction> function =
-      place.offset == 0 && !place.address ? types_.function(file, symbol.address) : std::nullopt;
+      fields_are_read_ && place.offset == 0 && !place.address
+          ? types_.function(file, symbol.address)
+          : std::nullopt;
   set_fields(place,
              parse_fetch_arguments(place.fetches, place.fetches_offset, context, &out->mistakes),
              types_, function ? &*function : nullptr, context, made.get());

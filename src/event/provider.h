@@ -53,6 +53,9 @@ class Provider {
   virtual void set_target(pid_t pid) { (void)pid; }
   /// What the pointers in its events' fields lead to in the kernel; without it, of its own making.
   virtual void set_kernel_types(std::shared_ptr<sys::KernelTypes> types) { (void)types; }
+  /// Whether anybody reads what its events carry; without it, yes. If not, types that take long to
+  /// find may be left out. Comes before include().
+  virtual void set_fields_are_read(bool are_read) { (void)are_read; }
   /// Adds the events that the part names, in their order, or a mistake. The same event has the same
   /// pointer each time. Requires: the part is no exclusion and has the provider's prefix.
   virtual void include(const Pattern& pattern, Matches* out) = 0;
@@ -94,6 +97,9 @@ class Catalog {
   virtual void set_target(pid_t pid) = 0;
   /// The kernel's types, for all who read what its events lead to. Before match().
   virtual void set_kernel_types(std::shared_ptr<sys::KernelTypes> types) = 0;
+  /// Whether anybody reads what events carry; if not, their fields may lack types that take long to
+  /// find. Before match().
+  virtual void set_fields_are_read(bool are_read) = 0;
   virtual Matches match(std::string_view event_text) = 0;
   /// The types of the programs that its events are in; null: there are none.
   virtual const schema::KernelTypes* user_types() const = 0;

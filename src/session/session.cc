@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "bpf/disassembler.h"
+#include "bytecode/field_reads.h"
 #include "compiler/compiler.h"
 #include "diag/json.h"
 #include "engine/bpf_engine.h"
@@ -213,6 +214,7 @@ class Session {
       catalog_ = std::move(catalog).value();
       catalog_->set_kernel_types(host_->shared_types());
       if (options_.target_pid > 0) catalog_->set_target(static_cast<pid_t>(options_.target_pid));
+      catalog_->set_fields_are_read(bytecode::reads_event_fields(*chunk_->main));
       std::vector<std::string> notes;
       resolve_events(host_->registrations(), source_, *catalog_, options_.quiet, handlers, sink,
                      &notes);
