@@ -21,8 +21,10 @@ bool is_of_any_event(schema::BuiltinVar var) {
     case schema::BuiltinVar::Ns:
     case schema::BuiltinVar::Cgroup:
     case schema::BuiltinVar::Curtask:
-    case schema::BuiltinVar::Probename: return true;
-    default: return false;
+    case schema::BuiltinVar::Probename:
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -103,23 +102,11 @@ Found try_kernel_function() {
   return std::string();
 }
 
-/// Where in our own file this function lies. Source: /proc/self/maps.
+/// A function of ours to set a probe on.
 Result<sys::UserPoint> own_point() {
-  KTAP_ASSIGN(const std::string maps, sys::read_text("/proc/self/maps", kMostBytes));
-  const auto address = reinterpret_cast<uintptr_t>(&own_point);
-  for (size_t at = 0; at < maps.size();) {
-    uint64_t begin = 0, end = 0, offset = 0;
-    const bool is_range = std::sscanf(maps.c_str() + at, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64,
-                                      &begin, &end, &offset) == 3;
-    if (is_range && begin <= address && address < end) {
-      sys::UserPoint point;
-      point.offset_bytes = address - begin + offset;
-      return point;
-    }
-    const size_t newline = maps.find('\n', at);
-    at = newline == std::string::npos ? maps.size() : newline + 1;
-  }
-  return Error{"ktap's own code is not in /proc/self/maps"};
+  sys::UserPoint point;
+  KTAP_ASSIGN(point.offset_bytes, file_offset(reinterpret_cast<uintptr_t>(&probed_function)));
+  return point;
 }
 
 Result<std::string> own_path() {

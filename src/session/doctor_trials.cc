@@ -56,20 +56,6 @@ constexpr long kNoSuchCall = 9999;
 /// Not 0: in our file, and not in memory that comes with nothing.
 volatile uint16_t g_semaphore = 1;
 
-/// Where in our own file the object lies. Source: /proc/self/maps.
-Result<uint64_t> file_offset(uintptr_t address) {
-  KTAP_ASSIGN(const std::string maps, sys::read_text("/proc/self/maps", kMostBytes));
-  for (size_t at = 0; at < maps.size();) {
-    uint64_t begin = 0, end = 0, offset = 0;
-    const bool is_range = std::sscanf(maps.c_str() + at, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64,
-                                      &begin, &end, &offset) == 3;
-    if (is_range && begin <= address && address < end) return address - begin + offset;
-    const size_t newline = maps.find('\n', at);
-    at = newline == std::string::npos ? maps.size() : newline + 1;
-  }
-  return Error{"ktap itself is not in /proc/self/maps"};
-}
-
 /// A call that the program never comes to: no task has that number.
 std::vector<Insn> unless_asked(std::vector<Insn> arguments, Helper helper) {
   std::vector<Insn> code = {bpf::mov64(Reg::R6, Reg::R1),
@@ -98,6 +84,21 @@ Result<void> watch_kernel(uint64_t address, uint32_t access) {
 }
 
 }  // namespace
+
+void probed_function() {}
+
+Result<uint64_t> file_offset(uintptr_t address) {
+  KTAP_ASSIGN(const std::string maps, sys::read_text("/proc/self/maps", kMostBytes));
+  for (size_t at = 0; at < maps.size();) {
+    uint64_t begin = 0, end = 0, offset = 0;
+    const bool is_range = std::sscanf(maps.c_str() + at, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64,
+                                      &begin, &end, &offset) == 3;
+    if (is_range && begin <= address && address < end) return address - begin + offset;
+    const size_t newline = maps.find('\n', at);
+    at = newline == std::string::npos ? maps.size() : newline + 1;
+  }
+  return Error{"ktap itself is not in /proc/self/maps"};
+}
 
 Result<sys::UniqueFd> load_trial(ProgramKind kind, std::vector<Insn> code, uint32_t btf_id) {
   code.push_back(bpf::mov64(Reg::R0, 0));
@@ -148,7 +149,7 @@ Found try_function_trace() {
 
 Found try_markers() {
   sys::UserPoint point;
-  KTAP_ASSIGN(point.offset_bytes, file_offset(reinterpret_cast<uintptr_t>(&file_offset)));
+  KTAP_ASSIGN(point.offset_bytes, file_offset(reinterpret_cast<uintptr_t>(&probed_function)));
   KTAP_ASSIGN(point.semaphore_bytes, file_offset(reinterpret_cast<uintptr_t>(&g_semaphore)));
   const uint16_t before = g_semaphore;
   KTAP_ASSIGN(const sys::UniqueFd program, load_trial(ProgramKind::Probe));

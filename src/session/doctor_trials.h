@@ -2,6 +2,7 @@
 // do, for a moment, and gives what it found or why not.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,15 @@ constexpr const char* kTriedFunction = "vfs_read";
 /// Loads `code` with `return 0` behind it.
 Result<sys::UniqueFd> load_trial(bpf::ProgramKind kind, std::vector<bpf::Insn> code = {},
                                  uint32_t btf_id = 0);
+
+/// Does nothing: probes are set on it. On 32-bit ARM it is ARM code, whatever the rest of ktap is:
+/// Linux sets no uprobes on Thumb.
+#ifdef __arm__
+[[gnu::target("arm")]]
+#endif
+void probed_function();
+/// Where in our own file what stands at the address lies. Source: /proc/self/maps.
+Result<uint64_t> file_offset(uintptr_t address);
 
 /// fentry: a program of one function's own.
 Found try_trampoline();

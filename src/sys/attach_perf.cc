@@ -75,12 +75,14 @@ void set_place(perf_event_attr& attr, const schema::PerfSource& source) {
   attr.bp_type = source.access;
 }
 
-Error breakpoint_error(const std::string& name, int error_number) {
+Error breakpoint_error(const std::string& name, uint32_t access, int error_number) {
   const std::string what = "setting the memory breakpoint " + name;
   if (error_number == ENOSPC)
     return Error{what + ": the processor has few of them (x86: 4), and all are in use", ENOSPC};
   if (error_number == EINVAL || error_number == EOPNOTSUPP || error_number == ENODEV)
-    return Error{what + ": refused; a kernel without kprobes has none on its own code",
+    return Error{what + (access == HW_BREAKPOINT_X
+                             ? ": refused; a kernel without kprobes has none on its own code"
+                             : ": refused; this machine has no such breakpoints"),
                  error_number};
   return tracing_error(what, error_number);
 }
@@ -227,7 +229,8 @@ Result<PerfAttachment> attach_source(int program_fd, const schema::PerfSource& s
   if (!out.event.valid()) {
     const int error_number = errno;
     if (place.tid >= 0 && error_number == ESRCH) return Error{name + ": the thread ended", ESRCH};
-    if (source.type == PERF_TYPE_BREAKPOINT) return breakpoint_error(name, error_number);
+    if (source.type == PERF_TYPE_BREAKPOINT)
+      return breakpoint_error(name, source.access, error_number);
     return sample_error(source, name, error_number);
   }
   KTAP_TRY(set_program(out, program_fd, std::nullopt, name));

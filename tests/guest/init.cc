@@ -86,6 +86,7 @@ void set_up_machine() {
   mount("cgroup", "/sys/fs/cgroup", "cgroup2", 0, nullptr);
   write_file("/proc/sys/kernel/kptr_restrict", "0");
   write_file("/proc/sys/kernel/perf_event_paranoid", "-1");
+  write_file("/proc/sys/net/core/bpf_jit_enable", "1");  // off on 32-bit ARM, unless asked for
   const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
   setrlimit(RLIMIT_MEMLOCK, &unlimited);
   const rlimit no_core{0, 0};
