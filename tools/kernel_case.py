@@ -4,16 +4,20 @@
 The load is tests/kernel/load.c, which makes exact numbers of system calls; ktap traces that process alone, so
 other programs of the machine neither disturb nor are looked at. Needs root and eBPF; else every case is skipped.
 
-Usage: kernel_case.py --ktap KTAP --load LOAD [--name NAME] [--only PART] [--without FACT,...] FOLDER;
+Usage: kernel_case.py --ktap KTAP --load LOAD [--name NAME] [--only PART] [--without FACT,...]
+[--at-once N] FOLDER;
 kernel_case.py --self-test
 """
 import argparse
+import concurrent.futures
 import ctypes
 import errno
 import os
 import platform
+import queue
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -459,6 +463,49 @@ def cannot_trace():
     return None
 
 
+class Recorded:
+    """A report that is read out later."""
+
+    def __init__(self):
+        self.lines, self.failed = [], False
+
+    def ok(self, case):
+        self.lines.append(("ok", case))
+
+    def fail(self, case, text):
+        self.failed = True
+        self.lines.append(("fail", case, text))
+
+    def skip(self, case, reason):
+        self.lines.append(("skip", case, reason))
+
+    def tell(self, report):
+        for verdict, *words in self.lines:
+            getattr(report, verdict)(*words)
+
+
+def judge_beside_others(paths, options):
+    """{path: Recorded}: most of a case is waiting, so some run at a time. Each has a load of its own: a probe is on
+    a file, whoever runs it."""
+    with tempfile.TemporaryDirectory(prefix="ktap-loads-") as directory, \
+            concurrent.futures.ThreadPoolExecutor(options.at_once) as pool:
+        loads = queue.SimpleQueue()
+        for number in range(options.at_once):
+            load = Path(directory) / str(number) / options.load.name
+            load.parent.mkdir()
+            shutil.copy2(options.load, load)
+            loads.put(load)
+
+        def judge_one(path):
+            recorded, load = Recorded(), loads.get()
+            try:
+                judge(path, run_here(options.ktap.resolve(), load), recorded, options.without)
+            finally:
+                loads.put(load)
+            return recorded
+        return dict(zip(paths, pool.map(judge_one, paths)))
+
+
 def run_folder(options):
     report = Report(options.name)
     missing = [str(path) for path in (options.ktap, options.load) if not path.is_file()]
@@ -467,13 +514,19 @@ def run_folder(options):
         return report.finish()
     reason = cannot_trace()
     paths = [path for path in sorted(options.folder.glob("*.case")) if options.only in path.name]
-    for path in paths:
-        if reason:
-            report.skip(path.stem, reason)
-        else:
-            judge(path, run_here(options.ktap.resolve(), options.load.resolve()), report, options.without)
     if reason:
+        for path in paths:
+            report.skip(path.stem, reason)
         print(f"skipped: {reason}")
+    else:
+        beside = judge_beside_others(paths, options) if options.at_once > 1 else {}
+        for path in paths:
+            if path in beside and not beside[path].failed:
+                beside[path].tell(report)
+                continue
+            if path in beside:  # the others may have disturbed it: what it gives alone counts
+                print(f"alone {path.stem}", flush=True)
+            judge(path, run_here(options.ktap.resolve(), options.load.resolve()), report, options.without)
     if not paths:
         report.fail("(none)", "no case found")
     return report.finish()
@@ -585,6 +638,7 @@ def main():
     parser.add_argument("--name", default="kernel")
     parser.add_argument("--only", default="", help="cases whose file name holds this")
     parser.add_argument("--without", default="", help="facts that the kernel shall lack, in every case")
+    parser.add_argument("--at-once", type=int, default=6, help="so many cases at a time; what fails runs again alone")
     parser.add_argument("folder", type=Path)
     return run_folder(parser.parse_args())
 
