@@ -84,7 +84,7 @@ class Wire:
         self.mark = b"\x1e" + nonce.encode() + b" "
         self.results = [Result() for _ in range(jobs)]
         self.buffer, self.console, self.log = b"", b"", ""
-        self.boot_s, self.done = None, False
+        self.boot_s, self.done, self.ended = None, False, 0
 
     def feed(self, data):
         self.buffer += data
@@ -111,6 +111,7 @@ class Wire:
         elif word == "ERR":
             self.results[int(numbers[0])].stderr = payload
         elif word == "STATUS":
+            self.ended += 1
             status = int(numbers[1])
             self.results[int(numbers[0])].status = None if status < 0 else \
                 -(status & 0x7f) if status & 0x7f else status >> 8
@@ -156,7 +157,9 @@ def run(arch, vmlinuz, files, jobs, timeout_s, processors=1):
             process.wait()
     if not wire.done:
         tail = "\n".join((wire.console + wire.buffer).decode("utf-8", "replace").splitlines()[-40:])
-        raise GuestError(("the guest died" if in_time else f"no end within {timeout_s:g} seconds") + "\n" + tail)
+        at = f"in job {wire.ended} of {len(jobs)}: {' '.join(jobs[wire.ended].command)}" if wire.ended < len(jobs) else \
+            "behind the last job"
+        raise GuestError(("the guest died " if in_time else f"no end within {timeout_s:g} seconds, ") + f"{at}\n{tail}")
     return Run(wire.results, COMPLAINT.findall(wire.log), wire.boot_s, time.monotonic() - began)
 
 
