@@ -1,3 +1,4 @@
+// A variable that every event has alike is no field: the list of them is here.
 #include "bytecode/field_reads.h"
 
 #include <algorithm>
