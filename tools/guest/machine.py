@@ -157,8 +157,8 @@ def run(arch, vmlinuz, files, jobs, timeout_s, processors=1):
             process.wait()
     if not wire.done:
         tail = "\n".join((wire.console + wire.buffer).decode("utf-8", "replace").splitlines()[-40:])
-        at = f"in job {wire.ended} of {len(jobs)}: {' '.join(jobs[wire.ended].command)}" if wire.ended < len(jobs) else \
-            "behind the last job"
+        running = jobs[wire.ended].command if wire.ended < len(jobs) else ["(none)"]
+        at = f"in job {wire.ended} of {len(jobs)}: {' '.join(running)}"
         what = "the guest died " if in_time else f"no end within {timeout_s:g} seconds, "
         raise GuestError(f"{what}{at}\n{tail}")
     return Run(wire.results, COMPLAINT.findall(wire.log), wire.boot_s, time.monotonic() - began)
