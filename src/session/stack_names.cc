@@ -30,6 +30,16 @@ bool is_tracing(const symbol::KernelSymbol& symbol) {
          (starts_with(symbol.name, "bpf_prog_") || starts_with(symbol.name, "bpf_trampoline_"));
 }
 
+/// What a program begins with, and what the C library puts between that and main().
+bool begins_program(const runtime::StackFrame& frame) {
+  return frame.function == "_start" || starts_with(frame.function, "__libc_start_main");
+}
+
+/// Outermost of a program's first thread: what calls main().
+bool calls_main(const runtime::StackFrame& frame) {
+  return frame.function == "__libc_start_call_main" || begins_program(frame);
+}
+
 uint64_t frame_key(uint64_t address, bool is_return) { return address * 2 + (is_return ? 1 : 0); }
 
 symbol::UserProgram program_of(uint64_t owner) {
@@ -114,12 +124,15 @@ symbol::Unwound StackNamer::unwind(uint64_t owner, const symbol::StackCopy& copy
 
 template <class Visit>
 void StackNamer::each_frame(const runtime::Stack& stack, Visit visit) {
-  bool is_outside = false;
+  bool is_outside = false, is_end = false;
   for (size_t i = 0; i < stack.frame_count(); ++i) {
     if (stack.is_user()) {
       for (const runtime::StackFrame& frame :
            user_frames(stack.words()[0], stack.frame(i), i > 0)) {
+        // Its frame pointer is whatever the kernel left: what follows is no caller.
+        if (is_end && !begins_program(frame)) continue;
         visit(frame);
+        is_end = is_end || calls_main(frame);
       }
       continue;
     }
