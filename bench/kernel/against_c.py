@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """ktap's programs beside the same in C, compiled by `clang -O2 -target bpf` (bench/c): run time by the kernel's own
-figures, whole and less an empty program's, taking turns. Of all samples of all rounds the lowest tenth counts; medians in
-brackets.
+figures, whole and less an empty program's, taking turns. Of all samples of all rounds the lowest tenth counts; medians
+in brackets.
 
 Usage: against_c.py KTAP [--rounds N] [--only NAME…]
 """

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -44,6 +45,17 @@ Lowered lower_handler(const Handler& handler, uint32_t handler_index, const Worl
     Lowered result = lowerer.result();
     if (!std::holds_alternative<ssa::Function>(result)) attempt.take_back();
     return result;
+  }
+}
+
+void learn_names(Linkage& linkage) {
+  if (!linkage.least_name_bound) return;
+  Shapes& shapes = linkage.shapes;
+  for (const std::string& text : linkage.module.strings) {
+    const auto bytes = static_cast<uint32_t>(text.size());
+    if (text.find('\0') != std::string::npos) shapes.names_have_nul = true;
+    if (bytes > *linkage.least_name_bound)
+      shapes.longest_name = std::max(shapes.longest_name, bytes);
   }
 }
 

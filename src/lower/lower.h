@@ -128,6 +128,8 @@ struct Shapes {
   std::map<Variable, Shape> variables;
   /// Of the tables that hold an aggregate's samples: by table or aggregate, and which of them.
   std::map<std::pair<const runtime::Object*, uint32_t>, Shape> samples;
+  uint32_t longest_name = 0;    ///< of the strings that code knows by number
+  bool names_have_nul = false;  ///< one of them cannot be bytes
   friend bool operator==(const Shapes&, const Shapes&) = default;
 };
 
@@ -140,6 +142,8 @@ struct Linkage {
   /// is no entry. Variables that hold integers alone are words (`cells`).
   std::vector<Variable> variables;
   Shapes shapes;  ///< when they differ behind a trial, its code is no good: again, with these
+  /// The least that code took for the length of a string that it knows by number alone.
+  std::optional<uint32_t> least_name_bound;
   std::vector<bool> value_is_known;           ///< by table id: an entry or a store has told
   std::vector<runtime::SampleParts> samples;  ///< by TableInfo.sample_of - 1
   std::vector<const runtime::Cell*> cells;    ///< by shared variable id; null for a global
@@ -166,6 +170,10 @@ struct Options {
   /// lower_capture: send every event; the filter as a kernel program is too much for this kernel.
   bool unfiltered = false;
 };
+
+/// Behind the last handler: widens Linkage::shapes where one took a string for shorter than those
+/// that others brought.
+void learn_names(Linkage& linkage);
 
 /// The names that `events` do not have, in all code that the handler and its filter can reach; each
 /// place once, with the first event that lacks the name. Code that asks which event it runs on may

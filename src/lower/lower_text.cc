@@ -273,12 +273,17 @@ std::optional<uint32_t> Lowerer::text_bound(const AbstractValue& value) const {
     if (inst.str_kind == ssa::StrKind::Bytes) return inst.max_bytes;
     size_t longest = 0;
     for (const schema::EventPtr& e : group_.events) longest = std::max(longest, e->name.size());
+    if (inst.op == ssa::Op::EventVar) return static_cast<uint32_t>(longest);
+    // It may be any string of the script, those of code that comes later among them.
+    if (linkage_.shapes.names_have_nul) return std::nullopt;
+    longest = std::max<size_t>(longest, linkage_.shapes.longest_name);
     for (const std::string& text : linkage_.module.strings) {
-      if (inst.op == ssa::Op::EventVar) break;
-      if (text.find('\0') != std::string::npos) return std::nullopt;  // it may be this one
+      if (text.find('\0') != std::string::npos) return std::nullopt;
       longest = std::max(longest, text.size());
     }
-    return static_cast<uint32_t>(longest);
+    const auto bound = static_cast<uint32_t>(longest);
+    linkage_.least_name_bound = std::min(linkage_.least_name_bound.value_or(bound), bound);
+    return bound;
   }
   if (value.is(Kind::Nil) || value.is(Kind::Bool) || value.is(Kind::Float))
     return static_cast<uint32_t>(text_of_constant(value).size());

@@ -64,6 +64,7 @@ class Planner {
       check_stack_copies();
       check_entry_arguments();
       if (sink_.has_errors()) return std::move(plan_);
+      lower::learn_names(plan_->linkage);
       const bool is_stale = plan_->linkage.shapes != shapes_;  // what came first took it for less
       shapes_ = plan_->linkage.shapes;
       if (!all_fit || is_stale) continue;

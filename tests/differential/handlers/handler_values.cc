@@ -22,6 +22,8 @@ const Texts kStrings = {"\"\"",
                         "\"/etc/passwd\"",
                         "\"/dev/null\"",
                         "\"10\"",
+                        "\"twenty bytes of text\"",
+                        "\"twenty-five bytes of text\"",
                         "\"a string of more than sixteen bytes\""};
 const Texts kGlobs = {"\"sys_enter_*\"", "\"*close\"", "\"*exit*\"", "\"judged*\"", "\"/etc/*\"",
                       "\"*\"",           "\"abc\"",    "\"a*\"",     "\"*e*\""};
@@ -185,6 +187,8 @@ Node HandlerGenerator::event_text() {
     return expr(chance(70) ? "(kernel_string(args.buf) || \"?\")"
                            : "(kernel_string(args.buf, 16) || \"\")");
   }
+  const TableVar* table = any_table(Type::Str);
+  if (table != nullptr && chance(15)) return expr("($0 || execname)", {cell(*table, 0)});
   return expr(chance(60) ? "probename" : chance(80) ? "execname" : "e.name");
 }
 
