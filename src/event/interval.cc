@@ -44,6 +44,9 @@ Interval parse_period(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + digits, count);
   static_cast<void>(end);
   const std::string_view unit = text.substr(digits);
+  if (const size_t comma = unit.find(','); comma != std::string_view::npos)
+    return wrong(fmt::format("a timer (of '{}') stands alone, not in a list of events",
+                             text.substr(0, digits + comma)));
   if (unit.empty()) return wrong(fmt::format("a unit is missing after {}: {}", text, kUnits));
   if (error == std::errc() && count == 0) return wrong("a period of 0");
   if (unit[0] == '.' && unit.size() > 1 && is_digit(unit[1]))

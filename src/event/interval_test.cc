@@ -30,6 +30,8 @@ TEST(Interval, SaysWhatIsWrong) {
   EXPECT_EQ(
       parse_interval("tick-10days").error,
       "'days' is no unit of time; units are ns, us (or usec), ms (msec), s (sec), min, h and hz");
+  EXPECT_EQ(parse_interval("tick-5ms, syscalls:*").error,
+            "a timer (of '5ms') stands alone, not in a list of events");
   EXPECT_EQ(parse_interval("tick-1.5s").error,
             "1.5s is no whole number; write it in a smaller unit, as in 1500ms");
   EXPECT_EQ(parse_interval("tick-ms").error,

@@ -11,6 +11,7 @@
 #include "lower/attempt.h"
 #include "lower/event_names.h"
 #include "lower/event_reads.h"
+#include "lower/kernel_types.h"
 #include "lower/lower.h"
 #include "lower/lowerer.h"
 #include "ssa/kernel_access.h"
@@ -344,6 +345,27 @@ void add_all(Capturer& capturer, const schema::Event& event, const EventNames& n
   if (names.copies_stack()) capturer.copy_stack(names.stack_place);
 }
 
+/// Nothing for a kernel without types, or one that hides its addresses: that is told when it is
+/// asked for.
+std::optional<EventMistake> mistake_in(const KernelName& name, const Machine& machine) {
+  std::vector<EventMistake> mistakes;
+  if (name.builtin == bytecode::Builtin::Kaddr && machine.symbol) {
+    const Result<int64_t> address = machine.symbol(name.text);
+    if (!address.ok()) {
+      mistakes.emplace_back();
+      mistakes.back().code = diag::Code::NoKernelSymbol;
+      mistakes.back().text = address.error().message;
+    }
+  }
+  const schema::KernelTypes* types =
+      name.builtin == bytecode::Builtin::EnumName && machine.types ? machine.types() : nullptr;
+  if (types != nullptr) static_cast<void>(enum_type(*types, name.text, &mistakes));
+  if (mistakes.empty()) return std::nullopt;
+  mistakes.back().span = name.place.span;
+  mistakes.back().line = name.place.line;
+  return std::move(mistakes.back());
+}
+
 }  // namespace
 
 Lowered lower_capture(const Handler& handler, uint32_t handler_index, const World& world,
@@ -393,6 +415,10 @@ Lowered lower_capture(const Handler& handler, uint32_t handler_index, const Worl
     add_all(capturer, event, names);
     is_right = capturer.add_memory(event, names.kernel_reads);
     if (is_right) capturer.finish(linkage, filter_in_kernel);
+  }
+  for (const KernelName& used : names.kernel_names) {
+    if (auto mistake = mistake_in(used, options.machine))
+      linkage.mistakes.push_back(std::move(*mistake));
   }
   lowerer->finish();
   Lowered result = lowerer->result();

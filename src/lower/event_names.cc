@@ -281,7 +281,7 @@ class Collector {
     known_.erase(a);
     if (builtin == bytecode::Builtin::UserString || builtin == bytecode::Builtin::KernelString ||
         builtin == bytecode::Builtin::Buf || builtin == bytecode::Builtin::Cast ||
-        builtin == bytecode::Builtin::Kaddr) {
+        builtin == bytecode::Builtin::Kaddr || builtin == bytecode::Builtin::EnumName) {
       known_[a] = StringFunction{builtin};
     }
     if (is_stack_function(builtin)) stack_function(a, builtin);
@@ -463,13 +463,16 @@ class Collector {
     known_[insn.a()] = Read{number_of(std::move(read))};
   }
 
-  /// cast(TYPE, x) and kaddr(NAME); after the call.
+  /// cast(TYPE, x), kaddr(NAME) and enum_name(ENUM, n); after the call.
   void kernel_call(uint8_t a, size_t b) {
     const auto* function = known_as<StringFunction>(a);
     const auto* first = known_as<Text>(a + size_t{1});
     std::optional<Known> result;
     if (function != nullptr && first != nullptr) {
-      if (function->builtin == bytecode::Builtin::Kaddr && b == 2) result = Symbol{first->text};
+      const bool is_kaddr = function->builtin == bytecode::Builtin::Kaddr && b == 2;
+      if (is_kaddr) result = Symbol{first->text};
+      if (is_kaddr || (function->builtin == bytecode::Builtin::EnumName && b == 3))
+        names_.kernel_names.push_back({function->builtin, first->text, place_});
       if (function->builtin == bytecode::Builtin::Cast && b == 3) result = cast(a, first->text);
     }
     known_.erase(known_.lower_bound(a), known_.end());
@@ -539,6 +542,7 @@ class Collector {
     if (callee == known_.end() || arg == known_.end()) return;
     const auto* function = std::get_if<StringFunction>(&callee->second);
     if (function == nullptr) return;
+    if (function->builtin == bytecode::Builtin::EnumName) return;
     if (function->builtin == bytecode::Builtin::Buf) {
       if (b == 3) add_bytes(a);
       return;

@@ -66,6 +66,13 @@ struct BytesRead {
   bytecode::Place place;  ///< of the first call
 };
 
+/// What kaddr() or enum_name() is called with where that stands in the code: it must be there.
+struct KernelName {
+  bytecode::Builtin builtin;
+  std::string text;
+  bytecode::Place place;
+};
+
 /// Sets, so that the order is fixed.
 struct EventNames {
   std::set<schema::BuiltinVar> vars;  ///< EventVar
@@ -75,6 +82,7 @@ struct EventNames {
   StringReads kernel_strings;
   std::vector<BytesRead> bytes;
   std::vector<KernelRead> kernel_reads;
+  std::vector<KernelName> kernel_names;
   // Where each was read first.
   std::map<schema::BuiltinVar, bytecode::Place> var_places;
   std::map<std::string, bytecode::Place> name_places;  ///< fields and members

@@ -192,8 +192,8 @@ EventMistake missing_field(const schema::Event& event, const std::string& name,
                    kept_at_entry(event, name);
   if (event.kind == EventKind::Probe && !event.point.path.empty() && event.find_field("arg1") > 0)
     mistake.hint = fmt::format(
-        "{} has no debug information of the function: its arguments have no names here, they are "
-        "arg1, arg2 …",
+        "{} has no debug information of what the function is called with: that has no names here, "
+        "it is arg1, arg2 …",
         event.point.path);
   mistake.span = place.span;
   mistake.line = place.line;
