@@ -78,6 +78,16 @@ TEST(SyscallText, HexOfTheDeclaredWidth) {
   EXPECT_EQ(syscall_text(syscall_event("sys_enter_getpid", {}), none), "sys_getpid()");
 }
 
+TEST(SyscallText, BitsOfARegister) {
+  Event event = syscall_event("f", {{"low", "int"}, {"high", "int"}});
+  event.kind = EventKind::Probe;
+  event.fields[1].fetch.width_bits = 4;
+  event.fields[2].fetch.width_bits = 12;
+  event.fields[2].fetch.shift_bits = 4;
+  const uint64_t words[3] = {0, 0xbe5a, 0xbe5a};
+  EXPECT_EQ(syscall_text(event, words), "f(low: a, high: be5)");
+}
+
 TEST(SyscallText, Exit) {
   Event event = syscall_event("sys_exit_read", {{"ret", "long"}});
   event.kind = EventKind::SyscallExit;

@@ -22,6 +22,13 @@ uint64_t cut_to(uint64_t value, uint32_t size_bytes) {
   return size_bytes >= 8 ? value : value & ((uint64_t{1} << (8 * size_bytes)) - 1);
 }
 
+/// What the field is of the word that it comes from.
+uint64_t value_in(uint64_t word, const schema::Field& field) {
+  const schema::Fetch& fetch = field.fetch;
+  if (fetch.width_bits == 0 || fetch.width_bits >= 64) return cut_to(word, field.size_bytes);
+  return word >> fetch.shift_bits & ((uint64_t{1} << fetch.width_bits) - 1);
+}
+
 /// "sys_read" of "sys_enter_read" or "sys_exit_read", "f" of "f%return".
 void append_name(std::string* out, const std::string& name) {
   for (const std::string_view head : {"sys_enter_", "sys_exit_"}) {
@@ -67,7 +74,7 @@ std::string syscall_text(const schema::Event& event, const uint64_t* words) {
       out += "{…}";
       continue;
     }
-    append_hex(&out, cut_to(words[i], field.size_bytes));
+    append_hex(&out, value_in(words[i], field));
   }
   out += ')';
   return out;
