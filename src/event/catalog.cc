@@ -286,7 +286,7 @@ void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
              if (is_meant(event->name) || is_meant(event->point.symbol) ||
                  is_meant(fmt::format("{}:{}", event->system, event->name)))
                return true;
-             Provider* provider = provider_of(event->system);
+             Provider* provider = provider_of(event->system + ":");
              return provider != nullptr &&
                     provider->is_also_called(*event, pattern.text, by_letter);
            }) != 0;

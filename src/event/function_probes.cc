@@ -397,7 +397,7 @@ EventPtr FunctionProbes::user_event(const ElfFile& file, const Place& place,
 
 bool FunctionProbes::is_also_called(const Event& event, std::string_view glob, bool by_letter) {
   const auto file = file_of_.find(&event);
-  if (file == file_of_.end()) return false;
+  if (file == file_of_.end()) return kernel_.is_also_called(event, glob, by_letter);
   if (event.kind == EventKind::ProbeReturn && glob.size() > kReturn.size() &&
       glob.substr(glob.size() - kReturn.size()) == kReturn)
     glob.remove_suffix(kReturn.size());
