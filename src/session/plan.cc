@@ -141,36 +141,61 @@ class Planner {
     no_trampolines_ = why;
   }
 
-  /// What a function was called with is there at its return in a trampoline alone.
-  void check_entry_arguments() {
-    std::map<const schema::Event*, std::string> reasons;  // of any handler: they share a program
+  /// Calls visit(inst, field) for each use of what the function of a return was called with.
+  template <class Visit>
+  static void each_entry_argument(const PlannedGroup& group, Visit visit) {
+    const schema::Event& event = *group.group.events.front();
+    if (event.entry_fields == 0) return;
+    each_inst(group, [&](const ssa::Inst& inst) {
+      const auto field = static_cast<size_t>(inst.imm);
+      if (inst.op == ssa::Op::EventField && field >= event.own_fields() &&
+          field < event.fields.size())
+        visit(inst, field);
+    });
+  }
+
+  /// Of the events whose entry arguments handlers use: what keeps one of their handlers, which
+  /// share a program, from a trampoline; "" nothing does.
+  std::map<const schema::Event*, std::string> why_no_entry_arguments() const {
+    std::map<const schema::Event*, std::string> reasons;
     for (const PlannedHandler& handler : plan_->handlers) {
       for (const PlannedGroup& group : handler.groups) {
-        if (group.group.events.size() != 1) continue;
-        const backend::Job job{&group.function, &group.group, 0, 0};
-        const std::string why = facts_.has_trampolines
-                                    ? backend::why_no_trampoline(job, plan_->linkage.module)
-                                    : no_trampolines_;
-        if (!why.empty()) reasons.emplace(group.group.events.front().get(), why);
+        each_entry_argument(group, [&](const ssa::Inst&, size_t) {
+          reasons.emplace(group.group.events.front().get(), "");
+        });
       }
     }
+    if (reasons.empty()) return reasons;
+    for (const PlannedHandler& handler : plan_->handlers) {
+      for (const PlannedGroup& group : handler.groups) {
+        const auto reason = reasons.find(group.group.events.front().get());
+        if (reason == reasons.end() || !reason->second.empty() || group.group.events.size() != 1)
+          continue;
+        const backend::Job job{&group.function, &group.group, 0, 0};
+        reason->second = facts_.has_trampolines
+                             ? backend::why_no_trampoline(job, plan_->linkage.module)
+                             : no_trampolines_;
+      }
+    }
+    return reasons;
+  }
+
+  /// What a function was called with is there at its return in a trampoline alone.
+  void check_entry_arguments() {
+    const std::map<const schema::Event*, std::string> reasons = why_no_entry_arguments();
+    if (reasons.empty()) return;
     std::set<uint32_t> told;
     for (const PlannedHandler& handler : plan_->handlers) {
       int trampolines = 0;
       for (const PlannedGroup& group : handler.groups) {
         const schema::Event& event = *group.group.events.front();
-        const auto reason = reasons.find(&event);
         bool is_counted = false;
-        each_inst(group, [&](const ssa::Inst& inst) {
-          const auto field = static_cast<size_t>(inst.imm);
-          if (inst.op != ssa::Op::EventField || field < event.own_fields() ||
-              field >= event.fields.size())
-            return;
+        each_entry_argument(group, [&](const ssa::Inst& inst, size_t field) {
           if (!is_counted) ++trampolines;
           is_counted = true;
-          if (reason == reasons.end() || !told.insert(inst.span.begin).second) return;
+          const std::string& why = reasons.at(&event);
+          if (why.empty() || !told.insert(inst.span.begin).second) return;
           const std::string& name = event.fields[field].name;
-          const std::string& why = reason->second;
           sink_
               .report(diag::Code::EventUnavailable, inst.span,
                       fmt::format("'args.{}' of {} is gone when the function returns: only a "
