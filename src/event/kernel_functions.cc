@@ -313,11 +313,10 @@ EventPtr KernelFunctions::event(const KernelPlace& place, const KernelSymbol& sy
       is_traceable(symbol, of_that_name) && place.offset == 0 && !needs_all_registers(place);
   if (place.is_return && !place.fetched.empty()) made->unnumbered_fields = 1;  // retval
   if (made->fields.back().kind == FieldKind::Opaque && place.is_return) ++made->unnumbered_fields;
-  // A trampoline has typed arguments: what is fetched is a register. Of modules it wants the
-  // kernel's own number for their types.
-  if (types && symbol.module.empty() && place.offset == 0 && place.fetched.empty() &&
-      has_plain_arguments(*types_, *types)) {
-    made->point.btf_id = types->id;
+  // A trampoline has typed arguments: what is fetched is a register.
+  if (types && place.offset == 0 && place.fetched.empty() && has_plain_arguments(*types_, *types)) {
+    made->point.btf_id = types->kernel_id;
+    made->point.btf_module = std::string(symbol.module);
     made->point.argument_count = static_cast<uint32_t>(types->parameters.size());
     made->point.gives_word = gives_word(*types_, *types);
   }

@@ -173,7 +173,7 @@ class Planner {
           continue;
         const backend::Job job{&group.function, &group.group, 0, 0};
         reason->second = facts_.has_trampolines
-                             ? backend::why_no_trampoline(job, plan_->linkage.module)
+                             ? backend::why_no_trampoline(job, plan_->linkage.module, facts_)
                              : no_trampolines_;
       }
     }
@@ -644,6 +644,11 @@ class Planner {
     const bpf::ProgramKind kind = plan_->unit.programs[rejection.program].kind;
     if (!rejection.is_size &&
         (kind == bpf::ProgramKind::FunctionEntry || kind == bpf::ProgramKind::FunctionExit)) {
+      if (!plan_->unit.programs[rejection.program].btf_module.empty() &&
+          facts_.has_module_trampolines) {
+        facts_.has_module_trampolines = false;
+        return {};
+      }
       take_trampolines("the kernel refuses one here");
       return {};
     }
