@@ -219,6 +219,11 @@ void KernelFunctions::include_one(const Pattern& pattern, const KernelPlace& pla
                             place.name)));
     return;
   }
+  if (traceable_.count(found.front().name) == 0) {
+    std::set<uint64_t> places;
+    for (const KernelSymbol& symbol : found) places.insert(symbol.address);
+    find_aliases(std::move(places));
+  }
   for (const KernelSymbol& symbol : found) add(place, symbol, found.size(), out);
 }
 

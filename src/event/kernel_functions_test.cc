@@ -148,6 +148,7 @@ TEST(KernelFunctions, GlobsReachAFunctionByEachOfItsNames) {
   EXPECT_EQ(names("__x64_sys_*"), "__x64_sys_getppid __x64_sys_read ");
   EXPECT_EQ(names("*getppid"), "__do_sys_getppid ") << "once, by the name in the list";
   EXPECT_EQ(names("__{x64,ia32}*getppid"), "__x64_sys_getppid ");
+  EXPECT_EQ(names("__x64_sys_hidden"), "__x64_sys_hidden? ");
 }
 
 class KernelAliases : public testing::Test {
@@ -196,6 +197,18 @@ TEST_F(KernelAliases, ExclusionsKnowAllNames) {
   EXPECT_EQ(left({"__x64_*"}, "__se_*%return", true), "__x64_sys_read%return");
   EXPECT_EQ(left({"__x64_*"}, "__se_*", true), "__x64_sys_read%return");
   EXPECT_EQ(left({"__x64_*"}, "__ia32_*", false, true), "__x64_sys_getppid __x64_sys_read");
+}
+
+TEST(KernelFunctions, AnotherNameOfWhatTheTracerHasIsTraceable) {
+  KernelFunctions functions(symbol::Kallsyms("ffffffff81001000 T __x64_sys_getppid\n"
+                                             "ffffffff81001000 t __do_sys_getppid\n"),
+                            {"__do_sys_getppid\n", "", true, true});
+  Matches out;
+  functions.include(Pattern{"probe:__x64_sys_getppid", false, 0}, place("__x64_sys_getppid", false),
+                    &out);
+  ASSERT_EQ(out.events.size(), 1U);
+  EXPECT_EQ(out.events[0]->name, "__x64_sys_getppid");
+  EXPECT_TRUE(out.events[0]->point.is_traceable);
 }
 
 TEST_F(KernelFunctionsTest, WhatTheTracerLacksIsLeftToKprobes) {

@@ -109,10 +109,13 @@ class Planner {
   }
 
   /// A trampoline runs behind the links for many functions, wherever its handler stands in the
-  /// script: a function that both kinds of handlers have is probed in one way.
+  /// script: a function that both kinds of handlers have is probed in one way. So is one that has
+  /// several names, of which type information has some.
   void keep_order_of_probes() {
     std::set<std::string> alone;
     std::set<std::string> with_others;
+    std::set<std::string> without_types;
+    std::map<std::string, std::set<std::string>> names;
     const auto traces_kernel = [](const PlannedHandler& handler) {
       return std::any_of(
           handler.events.begin(), handler.events.end(),
@@ -126,14 +129,29 @@ class Planner {
            lower::group_events(registration(handler).handler, world_, handler.events,
                                facts_.has_attach_cookies, scratch)) {
         for (const schema::EventPtr& event : group.events) {
-          if (schema::is_kernel_function(*event))
-            (group.events.size() == 1 ? alone : with_others).insert(event->name);
+          if (!schema::is_kernel_function(*event)) continue;
+          const std::string place = place_of(*event);
+          (group.events.size() == 1 ? alone : with_others).insert(place);
+          if (event->point.btf_id == 0) without_types.insert(place);
+          names[place].insert(event->name);
         }
       }
     }
-    const auto is_mixed = [&](const std::string& name) { return with_others.count(name) != 0; };
+    const auto is_mixed = [&](const std::string& place) {
+      return with_others.count(place) != 0 ||
+             (names[place].size() > 1 && without_types.count(place) != 0);
+    };
     if (std::any_of(alone.begin(), alone.end(), is_mixed))
-      take_trampolines("none is used where another handler traces the function among several");
+      take_trampolines(
+          "none is used where another handler traces the function among several, or by a name that "
+          "has no types");
+  }
+
+  /// Of a function of the kernel, by whichever of its names.
+  static std::string place_of(const schema::Event& event) {
+    const schema::ProbePoint& point = event.point;
+    if (point.address == 0) return event.name;
+    return fmt::format("{:#x}{}", point.address, event.name.substr(point.symbol.size()));
   }
 
   void take_trampolines(const char* why) {
