@@ -15,9 +15,16 @@ _ktap_word() {
   previous=${before[${#before[@]} - 1]}
 }
 
-_ktap_reply() {  # fills COMPREPLY with those of the lines $1 that begin with the word; bash replaces behind the last colon
-  local IFS=$'\n' prefix=
-  COMPREPLY=($(compgen -W "$1" -- "$_ktap_cur"))
+# Fills COMPREPLY with those of the lines $1 that begin with the word; bash replaces behind the last colon. Names come out
+# of files of anyone: the shell expands nothing in them (compgen -W would), and outside of quotes their signs are quoted.
+_ktap_reply() {
+  local line word=${_ktap_cur#[\"\']} prefix=
+  COMPREPLY=()
+  while IFS= read -r line; do
+    [[ -n $line && $line == "$word"* ]] || continue
+    [[ $word == "$_ktap_cur" ]] && printf -v line %q "$line"
+    COMPREPLY+=("$line")
+  done <<<"$1"
   [[ $_ktap_cur == *:* && $COMP_WORDBREAKS == *:* ]] && prefix=${_ktap_cur%"${_ktap_cur##*:}"}
   COMPREPLY=("${COMPREPLY[@]#"$prefix"}")
 }

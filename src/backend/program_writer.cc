@@ -157,7 +157,9 @@ void ProgramWriter::set_points(bpf::Program& program) const {
   program.attach_to = of.events.size() == 1
                           ? of.events[0]->name
                           : fmt::format("{} and {} more", of.events[0]->name, of.events.size() - 1);
-  if (frame_.is_trampoline) program.btf_id = of.events[0]->point.btf_id;
+  if (!frame_.is_trampoline) return;
+  program.btf_id = of.events[0]->point.btf_id;
+  program.btf_module = of.events[0]->point.btf_module;
 }
 
 bpf::ProgramKind ProgramWriter::kind_of_points() const {
@@ -237,7 +239,7 @@ void ProgramWriter::lay_out_frame() {
   }
   bool wants = false, may = facts_.has_trampolines;
   for (size_t i = 0; i < body_count() && may; ++i) {
-    may = why_no_trampoline(job(i), module_).empty();
+    may = why_no_trampoline(job(i), module_, facts_).empty();
     wants = wants || (may && wants_trampoline(job(i), module_));
   }
   frame_.is_trampoline = may && wants;

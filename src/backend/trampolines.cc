@@ -68,13 +68,16 @@ Uses uses_of(const Job& job, const ssa::Module& module) {
 
 }  // namespace
 
-std::string why_no_trampoline(const Job& job, const ssa::Module& module) {
+std::string why_no_trampoline(const Job& job, const ssa::Module& module,
+                              const bpf::KernelFacts& facts) {
   if (job.group->events.size() != 1) return "it takes one function at a time";
   const schema::Event& event = *job.group->events[0];
   if (!schema::is_kernel_function(event)) return "it is for functions of the kernel";
   const schema::ProbePoint& point = event.point;
   if (!point.is_traceable) return "the kernel's function tracer does not have this function";
-  if (point.btf_id == 0) return "not all of its arguments are words, or a module has it";
+  if (point.btf_id == 0) return "not all of its arguments are words";
+  if (!point.btf_module.empty() && !facts.has_module_trampolines)
+    return "this kernel has none at functions of modules (Linux 5.11)";
   const Uses uses = uses_of(job, module);
   if (uses.sets_result) return "it sets no results";
   if (event.kind != schema::EventKind::ProbeReturn) return "";

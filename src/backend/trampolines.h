@@ -5,11 +5,14 @@
 #include <string>
 
 #include "backend/unit.h"
+#include "bpf/kernel_facts.h"
 
 namespace ktap::backend {
 
-/// What keeps the job from that, as the end of a sentence; "" when it is up to the kernel.
-std::string why_no_trampoline(const Job& job, const ssa::Module& module);
+/// What keeps the job from that, as the end of a sentence; "" when it is up to the kernel. Requires
+/// that the kernel has any.
+std::string why_no_trampoline(const Job& job, const ssa::Module& module,
+                              const bpf::KernelFacts& facts);
 
 /// Whether a program of the job is to be one where that is possible.
 bool wants_trampoline(const Job& job, const ssa::Module& module);

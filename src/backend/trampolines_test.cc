@@ -33,9 +33,10 @@ struct Return {
     builder.ret();
   }
   Job job() const { return {&builder.function, &group, 0, 0}; }
-  std::string why() const { return why_no_trampoline(job(), module); }
+  std::string why() const { return why_no_trampoline(job(), module, facts); }
   bool wants() const { return wants_trampoline(job(), module); }
 
+  bpf::KernelFacts facts;
   ssa::Module module;
   Builder builder;
   ssa::EventGroup group;
@@ -52,6 +53,14 @@ TEST(Trampolines, ForWhatAFunctionThatGivesNothingWasCalledWith) {
   gives.made->point.gives_word = true;
   EXPECT_EQ(gives.why(), "");
   EXPECT_TRUE(gives.wants());
+}
+
+TEST(Trampolines, OfModulesWhereTheKernelHasThem) {
+  Return of_module("tun_chr_open", {kArgument});
+  of_module.made->point.btf_module = "tun";
+  EXPECT_EQ(of_module.why(), "this kernel has none at functions of modules (Linux 5.11)");
+  of_module.facts.has_module_trampolines = true;
+  EXPECT_EQ(of_module.why(), "");
 }
 
 TEST(Trampolines, NeverWhereNothingReturns) {

@@ -540,7 +540,8 @@ BtfFunction BtfTypes::function(uint32_t id) const {
   BtfFunction out;
   const Entry prototype = at(at(id).size_or_type);
   if (at(id).kind != kFunction || prototype.kind != kPrototype) return out;
-  out.id = id;
+  const Part& part = *part_of(id);
+  out.kernel_id = part.first == 0 ? id : base_count() + (id - part.first);
   out.result = CType{prototype.size_or_type, 0};
   for (uint32_t i = 0; i < prototype.count; ++i) {
     const uint8_t* from = prototype.behind + size_t{i} * 8;

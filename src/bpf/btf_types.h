@@ -20,7 +20,7 @@ struct BtfFunction {
     std::string_view name;  ///< lives as long as the bytes; "" where it has none
     schema::CType type;
   };
-  uint32_t id = 0;
+  uint32_t kernel_id = 0;  ///< the kernel's own number, in its BTF or that of the module
   schema::CType result;
   std::vector<Parameter> parameters;
   bool is_variadic = false;

@@ -107,12 +107,12 @@ TEST(BtfTypes, Functions) {
   ASSERT_EQ(types.functions().size(), 1U);
   EXPECT_EQ(types.functions()[0], (std::pair<std::string_view, uint32_t>("print", print)));
   const BtfFunction function = types.function(print);
-  EXPECT_EQ(function.id, print);
+  EXPECT_EQ(function.kernel_id, print);
   EXPECT_EQ(function.result, (CType{number, 0}));
   ASSERT_EQ(function.parameters.size(), 1U);
   EXPECT_EQ(function.parameters[0].name, "first");
   EXPECT_TRUE(function.is_variadic);
-  EXPECT_EQ(types.function(number).id, 0U) << "no function";
+  EXPECT_EQ(types.function(number).kernel_id, 0U) << "no function";
 }
 
 /// struct own { struct pair *two; struct own *next; enum { … } } and a function of each of two
@@ -124,6 +124,7 @@ TEST(BtfTypes, ModulesBuildOnTheKernel) {
       "pair", 4, 2, {kernel.name("a"), number, 0, kernel.name("b"), number, 32}, false, 8);
   const std::vector<uint8_t> base = kernel.bytes();
   std::vector<std::vector<uint8_t>> modules;
+  uint32_t opened = 0;
   for (const uint32_t bytes : {8, 16}) {
     BtfWriter module = BtfWriter::module_of(kernel);
     const uint32_t pairs = module.type("", 2, 0, {}, false, pair);
@@ -136,7 +137,8 @@ TEST(BtfTypes, ModulesBuildOnTheKernel) {
     module.type("mood", 6, 1, {module.name(bytes == 8 ? "GLAD" : "SAD"), bytes}, false, 4);
     const uint32_t prototype =
         module.type("", 13, 2, {module.name("of"), next, module.name("n"), number}, false, pairs);
-    module.type("open", 12, 1, {}, false, prototype);
+    EXPECT_EQ(module.type("open", 12, 1, {}, false, prototype), prototype + 1);
+    opened = prototype + 1;
     modules.push_back(module.bytes());
   }
   BtfTypes types = BtfTypes::open(base.data(), base.size()).value();
@@ -158,6 +160,8 @@ TEST(BtfTypes, ModulesBuildOnTheKernel) {
   EXPECT_EQ(types.functions().size(), 0U);
   ASSERT_EQ(types.functions("second").size(), 1U);
   const BtfFunction open = types.function(types.functions("second")[0].second);
+  EXPECT_EQ(open.kernel_id, opened) << "each module's numbers go on where the kernel's end";
+  EXPECT_NE(types.functions("second")[0].second, opened);
   ASSERT_EQ(open.parameters.size(), 2U);
   EXPECT_EQ(types.name(open.parameters[0].type), "struct own *");
   EXPECT_NE(types.shape(open.parameters[0].type).target, own) << "the second one's";

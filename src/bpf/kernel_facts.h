@@ -72,9 +72,10 @@ struct KernelFacts {
   bool has_for_each_map_elem = false;     ///< 5.13
   bool has_attach_cookies = false;  ///< 5.15, of perf events: which of its points a program runs at
   bool has_trampolines = false;     ///< 5.5; arm64 6.0: fentry and fexit
-  bool has_kprobe_multi = false;    ///< 5.18: one link for many kernel functions
-  bool has_uprobe_multi = false;    ///< 6.6
-  bool has_task_btf = false;        ///< 5.11: get_current_task_btf; `task` may be loaded directly
+  bool has_module_trampolines = false;  ///< 5.11: those also at functions of modules
+  bool has_kprobe_multi = false;        ///< 5.18: one link for many kernel functions
+  bool has_uprobe_multi = false;        ///< 6.6
+  bool has_task_btf = false;  ///< 5.11: get_current_task_btf; `task` may be loaded directly
   /// BTF ids of the kernel's functions bpf_iter_num_… (6.4), all three or none: 0. Only looked for
   /// where may_goto is not there or taken away.
   uint32_t iter_num_new = 0;

@@ -10,6 +10,7 @@ KernelFacts everything() {
   KernelFacts facts;
   facts.has_cpu_v4 = facts.has_may_goto = facts.has_bpf_loop = facts.has_task_btf = true;
   facts.has_for_each_map_elem = facts.has_attach_cookies = facts.has_trampolines = true;
+  facts.has_module_trampolines = true;
   facts.has_kprobe_multi = facts.has_uprobe_multi = facts.has_task_registers = true;
   facts.iter_num_new = facts.iter_num_next = facts.iter_num_destroy = 7;
   facts.typed_tracepoints.emplace("sys_enter", 9);
@@ -37,8 +38,8 @@ TEST(KernelFacts, DescribeNamesBothKinds) {
   remove_fact(facts, "cpu_v4");
   EXPECT_EQ(describe(facts),
             "fetch_atomics mapped_tables recursion_guard ordered_stores steady_raw_tracepoints "
-            "may_goto bpf_loop for_each_map_elem attach_cookies trampolines kprobe_multi "
-            "uprobe_multi task_btf "
+            "may_goto bpf_loop for_each_map_elem attach_cookies trampolines module_trampolines "
+            "kprobe_multi uprobe_multi task_btf "
             "task_registers task_layout typed_tracepoints; not cpu_v4");
   EXPECT_EQ(facts.typed_tracepoint("sys_enter"), 9U);
   EXPECT_EQ(facts.typed_tracepoint("sys_exit"), 0U);

@@ -86,6 +86,7 @@ struct Program {
   std::string name;  ///< at most 15 bytes
   ProgramKind kind = ProgramKind::RawTracepoint;
   std::string attach_to;    ///< RawTracepoint: "sys_enter", "sched_switch"
+  std::string btf_module;   ///< whose number btf_id is; "": the kernel's own
   uint32_t btf_id = 0;      ///< TypedRawTracepoint: of its type; FunctionEntry, FunctionExit: of it
   int32_t tracefs_id = -1;  ///< Tracepoint, and what a raw tracepoint that is missing falls back to
   std::vector<AttachPoint> points;  ///< of probes and samples

@@ -17,8 +17,9 @@ constexpr int kMistake = 2;
 constexpr const char* kUsage =
     "usage: ktap list [-v] [--json] [GLOB]\n"
     "Prints the events that match GLOB, one a line; without it all but functions and markers.\n\n"
-    "  -v       with their arguments and the types of these\n"
-    "  --json   an object a line: {\"event\":...,\"args\":[{\"name\":...,\"type\":...}]}\n\n"
+    "  -v       with their arguments and the types of these, and the symbols of functions\n"
+    "  --json   an object a line: {\"event\":...,\"args\":[{\"name\":...,\"type\":...}]},\n"
+    "           of functions of programs also \"places\":[{\"symbol\":...,\"address\":...}]\n\n"
     "  ktap list -v 'syscalls:sys_enter_open*'   tracepoints\n"
     "  ktap list 'probe:vfs_*'                   functions of the kernel\n"
     "  ktap list 'function:vfs_*'                the same for the function trace\n"

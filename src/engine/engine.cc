@@ -21,6 +21,7 @@
 #include "sys/attach.h"
 #include "sys/bpf.h"
 #include "sys/errors.h"
+#include "sys/kernel_btf.h"
 #include "sys/process.h"
 #include "sys/ring.h"
 
@@ -177,10 +178,22 @@ std::vector<bpf::Insn> Engine::relocated(const bpf::Program& program) const {
 Result<void> Engine::load_programs(std::vector<Rejection>* rejections) {
   for (size_t i = 0; i < unit_.programs.size(); ++i) {
     const bpf::Program& program = unit_.programs[i];
+    sys::UniqueFd types;  // wanted until the program is loaded
+    if (!program.btf_module.empty()) {
+      types = sys::open_module_types(program.btf_module);
+      if (!types.valid()) {
+        Rejection rejection;
+        rejection.program = static_cast<uint32_t>(i);
+        rejection.reason = fmt::format("the types of {} are not to be had", program.btf_module);
+        rejections->push_back(std::move(rejection));
+        programs_.emplace_back();  // keeps the indices
+        continue;
+      }
+    }
     sys::LoadFailure failure;
     std::optional<sys::UniqueFd> fd =
         sys::load_program(program.name, program.kind, relocated(program), &failure, program.btf_id,
-                          program.callbacks);
+                          program.callbacks, types.get());
     if (fd.has_value()) {
       programs_.push_back(std::move(*fd));
       continue;

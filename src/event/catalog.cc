@@ -9,15 +9,19 @@
 #include <cerrno>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <utility>
 
 #include "base/glob.h"
+#include "base/name_brackets.h"
 #include "diag/diagnostic.h"
 #include "event/format.h"
+#include "event/function_names.h"
 #include "event/render.h"
 #include "event/syscall_table.h"
+#include "symbol/name_pattern.h"
 
 namespace ktap::event {
 
@@ -158,6 +162,30 @@ std::string wrong_form(const std::string& text) {
   return "";
 }
 
+/// The `<` or `(` that opens in the text and does not close; nothing: there is none.
+std::optional<char> open_bracket(std::string_view text) {
+  const NameBrackets brackets(text);
+  for (size_t i = 0; i < text.size(); i = brackets.behind(i)) {
+    if ((text[i] == '<' || text[i] == '(') && brackets.behind(i) == i + 1) return text[i];
+  }
+  return std::nullopt;
+}
+
+/// A part that a comma ends may have been meant to go on.
+void explain_commas(const std::vector<Pattern>& patterns, std::vector<Mistake>& mistakes) {
+  for (size_t i = 0; i + 1 < patterns.size(); ++i) {
+    const std::optional<char> open = open_bracket(patterns[i].text);
+    if (!open || patterns[i + 1].exclude) continue;
+    for (Mistake& mistake : mistakes) {
+      if (mistake.offset != patterns[i].offset) continue;
+      mistake.text += fmt::format(
+          "; nothing closes its '{}', so the comma behind begins another event: write ? for a "
+          "comma of the name",
+          *open);
+    }
+  }
+}
+
 Matches TracefsCatalog::match(std::string_view event_text) {
   Matches out, others;
   std::vector<bool> chosen(names_.size());
@@ -180,6 +208,7 @@ Matches TracefsCatalog::match(std::string_view event_text) {
   out.notes = std::move(others.notes);
   out.warnings = std::move(others.warnings);
   out.dangers = std::move(others.dangers);
+  explain_commas(patterns, out.mistakes);
   if (!out.mistakes.empty()) return out;  // an exclusion of a list that failed says nothing new
   for (const Pattern& pattern : patterns) {
     if (pattern.exclude) exclude(pattern, &chosen, &others.events, &out);
@@ -248,14 +277,21 @@ void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
     out->mistakes.push_back(mistake(pattern, "'~' wants a name or glob of what to leave out"));
     return;
   }
-  const Glob glob(pattern.text);
-  bool found = std::erase_if(*others, [&](const EventPtr& event) {
-                 if (glob.matches(event->name) || glob.matches(event->point.symbol) ||
-                     glob.matches(fmt::format("{}:{}", event->system, event->name)))
-                   return true;
-                 Provider* provider = provider_of(event->system);
-                 return provider != nullptr && provider->is_also_called(*event, pattern.text);
-               }) != 0;
+  const Glob glob(symbol::function_glob(pattern.text));
+  const auto leave_out = [&](bool by_letter) {
+    const auto is_meant = [&](const std::string& name) {
+      return by_letter ? name == pattern.text : glob.matches(name);
+    };
+    return std::erase_if(*others, [&](const EventPtr& event) {
+             if (is_meant(event->name) || is_meant(event->point.symbol) ||
+                 is_meant(fmt::format("{}:{}", event->system, event->name)))
+               return true;
+             Provider* provider = provider_of(event->system + ":");
+             return provider != nullptr &&
+                    provider->is_also_called(*event, pattern.text, by_letter);
+           }) != 0;
+  };
+  bool found = (may_be_by_the_letter(pattern.text) && leave_out(true)) || leave_out(false);
   for (size_t i = 0; i < names_.size(); ++i) {
     if (!glob.matches(names_[i].name()) && !glob.matches(names_[i].full)) continue;
     found = true;

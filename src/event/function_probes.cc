@@ -5,14 +5,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "base/glob.h"
 #include "event/fetch_arguments.h"
+#include "event/function_names.h"
 #include "event/kernel_functions.h"
 #include "event/left_out.h"
 #include "event/program_files.h"
@@ -36,53 +35,17 @@ using symbol::ElfFile;
 using symbol::FunctionSymbol;
 
 constexpr std::string_view kPrefix = "probe:";
-constexpr std::string_view kBlanks = " \t\r\n";
 constexpr std::string_view kReturn = "%return";
 constexpr uint32_t kStackArguments = 6;  // where none are in registers
 
-/// `SYM+OFF%return`, or an address.
-struct Place {
-  std::string name;     ///< may be a glob
-  uint64_t offset = 0;  ///< behind the symbol
-  std::optional<uint64_t> address;
-  bool is_return = false;
+/// Where a probe is to stand in a file.
+struct Place : FunctionName {
+  bool is_glob = false;
   std::string_view fetches;  ///< fetch arguments
   /// By the file's name for it: what a function is called where the script speaks of C++ names.
   std::map<std::string_view, std::string> shown;
   uint32_t fetches_offset = 0;  ///< in the event text
 };
-
-/// A number as C writes it; nothing: it is none.
-std::optional<uint64_t> parse_number(const std::string& text) {
-  if (text.empty() || text[0] < '0' || text[0] > '9') return std::nullopt;
-  char* end = nullptr;
-  errno = 0;
-  const uint64_t value = std::strtoull(text.c_str(), &end, 0);
-  if (*end != '\0' || errno != 0) return std::nullopt;
-  return value;
-}
-
-/// Errors: in words, for the user.
-Result<Place> parse_place(std::string_view text) {
-  Place place;
-  if (text.size() > kReturn.size() && text.substr(text.size() - kReturn.size()) == kReturn) {
-    place.is_return = true;
-    text.remove_suffix(kReturn.size());
-  }
-  const size_t plus = text.rfind('+');
-  if (plus != std::string_view::npos && plus > 0) {
-    const auto offset = parse_number(std::string(text.substr(plus + 1)));
-    if (!offset) return Error{fmt::format("'{}' is no offset", text.substr(plus))};
-    place.offset = *offset;
-    text = text.substr(0, plus);
-  }
-  place.name = std::string(text);
-  place.address = parse_number(place.name);
-  if (place.name.empty()) return Error{"a function's name is missing"};
-  if (place.is_return && (place.offset != 0))
-    return Error{"only a whole function returns: leave out the offset, or %return"};
-  return place;
-}
 
 /// The address, then what is fetched, else the function's own arguments; of a return its result.
 /// `function`: null: no debug information has it.
@@ -121,7 +84,7 @@ class FunctionProbes final : public Provider {
   void set_fields_are_read(bool are_read) override { fields_are_read_ = are_read; }
   void include(const Pattern& pattern, Matches* out) override;
   void list(std::string_view glob, std::vector<std::string>* out) override;
-  bool is_also_called(const Event& event, std::string_view glob) override;
+  bool is_also_called(const Event& event, std::string_view glob, bool by_letter) override;
   const schema::KernelTypes* user_types() const override { return &types_; }
 
  private:
@@ -152,79 +115,29 @@ class FunctionProbes final : public Provider {
   std::map<const Event*, const ElfFile*> file_of_;  // of known_
 };
 
-bool ends_with_operator(std::string_view text) {
-  constexpr std::string_view kOperator = "operator";
-  if (text.size() < kOperator.size()) return false;
-  const std::string_view head = text.substr(0, text.size() - kOperator.size());
-  return text.substr(head.size()) == kOperator &&
-         (head.empty() || !symbol::is_word_byte(head.back()));
-}
-
-/// Does a C++ name go on behind its blank: `f(int) const`, `A::operator bool() const`?
-bool name_goes_on(std::string_view before, std::string_view behind) {
-  const std::string_view word = behind.substr(0, behind.find_first_of(" \t\r\n+%("));
-  if (ends_with_operator(before))
-    return !word.empty() && symbol::is_word_byte(word[0]) &&
-           word.find('=') == std::string_view::npos;
-  return before.find(')') != std::string_view::npos &&
-         (word == "const" || word == "volatile" || word == "&" || word == "&&");
-}
-
-/// Where the function's name ends: at the first blank that is not part of it.
-size_t place_end(std::string_view text, size_t from) {
-  size_t depth = 0;
-  for (size_t i = from; i < text.size(); ++i) {
-    if (text[i] == '(') ++depth;
-    if (text[i] == ')' && depth > 0) --depth;
-    if (depth != 0 || kBlanks.find(text[i]) == std::string_view::npos) continue;
-    if (!name_goes_on(text.substr(from, i - from), text.substr(i + 1))) return i;
-  }
-  return text.size();
-}
-
-/// As user stacks show them; with their parameters where the script has written them, and those
-/// that would be called alike.
-std::map<std::string_view, std::string> shown_names(const std::vector<FunctionSymbol>& symbols,
-                                                    const std::string& written) {
-  const Glob glob(written);
-  const bool is_glob = has_glob(written);
-  std::map<std::string_view, std::string> shown;
-  std::map<std::string, size_t> known;
-  for (const FunctionSymbol& symbol : symbols) {
-    std::string whole = symbol::demangle(symbol.name);
-    if (whole.empty()) continue;
-    ++known[std::string(symbol::without_parameters(whole))];
-    shown.emplace(symbol.name, symbol::without_result(whole));
-  }
-  for (auto& [name, whole] : shown) {
-    std::string brief(symbol::without_parameters(whole));
-    const bool is_enough = is_glob ? glob.matches(brief) : written == brief;
-    if (known[brief] == 1 && is_enough) whole = std::move(brief);
-  }
-  return shown;
-}
-
 void FunctionProbes::include(const Pattern& pattern, Matches* out) {
   const std::string_view rest = std::string_view(pattern.text).substr(kPrefix.size());
   const size_t colon = path_end(rest);
   if (colon == std::string_view::npos) {
     return include_kernel(pattern, rest, out);
   }
-  const size_t blank = place_end(rest, colon);
-  Result<Place> place = parse_place(rest.substr(colon + 1, blank - colon - 1));
-  if (!place.ok()) {
+  const size_t blank = function_name_end(rest, colon);
+  Result<FunctionName> name = parse_function_name(rest.substr(colon + 1, blank - colon - 1));
+  if (!name.ok()) {
     out->mistakes.push_back(
-        mistake(pattern, fmt::format("probe '{}': {}", pattern.text, place.error().message)));
+        mistake(pattern, fmt::format("probe '{}': {}", pattern.text, name.error().message)));
     return;
   }
-  place.value().fetches = rest.substr(blank);
-  place.value().fetches_offset = pattern.offset + static_cast<uint32_t>(kPrefix.size() + blank);
-  include_user(pattern, std::string(rest.substr(0, colon)), std::move(place).value(), out);
+  Place place;
+  static_cast<FunctionName&>(place) = std::move(name).value();
+  place.fetches = rest.substr(blank);
+  place.fetches_offset = pattern.offset + static_cast<uint32_t>(kPrefix.size() + blank);
+  include_user(pattern, std::string(rest.substr(0, colon)), std::move(place), out);
 }
 
 void FunctionProbes::include_kernel(const Pattern& pattern, std::string_view rest, Matches* out) {
-  const size_t blank = place_end(rest, 0);
-  const Result<Place> place = parse_place(rest.substr(0, blank));
+  const size_t blank = function_name_end(rest, 0);
+  const Result<FunctionName> place = parse_function_name(rest.substr(0, blank));
   if (!place.ok() || place.value().address) {
     const std::string why =
         place.ok() ? "a kernel function is named by its symbol" : place.error().message;
@@ -262,13 +175,14 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   if (place.address) {
     return include_address(pattern, elf, place, out);
   }
-  const std::vector<FunctionSymbol> symbols =
-      symbol::one_name_each(has_glob(place.name) ? elf.glob(place.name) : elf.find(place.name));
-  if (symbols.empty()) return refuse(elf.why_missing(place.name), {});
-  if (!symbol::is_mangled(place.name)) place.shown = shown_names(symbols, place.name);
+  FunctionsMeant meant = functions_meant(elf, place.name);
+  meant.symbols = symbol::one_name_each(std::move(meant.symbols));
+  if (meant.symbols.empty()) return refuse(elf.why_missing(place.name), {});
+  place.is_glob = meant.is_glob;
+  if (!symbol::is_mangled(place.name)) place.shown = shown_names(meant, place.name);
   LeftOut left_out;
   size_t probed = 0;
-  for (const FunctionSymbol& symbol : symbols) {
+  for (const FunctionSymbol& symbol : meant.symbols) {
     const bool is_inside = symbol.size_bytes == 0 || place.offset < symbol.size_bytes;
     if (!is_inside || !elf.file_offset(symbol.address + place.offset))
       return refuse(fmt::format("{} of {} has {} bytes", symbol.name, path, symbol.size_bytes), {});
@@ -292,7 +206,7 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   }
   const std::string text =
       fmt::format("{}: left out, they cannot be probed:{}", pattern.text, left_out.names());
-  if (place.offset == 0 || has_glob(place.name)) {
+  if (place.offset == 0 || place.is_glob) {
     out->notes.push_back(text);
   } else {
     out->warnings.push_back(mistake(pattern, fmt::format("{} ({})", text, left_out.why())));
@@ -391,7 +305,7 @@ std::string FunctionProbes::add_choices(const Pattern& pattern, const ElfFile& f
   for (FunctionSymbol& choice : choices) {
     const std::string name =
         choice.name == ifunc.name ? fmt::format("{:#x}", choice.address) : std::string(choice.name);
-    if (!has_glob(place.name)) choice.name = ifunc.name;
+    if (!place.is_glob) choice.name = ifunc.name;
     std::string why = add(file, place, choice, out);
     if (!out->mistakes.empty()) return "";
     if (why.empty()) {
@@ -481,13 +395,13 @@ EventPtr FunctionProbes::user_event(const ElfFile& file, const Place& place,
   return event;
 }
 
-bool FunctionProbes::is_also_called(const Event& event, std::string_view glob) {
+bool FunctionProbes::is_also_called(const Event& event, std::string_view glob, bool by_letter) {
   const auto file = file_of_.find(&event);
-  if (file == file_of_.end()) return false;
+  if (file == file_of_.end()) return kernel_.is_also_called(event, glob, by_letter);
   if (event.kind == EventKind::ProbeReturn && glob.size() > kReturn.size() &&
       glob.substr(glob.size() - kReturn.size()) == kReturn)
     glob.remove_suffix(kReturn.size());
-  const symbol::NamePattern pattern(glob, true);
+  const symbol::NamePattern pattern(glob, !by_letter);
   const std::vector<FunctionSymbol>& all = file->second->functions();
   auto other = std::lower_bound(
       all.begin(), all.end(), event.point.address,
@@ -505,8 +419,16 @@ void FunctionProbes::list(std::string_view glob, std::vector<std::string>* out) 
   if (colon == std::string_view::npos) return kernel_.list(rest, out);
   const Result<const ElfFile*> opened = files_.open(std::string(rest.substr(0, colon)));
   if (!opened.ok()) return;
-  for (const FunctionSymbol& symbol : opened.value()->glob(rest.substr(colon + 1)))
-    out->push_back(fmt::format("probe:{}:{}", opened.value()->path(), symbol.name));
+  const ElfFile& file = *opened.value();
+  const std::string_view written = rest.substr(colon + 1);
+  const std::vector<FunctionSymbol> found = functions_meant(file, written).symbols;
+  if (symbol::is_mangled(written)) {
+    for (const FunctionSymbol& symbol : found)
+      out->push_back(fmt::format("probe:{}:{}", file.path(), symbol.name));
+    return;
+  }
+  for (const std::string& name : written_names(file, found))
+    out->push_back(fmt::format("probe:{}:{}", file.path(), name));
 }
 
 }  // namespace

@@ -17,6 +17,9 @@ class FunctionTrace final : public Provider {
  public:
   void include(const Pattern& pattern, Matches* out) override;
   void list(std::string_view glob, std::vector<std::string>* out) override;
+  bool is_also_called(const schema::Event& event, std::string_view text, bool by_letter) override {
+    return kernel_.is_also_called(event, text, by_letter);
+  }
 
  private:
   KernelFunctions kernel_;

@@ -219,8 +219,12 @@ void KernelFunctions::include_one(const Pattern& pattern, const KernelPlace& pla
                             place.name)));
     return;
   }
-  for (const KernelSymbol& symbol : found)
-    out->events.push_back(event(place, symbol, found.size()));
+  if (traceable_.count(found.front().name) == 0) {
+    std::set<uint64_t> places;
+    for (const KernelSymbol& symbol : found) places.insert(symbol.address);
+    find_aliases(std::move(places));
+  }
+  for (const KernelSymbol& symbol : found) add(place, symbol, found.size(), out);
 }
 
 void KernelFunctions::include_glob(const Pattern& pattern, const KernelPlace& place, Matches* out) {
@@ -253,18 +257,19 @@ void KernelFunctions::include_glob(const Pattern& pattern, const KernelPlace& pl
   }
   std::stable_sort(found.begin(), found.end(),
                    [](const KernelSymbol& a, const KernelSymbol& b) { return a.name < b.name; });
-  const size_t before = out->events.size();
+  bool has_any = false;
   for (const KernelSymbol& symbol : found) {
     if (forbidden_.count(symbol.name) != 0) {
       left_out.add(symbol.name, "");
       continue;
     }
-    out->events.push_back(event(place, symbol, of_that_name[symbol.name]));
+    add(place, symbol, of_that_name[symbol.name], out);
+    has_any = true;
   }
   if (left_out.count() != 0)
     out->notes.push_back(fmt::format("{}: left out, the kernel forbids to probe them:{}",
                                      pattern.text, left_out.names()));
-  if (out->events.size() > before) return;
+  if (has_any) return;
   if (left_out.count() != 0) return refuse("the kernel forbids to probe any of " + place.name);
   refuse(fmt::format("no function of this kernel that can be traced matches '{}'", place.name));
 }
@@ -313,11 +318,10 @@ EventPtr KernelFunctions::event(const KernelPlace& place, const KernelSymbol& sy
       is_traceable(symbol, of_that_name) && place.offset == 0 && !needs_all_registers(place);
   if (place.is_return && !place.fetched.empty()) made->unnumbered_fields = 1;  // retval
   if (made->fields.back().kind == FieldKind::Opaque && place.is_return) ++made->unnumbered_fields;
-  // A trampoline has typed arguments: what is fetched is a register. Of modules it wants the
-  // kernel's own number for their types.
-  if (types && symbol.module.empty() && place.offset == 0 && place.fetched.empty() &&
-      has_plain_arguments(*types_, *types)) {
-    made->point.btf_id = types->id;
+  // A trampoline has typed arguments: what is fetched is a register.
+  if (types && place.offset == 0 && place.fetched.empty() && has_plain_arguments(*types_, *types)) {
+    made->point.btf_id = types->kernel_id;
+    made->point.btf_module = std::string(symbol.module);
     made->point.argument_count = static_cast<uint32_t>(types->parameters.size());
     made->point.gives_word = gives_word(*types_, *types);
   }
@@ -329,6 +333,42 @@ EventPtr KernelFunctions::event(const KernelPlace& place, const KernelSymbol& sy
   }
   event = std::move(made);
   return event;
+}
+
+/// Unless the list has the place by another name. Where addresses are hidden, each name is one.
+void KernelFunctions::add(const KernelPlace& place, const KernelSymbol& symbol, size_t of_that_name,
+                          Matches* out) {
+  const EventPtr made = event(place, symbol, of_that_name);
+  if (symbol.address == 0) {
+    out->events.push_back(made);
+    return;
+  }
+  std::vector<EventPtr>& here =
+      at_place_[fmt::format("{}:{}:{}:{}:{}", symbol.address, place.offset, place.is_return,
+                            place.is_trace, place.fetches)];
+  if (std::find(here.begin(), here.end(), made) == here.end()) here.push_back(made);
+  const bool is_there =
+      here.size() > 1 && std::any_of(here.begin(), here.end(), [&](const EventPtr& other) {
+        return std::find(out->events.begin(), out->events.end(), other) != out->events.end();
+      });
+  if (!is_there) out->events.push_back(made);
+}
+
+bool KernelFunctions::is_also_called(const Event& event, std::string_view text, bool by_letter) {
+  constexpr std::string_view kReturn = "%return";
+  if (event.point.address == 0 || !read().empty()) return false;
+  if (event.kind == EventKind::ProbeReturn && text.size() > kReturn.size() &&
+      text.substr(text.size() - kReturn.size()) == kReturn)
+    text.remove_suffix(kReturn.size());
+  const bool is_name = by_letter || !has_glob(text);
+  const std::string asked = fmt::format("{}{}", is_name ? "=" : "~", text);
+  if (asked != asked_) {
+    asked_ = asked;
+    asked_places_.clear();
+    for (const KernelSymbol& symbol : is_name ? symbols_->find(text) : symbols_->glob(text))
+      asked_places_.insert(symbol.address);
+  }
+  return asked_places_.count(event.point.address) != 0;
 }
 
 Result<Fetch> KernelFunctions::variable(std::string_view name) {

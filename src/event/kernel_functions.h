@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -50,6 +51,9 @@ class KernelFunctions {
   void include(const Pattern& pattern, const KernelPlace& place, Matches* out);
   /// Adds "probe:NAME" of each function that a glob reaches.
   void list(std::string_view glob, std::vector<std::string>* out);
+  /// Does the glob, or by the letter the name, mean another name of the event's function?
+  /// Cost: a walk over the kernel's symbols for each text, 10 ms.
+  bool is_also_called(const schema::Event& event, std::string_view text, bool by_letter);
   /// `@NAME` of a fetch argument: what lies at that symbol.
   Result<schema::Fetch> variable(std::string_view name);
 
@@ -66,6 +70,8 @@ class KernelFunctions {
   std::optional<bpf::BtfFunction> types_of(const symbol::KernelSymbol& symbol) const;
   schema::EventPtr event(const KernelPlace& place, const symbol::KernelSymbol& symbol,
                          size_t of_that_name);
+  void add(const KernelPlace& place, const symbol::KernelSymbol& symbol, size_t of_that_name,
+           Matches* out);
 
   std::optional<symbol::Kallsyms> symbols_;
   FunctionLists lists_;
@@ -75,6 +81,9 @@ class KernelFunctions {
   std::set<uint64_t> aliased_;  ///< traceable functions whose place the list has by another name
   std::set<std::string_view> forbidden_;
   std::map<std::string, schema::EventPtr> known_;  ///< by name, address, fetch arguments
+  std::map<std::string, std::vector<schema::EventPtr>> at_place_;  ///< differ in name alone
+  std::string asked_;                                              ///< is_also_called's text
+  std::unordered_set<uint64_t> asked_places_;  ///< of all functions that it means
 };
 
 }  // namespace ktap::event

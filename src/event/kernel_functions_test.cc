@@ -148,6 +148,67 @@ TEST(KernelFunctions, GlobsReachAFunctionByEachOfItsNames) {
   EXPECT_EQ(names("__x64_sys_*"), "__x64_sys_getppid __x64_sys_read ");
   EXPECT_EQ(names("*getppid"), "__do_sys_getppid ") << "once, by the name in the list";
   EXPECT_EQ(names("__{x64,ia32}*getppid"), "__x64_sys_getppid ");
+  EXPECT_EQ(names("__x64_sys_hidden"), "__x64_sys_hidden? ");
+}
+
+class KernelAliases : public testing::Test {
+ protected:
+  /// What a list of functions comes to; `~NAME` at its end leaves some out.
+  std::string left(const std::vector<std::string>& list, const std::string& excluded = "",
+                   bool is_return = false, bool is_hidden = false) {
+    std::string symbols =
+        "ffffffff81001000 T __x64_sys_getppid\n"
+        "ffffffff81001000 t __se_sys_getppid\n"
+        "ffffffff81001000 T __ia32_sys_getppid\n"
+        "ffffffff81003000 T __x64_sys_read\n";
+    for (size_t at = symbols.find("ffffffff8100"); is_hidden && at != std::string::npos;
+         at = symbols.find("ffffffff8100", at))
+      symbols.replace(at, 16, "0000000000000000");
+    KernelFunctions functions(
+        symbol::Kallsyms(std::move(symbols)),
+        {"__x64_sys_getppid\n__se_sys_getppid\n__x64_sys_read\n", "", true, true});
+    Matches out;
+    for (const std::string& name : list)
+      functions.include(Pattern{"probe:" + name, false, 0}, place(name, is_return), &out);
+    std::string text;
+    for (const Mistake& mistake : out.mistakes) text += "[" + mistake.text + "]";
+    for (const schema::EventPtr& event : out.events) {
+      if (excluded.empty() || !functions.is_also_called(*event, excluded, false))
+        text += (text.empty() ? "" : " ") + event->name;
+    }
+    return text;
+  }
+};
+
+TEST_F(KernelAliases, AListTakesEachPlaceOnce) {
+  EXPECT_EQ(left({"__se_sys_getppid", "__x64_sys_getppid"}), "__se_sys_getppid");
+  EXPECT_EQ(left({"__x64_sys_getppid", "__se_*"}), "__x64_sys_getppid") << "and is no mistake";
+  EXPECT_EQ(left({"*"}), "__se_sys_getppid __x64_sys_read");
+  EXPECT_EQ(left({"__x64_sys_getppid", "__se_sys_getppid"}, "", true), "__x64_sys_getppid%return");
+  EXPECT_EQ(left({"__x64_sys_getppid", "__se_sys_getppid"}, "", false, true),
+            "__x64_sys_getppid __se_sys_getppid")
+      << "without addresses nobody knows";
+}
+
+TEST_F(KernelAliases, ExclusionsKnowAllNames) {
+  EXPECT_EQ(left({"__x64_*"}, "__se_sys_getppid"), "__x64_sys_read");
+  EXPECT_EQ(left({"__x64_*"}, "__ia32_*"), "__x64_sys_read");
+  EXPECT_EQ(left({"__x64_*"}, "__ia32_sys_read"), "__x64_sys_getppid __x64_sys_read");
+  EXPECT_EQ(left({"__x64_*"}, "__se_*%return", true), "__x64_sys_read%return");
+  EXPECT_EQ(left({"__x64_*"}, "__se_*", true), "__x64_sys_read%return");
+  EXPECT_EQ(left({"__x64_*"}, "__ia32_*", false, true), "__x64_sys_getppid __x64_sys_read");
+}
+
+TEST(KernelFunctions, AnotherNameOfWhatTheTracerHasIsTraceable) {
+  KernelFunctions functions(symbol::Kallsyms("ffffffff81001000 T __x64_sys_getppid\n"
+                                             "ffffffff81001000 t __do_sys_getppid\n"),
+                            {"__do_sys_getppid\n", "", true, true});
+  Matches out;
+  functions.include(Pattern{"probe:__x64_sys_getppid", false, 0}, place("__x64_sys_getppid", false),
+                    &out);
+  ASSERT_EQ(out.events.size(), 1U);
+  EXPECT_EQ(out.events[0]->name, "__x64_sys_getppid");
+  EXPECT_TRUE(out.events[0]->point.is_traceable);
 }
 
 TEST_F(KernelFunctionsTest, WhatTheTracerLacksIsLeftToKprobes) {

@@ -1,4 +1,5 @@
 // Event text → its parts. Pure; what each part means is the catalog's affair.
+#include "base/name_brackets.h"
 #include "event/provider.h"
 
 namespace ktap::event {
@@ -24,19 +25,12 @@ void add(std::string_view text, size_t begin, size_t end, std::vector<Pattern>* 
 std::vector<Pattern> split_patterns(std::string_view text) {
   std::vector<Pattern> out;
   size_t begin = 0;
-  int depth = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '\\') {
-      ++i;
-    } else if (c == '{' || c == '[' || c == '(') {
-      ++depth;
-    } else if (c == '}' || c == ']' || c == ')') {
-      if (depth > 0) --depth;
-    } else if (depth == 0 && c == ',') {
+  const NameBrackets brackets(text);
+  for (size_t i = 0; i < text.size(); i = brackets.behind(i)) {
+    if (text[i] == ',') {
       add(text, begin, i, &out);
       begin = i + 1;
-    } else if (depth == 0 && c == '~' && i > begin && is_blank(text[i - 1])) {
+    } else if (text[i] == '~' && i > begin && is_blank(text[i - 1])) {
       // An exclusion ends what stands before it; right behind a comma nothing does.
       bool only_blanks = true;
       for (size_t j = begin; j < i; ++j) only_blanks = only_blanks && is_blank(text[j]);

@@ -31,6 +31,22 @@ TEST(SplitPatterns, CommasInBracketsStay) {
   EXPECT_EQ(split("a:b\\,c"), "a:b\\,c");
 }
 
+TEST(SplitPatterns, CommasInNamesOfTemplatesStay) {
+  EXPECT_EQ(split("probe:p:std::map<int, A<int> >::find,b:c"),
+            "probe:p:std::map<int, A<int> >::find|b:c@37");
+  EXPECT_EQ(split("probe:p:f<a, b>(c, d) const ~*<x, y>::g, b:c"),
+            "probe:p:f<a, b>(c, d) const|~*<x, y>::g@28|b:c@41");
+  EXPECT_EQ(split("probe:p:operator<, probe:p:operator->"),
+            "probe:p:operator<|probe:p:operator->@19");
+  EXPECT_EQ(split("probe:p:operator<<, probe:p:operator>>"),
+            "probe:p:operator<<|probe:p:operator>>@20");
+  EXPECT_EQ(split("probe:p:operator<< <a, b>(c), b:c"), "probe:p:operator<< <a, b>(c)|b:c@30");
+  EXPECT_EQ(split("probe:p:A::operator,(B), b:c"), "probe:p:A::operator,(B)|b:c@25");
+  EXPECT_EQ(split("probe:p:f(int) [clone .cold], b:c"), "probe:p:f(int) [clone .cold]|b:c@30");
+  EXPECT_EQ(split("probe:p:*vec<*, probe:p:*>::f"), "probe:p:*vec<*|probe:p:*>::f@16")
+      << "an event begins there: what is before it does not close";
+}
+
 TEST(SplitPatterns, Exclusions) {
   EXPECT_EQ(split("syscalls:* ~sys_enter_futex"), "syscalls:*|~sys_enter_futex@11");
   EXPECT_EQ(split("a:* ~b ~c:d"), "a:*|~b@4|~c:d@7");

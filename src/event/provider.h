@@ -62,9 +62,11 @@ class Provider {
   /// Adds the full names of the events that match; "": all that can be counted.
   virtual void list(std::string_view glob, std::vector<std::string>* out) = 0;
   /// Does an exclusion mean the event, besides by its name and its symbol: an alias, a C++ name?
-  virtual bool is_also_called(const schema::Event& event, std::string_view glob) {
+  /// `by_letter`: it is a name, no glob.
+  virtual bool is_also_called(const schema::Event& event, std::string_view glob, bool by_letter) {
     (void)event;
     (void)glob;
+    (void)by_letter;
     return false;
   }
   /// What the pointers in its events' fields lead to in processes; null: they are addresses alone.

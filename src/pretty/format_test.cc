@@ -99,6 +99,9 @@ TEST(EventText, BlanksThatDoNotCountAreMadeEqual) {
   EXPECT_EQ(normal_event_text("  a:b ,c:d\n  ~x "), "a:b, c:d ~x");
   EXPECT_EQ(normal_event_text("a:{b, c},d"), "a:{b, c}, d");
   EXPECT_EQ(normal_event_text("probe:\"/a  b\":c  x=%di"), "probe:\"/a  b\":c x=%di");
+  EXPECT_EQ(normal_event_text("probe:p:f<a,b>(c,d)  const,c:d"), "probe:p:f<a,b>(c,d) const, c:d");
+  EXPECT_EQ(normal_event_text("probe:p:operator,(A) ,probe:p:operator<,c:d"),
+            "probe:p:operator,(A), probe:p:operator<, c:d");
 }
 
 TEST(Lines, BreakAtTheCheapestPlaceThatFits) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "base/name_brackets.h"
 #include "diag/diagnostic.h"
 #include "syntax/chars.h"
 #include "syntax/event_text.h"
@@ -267,26 +268,23 @@ std::vector<Item> read_items(const diag::Source& source, const BlockNode& tree) 
 
 std::string normal_event_text(std::string_view text) {
   std::string out;
-  int depth = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
+  const NameBrackets brackets(text);
+  for (size_t i = 0; i < text.size();) {
     const char c = text[i];
+    size_t next = brackets.behind(i);
     if (c == '"' || c == '\'') {
       const size_t end = text.find(c, i + 1);
-      const size_t count = end == std::string_view::npos ? text.size() - i : end + 1 - i;
-      out += text.substr(i, count);
-      i += count - 1;
-      continue;
+      next = end == std::string_view::npos ? text.size() : end + 1;
     }
-    if (c == '{' || c == '[' || c == '(') ++depth;
-    if (c == '}' || c == ']' || c == ')') --depth;
-    if (depth == 0 && c == ',') {
+    if (c == ',') {
       while (!out.empty() && out.back() == ' ') out.pop_back();
       out += ", ";
-    } else if (depth == 0 && syntax::is_blank(c)) {
+    } else if (syntax::is_blank(c)) {
       if (!out.empty() && out.back() != ' ') out += ' ';
     } else {
-      out += c;
+      out += text.substr(i, next - i);
     }
+    i = next;
   }
   while (!out.empty() && out.back() == ' ') out.pop_back();
   return out;

@@ -85,6 +85,7 @@ struct ProbePoint {
   bool is_traceable = false;  ///< kernel: the function tracer has it
   /// Kernel: its number in BTF where all of its arguments are words, else 0; and how many they are.
   uint32_t btf_id = 0;
+  std::string btf_module;  ///< whose number that is; "": the kernel's own
   uint32_t argument_count = 0;
   bool gives_word = true;        ///< kernel, where btf_id is known: what it returns is a word
   uint64_t semaphore_bytes = 0;  ///< where in the file the marker's semaphore lies; 0: it has none

@@ -31,6 +31,12 @@ constexpr std::string_view kMarkers = "sdt:";
 
 void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
 
+/// Of a function of a program.
+struct Place {
+  std::string symbol;
+  uint64_t address = 0;
+};
+
 class Lister {
  public:
   explicit Lister(const ListRequest& request) : request_(request) {}
@@ -85,15 +91,40 @@ class Lister {
     return fields;
   }
 
+  /// Where the functions of programs are that a name means, by their names in the file.
+  static std::vector<Place> places_of(const std::vector<schema::EventPtr>& events) {
+    std::vector<Place> places;
+    for (const schema::EventPtr& event : events) {
+      if (!event->point.path.empty() && event->kind == schema::EventKind::Probe)
+        places.push_back({event->point.symbol, event->point.address});
+    }
+    return places;
+  }
+
+  /// Beside a name: what it does not say. Of several places, each.
+  static std::string beside(const std::string& name, const std::vector<Place>& places) {
+    std::string text;
+    for (const Place& place : places) {
+      const bool is_said = place.symbol.empty() || name.size() <= place.symbol.size() ||
+                           name.compare(name.size() - place.symbol.size() - 1, std::string::npos,
+                                        ":" + place.symbol) == 0;
+      if (!is_said) text += "  " + place.symbol;
+      if (places.size() > 1) text += fmt::format("  {:#x}", place.address);
+    }
+    return text;
+  }
+
   void print(const std::string& name) {
     std::vector<schema::Field> fields;
+    std::vector<Place> places;
     size_t numbered = 0;
     if (request_.verbose || request_.json) {
       const event::Matches found = catalog_->match(name);
       if (found.events.size() == 1) fields = own_names(*found.events[0], &numbered);
+      places = places_of(found.events);
     }
-    if (request_.json) return print_json(name, fields);
-    std::puts(name.c_str());
+    if (request_.json) return print_json(name, places, fields);
+    std::puts((name + (request_.verbose ? beside(name, places) : "")).c_str());
     if (!request_.verbose) return;
     for (size_t i = 0; i < fields.size(); ++i) {
       // Handlers reach the first ten by number.
@@ -102,17 +133,21 @@ class Lister {
     }
   }
 
-  static void print_json(const std::string& name, const std::vector<schema::Field>& fields) {
-    std::vector<std::string> members;
+  static void print_json(const std::string& name, const std::vector<Place>& places,
+                         const std::vector<schema::Field>& fields) {
+    std::vector<std::string> members, stands;
     for (const schema::Field& field : fields)
       members.push_back(
           diag::JsonObject().text("name", field.name).text("type", field.c_type).value());
-    std::fputs(diag::JsonObject()
-                   .text("event", name)
-                   .raw("args", fmt::format("[{}]", fmt::join(members, ",")))
-                   .line()
-                   .c_str(),
-               stdout);
+    for (const Place& place : places)
+      stands.push_back(diag::JsonObject()
+                           .text("symbol", place.symbol)
+                           .text("address", fmt::format("{:#x}", place.address))
+                           .value());
+    diag::JsonObject object;
+    object.text("event", name).raw("args", fmt::format("[{}]", fmt::join(members, ",")));
+    if (!stands.empty()) object.raw("places", fmt::format("[{}]", fmt::join(stands, ",")));
+    std::fputs(object.line().c_str(), stdout);
   }
 
   int fail(const std::string& text) const {

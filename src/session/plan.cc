@@ -110,10 +110,13 @@ class Planner {
   }
 
   /// A trampoline runs behind the links for many functions, wherever its handler stands in the
-  /// script: a function that both kinds of handlers have is probed in one way.
+  /// script: a function that both kinds of handlers have is probed in one way. So is one that has
+  /// several names, of which type information has some.
   void keep_order_of_probes() {
     std::set<std::string> alone;
     std::set<std::string> with_others;
+    std::set<std::string> without_types;
+    std::map<std::string, std::set<std::string>> names;
     const auto traces_kernel = [](const PlannedHandler& handler) {
       return std::any_of(
           handler.events.begin(), handler.events.end(),
@@ -127,14 +130,29 @@ class Planner {
            lower::group_events(registration(handler).handler, world_, handler.events,
                                facts_.has_attach_cookies, scratch)) {
         for (const schema::EventPtr& event : group.events) {
-          if (schema::is_kernel_function(*event))
-            (group.events.size() == 1 ? alone : with_others).insert(event->name);
+          if (!schema::is_kernel_function(*event)) continue;
+          const std::string place = place_of(*event);
+          (group.events.size() == 1 ? alone : with_others).insert(place);
+          if (event->point.btf_id == 0) without_types.insert(place);
+          names[place].insert(event->name);
         }
       }
     }
-    const auto is_mixed = [&](const std::string& name) { return with_others.count(name) != 0; };
+    const auto is_mixed = [&](const std::string& place) {
+      return with_others.count(place) != 0 ||
+             (names[place].size() > 1 && without_types.count(place) != 0);
+    };
     if (std::any_of(alone.begin(), alone.end(), is_mixed))
-      take_trampolines("none is used where another handler traces the function among several");
+      take_trampolines(
+          "none is used where another handler traces the function among several, or by a name that "
+          "has no types");
+  }
+
+  /// Of a function of the kernel, by whichever of its names.
+  static std::string place_of(const schema::Event& event) {
+    const schema::ProbePoint& point = event.point;
+    if (point.address == 0) return event.name;
+    return fmt::format("{:#x}{}", point.address, event.name.substr(point.symbol.size()));
   }
 
   void take_trampolines(const char* why) {
@@ -142,36 +160,61 @@ class Planner {
     no_trampolines_ = why;
   }
 
-  /// What a function was called with is there at its return in a trampoline alone.
-  void check_entry_arguments() {
-    std::map<const schema::Event*, std::string> reasons;  // of any handler: they share a program
+  /// Calls visit(inst, field) for each use of what the function of a return was called with.
+  template <class Visit>
+  static void each_entry_argument(const PlannedGroup& group, Visit visit) {
+    const schema::Event& event = *group.group.events.front();
+    if (event.entry_fields == 0) return;
+    each_inst(group, [&](const ssa::Inst& inst) {
+      const auto field = static_cast<size_t>(inst.imm);
+      if (inst.op == ssa::Op::EventField && field >= event.own_fields() &&
+          field < event.fields.size())
+        visit(inst, field);
+    });
+  }
+
+  /// Of the events whose entry arguments handlers use: what keeps one of their handlers, which
+  /// share a program, from a trampoline; "" nothing does.
+  std::map<const schema::Event*, std::string> why_no_entry_arguments() const {
+    std::map<const schema::Event*, std::string> reasons;
     for (const PlannedHandler& handler : plan_->handlers) {
       for (const PlannedGroup& group : handler.groups) {
-        if (group.group.events.size() != 1) continue;
-        const backend::Job job{&group.function, &group.group, 0, 0};
-        const std::string why = facts_.has_trampolines
-                                    ? backend::why_no_trampoline(job, plan_->linkage.module)
-                                    : no_trampolines_;
-        if (!why.empty()) reasons.emplace(group.group.events.front().get(), why);
+        each_entry_argument(group, [&](const ssa::Inst&, size_t) {
+          reasons.emplace(group.group.events.front().get(), "");
+        });
       }
     }
+    if (reasons.empty()) return reasons;
+    for (const PlannedHandler& handler : plan_->handlers) {
+      for (const PlannedGroup& group : handler.groups) {
+        const auto reason = reasons.find(group.group.events.front().get());
+        if (reason == reasons.end() || !reason->second.empty() || group.group.events.size() != 1)
+          continue;
+        const backend::Job job{&group.function, &group.group, 0, 0};
+        reason->second = facts_.has_trampolines
+                             ? backend::why_no_trampoline(job, plan_->linkage.module, facts_)
+                             : no_trampolines_;
+      }
+    }
+    return reasons;
+  }
+
+  /// What a function was called with is there at its return in a trampoline alone.
+  void check_entry_arguments() {
+    const std::map<const schema::Event*, std::string> reasons = why_no_entry_arguments();
+    if (reasons.empty()) return;
     std::set<uint32_t> told;
     for (const PlannedHandler& handler : plan_->handlers) {
       int trampolines = 0;
       for (const PlannedGroup& group : handler.groups) {
         const schema::Event& event = *group.group.events.front();
-        const auto reason = reasons.find(&event);
         bool is_counted = false;
-        each_inst(group, [&](const ssa::Inst& inst) {
-          const auto field = static_cast<size_t>(inst.imm);
-          if (inst.op != ssa::Op::EventField || field < event.own_fields() ||
-              field >= event.fields.size())
-            return;
+        each_entry_argument(group, [&](const ssa::Inst& inst, size_t field) {
           if (!is_counted) ++trampolines;
           is_counted = true;
-          if (reason == reasons.end() || !told.insert(inst.span.begin).second) return;
+          const std::string& why = reasons.at(&event);
+          if (why.empty() || !told.insert(inst.span.begin).second) return;
           const std::string& name = event.fields[field].name;
-          const std::string& why = reason->second;
           sink_
               .report(diag::Code::EventUnavailable, inst.span,
                       fmt::format("'args.{}' of {} is gone when the function returns: only a "
@@ -620,6 +663,11 @@ class Planner {
     const bpf::ProgramKind kind = plan_->unit.programs[rejection.program].kind;
     if (!rejection.is_size &&
         (kind == bpf::ProgramKind::FunctionEntry || kind == bpf::ProgramKind::FunctionExit)) {
+      if (!plan_->unit.programs[rejection.program].btf_module.empty() &&
+          facts_.has_module_trampolines) {
+        facts_.has_module_trampolines = false;
+        return {};
+      }
       take_trampolines("the kernel refuses one here");
       return {};
     }

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "base/name_brackets.h"
+
 namespace ktap::symbol {
 
 namespace {
@@ -39,9 +41,31 @@ bool ends_with_operator(std::string_view text) {
   return text.size() >= kWord.size() && text.substr(text.size() - kWord.size()) == kWord;
 }
 
+/// What the compiler makes beside a function is another one, by a longer name.
+bool is_made_beside(std::string_view text) {
+  constexpr std::string_view kHeads[] = {"non-virtual thunk to ", "virtual thunk to ",
+                                         "covariant return thunk to ", "transaction clone for ",
+                                         "non-transaction clone for "};
+  for (const std::string_view head : kHeads) {
+    if (starts_with(text, head)) return true;
+  }
+  return false;
+}
+
+/// Behind the return type of an operator, whose name holds blanks and signs: `operator<< <char>`.
+size_t name_begin_of_operator(std::string_view text) {
+  const NameBrackets brackets(text);
+  size_t begin = 0;
+  for (size_t i = 0; i < text.size() && operator_size(text, i) == 0; i = brackets.behind(i)) {
+    if (text[i] == ' ') begin = i + 1;
+  }
+  return begin;
+}
+
 /// Where the name begins behind a return type: after the last blank outside of all brackets.
 size_t name_begin(std::string_view text) {
-  if (text.find("operator") != std::string_view::npos) return 0;
+  if (is_made_beside(text)) return 0;
+  if (text.find("operator") != std::string_view::npos) return name_begin_of_operator(text);
   size_t depth = 0;
   for (size_t i = text.size(); i-- > 0;) {
     const char c = text[i];

@@ -40,12 +40,25 @@ TEST(Demangle, WithoutParameters) {
   EXPECT_EQ(without_parameters(""), "");
 }
 
+TEST(Demangle, ThunksAreNotWhatTheyCall) {
+  EXPECT_EQ(without_parameters("non-virtual thunk to A::f(int)"), "non-virtual thunk to A::f");
+  EXPECT_EQ(without_result("virtual thunk to A::~A()"), "virtual thunk to A::~A()");
+  EXPECT_FALSE(NamePattern("A::f", false).matches("_ZThn8_N1A1fEi"));
+  EXPECT_TRUE(NamePattern("*A::f", true).matches("_ZThn8_N1A1fEi"));
+}
+
 TEST(Demangle, WithoutResult) {
   EXPECT_EQ(without_result("foo(int)"), "foo(int)");
   EXPECT_EQ(without_result("foo"), "foo");
   EXPECT_EQ(without_result("int f<int>(int)"), "f<int>(int)");
   EXPECT_EQ(without_result("std::vector<int> a::g<char>(long) const"), "a::g<char>(long) const");
   EXPECT_EQ(without_result("A::operator bool() const"), "A::operator bool() const");
+  EXPECT_EQ(without_result("std::ostream& std::operator<< <std::less<int> >(std::ostream&, char)"),
+            "std::operator<< <std::less<int> >(std::ostream&, char)");
+  EXPECT_EQ(without_result("bool operator< <int, char>(A<int>, A<char>)"),
+            "operator< <int, char>(A<int>, A<char>)");
+  EXPECT_EQ(without_result("void A<&B::operator> >::f<int>(int)"),
+            "A<&B::operator> >::f<int>(int)");
   EXPECT_EQ(without_result(""), "");
 }
 
@@ -74,6 +87,11 @@ TEST(NamePattern, Matches) {
   EXPECT_FALSE(NamePattern("fo*", false).matches("_Z3fooi"));
   for (const char* text : {"int f<int>(int)", "f<int>(int)", "f<int>"})
     EXPECT_TRUE(NamePattern(text, false).matches("_Z1fIiEiT_")) << text;
+  EXPECT_TRUE(NamePattern("fo*(int) [clone .part.0]", true).matches("_Z3fooi.part.0"));
+  EXPECT_FALSE(NamePattern("fo*(int) [clone .part.1]", true).matches("_Z3fooi.part.0"));
+  EXPECT_TRUE(NamePattern("f*[abi:x]", true).matches("_Z1fB1xv"));
+  EXPECT_FALSE(NamePattern("f*[abi:x]", true).matches("_Z1fB1yv"));
+  EXPECT_TRUE(NamePattern("f*\\[abi:x]", true).matches("_Z1fB1xv"));
   EXPECT_TRUE(NamePattern("core::*", true).matches("_ZN4core3fmt5write17h0123456789abcdefE"));
 }
 

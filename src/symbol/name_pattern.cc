@@ -173,11 +173,21 @@ bool is_cold_part(std::string_view name) {
   return false;
 }
 
+std::string function_glob(std::string_view written) {
+  std::string glob(written);
+  for (const std::string_view head : {"[clone .", "[abi:"}) {
+    for (size_t at = glob.find(head); at != std::string::npos; at = glob.find(head, at + 2)) {
+      if (at == 0 || glob[at - 1] != '\\') glob.insert(at, 1, '\\');
+    }
+  }
+  return glob;
+}
+
 NamePattern::NamePattern(std::string_view text, bool is_glob)
-    : text_(text),
+    : text_(is_glob ? function_glob(text) : std::string(text)),
       is_glob_(is_glob && has_glob(text)),
       takes_cold_(text.find(kCold) != std::string_view::npos),
-      word_(needed_word(text, is_glob_)) {
+      word_(needed_word(text_, is_glob_)) {
   if (is_glob_) bits_ = glob_bits(text_, false);
   if (is_glob_ && !bits_.has_value()) glob_.emplace(text_);
 }

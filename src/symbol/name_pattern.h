@@ -17,6 +17,10 @@ bool is_word_byte(char c);
 /// `f.cold`, `f.part.0.cold`, `f.cold.3`. It is jumped to, not called.
 bool is_cold_part(std::string_view name);
 
+/// A glob as scripts write it for functions: brackets that demanglers write are none of its own,
+/// `f(int) [clone .part.0]`, `f[abi:cxx11]`.
+std::string function_glob(std::string_view written);
+
 /// Cold parts match nothing that does not speak of them (`.cold`), but their own name in the file.
 class NamePattern {
  public:
@@ -28,9 +32,10 @@ class NamePattern {
   /// without a template's return type.
   bool matches_demangled(std::string_view name) const;
   bool matches(std::string_view name) const { return matches_raw(name) || matches_demangled(name); }
+  /// The text as it is.
+  bool accepts(std::string_view text) const;
 
  private:
-  bool accepts(std::string_view text) const;
   bool passes_over(std::string_view name) const { return !takes_cold_ && is_cold_part(name); }
 
   std::string text_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/name_brackets.h"
 #include "syntax/chars.h"
 #include "syntax/parser.h"
 #include "syntax/token.h"
@@ -102,10 +103,20 @@ class Scanner {
     char next = at_ + 1 < text_.size() ? text_[at_ + 1] : ' ';
     bool glob = !is_blank(next) && next != '}';
     if (at_ == scan_.text_begin) return !glob;  // `trace { }`: no event at all
-    if (after_blank()) return true;
+    if (after_blank()) return !is_parameter();
     if (glob && !timer_) return false;
     set_problem(EventTextProblem::GluedBody, at_);
     return true;
+  }
+
+  /// `f(int, {lambda(int)#1})`: a type of C++, in a function's parameters or a template's.
+  bool is_parameter() const {
+    const std::string_view before = text_.substr(scan_.text_begin, at_ - scan_.text_begin);
+    const auto has_open = [before](char open, char close) {
+      return std::count(before.begin(), before.end(), open) >
+             std::count(before.begin(), before.end(), close);
+    };
+    return is_unnamed_type(text_, at_) && (has_open('(', ')') || has_open('<', '>'));
   }
 
   EventTextScan finish() {
@@ -210,20 +221,19 @@ std::vector<EventPart> event_parts(std::string_view text) {
         {static_cast<uint32_t>(first), static_cast<uint32_t>(trim_end(text, first, end))});
   };
   size_t begin = 0;
-  int depth = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
+  const NameBrackets brackets(text);
+  for (size_t i = 0; i < text.size();) {
     char c = text[i];
     if (c == '"' || c == '\'') {
       size_t after = skip_quoted(text, i);
-      if (after != 0) i = after - 1;
-    } else if (c == '{' || c == '[' || c == '(') {
-      ++depth;
-    } else if ((c == '}' || c == ']' || c == ')') && depth > 0) {
-      --depth;
-    } else if (c == ',' && depth == 0) {
+      i = after != 0 ? after : i + 1;
+      continue;
+    }
+    if (c == ',') {
       add(begin, i);
       begin = i + 1;
     }
+    i = brackets.behind(i);
   }
   add(begin, text.size());
   return parts;

@@ -44,6 +44,14 @@ TEST(EventTextTest, BodyIsTheFirstBraceAfterABlank) {
   EXPECT_EQ(scanned(" {a,b}:c { }"), "{a,b}:c|-|{ }");
 }
 
+TEST(EventTextTest, ATypeWithoutANameIsNoBody) {
+  EXPECT_EQ(scanned(" probe:p:f(int, {lambda(int)#1}) { x }"),
+            "probe:p:f(int, {lambda(int)#1})|-|{ x }");
+  EXPECT_EQ(scanned(" probe:p:f<int, {unnamed type#1} >::g { x }"),
+            "probe:p:f<int, {unnamed type#1} >::g|-|{ x }");
+  EXPECT_EQ(scanned(" probe:p:f {lambda(1)}"), "probe:p:f|-|{lambda(1)}");
+}
+
 TEST(EventTextTest, FilterIsBetweenSlashes) {
   EXPECT_EQ(scanned(" a:b /x > 1/ { }"), "a:b|x > 1|{ }");
   EXPECT_EQ(scanned(" a:b /x/{ }"), "a:b|x|{ }");
@@ -149,6 +157,12 @@ TEST(EventPartsTest, CommasInBracketsDoNotSeparate) {
   for (EventPart part : event_parts(text))
     parts.push_back(text.substr(part.begin, part.end - part.begin));
   EXPECT_THAT(parts, testing::ElementsAre("a:{b,c}", "d:[,] (1,2)", "'x,y'"));
+  text = "probe:p:std::map<int, int>::find , probe:p:operator<(A, A),probe:p:operator<<, a:b";
+  parts.clear();
+  for (EventPart part : event_parts(text))
+    parts.push_back(text.substr(part.begin, part.end - part.begin));
+  EXPECT_THAT(parts, testing::ElementsAre("probe:p:std::map<int, int>::find",
+                                          "probe:p:operator<(A, A)", "probe:p:operator<<", "a:b"));
 }
 
 }  // namespace

@@ -102,11 +102,13 @@ bool try_load_program(const std::string& name, bpf::ProgramKind kind,
 constexpr std::chrono::milliseconds kVerifierLimit{1000};  // guessed
 /// Loads `code`, whose map references are descriptors already. First without a log: with one it
 /// takes nine times as long; after a refusal again with one. Returns the descriptor, or nothing and
-/// `failure` set. `callbacks`: Program.callbacks.
+/// `failure` set. `callbacks`: Program.callbacks. `types_fd`: whose number `btf_id` is, the BTF of
+/// a module; -1: the kernel's own.
 std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind kind,
                                      const std::vector<bpf::Insn>& code, LoadFailure* failure,
                                      uint32_t btf_id = 0,
-                                     const std::vector<uint32_t>& callbacks = {});
+                                     const std::vector<uint32_t>& callbacks = {},
+                                     int types_fd = -1);
 
 /// Whether programs of raw tracepoints may sleep: then the kernel does not keep other tasks from
 /// the CPU while they run (7.1).

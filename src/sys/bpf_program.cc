@@ -48,7 +48,8 @@ bpf_prog_type kernel_type(bpf::ProgramKind kind) {
 }
 
 int try_load(const std::string& name, bpf::ProgramKind kind, const std::vector<bpf::Insn>& code,
-             std::string* log, uint32_t btf_id, const std::vector<uint32_t>& callbacks = {}) {
+             std::string* log, uint32_t btf_id, const std::vector<uint32_t>& callbacks = {},
+             int types_fd = -1) {
   LIBBPF_OPTS(bpf_prog_load_opts, options);
   options.attempts = 1;
   UniqueFd types;  // wanted until the program is loaded
@@ -63,6 +64,7 @@ int try_load(const std::string& name, bpf::ProgramKind kind, const std::vector<b
     options.func_info_rec_size = sizeof functions[0];
   }
   options.attach_btf_id = btf_id;
+  if (types_fd >= 0) options.attach_btf_obj_fd = static_cast<uint32_t>(types_fd);
   if (kind == bpf::ProgramKind::TypedRawTracepoint) options.expected_attach_type = BPF_TRACE_RAW_TP;
   if (kind == bpf::ProgramKind::FunctionEntry) options.expected_attach_type = BPF_TRACE_FENTRY;
   if (kind == bpf::ProgramKind::FunctionExit) options.expected_attach_type = BPF_TRACE_FEXIT;
@@ -179,10 +181,10 @@ class LoadLimit {
 /// As often as another signal interrupts it.
 int load_until(const LoadLimit& limit, const std::string& name, bpf::ProgramKind kind,
                const std::vector<bpf::Insn>& code, std::string* log, uint32_t btf_id,
-               const std::vector<uint32_t>& callbacks) {
+               const std::vector<uint32_t>& callbacks, int types_fd) {
   int fd = 0;
   do {
-    fd = try_load(name, kind, code, log, btf_id, callbacks);
+    fd = try_load(name, kind, code, log, btf_id, callbacks, types_fd);
   } while (fd == -EAGAIN && !limit.is_over());
   return fd;
 }
@@ -191,11 +193,12 @@ int load_until(const LoadLimit& limit, const std::string& name, bpf::ProgramKind
 
 std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind kind,
                                      const std::vector<bpf::Insn>& code, LoadFailure* failure,
-                                     uint32_t btf_id, const std::vector<uint32_t>& callbacks) {
+                                     uint32_t btf_id, const std::vector<uint32_t>& callbacks,
+                                     int types_fd) {
   silence_libbpf();
   const std::string short_name = kernel_name(name);
   const LoadLimit limit(kVerifierLimit);
-  const int fd = load_until(limit, short_name, kind, code, nullptr, btf_id, callbacks);
+  const int fd = load_until(limit, short_name, kind, code, nullptr, btf_id, callbacks, types_fd);
   if (fd >= 0) return UniqueFd(fd);
   failure->took_too_long = fd == -EAGAIN;
   failure->is_too_large = fd == -E2BIG;
@@ -205,7 +208,8 @@ std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind k
     for (size_t bytes = kLogBytes; bytes <= kMostLogBytes; bytes *= 4) {
       log.assign(bytes, '\0');
       const LoadLimit log_limit(kVerifierLimit * 10);
-      const int again = load_until(log_limit, short_name, kind, code, &log, btf_id, callbacks);
+      const int again =
+          load_until(log_limit, short_name, kind, code, &log, btf_id, callbacks, types_fd);
       if (again >= 0) return UniqueFd(again);  // it was a passing shortage
       if (again != -ENOSPC) break;             // ENOSPC: the log did not fit
     }

@@ -1,6 +1,7 @@
 // Read into pages of our own where the file cannot be mapped: given back as soon as it was walked.
 #include "sys/kernel_btf.h"
 
+#include <bpf/bpf.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -12,7 +13,7 @@
 #include <memory>
 #include <utility>
 
-#include "sys/unique_fd.h"
+#include "sys/bpf_quiet.h"
 
 namespace ktap::sys {
 
@@ -61,6 +62,22 @@ std::optional<KernelBtf> KernelBtf::open(const std::string& name) {
   }
   btf.data_ = static_cast<uint8_t*>(data);
   return btf;
+}
+
+UniqueFd open_module_types(const std::string& module) {
+  silence_libbpf();
+  for (uint32_t id = 0; bpf_btf_get_next_id(id, &id) == 0;) {
+    UniqueFd fd(bpf_btf_get_fd_by_id(id));
+    if (!fd.valid()) continue;  // it has gone meanwhile
+    char name[64] = {};         // MODULE_NAME_LEN is less
+    bpf_btf_info info = {};
+    info.name = reinterpret_cast<uintptr_t>(name);
+    info.name_len = sizeof name;
+    uint32_t size_bytes = sizeof info;
+    if (bpf_obj_get_info_by_fd(fd.get(), &info, &size_bytes) != 0 || info.kernel_btf == 0) continue;
+    if (name == module) return fd;
+  }
+  return UniqueFd();
 }
 
 KernelBtf::KernelBtf(KernelBtf&& other) noexcept { *this = std::move(other); }

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "sys/unique_fd.h"
+
 namespace ktap::sys {
 
 class KernelBtf {
@@ -30,5 +32,11 @@ class KernelBtf {
   uint8_t* data_ = nullptr;
   size_t size_bytes_ = 0;
 };
+
+/// The types of a loaded module as the kernel has them, for programs at its functions: its BTF
+/// object, to load them with. Not valid: there is none, or we may not have it.
+/// Cost: three system calls for each BTF object of the machine, the kernel's own, modules' and
+/// programs'.
+UniqueFd open_module_types(const std::string& module);
 
 }  // namespace ktap::sys

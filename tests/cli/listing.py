@@ -3,8 +3,10 @@
 privileges; as root also once as the user nobody."""
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -70,6 +72,58 @@ def arguments(ktap, load):
     expect("in JSON too", [argument["name"] for argument in found["args"]] == names, found)
 
 
+CXX_NAMES = ["Pool::give(char const*) const", "Pool::give(char const**) const", "Pool::operator unsigned long",
+             "Pool::operator()", "Pool::operator+", "Pool::operator->", "Pool::operator<", "Pool::operator[]",
+             "Pool::take(int)", "Pool::take(long)", "Table<int, char>::find",
+             "Table<int, std::map<int, long, std::less<int>, std::allocator<std::pair<int const, long> > >*>::find",
+             "called<main::{lambda(int)#1}>", "operator,", "part"]
+
+
+def names_of_cxx(ktap, is_root):
+    """What is listed can be pasted behind `trace`, and means that function."""
+    compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++")
+    if not compiler:
+        print("skipped: names of C++ (there is no compiler)")
+        return
+    with tempfile.TemporaryDirectory(prefix="ktap_names_") as folder:
+        program = f"{folder}/program"
+        source = Path(__file__).parent / "cxx_names.cc"
+        subprocess.run([compiler, "-std=c++17", "-O1", "-w", "-o", program, str(source)],
+                       check=True, timeout=120)
+        found = run(ktap, "list", f"probe:{program}:load::*").stdout.splitlines()
+        wanted = [f"probe:{program}:load::{name}" for name in CXX_NAMES]
+        expect("names of C++ as people write them", found == wanted, found)
+        for name, symbol in (("Pool::take(int)", "_ZN4load4Pool4takeEi"), ("part", "_ZN4load4partEi.part.0")):
+            one = f"probe:{program}:load::{name}"
+            lines = run(ktap, "list", "-v", one).stdout.splitlines()
+            expect(f"-v of {name}", lines[:1] == [f"{one}  {symbol}"], lines)
+            row = json.loads(run(ktap, "list", "--json", one).stdout)
+            expect(f"--json of {name}", [place["symbol"] for place in row["places"]] == [symbol], row)
+        if not is_root:
+            return
+        rounds = 7
+        wanted.append(f"probe:{program}:load::part(int) [clone .part.0]")
+        wanted.append(f"probe:{program}:load::*<int, *>::find")
+        script = "var n = {}\n"
+        for at, name in enumerate(wanted):
+            script += f'trace {name} {{ n[{at}] += 1; n["in all"] += 1 }}\n'
+        script += "trace_end { for (k, v in sort_keys(n)) { print(k, v) } }\n"
+        Path(f"{folder}/script.kp").write_text(script, encoding="utf-8")
+        traced = run(ktap, "-q", f"{folder}/script.kp", "--", program, str(rounds))
+        counts = [(str(at), rounds) for at in range(len(CXX_NAMES))]
+        counts += [(str(len(CXX_NAMES)), rounds), (str(len(CXX_NAMES) + 1), 2 * rounds)]
+        counts.append(("in all", rounds * (len(CXX_NAMES) + 3)))
+        rows = [line.split("\t") for line in traced.stdout.splitlines()]
+        expect("what is listed traces that function", sorted((key, int(n)) for key, n in rows) == sorted(counts),
+               traced.stdout + traced.stderr)
+        formatted = run(ktap, "fmt", f"{folder}/script.kp").stdout
+        expect("the formatter leaves names alone", all(f"trace {name} {{" in formatted for name in wanted), formatted)
+        wrong = run(ktap, "--explain", "-e", f"trace probe:{program}:load::*<int, probe:{program}:*>::find {{ }}")
+        expect("a comma between brackets of two names", wrong.returncode == 2, wrong.stderr)
+        wrong = run(ktap, "--explain", "-e", f"trace probe:{program}:load::*<int, c*::find {{ }}")
+        expect("a bracket that is not closed", "write ? for a comma of the name" in wrong.stderr, wrong.stderr)
+
+
 def as_nobody(ktap):
     readable = run(*NOBODY, "test", "-x", ktap).returncode == 0
     if not readable:
@@ -103,6 +157,7 @@ def main():
     functions(ktap)
     if len(sys.argv) > 2 and sys.argv[2]:
         arguments(ktap, Path(sys.argv[2]).resolve())
+    names_of_cxx(ktap, is_root)
     options_before_commands(ktap)
     doctor(ktap, is_root)
     if is_root:

@@ -137,11 +137,15 @@ def bash_completes(ktap):
         [[ $1 == *[[:space:]] ]] && COMP_WORDS+=(''); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMPREPLY=(); _ktap
         echo "$1>${{COMPREPLY[*]}}" | tr ' ' _; }}
       ask 'ktap --plac'; ask 'ktap --placement=u'; ask 'ktap --dump=s'; ask 'ktap list software:page'; ask 'ktap '
-      ask 'ktap -s software:major'"""
+      ask 'ktap -s software:major'
+      ktap() {{ printf '%s\\n' 'probe:/x:$(echo ran)' 'probe:/x:f(char*)' 'probe:/y'; }}
+      ask 'ktap list probe:/x:'; ask "ktap list 'probe:/x:f"
+      """
     found = set(shell(["bash", "-c"], ask, ktap))
     wanted = {"ktap_--plac>--placement=", "ktap_--placement=u>user", "ktap_--dump=s>ssa",
               "ktap_list_software:page>page-faults", "ktap_>one.kp_list_doctor_fmt_top",
-              "ktap_-s_software:major>major-faults"}
+              "ktap_-s_software:major>major-faults",
+              r"ktap_list_probe:/x:>\$\(echo\_ran\)_f\(char\*\)", "ktap_list_'probe:/x:f>probe:/x:f(char*)"}
     return "" if wanted <= found else f"bash: {sorted(wanted - found)} not in {sorted(found)}"
 
 
