@@ -271,6 +271,17 @@ void TracefsCatalog::include(const Pattern& pattern, std::vector<bool>* chosen, 
   if (!found) explain_no_match(pattern, out);
 }
 
+/// `sched:*`, not `A::f`: a glob without that is about names, whatever subsystem or file they are
+/// of.
+bool has_subsystem(std::string_view text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != ':') continue;
+    if (i + 1 >= text.size() || text[i + 1] != ':') return true;
+    ++i;
+  }
+  return false;
+}
+
 void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
                              std::vector<EventPtr>* others, Matches* out) {
   if (pattern.text.empty()) {
@@ -278,13 +289,14 @@ void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
     return;
   }
   const Glob glob(symbol::function_glob(pattern.text));
+  const bool is_whole = has_subsystem(pattern.text);
   const auto leave_out = [&](bool by_letter) {
     const auto is_meant = [&](const std::string& name) {
       return by_letter ? name == pattern.text : glob.matches(name);
     };
     return std::erase_if(*others, [&](const EventPtr& event) {
              if (is_meant(event->name) || is_meant(event->point.symbol) ||
-                 is_meant(fmt::format("{}:{}", event->system, event->name)))
+                 (is_whole && is_meant(fmt::format("{}:{}", event->system, event->name))))
                return true;
              Provider* provider = provider_of(event->system + ":");
              return provider != nullptr &&
@@ -293,7 +305,9 @@ void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
   };
   bool found = (may_be_by_the_letter(pattern.text) && leave_out(true)) || leave_out(false);
   for (size_t i = 0; i < names_.size(); ++i) {
-    if (!glob.matches(names_[i].name()) && !glob.matches(names_[i].full)) continue;
+    const bool is_meant =
+        glob.matches(names_[i].name()) || (is_whole && glob.matches(names_[i].full));
+    if (!is_meant) continue;
     found = true;
     (*chosen)[i] = false;
   }

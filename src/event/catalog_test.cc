@@ -111,6 +111,12 @@ TEST_F(CatalogTest, Exclusions) {
   EXPECT_EQ(match("sched:* ~nothing*"), "[no event matches 'nothing*': nothing is excluded]");
   EXPECT_EQ(match("sched:* ~sched*"), "[the exclusions leave no event]");
   EXPECT_EQ(match("~sched:*"), "[nothing to exclude from: the list is empty]");
+  // Names, whatever subsystem they are of; with it where the part has one.
+  EXPECT_EQ(match("sched:* ~*ed:*ch"), "sched_process_exec");
+  EXPECT_EQ(match("sched:sched_switch ~*ed:x*"),
+            "[no event matches '*ed:x*': nothing is excluded]");
+  EXPECT_EQ(match("syscalls:sys_enter_read ~*calls*"),
+            "[no event matches '*calls*': nothing is excluded]");
   EXPECT_EQ(match("sched:* ~"), "['~' wants a name or glob of what to leave out]");
 }
 
