@@ -6,10 +6,12 @@
 #include <linux/bpf.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
 #include <utility>
 
 #include "sys/errors.h"
@@ -21,6 +23,14 @@ namespace {
 constexpr size_t kPublishedParts = 64;  // guessed: what is read and not yet given back is 1/64
 constexpr size_t kWindowBytes = size_t{512} << 10;  // 15 us to map: 1 ns a record
 
+/// A 32-bit program may run on a 64-bit kernel; "armv8l" is what that calls itself then.
+bool is_narrow_kernel() {
+  utsname names = {};
+  if (sizeof(long) == 8 || uname(&names) != 0) return false;
+  const std::string_view machine = names.machine;
+  return machine.find("64") == machine.npos && machine.find("armv8") == machine.npos;
+}
+
 }  // namespace
 
 Result<RingReader> RingReader::open(const Map& ring) {
@@ -30,7 +40,8 @@ Result<RingReader> RingReader::open(const Map& ring) {
   void* consumer =
       mmap(nullptr, reader.page_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, ring.fd(), 0);
   if (consumer == MAP_FAILED) return system_error("mapping the ring buffer", errno);
-  reader.consumer_ = static_cast<uint64_t*>(consumer);
+  reader.consumer_page_ = static_cast<uint8_t*>(consumer);
+  reader.is_narrow_ = is_narrow_kernel();
   void* producer = mmap(nullptr, reader.page_bytes_, PROT_READ, MAP_SHARED, ring.fd(),
                         static_cast<off_t>(reader.page_bytes_));
   if (producer == MAP_FAILED) return system_error("mapping the ring buffer", errno);
@@ -61,13 +72,15 @@ RingReader& RingReader::operator=(RingReader&& other) noexcept {
   std::swap(window_bytes_, other.window_bytes_);
   std::swap(ring_bytes_, other.ring_bytes_);
   std::swap(page_bytes_, other.page_bytes_);
-  std::swap(consumer_, other.consumer_);
+  std::swap(is_narrow_, other.is_narrow_);
+  std::swap(position_, other.position_);
+  std::swap(consumer_page_, other.consumer_page_);
   std::swap(producer_page_, other.producer_page_);
   return *this;
 }
 
 RingReader::~RingReader() {
-  if (consumer_ != nullptr) munmap(consumer_, page_bytes_);
+  if (consumer_page_ != nullptr) munmap(consumer_page_, page_bytes_);
   if (producer_page_ != nullptr) munmap(producer_page_, page_bytes_);
   unmap_window();
 }
@@ -97,15 +110,30 @@ const uint8_t* RingReader::at(uint64_t position, size_t bytes) {
   return window_ + (position - window_begin_);
 }
 
+uint64_t RingReader::produced() const {
+  if (!is_narrow_)
+    return __atomic_load_n(reinterpret_cast<uint64_t*>(producer_page_), __ATOMIC_ACQUIRE);
+  return widened_position(
+      position_, __atomic_load_n(reinterpret_cast<uint32_t*>(producer_page_), __ATOMIC_ACQUIRE));
+}
+
+void RingReader::publish(uint64_t position) {
+  position_ = position;
+  if (is_narrow_) {
+    __atomic_store_n(reinterpret_cast<uint32_t*>(consumer_page_), static_cast<uint32_t>(position),
+                     __ATOMIC_RELEASE);
+  } else {
+    __atomic_store_n(reinterpret_cast<uint64_t*>(consumer_page_), position, __ATOMIC_RELEASE);
+  }
+}
+
 size_t RingReader::drain(const std::function<void(const uint8_t*, size_t)>& deliver) {
   epoll_event event;
   epoll_wait(epoll_.get(), &event, 1, 0);  // takes the wake-up, if there is one
 
-  uint64_t position = *consumer_;
-  const uint64_t end =
-      __atomic_load_n(reinterpret_cast<uint64_t*>(producer_page_), __ATOMIC_ACQUIRE);
+  uint64_t position = position_;
+  const uint64_t end = produced();
   size_t delivered = 0;
-  uint64_t published = position;
   while (position < end) {
     const uint8_t* record = at(position, BPF_RINGBUF_HDR_SZ);
     if (record == nullptr) break;
@@ -121,12 +149,9 @@ size_t RingReader::drain(const std::function<void(const uint8_t*, size_t)>& deli
     }
     position += (uint64_t{size} + BPF_RINGBUF_HDR_SZ + 7) & ~uint64_t{7};
     // Every producer reads our position: not after each record, but while the room counts.
-    if (position - published >= ring_bytes_ / kPublishedParts) {
-      published = position;
-      __atomic_store_n(consumer_, position, __ATOMIC_RELEASE);
-    }
+    if (position - position_ >= ring_bytes_ / kPublishedParts) publish(position);
   }
-  __atomic_store_n(consumer_, position, __ATOMIC_RELEASE);
+  publish(position);
   return delivered;
 }
 

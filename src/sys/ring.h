@@ -14,6 +14,12 @@
 
 namespace ktap::sys {
 
+/// The position behind `known` whose low bytes a 32-bit kernel shows, whose positions are words of
+/// 4 bytes. Pure.
+constexpr uint64_t widened_position(uint64_t known, uint32_t shown) {
+  return known + static_cast<uint32_t>(shown - static_cast<uint32_t>(known));
+}
+
 class RingReader {
  public:
   static Result<RingReader> open(const Map& ring);
@@ -34,12 +40,16 @@ class RingReader {
   /// The bytes at a position, at least `bytes` of them; null when they cannot be mapped.
   const uint8_t* at(uint64_t position, size_t bytes);
   void unmap_window();
+  uint64_t produced() const;
+  void publish(uint64_t position);
 
   UniqueFd epoll_;
   UniqueFd ring_;
   size_t ring_bytes_ = 0;
   size_t page_bytes_ = 0;
-  uint64_t* consumer_ = nullptr;      ///< written by us
+  bool is_narrow_ = false;            ///< the kernel's positions have 4 bytes
+  uint64_t position_ = 0;             ///< ours
+  uint8_t* consumer_page_ = nullptr;  ///< where we write it
   uint8_t* producer_page_ = nullptr;  ///< written by the kernel
   uint8_t* window_ = nullptr;         ///< data from window_begin_ on
   uint64_t window_begin_ = 0;         ///< a position
