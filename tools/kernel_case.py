@@ -36,7 +36,8 @@ FACTS = "ktap: this kernel has "
 EXPLAIN_WITH = r"/ with \S+$"
 TARGET_PID = "@PID@"
 HEAD = {"name", "options", "args", "file", "load", "how", "exit", "signal", "timeout", "stderr", "both", "guest",
-        "needs", "without", "machine", "kernel"}
+        "needs", "without", "machine", "kernel", "only_guest", "guest_load", "modules",
+        "config"}
 COMPARE = {"=": int.__eq__, ">=": int.__ge__, "<=": int.__le__}
 
 
@@ -137,6 +138,11 @@ def expect_lines(outcome, pattern, sign, number):
     return compare(f"number of lines with /{pattern}/", matching(outcome.stdout, pattern), sign, number)
 
 
+def expect_sum(outcome, pattern, sign, number):
+    total = sum(int(match.group(1)) for match in (re.search(pattern, line) for line in outcome.stdout) if match)
+    return compare(f"sum of the numbers in lines with /{pattern}/", total, sign, number)
+
+
 def expect_stderr(outcome, pattern, sign, number):
     return compare(f"number of stderr lines with /{pattern}/", matching(outcome.stderr, pattern), sign, number)
 
@@ -180,6 +186,7 @@ PREDICATES = [
     (re.compile(r"absent (.+)"), expect_absent),
     (re.compile(r"line (.*)"), expect_line),
     (re.compile(r"lines /(.*)/" + NUMBER), expect_lines),
+    (re.compile(r"sum /(.*\(.*\).*)/" + NUMBER), expect_sum),
     (re.compile(r"stderr /(.*)/" + NUMBER), expect_stderr),
     (re.compile(r"printed /(.*)/ \+ lost" + NUMBER), expect_printed),
     (re.compile(r"lost" + NUMBER), expect_lost),
@@ -361,10 +368,15 @@ def on_older_kernel(case, facts):
 
 def judge(path, run, report, without="", where=()):
     """One result a case; one more for each set of facts after `without:`; with `both:` one in user space. `run` gives
-    a case's outcome; `where`: on which machine and kernel, this one when it is not said."""
+    a case's outcome; `where`: the guest's machine and kernel, nothing on this one."""
     name = path.stem
     try:
         case = parse_case(path.read_text())
+        if where and "guest_load" in case.head:
+            case.head["load"] = case.head["guest_load"]
+        if not where and "only_guest" in case.head:
+            report.skip(path.stem, "in guests alone: " + case.head["only_guest"])
+            return
         if reason := not_for(case, *(where or (platform.machine(), platform.release()))):
             report.skip(path.stem, reason)
             return
@@ -594,6 +606,11 @@ SELF_TEST_CASES = [
     (None, "machine: pdp11\n", "#out x\n", "line x"),
     (None, "kernel: 99.1\n", "#out x\n", "line x"),
     (True, "kernel: 2.6\n", "#out x\n", "line x"),
+    (None, "only_guest: it is cruel\n", "#out x\n", "line x"),
+    (True, "load: a 1\nguest_load: b 2\nmodules: brd\n", "#argv\n", "lines / -- .* a 1$/ = 1"),
+    (True, "", "#out x 7 y\n#out x 8 y\n#out z 9\n", "sum /^x (\\d+)/ = 15"),
+    (False, "", "#out x 7 y\n#out x 8 y\n", "sum /^x (\\d+)/ = 16"),
+    (False, "", "#out x 7 y\n", "sum /^x \\d+/ = 7"),
     (False, "needs: probe:\n", "#err ktap: error: x: this machine has no performance counters\n#status 2\n", "line x"),
     (True, "", "#out explained\n", "explain /^explained$/"),
     (False, "", "#out x\n", "explain /^explained$/"),

@@ -1,7 +1,6 @@
 // The first and only process of a guest: runs the programs that /jobs lists, one after the other,
 // and sends what each printed and how it ended over the console. tools/guest/run_cases.py writes
-// the list and judges what comes back; this side judges nothing. Loads the kernel modules in
-// /modules before the first. Linked statically.
+// the list and judges what comes back; this side judges nothing. Linked statically.
 //
 // /jobs, a word a line; a job ends with `end`, what is not said is the default:
 //   nonce TEXT               first line: stands in every frame
@@ -14,12 +13,12 @@
 //                            byte on its standard input once the other is armed; `@PID@` in the
 //                            command becomes its number
 //   environment NAME=VALUE   for the command, as often as wanted
+//   module NAME              /modules/NAME.ko is loaded before, unless it is already; in this order
 //   command COUNT            the next COUNT lines are the program and its arguments
 //
 // Frames: 0x1e, the nonce, a blank, WORD and its numbers, a newline, and the bytes that it names:
 //   BEGIN milliseconds | OUT job bytes | ERR job bytes | STATUS job status (as wait gives it; -1
 //   when killed for its time) | LOG bytes (the kernel's own) | END
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -35,6 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -107,20 +107,6 @@ void set_up_machine() {
   }
 }
 
-void load_modules() {
-  DIR* folder = opendir("/modules");
-  if (folder == nullptr) return;
-  while (const dirent* entry = readdir(folder)) {
-    const std::string path = std::string("/modules/") + entry->d_name;
-    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) continue;
-    if (entry->d_name[0] != '.' && syscall(SYS_finit_module, fd, "", 0) != 0)
-      dprintf(2, "guest: %s: %s\n", path.c_str(), strerror(errno));
-    close(fd);
-  }
-  closedir(folder);
-}
-
 struct Job {
   int number = 0;
   std::string directory = "/";
@@ -130,7 +116,21 @@ struct Job {
   std::vector<std::string> load;
   std::vector<std::string> command;
   std::vector<std::string> environment;
+  std::vector<std::string> modules;
 };
+
+/// What did not work, in lines.
+std::string load_modules(const std::vector<std::string>& names) {
+  std::string problems;
+  for (const std::string& name : names) {
+    const std::string path = "/modules/" + name + ".ko";
+    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if ((fd < 0 || syscall(SYS_finit_module, fd, "", 0) != 0) && errno != EEXIST)
+      problems += "guest: " + path + ": " + strerror(errno) + "\n";
+    if (fd >= 0) close(fd);
+  }
+  return problems;
+}
 
 struct Child {
   pid_t pid = -1;
@@ -202,6 +202,7 @@ struct Watch {
 };
 
 void run(const Job& job) {
+  const std::string problems = load_modules(job.modules);
   Child load;
   std::vector<std::string> command = job.command;
   if (!job.load.empty()) {
@@ -215,6 +216,7 @@ void run(const Job& job) {
     setenv(setting.substr(0, equals).c_str(), setting.c_str() + equals + 1, 1);
   }
   Watch watch(start(command, job.directory, false, true));
+  watch.err = problems;
   for (const std::string& setting : job.environment)
     unsetenv(setting.substr(0, setting.find('=')).c_str());
   const int64_t deadline = now_ms() + job.timeout_ms;
@@ -290,6 +292,8 @@ void run_all() {
       job.number = atoi(rest.c_str());
     } else if (word == "directory") {
       job.directory = rest;
+    } else if (word == "module") {
+      job.modules.push_back(rest);
     } else if (word == "environment" && rest.find('=') != std::string::npos) {
       job.environment.push_back(rest);
     } else if (word == "timeout") {
@@ -318,7 +322,6 @@ void send_kernel_log() {
 
 int main() {
   set_up_machine();
-  load_modules();
   run_all();
   send_kernel_log();
   frame("END");

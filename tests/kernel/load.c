@@ -27,12 +27,21 @@
 //   kill:S N                 sends itself the signal S (0 alone does nothing)
 //   stat:PATH N              newfstatat
 //   tcp:BYTES N              N connections to itself by 127.0.0.1, which carry so many bytes;
-//   brings `lo` up unix:BYTES N             N pairs of local sockets, which carry so many bytes
+//                            brings `lo` up
+//   unix:BYTES N             N pairs of local sockets, which carry so many bytes
 //   disk:PATH N              N writes of 4096 bytes past the page cache to a new file, fsync,
-//   unlink file:PATH N              the same through the page cache fsync N                  N
-//   calls on descriptor -1 (EBADF) exec N                   N times a child that becomes this
-//   program, with nothing to do comm:NAME 1              prctl: the thread's name sleep N N
-//   milliseconds, in one clock_nanosleep wait 1                   reads one byte of standard input
+//                            unlink
+//   file:PATH N              the same through the page cache
+//   loop N                   N reads of 4096 bytes past the page cache from a loop device (this
+//                            and the next three in guests alone, with modules: devices.h)
+//   raid N                   N calls of fsync on a RAID of RAM disks
+//   swap N                   N pages are read back from swap
+//   hungry N                 N children are killed for want of memory
+//   fsync N                  N calls on descriptor -1 (EBADF)
+//   exec N                   N times a child that becomes this program, with nothing to do
+//   comm:NAME 1              prctl: the thread's name
+//   sleep N                  N milliseconds, in one clock_nanosleep
+//   wait 1                   reads one byte of standard input
 //   threads N                what follows is done by N threads at once
 //   cpus N                   the same, each on a CPU of its own, and starting together
 //   fork N                   what follows is done by N children, one after the other
@@ -59,6 +68,7 @@
 #include <unistd.h>
 
 #include "deep_calls.h"
+#include "devices.h"
 #include "typed_calls.h"
 
 #ifndef SYS_newfstatat  // 32-bit machines
@@ -470,6 +480,14 @@ static int did_at_once(const char* verb, const char* detail, long number) {
     full_backlog(number);
   } else if (strcmp(verb, "disk") == 0 || strcmp(verb, "file") == 0) {
     write_file(detail ? detail : "ktap-load-file", verb[0] == 'd' ? O_DIRECT : 0, number);
+  } else if (strcmp(verb, "loop") == 0) {
+    loop_reads(number);
+  } else if (strcmp(verb, "raid") == 0) {
+    raid_flushes(number);
+  } else if (strcmp(verb, "swap") == 0) {
+    swap_reads(number);
+  } else if (strcmp(verb, "hungry") == 0) {
+    want_memory(number);
   } else if (strcmp(verb, "poke") == 0) {
     poke(number);
   } else if (strcmp(verb, "sleep") == 0) {

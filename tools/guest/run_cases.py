@@ -95,7 +95,7 @@ def build_static(arch, sources, target, extra):
 class Guest:
     """One kernel: the files that go in, the jobs, and who wants which job's result."""
 
-    def __init__(self, name, ktap, build, ktapc=None, modules=None):
+    def __init__(self, name, ktap, build, ktapc, folder):
         self.name, self.arch, self.ktapc = name, name.rsplit("-", 1)[1], ktapc
         self.where = (MACHINES[self.arch], name)
         self.files, self.jobs = Initramfs(), []
@@ -103,22 +103,35 @@ class Guest:
         build_static(self.arch, {ROOT / "tests/guest/init.cc": []}, tools / "init", ["-std=c++20"])
         kernel = ROOT / "tests/kernel"
         has_frames = ["-fno-omit-frame-pointer", "-fno-optimize-sibling-calls"]
-        sources = {kernel / "load.c": has_frames, kernel / "typed_calls.c": ["-g", "-O2"],
+        sources = {kernel / "load.c": has_frames, kernel / "devices.c": [], kernel / "typed_calls.c": ["-g", "-O2"],
                    kernel / "deep_calls.c": ["-g", "-O2", "-fomit-frame-pointer"]}
         build_static(self.arch, sources, tools / "load", ["-std=gnu11", "-pthread", *FLAGS.get(self.arch, [])])
         self.files.program(tools / "init", "init")
         self.files.program(tools / "load", "bin/load")
         self.files.program(ktap, "bin/ktap")
-        for module in sorted(modules.glob("*.ko*") if modules else []):
-            data = module.read_bytes()
-            self.files.put(f"modules/{module.name.split('.ko')[0]}.ko",
-                           data if module.suffix == ".ko" else kernel_image.unpack(module.suffix[1:], data))
+        self.modules = {path.name.split(".ko")[0]: path for path in folder.glob("modules/*.ko*")}
+        self.config = (folder / "config").read_text().split("\n")
         self.by_case = {}  # (script, command) → (job, job of --explain)
         self.dry_runs = {}  # name of a script → its job
 
     def add(self, job):
         self.jobs.append(job)
         return len(self.jobs) - 1
+
+    def lacks(self, case):
+        """Why the guest cannot run the case, by what its kernel was built and came with, or ""."""
+        missing = [f"has no module {name}" for name in case.head.get("modules", "").split() if name not in self.modules]
+        missing += [f"is built without {name}" for name in case.head.get("config", "").split()
+                    if f"CONFIG_{name}=y" not in self.config]
+        return f"this kernel {missing[0]}" if missing else ""
+
+    def modules_of(self, case):
+        """Those that the case asks for, as far as they are there; puts them into the guest."""
+        names = [name for name in case.head.get("modules", "").split() if name in self.modules]
+        for name in names:
+            data, suffix = self.modules[name].read_bytes(), self.modules[name].suffix
+            self.files.put(f"modules/{name}.ko", data if suffix == ".ko" else kernel_image.unpack(suffix[1:], data))
+        return names
 
     def add_case(self, case):
         """A `run` for kernel_case.judge() that only notes what it will want to see."""
@@ -130,7 +143,8 @@ class Guest:
         self.files.put(f"{directory}/{kernel_case.SCRIPT}", self.compiled(kernel_case.script_of(case, "/bin/load")))
         number = int(getattr(signal, "SIG" + what.signal[0])) if what.signal else 0
         run = self.add(machine.Job(what.command, directory, what.timeout_s * SLOWER,
-                                   (number, what.signal[1]) if what.signal else (), what.target))
+                                   (number, what.signal[1]) if what.signal else (), what.target,
+                                   modules=self.modules_of(case)))
         explain = self.add(machine.Job(what.explain, directory, what.timeout_s * SLOWER)) if what.explain else None
         self.by_case[key] = (run, explain)
         return kernel_case.Outcome([], [], 0, [])
@@ -148,12 +162,12 @@ class Guest:
                 return script.encode()
             return (Path(directory) / "compiled").read_bytes()
 
-    def add_dry_run(self, name, script, options, args):
+    def add_dry_run(self, name, script, options, args, modules=()):
         """`ktap -d -v`: whether this kernel's verifier takes every program of the script."""
         directory = f"/dry/{len(self.dry_runs)}"
         self.files.put(f"{directory}/{kernel_case.SCRIPT}", script.encode())
         command = ["/bin/ktap", "-d", "-v", *options, kernel_case.SCRIPT, *args]
-        self.dry_runs[name] = self.add(machine.Job(command, directory, 30 * SLOWER))
+        self.dry_runs[name] = self.add(machine.Job(command, directory, 30 * SLOWER, modules=modules))
 
     def outcome(self, case, results):
         """The outcome of a case that was added, out of the guest's results."""
@@ -181,7 +195,7 @@ def add_cases(guest, paths, report):
         except kernel_case.CaseError as error:
             report.fail(f"{guest.name} {path.stem}", str(error))
             continue
-        if reason := case.head.get("guest") or kernel_case.not_for(case, *guest.where):
+        if reason := case.head.get("guest") or kernel_case.not_for(case, *guest.where) or guest.lacks(case):
             report.skip(f"{guest.name} {path.stem}", reason)
             continue
         kernel_case.judge(path, guest.add_case, Nobody(), where=guest.where)
@@ -196,7 +210,8 @@ def add_dry_runs(guest):
         if case.head.get("exit") == "2" or "guest" in case.head:
             continue  # a mistake that is told before anything is loaded; a case that makes no sense in a guest
         guest.add_dry_run(path.stem, kernel_case.script_of(case, "/bin/load"),
-                          shlex.split(case.head.get("options", "")), shlex.split(case.head.get("args", "")))
+                          shlex.split(case.head.get("options", "")), shlex.split(case.head.get("args", "")),
+                          guest.modules_of(case))
     for path in [*sorted((ROOT / "tests/golden/explain").glob("kernel_*.kp")), *sorted(ROOT.glob("scripts/**/*.kp"))]:
         guest.add_dry_run(f"{path.parent.name}/{path.name}", path.read_text(), ["--unsafe"], [])
 
@@ -319,7 +334,7 @@ def run_kernel(name, options, report):
     if reason:
         report.skip(name, reason)
         return
-    guest = Guest(name, ktap, options.build, options.ktapc and options.ktapc.absolute(), vmlinuz.parent / "modules")
+    guest = Guest(name, ktap, options.build, options.ktapc and options.ktapc.absolute(), vmlinuz.parent)
     paths = [path for path in sorted((ROOT / "tests/kernel").glob("*.case"))
              if not options.only or any(part in path.name for part in options.only)]
     paths = add_cases(guest, paths, report)
@@ -373,9 +388,12 @@ def self_test():
     good = good and "bin/python" in names and any("libc.so" in name for name in names)
     archive = files.archive()
     good = good and archive[:6] == b"070701" and b"TRAILER!!!" in archive[-16:] and len(archive) % 4 == 0
-    text = machine.job_list([machine.Job(["a", "b c"], "/x", 3, (15, 100), ["l"], ["N=1"])], "n")
-    wanted = "nonce n|job 0|directory /x|timeout 3|signal 15 100|environment N=1|load 1|l|command 2|a|b c|end|"
+    text = machine.job_list([machine.Job(["a", "b c"], "/x", 3, (15, 100), ["l"], ["N=1"], ["m"])], "n")
+    wanted = "nonce n|job 0|directory /x|timeout 3|signal 15 100|environment N=1|module m|load 1|l|command 2|a|b c|end|"
     good = good and text == wanted.replace("|", "\n")
+    killed = "a invoked oom-killer: b\n Call Trace:\n oom-kill:constraint=CONSTRAINT_{}\n Killed process 7\n"
+    good = good and not machine.complaints(killed.format("MEMCG") * 2)
+    good = good and len(machine.complaints(killed.format("NONE") + killed.format("MEMCG") + "Call Trace:\n")) == 2
     rows = [{"check": name, "works": True, "note": ""} for name in [*DOCTOR_CASES, *DOCTOR_FACTS]]
     facts = [kernel_case.FACTS + " ".join(DOCTOR_FACTS.values())]
     good = good and not doctor_problems(rows, {"page_faults": "pass"}, facts)
