@@ -22,8 +22,7 @@ import kernel_case  # noqa: E402  (from tools/, found by the line above)
 from report import Report  # noqa: E402
 
 TOOLS = ROOT / "scripts/tools"
-WITHOUT_LOAD = {"bashreadline", "gethostlatency",  # run here
-                "mdflush", "oomkill"}  # need a RAID, want of memory
+WITHOUT_LOAD = {"bashreadline", "gethostlatency"}  # run here
 TIMEOUT_S = 120
 
 
