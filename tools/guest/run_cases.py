@@ -209,9 +209,10 @@ def add_dry_runs(guest):
         case = kernel_case.parse_case(path.read_text())
         if case.head.get("exit") == "2" or "guest" in case.head:
             continue  # a mistake that is told before anything is loaded; a case that makes no sense in a guest
-        guest.add_dry_run(path.stem, kernel_case.script_of(case, "/bin/load"),
-                          shlex.split(case.head.get("options", "")), shlex.split(case.head.get("args", "")),
-                          guest.modules_of(case))
+        options, args = (shlex.split(case.head.get(key, "")) for key in ("options", "args"))
+        if "--follow" in options:
+            args += ["--", "/bin/load"]  # it asks for a target
+        guest.add_dry_run(path.stem, kernel_case.script_of(case, "/bin/load"), options, args, guest.modules_of(case))
     for path in [*sorted((ROOT / "tests/golden/explain").glob("kernel_*.kp")), *sorted(ROOT.glob("scripts/**/*.kp"))]:
         guest.add_dry_run(f"{path.parent.name}/{path.name}", path.read_text(), ["--unsafe"], [])
 
