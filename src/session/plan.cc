@@ -606,13 +606,7 @@ class Planner {
   void find_stack_start() {
     bpf::TaskLayout& task = facts_.task;
     if (task.tgid < 0 || task.mm >= 0 || sizeof(void*) != 8 || !input_.machine.types) return;
-    const auto& captures = plan_->linkage.captures;
-    bool has_any =
-        std::any_of(captures.begin(), captures.end(), [](const auto& c) { return c.copies_stack; });
-    for (const PlannedHandler& handler : plan_->handlers) {
-      each_inst(handler, [&](const ssa::Inst& i) { has_any |= i.op == ssa::Op::UserStack; });
-    }
-    const schema::KernelTypes* types = has_any ? input_.machine.types() : nullptr;
+    const schema::KernelTypes* types = takes_user_stacks(*plan_) ? input_.machine.types() : nullptr;
     if (types == nullptr) return;
     const auto offset = [&](const char* of, const char* name) {
       const Result<schema::CType> type = types->parse(of);
@@ -761,6 +755,21 @@ void mark_args(runtime::Heap& heap, const std::vector<lower::OutputArg>& args) {
 }
 
 }  // namespace
+
+bool takes_user_stacks(const Plan& plan) {
+  const auto& captures = plan.linkage.captures;
+  bool has_any =
+      std::any_of(captures.begin(), captures.end(), [](const auto& c) { return c.copies_stack; });
+  for (const PlannedHandler& handler : plan.handlers) {
+    for (const PlannedGroup& group : handler.groups) {
+      for (const ssa::Block& block : group.function.blocks) {
+        for (const ssa::ValueId id : block.insts)
+          has_any = has_any || group.function[id].op == ssa::Op::UserStack;
+      }
+    }
+  }
+  return has_any;
+}
 
 KernelUses kernel_uses(const Plan& plan) {
   KernelUses uses;

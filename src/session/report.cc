@@ -252,6 +252,10 @@ void LossLog::add(const Plan& plan, const engine::BpfEngine& engine, const Cuts&
   }
 }
 
+void LossLog::add_map_records(uint64_t count) {
+  if (count != 0) add({count}, 0, "what programs had mapped (names of user stacks are missing)");
+}
+
 std::string LossLog::report(const diag::Source& source, bool verbose, bool json) const {
   std::string text;
   for (const auto& [what, by_cpu] : losses_) {

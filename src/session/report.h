@@ -90,6 +90,8 @@ class LossLog {
   /// Adds every loss counter that is not 0, and runs that the kernel skipped.
   void add(const Plan& plan, const engine::BpfEngine& engine, const Cuts& cuts,
            const std::vector<Registration>& registrations);
+  /// What the kernel could not tell of what programs had mapped.
+  void add_map_records(uint64_t count);
   /// `ktap: lost N FILE:LINE: CAUSE`, one line each; with `verbose` also CPU by CPU. With `json` a
   /// line of JSON each, CPU by CPU in it.
   std::string report(const diag::Source& source, bool verbose, bool json) const;

@@ -109,4 +109,12 @@ Result<void> put_scope(const Options& options, const Target& target, event::Cata
   return {};
 }
 
+symbol::WatchedProcesses watched_processes(const Options& options, const Target& target,
+                                           pid_t child) {
+  if (child > 0) return {child, options.follow};
+  // Whom -p has made before, nobody tells.
+  if (target.process && !options.follow) return {target.process->pid(), false};
+  return {};
+}
+
 }  // namespace ktap::session

@@ -8,6 +8,7 @@
 #include "backend/unit.h"
 #include "event/provider.h"
 #include "session/options.h"
+#include "symbol/user_symbols.h"
 #include "sys/process.h"
 
 namespace ktap::session {
@@ -25,5 +26,10 @@ Result<Target> open_target(const Options& options);
 /// `catalog`: null without events. Errors: the kernel has no events to follow processes by.
 Result<void> put_scope(const Options& options, const Target& target, event::Catalog* catalog,
                        backend::Options& backend);
+
+/// Of whom a run has to know what is mapped, when all that it names are those that it traces.
+/// `child`: of -- CMD; 0: none.
+symbol::WatchedProcesses watched_processes(const Options& options, const Target& target,
+                                           pid_t child);
 
 }  // namespace ktap::session
