@@ -492,6 +492,7 @@ class Interactive {
     say(errors_.summary());
     losses_.add_map_records(host_->stack_names().lost_records());
     say(losses_.report(source_, options_.verbose, options_.json));
+    if (!options_.quiet) say(early_ends_report(host_->stack_names().early_ends(), options_.json));
     return end_output(*output_, exit_status_of(*host_, errors_), options_.json);
   }
 

@@ -81,6 +81,10 @@ class ErrorLog {
   std::map<uint32_t, std::pair<Key, uint64_t>> kernel_counts_;  // by failure
 };
 
+/// `ktap: N stacks end early: WHAT`, a line each, or of JSON: of stacks that user space unwound
+/// (StackNamer::early_ends).
+std::string early_ends_report(const std::vector<std::pair<std::string, uint64_t>>& ends, bool json);
+
 /// What was cut in the VM, by line of the script and in words.
 using Cuts = std::map<std::pair<uint32_t, std::string>, uint64_t>;
 

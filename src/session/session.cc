@@ -427,6 +427,7 @@ class Session {
       losses.add(*plan_, *engine_, tracer_->cuts(), host_->registrations());
       losses.add_map_records(host_->stack_names().lost_records());
       say(losses.report(source_, options_.verbose, options_.json));
+      if (!options_.quiet) say(early_ends_report(host_->stack_names().early_ends(), options_.json));
     }
     take_kernel_side_away();
     return finish_output(exit_status_of(*host_, errors_));

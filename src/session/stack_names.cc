@@ -119,7 +119,31 @@ void StackNamer::remember(uint64_t owner, uint64_t time_ns) {
 
 symbol::Unwound StackNamer::unwind(uint64_t owner, uint64_t time_ns, const symbol::StackCopy& copy,
                                    size_t most_frames) {
-  return symbol::unwind(users_, program_of(owner, time_ns), copy, most_frames);
+  symbol::Unwound unwound = symbol::unwind(users_, program_of(owner, time_ns), copy, most_frames);
+  if (unwound.missing != symbol::MissingCode::None)
+    ++early_ends_[{unwound.missing, unwound.missing_file}];
+  return unwound;
+}
+
+std::vector<std::pair<std::string, uint64_t>> StackNamer::early_ends() const {
+  std::vector<std::pair<std::string, uint64_t>> all;
+  for (const auto& [what, count] : early_ends_) {
+    const std::string file = printable(what.second);
+    switch (what.first) {
+      case symbol::MissingCode::None:
+        break;
+      case symbol::MissingCode::Rules:
+        all.emplace_back(file + " has no unwind tables (.eh_frame) for its code there", count);
+        break;
+      case symbol::MissingCode::File:
+        all.emplace_back(file + " cannot be read, or has been replaced", count);
+        break;
+      case symbol::MissingCode::Maps:
+        all.emplace_back("what their processes had mapped is not known", count);
+        break;
+    }
+  }
+  return all;
 }
 
 template <class Visit>

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "runtime/stack.h"
@@ -44,6 +46,10 @@ class StackNamer final : public runtime::StackNames {
   symbol::Unwound unwind(uint64_t owner, uint64_t time_ns, const symbol::StackCopy& copy,
                          size_t most_frames);
 
+  /// Of the stacks that unwind() made those that end before the program's beginning for want of
+  /// something: what, in words, and how many.
+  std::vector<std::pair<std::string, uint64_t>> early_ends() const;
+
   /// Keeps what a process has mapped now, in case that it ends, or runs another program, before it
   /// is printed. `owner` is word 0 of a stack of it, which was taken then.
   void remember(uint64_t owner, uint64_t time_ns);
@@ -66,6 +72,7 @@ class StackNamer final : public runtime::StackNames {
   std::unordered_map<uint64_t, KernelFrame> kernel_frames_;  ///< by twice the address, + is_return
   std::unordered_map<uint64_t, UserFrames> user_frames_;     ///< of frames_owner_, likewise
   uint64_t frames_owner_ = 0;
+  std::map<std::pair<symbol::MissingCode, std::string>, uint64_t> early_ends_;
 };
 
 }  // namespace ktap::session

@@ -432,6 +432,10 @@ std::optional<UserCode> UserSymbols::code(UserProgram program, uint64_t address)
   return UserCode{file, *in_file};
 }
 
+bool UserSymbols::knows(UserProgram program) {
+  return !state_->find(program).maps.mappings().empty();
+}
+
 bool UserSymbols::is_return_probe(UserProgram program, uint64_t address) {
   Process& process = state_->find(program);
   const Mapping* mapping = state_->find_mapping(program, process, address);

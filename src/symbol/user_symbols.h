@@ -81,6 +81,9 @@ class UserSymbols {
   /// Cost: name(), and what SourceLines::at() takes.
   std::vector<UserPlace> places(UserProgram program, uint64_t address);
 
+  /// Whether anything is known of what it has mapped.
+  bool knows(UserProgram program);
+
   /// Nothing: no file holds it, or none that can be read.
   std::optional<UserCode> code(UserProgram program, uint64_t address);
 

@@ -188,6 +188,28 @@ def without_frame_pointers(ktap, programs):
     expect("frames of a stripped program", depth, [2, 4])
 
 
+def without_tables(ktap, programs):
+    """Stacks that end in the middle are counted by file; not those that frame pointers lead to their beginning."""
+    for pointers, name in {"-fomit-frame-pointer": "bare", "-fno-omit-frame-pointer": "framed"}.items():
+        program = programs.build(name, "bare_inner", "bare_outer", pointers, "-fno-asynchronous-unwind-tables")
+        for options in ([], ["--diagnostics=json"], ["-q"]):
+            run = subprocess.run([ktap, *options, "-e", COUNTS % 'ustack("dwarf")', "--", program],
+                                 capture_output=True, text=True, timeout=60)
+            what = "bare has no unwind tables (.eh_frame) for its code there"
+            text = f"ktap: 40 stacks end early: {what}\n"
+            if options == ["--diagnostics=json"]:
+                text = f'{{"kind":"early-end","severity":"warning","message":"stacks end early: {what}","count":40}}\n'
+            wanted = "" if name == "framed" or options == ["-q"] else text
+            expect(f"the end of {name} {options}", run.stderr.replace("Tracing... Hit Ctrl-C to end.\n", ""), wanted)
+            expect_match(f"stacks of {name}", run.stdout, r"^ => bare_inner\+")
+    # Of so many frames as were asked for, and of those that have tables.
+    for name, flag, depth in (("bare", "-fno-asynchronous-unwind-tables", 2), ("whole", "-fomit-frame-pointer", 40)):
+        program = programs.build(name, "bare_inner", "bare_outer", "-fomit-frame-pointer", flag)
+        run = subprocess.run([ktap, "-e", COUNTS % f'ustack("dwarf", {depth})', "--", program], capture_output=True,
+                             text=True, timeout=60)
+        expect(f"the end of {name}, {depth} frames", run.stderr, "Tracing... Hit Ctrl-C to end.\n")
+
+
 def without_symbols(ktap, programs):
     program = programs.build("plain", "hidden_inner", "hidden_outer", "-fno-omit-frame-pointer", "-Wl,--build-id")
     programs.run("nm -D --defined-only plain | awk '{print $3}' | sort > dynamic; "
@@ -311,8 +333,8 @@ def main():
         print("skipped: needs root and gcc")
         return 77
     for check in (before_an_exec, unwound_before_an_exec, soon_before_an_exec, under_a_return_probe,
-                  without_frame_pointers, without_symbols, in_namespaces, that_end_at_once, between_others,
-                  addresses_that_ended, made_at_run_time):
+                  without_frame_pointers, without_tables, without_symbols, in_namespaces, that_end_at_once,
+                  between_others, addresses_that_ended, made_at_run_time):
         with tempfile.TemporaryDirectory(prefix="ktap-stacks-") as folder:
             try:
                 check(ktap, Programs(folder))
