@@ -66,8 +66,7 @@ class UserSymbols {
   /// anyone looked. Errors: no right to it, in words; then nothing is changed.
   Result<void> watch(WatchedProcesses whom);
   bool is_watching() const;
-  /// Takes what the kernel has told, so that there is room for more. Cost: 0.1 us a CPU, and 1 us a
-  /// program.
+  /// Takes what the kernel has told, so that there is room for more. Cost: 2 us a program.
   void take_records();
   /// What was lost so that names are missing: how many records of the kernel; 0: nothing.
   uint64_t lost_records() const;
