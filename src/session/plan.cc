@@ -16,6 +16,7 @@
 #include "lower/event_reads.h"
 #include "passes/pipeline.h"
 #include "session/spoil.h"
+#include "session/target.h"
 #include "ssa/op_info.h"
 #include "symbol/unwind.h"
 #include "syntax/foreign.h"
@@ -755,21 +756,6 @@ void mark_args(runtime::Heap& heap, const std::vector<lower::OutputArg>& args) {
 }
 
 }  // namespace
-
-bool takes_user_stacks(const Plan& plan) {
-  const auto& captures = plan.linkage.captures;
-  bool has_any =
-      std::any_of(captures.begin(), captures.end(), [](const auto& c) { return c.copies_stack; });
-  for (const PlannedHandler& handler : plan.handlers) {
-    for (const PlannedGroup& group : handler.groups) {
-      for (const ssa::Block& block : group.function.blocks) {
-        for (const ssa::ValueId id : block.insts)
-          has_any = has_any || group.function[id].op == ssa::Op::UserStack;
-      }
-    }
-  }
-  return has_any;
-}
 
 KernelUses kernel_uses(const Plan& plan) {
   KernelUses uses;

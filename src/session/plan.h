@@ -71,9 +71,6 @@ struct KernelUses {
 };
 KernelUses kernel_uses(const Plan& plan);
 
-/// User stacks reach user space, in one form or the other.
-bool takes_user_stacks(const Plan& plan);
-
 /// Everything that planning reads.
 struct PlanInput {
   const std::vector<Registration>* registrations;

@@ -13,6 +13,8 @@
 
 namespace ktap::session {
 
+struct Plan;
+
 struct Target {
   std::optional<sys::ProcessRef> process;  ///< of -p
   std::string cgroup_path;                 ///< of --cgroup
@@ -26,6 +28,9 @@ Result<Target> open_target(const Options& options);
 /// `catalog`: null without events. Errors: the kernel has no events to follow processes by.
 Result<void> put_scope(const Options& options, const Target& target, event::Catalog* catalog,
                        backend::Options& backend);
+
+/// User stacks reach user space, in one form or the other.
+bool takes_user_stacks(const Plan& plan);
 
 /// Of whom a run has to know what is mapped, when all that it names are those that it traces.
 /// `child`: of -- CMD; 0: none.
