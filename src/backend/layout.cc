@@ -90,7 +90,7 @@ SiteLayout lay_out_site(const ssa::Site& site, const ssa::EventGroup* group,
   }
   if (site.copies_stack) {
     layout.stack_offset_bytes = at;
-    at += 3 * 8 + static_cast<uint32_t>(registers.sample_offset) + kStackCopyBytes +
+    at += kStackCopyHeaderBytes + static_cast<uint32_t>(registers.sample_offset) + kStackCopyBytes +
           kReturnProbes * kReturnProbeBytes;
   }
   layout.size_bytes = at;

@@ -88,8 +88,7 @@ void Selector::load_owner() {
 /// Into the record, from `at` on: what user space unwinds (unit.h). The pieces are those that hold
 /// the stack pointer and what is above it, as far as they are mapped.
 void Selector::copy_user_stack(int32_t at) {
-  constexpr int32_t kHeaderBytes = 24;
-  const int32_t registers_at = at + kHeaderBytes;
+  const int32_t registers_at = at + int32_t{kStackCopyHeaderBytes};
   const int32_t bytes_at = registers_at + facts_.call_regs.sample_offset;
   const auto word = [at](int32_t number) { return static_cast<int16_t>(at + 8 * number); };
   const bpf::Label done = asm_.make_label();
@@ -97,6 +96,8 @@ void Selector::copy_user_stack(int32_t at) {
   asm_.emit(bpf::store(Size::DW, Reg::R8, word(0), Reg::R0));
   asm_.emit(bpf::mov64(Reg::R1, Reg::R0));
   announce_process();
+  asm_.call_helper(Helper::KtimeGetNs);
+  asm_.emit(bpf::store(Size::DW, Reg::R8, word(3), Reg::R0));
   asm_.emit(bpf::store(Size::DW, Reg::R8, word(1), 0));
   load_task(Reg::R1);
   asm_.call_helper(Helper::TaskPtRegs);
@@ -158,7 +159,7 @@ void Selector::copy_return_probes(int32_t at) {
 /// its 1st, 2nd, 4th, 8th … stack, since a young process goes on mapping code. Nothing is lost but
 /// names where there is no room for it. R1: word 0 of a stack of it.
 void Selector::announce_process() {
-  constexpr int32_t kRecordBytes = 16;
+  constexpr int32_t kRecordBytes = 24;
   const auto key = static_cast<int16_t>(homes_.temp_offset);
   const auto value = static_cast<int16_t>(homes_.temp_offset + 8);
   const uint32_t map = unit_.processes_map();
@@ -188,6 +189,8 @@ void Selector::announce_process() {
   asm_.call_helper(Helper::MapUpdateElem);
   asm_.jump_to_if(JumpOp::Ne, Reg::R0, 0, done);
   asm_.bind(tell);
+  asm_.call_helper(Helper::KtimeGetNs);
+  asm_.emit(bpf::store(Size::DW, Reg::R10, value, Reg::R0));
   asm_.load_map(Reg::R1, unit_.unit.ring_map);
   asm_.emit(bpf::mov64(Reg::R2, kRecordBytes));
   asm_.emit(bpf::mov64(Reg::R3, 0));
@@ -196,6 +199,8 @@ void Selector::announce_process() {
   asm_.emit(bpf::store(Size::DW, Reg::R0, 0, kProcessSite));
   asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R10, key));
   asm_.emit(bpf::store(Size::DW, Reg::R0, 8, Reg::R1));
+  asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R10, value));
+  asm_.emit(bpf::store(Size::DW, Reg::R0, 16, Reg::R1));
   asm_.emit(bpf::mov64(Reg::R1, Reg::R0));
   asm_.emit(bpf::mov64(Reg::R2, bpf::kRingForceWakeup));
   asm_.call_helper(Helper::RingbufSubmit);

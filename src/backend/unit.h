@@ -47,8 +47,8 @@ struct Control {
 ///   dynamic
 ///                       fields as far as kRawTracepointBytes)
 /// then, when the site copies the stack, word 0 of a user stack, u64 bytes that could be copied,
-/// u64 address of the first, the saved registers (CallRegs::sample_offset bytes), kStackCopyBytes,
-/// kReturnProbes return addresses (kReturnProbeBytes each), the rest 0
+/// u64 address of the first, u64 when that was, the saved registers (CallRegs::sample_offset
+/// bytes), kStackCopyBytes, kReturnProbes return addresses (kReturnProbeBytes each), the rest 0
 constexpr uint32_t kRecordHeaderBytes = 8;
 /// Whether raw events of a group of probes have to say which of its events they are.
 inline bool raw_event_has_cookie(const ssa::EventGroup& group) {
@@ -57,7 +57,7 @@ inline bool raw_event_has_cookie(const ssa::EventGroup& group) {
 constexpr uint32_t kRawTracepointBytes = 512;
 
 /// The site of a record that is no site's: behind the header the first word of a user stack, whose
-/// process user space will have to name addresses of.
+/// process user space will have to name addresses of, and when it was taken.
 constexpr int32_t kProcessSite = 0x7fffffff;
 
 struct SiteLayout {

@@ -24,6 +24,9 @@ constexpr uint32_t program_mark(uint64_t stack_start) {
 /// Of a stack that is unwound in user space so much is copied at most, piece by piece: a piece lies
 /// in one page, and is there or not.
 constexpr uint32_t kStackCopyBytes = 16384;
+/// Before it word 0 of a stack, the bytes that could be copied, the address of the first, and when
+/// it was.
+constexpr uint32_t kStackCopyHeaderBytes = 32;
 constexpr uint32_t kStackPieceBytes = 1024;
 
 /// With it the return addresses that return probes have replaced, as far as so many calls wait: of

@@ -117,6 +117,9 @@ Format op_format(Op op);
 /// True for the instructions that skip the next one, a Jmp, when their condition does not hold.
 bool is_test(Op op);
 
+/// Whether this function or one written inside it names that built-in: it may be called then.
+bool names_builtin(const Function& function, Builtin builtin);
+
 /// `ktap -b`: every function with its constants and its code, source lines between.
 /// `source` may be null (stripped).
 std::string disassemble(const Chunk& chunk, const diag::Source* source);

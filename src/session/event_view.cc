@@ -207,7 +207,7 @@ bool EventView::unwound_stack(int64_t depth, Value* out, std::string* error) {
     return false;
   }
   const uint8_t* at = record_.data + layout_.stack_offset_bytes;
-  uint64_t head[3] = {};
+  uint64_t head[kStackCopyHeaderBytes / sizeof(uint64_t)] = {};
   std::memcpy(head, at, sizeof head);
   symbol::StackCopy copy;
   copy.registers = symbol::Bytes(at + sizeof head, symbol::kSavedRegistersBytes);
@@ -222,7 +222,7 @@ bool EventView::unwound_stack(int64_t depth, Value* out, std::string* error) {
     if (waiting.address == 0) break;
     copy.return_probes.push_back(waiting);
   }
-  symbol::Unwound unwound = stacks_.unwind(head[0], copy, static_cast<size_t>(depth));
+  symbol::Unwound unwound = stacks_.unwind(head[0], head[3], copy, static_cast<size_t>(depth));
   if (unwound.is_cut)
     on_cut_(fmt::format("stack cut (ustack(\"dwarf\") copies {} bytes)", kStackCopyBytes));
   if (unwound.is_hidden)

@@ -366,6 +366,7 @@ class Interactive {
     }
     if (plan_ == nullptr) plan_ = std::make_unique<Plan>();
     if (engine_ != nullptr) {
+      watch_programs();
       Result<void> done = link(*plan_, *engine_, *vm_, backings_);
       if (done.ok()) done = engine_->attach();
       if (done.ok() && options_.follow) {
@@ -387,6 +388,19 @@ class Interactive {
     if (options_.verbose && engine_ != nullptr)
       say(explain(*plan_, host_->registrations(), source_));
     return true;
+  }
+
+  /// From the first time on that addresses of programs may be printed: of all, as later entries may
+  /// ask for others.
+  void watch_programs() {
+    bool names_any = takes_user_stacks(*plan_);
+    for (const auto& entry : entries_) {
+      names_any = names_any || bytecode::names_builtin(*entry->main, bytecode::Builtin::Usym);
+    }
+    if (!names_any || host_->stack_names().is_watching()) return;
+    const Result<void> watched = host_->stack_names().watch({});
+    if (!watched.ok() && options_.verbose)
+      say(fmt::format("ktap: what ends soon may go without names: {}\n", watched.error().message));
   }
 
   /// plan_ and engine_, loaded; null when that failed, which is told or in the sink.
@@ -476,7 +490,9 @@ class Interactive {
     }
     output_->flush();
     say(errors_.summary());
+    losses_.add_map_records(host_->stack_names().lost_records());
     say(losses_.report(source_, options_.verbose, options_.json));
+    if (!options_.quiet) say(early_ends_report(host_->stack_names().early_ends(), options_.json));
     return end_output(*output_, exit_status_of(*host_, errors_), options_.json);
   }
 

@@ -16,6 +16,7 @@
 #include "lower/event_reads.h"
 #include "passes/pipeline.h"
 #include "session/spoil.h"
+#include "session/target.h"
 #include "ssa/op_info.h"
 #include "symbol/unwind.h"
 #include "syntax/foreign.h"
@@ -606,13 +607,7 @@ class Planner {
   void find_stack_start() {
     bpf::TaskLayout& task = facts_.task;
     if (task.tgid < 0 || task.mm >= 0 || sizeof(void*) != 8 || !input_.machine.types) return;
-    const auto& captures = plan_->linkage.captures;
-    bool has_any =
-        std::any_of(captures.begin(), captures.end(), [](const auto& c) { return c.copies_stack; });
-    for (const PlannedHandler& handler : plan_->handlers) {
-      each_inst(handler, [&](const ssa::Inst& i) { has_any |= i.op == ssa::Op::UserStack; });
-    }
-    const schema::KernelTypes* types = has_any ? input_.machine.types() : nullptr;
+    const schema::KernelTypes* types = takes_user_stacks(*plan_) ? input_.machine.types() : nullptr;
     if (types == nullptr) return;
     const auto offset = [&](const char* of, const char* name) {
       const Result<schema::CType> type = types->parse(of);

@@ -218,6 +218,26 @@ bool report_unattached(const Plan& plan, const std::vector<Registration>& regist
   return true;
 }
 
+std::string early_ends_report(const std::vector<std::pair<std::string, uint64_t>>& ends,
+                              bool json) {
+  std::string text;
+  for (const auto& [what, count] : ends) {
+    const std::string message =
+        fmt::format("stack{} early: {}", count == 1 ? " ends" : "s end", what);
+    if (json) {
+      text += diag::JsonObject()
+                  .text("kind", "early-end")
+                  .text("severity", "warning")
+                  .text("message", message)
+                  .number("count", count)
+                  .line();
+    } else {
+      text += fmt::format("ktap: {} {}\n", count, message);
+    }
+  }
+  return text;
+}
+
 void LossLog::add(const std::vector<uint64_t>& by_cpu, uint32_t line, const std::string& cause) {
   std::vector<uint64_t>& sums = losses_[{line, cause}];
   sums.resize(std::max(sums.size(), by_cpu.size()), 0);
@@ -250,6 +270,10 @@ void LossLog::add(const Plan& plan, const engine::BpfEngine& engine, const Cuts&
                     : "nested probe skipped by the kernel");
     }
   }
+}
+
+void LossLog::add_map_records(uint64_t count) {
+  if (count != 0) add({count}, 0, "what programs had mapped (names of user stacks are missing)");
 }
 
 std::string LossLog::report(const diag::Source& source, bool verbose, bool json) const {

@@ -81,6 +81,10 @@ class ErrorLog {
   std::map<uint32_t, std::pair<Key, uint64_t>> kernel_counts_;  // by failure
 };
 
+/// `ktap: N stacks end early: WHAT`, a line each, or of JSON: of stacks that user space unwound
+/// (StackNamer::early_ends).
+std::string early_ends_report(const std::vector<std::pair<std::string, uint64_t>>& ends, bool json);
+
 /// What was cut in the VM, by line of the script and in words.
 using Cuts = std::map<std::pair<uint32_t, std::string>, uint64_t>;
 
@@ -90,6 +94,8 @@ class LossLog {
   /// Adds every loss counter that is not 0, and runs that the kernel skipped.
   void add(const Plan& plan, const engine::BpfEngine& engine, const Cuts& cuts,
            const std::vector<Registration>& registrations);
+  /// What the kernel could not tell of what programs had mapped.
+  void add_map_records(uint64_t count);
   /// `ktap: lost N FILE:LINE: CAUSE`, one line each; with `verbose` also CPU by CPU. With `json` a
   /// line of JSON each, CPU by CPU in it.
   std::string report(const diag::Source& source, bool verbose, bool json) const;

@@ -351,6 +351,17 @@ class Session {
     return tree_->gather();
   }
 
+  /// Before anything that is traced can start, or end.
+  void watch_programs() {
+    const bool names_any = bytecode::names_builtin(*chunk_->main, bytecode::Builtin::Usym);
+    if (!names_any && !takes_user_stacks(*plan_)) return;
+    const pid_t child = child_ ? child_->pid() : 0;
+    const Result<void> watched = host_->stack_names().watch(
+        names_any ? symbol::WatchedProcesses{} : watched_processes(options_, target_, child));
+    if (!watched.ok() && options_.verbose)
+      say(fmt::format("ktap: what ends soon may go without names: {}\n", watched.error().message));
+  }
+
   Result<void> run_tracer() {
     if (live_ == nullptr) {
       tracer_->run(*signals_);
@@ -369,6 +380,7 @@ class Session {
   int trace() {
     const bool waits = has(Kind::Event) || has(Kind::Tick) || !options_.command.empty();
     if (engine_ != nullptr) {
+      watch_programs();
       if (const Result<void> linked = link(*plan_, *engine_, *vm_, backings_); !linked.ok())
         return fail(linked.error());
       if (const Result<void> attached = engine_->attach(); !attached.ok()) {
@@ -413,7 +425,9 @@ class Session {
     if (engine_ != nullptr) {
       LossLog losses;
       losses.add(*plan_, *engine_, tracer_->cuts(), host_->registrations());
+      losses.add_map_records(host_->stack_names().lost_records());
       say(losses.report(source_, options_.verbose, options_.json));
+      if (!options_.quiet) say(early_ends_report(host_->stack_names().early_ends(), options_.json));
     }
     take_kernel_side_away();
     return finish_output(exit_status_of(*host_, errors_));

@@ -42,9 +42,9 @@ bool calls_main(const runtime::StackFrame& frame) {
 
 uint64_t frame_key(uint64_t address, bool is_return) { return address * 2 + (is_return ? 1 : 0); }
 
-symbol::UserProgram program_of(uint64_t owner) {
+symbol::UserProgram program_of(uint64_t owner, uint64_t time_ns = 0) {
   return {static_cast<pid_t>(owner & (kUserStackBit - 1)),
-          static_cast<uint32_t>(owner >> kProgramMarkShift)};
+          static_cast<uint32_t>(owner >> kProgramMarkShift), time_ns};
 }
 
 runtime::StackFrame frame_of(const symbol::UserPlace& place) {
@@ -112,14 +112,38 @@ std::string StackNamer::user_name(int64_t pid, uint64_t address) {
   return printable(text);
 }
 
-void StackNamer::remember(uint64_t owner) {
-  users_.look_again(program_of(owner));
+void StackNamer::remember(uint64_t owner, uint64_t time_ns) {
+  users_.look_again(program_of(owner, time_ns));
   if (owner == frames_owner_) user_frames_.clear();
 }
 
-symbol::Unwound StackNamer::unwind(uint64_t owner, const symbol::StackCopy& copy,
+symbol::Unwound StackNamer::unwind(uint64_t owner, uint64_t time_ns, const symbol::StackCopy& copy,
                                    size_t most_frames) {
-  return symbol::unwind(users_, program_of(owner), copy, most_frames);
+  symbol::Unwound unwound = symbol::unwind(users_, program_of(owner, time_ns), copy, most_frames);
+  if (unwound.missing != symbol::MissingCode::None)
+    ++early_ends_[{unwound.missing, unwound.missing_file}];
+  return unwound;
+}
+
+std::vector<std::pair<std::string, uint64_t>> StackNamer::early_ends() const {
+  std::vector<std::pair<std::string, uint64_t>> all;
+  for (const auto& [what, count] : early_ends_) {
+    const std::string file = printable(what.second);
+    switch (what.first) {
+      case symbol::MissingCode::None:
+        break;
+      case symbol::MissingCode::Rules:
+        all.emplace_back(file + " has no unwind tables (.eh_frame) for its code there", count);
+        break;
+      case symbol::MissingCode::File:
+        all.emplace_back(file + " cannot be read, or has been replaced", count);
+        break;
+      case symbol::MissingCode::Maps:
+        all.emplace_back("what their processes had mapped is not known", count);
+        break;
+    }
+  }
+  return all;
 }
 
 template <class Visit>

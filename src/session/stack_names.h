@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "runtime/stack.h"
@@ -34,12 +36,23 @@ class StackNamer final : public runtime::StackNames {
   std::string kernel_name(uint64_t address) { return kernel_frame(address, false).frame.text; }
   std::string user_name(int64_t pid, uint64_t address);
 
+  /// As symbol::UserSymbols has them: processes that end before they are looked at have names too.
+  Result<void> watch(symbol::WatchedProcesses whom) { return users_.watch(whom); }
+  bool is_watching() const { return users_.is_watching(); }
+  void take_records() { users_.take_records(); }
+  uint64_t lost_records() const { return users_.lost_records(); }
+
   /// The calls that a copy of a stack tells. `owner` is word 0 of a stack.
-  symbol::Unwound unwind(uint64_t owner, const symbol::StackCopy& copy, size_t most_frames);
+  symbol::Unwound unwind(uint64_t owner, uint64_t time_ns, const symbol::StackCopy& copy,
+                         size_t most_frames);
+
+  /// Of the stacks that unwind() made those that end before the program's beginning for want of
+  /// something: what, in words, and how many.
+  std::vector<std::pair<std::string, uint64_t>> early_ends() const;
 
   /// Keeps what a process has mapped now, in case that it ends, or runs another program, before it
-  /// is printed. `owner` is word 0 of a stack of it.
-  void remember(uint64_t owner);
+  /// is printed. `owner` is word 0 of a stack of it, which was taken then.
+  void remember(uint64_t owner, uint64_t time_ns);
 
  private:
   struct KernelFrame {
@@ -59,6 +72,7 @@ class StackNamer final : public runtime::StackNames {
   std::unordered_map<uint64_t, KernelFrame> kernel_frames_;  ///< by twice the address, + is_return
   std::unordered_map<uint64_t, UserFrames> user_frames_;     ///< of frames_owner_, likewise
   uint64_t frames_owner_ = 0;
+  std::map<std::pair<symbol::MissingCode, std::string>, uint64_t> early_ends_;
 };
 
 }  // namespace ktap::session

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <map>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "diag/diagnostic.h"
+#include "session/plan.h"
 #include "sys/users.h"
 
 namespace ktap::session {
@@ -106,6 +108,29 @@ Result<void> put_scope(const Options& options, const Target& target, event::Cata
   backend.forked = found.events[0];
   backend.freed = found.events[1];
   backend.follow = true;
+  return {};
+}
+
+bool takes_user_stacks(const Plan& plan) {
+  const auto& captures = plan.linkage.captures;
+  bool has_any =
+      std::any_of(captures.begin(), captures.end(), [](const auto& c) { return c.copies_stack; });
+  for (const PlannedHandler& handler : plan.handlers) {
+    for (const PlannedGroup& group : handler.groups) {
+      for (const ssa::Block& block : group.function.blocks) {
+        for (const ssa::ValueId id : block.insts)
+          has_any = has_any || group.function[id].op == ssa::Op::UserStack;
+      }
+    }
+  }
+  return has_any;
+}
+
+symbol::WatchedProcesses watched_processes(const Options& options, const Target& target,
+                                           pid_t child) {
+  if (child > 0) return {child, options.follow};
+  // Whom -p has made before, nobody tells.
+  if (target.process && !options.follow) return {target.process->pid(), false};
   return {};
 }
 

@@ -163,6 +163,7 @@ bool Tracer::should_stop() {
 
 size_t Tracer::drain() {
   if (parts_.engine == nullptr) return 0;
+  parts_.host.stack_names().take_records();
   return parts_.engine->drain([this](const engine::Record& record) { deliver(record); });
 }
 
@@ -174,10 +175,10 @@ void Tracer::deliver(const engine::Record& record) {
     if (!stopping_) run_due_ticks();
   }
   if (record.site == backend::kProcessSite) {
-    uint64_t owner = 0;
-    if (record.size_bytes >= backend::kRecordHeaderBytes + sizeof owner)
-      std::memcpy(&owner, record.data + backend::kRecordHeaderBytes, sizeof owner);
-    return parts_.host.stack_names().remember(owner);
+    uint64_t told[2] = {};
+    if (record.size_bytes >= backend::kRecordHeaderBytes + sizeof told)
+      std::memcpy(told, record.data + backend::kRecordHeaderBytes, sizeof told);
+    return parts_.host.stack_names().remember(told[0], told[1]);
   }
   const ssa::Site& site = parts_.plan->linkage.module.sites[record.site];
   switch (site.kind) {

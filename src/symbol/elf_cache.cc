@@ -1,9 +1,11 @@
 // A name may belong to another file than the one that is mapped: it is compared by inode before it
-// is taken. Devices are not compared: overlay and btrfs show others in maps than stat does.
+// is taken. Devices are not compared: overlay and btrfs show others in maps than stat does. Where
+// the process has ended, so that its root is a guess, they are: by what maps show of our own.
 #include "symbol/elf_cache.h"
 
 #include <fmt/format.h>
 #include <sys/auxv.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <optional>
@@ -14,6 +16,33 @@
 namespace ktap::symbol {
 
 namespace {
+
+/// Whether the kernel shows it, mapped, as it showed that one.
+bool is_shown_as(const ElfFile& file, const Mapping& mapping) {
+  const sys::FileIdentity id = file.identity();
+  const uint64_t device = uint64_t{major(id.device)} << 32 | minor(id.device);
+  if (device == mapping.device && id.inode == mapping.inode) return true;
+  const Result<ProcessMaps> own = ProcessMaps::read(getpid());
+  const auto at = reinterpret_cast<uint64_t>(file.image().whole().data());
+  const Mapping* shown = own.ok() ? own.value().find(at) : nullptr;
+  return shown != nullptr && shown->device == mapping.device && shown->inode == mapping.inode;
+}
+
+/// In that root, or in ours.
+std::optional<ElfFile> open_recorded(const std::string& root, const Mapping& mapping) {
+  if (mapping.is_deleted) return std::nullopt;
+  ElfOptions options;
+  options.any_machine = true;
+  const auto open_in = [&](const std::string& folder) -> std::optional<ElfFile> {
+    options.root = folder;
+    Result<ElfFile> file = ElfFile::open(mapping.path, options);
+    if (!file.ok() || !is_shown_as(file.value(), mapping)) return std::nullopt;
+    return std::move(file).value();
+  };
+  std::optional<ElfFile> file = open_in(root);
+  if (!file.has_value() && !root.empty()) file = open_in("");
+  return file;
+}
 
 std::optional<ElfFile> open_mapped(pid_t pid, const std::string& root, const Mapping& mapping) {
   ElfOptions options;
@@ -78,10 +107,20 @@ NamedFile* ElfCache::of_mapping(pid_t pid, const std::string& root, const Mappin
   Key key(mapping.device, mapping.inode, root, mapping.path);
   const auto known = by_mapping_.find(key);
   if (known != by_mapping_.end()) return known->second;
+  if (mapping.is_recorded) {
+    // Under any root: what the kernel calls so is one file.
+    const auto same = by_mapping_.lower_bound(Key(mapping.device, mapping.inode, "", ""));
+    for (auto at = same; at != by_mapping_.end(); ++at) {
+      const auto& [device, inode, other_root, path] = at->first;
+      if (device != mapping.device || inode != mapping.inode) break;
+      if (path == mapping.path) return at->second;
+    }
+  }
   // What is lost with one process another may still have.
   const std::tuple place(pid, mapping.begin, mapping.inode);
   if (missing_.count(place) != 0) return nullptr;
-  std::optional<ElfFile> file = open_mapped(pid, root, mapping);
+  std::optional<ElfFile> file =
+      mapping.is_recorded ? open_recorded(root, mapping) : open_mapped(pid, root, mapping);
   if (!file.has_value()) {
     missing_.insert(place);
     return nullptr;

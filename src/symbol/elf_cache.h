@@ -40,7 +40,7 @@ class ElfCache {
  public:
   /// The file that process `pid` has mapped, whose root is `root` (root_of): under its name when
   /// that is still the same file, else through /proc/PID/map_files while the process lives. Null
-  /// when it cannot be had, or is no ELF file.
+  /// when it cannot be had, or is no ELF file. Of one that is_recorded `root` is where it may be.
   NamedFile* of_mapping(pid_t pid, const std::string& root, const Mapping& mapping);
 
   /// The code that the kernel maps into every process of this machine's width, or null.

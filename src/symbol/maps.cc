@@ -120,9 +120,10 @@ std::optional<Mapping> parse_mapping(std::string_view line) {
   mapping.inode = at.number(10);
   if (at.failed() || mapping.begin >= mapping.end) return std::nullopt;
   at.skip_blanks();
-  mapping.path = unescaped(at.rest());
-  mapping.is_deleted = drop_end(mapping.path, " (deleted)");
-  mapping.kind = kind_of(mapping.path, mapping.inode);
+  Mapping named = name_mapping(unescaped(at.rest()), mapping.inode);
+  mapping.path = std::move(named.path);
+  mapping.is_deleted = named.is_deleted;
+  mapping.kind = named.kind;
   return mapping;
 }
 
@@ -134,6 +135,15 @@ std::optional<uid_t> user_of(pid_t pid) {
 }
 
 }  // namespace
+
+Mapping name_mapping(std::string path, uint64_t inode) {
+  Mapping mapping;
+  mapping.path = std::move(path);
+  mapping.inode = inode;
+  mapping.is_deleted = drop_end(mapping.path, " (deleted)");
+  mapping.kind = kind_of(mapping.path, inode);
+  return mapping;
+}
 
 std::vector<Mapping> parse_maps(std::string_view text) {
   std::vector<Mapping> mappings;

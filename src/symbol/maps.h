@@ -33,9 +33,13 @@ struct Mapping {
   uint64_t inode = 0;
   MappingKind kind = MappingKind::Anonymous;
   bool is_executable = false;
-  bool is_deleted = false;  ///< the file of that name is gone, or another
-  std::string path;         ///< of a file as the process names it; `[heap]` and the like
+  bool is_deleted = false;   ///< the file of that name is gone, or another
+  bool is_recorded = false;  ///< told while it happened; by now its process may have ended
+  std::string path;          ///< of a file as the process names it; `[heap]` and the like
 };
+
+/// A mapping with what its name tells, as the kernel writes it.
+Mapping name_mapping(std::string path, uint64_t inode);
 
 /// A line that is none is passed over. Sorted by address.
 std::vector<Mapping> parse_maps(std::string_view text);

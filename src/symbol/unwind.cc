@@ -60,6 +60,8 @@ constexpr uint64_t kAddressMask = UINT64_MAX;
 
 constexpr size_t kWord = 8;
 
+std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
 std::optional<uint64_t> saved(Bytes registers, std::string_view name) {
   const std::optional<Register> at = find_register(kNativeMachine, name);
   if (!at.has_value() || size_t{at->offset_bytes} + kWord > registers.size()) return std::nullopt;
@@ -92,10 +94,38 @@ class Unwinder {
     }
     result.is_cut = is_cut_;
     result.is_hidden = is_hidden_;
+    const bool is_early =
+        !is_end_ && !is_cut_ && !is_hidden_ && result.addresses.size() < most_frames;
+    if (missing_ == MissingCode::None || !is_early || begins_thread(result.addresses))
+      return result;
+    result.missing = missing_;
+    result.missing_file = missing_file_;
     return result;
   }
 
  private:
+  /// Nobody calls the outermost one: it is where a program or a thread of it begins, or as good.
+  bool begins_thread(const std::vector<uint64_t>& addresses) {
+    if (addresses.empty()) return false;
+    const uint64_t back = addresses.size() == 1 ? 0 : 1;
+    const std::string name = symbols_.name(program_, addresses.back() - back).function;
+    for (const char* begin : {"main", "_start", "clone", "__clone", "clone3", "__clone3"}) {
+      if (name == begin) return true;
+    }
+    return false;
+  }
+
+  /// No file has rules for it: why.
+  void look_for_file(uint64_t address) {
+    const UserPlace place = symbols_.name(program_, address);
+    if (!place.file.empty() && place.file[0] == '/') {
+      missing_ = MissingCode::File;
+      missing_file_ = place.file_name();
+    } else if (!symbols_.knows(program_)) {
+      missing_ = MissingCode::Maps;
+    }
+  }
+
   /// Between these two places of the stack pointer lay the return address. What a longjmp() has
   /// left behind waits for frames that are gone.
   void restore(uint64_t before, uint64_t after) {
@@ -118,11 +148,15 @@ class Unwinder {
       if (is_hidden_) return false;
       // A call of what is no code leads back to where it was called.
       const bool is_jit = !symbols_.name(program_, place_ - back).function.empty();
+      if (!is_jit) look_for_file(place_ - back);
       return (is_innermost && !is_jit && step_from_call()) || step_by_pointer();
     }
     if (!code->file->file.image().is_wide()) return false;  // a 32-bit program
     Dwarf_Frame* frame = code->file->call_frames().at(code->address);
-    return frame != nullptr ? step_by_rules(frame) : step_by_pointer();
+    if (frame != nullptr) return step_by_rules(frame);
+    missing_ = MissingCode::Rules;
+    missing_file_ = file_name(code->file->file.path());
+    return step_by_pointer();
   }
 
   std::optional<uint64_t> read(uint64_t address) const { return memory_.read(address, kWord); }
@@ -130,6 +164,7 @@ class Unwinder {
   bool step_by_rules(Dwarf_Frame* frame) {
     Dwarf_Op* operations = nullptr;
     size_t count = 0;
+    pointer_steps_ = 0;
     if (dwarf_frame_cfa(frame, &operations, &count) != 0 || count == 0) return false;
     const auto cfa = evaluate(operations, count, std::nullopt, registers_, memory_);
     if (!cfa.has_value()) return false;
@@ -144,6 +179,7 @@ class Unwinder {
     if (!place.has_value()) {
       // Nowhere on the stack: of who has no caller.
       is_cut_ = saved_above_;
+      is_end_ = !saved_above_;
       return false;
     }
     registers_ = caller;
@@ -170,6 +206,8 @@ class Unwinder {
 
   bool step_by_pointer() {
     const std::optional<uint64_t> pointer = registers_.get(kFramePointer);
+    // So a chain of them ends; a single one may be anything.
+    is_end_ = pointer == uint64_t{0} && pointer_steps_ > 0;
     if (!pointer.has_value() || *pointer % kWord != 0) return false;
     const uint64_t at = *pointer + static_cast<uint64_t>(int64_t{kSavedFrame});
     const std::optional<uint64_t> saved_pointer = read(at);
@@ -179,6 +217,8 @@ class Unwinder {
     registers_.set(kFramePointer, saved_pointer);
     registers_.set(kStackPointer, at + 2 * kWord);
     place_ = *place & kAddressMask;
+    is_end_ = place_ == 0 && pointer_steps_ > 0;
+    ++pointer_steps_;
     return true;
   }
 
@@ -206,6 +246,10 @@ class Unwinder {
   bool saved_above_ = false;  ///< what was looked for last lies behind the copy
   bool is_cut_ = false;
   bool is_hidden_ = false;
+  bool is_end_ = false;                      ///< nobody has called the last one
+  int pointer_steps_ = 0;                    ///< since the last one by rules
+  MissingCode missing_ = MissingCode::None;  ///< of the last one that had no rules
+  std::string missing_file_;
 };
 
 }  // namespace

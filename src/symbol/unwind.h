@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "symbol/elf_image.h"
@@ -32,10 +33,20 @@ extern const uint32_t kSavedRegistersBytes;
 /// Where the stack pointer lies in them.
 extern const uint32_t kSavedStackPointer;
 
+/// Why a stack ends before the program's beginning, in what it says of a file.
+enum class MissingCode : uint8_t {
+  None,
+  Rules,  ///< the file has none for its code, and its frame pointers lead nowhere
+  File,   ///< it is not to be had any more
+  Maps,   ///< which files there are is not known
+};
+
 struct Unwound {
   std::vector<uint64_t> addresses;  ///< innermost first; behind that return addresses
   bool is_cut = false;              ///< it ends where the copy does
   bool is_hidden = false;           ///< it ends at a return probe that is not known
+  MissingCode missing = MissingCode::None;
+  std::string missing_file;  ///< "libc.so.6"; of Rules and File
 };
 
 /// At most `most_frames`. Cost: 0.3 us a frame whose rules are known, some 5 us for a new one.

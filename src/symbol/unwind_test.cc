@@ -5,6 +5,7 @@
 #include <dwarf.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -134,9 +135,31 @@ TEST(Unwind, OwnStackWithoutFramePointers) {
   EXPECT_LT(cut.addresses.size(), whole.addresses.size());
   EXPECT_TRUE(cut.is_cut);
 
+  // What ends as it should wants nothing.
+  EXPECT_EQ(whole.missing, MissingCode::None);
+  EXPECT_EQ(cut.missing, MissingCode::None);
+
   copy.bytes = {};
   copy.registers = {};
   EXPECT_TRUE(unwind(symbols, getpid(), copy, 50).addresses.empty());
+}
+
+/// The stack of a process of which nothing is known.
+TEST(Unwind, OfNobody) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the sanitizer forbids to read a whole stack";
+#endif
+  Taken taken;
+  volatile int sum = 0;
+  sum = first(&taken, 2048);
+  EXPECT_GE(sum, 1);
+  const pid_t pid = fork();
+  if (pid == 0) _exit(0);
+  waitpid(pid, nullptr, 0);
+  UserSymbols symbols;
+  const StackCopy copy{taken.registers, taken.begin, taken.bytes, {}};
+  EXPECT_EQ(unwind(symbols, pid, copy, 50).missing, MissingCode::Maps);
+  EXPECT_EQ(unwind(symbols, pid, copy, 1).missing, MissingCode::None);
 }
 
 #endif

@@ -18,7 +18,9 @@
 #include "base/user_stack.h"
 #include "symbol/elf_cache.h"
 #include "symbol/maps.h"
+#include "symbol/program_images.h"
 #include "symbol/source_lines.h"
+#include "sys/map_records.h"
 #include "sys/process.h"
 #include "sys/text_file.h"
 
@@ -116,11 +118,23 @@ bool holds_stack(const ProcessMaps& maps, uint32_t mark) {
   return false;
 }
 
+/// Where one that has ended saw its files, by who made it.
+std::string root_of_family(const ProgramImages& images, pid_t pid) {
+  constexpr int kMostSteps = 32;
+  for (int i = 0; i < kMostSteps && pid > 0; ++i, pid = images.parent_of(pid)) {
+    std::string root = root_of(pid);
+    if (!root.empty() || access(fmt::format("/proc/{}", pid).c_str(), F_OK) == 0) return root;
+  }
+  return "";
+}
+
 struct Process {
   ProcessMaps maps{{}};
   std::string root;
   std::optional<ProcessIdentity> identity;
+  uint64_t time_ns = 0;  // it ran then
   bool has_ended = false;
+  bool is_complete = false;  // it has ended, and all that can be known is
   int64_t checked_ns = 0;
   int64_t read_again_ns = 0;  // not before
   uint64_t used = 0;
@@ -143,6 +157,9 @@ struct UserSymbols::State {
   std::unordered_map<uint64_t, Process> processes;  ///< by number and mark
   std::unordered_map<uint32_t, uint64_t> by_mark;   ///< the last one whose maps were read
   ElfCache files;
+  std::optional<sys::MapRecords> records;
+  ProgramImages images;
+  bool is_missing_any = false;  ///< an address of a process that has ended has no name
   uint64_t uses = 0;
   int64_t relatives_again_ns = 0;  ///< not before
   int64_t relatives_wait_ns = 0;
@@ -168,19 +185,55 @@ struct UserSymbols::State {
     if (program.mark != 0) identity = identify(program.pid);
     process.has_ended = !is_alive(program, identity);
     // A process that is ending has no maps any more: those from before are better.
-    if (!maps.ok() || maps.value().mappings().empty()) return borrow(program, process);
+    if (!maps.ok() || maps.value().mappings().empty()) return look_elsewhere(program, process);
     // It has ended since, or what it mapped is another program's.
     const bool is_told = !identity.has_value() && holds_stack(maps.value(), program.mark);
-    if (process.has_ended && !is_told) return borrow(program, process);
+    if (process.has_ended && !is_told) return look_elsewhere(program, process);
     process.maps = ProcessMaps(code_of(maps.value()));
     process.identity = identity;
     if (program.mark != 0) by_mark[program.mark] = key_of(program);
     process.root = root_of(program.pid);
+    open_files(program, process);
+  }
+
+  /// Another root than ours goes with its processes.
+  void open_files(UserProgram program, const Process& process) {
     if (process.root.empty()) return;
-    // Its root goes with it.
     for (const Mapping& mapping : process.maps.mappings()) {
       if (mapping.kind == MappingKind::File) files.of_mapping(program.pid, process.root, mapping);
     }
+  }
+
+  void take_records() {
+    if (!records.has_value()) return;
+    for (const sys::MapRecord& record : records->take()) images.add(record);
+  }
+
+  /// What the kernel told of a process whose maps are not to be had any more; added to what is
+  /// known of them.
+  void look_elsewhere(UserProgram program, Process& process) {
+    take_records();
+    process.is_complete = process.has_ended;
+    std::optional<ProgramImages::Program> told;
+    if (program.mark != 0 && process.time_ns != 0) told = images.at(program.pid, process.time_ns);
+    // Without marks several programs go by the same name.
+    if (program.mark == 0 || process.time_ns == 0)
+      told = images.ever(program.pid, program.mark != 0);
+    const bool is_known = !process.maps.mappings().empty();
+    if (!is_known && (!told.has_value() || !told->is_whole)) borrow(program, process);
+    if (!told.has_value() || told->code.empty()) return;
+    if (process.maps.mappings().empty()) process.root = root_of_family(images, program.pid);
+    std::vector<Mapping> code = process.maps.mappings();
+    for (Mapping& mapping : told->code) {
+      const bool is_taken = std::any_of(code.begin(), code.end(), [&](const Mapping& other) {
+        return other.begin < mapping.end && mapping.begin < other.end;
+      });
+      if (!is_taken) code.push_back(std::move(mapping));
+    }
+    std::sort(code.begin(), code.end(),
+              [](const Mapping& a, const Mapping& b) { return a.begin < b.begin; });
+    process.maps = ProcessMaps(std::move(code));
+    open_files(program, process);
   }
 
   /// A process that had ended before it could be looked at may be a fork of one that is known, or
@@ -215,6 +268,10 @@ struct UserSymbols::State {
     auto [entry, is_new] = processes.try_emplace(key_of(program));
     Process& process = entry->second;
     process.used = ++uses;
+    if (program.time_ns != 0 && process.time_ns == 0) {
+      process.time_ns = program.time_ns;
+      process.is_complete = false;
+    }
     if (is_new) {
       read(program, process);
       if (processes.size() > kMostProcesses) drop_oldest();
@@ -226,6 +283,7 @@ struct UserSymbols::State {
     if (program.mark == 0 && identity.has_value() && identity != process.identity) {
       process = Process{};
       process.used = uses;
+      process.time_ns = program.time_ns;
       read(program, process);
     } else {
       process.has_ended = !is_alive(program, identity);
@@ -243,7 +301,13 @@ struct UserSymbols::State {
 
   const Mapping* find_mapping(UserProgram program, Process& process, uint64_t address) {
     const Mapping* mapping = process.maps.find(address);
-    if (mapping != nullptr || process.has_ended) return mapping;
+    if (mapping != nullptr) return mapping;
+    if (process.has_ended) {
+      if (!process.is_complete) look_elsewhere(program, process);
+      mapping = process.maps.find(address);
+      is_missing_any = is_missing_any || mapping == nullptr;
+      return mapping;
+    }
     // It may have mapped something since; but wild addresses come in crowds.
     const int64_t now = now_ns();
     if (now < process.read_again_ns) return nullptr;
@@ -333,6 +397,21 @@ UserSymbols::UserSymbols(UserSymbols&&) noexcept = default;
 UserSymbols& UserSymbols::operator=(UserSymbols&&) noexcept = default;
 UserSymbols::~UserSymbols() = default;
 
+Result<void> UserSymbols::watch(WatchedProcesses whom) {
+  KTAP_ASSIGN(sys::MapRecords records, sys::MapRecords::open());
+  state_->records.emplace(std::move(records));
+  if (whom.root > 0) state_->images.keep_only(whom.root, whom.descendants);
+  return {};
+}
+
+void UserSymbols::take_records() { state_->take_records(); }
+
+bool UserSymbols::is_watching() const { return state_->records.has_value(); }
+
+uint64_t UserSymbols::lost_records() const {
+  return state_->records.has_value() && state_->is_missing_any ? state_->records->lost() : 0;
+}
+
 void UserSymbols::remember(UserProgram program) { state_->find(program); }
 
 void UserSymbols::look_again(UserProgram program) {
@@ -351,6 +430,10 @@ std::optional<UserCode> UserSymbols::code(UserProgram program, uint64_t address)
       file->file.image().address_of(address - mapping->begin + mapping->file_offset);
   if (!in_file.has_value()) return std::nullopt;
   return UserCode{file, *in_file};
+}
+
+bool UserSymbols::knows(UserProgram program) {
+  return !state_->find(program).maps.mappings().empty();
 }
 
 bool UserSymbols::is_return_probe(UserProgram program, uint64_t address) {

@@ -1,6 +1,7 @@
 // An address of a process → "malloc+0x12 (libc.so.6)". Asked after the fact, off the hot path: the
 // process may have ended since. Its maps are read when it is first named (or by remember()), and
-// kept after its end, and after it has run another program.
+// kept after its end, and after it has run another program. Of one that has ended before, they are
+// what the kernel told of it (watch()).
 #pragma once
 
 #include <sys/types.h>
@@ -11,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
+
 namespace ktap::symbol {
 
 struct NamedFile;
@@ -18,9 +21,17 @@ struct NamedFile;
 /// A process, and which of the programs that it has run: by the mark that a stack of it carries
 /// (base/user_stack.h); 0: that which it runs when it is asked for.
 struct UserProgram {
-  UserProgram(pid_t process, uint32_t program_mark = 0) : pid(process), mark(program_mark) {}
+  UserProgram(pid_t process, uint32_t program_mark = 0, uint64_t ran_at_ns = 0)
+      : pid(process), mark(program_mark), time_ns(ran_at_ns) {}
   pid_t pid;
   uint32_t mark;
+  uint64_t time_ns;  ///< CLOCK_MONOTONIC: it ran then; 0: not known, or told before
+};
+
+/// Of whom UserSymbols::watch() keeps what it is told.
+struct WatchedProcesses {
+  pid_t root = 0;           ///< 0: of all
+  bool descendants = true;  ///< of those that it makes too
 };
 
 struct UserPlace {
@@ -51,6 +62,15 @@ class UserSymbols {
   UserSymbols& operator=(UserSymbols&&) noexcept;
   ~UserSymbols();
 
+  /// From here on the kernel tells what programs map: these are named though they have ended before
+  /// anyone looked. Errors: no right to it, in words; then nothing is changed.
+  Result<void> watch(WatchedProcesses whom);
+  bool is_watching() const;
+  /// Takes what the kernel has told, so that there is room for more. Cost: 2 us a program.
+  void take_records();
+  /// What was lost so that names are missing: how many records of the kernel; 0: nothing.
+  uint64_t lost_records() const;
+
   /// What lies at `address`. Code that a process maps later is found when it is first asked for; a
   /// process that runs another program, or another process of that number, is noticed within 100
   /// ms, or where the program is named at once: then its names are its own, or none.
@@ -59,6 +79,9 @@ class UserSymbols {
   /// The same with its source line, behind the functions that were inlined there, innermost first.
   /// Cost: name(), and what SourceLines::at() takes.
   std::vector<UserPlace> places(UserProgram program, uint64_t address);
+
+  /// Whether anything is known of what it has mapped.
+  bool knows(UserProgram program);
 
   /// Nothing: no file holds it, or none that can be read.
   std::optional<UserCode> code(UserProgram program, uint64_t address);

@@ -269,6 +269,132 @@ TEST(UserSymbols, ForkOfAProcessThatNobodySaw) {
   EXPECT_EQ(others.name({pid, mark + 1}, address_of(named_function)).function, "");
 }
 
+uint64_t now_ns() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+}
+
+/// Two programs that a process runs, one behind the other, and that are gone: each says something
+/// else of the same address.
+TEST_F(Running, ProgramsThatNobodySaw) {
+  folder_.write("q.cc",
+                "#include <unistd.h>\n"
+                "__attribute__((used)) int other(int x) { return x + 3; }\n"
+                "int main() { char c; return read(0, &c, 1) == 1 ? 0 : 1; }\n");
+  folder_.write("r.cc",
+                "#include <unistd.h>\n"
+                "namespace a { __attribute__((used)) int waits(int x) { return x + 3; } }\n"
+                "int main(int, char** v) {\n"
+                "  char c;\n"
+                "  if (read(0, &c, 1) != 1) return 1;\n"
+                "  execl(v[1], v[1], nullptr);\n"
+                "}\n");
+  ASSERT_TRUE(
+      folder_.run("rm -f q && for i in q r; do g++ -O1 -no-pie -fno-pie $i.cc -o $i; done"));
+  const Result<ElfFile> first = ElfFile::open(folder_ / "r");
+  const Result<ElfFile> second = ElfFile::open(folder_ / "q");
+  ASSERT_TRUE(first.ok() && second.ok());
+  const uint64_t waits = first.value().find("a::waits")[0].address;
+  const uint64_t other = second.value().find("other")[0].address;
+  UserSymbols symbols;
+  UserSymbols unwatched;
+  const Result<void> watched = symbols.watch({});
+  if (!watched.ok()) GTEST_SKIP() << watched.error().message;
+  int go[2];
+  ASSERT_EQ(pipe(go), 0);
+  const std::string programs[] = {folder_ / "r", folder_ / "q"};
+  const pid_t pid = fork();
+  if (pid == 0) {
+    dup2(go[0], 0);
+    close(go[1]);
+    execl(programs[0].c_str(), "r", programs[1].c_str(), nullptr);
+    _exit(1);
+  }
+  uint64_t times[2] = {};
+  for (int i = 0; i < 2; ++i) {
+    const auto runs = [&] {
+      std::error_code error;
+      return std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", error) ==
+             programs[i];
+    };
+    for (int n = 0; n < 5000 && !runs(); ++n)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    times[i] = now_ns();
+    ASSERT_EQ(write(go[1], "x", 1), 1);
+  }
+  int status = 1;
+  waitpid(pid, &status, 0);
+  close(go[0]);
+  close(go[1]);
+  ASSERT_EQ(status, 0);
+  EXPECT_EQ(symbols.name({pid, 5, times[0]}, waits).text(), "a::waits+0x0 (r)");
+  EXPECT_EQ(symbols.name({pid, 6, times[1]}, other).text(), "other+0x0 (q)");
+  EXPECT_EQ(symbols.name({pid, 7, 1}, other).function, "");
+  // Without a time, of two that differ, neither.
+  EXPECT_EQ(symbols.name({pid, 8}, other).function, "");
+  EXPECT_EQ(symbols.name(pid, waits).function, "");
+  // It is told later: by a record that comes behind the stack.
+  EXPECT_EQ(symbols.name({pid, 8, times[1]}, other).text(), "other+0x0 (q)");
+  EXPECT_EQ(unwatched.name({pid, 5, times[0]}, waits).function, "");
+}
+
+/// It has mapped, since it was looked at, what its last stacks lie in.
+TEST_F(Running, CodeThatAnEndedProcessHadMappedLater) {
+  UserSymbols symbols;
+  const Result<void> watched = symbols.watch({});
+  if (!watched.ok()) GTEST_SKIP() << watched.error().message;
+  int pipes[2][2];
+  ASSERT_EQ(pipe(pipes[0]), 0);
+  ASSERT_EQ(pipe(pipes[1]), 0);
+  const std::string path = folder_ / "p";
+  const pid_t pid = fork();
+  if (pid == 0) {
+    char byte = 0;
+    const int fd = open(path.c_str(), O_RDONLY);
+    if (read(pipes[0][0], &byte, 1) != 1) _exit(1);
+    void* at = mmap(nullptr, 1 << 20, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+    _exit(write(pipes[1][1], &at, sizeof at) == sizeof at ? 0 : 1);
+  }
+  EXPECT_THAT(symbols.name(pid, address_of(named_function)).text(),
+              testing::HasSubstr("named_function"));
+  uint64_t at = 0;
+  ASSERT_EQ(write(pipes[0][1], "x", 1), 1);
+  ASSERT_EQ(read(pipes[1][0], &at, sizeof at), static_cast<ssize_t>(sizeof at));
+  waitpid(pid, nullptr, 0);
+  for (const auto& ends : pipes) {
+    close(ends[0]);
+    close(ends[1]);
+  }
+  const Result<ElfFile> file = ElfFile::open(path);
+  ASSERT_TRUE(file.ok());
+  const uint64_t offset = file.value().find("a::waits")[0].file_offset;
+  EXPECT_EQ(symbols.name(pid, at + offset).text(), "a::waits+0x0 (p)");
+}
+
+/// A file that has come under the name of one that ran, before anyone asked.
+TEST_F(Running, ReplacedAfterItHasEnded) {
+  folder_.write("q.cc", "__attribute__((used)) int other(int x) { return x; } int main() {}\n");
+  ASSERT_TRUE(folder_.run("rm -f q && g++ -O1 -no-pie -fno-pie q.cc -o q"));
+  const Result<ElfFile> file = ElfFile::open(folder_ / "q");
+  ASSERT_TRUE(file.ok());
+  const uint64_t other = file.value().find("other")[0].address;
+  UserSymbols symbols;
+  const Result<void> watched = symbols.watch({});
+  if (!watched.ok()) GTEST_SKIP() << watched.error().message;
+  const std::string path = folder_ / "q";
+  const pid_t pid = fork();
+  if (pid == 0) {
+    execl(path.c_str(), "q", nullptr);
+    _exit(1);
+  }
+  waitpid(pid, nullptr, 0);
+  ASSERT_TRUE(folder_.run("cp p new && mv new q"));
+  const UserPlace place = symbols.name(pid, other);
+  EXPECT_EQ(place.function, "");
+  EXPECT_EQ(place.file, path);
+}
+
 TEST_F(Running, LinesOfAProcess) {
   folder_.write("q.cc",
                 "#include <unistd.h>\n"

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Whose names the addresses of user stacks get, where a case file cannot say it: programs of the test's own, one behind
-the other in a process, in other namespaces, without symbols, made while they run (tests/cli/stacks.py KTAP). Traces its
-own children alone; exit 77 without root or a compiler."""
+the other in a process, gone at once, in other namespaces, without symbols, made while they run (tests/cli/stacks.py
+KTAP). Traces its own children alone; exit 77 without root or a compiler."""
 import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 failures = []
@@ -186,6 +188,28 @@ def without_frame_pointers(ktap, programs):
     expect("frames of a stripped program", depth, [2, 4])
 
 
+def without_tables(ktap, programs):
+    """Stacks that end in the middle are counted by file; not those that frame pointers lead to their beginning."""
+    for pointers, name in {"-fomit-frame-pointer": "bare", "-fno-omit-frame-pointer": "framed"}.items():
+        program = programs.build(name, "bare_inner", "bare_outer", pointers, "-fno-asynchronous-unwind-tables")
+        for options in ([], ["--diagnostics=json"], ["-q"]):
+            run = subprocess.run([ktap, *options, "-e", COUNTS % 'ustack("dwarf")', "--", program],
+                                 capture_output=True, text=True, timeout=60)
+            what = "bare has no unwind tables (.eh_frame) for its code there"
+            text = f"ktap: 40 stacks end early: {what}\n"
+            if options == ["--diagnostics=json"]:
+                text = f'{{"kind":"early-end","severity":"warning","message":"stacks end early: {what}","count":40}}\n'
+            wanted = "" if name == "framed" or options == ["-q"] else text
+            expect(f"the end of {name} {options}", run.stderr.replace("Tracing... Hit Ctrl-C to end.\n", ""), wanted)
+            expect_match(f"stacks of {name}", run.stdout, r"^ => bare_inner\+")
+    # Of so many frames as were asked for, and of those that have tables.
+    for name, flag, depth in (("bare", "-fno-asynchronous-unwind-tables", 2), ("whole", "-fomit-frame-pointer", 40)):
+        program = programs.build(name, "bare_inner", "bare_outer", "-fomit-frame-pointer", flag)
+        run = subprocess.run([ktap, "-e", COUNTS % f'ustack("dwarf", {depth})', "--", program], capture_output=True,
+                             text=True, timeout=60)
+        expect(f"the end of {name}, {depth} frames", run.stderr, "Tracing... Hit Ctrl-C to end.\n")
+
+
 def without_symbols(ktap, programs):
     program = programs.build("plain", "hidden_inner", "hidden_outer", "-fno-omit-frame-pointer", "-Wl,--build-id")
     programs.run("nm -D --defined-only plain | awk '{print $3}' | sort > dynamic; "
@@ -222,12 +246,53 @@ def in_namespaces(ktap, programs):
     expect_match("its file", output, r"inside_outer\+0x\w+ \(seen\)")
 
 
+def that_end_at_once(ktap, programs):
+    """Programs that are gone when anybody looks, one behind the other, with the processes that only fork."""
+    short = programs.build("short", "short_inner", "short_outer", "-fno-omit-frame-pointer", wait=0)
+    loop = "i=0; while [ $i -lt 30 ]; do %s; i=$((i+1)); done"
+    for stack in ("ustack(3)", 'ustack("dwarf", 4)'):
+        for options in ([], ["--placement=user"]):
+            for _ in range(3):
+                output = trace(ktap, COUNTS % stack, "sh", "-c", loop % short, options=["--follow", *options])
+                expect(f"{stack} of programs that end at once {options}", Counter(map(str, outer(output))),
+                       {"(40, ['short_outer'])": 30, "(1, [])": 1})    # 1: the shell's own
+    script = ("var s = {} trace syscalls:sys_enter_exit_group, syscalls:sys_exit_close { s[ustack(1)] += 1 } "
+              "trace_end { for (k, v in pairs(s)) { print(v, k) } }")
+    for command in (["/bin/ls", "/"], ["sh", "-c", loop % "/bin/true"], ["sh", "-c", loop % "(exit 0)"]):
+        for _ in range(3):
+            output = trace(ktap, script, *command, options=["--follow"])
+            expect_match(f"names in {command}", output, r"^ => \w.* \(.*\)")
+            expect(f"addresses without a name in {command}", re.findall(r"^ => 0x\w+$", output, re.M), [])
+
+
+def between_others(ktap, programs):
+    """Not only of a command: everybody's, and printed as they come."""
+    short = programs.build("short", "short_inner", "short_outer", "-fno-omit-frame-pointer", wait=0)
+    script = 'trace syscalls:sys_enter_getppid /execname == "short"/ { print(ustack(3)) }'
+    with subprocess.Popen([ktap, "-e", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tracer:
+        tracer.stderr.readline()
+        for _ in range(30):
+            subprocess.run([short], check=True)
+        tracer.send_signal(signal.SIGINT)
+        output, errors = tracer.communicate(timeout=60)
+    expect("stacks of everybody's programs", (len(re.findall(r"^ => short_outer\+", output, re.M)), errors), (1200, ""))
+
+
+def addresses_that_ended(ktap, programs):
+    """usym() of a process that ran once."""
+    short = programs.build("short", "short_inner", "short_outer", "-no-pie", wait=0)
+    address = re.search(r"^0*(\w+) T short_outer$", subprocess.run(["nm", short], capture_output=True, text=True,
+                                                                   check=True).stdout, re.M).group(1)
+    script = "var p = 0 trace syscalls:sys_enter_getppid { p = pid } trace_end { print(usym(0x%s, p)) }" % address
+    expect("usym() of a process that has ended", trace(ktap, script, short), "short_outer+0x0 (short)\n")
+
+
 JIT = """
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-int main(void) {
+int main(int argc, char **argv) {
   /* push %rbp; mov %rsp, %rbp; mov $110, %eax; syscall; pop %rbp; ret */
   static const unsigned char code[] = "\\x55\\x48\\x89\\xe5\\xb8\\x6e\\0\\0\\0\\x0f\\x05\\x5d\\xc3";
   unsigned char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -238,8 +303,7 @@ int main(void) {
   fprintf(map, "%lx %x made_at_run_time\\n", (unsigned long)page, 64);
   fclose(map);
   for (int i = 0; i < 40; ++i) ((void (*)(void))page)();
-  usleep(300000);
-  unlink(path);
+  if (argc == 1) usleep(300000);
   return 0;
 }
 """
@@ -252,11 +316,15 @@ def made_at_run_time(ktap, programs):
     source = programs.folder / "jit.c"
     source.write_text(JIT)
     subprocess.run(["gcc", "-O1", "-fno-omit-frame-pointer", source, "-o", programs.folder / "jit"], check=True)
-    for stack in ("ustack(2)", 'ustack("dwarf", 2)'):
-        script = "trace syscalls:sys_enter_getppid { print(%s) }" % stack
-        output = trace(ktap, script, str(programs.folder / "jit"))
-        expect(f"code of a JIT compiler, {stack}",
-               len(re.findall(r"^ => made_at_run_time\+0xb \(\[jit\]\)\n => main\+", output, re.M)), 40)
+    # The second time it has ended when it is looked at, and has left its map behind.
+    for wait in ([], ["at once"]):
+        for stack in ("ustack(2)", 'ustack("dwarf", 2)'):
+            script = "trace syscalls:sys_enter_getppid { print(pid, %s) }" % stack
+            output = trace(ktap, script, str(programs.folder / "jit"), *wait)
+            for pid in set(re.findall(r"^(\d+)\t", output, re.M)):
+                Path(f"/tmp/perf-{pid}.map").unlink()
+            expect(f"code of a JIT compiler, {stack} {wait}",
+                   len(re.findall(r"^ => made_at_run_time\+0xb \(\[jit\]\)\n => main\+", output, re.M)), 40)
 
 
 def main():
@@ -265,8 +333,8 @@ def main():
         print("skipped: needs root and gcc")
         return 77
     for check in (before_an_exec, unwound_before_an_exec, soon_before_an_exec, under_a_return_probe,
-                  without_frame_pointers, without_symbols, in_namespaces,
-                  made_at_run_time):
+                  without_frame_pointers, without_tables, without_symbols, in_namespaces, that_end_at_once,
+                  between_others, addresses_that_ended, made_at_run_time):
         with tempfile.TemporaryDirectory(prefix="ktap-stacks-") as folder:
             try:
                 check(ktap, Programs(folder))
