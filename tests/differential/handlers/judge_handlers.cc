@@ -71,9 +71,15 @@ void show(Judge& judge, const std::string& title, const std::string& script) {
   std::fflush(stdout);
 }
 
-/// Makes it smaller and prints it.
-void show_smaller(Judge& judge, uint64_t seed, Node program) {
-  const Judgement whole = judge.judge_again(render(program, Language::Ktap), false);
+/// Makes it smaller and prints it. What does not happen again is printed as it was `first`.
+void show_smaller(Judge& judge, uint64_t seed, Node program, const Judgement& first) {
+  const std::string script = render(program, Language::Ktap);
+  const Judgement whole = judge.judge_again(script, false);
+  if (!whole.is_like(first)) {
+    fmt::print("program {} differed once, and not again:\n{}\n{}\n", seed, script, first.report);
+    std::fflush(stdout);
+    return;
+  }
   shrink(
       program,
       [&](const Node& smaller) {
@@ -94,7 +100,7 @@ int run_random(const Arguments& arguments, Judge& judge) {
     const Judgement judgement =
         judge.judge(render(program, Language::Ktap), fmt::format("program {}", own));
     const bool bad = judgement.verdict == Verdict::Differ || judgement.verdict == Verdict::Refused;
-    if (bad && ++shown <= kShown) show_smaller(judge, own, program);
+    if (bad && ++shown <= kShown) show_smaller(judge, own, program, judgement);
     if (judgement.verdict == Verdict::NoScript && judge.tally().no_script <= 2)
       fmt::print("program {} is no script: {}", own, judgement.report);
   }
