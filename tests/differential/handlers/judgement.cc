@@ -206,6 +206,14 @@ bool Judge::judge_on(const Setting& setting, const std::string& script, const Ou
   }
   if (spoil_) run.outcome.output += "spoiled\n";
   if (run.outcome.agrees_with(reference)) return true;
+  // A walk goes in any order: where the bound of loops ends it, each has left out other entries.
+  const bool cuts_walk = script.find("pairs(") != std::string::npos &&
+                         run.outcome.errors == reference.errors &&
+                         reference.errors.find(" loop iterations in one run") != std::string::npos;
+  if (cuts_walk && !spoil_) {
+    if (counts) ++tally_.raced;
+    return true;
+  }
   *judgement = {Verdict::Differ,
                 fmt::format("--- VM\n{}--- {}\n{}{}", reference.text(), setting.name,
                             run.outcome.text(), run.code),
@@ -250,7 +258,7 @@ void Judge::print_tally() const {
   if (tally_.raced != 0)
     fmt::print(
         "{} times not compared: handlers in user space and an early end, the ring or a table "
-        "full, a loop too long for the test machine\n",
+        "full, a loop too long for the test machine, a walk that a bound ends\n",
         tally_.raced);
   fmt::print(
       "{} handlers, {} of them in the kernel ({:.1f} %)\n", tally_.handlers, tally_.in_kernel,
