@@ -36,6 +36,12 @@ EventRead at_index(const schema::Event& event, size_t index) {
 /// Which field is what the function or system call gave.
 std::optional<size_t> result_index(const schema::Event& event) {
   if (event.kind == EventKind::SyscallExit) return 1;
+  // One that is in no table of ours is traced as a tracepoint, with fields of the kernel's naming.
+  if (event.kind == EventKind::Tracepoint && event.system == "syscalls" &&
+      event.name.rfind("sys_exit_", 0) == 0) {
+    const int ret = event.find_field("ret");
+    return ret < 0 ? std::nullopt : std::optional<size_t>(static_cast<size_t>(ret));
+  }
   if (event.kind != EventKind::ProbeReturn) return std::nullopt;
   // A fetch argument of that name stands before the function's own result.
   for (size_t i = event.own_fields(); i-- > 0;) {

@@ -1,0 +1,28 @@
+// Unit test of what names mean on an event.
+#include "lower/event_reads.h"
+
+#include <gtest/gtest.h>
+
+namespace ktap::lower {
+namespace {
+
+TEST(EventReads, ResultOfASystemCallThatIsInNoTable) {
+  schema::Event event;
+  event.system = "syscalls";
+  event.name = "sys_exit_younger";
+  event.kind = schema::EventKind::Tracepoint;
+  schema::Field field;
+  field.name = "__syscall_nr";
+  event.fields.push_back(field);
+  field.name = "ret";
+  event.fields.push_back(field);
+  EXPECT_EQ(read_variable(event, schema::BuiltinVar::Retval).kind, EventRead::Kind::Field);
+  event.name = "sys_enter_younger";
+  EXPECT_EQ(read_variable(event, schema::BuiltinVar::Retval).kind, EventRead::Kind::Missing);
+  event.name = "sys_exit_younger";
+  event.fields.pop_back();
+  EXPECT_EQ(read_variable(event, schema::BuiltinVar::Retval).kind, EventRead::Kind::Missing);
+}
+
+}  // namespace
+}  // namespace ktap::lower
