@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
+
+#include "base/chars.h"
 
 namespace ktap {
 
@@ -14,9 +15,6 @@ constexpr std::string_view kOperator = "operator";
 constexpr std::string_view kSigns[] = {" delete[]", " new[]", "<=>", "<<=", ">>=", "->*", "()",
                                        "[]",        "<<",     ">>",  "<=",  ">=",  "->",  "++",
                                        "+=",        "<",      ">",   ",",   "+"};
-
-bool is_word_byte(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 bool starts_at(std::string_view text, size_t at, std::string_view head) {
   return text.substr(std::min(at, text.size()), head.size()) == head;
@@ -32,12 +30,12 @@ size_t behind_set(std::string_view text, size_t at) {
 /// Does another part of a list begin behind the comma, or with the `~`, at `at`? Names have no
 /// single colons but that of `auto:1`.
 bool begins_part(std::string_view text, size_t at) {
-  if (text[at] == '~') return at > 0 && is_blank(text[at - 1]);
+  if (text[at] == '~') return at > 0 && is_event_blank(text[at - 1]);
   if (text[at] != ',') return false;
   size_t word = at + 1;
-  while (word < text.size() && is_blank(text[word])) ++word;
+  while (word < text.size() && is_event_blank(text[word])) ++word;
   size_t end = word;
-  while (end < text.size() && is_word_byte(text[end])) ++end;
+  while (end < text.size() && is_name_part(text[end])) ++end;
   return end > word && starts_at(text, end, ":") && !starts_at(text, end, "::") &&
          text.substr(word, end - word) != "auto";
 }
@@ -45,9 +43,9 @@ bool begins_part(std::string_view text, size_t at) {
 }  // namespace
 
 size_t operator_size(std::string_view text, size_t at) {
-  if (!starts_at(text, at, kOperator) || (at > 0 && is_word_byte(text[at - 1]))) return 0;
+  if (!starts_at(text, at, kOperator) || (at > 0 && is_name_part(text[at - 1]))) return 0;
   const size_t behind = at + kOperator.size();
-  if (behind < text.size() && is_word_byte(text[behind])) return 0;
+  if (behind < text.size() && is_name_part(text[behind])) return 0;
   for (const std::string_view sign : kSigns) {
     if (starts_at(text, behind, sign)) return kOperator.size() + sign.size();
   }

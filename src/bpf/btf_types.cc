@@ -5,8 +5,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstring>
+
+#include "base/chars.h"
 
 namespace ktap::bpf {
 
@@ -53,10 +54,6 @@ uint32_t word(const uint8_t* at) {
   return value;
 }
 
-bool is_word_character(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
-}
-
 /// A C type's words and how many `*` are behind them.
 struct Spelled {
   std::vector<std::string> words;
@@ -72,9 +69,9 @@ std::optional<Spelled> spelled(std::string_view text) {
     } else if (c == '*') {
       ++out.pointers;
       ++i;
-    } else if (is_word_character(c) && out.pointers == 0) {
+    } else if (is_name_part(c) && out.pointers == 0) {
       size_t end = i;
-      while (end < text.size() && is_word_character(text[end])) ++end;
+      while (end < text.size() && is_name_part(text[end])) ++end;
       const std::string word(text.substr(i, end - i));
       if (word != "const" && word != "volatile") out.words.push_back(word);
       i = end;

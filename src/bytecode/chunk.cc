@@ -2,10 +2,10 @@
 // tables. Serves the disassembler, the verifier and everyone who reports about bytecode.
 #include "bytecode/chunk.h"
 
-#include <algorithm>
 #include <iterator>
 
 #include "base/check.h"
+#include "bytecode/instructions.h"
 
 namespace ktap::bytecode {
 
@@ -59,12 +59,9 @@ bool is_test(Op op) {
 }
 
 bool names_builtin(const Function& function, Builtin builtin) {
-  const auto names = [builtin](Insn insn) {
+  return any_instruction(function, [builtin](Insn insn) {
     return insn.op() == Op::LoadBuiltin && static_cast<Builtin>(insn.d()) == builtin;
-  };
-  return std::any_of(function.code.begin(), function.code.end(), names) ||
-         std::any_of(function.children.begin(), function.children.end(),
-                     [builtin](const auto& child) { return names_builtin(*child, builtin); });
+  });
 }
 
 std::string full_name(const BuiltinInfo& info) {

@@ -1,8 +1,7 @@
 // A variable that every event has alike is no field: the list of them is here.
 #include "bytecode/field_reads.h"
 
-#include <algorithm>
-
+#include "bytecode/instructions.h"
 #include "schema/builtin_vars.h"
 
 namespace ktap::bytecode {
@@ -37,9 +36,7 @@ bool reads_fields(Insn insn) {
 }  // namespace
 
 bool reads_event_fields(const Function& function) {
-  return std::any_of(function.code.begin(), function.code.end(), reads_fields) ||
-         std::any_of(function.children.begin(), function.children.end(),
-                     [](const auto& child) { return reads_event_fields(*child); });
+  return any_instruction(function, reads_fields);
 }
 
 }  // namespace ktap::bytecode

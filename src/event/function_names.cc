@@ -9,6 +9,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "base/chars.h"
 #include "base/glob.h"
 #include "base/name_brackets.h"
 #include "event/program_files.h"
@@ -23,11 +24,8 @@ namespace {
 using symbol::ElfFile;
 using symbol::FunctionSymbol;
 
-constexpr std::string_view kBlanks = " \t\r\n";
 constexpr std::string_view kReturn = "%return";
 constexpr std::string_view kOperator = "operator";
-
-bool is_blank(char c) { return kBlanks.find(c) != std::string_view::npos; }
 
 bool starts_with(std::string_view text, std::string_view head) {
   return text.substr(0, head.size()) == head;
@@ -36,8 +34,7 @@ bool starts_with(std::string_view text, std::string_view head) {
 bool ends_with_operator(std::string_view text) {
   if (text.size() < kOperator.size()) return false;
   const std::string_view head = text.substr(0, text.size() - kOperator.size());
-  return text.substr(head.size()) == kOperator &&
-         (head.empty() || !symbol::is_word_byte(head.back()));
+  return text.substr(head.size()) == kOperator && (head.empty() || !is_name_part(head.back()));
 }
 
 /// `unsigned long`, `char const*`: of types that are several words, one.
@@ -52,7 +49,7 @@ bool is_type_word(std::string_view word) {
 bool name_goes_on(std::string_view before, std::string_view behind) {
   std::string_view word = behind.substr(0, behind.find_first_of(" \t\r\n+%("));
   if (ends_with_operator(before))
-    return !word.empty() && (symbol::is_word_byte(word[0]) || word[0] == '<') &&
+    return !word.empty() && (is_name_part(word[0]) || word[0] == '<') &&
            word.find('=') == std::string_view::npos;
   if (starts_with(behind, "[clone .") || starts_with(behind, "<")) return true;
   if (before.find("operator ") != std::string_view::npos && is_type_word(word)) return true;
@@ -187,7 +184,8 @@ size_t function_name_end(std::string_view text, size_t from) {
   const std::string_view name = text.substr(from);
   const NameBrackets brackets(name);
   for (size_t i = 0; i < name.size(); i = brackets.behind(i)) {
-    if (is_blank(name[i]) && !name_goes_on(name.substr(0, i), name.substr(i + 1))) return from + i;
+    if (is_event_blank(name[i]) && !name_goes_on(name.substr(0, i), name.substr(i + 1)))
+      return from + i;
   }
   return text.size();
 }

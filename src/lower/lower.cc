@@ -48,14 +48,22 @@ Lowered lower_handler(const Handler& handler, uint32_t handler_index, const Worl
   }
 }
 
+std::optional<uint32_t> longest_name(const ssa::Module& module) {
+  size_t longest = 0;
+  for (const std::string& text : module.strings) {
+    if (text.find('\0') != std::string::npos) return std::nullopt;
+    longest = std::max(longest, text.size());
+  }
+  return static_cast<uint32_t>(longest);
+}
+
 void learn_names(Linkage& linkage) {
   if (!linkage.least_name_bound) return;
-  Shapes& shapes = linkage.shapes;
-  for (const std::string& text : linkage.module.strings) {
-    const auto bytes = static_cast<uint32_t>(text.size());
-    if (text.find('\0') != std::string::npos) shapes.names_have_nul = true;
-    if (bytes > *linkage.least_name_bound)
-      shapes.longest_name = std::max(shapes.longest_name, bytes);
+  const std::optional<uint32_t> longest = longest_name(linkage.module);
+  if (!longest) {
+    linkage.shapes.names_have_nul = true;
+  } else if (*longest > *linkage.least_name_bound) {
+    linkage.shapes.longest_name = std::max(linkage.shapes.longest_name, *longest);
   }
 }
 

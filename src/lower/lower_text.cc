@@ -275,13 +275,10 @@ std::optional<uint32_t> Lowerer::text_bound(const AbstractValue& value) const {
     for (const schema::EventPtr& e : group_.events) longest = std::max(longest, e->name.size());
     if (inst.op == ssa::Op::EventVar) return static_cast<uint32_t>(longest);
     // It may be any string of the script, those of code that comes later among them.
-    if (linkage_.shapes.names_have_nul) return std::nullopt;
-    longest = std::max<size_t>(longest, linkage_.shapes.longest_name);
-    for (const std::string& text : linkage_.module.strings) {
-      if (text.find('\0') != std::string::npos) return std::nullopt;
-      longest = std::max(longest, text.size());
-    }
-    const auto bound = static_cast<uint32_t>(longest);
+    const std::optional<uint32_t> known = longest_name(linkage_.module);
+    if (!known || linkage_.shapes.names_have_nul) return std::nullopt;
+    const uint32_t bound =
+        std::max({static_cast<uint32_t>(longest), *known, linkage_.shapes.longest_name});
     linkage_.least_name_bound = std::min(linkage_.least_name_bound.value_or(bound), bound);
     return bound;
   }

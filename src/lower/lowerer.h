@@ -36,6 +36,9 @@
 
 namespace ktap::lower {
 
+/// Bytes of the longest string of the script so far; nothing: one has a NUL, and cannot be bytes.
+std::optional<uint32_t> longest_name(const ssa::Module& module);
+
 class Lowerer {
  public:
   Lowerer(const World& world, const ssa::EventGroup& group, const Options& options,

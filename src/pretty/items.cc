@@ -5,9 +5,9 @@
 #include <map>
 #include <set>
 
+#include "base/chars.h"
 #include "base/name_brackets.h"
 #include "diag/diagnostic.h"
-#include "syntax/chars.h"
 #include "syntax/event_text.h"
 #include "syntax/lexer.h"
 
@@ -122,7 +122,7 @@ class ItemReader {
       const uint32_t begin = at_;
       while (at_ < end && text_[at_] != '\n') ++at_;
       uint32_t last = at_;
-      while (last > begin && syntax::is_blank(text_[last - 1])) --last;
+      while (last > begin && is_blank(text_[last - 1])) --last;
       add(Role::Comment, TokenKind::End, std::string(text_.substr(begin, last - begin)), begin,
           last);
     }
@@ -279,7 +279,7 @@ std::string normal_event_text(std::string_view text) {
     if (c == ',') {
       while (!out.empty() && out.back() == ' ') out.pop_back();
       out += ", ";
-    } else if (syntax::is_blank(c)) {
+    } else if (is_blank(c)) {
       if (!out.empty() && out.back() != ' ') out += ' ';
     } else {
       out += text.substr(i, next - i);

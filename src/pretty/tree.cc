@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "syntax/chars.h"
+#include "base/chars.h"
 
 namespace ktap::pretty {
 
@@ -128,7 +128,7 @@ class TreeMaker {
     if (node.kind == sx::TraceKind::Tick || node.kind == sx::TraceKind::Profile) return true;
     if (node.kind == sx::TraceKind::End) return false;
     size_t at = at_->begin + std::string_view("trace").size();
-    while (at < text_.size() && sx::is_blank(text_[at])) ++at;
+    while (at < text_.size() && is_blank(text_[at])) ++at;
     return at < text_.size() && text_[at] != '(' && text_[at] != '"' && text_[at] != '\'';
   }
 

@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cinttypes>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -22,6 +21,7 @@
 #include "bpf/helpers.h"
 #include "event/provider.h"
 #include "symbol/kallsyms.h"
+#include "symbol/maps.h"
 #include "sys/attach.h"
 #include "sys/bpf.h"
 #include "sys/errors.h"
@@ -88,16 +88,10 @@ Result<void> watch_kernel(uint64_t address, uint32_t access) {
 void probed_function() {}
 
 Result<uint64_t> file_offset(uintptr_t address) {
-  KTAP_ASSIGN(const std::string maps, sys::read_text("/proc/self/maps", kMostBytes));
-  for (size_t at = 0; at < maps.size();) {
-    uint64_t begin = 0, end = 0, offset = 0;
-    const bool is_range = std::sscanf(maps.c_str() + at, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64,
-                                      &begin, &end, &offset) == 3;
-    if (is_range && begin <= address && address < end) return address - begin + offset;
-    const size_t newline = maps.find('\n', at);
-    at = newline == std::string::npos ? maps.size() : newline + 1;
-  }
-  return Error{"ktap itself is not in /proc/self/maps"};
+  KTAP_ASSIGN(const symbol::ProcessMaps maps, symbol::ProcessMaps::read(getpid()));
+  const symbol::Mapping* mapping = maps.find(address);
+  if (mapping == nullptr) return Error{"ktap itself is not in /proc/self/maps"};
+  return address - mapping->begin + mapping->file_offset;
 }
 
 Result<sys::UniqueFd> load_trial(ProgramKind kind, std::vector<Insn> code, uint32_t btf_id) {

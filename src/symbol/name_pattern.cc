@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include <algorithm>
-#include <cctype>
 
+#include "base/chars.h"
 #include "symbol/demangle.h"
 
 namespace ktap::symbol {
@@ -150,9 +150,9 @@ std::string needed_word(std::string_view pattern, bool is_glob) {
   std::string_view best;
   size_t begin = 0;
   for (size_t i = 0; i <= pattern.size(); ++i) {
-    if (i < pattern.size() && is_word_byte(pattern[i])) continue;
+    if (i < pattern.size() && is_name_part(pattern[i])) continue;
     const std::string_view run = pattern.substr(begin, i - begin);
-    const bool is_number = !run.empty() && std::isdigit(static_cast<unsigned char>(run[0])) != 0;
+    const bool is_number = !run.empty() && is_digit(run[0]);
     if (run.size() > best.size() && !is_number && !is_made_word(run)) best = run;
     if (i == pattern.size()) break;
     if (is_glob && (pattern[i] == '[' || pattern[i] == '{')) i = skip_group(pattern, i);
@@ -162,8 +162,6 @@ std::string needed_word(std::string_view pattern, bool is_glob) {
   }
   return std::string(best.size() >= kLeastBytes ? best : std::string_view());
 }
-
-bool is_word_byte(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
 bool is_cold_part(std::string_view name) {
   for (size_t at = name.find(kCold); at != std::string_view::npos; at = name.find(kCold, at + 1)) {

@@ -10,9 +10,6 @@
 
 namespace ktap::symbol {
 
-/// Of a name in C: a letter, a digit or `_`.
-bool is_word_byte(char c);
-
 /// The part of a function that the compiler has put elsewhere because it hardly ever runs:
 /// `f.cold`, `f.part.0.cold`, `f.cold.3`. It is jumped to, not called.
 bool is_cold_part(std::string_view name);

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "base/chars.h"
 #include "base/name_brackets.h"
-#include "syntax/chars.h"
 #include "syntax/parser.h"
 #include "syntax/token.h"
 

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "syntax/chars.h"
+#include "base/chars.h"
 
 namespace ktap::syntax {
 namespace {

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <utility>
 
-#include "syntax/chars.h"
+#include "base/chars.h"
 #include "syntax/lexer.h"
 
 namespace ktap::syntax {

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "syntax/chars.h"
+#include "base/chars.h"
 #include "syntax/lexer.h"
 
 namespace ktap::syntax {

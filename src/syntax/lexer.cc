@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "syntax/chars.h"
+#include "base/chars.h"
 #include "syntax/foreign.h"
 
 namespace ktap::syntax {

@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
+#include "base/chars.h"
 #include "base/limits.h"
-#include "syntax/chars.h"
 #include "syntax/parser_impl.h"
 
 namespace ktap::syntax {

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "base/chars.h"
 #include "base/limits.h"
-#include "syntax/chars.h"
 #include "syntax/foreign.h"
 #include "syntax/parser_impl.h"
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "syntax/chars.h"
+#include "base/chars.h"
 #include "syntax/foreign.h"
 #include "syntax/parser_impl.h"
 

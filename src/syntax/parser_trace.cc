@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "syntax/chars.h"
+#include "base/chars.h"
 #include "syntax/parser.h"
 #include "syntax/parser_impl.h"
 

@@ -2,7 +2,7 @@
 // its event text as bytes, so does this.
 #include <fmt/format.h>
 
-#include "syntax/chars.h"
+#include "base/chars.h"
 #include "syntax/event_text.h"
 #include "syntax/lexer.h"
 #include "syntax/print.h"

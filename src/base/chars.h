@@ -1,7 +1,7 @@
 // Classes of bytes. ASCII alone, whatever the locale.
 #pragma once
 
-namespace ktap::syntax {
+namespace ktap {
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -11,6 +11,9 @@ constexpr bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f';
 }
 
+/// Between the parts of an event text.
+constexpr bool is_event_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
 /// The value of a digit in any base up to 36, or 36 for another byte.
 constexpr unsigned digit_value(char c) {
   if (is_digit(c)) return static_cast<unsigned>(c - '0');
@@ -19,4 +22,4 @@ constexpr unsigned digit_value(char c) {
   return 36;
 }
 
-}  // namespace ktap::syntax
+}  // namespace ktap
