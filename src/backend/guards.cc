@@ -61,6 +61,11 @@ void Selector::set_word(const Word& word, int32_t imm) {
   store_word(word, Reg::R1);
 }
 
+void Selector::set_register(Reg reg, int32_t imm) {
+  if (loops_.hides_constants()) return load_hidden(reg, imm);
+  asm_.emit(bpf::mov64(reg, imm));
+}
+
 bpf::Reg Selector::tested(const Word& word, Reg temporary) {
   const bool is_blind = loops_.is_blind(block_);
   if (word.kind == Word::Kind::Reg && !is_blind) return word.reg;

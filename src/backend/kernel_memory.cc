@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backend/selector.h"
+#include "base/check.h"
 #include "ssa/kernel_access.h"
 
 namespace ktap::backend {
@@ -77,23 +78,25 @@ void Selector::shape_number(Reg reg, const KernelAccess& access, bool is_bool) {
   asm_.bind(is_false);
 }
 
-/// R3 = the operand's address; goes to `absent` where it is none.
-void Selector::load_followed(ValueId address, bool is_user, bpf::Label absent) {
+/// R3 = the operand's address; goes to `absent` where it is none. False: it always is one.
+bool Selector::load_followed(ValueId address, bool is_user, bpf::Label absent) {
   const Inst& of = inst(address);
   load_word(Reg::R3, payload_word(address, 0, false));
-  if (is_task(of)) return;
+  if (is_task(of)) return false;
   // Of what was read here the payload is 0 where it is nil; of the kernel that is looked at below.
-  if (ssa::is_maybe(of.type) && (of.op != Op::KernelRead || is_user)) {
+  const bool has_tag = ssa::is_maybe(of.type) && (of.op != Op::KernelRead || is_user);
+  if (has_tag) {
     load_tested(Reg::R1, tag_word(address));
     asm_.jump_to_if(JumpOp::Eq, Reg::R1, 0, absent);
   }
-  if (is_user) return;  // the helper refuses addresses of the kernel
+  if (is_user) return has_tag;  // the helper refuses addresses of the kernel
   // Some architectures read the process's memory there (arm64 without PAN).
   if (kKernelIsUpperHalf) {
     asm_.jump_to_if(JumpOp::SGe, Reg::R3, 0, absent);
   } else {
     asm_.jump_to_if(JumpOp::Eq, Reg::R3, 0, absent);
   }
+  return true;
 }
 
 void Selector::kernel_memory(ValueId id) {
@@ -111,7 +114,7 @@ void Selector::kernel_read(ValueId id) {
   const Inst& of = inst(id);
   const KernelAccess access = KernelAccess::unpack(of.imm);
   const bool is_bool = ssa::sure_type(of.type) == ssa::Type::Bool;
-  const Reg dst = result_register(id, Reg::R1);
+  const Reg dst = result_register(id, Reg::R3);
   if (is_direct_read(of)) {
     load_task(Reg::R0);
     asm_.emit(bpf::load(size_code(access.size_bytes), dst, Reg::R0,
@@ -120,7 +123,7 @@ void Selector::kernel_read(ValueId id) {
     return store_result(id, dst);
   }
   const bool is_maybe = ssa::is_maybe(of.type);
-  bpf::Label absent = asm_.make_label(), done = asm_.make_label();
+  bpf::Label absent = asm_.make_label();
   const auto temp = static_cast<int16_t>(homes_.temp_offset);
   load_followed(of.operands[0], access.is_user, absent);
   asm_.emit(bpf::store(Size::DW, Reg::R10, temp, 0));
@@ -129,25 +132,17 @@ void Selector::kernel_read(ValueId id) {
   asm_.emit(bpf::load(size_code(access.size_bytes), dst, Reg::R10, temp));
   if (access.is_pointer && is_maybe) asm_.jump_to_if(JumpOp::Eq, dst, 0, absent);
   shape_number(dst, access, is_bool);
+  if (is_maybe) return join_nil(id, dst, absent);
+  asm_.bind(absent);
   store_result(id, dst);
-  if (is_maybe) {
-    set_word(homes_.homes[id.index].tag, 1);
-    asm_.jump_to(done);
-    asm_.bind(absent);
-    store_word(home_word(id, 0), 0);
-    set_word(homes_.homes[id.index].tag, 0);
-  } else {
-    asm_.bind(absent);
-  }
-  asm_.bind(done);
 }
 
 /// The payload of nil stays 0.
 void Selector::kernel_address(ValueId id) {
   const Inst& of = inst(id);
   const ValueId from = of.operands[0];
-  const Reg dst = result_register(id, Reg::R1);
-  bpf::Label absent = asm_.make_label(), done = asm_.make_label();
+  const Reg dst = result_register(id, Reg::R3);
+  bpf::Label absent = asm_.make_label();
   const bool may_be_nil = ssa::is_maybe(inst(from).type);
   if (may_be_nil) {
     load_tested(Reg::R2, tag_word(from));
@@ -155,15 +150,9 @@ void Selector::kernel_address(ValueId id) {
   }
   load_word(dst, payload_word(from, 0, false));
   if (of.imm != 0) asm_.emit(bpf::alu64(AluOp::Add, dst, static_cast<int32_t>(of.imm)));
+  if (may_be_nil) return join_nil(id, dst, absent);
   store_result(id, dst);
   set_word(homes_.homes[id.index].tag, 1);
-  if (may_be_nil) {
-    asm_.jump_to(done);
-    asm_.bind(absent);
-    store_word(home_word(id, 0), 0);
-    set_word(homes_.homes[id.index].tag, 0);
-    asm_.bind(done);
-  }
 }
 
 void Selector::kernel_text(ValueId id) {
@@ -171,21 +160,30 @@ void Selector::kernel_text(ValueId id) {
   const Home& home = homes_.homes[id.index];
   const ssa::TextAccess access = ssa::TextAccess::unpack(of.imm);
   const bool is_maybe = ssa::is_maybe(of.type);
-  bpf::Label done = asm_.make_label();
+  const bpf::Label absent = asm_.make_label(), done = asm_.make_label();
   uint32_t read = read_buffer_bytes(of.max_bytes);
   clear(home.payload, round_up8(read) / 8);
   // What is behind the array is not its.
   const bool is_whole = access.array_bytes != 0 && access.array_bytes <= of.max_bytes;
   if (is_whole) read = std::min(read, access.array_bytes + 1);
-  if (is_maybe) set_word(home.tag, 0);
-  load_followed(of.operands[0], access.is_user, done);
+  const bool may_be_absent = load_followed(of.operands[0], access.is_user, absent);
+  KTAP_CHECK(is_maybe || !may_be_absent);
   if (access.offset_bytes != 0) asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, access.offset_bytes));
   load_address(Reg::R1, home.payload);
   asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(read)));
   asm_.call_helper(access.is_user ? Helper::ProbeReadUserStr : Helper::ProbeReadKernelStr);
   if (is_maybe) {
-    asm_.jump_to_if(JumpOp::SLt, Reg::R0, 0, done);
-    set_word(home.tag, 1);
+    const bpf::Label known = asm_.make_label();
+    const Reg tag = word_register(home.tag, Reg::R2);
+    tag_of_length(tag);
+    if (may_be_absent) {
+      asm_.jump_to(known);
+      asm_.bind(absent);
+      set_register(tag, 0);
+      asm_.emit(bpf::mov64(Reg::R0, 0));
+    }
+    asm_.bind(known);
+    store_word(home.tag, tag);
   }
   if (!is_whole)
     cut_string(id, access.is_user ? "a string of the process" : "a string of the kernel", done);

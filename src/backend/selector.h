@@ -181,6 +181,7 @@ class Selector {
   void untie(Reg reg) { asm_.emit(bpf::alu64(bpf::AluOp::Xor, reg, 0)); }
   /// The word becomes `imm`, unknown to the verifier in loops. Uses R1.
   void set_word(const Word& word, int32_t imm);
+  void set_register(Reg reg, int32_t imm);  ///< likewise; uses no other
   /// The value in a register to be tested: in loops a copy, so that the verifier learns nothing of
   /// the value itself.
   Reg tested(const Word& word, Reg temporary);
@@ -225,7 +226,12 @@ class Selector {
   /// The register that holds the Int's value: its home, or `temporary` after a load.
   Reg in_register(ssa::ValueId id, Reg temporary);
   bool small_constant(ssa::ValueId id, int32_t* imm);
+  static Reg word_register(const Word& word, Reg temporary) {
+    return word.kind == Word::Kind::Reg ? word.reg : temporary;
+  }
   Reg result_register(ssa::ValueId id, Reg temporary) const;
+  void join_nil(ssa::ValueId id, Reg payload, bpf::Label absent);
+  void tag_of_length(Reg tag);
   void store_result(ssa::ValueId id, Reg reg);
 
   // ---- strings.cc
@@ -308,7 +314,7 @@ class Selector {
   bool is_direct_read(const ssa::Inst& inst) const;
   bool is_for_direct_reads(ssa::ValueId id) const;
   void shape_number(Reg reg, const ssa::KernelAccess& access, bool is_bool);
-  void load_followed(ssa::ValueId address, bool is_user, bpf::Label absent);
+  bool load_followed(ssa::ValueId address, bool is_user, bpf::Label absent);
   void kernel_memory(ssa::ValueId id);
   void kernel_read(ssa::ValueId id);
   void kernel_text(ssa::ValueId id);

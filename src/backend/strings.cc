@@ -207,10 +207,9 @@ void Selector::read_string(ValueId id) {
   load_address(Reg::R1, home.payload);
   asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(read_buffer_bytes(of.max_bytes))));
   asm_.call_helper(is_kernel ? bpf::Helper::ProbeReadKernelStr : bpf::Helper::ProbeReadUserStr);
-  // -EFAULT: nil. Else the length with its NUL.
-  set_word(home.tag, 0);
-  asm_.jump_to_if(JumpOp::SLt, Reg::R0, 0, done);
-  set_word(home.tag, 1);
+  const Reg tag = word_register(home.tag, Reg::R2);
+  tag_of_length(tag);
+  store_word(home.tag, tag);
   cut_string(id, what, done);
   asm_.bind(done);
 }

@@ -159,17 +159,13 @@ void Selector::table_operation(ValueId id) {
 void Selector::table_get(ValueId id, const Table& table) {
   KTAP_CHECK(table.layout == TableLayout::Hash);
   if (has_check(table)) return get_bytes(id, table);
-  const Home& home = homes_.homes[id.index];
-  bpf::Label done = asm_.make_label();
+  const bpf::Label absent = asm_.make_label();
+  const Reg dst = result_register(id, Reg::R3);
   load_key_address(Reg::R2);
   call_table(Helper::MapLookupElem, table);
-  set_word(home.tag, 0);
-  set_word(home.payload, 0);
-  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, done);
-  asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, 0));
-  store_word(home.payload, Reg::R1);
-  set_word(home.tag, 1);
-  asm_.bind(done);
+  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, absent);
+  asm_.emit(bpf::load(Size::DW, dst, Reg::R0, 0));
+  join_nil(id, dst, absent);
 }
 
 /// The entry at R0 takes the operation's values.
@@ -361,9 +357,10 @@ void Selector::table_set(ValueId id, const Table& table) {
     // One that goes between the two was removed after this had set it.
     update(bpf::kUpdateNoExist);
     end_if_made(table, done);
-    asm_.jump_to_if(JumpOp::Ne, Reg::R0, kEexist, full);
+    // By the lower half: before 6.4 a map's function gives an int, and 6.1 calls it directly.
+    asm_.jump32_to_if(JumpOp::Ne, Reg::R0, kEexist, full);
     update(bpf::kUpdateExist);
-    asm_.jump_to_if(JumpOp::Eq, Reg::R0, kEnoent, done);
+    asm_.jump32_to_if(JumpOp::Eq, Reg::R0, kEnoent, done);
   } else {
     update(bpf::kUpdateAny);
   }

@@ -181,11 +181,34 @@ bool Selector::small_constant(ValueId id, int32_t* imm) {
 
 /// Where to compute a one-word result: its own register, or `temporary`.
 bpf::Reg Selector::result_register(ValueId id, Reg temporary) const {
-  Word word = home_word(id, 0);
-  return word.kind == Word::Kind::Reg ? word.reg : temporary;
+  return word_register(home_word(id, 0), temporary);
 }
 
 void Selector::store_result(ValueId id, Reg reg) { store_word(home_word(id, 0), reg); }
+
+/// What is in `payload` here, or nil for those who come by `absent`. Both are put together in
+/// registers: a verifier takes a slot of the stack with a constant and one without for two states
+/// (5.10), and follows each of them to the end. Uses R2.
+void Selector::join_nil(ValueId id, Reg payload, bpf::Label absent) {
+  const Word tag = homes_.homes[id.index].tag;
+  const Reg reg = word_register(tag, Reg::R2);
+  const bpf::Label done = asm_.make_label();
+  set_register(reg, 1);
+  asm_.jump_to(done);
+  asm_.bind(absent);
+  asm_.emit(bpf::mov64(payload, 0));
+  set_register(reg, 0);
+  asm_.bind(done);
+  store_result(id, payload);
+  store_word(tag, reg);
+}
+
+/// A reading helper's result in R0: the length with its NUL, or -EFAULT for nil.
+void Selector::tag_of_length(Reg tag) {
+  asm_.emit(bpf::mov64(tag, Reg::R0));
+  asm_.emit(bpf::alu64(AluOp::Rsh, tag, 63));
+  asm_.emit(bpf::alu64(AluOp::Xor, tag, 1));
+}
 
 /// The moves that successor number `successor` of `from` asks for: its phis take their operands,
 /// all at once.
