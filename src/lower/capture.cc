@@ -351,11 +351,7 @@ std::optional<EventMistake> mistake_in(const KernelName& name, const Machine& ma
   std::vector<EventMistake> mistakes;
   if (name.builtin == bytecode::Builtin::Kaddr && machine.symbol) {
     const Result<int64_t> address = machine.symbol(name.text);
-    if (!address.ok()) {
-      mistakes.emplace_back();
-      mistakes.back().code = diag::Code::NoKernelSymbol;
-      mistakes.back().text = address.error().message;
-    }
+    if (!address.ok()) mistakes.push_back(no_kernel_symbol(address.error()));
   }
   const schema::KernelTypes* types =
       name.builtin == bytecode::Builtin::EnumName && machine.types ? machine.types() : nullptr;

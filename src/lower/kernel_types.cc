@@ -37,6 +37,13 @@ Result<schema::CMember> find_member(const schema::KernelTypes& types, schema::CT
   return note(mistakes, std::move(mistake));
 }
 
+EventMistake no_kernel_symbol(const Error& error) {
+  EventMistake mistake;
+  mistake.code = diag::Code::NoKernelSymbol;
+  mistake.text = error.message;
+  return mistake;
+}
+
 Result<schema::CType> cast_target(const schema::KernelTypes& types, const std::string& text,
                                   std::vector<EventMistake>* mistakes) {
   EventMistake mistake;

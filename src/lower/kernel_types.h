@@ -23,6 +23,8 @@ Result<schema::CType> cast_target(const schema::KernelTypes& types, const std::s
 /// What enum_name() looks a number up in: a type ("enum pid_type", a typedef), or one of its names.
 Result<schema::CType> enum_type(const schema::KernelTypes& types, const std::string& text,
                                 std::vector<EventMistake>* mistakes);
+/// Of kaddr(): what the kernel's symbols say.
+EventMistake no_kernel_symbol(const Error& error);
 /// Of pointer[x]: the run-time error.
 std::string pointer_index_error(runtime::Type got);
 

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "lower/kernel_types.h"
 #include "lower/lowerer.h"
 #include "ssa/kernel_access.h"
 
@@ -340,10 +341,7 @@ AbstractValue Lowerer::kernel_address(const AbstractValue& name) {
   }
   const Result<int64_t> address = options_.machine.symbol(name.text);
   if (address.ok()) return AbstractValue::of(address.value());
-  EventMistake mistake;
-  mistake.code = diag::Code::NoKernelSymbol;
-  mistake.text = address.error().message;
-  type_mistake(std::move(mistake));
+  type_mistake(no_kernel_symbol(address.error()));
   return {};
 }
 

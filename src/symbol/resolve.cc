@@ -13,6 +13,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/paths.h"
 #include "base/printable.h"
 #include "diag/diagnostic.h"
 #include "symbol/linker_cache.h"
@@ -171,8 +172,7 @@ class Resolver {
       if (mapping.kind != MappingKind::File || !mapping.is_executable || mapping.is_deleted) {
         continue;
       }
-      const std::string_view base =
-          std::string_view(mapping.path).substr(mapping.path.rfind('/') + 1);
+      const std::string_view base = base_name(mapping.path);
       if (base != name_ && !is_library_of(base, name_)) continue;
       std::string path = mapping.path;
       // After a chroot the kernel tells us our own name for it.

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/paths.h"
 #include "symbol/linker_cache.h"
 #include "symbol/maps.h"
 #include "symbol/test_files.h"
@@ -207,7 +208,7 @@ TEST(Resolve, OnThisMachine) {
   const Result<ProcessMaps> maps = ProcessMaps::read(getpid());
   ASSERT_TRUE(maps.ok());
   for (const Mapping& mapping : maps.value().mappings()) {
-    const std::string base = mapping.path.substr(mapping.path.rfind('/') + 1);
+    const std::string_view base = base_name(mapping.path);
     if (base != "libc.so.6" || !mapping.is_executable) continue;
     const std::optional<std::string> libc = canonical_within("", mapping.path);
     ASSERT_TRUE(libc.has_value());

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/paths.h"
 #include "symbol/demangle.h"
 #include "symbol/dwarf_file.h"
 
@@ -67,10 +68,8 @@ std::string plain_name(Dwarf_Die* die) {
   return name == nullptr ? std::string() : std::string(name);
 }
 
-std::string base_name(const char* path) {
-  if (path == nullptr) return {};
-  const std::string_view text(path);
-  return std::string(text.substr(text.rfind('/') + 1));
+std::string file_of(const char* path) {
+  return path == nullptr ? std::string() : std::string(base_name(path));
 }
 
 bool holds_functions(int tag) {
@@ -196,14 +195,14 @@ struct SourceLines::State {
     Dwarf_Files* files = nullptr;
     size_t count = 0;
     if (dwarf_getsrcfiles(unit, &files, &count) != 0 || number >= count) return {};
-    return base_name(dwarf_filesrc(files, number, nullptr, nullptr));
+    return file_of(dwarf_filesrc(files, number, nullptr, nullptr));
   }
 
   static void find_line(Dwarf_Die* unit, uint64_t address, SourceFrame& frame) {
     Dwarf_Line* line = dwarf_getsrc_die(unit, address);
     int number = 0;
     if (line == nullptr || dwarf_lineno(line, &number) != 0 || number <= 0) return;
-    frame.file = base_name(dwarf_linesrc(line, nullptr, nullptr));
+    frame.file = file_of(dwarf_linesrc(line, nullptr, nullptr));
     frame.line = static_cast<uint32_t>(number);
   }
 };

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/paths.h"
 #include "symbol/call_frames.h"
 #include "symbol/elf_cache.h"
 #include "symbol/frame_expression.h"
@@ -59,8 +60,6 @@ constexpr uint64_t kAddressMask = UINT64_MAX;
 #endif
 
 constexpr size_t kWord = 8;
-
-std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 std::optional<uint64_t> saved(Bytes registers, std::string_view name) {
   const std::optional<Register> at = find_register(kNativeMachine, name);
@@ -155,7 +154,7 @@ class Unwinder {
     Dwarf_Frame* frame = code->file->call_frames().at(code->address);
     if (frame != nullptr) return step_by_rules(frame);
     missing_ = MissingCode::Rules;
-    missing_file_ = file_name(code->file->file.path());
+    missing_file_ = base_name(code->file->file.path());
     return step_by_pointer();
   }
 

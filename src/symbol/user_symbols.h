@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/paths.h"
 #include "base/result.h"
 
 namespace ktap::symbol {
@@ -46,7 +47,7 @@ struct UserPlace {
   /// "0x1234 (libc.so.6)", "0x7f0000001234".
   std::string text() const;
   /// "libc.so.6".
-  std::string file_name() const { return file.substr(file.rfind('/') + 1); }
+  std::string file_name() const { return std::string(base_name(file)); }
 };
 
 /// Code of a process that a file holds.
