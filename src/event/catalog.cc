@@ -94,8 +94,12 @@ std::vector<Field> syscall_exit_fields() {
 
 class TracefsCatalog : public Catalog {
  public:
-  TracefsCatalog(sys::Tracefs tracefs, std::vector<Name> names)
-      : tracefs_(std::move(tracefs)), names_(std::move(names)), events_(names_.size()) {
+  /// `without`: why there are no names.
+  TracefsCatalog(sys::Tracefs tracefs, std::vector<Name> names, std::string without = {})
+      : tracefs_(std::move(tracefs)),
+        without_(std::move(without)),
+        names_(std::move(names)),
+        events_(names_.size()) {
     for (size_t i = 0; i < names_.size(); ++i) index_.emplace(names_[i].full, i);
   }
 
@@ -129,6 +133,7 @@ class TracefsCatalog : public Catalog {
   Result<EventPtr> build(const Name& name);
 
   sys::Tracefs tracefs_;
+  std::string without_;
   pid_t target_ = 0;
   bool fields_are_read_ = true;
   std::shared_ptr<sys::KernelTypes> kernel_types_ = std::make_shared<sys::KernelTypes>();
@@ -322,6 +327,11 @@ void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
 
 void TracefsCatalog::explain_no_match(const Pattern& pattern, Matches* out) {
   const std::string& text = pattern.text;
+  if (!without_.empty()) {
+    out->mistakes.push_back(mistake(pattern, without_));
+    out->mistakes.back().is_unavailable = true;
+    return;
+  }
   if (text.find(':') == std::string::npos) {
     Mistake wrong = mistake(
         pattern, fmt::format("'{}' names no event; an event is written SUBSYSTEM:NAME", text));
@@ -500,15 +510,22 @@ Result<std::unique_ptr<Catalog>> make_catalog(sys::Tracefs tracefs) {
     Error error = text.error();
     error.message = "listing the kernel's events: " + error.message;
     if (error.sys_errno == EACCES || error.sys_errno == EPERM)
-      error.message += "; run ktap as root";
+      error.message += "; run ktap as root, or with CAP_DAC_READ_SEARCH as well";
     return error;
   }
   return std::unique_ptr<Catalog>(
       std::make_unique<TracefsCatalog>(std::move(tracefs), parse_names(text.value())));
 }
 
-std::unique_ptr<Catalog> Catalog::without_tracepoints() {
-  return std::make_unique<TracefsCatalog>(sys::Tracefs::none(), std::vector<Name>());
+std::unique_ptr<Catalog> Catalog::without_tracepoints(std::string why) {
+  return std::make_unique<TracefsCatalog>(sys::Tracefs::none(), std::vector<Name>(),
+                                          std::move(why));
+}
+
+std::unique_ptr<Catalog> Catalog::open_what_is_there() {
+  Result<std::unique_ptr<Catalog>> catalog = open();
+  return catalog.ok() ? std::move(catalog).value()
+                      : without_tracepoints(std::move(catalog.error().message));
 }
 
 Result<std::unique_ptr<Catalog>> Catalog::open() {

@@ -43,14 +43,29 @@ constexpr PerfEvent kPerfEvents[] = {
 #include "event/perf_events.def"
 };
 
-std::shared_ptr<Event> sample_event(std::string system, std::string name) {
+/// Of what was accessed. The kernel leaves the field of other samples as it was.
+bool has_address(const PerfEvent& perf) {
+  if (perf.type != PERF_TYPE_SOFTWARE) return false;
+  switch (perf.config) {
+    case PERF_COUNT_SW_PAGE_FAULTS:
+    case PERF_COUNT_SW_PAGE_FAULTS_MIN:
+    case PERF_COUNT_SW_PAGE_FAULTS_MAJ:
+    case PERF_COUNT_SW_ALIGNMENT_FAULTS:
+    case PERF_COUNT_SW_EMULATION_FAULTS:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::shared_ptr<Event> sample_event(std::string system, std::string name, bool with_address) {
   auto event = std::make_shared<Event>();
   event->system = std::move(system);
   event->name = std::move(name);
   event->kind = schema::EventKind::Sample;
-  event->fields = {register_field("ip", schema::Fetch::Base::Address),
-                   register_field("addr", schema::Fetch::Base::Accessed),
-                   register_field("period", schema::Fetch::Base::Period)};
+  event->fields = {register_field("ip", schema::Fetch::Base::Address)};
+  if (with_address) event->fields.push_back(register_field("addr", schema::Fetch::Base::Accessed));
+  event->fields.push_back(register_field("period", schema::Fetch::Base::Period));
   return event;
 }
 
@@ -156,7 +171,7 @@ void PerfEvents::include(const Pattern& pattern, Matches* out) {
     }
     EventPtr& event = known_[{perf.name, used, rate->is_frequency}];
     if (event == nullptr) {
-      auto made = sample_event(group_, std::string(perf.name));
+      auto made = sample_event(group_, std::string(perf.name), has_address(perf));
       made->perf.type = perf.type;
       made->perf.config = perf.config;
       made->perf.period = used;
@@ -189,7 +204,7 @@ class ProfileTimers final : public Provider {
     }
     EventPtr& event = known_[pattern.text];
     if (event == nullptr) {
-      auto made = sample_event("profile", pattern.text);
+      auto made = sample_event("profile", pattern.text, false);
       made->perf.type = PERF_TYPE_SOFTWARE;
       made->perf.config = PERF_COUNT_SW_CPU_CLOCK;
       made->perf.period = interval.ns;

@@ -91,8 +91,11 @@ class Catalog {
  public:
   /// Errors: no tracefs, no permission — with what to do.
   static Result<std::unique_ptr<Catalog>> open();
-  /// The other kinds of events alone, where tracefs cannot be read.
-  static std::unique_ptr<Catalog> without_tracepoints();
+  /// The other kinds of events alone, where tracefs cannot be read; `why` is what match() then says
+  /// of a tracepoint.
+  static std::unique_ptr<Catalog> without_tracepoints(std::string why = {});
+  /// open(), or without_tracepoints() with the reason.
+  static std::unique_ptr<Catalog> open_what_is_there();
   virtual ~Catalog() = default;
 
   /// Names of files mean what that process calls so (its root, its libraries). Before match().

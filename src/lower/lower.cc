@@ -51,7 +51,7 @@ Lowered lower_handler(const Handler& handler, uint32_t handler_index, const Worl
 std::optional<uint32_t> longest_name(const ssa::Module& module) {
   size_t longest = 0;
   for (const std::string& text : module.strings) {
-    if (text.find('\0') != std::string::npos) return std::nullopt;
+    if (has_nul(text)) return std::nullopt;
     longest = std::max(longest, text.size());
   }
   return static_cast<uint32_t>(longest);

@@ -131,7 +131,8 @@ AbstractValue Lowerer::slice(const AbstractValue& of, const AbstractValue& first
                              const AbstractValue& last) {
   const AbstractValue text = text_value(of);
   if (stopped()) return {};
-  const int64_t bound = text_bound(text).value_or(0);
+  const int64_t bound = text.is(Kind::Str) ? static_cast<int64_t>(text.text.size())
+                                           : int64_t{text_bound(text).value_or(0)};
   const bool is_known =
       first.is(Kind::Int) && first.integer >= 0 && last.is(Kind::Int) && last.integer >= -1;
   if (is_known) {
@@ -168,6 +169,12 @@ AbstractValue Lowerer::byte_of(const AbstractValue& of, const AbstractValue& pos
   AbstractValue text = text_value(of);
   if (stopped()) return {};
   ssa::Inst inst{ssa::Op::StrByte, ssa::Type::Int};
+  if (text.is(Kind::Str) && position.is(Kind::Int) && position.integer >= 0) {
+    const auto size = static_cast<int64_t>(text.text.size());
+    if (position.integer == 0 || position.integer > size) return AbstractValue::nil();
+    return AbstractValue::of(
+        int64_t{static_cast<uint8_t>(text.text[static_cast<size_t>(position.integer - 1)])});
+  }
   if (position.is(Kind::Int) && position.integer >= 0) {
     if (position.integer == 0 || position.integer > text_bound(text).value_or(0))
       return AbstractValue::nil();
@@ -246,7 +253,7 @@ Lowerer::Truth Lowerer::begins_or_ends(const AbstractValue& of, const AbstractVa
   const AbstractValue piece = text_value(part);
   if (stopped()) return Truth::of(false);
   if (piece.is(Kind::Str)) {
-    if (piece.text.find('\0') != std::string::npos && !text.is(Kind::Str)) return Truth::of(false);
+    if (has_nul(piece.text) && !text.is(Kind::Str)) return Truth::of(false);
     const std::string escaped = glob_escape(piece.text);
     const AbstractValue glob = AbstractValue::string(ends ? "*" + escaped : escaped + "*");
     return match(text, glob);

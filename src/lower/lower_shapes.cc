@@ -159,7 +159,13 @@ bool Lowerer::unify_value(int64_t table, const AbstractValue& value) {
   KeyPart have = info.value;
   if (!linkage_.value_is_known[index] && !is_string(have) && !(have == *part)) have = *part;
   KeyPart wanted = *part;
-  if (have.kind == KeyPart::Kind::Bytes) wanted = as_bytes(value, wanted);
+  if (have.kind == KeyPart::Kind::Bytes) {
+    if (wanted.kind == KeyPart::Kind::StrId && !text_bound(value)) {
+      refuse(kNoBytes);
+      return false;
+    }
+    wanted = as_bytes(value, wanted);
+  }
   const auto refuse_both = [&](const KeyPart& other) {
     refuse(fmt::format("{} {} holds {} and {}", is_variable ? "variable" : "table", info.name,
                        name_of(other), name_of(*part)));
@@ -262,7 +268,13 @@ bool Lowerer::unify_key(int64_t table, const std::vector<AbstractValue>& parts) 
     }
     KeyPart& have = info.key[i];
     const KeyPart before = have;
-    if (have.kind == KeyPart::Kind::Bytes) part = as_bytes(parts[i], part);
+    if (have.kind == KeyPart::Kind::Bytes) {
+      if (part.kind == KeyPart::Kind::StrId && !text_bound(parts[i])) {
+        refuse(kNoBytes);
+        return false;
+      }
+      part = as_bytes(parts[i], part);
+    }
     const std::optional<KeyPart> both = widest(have, part);
     if (!both) {
       refuse(fmt::format("table {} has keys of different kinds", info.name));

@@ -262,8 +262,7 @@ std::optional<uint32_t> Lowerer::name_bound(const AbstractValue& call) const {
 /// Bytes that the string has at most; nothing when the kernel cannot make it.
 std::optional<uint32_t> Lowerer::text_bound(const AbstractValue& value) const {
   if (value.is(Kind::Str)) {
-    if (value.text.find('\0') != std::string::npos || value.text.size() > limits::kMaxMadeBytes)
-      return std::nullopt;
+    if (has_nul(value.text) || value.text.size() > limits::kMaxMadeBytes) return std::nullopt;
     return static_cast<uint32_t>(value.text.size());
   }
   if (value.is(Kind::Ssa) && type_of(value) != ssa::Type::Stack) {
@@ -328,9 +327,13 @@ std::optional<uint32_t> Lowerer::text_bound(const AbstractValue& value) const {
 
 /// The string as a constant or as an SSA Str; refuses what only user space can make.
 AbstractValue Lowerer::text_value(const AbstractValue& value) {
-  if (value.is(Kind::Str) || (value.is(Kind::Ssa) && type_of(value) == ssa::Type::Str))
-    return value;
   if (stopped()) return {};
+  if (value.is(Kind::Str)) return value;
+  if (value.is(Kind::Ssa) && type_of(value) == ssa::Type::Str) {
+    if (text_bound(value)) return value;
+    refuse(kNoBytes);
+    return {};
+  }
   if (!text_bound(value)) {
     refuse(why_no_text(value));
     return {};
@@ -541,12 +544,15 @@ AbstractValue Lowerer::make_format(const AbstractValue& call) {
 
 /// A Str as operand of what reads its characters: a literal, or Bytes.
 ssa::ValueId Lowerer::text_bytes(const AbstractValue& value) {
-  if (value.is(Kind::Str)) return const_str(value.text);
+  if (value.is(Kind::Str)) {
+    if (has_nul(value.text)) refuse(kNoBytes);
+    return const_str(value.text);
+  }
   const ssa::Inst& inst = function_[value.id];
   if (inst.str_kind == ssa::StrKind::Bytes || inst.op == ssa::Op::ConstStr) return value.id;
   ssa::Inst bytes{ssa::Op::StrBytes, ssa::Type::Str, ssa::StrKind::Bytes,
                   std::max(text_bound(value).value_or(0), uint32_t{1})};
-  if (bytes.max_bytes > limits::kMaxMadeBytes) refuse("a string of the script that is too long");
+  if (!text_bound(value) || bytes.max_bytes > limits::kMaxMadeBytes) refuse(kNoBytes);
   bytes.operands = {value.id};
   return emit(std::move(bytes));
 }

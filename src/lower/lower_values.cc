@@ -553,11 +553,11 @@ Lowerer::Truth Lowerer::equals_maybe(const AbstractValue& maybe, const AbstractV
 }
 
 Lowerer::Truth Lowerer::equals_string(const AbstractValue& a, const AbstractValue& b) {
-  // A literal that is longer than the other side can be.
+  // A literal that is longer than the other side can be, or of bytes that it never has.
   for (const auto& [text, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
     if (text->is(Kind::Str) && other->is(Kind::Ssa) &&
         function_[other->id].str_kind == ssa::StrKind::Bytes &&
-        text->text.size() > function_[other->id].max_bytes) {
+        (text->text.size() > function_[other->id].max_bytes || has_nul(text->text))) {
       return Truth::of(false);
     }
   }
@@ -628,7 +628,7 @@ Lowerer::Truth Lowerer::less_text(const AbstractValue& left, const AbstractValue
   if (stopped()) return Truth::of(false);
   for (const AbstractValue* v : {&a, &b}) {
     if (text_bound(*v)) continue;
-    refuse("a comparison by size with a string of the script that has a NUL or is too long");
+    refuse(kNoBytes);
     return Truth::of(false);
   }
   const ssa::ValueId x = text_bytes(a);

@@ -39,6 +39,10 @@ namespace ktap::lower {
 /// Bytes of the longest string of the script so far; nothing: one has a NUL, and cannot be bytes.
 std::optional<uint32_t> longest_name(const ssa::Module& module);
 
+/// Strings of the kernel end at their first NUL.
+inline bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+constexpr const char* kNoBytes = "a string of the script that has a NUL or is too long";
+
 class Lowerer {
  public:
   Lowerer(const World& world, const ssa::EventGroup& group, const Options& options,

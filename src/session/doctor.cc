@@ -60,12 +60,14 @@ Found try_ring() {
 }
 
 Found try_raw_tracepoint() {
+  KTAP_ASSIGN(const sys::Tracefs tracefs, sys::Tracefs::open());  // their names and fields
   KTAP_ASSIGN(const sys::UniqueFd program, load_trial(ProgramKind::RawTracepoint));
   KTAP_ASSIGN(const sys::UniqueFd link, sys::attach_raw_tracepoint(program.get(), kTracepoint));
   return std::string();
 }
 
 Found try_typed_tracepoint() {
+  KTAP_ASSIGN(const sys::Tracefs tracefs, sys::Tracefs::open());
   KTAP_ASSIGN(const bpf::KernelFacts facts, engine::probe_kernel({}, false));
   const uint32_t id = facts.typed_tracepoint("sched_switch");
   if (id == 0) return Error{"the kernel does not describe its tracepoints, or does not load them"};

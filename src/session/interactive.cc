@@ -406,9 +406,7 @@ class Interactive {
   /// plan_ and engine_, loaded; null when that failed, which is told or in the sink.
   void plan_events(diag::Sink& sink) {
     if (catalog_ == nullptr) {
-      Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();
-      if (!catalog.ok()) return unavailable(catalog.error(), sink);
-      catalog_ = std::move(catalog).value();
+      catalog_ = event::Catalog::open_what_is_there();
       catalog_->set_kernel_types(host_->shared_types());
       if (options_.target_pid > 0) catalog_->set_target(static_cast<pid_t>(options_.target_pid));
     }

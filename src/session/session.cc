@@ -206,12 +206,7 @@ class Session {
     check_timers(host_->registrations(), source_, sink);
     if (const std::optional<int> status = tell(sink)) return status;
     if (has(Kind::Event)) {
-      Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();
-      if (!catalog.ok()) {
-        report_unavailable(catalog.error(), sink);
-        return tell(sink);
-      }
-      catalog_ = std::move(catalog).value();
+      catalog_ = event::Catalog::open_what_is_there();
       catalog_->set_kernel_types(host_->shared_types());
       if (options_.target_pid > 0) catalog_->set_target(static_cast<pid_t>(options_.target_pid));
       catalog_->set_fields_are_read(bytecode::reads_event_fields(*chunk_->main));

@@ -2,6 +2,8 @@
 #include "sys/errors.h"
 
 #include <fmt/format.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cctype>
@@ -14,13 +16,25 @@ namespace {
 
 constexpr int kKernelNotSupported = 524;  // ENOTSUPP, include/linux/errno.h: leaks through bpf(2)
 
+/// Without being root.
+bool may_trace() {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+  constexpr uint32_t kWanted = CAP_TO_MASK(CAP_BPF) | CAP_TO_MASK(CAP_PERFMON);
+  return syscall(SYS_capget, &header, sets) == 0 &&
+         (sets[CAP_TO_INDEX(CAP_BPF)].effective & kWanted) == kWanted;
+}
+
 /// What a tracing call's errno means, and what the user can do about it; "" when the plain text
 /// says it all.
 std::string advice(int error_number) {
   switch (error_number) {
     case EPERM:
     case EACCES:
-      if (geteuid() != 0) return "tracing needs root, or CAP_BPF and CAP_PERFMON";
+      if (geteuid() != 0) {
+        return may_trace() ? "this takes root; CAP_BPF and CAP_PERFMON are not enough"
+                           : "tracing needs root, or CAP_BPF and CAP_PERFMON";
+      }
       return "refused even to root: kernel lockdown, or a container without CAP_BPF and "
              "CAP_PERFMON";
     case ENOSYS:

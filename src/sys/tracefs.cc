@@ -54,9 +54,16 @@ Result<UniqueFd> open_detached() {
 }
 
 Error cannot_open(int error_number, bool denied) {
-  if (denied || error_number == EPERM || error_number == EACCES) {
-    return Error{"reading the kernel's events (tracefs): permission denied; run ktap as root",
-                 EPERM};
+  if (denied) {
+    return Error{
+        "reading the kernel's tracepoints (tracefs): permission denied; run ktap as root, or with "
+        "CAP_DAC_READ_SEARCH as well",
+        EPERM};
+  }
+  if (error_number == EPERM || error_number == EACCES) {
+    return Error{
+        "no tracefs is mounted; root does it with `mount -t tracefs nodev /sys/kernel/tracing`",
+        EPERM};
   }
   if (error_number == ENODEV) {
     return Error{"this kernel has no tracefs (CONFIG_FTRACE): no tracepoints to trace",
