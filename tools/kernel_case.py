@@ -414,6 +414,7 @@ NOT_EVERYWHERE = {
     "mem:x": ("none on its own code", "this kernel has no memory breakpoints on its own code"),
     "tun": ("no function 'tun_chr_open'", "this kernel has not loaded the module tun"),
     "counters": ("has no performance counters", "this machine has no performance counters"),
+    "instructions": ("has no counter for it", "this machine's processor does not count instructions"),
 }
 
 

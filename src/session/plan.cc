@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <optional>
 #include <set>
@@ -20,6 +21,7 @@
 #include "ssa/op_info.h"
 #include "symbol/unwind.h"
 #include "syntax/foreign.h"
+#include "sys/clock.h"
 
 namespace ktap::session {
 
@@ -72,6 +74,8 @@ class Planner {
       if (tables_move() || variables_move()) continue;
       if (!emit_all()) continue;
       if (load) {
+        if (input_.stop_fd >= 0 && sys::wait_readable(&input_.stop_fd, 1, 0) != 0)
+          return Error{"stopped before anything was traced", EINTR};
         KTAP_ASSIGN(const bool loaded, load_all(engine));
         if (!loaded) continue;
       }

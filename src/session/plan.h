@@ -81,6 +81,7 @@ struct PlanInput {
   backend::Options backend;
   bytecode::ReaderUses readers;  ///< of aggregates
   lower::Machine machine;        ///< left out: handlers that ask for it run in user space
+  int stop_fd = -1;              ///< readable: give up, with the error EINTR
 };
 
 /// Mistakes in timers, and timers that are not there yet.

@@ -276,11 +276,16 @@ class Session {
                           &options_,
                           target,
                           reader_uses(),
-                          host_->machine_facts(catalog_->user_types())};
+                          host_->machine_facts(catalog_->user_types()),
+                          signals_->fd()};
     const bool dump = options_.mode == Mode::DumpSsa || options_.mode == Mode::DumpBpf;
     diag::Sink sink;
     Result<std::unique_ptr<Plan>> plan =
         make_plan(input, std::move(handlers), !dump, &engine_, sink);
+    if (!plan.ok() && plan.error().sys_errno == EINTR) {
+      say(fmt::format("ktap: {}\n", plan.error().message));
+      return kOk;
+    }
     if (!plan.ok()) return fail(plan.error());
     if (const std::optional<int> status = tell(sink)) return status;
     plan_ = std::move(plan).value();

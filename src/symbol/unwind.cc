@@ -126,12 +126,15 @@ class Unwinder {
   }
 
   /// Between these two places of the stack pointer lay the return address. What a longjmp() has
-  /// left behind waits for frames that are gone.
+  /// left behind waits for frames that are gone. Each is of one call: where the address is kept in
+  /// a register (arm64), one call's stack begins where the next one's ends.
   void restore(uint64_t before, uint64_t after) {
     if (return_probes_.empty() || !symbols_.is_return_probe(program_, place_)) return;
-    for (const ReturnProbe& probe : return_probes_) {
+    for (size_t i = used_probes_; i < return_probes_.size(); ++i) {
+      const ReturnProbe& probe = return_probes_[i];
       if (probe.stack < before || probe.stack > after) continue;
       place_ = probe.address & kAddressMask;
+      used_probes_ = i + 1;
       return;
     }
   }
@@ -239,6 +242,7 @@ class Unwinder {
   const UserProgram program_;
   const MemoryPiece memory_;
   const std::vector<ReturnProbe>& return_probes_;
+  size_t used_probes_ = 0;  ///< those up to there are of calls that were passed
   FrameRegisters registers_;
   uint64_t place_ = 0;
   bool is_signal_ = false;    ///< the kernel put the frame there: its place is no return address

@@ -201,7 +201,8 @@ std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind k
   const int fd = load_until(limit, short_name, kind, code, nullptr, btf_id, callbacks, types_fd);
   if (fd >= 0) return UniqueFd(fd);
   failure->took_too_long = fd == -EAGAIN;
-  failure->is_too_large = fd == -E2BIG;
+  // EFAULT: more jumps before one another than the verifier keeps (check_cond_jmp_op()).
+  failure->is_too_large = fd == -E2BIG || fd == -EFAULT;
   // EPERM comes before the verifier looks: there is nothing to read in a log.
   std::string log;
   if (fd != -EPERM && !failure->took_too_long && !failure->is_too_large) {

@@ -212,6 +212,8 @@ Node HandlerGenerator::maybe(int depth) {
 
 Node HandlerGenerator::text(int depth) {
   if (in_handler_ && chance(30)) return event_text();
+  // Seldom, as these send much to user space.
+  if (has_.strings && chance(1)) return one_of({"\"a\\0\"", "\"n\\0l\""});
   if (depth <= 0 || !has_.strings || chance(30)) return one_of(kStrings);
   return made_text(depth - 1);
 }
