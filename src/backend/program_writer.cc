@@ -189,8 +189,11 @@ bpf::ProgramKind ProgramWriter::kind() const {
   // Of a single system call there is perf's tracepoint alone.
   const schema::Event& event = *group().events[0];
   const bool is_one_syscall = event.enters_syscall() || event.leaves_syscall();
+  const bool lacks_stack = !facts_.has_raw_tracepoint_stacks &&
+                           std::any_of(bodies_.begin(), bodies_.end(),
+                                       [](const auto& b) { return b->needs().kernel_stack; });
   const bool by_perf = reads_record(job(0), module_, facts_) || needs_guard || is_one_syscall ||
-                       !facts_.has_steady_raw_tracepoints;
+                       lacks_stack || !facts_.has_steady_raw_tracepoints;
   return by_perf ? bpf::ProgramKind::Tracepoint : bpf::ProgramKind::RawTracepoint;
 }
 
