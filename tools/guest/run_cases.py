@@ -31,8 +31,8 @@ from report import Report  # noqa: E402
 
 COMPILERS = {"amd64": "", "arm64": "aarch64-linux-gnu-", "armhf": "arm-linux-gnueabihf-"}
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7l"}
-# Linux sets uprobes on 32-bit ARM's first instruction set alone; system calls that take times as programs of today do.
-FLAGS = {"armhf": ["-marm", "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64"]}
+# Linux sets uprobes on 32-bit ARM's first instruction set alone.
+FLAGS = {"armhf": ["-marm"]}
 SKIPPED_RUNS = re.compile(r"ktap: lost \d+ .*: nested probe skipped by the kernel$")
 # Rows of `ktap doctor` → a case that needs it and nothing else that is rare; facts of `--explain -v` beside it.
 DOCTOR_CASES = {
