@@ -36,7 +36,7 @@ FACTS = "ktap: this kernel has "
 EXPLAIN_WITH = r"/ with \S+$"
 TARGET_PID = "@PID@"
 HEAD = {"name", "options", "args", "file", "load", "how", "exit", "signal", "timeout", "stderr", "both", "guest",
-        "needs", "without", "machine", "kernel", "only_guest", "guest_load", "modules",
+        "needs", "without", "machine", "not_on", "kernel", "only_guest", "guest_load", "modules",
         "config"}
 COMPARE = {"=": int.__eq__, ">=": int.__ge__, "<=": int.__le__}
 
@@ -424,6 +424,9 @@ def not_for(case, machine, release):
     least = case.head.get("kernel", "0")
     if wanted != machine:
         return f"for {wanted} alone"
+    lacking, _, why = case.head.get("not_on", "").partition(" ")
+    if lacking == machine:
+        return why
     return f"needs Linux {least}" if version(release) < version(least) else ""
 
 
@@ -605,6 +608,8 @@ SELF_TEST_CASES = [
     (False, "needs: a:c\n", "#err case.kp:1:2: error: no event matches 'a:b' [K0401]\n#status 2\n", "line x"),
     (None, "needs: counters\n", "#err ktap: error: x: this machine has no performance counters\n#status 2\n", "line x"),
     (None, "machine: pdp11\n", "#out x\n", "line x"),
+    (None, f"not_on: {platform.machine()} it has none\n", "#out x\n", "line x"),
+    (True, "not_on: pdp11 it has none\n", "#out x\n", "line x"),
     (None, "kernel: 99.1\n", "#out x\n", "line x"),
     (True, "kernel: 2.6\n", "#out x\n", "line x"),
     (None, "only_guest: it is cruel\n", "#out x\n", "line x"),

@@ -194,6 +194,28 @@ TEST_P(Fused, TheGateOfOneProgramServesAll) {
   EXPECT_EQ(run(kernel, 0, 1), "1:call_0:1000 ");
 }
 
+TEST_P(Fused, TheGateReadsARecordByTheWordsOfItsMachine) {
+  facts.has_steady_raw_tracepoints = false;
+  facts.raw_syscalls_id[0] = 1;
+  facts.raw_syscalls_id[1] = 2;
+  options.wait_for_exec = true;
+  options.target_tgid = 100;
+  handler({0}, EventKind::SyscallExit);
+  const auto opens = [&](int32_t word_bytes) {
+    facts.call_regs.word_bytes = word_bytes;
+    const EmitResult result = emit_all();
+    FakeKernel kernel(result.unit, {});
+    kernel.set_control(Control::kArmed, Control::kWaiting);
+    Bytes record(64);
+    record[8] = 59;
+    record[12] = 7;  // of a narrow machine the first argument
+    EXPECT_EQ(kernel.run(record, result.unit.gate_program), "");
+    return kernel.control(Control::kArmed) == Control::kRunning;
+  };
+  EXPECT_TRUE(opens(4));
+  EXPECT_FALSE(opens(8));
+}
+
 // The stack and scratch memory of one body are those of the next.
 TEST_P(Fused, LongStringsInEveryBody) {
   for (int i = 0; i < 3; ++i) {

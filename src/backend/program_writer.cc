@@ -186,8 +186,14 @@ bpf::ProgramKind ProgramWriter::kind() const {
   const bool needs_guard =
       !facts_.has_recursion_guard && std::any_of(bodies_.begin(), bodies_.end(),
                                                  [](const auto& b) { return b->has_own_memory(); });
-  const bool by_perf =
-      reads_record(job(0), module_, facts_) || needs_guard || !facts_.has_steady_raw_tracepoints;
+  // Of a single system call there is perf's tracepoint alone.
+  const schema::Event& event = *group().events[0];
+  const bool is_one_syscall = event.enters_syscall() || event.leaves_syscall();
+  const bool lacks_stack = !facts_.has_raw_tracepoint_stacks &&
+                           std::any_of(bodies_.begin(), bodies_.end(),
+                                       [](const auto& b) { return b->needs().kernel_stack; });
+  const bool by_perf = reads_record(job(0), module_, facts_) || needs_guard || is_one_syscall ||
+                       lacks_stack || !facts_.has_steady_raw_tracepoints;
   return by_perf ? bpf::ProgramKind::Tracepoint : bpf::ProgramKind::RawTracepoint;
 }
 
@@ -452,7 +458,9 @@ void write_gate(bpf::Assembler& code, const bpf::KernelFacts& facts, const Optio
   using Reg = bpf::Reg;
   const bpf::Label found = code.make_label();
   code.jump_to_if(JumpOp::Ne, Reg::R3, Control::kWaiting, out);
-  code.emit(bpf::load(Size::DW, Reg::R3, Reg::R6, kNumberOffset));
+  // A long of the kernel in the record; a raw tracepoint's argument has 8 bytes everywhere.
+  const bool is_narrow = facts.has_raw_syscalls_records() && facts.call_regs.word_bytes == 4;
+  code.emit(bpf::load(is_narrow ? Size::W : Size::DW, Reg::R3, Reg::R6, kNumberOffset));
   code.jump_to_if(JumpOp::Eq, Reg::R3, facts.syscall_regs.execve_nr, found);
   code.jump_to_if(JumpOp::Ne, Reg::R3, facts.syscall_regs.execveat_nr, out);
   code.bind(found);

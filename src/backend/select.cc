@@ -136,6 +136,7 @@ void Selector::need_of_map(const Table& table) {
 bool Selector::is_stack_operation(Op op) { return op == Op::KernelStack || op == Op::UserStack; }
 
 void Selector::need_of_stack(const Inst& of) {
+  needs_.kernel_stack = needs_.kernel_stack || of.op == Op::KernelStack;
   if (of.op == Op::KernelStack && is_called_back())
     fail("stack() where loops are functions, which it would show");
   needs_.context = true;

@@ -51,7 +51,8 @@ struct Needs {
   uint32_t widest_string_bytes = 0;
   bool calls_back = false;   ///< TableClear, TableWalk: the kernel calls functions of the program
   bool sets_result = false;  ///< OverrideReturn: in programs of single kprobes alone
-  bool makes_text = false;   ///< has an operation of wants_scratch()
+  bool kernel_stack = false;
+  bool makes_text = false;  ///< has an operation of wants_scratch()
 };
 
 /// Where the number of a system call lies: in the context of raw tracepoint sys_enter, and in both

@@ -70,6 +70,30 @@ TEST(Stacks, CarryTheMarkOfTheProgram) {
 }
 
 /// Where a kernel asks for it, nothing of the memory is left as it was.
+TEST(Stacks, OfTheKernelAreReadByPerfWhereAProgramHidesThem) {
+  for (const bool has_stacks : {true, false}) {
+    for (const Op op : {Op::KernelStack, Op::UserStack}) {
+      Subject s;
+      s.facts.has_raw_tracepoint_stacks = has_stacks;
+      s.group.kind = EventKind::Tracepoint;
+      s.group.events = {record_event()};
+      s.group.name_ids = {s.module.intern("sched_switch")};
+      s.add_site({{Type::Stack, ssa::StrKind::Bytes, 24}}, ssa::RawEvent::None);
+      Builder& b = s.builder;
+      b.at(b.block());
+      const ValueId stack = b.bytes(op, 24);
+      b.function[stack].type = Type::Stack;
+      b.op(Op::Emit, {stack}, 0);
+      b.ret();
+      const EmitResult result = s.emit_unit();
+      ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+      const bool is_raw = has_stacks || op == Op::UserStack;
+      EXPECT_EQ(result.unit.programs.at(0).kind,
+                is_raw ? bpf::ProgramKind::RawTracepoint : bpf::ProgramKind::Tracepoint);
+    }
+  }
+}
+
 TEST(Stacks, AreClearedForOlderKernels) {
   for (const bool is_old : {false, true}) {
     Subject s;

@@ -234,11 +234,25 @@ void Selector::read_bytes(ValueId id) {
   asm_.emit(bpf::mov64(Reg::R2, bound));
   asm_.bind(read);
   load_address(Reg::R1, home.payload);
-  asm_.jump_to_if(kKernelIsUpperHalf ? JumpOp::SGe : JumpOp::Eq, Reg::R3, 0, of_user);
-  asm_.call_helper(bpf::Helper::ProbeReadKernel);
-  asm_.jump_to(was_read);
-  asm_.bind(of_user);
-  asm_.call_helper(bpf::Helper::ProbeReadUser);
+  if (kKernelIsUpperHalf) {
+    asm_.jump_to_if(JumpOp::SGe, Reg::R3, 0, of_user);
+    asm_.call_helper(bpf::Helper::ProbeReadKernel);
+    asm_.jump_to(was_read);
+    asm_.bind(of_user);
+    asm_.call_helper(bpf::Helper::ProbeReadUser);
+  } else {
+    // Where the kernel begins is its configuration. The first helper refuses what is beyond.
+    const bpf::Label again = asm_.make_label();
+    asm_.call_helper(bpf::Helper::ProbeReadUser);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, was_read);
+    load_word(Reg::R3, payload_word(of.operands[0], 0, false));
+    load_word(Reg::R2, payload_word(of.operands[1], 0, false));
+    asm_.jump_to_if(JumpOp::Le, Reg::R2, bound, again);
+    asm_.emit(bpf::mov64(Reg::R2, bound));
+    asm_.bind(again);
+    load_address(Reg::R1, home.payload);
+    asm_.call_helper(bpf::Helper::ProbeReadKernel);
+  }
   asm_.bind(was_read);
   asm_.jump_to_if(JumpOp::Ne, Reg::R0, 0, done);
   set_word(home.tag, 1);

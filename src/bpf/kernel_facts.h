@@ -64,6 +64,10 @@ struct KernelFacts {
   /// the kernel then skips the program for it: every event of a time slice is lost. The programs of
   /// perf's tracepoints are not interrupted so.
   bool has_steady_raw_tracepoints = true;
+  /// The kernel follows its stack past a program. 32-bit arm does not, so that the program of a raw
+  /// tracepoint, which asks for it from within, gets nothing; those of perf's tracepoints bring the
+  /// registers of before.
+  bool has_raw_tracepoint_stacks = true;
   int32_t raw_syscalls_id[2] = {-1, -1};  ///< tracefs ids of raw_syscalls:sys_enter and sys_exit
   bool has_cpu_v4 = false;                ///< 6.6: signed division, sign-extending moves and loads
   bool has_may_goto = false;              ///< 6.9

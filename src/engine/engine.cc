@@ -90,6 +90,7 @@ class Engine : public BpfEngine {
 
   std::vector<bpf::Insn> relocated(const bpf::Program& program) const;
   Result<void> attach_one(size_t index);
+  Result<void> renew_program_arrays(const bpf::Program& program);
   Result<void> attach_files(int program_fd, const bpf::Program& program);
   Result<void> attach_functions(size_t index);
   Result<void> attach_points(size_t index);
@@ -280,6 +281,15 @@ Result<void> Engine::attach() {
   return {};
 }
 
+/// An array of programs takes those of one kind, and is for that of the first that knows it.
+Result<void> Engine::renew_program_arrays(const bpf::Program& program) {
+  for (const bpf::MapRef& ref : program.maps) {
+    if (unit_.maps[ref.map].kind != bpf::MapKind::Programs) continue;
+    KTAP_ASSIGN(maps_[ref.map], sys::Map::create(unit_.maps[ref.map]));
+  }
+  return {};
+}
+
 Result<void> Engine::attach_one(size_t index) {
   const bpf::Program& program = unit_.programs[index];
   KTAP_CHECK(programs_[index].valid());
@@ -314,6 +324,7 @@ Result<void> Engine::attach_one(size_t index) {
     if (link.error().sys_errno != ENOENT || program.tracefs_id < 0) return link.error();
     // An event that is called otherwise than its tracepoint. The program reads nothing of it but
     // its name, so that the same code serves as a classic tracepoint program.
+    KTAP_TRY(renew_program_arrays(program));
     sys::LoadFailure failure;
     std::optional<sys::UniqueFd> again =
         sys::load_program(program.name, bpf::ProgramKind::Tracepoint, relocated(program), &failure,

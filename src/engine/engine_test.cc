@@ -182,11 +182,14 @@ bpf::Program recording_program(const char* attach_to, int32_t flags, int32_t wor
   return program;
 }
 
-/// cell 0 += 1 on any event of this process; for tracepoints whose record is not read.
-bpf::Program cell_program(const char* attach_to, int32_t tracefs_id, bpf::ProgramKind kind) {
+/// cell 0 += 1 on any event of this process; for tracepoints whose record is not read. `programs`:
+/// an array of programs that it knows.
+bpf::Program cell_program(const char* attach_to, int32_t tracefs_id, bpf::ProgramKind kind,
+                          uint32_t programs = backend::Unit::kNoMap) {
   Assembler a;
   const Label out = a.make_label();
   begin(a, out);
+  if (programs != backend::Unit::kNoMap) a.load_map(Reg::R2, programs);
   a.emit(bpf::mov64(Reg::R1, 1));
   a.emit(bpf::atomic(bpf::AtomicOp::Add, Size::DW, Reg::R7, Control::kCells, Reg::R1));
   bpf::Program program;
@@ -542,7 +545,9 @@ TEST_F(EngineTest, TracepointAndFallbackFromMissingRawTracepoint) {
   for (const bpf::ProgramKind kind :
        {bpf::ProgramKind::Tracepoint, bpf::ProgramKind::RawTracepoint}) {
     backend::Unit unit = empty_unit();
-    unit.programs = {cell_program("no_such_raw_tracepoint", id, kind)};
+    const auto programs = static_cast<uint32_t>(unit.maps.size());
+    unit.maps.push_back(map_spec("programs", bpf::MapKind::Programs, 4, 4, 1));
+    unit.programs = {cell_program("no_such_raw_tracepoint", id, kind, programs)};
     std::unique_ptr<BpfEngine> engine = start(std::move(unit));
     ASSERT_NE(engine, nullptr);
     engine->arm();

@@ -12,6 +12,8 @@
 #include <string>
 #include <utility>
 
+#include "base/check.h"
+#include "bpf/assembler.h"
 #include "bpf/btf.h"
 #include "bpf/helpers.h"
 #include "bpf/insn.h"
@@ -102,6 +104,31 @@ bool has_helper(int32_t number) {
   if (sys::try_load_program("probe", bpf::ProgramKind::RawTracepoint, code, &log)) return true;
   return log[0] != '\0' && log.find("unknown func") == std::string::npos &&
          log.find("invalid func") == std::string::npos;
+}
+
+/// Whether a helper may call a function of the program. On 64-bit machines whatever compiles
+/// programs knows such functions; that of 32-bit arm (as of 6.12) does not, and what is interpreted
+/// may have none: there it is tried.
+bool takes_callbacks() {
+  if (sizeof(void*) == 8) return true;
+  bpf::Assembler code;
+  const bpf::Label round = code.make_label();
+  code.emit(bpf::mov64(Reg::R1, 1));
+  code.load_function(Reg::R2, round);
+  code.emit(bpf::mov64(Reg::R3, 0));
+  code.emit(bpf::mov64(Reg::R4, 0));
+  code.emit(bpf::call(kLoopHelper));
+  code.emit(bpf::mov64(Reg::R0, 0));
+  code.emit(bpf::exit_insn());
+  code.begin_callback(round);
+  code.emit(bpf::mov64(Reg::R0, 0));
+  code.emit(bpf::exit_insn());
+  bpf::Program program;
+  KTAP_CHECK(code.finish(program).ok());
+  sys::LoadFailure failure;
+  return sys::load_program("probe", bpf::ProgramKind::RawTracepoint, program.code, &failure, 0,
+                           program.callbacks)
+      .has_value();
 }
 
 /// For what no program can find out.
@@ -269,13 +296,19 @@ Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without, b
 #if !defined(__x86_64__) && !defined(__i386__)
   facts.has_ordered_stores = false;
 #endif
+#if defined(__arm__)
+  facts.has_raw_tracepoint_stacks = false;
+#endif
   // Came with the guard, in 6.1; of the guard itself nothing can be seen.
   facts.has_recursion_guard = can_load({bpf::call(kKtimeGetTaiNs)});
   facts.has_cpu_v4 = has_cpu_v4();
   facts.has_may_goto = has_may_goto();
   if (facts.has_may_goto) facts.max_value_bytes = 64 << 20;  // its bound went before that came
-  facts.has_bpf_loop = has_helper(kLoopHelper);
-  facts.has_for_each_map_elem = facts.has_bpf_loop || has_helper(kForEachHelper);  // came earlier
+  const bool has_loop_helper = has_helper(kLoopHelper);
+  const bool may_call_back = !has_loop_helper || takes_callbacks();
+  facts.has_bpf_loop = has_loop_helper && may_call_back;
+  facts.has_for_each_map_elem =
+      may_call_back && (has_loop_helper || has_helper(kForEachHelper));  // came earlier
   const bool lacks_may_goto =
       !facts.has_may_goto || std::find(without.begin(), without.end(), "may_goto") != without.end();
   if (gives_registers) {

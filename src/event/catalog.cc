@@ -439,7 +439,7 @@ Result<EventPtr> TracefsCatalog::build(const Name& name) {
       out->kind = EventKind::SyscallExit;
       out->syscall_nr = syscall_number(event_name.substr(kExit.size()));
     }
-    // A system call younger than our table is traced all the same, as an ordinary tracepoint:
+    // A system call that is not in our table is traced all the same, through its own tracepoint:
     // slower to detach.
     if (out->syscall_nr < 0) out->kind = EventKind::Tracepoint;
   }
@@ -453,18 +453,12 @@ Result<EventPtr> TracefsCatalog::build(const Name& name) {
   out->tracefs_id = format.id;
   out->record_size_bytes = format.record_size_bytes;
   out->fields = std::move(format.fields);
-  if (out->kind == EventKind::SyscallEnter) {
+  if (out->enters_syscall()) {
     // From Linux 7 on copies of what the arguments point to follow them: `__buf_val`.
     std::erase_if(out->fields,
                   [](const Field& field) { return starts_with(field.c_type, "__data_loc "); });
     if (out->fields.empty()) out->fields.push_back(syscall_number_field());
-    for (size_t i = 1; i < out->fields.size(); ++i) {
-      Field& field = out->fields[i];
-      const ArgumentShape shape = argument_shape(field.c_type);
-      field.kind = shape.kind;
-      field.size_bytes = shape.size_bytes;
-      field.is_signed = shape.is_signed;
-    }
+    shape_arguments(out->fields, sizeof(long));
   }
   return EventPtr(std::move(out));
 }
@@ -485,6 +479,8 @@ std::vector<std::string> TracefsCatalog::list(std::string_view glob) {
 
 std::string TracefsCatalog::render_record(const Event& event, const uint8_t* data,
                                           size_t size_bytes, int cpu) {
+  if (event.enters_syscall() || event.leaves_syscall())
+    return syscall_record_text(event, data, size_bytes);
   if (renderer_ == nullptr) renderer_ = std::make_unique<RecordRenderer>();
   if (!renderer_->knows(event)) {
     Result<std::string> format =

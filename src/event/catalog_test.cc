@@ -44,6 +44,17 @@ class CatalogTest : public testing::Test {
         "\"\"");
     add("syscalls", "sys_enter_from_the_future", 22,
         "\tfield:int __syscall_nr;\toffset:8;\tsize:4;\tsigned:1;\n", "\"\"");
+    add("syscalls", "sys_enter_unheard_of", 24,
+        "\tfield:int __syscall_nr;\toffset:8;\tsize:4;\tsigned:1;\n"
+        "\tfield:int dfd;\toffset:16;\tsize:8;\tsigned:0;\n"
+        "\tfield:const char * filename;\toffset:24;\tsize:8;\tsigned:0;\n"
+        "\tfield:umode_t mode;\toffset:32;\tsize:8;\tsigned:0;\n"
+        "\tfield:__data_loc char[] __filename_val;\toffset:40;\tsize:4;\tsigned:0;\n",
+        "\"\"");
+    add("syscalls", "sys_exit_unheard_of", 25,
+        "\tfield:int __syscall_nr;\toffset:8;\tsize:4;\tsigned:1;\n"
+        "\tfield:long ret;\toffset:16;\tsize:8;\tsigned:1;\n",
+        "\"0x%lx\", REC->ret");
     add("syscalls", "sys_enter_write", 23, "", "\"\"");
     add("ftrace", "function", 1, "", "\"\"");
     std::ofstream(root_ / "available_events") << names_;
@@ -91,7 +102,7 @@ TEST_F(CatalogTest, NamesGlobsAndLists) {
 }
 
 TEST_F(CatalogTest, AllIsEveryTracepointButTheKernelsOwnRecordTypes) {
-  EXPECT_EQ(catalog_->match("*:*").events.size(), 6U);
+  EXPECT_EQ(catalog_->match("*:*").events.size(), 8U);
   // And perf's.
   EXPECT_EQ(std::ranges::count_if(catalog_->list(""),
                                   [](const std::string& name) {
@@ -99,7 +110,7 @@ TEST_F(CatalogTest, AllIsEveryTracepointButTheKernelsOwnRecordTypes) {
                                            name.rfind("hardware:", 0) != 0 &&
                                            name.rfind("cache:", 0) != 0;
                                   }),
-            6);
+            8);
   EXPECT_EQ(catalog_->list("sched*"),
             (std::vector<std::string>{"sched:sched_switch", "sched:sched_process_exec"}));
   EXPECT_EQ(catalog_->list("sys_enter_r*"), (std::vector<std::string>{"syscalls:sys_enter_read"}));
@@ -253,6 +264,28 @@ TEST_F(CatalogTest, AnUnknownSystemCallIsAnOrdinaryTracepoint) {
   ASSERT_EQ(matches.events.size(), 1U);
   EXPECT_EQ(matches.events[0]->kind, EventKind::Tracepoint);
   EXPECT_EQ(matches.events[0]->tracefs_id, 22);
+}
+
+TEST_F(CatalogTest, ATracepointOfASystemCallHasItsFormAllTheSame) {
+  const Matches matches = catalog_->match("syscalls:sys_*_unheard_of");
+  ASSERT_EQ(matches.events.size(), 2U);
+  const schema::Event& enter = *matches.events[0];
+  EXPECT_TRUE(enter.enters_syscall() && !enter.leaves_syscall());
+  ASSERT_EQ(enter.fields.size(), 4U);
+  EXPECT_TRUE(enter.fields[1].is_signed);
+  EXPECT_EQ(enter.fields[1].size_bytes, 4U);
+  EXPECT_EQ(enter.fields[2].kind, schema::FieldKind::Pointer);
+  uint8_t record[40] = {0xff, 0xff, 0xff};
+  std::memset(record + 16, 0xff, 24);
+  record[16] = 0x9c;
+  std::memset(record + 25, 0, 7);
+  EXPECT_EQ(catalog_->render_record(enter, record, sizeof record, 0),
+            "sys_unheard_of(dfd: ffffff9c, filename: ff, mode: ffff)");
+  EXPECT_EQ(catalog_->render_record(enter, record, 24, 0),
+            "sys_unheard_of(dfd: ffffff9c, filename: 0, mode: 0)");
+  const schema::Event& exit = *matches.events[1];
+  EXPECT_TRUE(exit.leaves_syscall() && !exit.enters_syscall());
+  EXPECT_EQ(catalog_->render_record(exit, record, 24, 0), "sys_unheard_of -> 0xffffffffffffff9c");
 }
 
 TEST_F(CatalogTest, RecordsPrintByTheirFormat) {

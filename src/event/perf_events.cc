@@ -236,6 +236,8 @@ schema::Field register_field(std::string name, schema::Fetch::Base base, int64_t
   } else if (base == Base::Period) {
     field.c_type = "u64";
     field.is_signed = false;
+  } else if (base == Base::Result) {
+    field.size_bytes = sizeof(long);  // so that errors are negative on machines of 4 bytes too
   }
   field.fetch = {base, at};
   return field;

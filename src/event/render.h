@@ -15,6 +15,9 @@ namespace ktap::event {
 /// declared width; `sys_read -> 0x20`. `words` is the number, then 6 arguments or the result. Pure.
 std::string syscall_text(const schema::Event& event, const uint64_t* words);
 
+/// The same of a system call that is traced as a tracepoint, from its record.
+std::string syscall_record_text(const schema::Event& event, const uint8_t* data, size_t size_bytes);
+
 /// Other events by their kernel's print format, through libtraceevent.
 class RecordRenderer {
  public:

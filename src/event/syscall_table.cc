@@ -98,7 +98,7 @@ std::string_view without_const(std::string_view type) {
 
 int64_t syscall_number(std::string_view name) {
   // On 32-bit machines one name often stands for two calls (16-bit ids, 32-bit time) and tracefs
-  // means the other one. They are traced as ordinary tracepoints there.
+  // means the other one. They are traced through their own tracepoints there.
   if (sizeof(void*) == 4) return -1;
   const int64_t number = number_in_table(name);
   if (number >= 0) return number;
@@ -122,6 +122,28 @@ ArgumentShape argument_shape(std::string_view c_type) {
   if (type.substr(0, 5) == "enum ") return {schema::FieldKind::Int, sizeof(int), false};
 
   return {schema::FieldKind::Int, sizeof(long), false};
+}
+
+void shape_arguments(std::vector<schema::Field>& fields, uint32_t word_bytes) {
+  if (fields.size() < 2) return;
+  const uint32_t begin = fields[1].offset_bytes;
+  const size_t held = fields.size() - 1;
+  size_t next = 0;  // register, from 0
+  for (size_t i = 1; i < fields.size(); ++i) {
+    schema::Field& field = fields[i];
+    const ArgumentShape shape = argument_shape(field.c_type);
+    const bool is_pointer = shape.kind == schema::FieldKind::Pointer;
+    field.kind = shape.kind;
+    field.size_bytes = is_pointer ? word_bytes : shape.size_bytes;
+    field.is_signed = shape.is_signed;
+    const size_t words = field.size_bytes > word_bytes ? 2 : 1;
+    if (words == 2) next += next % 2;
+    field.offset_bytes = begin + static_cast<uint32_t>(next) * word_bytes;
+    next += words;
+    if (next <= held) continue;
+    field.kind = schema::FieldKind::Opaque;
+    field.c_type += ", in a register that the kernel does not record";
+  }
 }
 
 std::string_view syscall_name(int64_t number) {

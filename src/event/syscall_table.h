@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "schema/event.h"
 
@@ -26,5 +27,12 @@ struct ArgumentShape {
   bool is_signed;
 };
 ArgumentShape argument_shape(std::string_view c_type);
+
+/// Gives the arguments of a system call, all fields but the first, the shape of their types; they
+/// come as the record has them, each in a word of the machine. Where a word has 4 bytes an argument
+/// of 8 is in two registers, the first of them with an even number (ARM EABI), and the record,
+/// which holds as many registers as there are arguments, says of all from there on where they are
+/// not: those that it does not hold become Opaque. Pure.
+void shape_arguments(std::vector<schema::Field>& fields, uint32_t word_bytes);
 
 }  // namespace ktap::event

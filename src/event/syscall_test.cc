@@ -50,6 +50,51 @@ TEST(ArgumentShape, WidthAndSignAreTheDeclared) {
   EXPECT_EQ(argument_shape("something_else_t").size_bytes, sizeof(long));
 }
 
+/// fields: the number, then arguments as a record of words of so many bytes has them.
+std::vector<Field> recorded(uint32_t word_bytes, std::initializer_list<const char*> types) {
+  std::vector<Field> fields(1);
+  for (const char* type : types) {
+    Field field;
+    field.c_type = type;
+    field.offset_bytes = 12 + static_cast<uint32_t>(fields.size() - 1) * word_bytes;
+    field.size_bytes = word_bytes;
+    fields.push_back(field);
+  }
+  return fields;
+}
+
+TEST(ArgumentShape, OfARecord) {
+  std::vector<Field> fields = recorded(8, {"int", "char *", "loff_t", "umode_t"});
+  shape_arguments(fields, 8);
+  EXPECT_EQ(fields[1].size_bytes, 4U);
+  EXPECT_TRUE(fields[1].is_signed);
+  EXPECT_EQ(fields[2].kind, FieldKind::Pointer);
+  EXPECT_EQ(fields[3].offset_bytes, 28U);
+  EXPECT_EQ(fields[3].size_bytes, 8U);
+  EXPECT_EQ(fields[4].offset_bytes, 36U);
+  EXPECT_EQ(fields[4].size_bytes, 2U);
+}
+
+TEST(ArgumentShape, OnMachinesOfFourBytesWideArgumentsHaveTwoRegisters) {
+  std::vector<Field> pread = recorded(4, {"unsigned int", "char *", "u32", "loff_t"});
+  shape_arguments(pread, 4);
+  EXPECT_EQ(pread[2].offset_bytes, 16U);
+  EXPECT_EQ(pread[2].size_bytes, 4U);
+  EXPECT_EQ(pread[3].kind, FieldKind::Int);
+  EXPECT_EQ(pread[4].kind, FieldKind::Opaque);  // r4 and r5; the record has r0 to r3
+  EXPECT_EQ(pread[4].c_type, "loff_t, in a register that the kernel does not record");
+  std::vector<Field> mark = recorded(4, {"int", "unsigned int", "__u64", "int", "char *"});
+  shape_arguments(mark, 4);
+  EXPECT_EQ(mark[3].offset_bytes, 20U);
+  EXPECT_EQ(mark[3].size_bytes, 8U);
+  EXPECT_EQ(mark[4].kind, FieldKind::Int);
+  EXPECT_EQ(mark[4].offset_bytes, 28U);
+  EXPECT_EQ(mark[5].kind, FieldKind::Opaque);
+  std::vector<Field> truncate = recorded(4, {"int", "loff_t"});
+  shape_arguments(truncate, 4);
+  EXPECT_EQ(truncate[2].kind, FieldKind::Opaque);
+}
+
 Event syscall_event(const char* name,
                     std::initializer_list<std::pair<const char*, const char*>> args) {
   Event event;

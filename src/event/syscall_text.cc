@@ -1,5 +1,7 @@
 // argstr of system calls, in the seeds' form.
 #include <algorithm>
+#include <cstring>
+#include <vector>
 
 #include "event/render.h"
 
@@ -49,11 +51,10 @@ void append_name(std::string* out, const std::string& name) {
 std::string syscall_text(const schema::Event& event, const uint64_t* words) {
   std::string out;
   append_name(&out, event.name);
-  if (event.kind == schema::EventKind::SyscallExit ||
-      event.kind == schema::EventKind::ProbeReturn) {
+  const bool is_probe = event.kind == schema::EventKind::ProbeReturn;
+  if (event.leaves_syscall() || is_probe) {
     out += " -> 0x";
     // Fetch arguments stand before a function's own result.
-    const bool is_probe = event.kind == schema::EventKind::ProbeReturn;
     size_t result = is_probe ? event.own_fields() - 1 : 1;
     if (event.fields[result - 1].as_text == static_cast<int32_t>(result)) --result;
     append_hex(&out, cut_to(words[result], event.fields[result].size_bytes));
@@ -62,7 +63,7 @@ std::string syscall_text(const schema::Event& event, const uint64_t* words) {
   out += '(';
   constexpr size_t kMostArguments = 6;
   size_t last = event.fields.size();
-  if (event.kind == schema::EventKind::SyscallEnter) last = std::min(last, 1 + kMostArguments);
+  if (event.enters_syscall()) last = std::min(last, 1 + kMostArguments);
   for (size_t i = 1; i < last; ++i) {
     const schema::Field& field = event.fields[i];
     // The registers alone are in the record.
@@ -78,6 +79,18 @@ std::string syscall_text(const schema::Event& event, const uint64_t* words) {
   }
   out += ')';
   return out;
+}
+
+std::string syscall_record_text(const schema::Event& event, const uint8_t* data,
+                                size_t size_bytes) {
+  std::vector<uint64_t> words(std::max<size_t>(event.fields.size(), 2));
+  for (size_t i = 0; i < event.fields.size(); ++i) {
+    const schema::Field& field = event.fields[i];
+    const size_t bytes = std::min<size_t>(field.size_bytes, sizeof(uint64_t));
+    if (field.offset_bytes + bytes > size_bytes) continue;
+    std::memcpy(&words[i], data + field.offset_bytes, bytes);
+  }
+  return syscall_text(event, words.data());
 }
 
 }  // namespace ktap::event

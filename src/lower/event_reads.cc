@@ -35,13 +35,7 @@ EventRead at_index(const schema::Event& event, size_t index) {
 
 /// Which field is what the function or system call gave.
 std::optional<size_t> result_index(const schema::Event& event) {
-  if (event.kind == EventKind::SyscallExit) return 1;
-  // One that is in no table of ours is traced as a tracepoint, with fields of the kernel's naming.
-  if (event.kind == EventKind::Tracepoint && event.system == "syscalls" &&
-      event.name.rfind("sys_exit_", 0) == 0) {
-    const int ret = event.find_field("ret");
-    return ret < 0 ? std::nullopt : std::optional<size_t>(static_cast<size_t>(ret));
-  }
+  if (event.leaves_syscall() && event.fields.size() > 1) return 1;
   if (event.kind != EventKind::ProbeReturn) return std::nullopt;
   // A fetch argument of that name stands before the function's own result.
   for (size_t i = event.own_fields(); i-- > 0;) {
@@ -108,7 +102,7 @@ EventRead read_field(const schema::Event& event, const std::string& name) {
 }
 
 EventRead read_member(const schema::Event& event, const std::string& name) {
-  const bool is_syscall = schema::is_syscall(event.kind);
+  const bool is_syscall = event.enters_syscall() || event.leaves_syscall();
   if (name == "name") return of(EventRead::Kind::Name);
   if (name == "tostring") return of(EventRead::Kind::TextFunction);
   if (name == "retval") {
@@ -119,11 +113,11 @@ EventRead read_member(const schema::Event& event, const std::string& name) {
   if (name == "sc_is_enter") {
     if (!is_syscall) return of(EventRead::Kind::Nil);
     EventRead read = of(EventRead::Kind::Bool);
-    read.boolean = event.kind == EventKind::SyscallEnter;
+    read.boolean = event.enters_syscall();
     return read;
   }
   if (name.size() == 7 && name.compare(0, 6, "sc_arg") == 0 && name[6] >= '1' && name[6] <= '6') {
-    if (event.kind != EventKind::SyscallEnter) return of(EventRead::Kind::Nil);
+    if (!event.enters_syscall()) return of(EventRead::Kind::Nil);
     return at_index(event, static_cast<size_t>(name[6] - '0'));
   }
   return read_field(event, name);

@@ -6,7 +6,7 @@
 namespace ktap::lower {
 namespace {
 
-TEST(EventReads, ResultOfASystemCallThatIsInNoTable) {
+TEST(EventReads, OfASystemCallThatIsInNoTable) {
   schema::Event event;
   event.system = "syscalls";
   event.name = "sys_exit_younger";
@@ -17,7 +17,14 @@ TEST(EventReads, ResultOfASystemCallThatIsInNoTable) {
   field.name = "ret";
   event.fields.push_back(field);
   EXPECT_EQ(read_variable(event, schema::BuiltinVar::Retval).kind, EventRead::Kind::Field);
+  EXPECT_EQ(read_member(event, "sc_nr").kind, EventRead::Kind::Field);
+  EXPECT_EQ(read_member(event, "sc_is_enter").kind, EventRead::Kind::Bool);
+  EXPECT_FALSE(read_member(event, "sc_is_enter").boolean);
+  EXPECT_EQ(read_member(event, "sc_arg1").kind, EventRead::Kind::Nil);
   event.name = "sys_enter_younger";
+  EXPECT_TRUE(read_member(event, "sc_is_enter").boolean);
+  EXPECT_EQ(read_member(event, "sc_arg1").field, 1U);
+  EXPECT_EQ(read_member(event, "sc_arg2").kind, EventRead::Kind::Nil);
   EXPECT_EQ(read_variable(event, schema::BuiltinVar::Retval).kind, EventRead::Kind::Missing);
   event.name = "sys_exit_younger";
   event.fields.pop_back();

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "schema/kernel_types.h"
@@ -106,7 +107,8 @@ struct PerfSource {
 enum class EventKind : uint8_t {
   SyscallEnter,  ///< syscalls:sys_enter_*; fields[0] is the number, fields[1..] the arguments
   SyscallExit,   ///< syscalls:sys_exit_*; fields[0] is the number, fields[1] is `ret`
-  Tracepoint,    ///< any other tracefs event; fields follow the common header
+  Tracepoint,    ///< any other tracefs event; fields follow the common header. System calls whose
+                 ///< number is not known too: their fields are as above, and lie in the record
   Probe,         ///< an instruction, mostly a function's first; fields[0] is its address
   ProbeReturn,   ///< a function's return; fields[0] is the function's address
   Sample,        ///< a perf event, a memory breakpoint, a profile timer; fields[0] is where it was
@@ -136,6 +138,10 @@ struct Event {
   ProbePoint point;  ///< Probe, ProbeReturn
   PerfSource perf;   ///< Sample
 
+  /// Also of a system call that is traced as a tracepoint: fields[0] is the number.
+  bool enters_syscall() const { return is_of_syscall(EventKind::SyscallEnter, "sys_enter_"); }
+  bool leaves_syscall() const { return is_of_syscall(EventKind::SyscallExit, "sys_exit_"); }
+
   /// Those of the event itself, which its text shows and its records hold.
   size_t own_fields() const { return fields.size() - entry_fields; }
 
@@ -146,6 +152,12 @@ struct Event {
         return fields[i].as_text >= 0 ? fields[i].as_text : static_cast<int>(i);
     }
     return -1;
+  }
+
+ private:
+  bool is_of_syscall(EventKind numbered, std::string_view head) const {
+    return kind == numbered || (kind == EventKind::Tracepoint && system == "syscalls" &&
+                                name.compare(0, head.size(), head) == 0);
   }
 };
 

@@ -92,7 +92,8 @@ Need struct_of_x86_64(const KernelTypes& types, const CShape& shape, CType type)
   return need;
 }
 
-Need need_of(Machine machine, const KernelTypes& types, const PassedType& passed) {
+Need need_of(Machine machine, bool has_float_registers, const KernelTypes& types,
+             const PassedType& passed) {
   const uint32_t word = machine == Machine::X86 || machine == Machine::Arm ? 4 : 8;
   const CShape shape = types.shape(passed.type);
   Need need;
@@ -102,7 +103,7 @@ Need need_of(Machine machine, const KernelTypes& types, const PassedType& passed
     need.kind = Need::Kind::Memory;
     need.words = (shape.size_bytes + 3) / 4;
   } else if (shape.kind == CKind::Opaque && (shape.size_bytes == 4 || shape.size_bytes == 8)) {
-    if (machine != Machine::Arm) need.kind = Need::Kind::Float;
+    if (has_float_registers) need.kind = Need::Kind::Float;
   } else if (machine == Machine::X86_64 && is_number(shape.kind)) {
     need.kind = Need::Kind::General;  // __int128
     need.words = 2;
@@ -126,7 +127,12 @@ class Walk {
   explicit Walk(Machine machine) : machine_(machine), generals_(register_argument_count(machine)) {}
 
   /// A result that lies in memory: its address is an argument before all others.
-  void give_result(const Need& need) {
+  void give_result(const Need& need, const CShape& shape) {
+    if (machine_ == Machine::Arm && need.kind == Need::Kind::Memory) ++general_;
+    // Perhaps in float registers, perhaps in memory.
+    if (machine_ == Machine::Arm && need.kind == Need::Kind::Unsure &&
+        shape.kind == CKind::Struct && shape.size_bytes > 4)
+      is_sure_ = false;
     if (machine_ == Machine::X86_64 && need.kind == Need::Kind::Memory) ++general_;
     if (machine_ == Machine::X86 && need.kind == Need::Kind::Memory && need.words > 2) ++stack_;
     if (machine_ == Machine::RiscV && need.kind == Need::Kind::Memory) ++general_;
@@ -182,16 +188,18 @@ uint32_t stack_arguments_offset(Machine machine) {
 
 std::vector<ArgumentPlace> argument_places(Machine machine, const KernelTypes& types,
                                            const PassedType& result,
-                                           const std::vector<PassedType>& parameters) {
+                                           const std::vector<PassedType>& parameters,
+                                           bool has_float_registers) {
   Walk walk(machine);
   const CShape shape = types.shape(result.type);
-  Need gives = need_of(machine, types, result);
-  const bool is_long = shape.kind == CKind::Struct && shape.size_bytes > 16;
+  Need gives = need_of(machine, has_float_registers, types, result);
+  const uint32_t most_bytes = machine == Machine::Arm ? 32 : 16;  // of what registers may hold
+  const bool is_long = shape.kind == CKind::Struct && shape.size_bytes > most_bytes;
   if (result.is_by_reference || is_long) gives.kind = Need::Kind::Memory;
-  walk.give_result(gives);
+  walk.give_result(gives, shape);
   std::vector<ArgumentPlace> places;
   for (const PassedType& parameter : parameters)
-    places.push_back(walk.next(need_of(machine, types, parameter)));
+    places.push_back(walk.next(need_of(machine, has_float_registers, types, parameter)));
   return places;
 }
 

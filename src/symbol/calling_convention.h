@@ -30,10 +30,12 @@ struct PassedType {
   bool is_by_reference = false;  ///< C++: of a class that cannot be copied by bytes
 };
 
-/// A place for each parameter. Behind one that is not sure all others are unknown. Pure.
+/// A place for each parameter. Behind one that is not sure all others are unknown. Floats are in
+/// registers of their own or, on 32-bit arm, it is not known where they are. Pure.
 std::vector<ArgumentPlace> argument_places(Machine machine, const schema::KernelTypes& types,
                                            const PassedType& result,
-                                           const std::vector<PassedType>& parameters);
+                                           const std::vector<PassedType>& parameters,
+                                           bool has_float_registers);
 
 /// How far the arguments on the stack are from the stack pointer at the first instruction: of x86
 /// the return address lies between.

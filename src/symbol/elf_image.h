@@ -103,6 +103,8 @@ class ElfImage {
   Bytes whole() const { return bytes_; }
   Machine machine() const { return machine_; }
   bool is_wide() const { return is_wide_; }
+  /// 32-bit arm: its functions pass floats in registers for them (the "hard-float" ABI).
+  bool is_hard_float() const { return is_hard_float_; }
   /// A program or a library, that is, neither an object file nor a core.
   bool is_loadable() const;
   const std::vector<ElfSection>& sections() const { return sections_; }
@@ -134,6 +136,7 @@ class ElfImage {
   Machine machine_{};
   uint16_t type_ = 0;
   bool is_wide_ = true;
+  bool is_hard_float_ = false;
   std::vector<ElfSection> sections_;
   std::vector<ElfSegment> segments_;
 };

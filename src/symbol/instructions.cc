@@ -312,6 +312,31 @@ bool is_jumped_to(Bytes code, size_t target) {
   return false;
 }
 
+/// Of A32: what compilers put into functions. Whatever else uprobes refuse only a system has.
+std::string_view why_no_arm_probe(uint32_t word) {
+  constexpr uint32_t kAlways = 0xf0000000;
+  if ((word & kAlways) == kAlways) {
+    const bool is_preload = (word & 0xfe300000) == 0xf4100000 || (word & 0xfe300010) == 0xf6100000;
+    const bool is_blx = (word & 0xfe000000) == 0xfa000000;
+    return is_preload || is_blx ? ""
+                                : "one of the vector unit, or for the system, that uprobes refuse";
+  }
+  if ((word & 0x0f000000) == 0x0f000000) return "a system call, which uprobes refuse";
+  if ((word & 0x0c000000) == 0x0c000000)
+    return "one of the floating-point unit, or another coprocessor, that uprobes refuse";
+  if ((word & 0x0f0000f0) == 0x01000090)
+    return "an exclusive load or store (ldrex, strex), which uprobes refuse";
+  if ((word & 0x0e000000) == 0x08000000) {  // LDM, STM
+    constexpr uint32_t kLink = 1U << 14, kProgram = 1U << 15;
+    const uint32_t base = word >> 16 & 15;
+    const uint32_t used = (word & 0xffff) | 1U << base;
+    const bool has_both = (used & kLink) != 0 && (used & kProgram) != 0;
+    if (base == 15 || has_both) return "one that moves lr and pc together, which uprobes refuse";
+    if ((word & 0x00400000) != 0) return "one for the system, which uprobes refuse";
+  }
+  return "";
+}
+
 size_t riscv_bytes(Bytes code) {
   if (code.size() < 2) return 0;
   const uint8_t low = code[0];
@@ -374,6 +399,8 @@ size_t instruction_bytes(Machine machine, Bytes code) {
 }
 
 std::string_view why_no_probe(Machine machine, Bytes code) {
+  if (machine == Machine::Arm && code.size() >= 4)
+    return why_no_arm_probe(static_cast<uint32_t>(read_number(code, 0, 4)));
   if (machine != Machine::X86_64 && machine != Machine::X86) return "";
   return why_no_x86_probe(X86Reader(code, machine == Machine::X86_64).read());
 }

@@ -18,7 +18,8 @@ size_t instruction_bytes(Machine machine, Bytes code);
 /// What the instruction that `code` begins with is where no probe of a program can stand on it: the
 /// kernel (uprobes) refuses it, or runs something else instead. "": one can. Pure.
 /// Source: arch/x86/kernel/uprobes.c; what Linux 6.18 refuses was tried, instruction by
-/// instruction.
+/// instruction. arch/arm/probes: decode-arm.c, uprobes/actions-arm.c. There a refusal shows when a
+/// program is started, and nobody is told of it.
 std::string_view why_no_probe(Machine machine, Bytes code);
 
 /// How many bytes of a function (`code` is all of it) are taken by first instructions on which no

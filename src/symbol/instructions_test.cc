@@ -108,7 +108,7 @@ TEST(Instructions, AnyBytesHaveALengthWithinThem) {
       state = state * 1664525 + 1013904223;
       byte = static_cast<uint8_t>(state >> 24);
     }
-    for (const Machine machine : {Machine::X86_64, Machine::X86, Machine::RiscV}) {
+    for (const Machine machine : {Machine::X86_64, Machine::X86, Machine::RiscV, Machine::Arm}) {
       EXPECT_LE(length(machine, code), std::min<size_t>(code.size(), 15));
       (void)why_no_probe(machine, code);
       (void)code_addresses(machine, code, 4096);
@@ -128,6 +128,30 @@ TEST(Instructions, WhatProbesCannotStandOn) {
   EXPECT_NE(why({0xf0, 0xff, 0x07}).find("prefix"), std::string::npos);  // lock incl (%rdi)
   EXPECT_NE(why({0xf4}), "");                                            // hlt
   EXPECT_NE(why({0x06}), "");
+}
+
+TEST(Instructions, WhatProbesCannotStandOnOfArm) {
+  const auto why = [](uint32_t word) {
+    std::vector<uint8_t> code(4);
+    for (size_t i = 0; i < 4; ++i) code[i] = static_cast<uint8_t>(word >> 8 * i);
+    return std::string(why_no_probe(Machine::Arm, code));
+  };
+  EXPECT_EQ(why(0xe92d4010), "");                                     // push {r4, lr}
+  EXPECT_EQ(why(0xe52db004), "");                                     // push {fp}
+  EXPECT_EQ(why(0xe8bd8010), "");                                     // pop {r4, pc}
+  EXPECT_EQ(why(0xe1a0c00d), "");                                     // mov ip, sp
+  EXPECT_EQ(why(0xe0000091), "");                                     // mul r0, r1, r0
+  EXPECT_EQ(why(0xe320f000), "");                                     // nop
+  EXPECT_EQ(why(0xebfffffe), "");                                     // bl
+  EXPECT_EQ(why(0xf5d0f000), "");                                     // pld [r0]
+  EXPECT_NE(why(0xee000a10).find("floating"), std::string::npos);     // vmov s0, r0
+  EXPECT_NE(why(0xed2d8b02).find("floating"), std::string::npos);     // vpush {d8}
+  EXPECT_NE(why(0xee1d3f70).find("coprocessor"), std::string::npos);  // mrc: the thread pointer
+  EXPECT_NE(why(0xf4600a8f).find("vector"), std::string::npos);       // vld1.32 {d16}, [r0]
+  EXPECT_NE(why(0xe1900f9f).find("exclusive"), std::string::npos);    // ldrex r0, [r0]
+  EXPECT_NE(why(0xe92dd800).find("lr and pc"), std::string::npos);    // push {fp, ip, lr, pc}
+  EXPECT_NE(why(0xef000000).find("system call"), std::string::npos);  // svc 0
+  EXPECT_EQ(why_no_probe(Machine::Arm, std::vector<uint8_t>{0x10, 0x0a}), "");
 }
 
 TEST(Instructions, AddressesThatCodeForms) {

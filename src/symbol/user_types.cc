@@ -488,7 +488,11 @@ std::optional<UserFunction> UserTypes::function(const ElfFile& file, uint64_t ad
     return true;
   });
   const Machine machine = file.image().machine();
-  const std::vector<ArgumentPlace> usual = argument_places(machine, *this, result, passed);
+  // Functions of 32-bit arm that take any number of arguments take them all alike.
+  const bool has_float_registers =
+      machine != Machine::Arm || (file.image().is_hard_float() && !out.is_variadic);
+  const std::vector<ArgumentPlace> usual =
+      argument_places(machine, *this, result, passed, has_float_registers);
   for (size_t i = 0; i < dies.size(); ++i)
     out.parameters[i].place = place_at_entry(&dies[i], &*die, address, machine, usual[i]);
   return out;

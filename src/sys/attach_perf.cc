@@ -197,6 +197,12 @@ Result<PerfAttachment> attach_kernel_point(int program_fd, const KernelPoint& po
   out.event.reset(open_event(attr, an_online_cpu()));
   if (!out.event.valid()) {
     if (errno == EILSEQ) return Error{fmt::format("probing {}: no instruction begins there", what)};
+    if (errno == EINVAL)
+      return Error{
+          fmt::format("probing {}: the kernel refuses a probe there: tracing itself needs "
+                      "the function, no instruction begins there, or one that kprobes do "
+                      "not know",
+                      what)};
     return tracing_error("probing " + what, errno);
   }
   // By a link where there are such: it tells what was missed.

@@ -116,18 +116,29 @@ long probed_fills(long a);
 long probed_steps(long a);
 void probed_vector(void);
 void probed_lock(long* a);
+#elif defined(__arm__)
+/// Begins with what uprobes refuse.
+__asm__(
+    ".text\n"
+    ".arm\n"
+    ".fpu vfpv3\n"
+    ".globl probed_vector\n"
+    ".type probed_vector, %function\n"
+    "probed_vector: vmov s0, r0; bx lr\n"
+    ".size probed_vector, . - probed_vector\n");
 #endif
+/// Laid out the same where a pointer has 4 bytes and where it has 8.
 struct record {
-  long number;
+  int64_t number;
   int negative;
   unsigned bits : 3, others : 5;
-  const char* word;
-  struct record* self;
+  _Alignas(8) const char* word;
+  _Alignas(8) struct record* self;
 };
 long probed_number = 5;
 __attribute__((noinline, noclone)) long probed_text(const char* word, struct record* record) {
   __asm__ volatile("" : : "r"(record) : "memory");  // all of the record is there
-  probed_number = record->number;
+  probed_number = (long)record->number;
   return word[0];
 }
 static volatile long sum;
