@@ -139,7 +139,10 @@ Values native_delete(Evaluator& self, Values& args) {
   }
   Value key = args[1];
   if (args.size() > 2) key = self.new_tuple(Values(args.begin() + 1, args.end()));
-  if (valid_key(key)) table->entries.erase(key);
+  const auto is_nil = [](const Value& v) { return std::holds_alternative<std::monostate>(v); };
+  if (std::any_of(args.begin() + 1, args.end(), is_nil)) return {};
+  if (!valid_key(key)) throw Failure{"cannot be a key"};
+  table->entries.erase(key);
   return {};
 }
 
