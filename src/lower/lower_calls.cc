@@ -36,6 +36,31 @@ std::string no_kernel_form(Builtin builtin) {
   }
 }
 
+/// Has no result, not even nil: as the last argument of a call it is none. Of those that have a
+/// kernel form and go on behind the call.
+bool gives_nothing(Builtin builtin, size_t arg_count) {
+  switch (builtin) {
+    case Builtin::Print:
+    case Builtin::Printf:
+    case Builtin::PrintHist:
+    case Builtin::Histogram:
+    case Builtin::PrintFlame:
+    case Builtin::PrintHeatmap:
+    case Builtin::PrintTable:
+    case Builtin::PrintBacktrace:
+    case Builtin::KdebugDumpstack:
+    case Builtin::PrintTraceClock:
+    case Builtin::Delete:
+    case Builtin::InplaceInc:
+    case Builtin::TableCount:
+      return true;
+    case Builtin::Count:
+      return arg_count > 1;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 std::string Lowerer::match_error_text() const {
@@ -46,7 +71,9 @@ std::vector<AbstractValue> Lowerer::call(const AbstractValue& callee,
                                          std::vector<AbstractValue> args) {
   if (callee.is(Kind::Function)) return call_function(callee, std::move(args));
   if (callee.is(Kind::Builtin)) {
-    const AbstractValue result = call_builtin(static_cast<Builtin>(callee.integer), args);
+    const auto builtin = static_cast<Builtin>(callee.integer);
+    const AbstractValue result = call_builtin(builtin, args);
+    if (gives_nothing(builtin, args.size())) return {};
     return {result.is(Kind::Undefined) ? AbstractValue::nil() : result};
   }
   refuse_use("a call", callee);
