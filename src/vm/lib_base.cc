@@ -161,7 +161,7 @@ bool Exit(NativeCall& call) {
 bool InplaceInc(NativeCall& call) { return add_to_cell(call, Value::of(int64_t{1})); }
 
 bool TableCount(NativeCall& call) {
-  return add_to_cell(call, call.count == 3 ? call.arg(2) : Value::of(int64_t{1}));
+  return add_to_cell(call, call.has(2) ? call.arg(2) : Value::of(int64_t{1}));
 }
 
 bool Ptable(NativeCall& call) { return new_table(call, "ptable"); }
