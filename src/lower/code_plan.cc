@@ -35,7 +35,10 @@ class Planner {
     succs_.resize(size_);
     preds_.resize(size_);
     for (size_t pc = 0; pc < size_; ++pc) {
-      for (size_t next : successors(function_, pc)) {
+      std::vector<size_t> nexts = successors(function_, pc);
+      // Past a slot of a table in the kernel that is empty, even where the body never comes back.
+      if (function_.code[pc].op() == Op::IterNext) nexts.push_back(pc);
+      for (size_t next : nexts) {
         if (next >= size_) continue;
         succs_[pc].push_back(next);
         preds_[next].push_back(pc);

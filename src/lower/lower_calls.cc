@@ -36,6 +36,31 @@ std::string no_kernel_form(Builtin builtin) {
   }
 }
 
+/// Has no result, not even nil: as the last argument of a call it is none. Of those that have a
+/// kernel form and go on behind the call.
+bool gives_nothing(Builtin builtin, size_t arg_count) {
+  switch (builtin) {
+    case Builtin::Print:
+    case Builtin::Printf:
+    case Builtin::PrintHist:
+    case Builtin::Histogram:
+    case Builtin::PrintFlame:
+    case Builtin::PrintHeatmap:
+    case Builtin::PrintTable:
+    case Builtin::PrintBacktrace:
+    case Builtin::KdebugDumpstack:
+    case Builtin::PrintTraceClock:
+    case Builtin::Delete:
+    case Builtin::InplaceInc:
+    case Builtin::TableCount:
+      return true;
+    case Builtin::Count:
+      return arg_count > 1;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 std::string Lowerer::match_error_text() const {
@@ -46,7 +71,9 @@ std::vector<AbstractValue> Lowerer::call(const AbstractValue& callee,
                                          std::vector<AbstractValue> args) {
   if (callee.is(Kind::Function)) return call_function(callee, std::move(args));
   if (callee.is(Kind::Builtin)) {
-    const AbstractValue result = call_builtin(static_cast<Builtin>(callee.integer), args);
+    const auto builtin = static_cast<Builtin>(callee.integer);
+    const AbstractValue result = call_builtin(builtin, args);
+    if (gives_nothing(builtin, args.size())) return {};
     return {result.is(Kind::Undefined) ? AbstractValue::nil() : result};
   }
   refuse_use("a call", callee);
@@ -137,7 +164,13 @@ AbstractValue Lowerer::call_typed(Builtin builtin, const std::vector<AbstractVal
 /// inplace_inc(t, k) and its like.
 void Lowerer::count_in_table(Builtin builtin, const std::vector<AbstractValue>& args) {
   if (args.size() == 1) return refuse(no_kernel_form(builtin));
-  table_update(args[0], args[1], args.size() > 2 ? args[2] : AbstractValue::of(int64_t{1}),
+  const AbstractValue amount = args.size() > 2 ? args[2] : AbstractValue::nil();
+  if (is_maybe(amount)) {
+    return do_either(amount, [&](const AbstractValue& v) {
+      count_in_table(builtin, {args[0], args[1], v});
+    });
+  }
+  table_update(args[0], args[1], amount.is(Kind::Nil) ? AbstractValue::of(int64_t{1}) : amount,
                bytecode::UpdateOp::Add);
 }
 
@@ -161,9 +194,11 @@ bool Lowerer::draws(Builtin builtin, const std::vector<AbstractValue>& args) {
 
 void Lowerer::histogram(const std::vector<AbstractValue>& args) {
   if (!args[0].is(Kind::Table)) return refuse_use("a histogram", args[0]);
-  if (args.size() > 1 && type_of(args[1]) != ssa::Type::Int) {
-    return refuse_use("a number of rows", args[1]);
-  }
+  const AbstractValue rows = args.size() > 1 ? args[1] : AbstractValue::nil();
+  if (is_maybe(rows))
+    return do_either(rows, [&](const AbstractValue& v) { histogram({args[0], v}); });
+  if (!rows.is(Kind::Nil) && type_of(rows) != ssa::Type::Int)
+    return refuse_use("a number of rows", rows);
   output(Builtin::PrintHist, ssa::SiteKind::PrintHist, args);
 }
 
@@ -227,7 +262,7 @@ void Lowerer::delete_if_there(const AbstractValue& table, AbstractValue key) {
 /// assert(c[, "text"]) gives c.
 AbstractValue Lowerer::assert_true(const std::vector<AbstractValue>& args) {
   std::string text = "assertion failed";
-  if (args.size() > 1) {
+  if (args.size() > 1 && !args[1].is(Kind::Nil)) {
     if (!args[1].is(Kind::Str)) {
       refuse_use("assert()", args[1]);
       return {};
@@ -302,7 +337,7 @@ AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
 AbstractValue Lowerer::read_string(Builtin builtin, const std::vector<AbstractValue>& args) {
   const std::string name(bytecode::builtin_info(builtin).name);
   int64_t limit = limits::kStringBytes;
-  if (args.size() > 1) {
+  if (args.size() > 1 && !args[1].is(Kind::Nil)) {
     if (!args[1].is(Kind::Int) || args[1].integer < 1 || args[1].integer > limits::kStringBytes) {
       refuse(fmt::format("{}() with a limit that is not a known number from 1 to {}", name,
                          limits::kStringBytes));

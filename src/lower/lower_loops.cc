@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/budget_errors.h"
 #include "base/limits.h"
 #include "lower/lowerer.h"
 #include "runtime/value.h"
@@ -24,6 +25,7 @@ constexpr uint64_t kMaxUnrolledInstructions = 100;  // guessed: all rounds toget
 
 /// Not yet known to be a failure: settle_guards() looks whether there is any loop.
 constexpr int64_t kNoFailure = -1;
+constexpr int64_t kNoFailureOfTailCall = -2;
 
 uint64_t bits(int64_t value) { return static_cast<uint64_t>(value); }
 int64_t number(uint64_t value) { return static_cast<int64_t>(value); }
@@ -220,9 +222,9 @@ ssa::ValueId Lowerer::as_shape(const AbstractValue& value, const LoopShape& shap
 
 // ---- the budget ------------------------------------------------------------------------------
 
-void Lowerer::count_round() {
+void Lowerer::count_round(bool is_tail_call) {
   ssa::Inst inst{ssa::Op::LoopGuard};
-  inst.imm = kNoFailure;
+  inst.imm = is_tail_call ? kNoFailureOfTailCall : kNoFailure;
   emit(std::move(inst));
 }
 
@@ -238,9 +240,6 @@ void Lowerer::count_call() {
 /// Without a way back nothing can use up a budget; and calls cannot where each of them is made in
 /// every round that a run may have.
 void Lowerer::settle_guards() {
-  const std::string rounds =
-      fmt::format("more than {} loop iterations in one run", limits::kHandlerIterations);
-  const std::string calls = fmt::format("more than {} calls in one run", limits::kHandlerCalls);
   const bool counts_calls =
       has_rounds_ && (calls_made_ + 1) * limits::kHandlerIterations >= limits::kHandlerCalls;
   for (ssa::Block& block : function_.blocks) {
@@ -255,7 +254,9 @@ void Lowerer::settle_guards() {
       if (!is_call && inst.op != ssa::Op::LoopGuard && inst.op != ssa::Op::LoopTurn) continue;
       place_.span = inst.span;
       place_.line = inst.line;
-      inst.imm = failure(is_call ? calls : rounds);
+      const bool is_tail_call = inst.imm == kNoFailureOfTailCall;
+      inst.imm = failure(is_call ? too_many_calls(limits::kHandlerCalls)
+                                 : too_many_rounds(limits::kHandlerIterations, is_tail_call));
     }
   }
 }

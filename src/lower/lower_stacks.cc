@@ -101,6 +101,10 @@ std::optional<AbstractValue> Lowerer::symbol_name(Builtin builtin,
   for (size_t i = 0; i < args.size(); ++i) {
     const AbstractValue given = plain(args[i]);
     if (i > 0 && given.is(Kind::Nil)) break;
+    if (i > 0 && is_maybe(given)) {
+      refuse(name + "() of a process that may be nil");
+      return AbstractValue::nil();
+    }
     const std::optional<AbstractValue> sure = integer_argument(given, name, i + 1);
     if (!sure || stopped()) return AbstractValue::nil();
     parts.push_back(*sure);

@@ -576,7 +576,7 @@ void Lowerer::step_return(Frame& frame, Insn insn) {
   const size_t end = insn.b() == 0 ? frame.top : a + insn.b();
   for (size_t r = a + 1; r < end; ++r) values.push_back(reg(frame, r));
   const AbstractValue callee = reg(frame, a);
-  if (insn.op() == Op::TailCall && callee.is(Kind::Function)) count_round();
+  if (insn.op() == Op::TailCall && callee.is(Kind::Function)) count_round(true);
   has_some_results_ = false;
   std::vector<AbstractValue> results = call(callee, std::move(values));
   if (stopped() || !reachable()) return;

@@ -237,7 +237,7 @@ class Lowerer {
   bool is_unchanged(const AbstractValue& value, const AbstractValue& at_entry) const;
   LoopShape shape_of(const AbstractValue& value) const;
   ssa::ValueId as_shape(const AbstractValue& value, const LoopShape& shape, ssa::BlockId in);
-  void count_round();
+  void count_round(bool is_tail_call = false);
   void count_call();
   void settle_guards();
   void for_prep(Frame& frame, bytecode::Insn insn, size_t pc);

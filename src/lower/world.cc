@@ -652,7 +652,7 @@ class Freezer {
       case Builtin::Tonumber: {
         // Text may be that of a float.
         const bool is_text = !args.empty() && (args[0].value_kinds() & (kString | kFloat)) != 0;
-        const bool has_base = args.size() > 1;
+        const bool has_base = args.size() > 1 && (args[1].value_kinds() & kNil) == 0;
         return Facts::of(kInt | kNil | (is_text && !has_base ? kFloat : 0));
       }
       case Builtin::Assert: {

@@ -688,7 +688,7 @@ resume:
     size_t arg_count = pc->b != 0 ? pc->b - 1u : open_top_ - (at + 1);
     SAVE;
     if (callee->type == Type::Function) {
-      if (--ticks_ < 0 && !refill_ticks()) goto failed;
+      if (--ticks_ < 0 && !refill_ticks(true)) goto failed;
       close_cells(R);
       auto* closure = static_cast<Closure*>(callee->object);
       R[-1] = *callee;

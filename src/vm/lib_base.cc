@@ -46,6 +46,16 @@ bool string_args(NativeCall& call, std::string_view function, int64_t* address, 
          call.wrong_value(function, 1, fmt::format("1 to {}", limits::kMaxStringBytes));
 }
 
+/// What an absent cell or field gave is no mistake of the script where it only removes.
+bool has_nil(Value key) {
+  if (key.type != Type::Tuple) return key.is_nil();
+  const runtime::Tuple& parts = *key.tuple();
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].is_nil()) return true;
+  }
+  return false;
+}
+
 bool new_table(NativeCall& call, std::string_view name) {
   int64_t sizes[2] = {0, 0};
   for (size_t i = 0; i < call.count; ++i) {
@@ -123,8 +133,7 @@ bool Delete(NativeCall& call) {
   if (call.count == 1) return call.machine.clear_table(*table);
   Value key = call.arg(1);
   if (call.count > 2 && !call.machine.make_tuple(call.args + 1, call.count - 1, &key)) return false;
-  // Under a key that no table can have there is nothing to remove.
-  if (!runtime::Table::valid_key(key)) return true;
+  if (has_nil(key)) return true;  // nothing is stored under it
   return call.machine.set_index(call.arg(0), key, Value::nil());
 }
 
@@ -152,7 +161,7 @@ bool Exit(NativeCall& call) {
 bool InplaceInc(NativeCall& call) { return add_to_cell(call, Value::of(int64_t{1})); }
 
 bool TableCount(NativeCall& call) {
-  return add_to_cell(call, call.count == 3 ? call.arg(2) : Value::of(int64_t{1}));
+  return add_to_cell(call, call.has(2) ? call.arg(2) : Value::of(int64_t{1}));
 }
 
 bool Ptable(NativeCall& call) { return new_table(call, "ptable"); }

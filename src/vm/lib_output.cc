@@ -94,7 +94,8 @@ bool Machine::printf_text(const Value* args, size_t count, std::string& out) {
 bool Machine::hist_text(const Value* args, size_t count, std::string& out) {
   const Value drawn = count == 0 ? Value::nil() : args[0];
   if (output::print_distribution(drawn, out)) {
-    return count == 1 || fail(fmt::format("print_hist draws all buckets of {}, a number of rows is "
+    return count == 1 || args[1].is_nil() ||
+           fail(fmt::format("print_hist draws all buckets of {}, a number of rows is "
                                           "for tables",
                                           runtime::type_phrase(drawn.type)));
   }
@@ -103,7 +104,7 @@ bool Machine::hist_text(const Value* args, size_t count, std::string& out) {
                             runtime::type_phrase(drawn.type)));
   }
   std::optional<int64_t> rows;
-  if (count > 1) {
+  if (count > 1 && !args[1].is_nil()) {
     if (!args[1].is_integer()) {
       return fail(fmt::format("print_hist takes an integer as the number of rows, got {}",
                               runtime::type_phrase(args[1].type)));

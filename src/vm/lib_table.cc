@@ -85,10 +85,10 @@ bool TableInsert(NativeCall& call) {
   Table* table = nullptr;
   int64_t length = 0;
   if (!list_arg(call, "table.insert", &table, &length)) return false;
-  if (call.count == 2) return store(call, *table, length + 1, call.arg(1));
-  int64_t position = 0;
-  if (!position_arg(call, "table.insert", length, &position)) return false;
-  Value value = call.arg(2);
+  const Value value = call.arg(call.count - 1);
+  int64_t position = length + 1;
+  const bool has_position = call.count == 3 && call.has(1);
+  if (has_position && !position_arg(call, "table.insert", length, &position)) return false;
   for (int64_t i = length; i >= position; --i) {
     if (!store(call, *table, i + 1, table->get_integer(i))) return false;
   }

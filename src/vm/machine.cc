@@ -7,6 +7,7 @@
 
 #include <fmt/core.h>
 
+#include "base/budget_errors.h"
 #include "bytecode/hist_calls.h"
 #include "runtime/string.h"
 #include "vm/library.h"
@@ -268,18 +269,18 @@ bool Machine::refill_calls() {
   if (interrupted()) return false;
   call_ticks_ = kTicksPerPortion;
   if (calls_allowed_ < 0) return true;
-  if (calls_left_ == 0) return fail(fmt::format("more than {} calls in one run", calls_allowed_));
+  if (calls_left_ == 0) return fail(too_many_calls(calls_allowed_));
   call_ticks_ = std::min(kTicksPerPortion, calls_left_);
   calls_left_ -= call_ticks_;
   return true;
 }
 
-bool Machine::refill_ticks() {
+bool Machine::refill_ticks(bool is_tail_call) {
   if (interrupted()) return false;
   int64_t portion = kTicksPerPortion;
   if (iterations_allowed_ >= 0) {
     if (iterations_left_ == 0) {
-      return fail(fmt::format("more than {} loop iterations in one run", iterations_allowed_));
+      return fail(too_many_rounds(iterations_allowed_, is_tail_call));
     }
     portion = std::min(portion, iterations_left_);
     iterations_left_ -= portion;

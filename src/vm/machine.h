@@ -188,7 +188,7 @@ class Machine {
   void mark_roots();
   bool fail_memory();
   /// Called when ticks_ has run out: the interrupt, the budget, the next portion. False: unwind.
-  bool refill_ticks();
+  bool refill_ticks(bool is_tail_call = false);
   /// The same for call_ticks_.
   bool refill_calls();
   /// True, with the error set, once after interrupt().

@@ -139,7 +139,10 @@ Values native_delete(Evaluator& self, Values& args) {
   }
   Value key = args[1];
   if (args.size() > 2) key = self.new_tuple(Values(args.begin() + 1, args.end()));
-  if (valid_key(key)) table->entries.erase(key);
+  const auto is_nil = [](const Value& v) { return std::holds_alternative<std::monostate>(v); };
+  if (std::any_of(args.begin() + 1, args.end(), is_nil)) return {};
+  if (!valid_key(key)) throw Failure{"cannot be a key"};
+  table->entries.erase(key);
   return {};
 }
 
@@ -196,7 +199,7 @@ Values native_avg(Evaluator&, Values& args) {
 Values native_aggr(Evaluator& self, Values&) { return {self.new_aggregate()}; }
 Values native_table_count(Evaluator& self, Values& args) {
   count_args(args, 2, 3);
-  self.update_cell(args[0], args[1], sx::Add, args.size() == 3 ? args[2] : Value{int64_t{1}});
+  self.update_cell(args[0], args[1], sx::Add, given(args, 2) ? args[2] : Value{int64_t{1}});
   return {};
 }
 
@@ -349,7 +352,7 @@ Values table_insert(Evaluator&, Values& args) {
   count_args(args, 2, 3);
   Table& table = *arg<Table*>(args, 0);
   int64_t n = list_length(table);
-  int64_t at = args.size() == 3 ? integer_arg(args, 1) : n + 1;
+  int64_t at = args.size() == 3 ? integer_or(args, 1, n + 1) : n + 1;
   if (at < 1 || at > n + 1) throw Failure{"no such position"};
   for (int64_t i = n; i >= at; --i) set(table, i + 1, get(table, i));
   set(table, at, args.back());
