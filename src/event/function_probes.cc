@@ -18,6 +18,7 @@
 #include "event/provider.h"
 #include "event/typed_fields.h"
 #include "symbol/demangle.h"
+#include "symbol/exceptions.h"
 #include "symbol/name_pattern.h"
 #include "symbol/probe_places.h"
 #include "symbol/registers.h"
@@ -117,7 +118,7 @@ class FunctionProbes final : public Provider {
 
 void FunctionProbes::include(const Pattern& pattern, Matches* out) {
   const std::string_view rest = std::string_view(pattern.text).substr(kPrefix.size());
-  const size_t colon = path_end(rest);
+  const size_t colon = files_.find_path_end(rest);
   if (colon == std::string_view::npos) {
     return include_kernel(pattern, rest, out);
   }
@@ -144,8 +145,18 @@ void FunctionProbes::include_kernel(const Pattern& pattern, std::string_view res
     out->mistakes.push_back(mistake(pattern, fmt::format("probe '{}': {}", pattern.text, why)));
     return;
   }
+  const std::string& name = place.value().name;
+  const std::string missing =
+      fmt::format("a function's name is missing: probe:{}:FUNCTION is one of that file", name);
+  if (name.find('/') != std::string::npos || name.find(".so") != std::string::npos) {
+    const Result<const ElfFile*> opened = files_.open(name);
+    out->mistakes.push_back(mistake(pattern, opened.ok()
+                                                 ? fmt::format("'{}': {}", pattern.text, missing)
+                                                 : opened.error().message));
+    return;
+  }
   KernelPlace at;
-  at.name = place.value().name;
+  at.name = name;
   at.offset = place.value().offset;
   at.is_return = place.value().is_return;
   at.fetches = std::string(rest.substr(blank));
@@ -154,12 +165,17 @@ void FunctionProbes::include_kernel(const Pattern& pattern, std::string_view res
   context.word_bytes = sizeof(void*);
   context.is_entry = !at.is_return && at.offset == 0;
   context.is_return = at.is_return;
-  context.find_symbol = [this](std::string_view name) { return kernel_.variable(name); };
+  context.find_symbol = [this](std::string_view variable) { return kernel_.variable(variable); };
   const size_t before = out->mistakes.size();
   at.fetched = parse_fetch_arguments(at.fetches,
                                      pattern.offset + static_cast<uint32_t>(kPrefix.size() + blank),
                                      context, &out->mistakes);
-  if (out->mistakes.size() == before) kernel_.include(pattern, at, out);
+  if (out->mistakes.size() != before) return;
+  kernel_.include(pattern, at, out);
+  if (out->mistakes.size() == before || has_glob(name) || !files_.open(name).ok()) return;
+  Mistake& wrong = out->mistakes.back();
+  wrong.text += fmt::format("; if the program {} is meant, {}", name, missing);
+  wrong.is_unavailable = false;
 }
 
 void FunctionProbes::include_user(const Pattern& pattern, const std::string& path, Place place,
@@ -172,6 +188,8 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   const Result<const ElfFile*> opened = files_.open(path);
   if (!opened.ok()) return refuse(opened.error().message, {});
   const ElfFile& elf = *opened.value();
+  if (std::string text = files_.replaced(elf); !text.empty())
+    out->warnings.push_back(mistake(pattern, std::move(text)));
   if (place.address) {
     return include_address(pattern, elf, place, out);
   }
@@ -213,24 +231,13 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   }
 }
 
-/// Does the file, or what it is linked with, run C++'s handlers?
-bool has_cxx_handlers(const ElfFile& file) {
-  for (const uint32_t table : {uint32_t{SHT_DYNSYM}, uint32_t{SHT_SYMTAB}}) {
-    const symbol::ElfSymbolTable symbols = file.image().symbols(table);
-    for (size_t i = 0; i < symbols.size(); ++i) {
-      if (symbols.is_named(symbols[i], "__gxx_personality_v0")) return true;
-    }
-  }
-  return false;
-}
-
-/// Any function of a C++ program may have exceptions pass: `main`, and those that C calls. Code for
-/// exceptions alone says little: libc has some, for threads that are cancelled.
+/// A function that C++ or Rust mangled, or any of a file with such code: `main`, and those that C
+/// calls. Not whether it has handlers: a function that only calls hands exceptions on.
 bool FunctionProbes::may_throw(const ElfFile& file, std::string_view function) {
-  if (file.image().section(".gcc_except_table") == nullptr) return false;
+  if (!symbol::has_unwind_tables(file.image())) return false;
   if (symbol::is_mangled(function)) return true;
   const auto [known, is_new] = is_cxx_.emplace(&file, false);
-  if (is_new) known->second = has_cxx_handlers(file);
+  if (is_new) known->second = symbol::is_of_throwing_language(file.image());
   return known->second;
 }
 
@@ -269,6 +276,8 @@ void FunctionProbes::include_address(const Pattern& pattern, const ElfFile& elf,
     return;
   }
   out->events.push_back(user_event(elf, place, symbol, out));
+  if (place.is_return)
+    warn_of_exceptions(pattern, elf, within ? within->function.name : std::string_view(), out);
 }
 
 /// A probe at the place, unless the list has one there by another name. Why there is none; "".
@@ -415,7 +424,7 @@ bool FunctionProbes::is_also_called(const Event& event, std::string_view glob, b
 void FunctionProbes::list(std::string_view glob, std::vector<std::string>* out) {
   if (glob.substr(0, kPrefix.size()) != kPrefix) return;
   const std::string_view rest = glob.substr(kPrefix.size());
-  const size_t colon = path_end(rest);
+  const size_t colon = files_.find_path_end(rest);
   if (colon == std::string_view::npos) return kernel_.list(rest, out);
   const Result<const ElfFile*> opened = files_.open(std::string(rest.substr(0, colon)));
   if (!opened.ok()) return;

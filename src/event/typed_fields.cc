@@ -94,6 +94,7 @@ void add_text(uint32_t of, const FetchContext& context, schema::Event* event) {
 void add_user_arguments(const schema::KernelTypes& types, const symbol::UserFunction& function,
                         const FetchContext& context, schema::Event* event) {
   std::vector<uint32_t> texts;
+  std::vector<std::pair<uint32_t, Field>> untold;  // by the number of the word in its place
   const auto first = static_cast<uint32_t>(event->fields.size());
   for (const symbol::UserFunction::Parameter& parameter : function.parameters) {
     const auto number = static_cast<uint32_t>(event->fields.size()) - first + 1;
@@ -104,6 +105,16 @@ void add_user_arguments(const schema::KernelTypes& types, const symbol::UserFunc
       field.kind = FieldKind::Opaque;
       field.target = {};
       field.c_type += " that the compiler has optimised away, or put where nobody says";
+      Field word = register_field(field.name, Fetch::Base::None);
+      word.c_type = types.name(parameter.type);
+      if (set_place(parameter.usual, context, &word)) {  // argN, as without debug information
+        word.size_bytes = context.word_bytes;
+        field.fetch = {};
+        field.fetch.base = Fetch::Base::Constant;
+        untold.emplace_back(static_cast<uint32_t>(event->fields.size()), std::move(field));
+        event->fields.push_back(std::move(word));
+        continue;
+      }
     }
     if (field.kind == FieldKind::Opaque) {
       field.fetch = {};
@@ -121,6 +132,11 @@ void add_user_arguments(const schema::KernelTypes& types, const symbol::UserFunc
     event->fields.push_back(std::move(field));
   }
   for (const uint32_t of : texts) add_text(of, context, event);
+  for (auto& [of, field] : untold) {
+    event->fields[of].as_text = static_cast<int32_t>(event->fields.size());
+    event->fields.push_back(std::move(field));
+    ++event->unnumbered_fields;
+  }
 }
 
 bool type_result(const schema::KernelTypes& types, schema::CType type, std::vector<Field>* fields) {

@@ -63,10 +63,56 @@ ArgumentPlace in_register(Machine machine, uint64_t number) {
   return {ArgumentPlace::Kind::Register, *found, 0};
 }
 
+/// Of an operation that keeps the lowest bits of a value, as clang describes `bool` and other
+/// narrow arguments: how many. Two operations are a number and what is done with it.
+struct Narrowing {
+  uint32_t kept_bits = 0;  ///< 0: it does something else
+  size_t operations = 1;
+};
+
+Narrowing narrowing(Dwarf_Attribute* location, Dwarf_Op* ops, size_t count) {
+  constexpr uint32_t kWordBits = 64;
+  const uint8_t atom = ops[0].atom;
+  if (atom == DW_OP_stack_value) return {kWordBits};
+  if (atom == DW_OP_convert || atom == DW_OP_reinterpret) {
+    if (ops[0].number == 0) return {kWordBits};  // to the machine's word
+    Dwarf_Die type;
+    const int size_bytes =
+        dwarf_getlocation_die(location, ops, &type) == 0 ? dwarf_bytesize(&type) : -1;
+    return {size_bytes > 0 ? static_cast<uint32_t>(size_bytes) * 8 : 0};
+  }
+  std::optional<uint64_t> number;
+  if (atom >= DW_OP_lit0 && atom <= DW_OP_lit31) number = atom - DW_OP_lit0;
+  if (atom == DW_OP_constu || atom == DW_OP_const1u || atom == DW_OP_const2u ||
+      atom == DW_OP_const4u || atom == DW_OP_const8u)
+    number = ops[0].number;
+  if (!number || count < 2 || ops[1].atom != DW_OP_and || (*number & (*number + 1)) != 0) return {};
+  uint32_t bits = 0;
+  while (bits < kWordBits && (*number >> bits) != 0) ++bits;
+  return {bits, 2};
+}
+
+/// A value that is computed from a register and has its lowest `value_bits`.
+ArgumentPlace in_narrowed_register(Dwarf_Attribute* location, Dwarf_Op* ops, size_t count,
+                                   Machine machine, uint32_t value_bits) {
+  const uint8_t atom = ops[0].atom;
+  const bool is_numbered = atom == DW_OP_bregx || atom == DW_OP_regval_type;
+  const bool is_computed = count > 1 && ops[count - 1].atom == DW_OP_stack_value;
+  const bool is_named = atom >= DW_OP_breg0 && atom <= DW_OP_breg31;
+  const uint64_t offset = atom == DW_OP_bregx ? ops[0].number2 : is_named ? ops[0].number : 0;
+  if (!is_computed || (!is_named && !is_numbered) || offset != 0) return {};
+  for (size_t i = 1; i < count;) {
+    const Narrowing next = narrowing(location, ops + i, count - i);
+    if (next.kept_bits < value_bits || next.kept_bits == 0) return {};
+    i += next.operations;
+  }
+  return in_register(machine, is_named ? atom - DW_OP_breg0 : ops[0].number);
+}
+
 }  // namespace
 
 ArgumentPlace place_at_entry(Dwarf_Die* parameter, Dwarf_Die* function, uint64_t address,
-                             Machine machine, const ArgumentPlace& usual) {
+                             Machine machine, uint32_t value_bits, const ArgumentPlace& usual) {
   Dwarf_Attribute attribute;
   if (dwarf_attr_integrate(parameter, DW_AT_const_value, &attribute) != nullptr) {
     Dwarf_Sword value = 0;
@@ -77,7 +123,8 @@ ArgumentPlace place_at_entry(Dwarf_Die* parameter, Dwarf_Die* function, uint64_t
   if (dwarf_attr_integrate(parameter, DW_AT_location, &attribute) == nullptr) return {};
   Dwarf_Op* ops = nullptr;
   size_t count = 0;
-  if (dwarf_getlocation_addr(&attribute, address, &ops, &count, 1) != 1 || count != 1) return {};
+  if (dwarf_getlocation_addr(&attribute, address, &ops, &count, 1) != 1 || count == 0) return {};
+  if (count > 1) return in_narrowed_register(&attribute, ops, count, machine, value_bits);
   const uint8_t atom = ops[0].atom;
   if (atom >= DW_OP_reg0 && atom <= DW_OP_reg31) return in_register(machine, atom - DW_OP_reg0);
   if (atom == DW_OP_regx) return in_register(machine, ops[0].number);

@@ -8,8 +8,9 @@
 
 namespace ktap::symbol {
 
-/// `usual`: where the calling convention puts it.
+/// `value_bits`: how wide its values are; of a boolean one. `usual`: where the calling convention
+/// puts it.
 ArgumentPlace place_at_entry(Dwarf_Die* parameter, Dwarf_Die* function, uint64_t address,
-                             Machine machine, const ArgumentPlace& usual);
+                             Machine machine, uint32_t value_bits, const ArgumentPlace& usual);
 
 }  // namespace ktap::symbol

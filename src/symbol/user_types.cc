@@ -482,7 +482,7 @@ std::optional<UserFunction> UserTypes::function(const ElfFile& file, uint64_t ad
   each_child(&*die, [&](Dwarf_Die* child) {
     if (dwarf_tag(child) == DW_TAG_unspecified_parameters) out.is_variadic = true;
     if (dwarf_tag(child) != DW_TAG_formal_parameter) return true;
-    out.parameters.push_back({std::string(name_of(child)), state_->type_of(child), {}});
+    out.parameters.push_back({std::string(name_of(child)), state_->type_of(child), {}, {}});
     passed.push_back(state_->passed(child));
     dies.push_back(*child);
     return true;
@@ -493,8 +493,13 @@ std::optional<UserFunction> UserTypes::function(const ElfFile& file, uint64_t ad
       machine != Machine::Arm || (file.image().is_hard_float() && !out.is_variadic);
   const std::vector<ArgumentPlace> usual =
       argument_places(machine, *this, result, passed, has_float_registers);
-  for (size_t i = 0; i < dies.size(); ++i)
-    out.parameters[i].place = place_at_entry(&dies[i], &*die, address, machine, usual[i]);
+  for (size_t i = 0; i < dies.size(); ++i) {
+    UserFunction::Parameter& parameter = out.parameters[i];
+    const CShape type = shape(parameter.type);
+    const uint32_t value_bits = type.kind == CKind::Bool ? 1 : type.size_bytes * 8;
+    parameter.usual = usual[i];
+    parameter.place = place_at_entry(&dies[i], &*die, address, machine, value_bits, usual[i]);
+  }
   return out;
 }
 

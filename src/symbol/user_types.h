@@ -22,6 +22,7 @@ struct UserFunction {
     std::string name;  ///< "" where it has none
     schema::CType type;
     ArgumentPlace place;
+    ArgumentPlace usual;  ///< where the calling convention puts it
   };
   schema::CType result;
   bool is_result_told = false;  ///< else there is too little debug information (-g1) to say

@@ -38,6 +38,8 @@ HERE long structs(struct pair p, int a, struct mixed m, int b, struct big g, int
 HERE struct big gives(int a, int b) {
   struct big g = {{a, b, keep}}; __asm__ volatile("" : : : "memory"); return g; }
 HERE void rest(const char *format, ...) { __asm__ volatile("" : : "r"(format) : "memory"); }
+HERE int narrow(_Bool yes, signed char c, _Bool no, short s) {
+  __asm__ volatile("" : : : "memory"); if (yes) ++keep; if (no) keep += c; return s; }
 HERE struct outer *nothing(void) { __asm__ volatile("" : : : "memory"); return 0; }
 int main(void) { return (int)keep; }
 )";
@@ -105,7 +107,8 @@ class UserTypesTest : public testing::TestWithParam<const char*> {
 
 INSTANTIATE_TEST_SUITE_P(Compilers, UserTypesTest,
                          testing::Values("cc -g -O0", "cc -g -O2", "cc -gdwarf-4 -O2",
-                                         "cc -g -O2 -gz", "clang -g -O0", "clang -g -O2"));
+                                         "cc -g -O2 -gz", "clang -g -O0", "clang -g -O2",
+                                         "clang -gdwarf-4 -O2"));
 
 #ifdef __x86_64__
 TEST_P(UserTypesTest, ArgumentsLieWhereTheCallerPutsThem) {
@@ -115,6 +118,9 @@ TEST_P(UserTypesTest, ArgumentsLieWhereTheCallerPutsThem) {
             "sp+16, )");
   EXPECT_EQ(described("gives"), "struct big (int a rsi, int b rdx, )");
   EXPECT_EQ(described("nothing"), "struct outer * ()");
+  EXPECT_EQ(described("narrow"),
+            "int (_Bool yes rdi, signed char c rsi, _Bool no rdx, short s rcx, )")
+      << "clang computes them from the registers";
   EXPECT_EQ(described("rest"), "void (char * format rdi, ...)");
   EXPECT_EQ(described("absent"), "none");
 }

@@ -70,6 +70,29 @@ def arguments(ktap, load):
     expect("a pointer to text is one argument", [line.split()[-1] for line in found] == names, found)
     found = json.loads(run(ktap, "list", "--json", function).stdout)
     expect("in JSON too", [argument["name"] for argument in found["args"]] == names, found)
+    mark = f"sdt:{load}:load:places"
+    found = run(ktap, "list", "-v", mark).stdout.splitlines()
+    expect("arguments of a marker", found[:3] == [mark, "    arg1  u64", "    arg2  s32"] and
+           "    at another place:" in found, found)
+    found = json.loads(run(ktap, "list", "--json", mark).stdout)
+    expect("of a marker in JSON", {"name": "arg2", "type": "s32"} in found["args"], found)
+
+
+def names_with_blanks(ktap, load):
+    """A path that is there may have blanks and colons; what is listed can be traced."""
+    with tempfile.TemporaryDirectory(prefix="ktap names_") as folder:
+        for name in ("a b", "c:d", "e f:g h"):
+            path = f"{folder}/{name}"
+            shutil.copy(load, path)
+            function, mark = f"probe:{path}:probed_half", f"sdt:{path}:load:guarded"
+            for event in (function, mark):
+                found = run(ktap, "list", event)
+                expect(f"{event} is listed", found.stdout == event + "\n", found.stdout + found.stderr)
+            if os.geteuid() == 0:
+                for event in (function, mark):
+                    for script in (f'trace {event} {{ exit() }}', f'trace "{event}" function (e) {{ exit() }}'):
+                        tried = run(ktap, "-q", "-d", "-e", script)
+                        expect(f"{script} can be traced", tried.returncode == 0, tried.stderr)
 
 
 CXX_NAMES = ["Pool::give(char const*) const", "Pool::give(char const**) const", "Pool::operator unsigned long",
@@ -157,6 +180,7 @@ def main():
     functions(ktap)
     if len(sys.argv) > 2 and sys.argv[2]:
         arguments(ktap, Path(sys.argv[2]).resolve())
+        names_with_blanks(ktap, Path(sys.argv[2]).resolve())
     names_of_cxx(ktap, is_root)
     options_before_commands(ktap)
     doctor(ktap, is_root)
