@@ -173,6 +173,38 @@ def host_names(ktap):
     return re.search(r"^ *\d+ getent +\d+\.\d{3} localhost$", done.stdout, re.M) is not None
 
 
+CONNECTIONS = """
+import socket
+for family, at, to in ((socket.AF_INET, "127.0.0.1", "127.0.0.1"), (socket.AF_INET6, "::1", "::1"),
+                       (socket.AF_INET6, "::", "127.0.0.1")):
+    listener = socket.socket(family)
+    listener.bind((at, 0))
+    listener.listen()
+    there = socket.create_connection((to, listener.getsockname()[1]))
+    here, _ = listener.accept()
+    there.close()
+    here.close()
+    listener.close()
+"""
+
+
+def addresses_as_people_write_them(ktap):
+    """Of both versions, and of version 4 at a socket of version 6."""
+    if reason := kernel_case.cannot_trace():
+        return reason
+    if not Path("/proc/net/if_inet6").is_file() or "lo" not in Path("/proc/net/if_inet6").read_text():
+        return "there is no ::1"
+    good = True
+    for tool, column, wanted in (("tcpaccept", 2, ["127.0.0.1", "::1", "::ffff:127.0.0.1"]),
+                                 ("tcpconnect", 2, ["127.0.0.1", "::1", "127.0.0.1"])):
+        done = run(ktap, tool, "--", sys.executable, "-c", CONNECTIONS)
+        found = [line.split()[column] for line in done.stdout.splitlines()[1:]]
+        if found != wanted:
+            print(f"{tool}: {done.returncode}\n{done.stdout}{done.stderr}")
+            good = False
+    return good
+
+
 USER_SAMPLES = {"basic/memcpy_memset": r"\|@", "userspace/gcc_unwind": "",
                 "userspace/glibc_func_hist": r"^ +str\w+ \|@",
                 "userspace/glibc_trace": r"^ls\t\d+\tf\w+$", "userspace/malloc_free": r"^ls +\d+ malloc\(\d+\)$",
@@ -199,7 +231,7 @@ def main():
     ktap = str(Path(sys.argv[1]).resolve())
     for case in (help_of_each, wrong_arguments, numbers_that_are_none, one_argument_too_many,
                  nothing_before_a_mistake, each_has_a_case, bash_lines, host_names,
-                 user_samples):
+                 addresses_as_people_write_them, user_samples):
         report.run(case, ktap)
     return report.finish()
 
