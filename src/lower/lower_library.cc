@@ -51,6 +51,9 @@ std::optional<AbstractValue> Lowerer::call_library(Builtin builtin,
       return call_string(builtin, args);
     case Builtin::StringChar:
       return characters(args);
+    case Builtin::NetIp:
+    case Builtin::NetFormatIpAddr:
+      return ip_address(builtin, args[0]);
     case Builtin::Tonumber:
       return number_of(args);
     case Builtin::MathLog2:
@@ -379,6 +382,39 @@ std::optional<AbstractValue> Lowerer::characters(const std::vector<AbstractValue
   }
   if (known.size() == args.size()) return AbstractValue::string(known);
   return rendered(Builtin::StringChar, std::move(bytes));
+}
+
+/// net.ip(n), net.ip(buf(p, 16)): what it makes is printed. Nothing of other strings.
+std::optional<AbstractValue> Lowerer::ip_address(Builtin builtin, const AbstractValue& address) {
+  const std::string name = full_name(bytecode::builtin_info(builtin));
+  const bool takes_bytes = builtin == Builtin::NetIp;
+  const char* takes = takes_bytes ? "an integer or a string" : "an integer";
+  if (takes_bytes && address.is(Kind::Rendered) &&
+      static_cast<Builtin>(address.integer) == Builtin::Buf) {
+    const AbstractValue& count = address.parts[1];
+    const bool is_address = count.is(Kind::Int) && (count.integer == 4 || count.integer == 16);
+    return is_address ? std::optional(rendered(builtin, {address})) : std::nullopt;
+  }
+  const ssa::Type type = ssa::sure_type(type_of(address));
+  if (takes_bytes && (type == ssa::Type::Str || address.is(Kind::Rendered))) return std::nullopt;
+  if (type != ssa::Type::Int) {
+    fail_argument(address, name, 1, takes);
+    return AbstractValue::nil();
+  }
+  const AbstractValue sure =
+      check_not_nil(address, fmt::format("argument 1 of '{}' is to be {}, got nil", name, takes));
+  if (!reachable()) return AbstractValue::nil();
+  const std::string wrong = fmt::format("argument 1 of '{}' is to be of 32 bits", name);
+  if (sure.is(Kind::Int)) {
+    if (sure.integer < INT32_MIN || sure.integer > UINT32_MAX) {
+      fail_now(wrong);
+      return AbstractValue::nil();
+    }
+  } else {
+    fail_when(op2(ssa::Op::Lt, ssa::Type::Bool, sure.id, const_int(INT32_MIN)), wrong);
+    fail_when(op2(ssa::Op::Lt, ssa::Type::Bool, const_int(UINT32_MAX), sure.id), wrong);
+  }
+  return rendered(builtin, {sure});
 }
 
 /// string.rep(text, count[, separator]): as the pieces, so that the kernel can make it too.

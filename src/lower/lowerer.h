@@ -425,6 +425,7 @@ class Lowerer {
   AbstractValue log2_of(const AbstractValue& number);
   std::optional<AbstractValue> number_of(const std::vector<AbstractValue>& args);
   std::optional<AbstractValue> characters(const std::vector<AbstractValue>& args);
+  std::optional<AbstractValue> ip_address(bytecode::Builtin builtin, const AbstractValue& address);
   AbstractValue repeat(std::vector<AbstractValue> args);
   AbstractValue extreme(ssa::Op op, const AbstractValue& a, const AbstractValue& b);
 

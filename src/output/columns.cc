@@ -2,6 +2,7 @@
 #include "output/columns.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -165,13 +166,24 @@ int compare_cells(const Value& a, const Value& b) {
   return runtime::to_text(a).compare(runtime::to_text(b));
 }
 
+/// NAME+OFFSET of each frame. Where there is no name, the file's stands for it.
+std::string frame_text(const runtime::StackFrame& frame) {
+  if (frame.is_inlined) return frame.function + " [inlined]";
+  if (frame.text.substr(0, frame.function.size()) != frame.function) return frame.text;
+  std::string_view behind = std::string_view(frame.text).substr(frame.function.size());
+  if (behind.substr(0, 3) == "+0x")
+    return frame.function + std::string(behind.substr(0, behind.find_first_of("/ ")));
+  const bool has_name = frame.function.substr(0, 2) != "0x";
+  return has_name || frame.module.empty() ? frame.function : frame.module + '+' + frame.function;
+}
+
 std::string one_line(const runtime::Stack& stack) {
   std::string text;
-  for (const std::string& line : runtime::stack_lines(stack)) {
+  for (const runtime::StackFrame& frame : runtime::stack_frames(stack)) {
     if (!text.empty()) text += " < ";
-    text += line.substr(0, line.find("+0x"));
+    text += frame_text(frame);
   }
-  return text;
+  return text.empty() ? "[no frames]" : printable(text);
 }
 
 std::string cut(std::string text) {
@@ -205,7 +217,7 @@ void sort_rows(Columns& columns, size_t by, bool descending, std::optional<size_
 std::string cell_text(Value value, Unit unit) {
   if (value.is_nil()) return "";
   if (value.is_number() && unit != Unit::None) return with_unit(runtime::to_double(value), unit);
-  if (value.type == Type::Stack) return cut(printable(one_line(*value.stack())));
+  if (value.type == Type::Stack) return cut(one_line(*value.stack()));
   return cut(printable(runtime::to_text(value)));
 }
 
@@ -232,6 +244,38 @@ std::vector<std::string> aligned_lines(const std::vector<std::vector<std::string
   return lines;
 }
 
+namespace {
+
+using Cells = std::vector<std::string>;
+
+/// The stacks of rows whose keys look alike are told apart: first by all of their frames, then by
+/// whose they are.
+void tell_stacks_apart(const Columns& columns, std::vector<Cells>& cells) {
+  for (const bool with_owner : {false, true}) {
+    std::map<Cells, std::vector<size_t>> alike;
+    for (size_t row = 0; row < columns.rows.size(); ++row) {
+      const Cells& all = cells[row + 1];
+      const auto end = all.begin() + static_cast<ptrdiff_t>(columns.key_columns);
+      alike[Cells(all.begin(), end)].push_back(row);
+    }
+    for (const auto& [key, rows] : alike) {
+      if (rows.size() == 1) continue;
+      for (const size_t row : rows) {
+        for (size_t i = 0; i < columns.key_columns; ++i) {
+          const Value value = columns.rows[row][i];
+          if (value.type != Type::Stack) continue;
+          const runtime::Stack& stack = *value.stack();
+          std::string& text = cells[row + 1][i];
+          text = one_line(stack);
+          if (with_owner && stack.is_user()) text += fmt::format(" (pid {})", stack.pid());
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
 std::vector<std::string> column_lines(const Columns& columns) {
   std::vector<std::vector<std::string>> cells = {{}};
   std::vector<bool> right;
@@ -244,6 +288,7 @@ std::vector<std::string> column_lines(const Columns& columns) {
     for (size_t i = 0; i < row.size(); ++i)
       cells.back().push_back(cell_text(row[i], columns.columns[i].unit));
   }
+  tell_stacks_apart(columns, cells);
   return aligned_lines(cells, right);
 }
 

@@ -39,7 +39,7 @@ bool read_columns(const runtime::Table& table, void (*refresh)(runtime::Table&),
 /// Puts the first `top` rows by column `by` in front, ties by the keys, and drops the others.
 void sort_rows(Columns& columns, size_t by, bool descending, std::optional<size_t> top);
 
-/// A stack is its frames in one line, the innermost first.
+/// A stack is its frames in one line, the innermost first, each as NAME+OFFSET.
 std::string cell_text(runtime::Value value, Unit unit);
 
 /// Cells side by side, two blanks between, without blanks at the ends of lines. `right`: by column.
@@ -47,7 +47,7 @@ std::string cell_text(runtime::Value value, Unit unit);
 std::vector<std::string> aligned_lines(const std::vector<std::vector<std::string>>& rows,
                                        const std::vector<bool>& right);
 
-/// The lines, the headings first.
+/// The lines, the headings first. Stacks in keys that would look alike are not cut.
 std::vector<std::string> column_lines(const Columns& columns);
 
 /// What print_table's second argument says.

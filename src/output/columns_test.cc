@@ -159,7 +159,84 @@ TEST_F(ColumnsTest, StacksAreOneLine) {
   EXPECT_EQ(printed(), "key          value\n0x10 < 0x20      1\n");
 }
 
-TEST_F(ColumnsTest, NothingOfAnEmptyTable) { EXPECT_EQ(printed(), ""); }
+/// Their addresses are those of functions of 16 bytes each, from 'a' on; from 0x1000 on there is
+/// none, and 0x2000 is inlined.
+class FakeNames : public runtime::StackNames {
+ public:
+  std::vector<std::string> lines_of(const runtime::Stack&) override { return {}; }
+  std::vector<runtime::StackFrame> frames_of(const runtime::Stack& stack) override {
+    std::vector<runtime::StackFrame> frames;
+    for (size_t i = 0; i < stack.frame_count(); ++i) {
+      const uint64_t at = stack.frame(i);
+      const std::string offset = std::to_string(at % 16);
+      runtime::StackFrame frame;
+      frame.module = stack.is_user() ? "app" : "";
+      frame.function =
+          at >= 0x1000 ? "0x" + std::to_string(at) : std::string(1, char('a' + at / 16));
+      frame.text = frame.function + (at >= 0x1000 ? "" : "+0x" + offset) +
+                   (stack.is_user() ? " (app) at a.c:1" : "/0x10");
+      if (at == 0x2000) {
+        frame.function = "f";
+        frame.text = "f [inlined] (app) at a.c:1";
+        frame.is_inlined = true;
+      }
+      frames.push_back(frame);
+    }
+    return frames;
+  }
+  runtime::StackFrame kernel_place(uint64_t) override { return {}; }
+};
+
+class StackColumnsTest : public ColumnsTest {
+ protected:
+  StackColumnsTest() { heap_.set_stack_names(&names_); }
+  Value stack(uint64_t owner, std::vector<uint64_t> frames) {
+    frames.insert(frames.begin(), owner);
+    return heap_.stack(frames.data(), frames.size());
+  }
+  static constexpr uint64_t kUser = runtime::Stack::kUserBit;
+  FakeNames names_;
+};
+
+TEST_F(StackColumnsTest, FramesHaveOneForm) {
+  table_->set(stack(0, {1, 17}), i(4));
+  table_->set(stack(kUser | 7, {0x2000, 3, 0x1000}), i(3));
+  table_->set(stack(kUser | 7, {}), i(2));
+  EXPECT_EQ(printed(),
+            "key                               value\n"
+            "a+0x1 < b+0x1                         4\n"
+            "f [inlined] < a+0x3 < app+0x4096      3\n"
+            "[no frames]                           2\n");
+}
+
+TEST_F(StackColumnsTest, RowsDifferWhereTheirKeysDo) {
+  const std::vector<uint64_t> many = {1, 17, 33, 49, 65, 81, 97, 113};
+  std::vector<uint64_t> other = many;
+  other.back() = 114;
+  table_->set(stack(0, many), i(5));
+  table_->set(stack(0, other), i(4));
+  table_->set(stack(0, {2, 17, 33, 49, 65, 81, 97, 113}), i(3));
+  table_->set(stack(kUser | 7, {1}), i(2));
+  table_->set(stack(kUser | 8, {1}), i(1));
+  const std::string all = "a+0x1 < b+0x1 < c+0x1 < d+0x1 < e+0x1 < f+0x1 < g+0x1 < h+0x";
+  EXPECT_EQ(printed(), "key" + std::string(60, ' ') + "value\n" + all + "1      5\n" + all +
+                           "2      4\n" + "a+0x2 < b+0x1 < c+0x1 < d+0x1 < e+0x1 < f+0x1..." +
+                           std::string(13, ' ') + "      3\n" + "a+0x1 (pid 7)" +
+                           std::string(48, ' ') + "      2\n" + "a+0x1 (pid 8)" +
+                           std::string(48, ' ') + "      1\n");
+}
+
+TEST_F(ColumnsTest, HeadingsOfAnEmptyTable) {
+  EXPECT_EQ(printed(), "key  value\n");
+  Table* one = heap_.table();
+  one->set(i(1), s("call"));
+  option("heads", t(one));
+  EXPECT_EQ(printed(), "call  value\n");
+  Table* heads = heap_.table();
+  for (const char* head : {"call", "fd", "took"}) heads->set(i(heads->list_length() + 1), s(head));
+  option("heads", t(heads));
+  EXPECT_EQ(printed(), "call  fd  took\n");
+}
 
 }  // namespace
 }  // namespace ktap::output

@@ -35,6 +35,10 @@ bool is_library(std::string_view file) {
 
 uint64_t add_saturated(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
 
+bool is_empty_stack(Value part) {
+  return part.type == Type::Stack && runtime::stack_frames(*part.stack()).empty();
+}
+
 class Reader {
  public:
   explicit Reader(Flame& flame) : flame_(flame) {}
@@ -79,7 +83,15 @@ class Reader {
     const auto user =
         std::find_if(parts.begin(), parts.end(), [&](Value p) { return is_stack(p, true); });
     if (user != parts.end() && kernel < user) std::iter_swap(kernel, user);
-    for (const Value part : parts) add_part(part, path);
+    // What runs in the program has no frames of the kernel: those are nothing beside its own.
+    const bool has_frames = std::any_of(parts.begin(), parts.end(), [](Value part) {
+      return part.type == Type::Stack && !is_empty_stack(part);
+    });
+    bool is_told = false;
+    for (const Value part : parts) {
+      if (is_empty_stack(part) && (has_frames || std::exchange(is_told, true))) continue;
+      add_part(part, path);
+    }
   }
 
   void add_part(Value part, Flame::Path& path) {

@@ -157,6 +157,16 @@ TEST_F(FlameTest, SemicolonsAndEmptyStacks) {
   EXPECT_EQ(folded(), "[no frames] 1\nstd::f<a:b> 2\n");
 }
 
+TEST_F(FlameTest, AnEmptyStackBesideAnotherIsNothing) {
+  add(key({text("dd"), user({3, 1}), kernel({})}), 2);
+  add(key({text("dd"), user({3, 1}), kernel({4})}), 3);
+  add(key({text("kworker"), user({}), kernel({4})}), 4);
+  add(key({text("gone"), user({}), kernel({})}), 5);
+  EXPECT_EQ(folded(),
+            "dd;main;write 2\ndd;main;write;vfs_write_[k] 3\ngone;[no frames] 5\n"
+            "kworker;vfs_write_[k] 4\n");
+}
+
 TEST_F(FlameTest, InlinedFramesAreMarked) {
   add(user({8, 1}), 2);
   EXPECT_EQ(folded(), "main;clamp_[i] 2\n");

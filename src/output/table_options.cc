@@ -105,6 +105,17 @@ bool no_column(const Columns& columns, const std::string& name, std::string* err
   return false;
 }
 
+/// Of an empty table: nothing says what else its columns would be.
+bool print_headings(const TableOptions& options, std::string& out) {
+  std::vector<std::string> heads = {"key", "value"};
+  for (size_t i = 0; i < options.heads.size(); ++i) {
+    if (i >= heads.size()) heads.emplace_back();
+    heads[i] = printable(options.heads[i]);
+  }
+  out += fmt::format("{}\n", fmt::join(heads, "  "));
+  return true;
+}
+
 }  // namespace
 
 bool read_table_options(const Table& table, TableOptions* options, std::string* error) {
@@ -116,7 +127,7 @@ bool read_table_options(const Table& table, TableOptions* options, std::string* 
 
 bool print_table(Columns columns, const TableOptions& options, std::string& out,
                  std::string* error) {
-  if (columns.rows.empty()) return true;  // nothing says what its columns would be
+  if (columns.rows.empty()) return print_headings(options, out);
   if (options.heads.size() > columns.columns.size()) {
     return no_column(columns, options.heads[columns.columns.size()], error,
                      "column for the heading");

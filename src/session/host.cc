@@ -45,10 +45,17 @@ void ScriptHost::write(std::string_view text) {
 }
 
 void ScriptHost::write_at(std::string_view text, int64_t time_ns) {
-  // A line that is printed in parts has one time.
-  if (timestamps_ && begins_line_) output_.write(time_prefix(time_ns));
-  begins_line_ = text.empty() ? begins_line_ : text.back() == '\n';
-  output_.write(text);
+  if (!timestamps_) return output_.write(text);
+  // A line that is printed in parts has one time; of a text of several, each has it.
+  std::string stamped;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
+    if (begins_line_) stamped += time_prefix(time_ns);
+    stamped += text.substr(0, end);
+    begins_line_ = text[end - 1] == '\n';
+    text.remove_prefix(end);
+  }
+  output_.write(stamped);
 }
 
 vm::Host::Canvas ScriptHost::canvas() {

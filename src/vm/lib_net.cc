@@ -63,7 +63,9 @@ bool memory_arg(NativeCall& call, std::string_view function, std::array<unsigned
   int64_t number = 0;
   if (!call.integer_arg(function, 0, &number)) return false;
   if (number < -kEnd / 2 || number >= kEnd) {
-    return call.wrong_value(function, 0, fmt::format("of {} bits", 8 * Size));
+    if (Size == sizeof(uint16_t)) return call.wrong_value(function, 0, "of 16 bits");
+    // Not which one: a handler in the kernel says the same.
+    return call.machine.fail(fmt::format("argument 1 of '{}' is to be of 32 bits", function));
   }
   if constexpr (Size == sizeof(uint16_t)) {
     auto value = static_cast<uint16_t>(number);

@@ -40,9 +40,9 @@ TEST_F(NetTest, Ipv4) {
   EXPECT_EQ(call(Builtin::NetIp, {i(0)}), "0.0.0.0");
   EXPECT_EQ(call(Builtin::NetIp, {s("\x0a\x01\x02\x03")}), "10.1.2.3");
   EXPECT_EQ(call(Builtin::NetIp, {i(int64_t{1} << 32)}),
-            "error: argument 1 of 'net.ip' is to be of 32 bits, got 4294967296");
+            "error: argument 1 of 'net.ip' is to be of 32 bits");
   EXPECT_EQ(call(Builtin::NetIp, {i(-2147483649)}),
-            "error: argument 1 of 'net.ip' is to be of 32 bits, got -2147483649");
+            "error: argument 1 of 'net.ip' is to be of 32 bits");
   EXPECT_EQ(call(Builtin::NetFormatIpAddr, {s("abcd")}),
             "error: argument 1 of 'net.format_ip_addr' is to be an integer, got a string");
 }

@@ -55,8 +55,7 @@ def is_refused(done, tool):
 def wrong_arguments(ktap):
     """A tool that looks at its arguments says what is wrong with one, and ends with 2; all refuse those that are too
     many."""
-    wrong = {"funccount": ["vfs_*", "soon"], "funclatency": ["vfs_read", "soon"],
-             "argdist": ["syscalls:sys_exit_read", "twelve"], "stackcount": ["sched:sched_switch", "soon"],
+    wrong = {"argdist": ["syscalls:sys_exit_read", "twelve"], "stackcount": ["sched:sched_switch", "soon"],
              "biosnoop": None, "mdflush": None, "naptime": None, "oomkill": None, "setuids": None, "syncsnoop": None,
              "tcpaccept": None, "tcpconnect": None, "tcpdrop": None, "tcplife": None, "tcpretrans": None,
              "threadsnoop": None, "undump": None,  # no arguments at all
@@ -91,6 +90,10 @@ def numbers_that_are_none(ktap):
     for tool, words, text in (("stackcount", ["-1"], "EVENT is the name of an event, not -1"),
                               ("stackcount", ["-u", "7"], "EVENT is the name of an event, not 7"),
                               ("argdist", ["-1"], "EVENT is the name of an event, not -1"),
+                              ("killsnoop", ["-1"], "SIGNAL is a number from 0 to 64, not -1"),
+                              ("killsnoop", ["999"], "SIGNAL is a number from 0 to 64, not 999"),
+                              ("funccount", ["-1"], "PATTERN is a function's name or a glob, not -1"),
+                              ("funclatency", ["-n"], "PATTERN is a function's name or a glob, not -n"),
                               ("trace", ["12"], "EVENT is the name of an event, not 12"),
                               ("fileslower", ["-1"], "MILLISECONDS is a number from 0 on, not -1"),
                               ("bashreadline", ["-1"], "PATH is a program or library, not -1"),
@@ -100,6 +103,35 @@ def numbers_that_are_none(ktap):
             print(f"{tool} {words}: {done.returncode}\n{done.stdout}{done.stderr}")
             good = False
     return good and len(takers) > 15
+
+
+def one_argument_too_many(ktap):
+    """Of those that take options before SECONDS, also where there is room for one."""
+    good = True
+    for tool, words in (("argdist", ["syscalls:sys_exit_read", "1", "1", "bogus"]), ("profile", ["1", "1"]),
+                        ("profile", ["1", "1", "1"]), ("syscount", ["1", "1", "1"]), ("offcputime", ["1", "1"]),
+                        ("biolatency", ["1", "1"]), ("cpudist", ["1", "1"]), ("runqlat", ["1", "1"]),
+                        ("stackcount", ["sched:sched_switch", "1", "1"])):
+        done = run(ktap, tool, *words)
+        if not is_refused(done, tool) or f": too many arguments: {words[-1]}\n" not in done.stdout:
+            print(f"{tool} {words}: {done.returncode}\n{done.stdout}{done.stderr}")
+            good = False
+    return good
+
+
+def nothing_before_a_mistake(ktap):
+    """Those that print each second begin when it is known that the kernel has their functions."""
+    if reason := kernel_case.cannot_trace():
+        return reason
+    good = True
+    for tool in ("cachestat", "vfsstat", "swapin"):
+        done = run(ktap, tool, "1")
+        if done.returncode == 0:
+            return "this kernel can trace its functions"
+        if done.returncode != 2 or done.stdout or "error: " not in done.stderr:
+            print(f"{tool}: {done.returncode}\n{done.stdout}{done.stderr}")
+            good = False
+    return good
 
 
 def each_has_a_case(_):
@@ -141,6 +173,38 @@ def host_names(ktap):
     return re.search(r"^ *\d+ getent +\d+\.\d{3} localhost$", done.stdout, re.M) is not None
 
 
+CONNECTIONS = """
+import socket
+for family, at, to in ((socket.AF_INET, "127.0.0.1", "127.0.0.1"), (socket.AF_INET6, "::1", "::1"),
+                       (socket.AF_INET6, "::", "127.0.0.1")):
+    listener = socket.socket(family)
+    listener.bind((at, 0))
+    listener.listen()
+    there = socket.create_connection((to, listener.getsockname()[1]))
+    here, _ = listener.accept()
+    there.close()
+    here.close()
+    listener.close()
+"""
+
+
+def addresses_as_people_write_them(ktap):
+    """Of both versions, and of version 4 at a socket of version 6."""
+    if reason := kernel_case.cannot_trace():
+        return reason
+    if not Path("/proc/net/if_inet6").is_file() or "lo" not in Path("/proc/net/if_inet6").read_text():
+        return "there is no ::1"
+    good = True
+    for tool, column, wanted in (("tcpaccept", 2, ["127.0.0.1", "::1", "::ffff:127.0.0.1"]),
+                                 ("tcpconnect", 2, ["127.0.0.1", "::1", "127.0.0.1"])):
+        done = run(ktap, tool, "--", sys.executable, "-c", CONNECTIONS)
+        found = [line.split()[column] for line in done.stdout.splitlines()[1:]]
+        if found != wanted:
+            print(f"{tool}: {done.returncode}\n{done.stdout}{done.stderr}")
+            good = False
+    return good
+
+
 USER_SAMPLES = {"basic/memcpy_memset": r"\|@", "userspace/gcc_unwind": "",
                 "userspace/glibc_func_hist": r"^ +str\w+ \|@",
                 "userspace/glibc_trace": r"^ls\t\d+\tf\w+$", "userspace/malloc_free": r"^ls +\d+ malloc\(\d+\)$",
@@ -165,8 +229,9 @@ def user_samples(ktap):
 def main():
     report = Report("samples")
     ktap = str(Path(sys.argv[1]).resolve())
-    for case in (help_of_each, wrong_arguments, numbers_that_are_none, each_has_a_case, bash_lines, host_names,
-                 user_samples):
+    for case in (help_of_each, wrong_arguments, numbers_that_are_none, one_argument_too_many,
+                 nothing_before_a_mistake, each_has_a_case, bash_lines, host_names,
+                 addresses_as_people_write_them, user_samples):
         report.run(case, ktap)
     return report.finish()
 

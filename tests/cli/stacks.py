@@ -287,6 +287,35 @@ def addresses_that_ended(ktap, programs):
     expect("usym() of a process that has ended", trace(ktap, script, short), "short_outer+0x0 (short)\n")
 
 
+FALSE_POINTER = """
+#include <sys/syscall.h>
+int main(void) {
+  static long frame[2] = {0, 8};  /* as if 8 were who called */
+  for (int i = 0; i < 40; ++i) {
+    long number = SYS_getppid;
+    __asm__ volatile("push %%rbp; mov %1, %%rbp; syscall; pop %%rbp"
+                     : "+a"(number) : "r"(frame) : "rcx", "r11", "memory", "cc");
+  }
+  return 0;
+}
+"""
+
+
+def behind_what_is_no_frame(ktap, programs):
+    """What a register that is no frame pointer leads to is no caller where no code can lie."""
+    if platform.machine() != "x86_64":
+        print("skipped: a register that is no frame pointer (its code is x86-64's)")
+        return
+    source = programs.folder / "lost.c"
+    source.write_text(FALSE_POINTER)
+    subprocess.run(["gcc", "-O1", "-fomit-frame-pointer", "-mno-red-zone", source, "-o", programs.folder / "lost"],
+                   check=True)
+    for options in ([], ["--placement=user"]):
+        output = trace(ktap, COUNTS % "ustack()", str(programs.folder / "lost"), options=options)
+        expect(f"a stack without callers {options}",
+               re.findall(r"^40\t<stack trace>\n => main\+0x\w+ \(lost\).*\n(?! => )", output, re.M) != [], True)
+
+
 JIT = """
 #include <stdio.h>
 #include <string.h>
@@ -334,7 +363,7 @@ def main():
         return 77
     for check in (before_an_exec, unwound_before_an_exec, soon_before_an_exec, under_a_return_probe,
                   without_frame_pointers, without_tables, without_symbols, in_namespaces, that_end_at_once,
-                  between_others, addresses_that_ended, made_at_run_time):
+                  between_others, addresses_that_ended, made_at_run_time, behind_what_is_no_frame):
         with tempfile.TemporaryDirectory(prefix="ktap-stacks-") as folder:
             try:
                 check(ktap, Programs(folder))
