@@ -18,6 +18,7 @@
 #include "event/provider.h"
 #include "event/typed_fields.h"
 #include "symbol/demangle.h"
+#include "symbol/exceptions.h"
 #include "symbol/name_pattern.h"
 #include "symbol/probe_places.h"
 #include "symbol/registers.h"
@@ -213,24 +214,13 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   }
 }
 
-/// Does the file, or what it is linked with, run C++'s handlers?
-bool has_cxx_handlers(const ElfFile& file) {
-  for (const uint32_t table : {uint32_t{SHT_DYNSYM}, uint32_t{SHT_SYMTAB}}) {
-    const symbol::ElfSymbolTable symbols = file.image().symbols(table);
-    for (size_t i = 0; i < symbols.size(); ++i) {
-      if (symbols.is_named(symbols[i], "__gxx_personality_v0")) return true;
-    }
-  }
-  return false;
-}
-
-/// Any function of a C++ program may have exceptions pass: `main`, and those that C calls. Code for
-/// exceptions alone says little: libc has some, for threads that are cancelled.
+/// A function that C++ or Rust mangled, or any of a file with such code: `main`, and those that C
+/// calls. Not whether it has handlers: a function that only calls hands exceptions on.
 bool FunctionProbes::may_throw(const ElfFile& file, std::string_view function) {
-  if (file.image().section(".gcc_except_table") == nullptr) return false;
+  if (!symbol::has_unwind_tables(file.image())) return false;
   if (symbol::is_mangled(function)) return true;
   const auto [known, is_new] = is_cxx_.emplace(&file, false);
-  if (is_new) known->second = has_cxx_handlers(file);
+  if (is_new) known->second = symbol::is_of_throwing_language(file.image());
   return known->second;
 }
 
@@ -271,6 +261,8 @@ void FunctionProbes::include_address(const Pattern& pattern, const ElfFile& elf,
   out->events.push_back(user_event(elf, place, symbol, out));
 }
 
+  if (place.is_return)
+    warn_of_exceptions(pattern, elf, within ? within->function.name : std::string_view(), out);
 /// A probe at the place, unless the list has one there by another name. Why there is none; "".
 std::string FunctionProbes::add(const ElfFile& file, const Place& place,
                                 const FunctionSymbol& symbol, Matches* out) {
