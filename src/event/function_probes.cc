@@ -173,6 +173,8 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   const Result<const ElfFile*> opened = files_.open(path);
   if (!opened.ok()) return refuse(opened.error().message, {});
   const ElfFile& elf = *opened.value();
+  if (std::string text = files_.replaced(elf); !text.empty())
+    out->warnings.push_back(mistake(pattern, std::move(text)));
   if (place.address) {
     return include_address(pattern, elf, place, out);
   }
@@ -259,10 +261,10 @@ void FunctionProbes::include_address(const Pattern& pattern, const ElfFile& elf,
     return;
   }
   out->events.push_back(user_event(elf, place, symbol, out));
-}
-
   if (place.is_return)
     warn_of_exceptions(pattern, elf, within ? within->function.name : std::string_view(), out);
+}
+
 /// A probe at the place, unless the list has one there by another name. Why there is none; "".
 std::string FunctionProbes::add(const ElfFile& file, const Place& place,
                                 const FunctionSymbol& symbol, Matches* out) {

@@ -139,6 +139,8 @@ void Markers::include(const Pattern& pattern, Matches* out) {
                               kPrefix, path, name.substr(0, name.find_first_of(kBlanks))));
   const Result<const File*> opened = file(path);
   if (!opened.ok()) return refuse(opened.error().message);
+  if (std::string text = files_.replaced(opened.value()->elf); !text.empty())
+    out->warnings.push_back(mistake(pattern, std::move(text)));
   const symbol::UsdtProbes& all = opened.value()->all;
   bool found = false;
   for (const UsdtProbe& probe : all.probes) {

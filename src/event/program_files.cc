@@ -30,4 +30,14 @@ Result<const symbol::ElfFile*> ProgramFiles::open(const std::string& name) {
   return &files_.emplace(name, std::move(opened)).first->second;
 }
 
+std::string ProgramFiles::replaced(const symbol::ElfFile& file) {
+  if (target_ == 0 || !asked_.insert(file.path()).second) return {};
+  const std::string old = symbol::deleted_file(target_, file.path());
+  if (old.empty()) return {};
+  return fmt::format(
+      "process {} does not run this {}: what it runs has been deleted, or replaced, since it "
+      "began; to trace that, probe {}",
+      target_, file.path(), old);
+}
+
 }  // namespace ktap::event

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -27,10 +28,14 @@ class ProgramFiles {
   void set_target(pid_t pid) { target_ = pid; }
   /// Errors: no such file, no program; in words.
   Result<const symbol::ElfFile*> open(const std::string& name);
+  /// What the target process runs instead, where the file has replaced the one that it runs; "":
+  /// there is nothing to say, or it has been said.
+  std::string replaced(const symbol::ElfFile& file);
 
  private:
   pid_t target_ = 0;
   std::map<std::string, symbol::ElfFile> files_;
+  std::set<std::string> asked_;  // paths, by replaced()
 };
 
 }  // namespace ktap::event

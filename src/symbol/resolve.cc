@@ -96,6 +96,21 @@ std::string why_no_program(const std::string& full) {
   return {};
 }
 
+/// A mapped file's path within the process's root: after a chroot the kernel tells us our own name
+/// for it.
+std::string path_within(const std::optional<std::string>& its_root, std::string path) {
+  if (its_root.has_value() && *its_root != "/" && path.rfind(*its_root + "/", 0) == 0)
+    path.erase(0, its_root->size());
+  return path;
+}
+
+std::string what_is_run_instead(pid_t pid, std::string_view name) {
+  const std::string where = pid != 0 ? deleted_file(pid, name) : "";
+  if (where.empty()) return {};
+  return fmt::format("; process {} runs a file of that name that has been deleted since: probe {}",
+                     pid, where);
+}
+
 class Resolver {
  public:
   Resolver(std::string_view name, const ResolveOptions& options)
@@ -145,7 +160,9 @@ class Resolver {
     std::optional<ResolvedFile> found = candidate(path);
     if (found.has_value()) return std::move(*found);
     if (!others_.empty()) return Error{others_[0] + in_root()};
-    return Error{fmt::format("{}: no such file{}", printable(name_), in_root()), ENOENT};
+    return Error{fmt::format("{}: no such file{}{}", printable(name_), in_root(),
+                             what_is_run_instead(options_.pid, path)),
+                 ENOENT};
   }
 
   /// That of the process, as it sees it.
@@ -174,11 +191,7 @@ class Resolver {
       }
       const std::string_view base = base_name(mapping.path);
       if (base != name_ && !is_library_of(base, name_)) continue;
-      std::string path = mapping.path;
-      // After a chroot the kernel tells us our own name for it.
-      if (its_root.has_value() && *its_root != "/" && path.rfind(*its_root + "/", 0) == 0)
-        path.erase(0, its_root->size());
-      std::optional<ResolvedFile> found = candidate(path);
+      std::optional<ResolvedFile> found = candidate(path_within(its_root, mapping.path));
       if (found.has_value()) return found;
     }
     return std::nullopt;
@@ -263,6 +276,10 @@ class Resolver {
 
   Error refusal() const {
     if (!others_.empty()) return Error{others_[0] + in_root()};
+    const std::string instead = what_is_run_instead(options_.pid, name_);
+    if (!instead.empty())
+      return Error{printable(fmt::format("'{}': no such program or library{}", name_, instead)),
+                   ENOENT};
     std::string places;
     for (const std::string& place : looked_in_) places += (places.empty() ? "" : ", ") + place;
     std::string text = printable(
@@ -281,6 +298,28 @@ class Resolver {
 };
 
 }  // namespace
+
+std::string deleted_file(pid_t pid, std::string_view name) {
+  const Result<ProcessMaps> maps = ProcessMaps::read(pid);
+  if (!maps.ok()) return {};
+  const std::optional<std::string> its_root = link_target(fmt::format("/proc/{}/root", pid));
+  const bool is_path = name.find('/') != std::string_view::npos;
+  const Mapping* deleted = nullptr;
+  for (const Mapping& mapping : maps.value().mappings()) {
+    if (mapping.kind != MappingKind::File || !mapping.is_executable) continue;
+    const std::string path = path_within(its_root, mapping.path);
+    const std::string_view base = base_name(path);
+    const bool is_meant = is_path ? path == name : base == name || is_library_of(base, name);
+    if (!is_meant) continue;
+    if (!mapping.is_deleted) return {};
+    if (deleted == nullptr) deleted = &mapping;
+  }
+  if (deleted == nullptr) return {};
+  std::string program = fmt::format("/proc/{}/exe", pid);
+  struct stat status = {};
+  if (stat(program.c_str(), &status) == 0 && status.st_ino == deleted->inode) return program;
+  return fmt::format("/proc/{}/map_files/{:x}-{:x}", pid, deleted->begin, deleted->end);
+}
 
 std::optional<std::string> canonical_within(const std::string& root, std::string_view path) {
   std::vector<std::string> done;
@@ -313,8 +352,9 @@ std::optional<std::string> canonical_within(const std::string& root, std::string
     const std::string full = root + so_far + "/" + part;
     struct stat status = {};
     if (lstat(full.c_str(), &status) != 0) return std::nullopt;
-    // What /proc shows as links (exe, root, fd) are not texts to follow.
-    const bool is_magic = S_ISLNK(status.st_mode) && status.st_size == 0;
+    // What /proc shows as links (exe, root, fd, map_files) are not texts to follow.
+    const bool is_magic = S_ISLNK(status.st_mode) &&
+                          (status.st_size == 0 || (!done.empty() && done.back() == "map_files"));
     if (!S_ISLNK(status.st_mode) || is_magic) {
       done.push_back(part);
       continue;

@@ -34,6 +34,12 @@ Result<ResolvedFile> resolve(std::string_view name, const ResolveOptions& option
 /// resolve(), and the file opened.
 Result<ElfFile> open_named(std::string_view name, const ResolveOptions& options = {});
 
+/// Where the file can be opened that a process has mapped as code by that name and that has been
+/// deleted, or replaced on disk, since: "/proc/7/exe", "/proc/7/map_files/…". `name`: a path within
+/// the process's root, or a bare name. "": there is none, or the process has the present file
+/// mapped too.
+std::string deleted_file(pid_t pid, std::string_view name);
+
 /// `path` with its links followed as a process sees them whose root is `root`: absolute ones start
 /// there, and `..` does not leave it. Nothing when it does not exist, or its links go in a circle.
 std::optional<std::string> canonical_within(const std::string& root, std::string_view path);

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <sstream>
 
 #include "base/paths.h"
 #include "symbol/linker_cache.h"
@@ -242,6 +243,55 @@ TEST(Resolve, FromTheFolderOfAProcess) {
   EXPECT_THAT(plain.value().path, EndsWith("/here"));
   ASSERT_TRUE(of_process.ok()) << of_process.error().message;
   EXPECT_EQ(of_process.value().path, plain.value().path);
+}
+
+TEST(Resolve, WhatAProcessRunsOfAFileThatWasReplaced) {
+  const TempFolder folder;
+  const std::string sleep = canonical_within("", "/bin/sleep").value_or("");
+  if (sleep.empty()) GTEST_SKIP() << "no /bin/sleep";
+  const std::string mine = canonical_within("", folder / "").value_or("") + "/ktap_sleeper";
+  std::filesystem::copy_file(sleep, mine);
+  const pid_t child = fork();
+  if (child == 0) {
+    execl(mine.c_str(), mine.c_str(), "600", nullptr);
+    _exit(1);
+  }
+  ASSERT_GT(child, 0);
+  const std::string own = "/proc/" + std::to_string(child) + "/exe";
+  const auto runs_it = [&] {  // until its exec
+    std::error_code error;
+    return std::filesystem::read_symlink(own, error) == mine;
+  };
+  while (!runs_it()) usleep(1000);
+  ResolveOptions options;
+  options.pid = child;
+  EXPECT_TRUE(resolve("ktap_sleeper", options).ok());
+  EXPECT_EQ(deleted_file(child, mine), "");
+  std::filesystem::remove(mine);
+  const Result<ResolvedFile> by_name = resolve("ktap_sleeper", options);
+  const Result<ResolvedFile> by_path = resolve(mine, options);
+  EXPECT_EQ(deleted_file(child, mine), own);
+  EXPECT_EQ(deleted_file(child, "ktap_sleeper"), own);
+  EXPECT_TRUE(resolve(own, options).ok());
+  const Result<ProcessMaps> maps = ProcessMaps::read(child);
+  ASSERT_TRUE(maps.ok());
+  for (const Mapping& mapping : maps.value().mappings()) {
+    if (!mapping.is_executable || mapping.path != mine) continue;
+    std::ostringstream name;
+    name << "/proc/" << child << "/map_files/" << std::hex << mapping.begin << "-" << mapping.end;
+    EXPECT_TRUE(geteuid() != 0 || resolve(name.str(), options).ok()) << name.str();
+  }
+  std::filesystem::copy_file(sleep, mine);
+  EXPECT_TRUE(resolve(mine, options).ok());
+  EXPECT_EQ(deleted_file(child, mine), own) << "the file that is there now is another";
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  const std::string what = "; process " + std::to_string(child) +
+                           " runs a file of that name that has been deleted since: probe " + own;
+  ASSERT_FALSE(by_name.ok());
+  ASSERT_FALSE(by_path.ok());
+  EXPECT_THAT(by_name.error().message, EndsWith(what));
+  EXPECT_THAT(by_path.error().message, EndsWith(what));
 }
 
 }  // namespace
