@@ -145,8 +145,15 @@ void FunctionProbes::include_kernel(const Pattern& pattern, std::string_view res
     out->mistakes.push_back(mistake(pattern, fmt::format("probe '{}': {}", pattern.text, why)));
     return;
   }
+  const std::string& name = place.value().name;
+  const std::string missing =
+      fmt::format("a function's name is missing: probe:{}:FUNCTION is one of that file", name);
+  if (name.find('/') != std::string::npos || name.find(".so") != std::string::npos) {
+    out->mistakes.push_back(mistake(pattern, fmt::format("'{}': {}", pattern.text, missing)));
+    return;
+  }
   KernelPlace at;
-  at.name = place.value().name;
+  at.name = name;
   at.offset = place.value().offset;
   at.is_return = place.value().is_return;
   at.fetches = std::string(rest.substr(blank));
@@ -155,12 +162,17 @@ void FunctionProbes::include_kernel(const Pattern& pattern, std::string_view res
   context.word_bytes = sizeof(void*);
   context.is_entry = !at.is_return && at.offset == 0;
   context.is_return = at.is_return;
-  context.find_symbol = [this](std::string_view name) { return kernel_.variable(name); };
+  context.find_symbol = [this](std::string_view variable) { return kernel_.variable(variable); };
   const size_t before = out->mistakes.size();
   at.fetched = parse_fetch_arguments(at.fetches,
                                      pattern.offset + static_cast<uint32_t>(kPrefix.size() + blank),
                                      context, &out->mistakes);
-  if (out->mistakes.size() == before) kernel_.include(pattern, at, out);
+  if (out->mistakes.size() != before) return;
+  kernel_.include(pattern, at, out);
+  if (out->mistakes.size() == before || has_glob(name) || !files_.open(name).ok()) return;
+  Mistake& wrong = out->mistakes.back();
+  wrong.text += fmt::format("; if the program {} is meant, {}", name, missing);
+  wrong.is_unavailable = false;
 }
 
 void FunctionProbes::include_user(const Pattern& pattern, const std::string& path, Place place,
