@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -167,6 +168,18 @@ class Lister {
     return fail(text);
   }
 
+  void print_marker(const std::string& name,
+                    const std::vector<std::vector<schema::Field>>& lists) const {
+    if (request_.json) return print_json(name, {}, lists.front());
+    std::puts(name.c_str());
+    if (!request_.verbose) return;
+    for (const std::vector<schema::Field>& fields : lists) {
+      if (&fields != &lists.front()) std::puts("    at another place:");
+      for (const schema::Field& field : fields)
+        std::puts(fmt::format("    {}  {}", field.name, field.c_type).c_str());
+    }
+  }
+
   /// `sdt:PATH[:GLOB]`, the glob over PROVIDER:MARK or MARK.
   int markers() {
     const std::string rest = request_.glob.substr(kMarkers.size());
@@ -177,23 +190,26 @@ class Lister {
     const Result<symbol::ElfFile> file = symbol::open_named(path);
     if (!file.ok()) return fail(file.error().message);
     const symbol::UsdtProbes all = symbol::read_usdt(file.value().image());
-    std::vector<std::string> names;
+    const uint8_t word_bytes = file.value().image().is_wide() ? 8 : 4;
+    // Of the places of one name mostly each has the same arguments; each other list stands there.
+    std::map<std::string, std::vector<std::vector<schema::Field>>> found;
     for (const symbol::UsdtProbe& probe : all.probes) {
-      const std::string name = fmt::format("{}:{}", probe.provider, probe.name);
       if (!event::names_marker(glob, probe)) continue;
-      const std::string full = fmt::format("sdt:{}:{}", file.value().path(), name);
-      names.push_back(request_.verbose && !request_.json
-                          ? fmt::format("{}  {} arguments", full, probe.arguments.size())
-                          : full);
+      std::vector<schema::Field> fields;
+      for (const symbol::UsdtArgument& argument : probe.arguments)
+        fields.push_back(
+            event::marker_field(argument, static_cast<uint32_t>(fields.size() + 1), word_bytes));
+      auto& lists =
+          found[fmt::format("sdt:{}:{}:{}", file.value().path(), probe.provider, probe.name)];
+      const bool is_known = std::any_of(lists.begin(), lists.end(), [&](const auto& other) {
+        return std::equal(
+            other.begin(), other.end(), fields.begin(), fields.end(),
+            [](const schema::Field& a, const schema::Field& b) { return a.c_type == b.c_type; });
+      });
+      if (!is_known) lists.push_back(std::move(fields));
     }
-    std::sort(names.begin(), names.end());
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    for (const std::string& name : names) {
-      const std::string line =
-          request_.json ? diag::JsonObject().text("event", name).line() : name + "\n";
-      std::fputs(line.c_str(), stdout);
-    }
-    if (!names.empty()) return 0;
+    for (const auto& [name, lists] : found) print_marker(name, lists);
+    if (!found.empty()) return 0;
     return fail(all.probes.empty() ? fmt::format("{} has no markers", path)
                                    : fmt::format("no marker of {} matches '{}'", path, glob));
   }

@@ -70,6 +70,12 @@ def arguments(ktap, load):
     expect("a pointer to text is one argument", [line.split()[-1] for line in found] == names, found)
     found = json.loads(run(ktap, "list", "--json", function).stdout)
     expect("in JSON too", [argument["name"] for argument in found["args"]] == names, found)
+    mark = f"sdt:{load}:load:places"
+    found = run(ktap, "list", "-v", mark).stdout.splitlines()
+    expect("arguments of a marker", found[:3] == [mark, "    arg1  u64", "    arg2  s32"] and
+           "    at another place:" in found, found)
+    found = json.loads(run(ktap, "list", "--json", mark).stdout)
+    expect("of a marker in JSON", {"name": "arg2", "type": "s32"} in found["args"], found)
 
 
 CXX_NAMES = ["Pool::give(char const*) const", "Pool::give(char const**) const", "Pool::operator unsigned long",
