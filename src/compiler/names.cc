@@ -273,6 +273,18 @@ const sx::Param* Generator::declared_elsewhere(const std::string& name, uint32_t
   return best;
 }
 
+namespace {
+
+/// `arg10` and on: the built-in variables end with arg9.
+bool is_late_argument(std::string_view name) {
+  constexpr std::string_view kHead = "arg";
+  if (name.size() < kHead.size() + 2 || name.substr(0, kHead.size()) != kHead) return false;
+  name.remove_prefix(kHead.size());
+  return name[0] != '0' && name.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+}  // namespace
+
 void Generator::report_undefined(const std::string& name, diag::Span span) {
   if (!reported_.insert(name).second) return;
   const sx::Param* elsewhere = declared_elsewhere(name, span.begin);
@@ -291,6 +303,12 @@ void Generator::report_undefined(const std::string& name, diag::Span span) {
         fmt::format("in ktap that is {}{}", ktap, later ? ", which is not there yet" : ""));
     if (ktap.find_first_of(" (") == std::string_view::npos)
       diagnostic.fixes.push_back({span, std::string(ktap)});
+    return;
+  }
+  if (is_late_argument(name)) {
+    diagnostic.hints.push_back(
+        "arg0 to arg9 go by their number, those behind by their names: write args.NAME (`ktap list "
+        "-v` shows them)");
     return;
   }
   diag::suggest(diagnostic, name, known_names(span.begin));
