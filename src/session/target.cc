@@ -26,7 +26,12 @@ std::string with_hint(std::string text, const std::string& hint, const std::stri
 Result<int64_t> find_user(const std::string& text) {
   uint32_t uid = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), uid);
-  if (error == std::errc() && end == text.data() + text.size()) return int64_t{uid};
+  const bool is_number = end == text.data() + text.size() && !text.empty();
+  if (is_number && error == std::errc() && uid != UINT32_MAX) return int64_t{uid};
+  // The last one is what system calls take for "no user".
+  if (is_number && error != std::errc::invalid_argument)
+    return Error{
+        fmt::format("--user {}: no user has that number; the largest is {}", text, UINT32_MAX - 1)};
   const std::map<std::string, uint32_t> users = sys::users();
   if (const auto found = users.find(text); found != users.end()) return int64_t{found->second};
   std::vector<std::string> names;

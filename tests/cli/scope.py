@@ -135,6 +135,8 @@ def own_root(ktap, load):
 def mistakes(ktap):
     for options, wanted in (
             (["--user", "nobdy"], "--user nobdy: no such user in /etc/passwd; did you mean 'nobody'?"),
+            (["--user", "99999999999"], "--user 99999999999: no user has that number; the largest is 4294967294"),
+            (["--user", "4294967295"], "--user 4294967295: no user has that number"),
             (["--cgroup", "/proc"], "--cgroup /proc: "),
             (["--cgroup", ""], "--cgroup takes a folder of cgroup v2, not ''"),
             (["-p", "999999999"], "no process 999999999"),
