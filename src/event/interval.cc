@@ -48,10 +48,16 @@ Interval parse_period(std::string_view text) {
     return wrong(fmt::format("a timer (of '{}') stands alone, not in a list of events",
                              text.substr(0, digits + comma)));
   if (unit.empty()) return wrong(fmt::format("a unit is missing after {}: {}", text, kUnits));
-  if (error == std::errc() && count == 0) return wrong("a period of 0");
-  if (unit[0] == '.' && unit.size() > 1 && is_digit(unit[1]))
+  if (unit[0] == '.' && unit.size() > 1 && is_digit(unit[1])) {
+    if (unit.find_first_not_of("0123456789", 1) == std::string_view::npos)
+      return wrong(
+          fmt::format("a unit is missing after {}, and it is no whole number: {}", text, kUnits));
     return wrong(
         fmt::format("{} is no whole number; write it in a smaller unit, as in 1500ms", text));
+  }
+  if (count == 0 && digits == 1 && unit.size() > 1 && (unit[0] == 'x' || unit[0] == 'X'))
+    return wrong(fmt::format("{} is no decimal number; write it as in 16ms", text));
+  if (error == std::errc() && count == 0) return wrong("a period of 0");
   if (unit == "hz") {
     if (error != std::errc() || count > kNsPerSecond) {
       return wrong(fmt::format("{} is more often than once a nanosecond", text));

@@ -34,6 +34,14 @@ TEST(Interval, SaysWhatIsWrong) {
             "a timer (of '5ms') stands alone, not in a list of events");
   EXPECT_EQ(parse_interval("tick-1.5s").error,
             "1.5s is no whole number; write it in a smaller unit, as in 1500ms");
+  EXPECT_EQ(parse_interval("profile-0.01s").error,
+            "0.01s is no whole number; write it in a smaller unit, as in 1500ms");
+  EXPECT_EQ(
+      parse_interval("tick-1.5").error,
+      "a unit is missing after 1.5, and it is no whole number: ns, us (or usec), ms (msec), s "
+      "(sec), min, h and hz");
+  EXPECT_EQ(parse_interval("tick-0x10ms").error,
+            "0x10ms is no decimal number; write it as in 16ms");
   EXPECT_EQ(parse_interval("tick-ms").error,
             "'ms' is no period; it is a number and a unit, as in 10ms");
   EXPECT_EQ(parse_interval("tick--1s").error,
