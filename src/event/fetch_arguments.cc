@@ -30,6 +30,8 @@ constexpr std::string_view kForms =
 constexpr std::string_view kTypes =
     "u8 u16 u32 u64, s8 … s64, x8 … x64, string, ustring, symbol, bWIDTH@OFFSET/SIZE";
 constexpr size_t kMostSteps = 16;
+constexpr int64_t kMostArguments = 64;
+constexpr int64_t kMostStackWords = 4096;
 
 /// A whole number as C writes it, with a sign.
 std::optional<int64_t> number(std::string_view text) {
@@ -166,7 +168,8 @@ class Reader {
     if (name.substr(0, 5) == "stack") return read_stack(name.substr(5), fetch);
     if (name.substr(0, 3) == "arg") {
       const std::optional<int64_t> at = number(name.substr(3));
-      if (!at || *at < 1 || *at > 64) return fail("$argN counts from 1: $arg1");
+      if (!at || *at < 1 || *at > kMostArguments)
+        return fail(fmt::format("$argN counts from 1: $arg1 to $arg{}", kMostArguments));
       if (context_.is_return)
         return fail("the arguments are gone when a function returns: keep them at its entry");
       if (!context_.is_entry)
@@ -181,7 +184,11 @@ class Reader {
   bool read_stack(std::string_view rest, Fetch* fetch) {
     const bool is_address = rest.empty();
     const std::optional<int64_t> at = is_address ? 0 : number(rest);
-    if (!at || *at < 0 || *at > 4096) return fail("$stackN is a word of the stack, from 0");
+    if (!at || *at < 0 || *at > kMostStackWords)
+      return fail(
+          fmt::format("$stackN is a word of the stack: $stack0 to $stack{}; one that lies "
+                      "further is +OFFSET($stack)",
+                      kMostStackWords));
     const auto pointer = symbol::find_register(context_.machine, "sp", true);
     fetch->base = Fetch::Base::Register;
     fetch->at = pointer->offset_bytes;
