@@ -83,7 +83,8 @@ bool is_writable(std::string_view path, std::string_view name) {
   const std::vector<Pattern> patterns = split_patterns(text);
   if (patterns.size() != 1 || patterns[0].text != text) return false;
   const std::string_view rest = std::string_view(text).substr(std::string_view("probe:").size());
-  if (path_end(rest) != path.size()) return false;
+  if (path_end(rest, [path](const std::string& other) { return other == path; }) != path.size())
+    return false;
   if (function_name_end(rest, path.size()) != rest.size()) return false;
   const Result<FunctionName> parsed = parse_function_name(name);
   return parsed.ok() && parsed.value().name == name && !parsed.value().address;

@@ -118,7 +118,7 @@ class FunctionProbes final : public Provider {
 
 void FunctionProbes::include(const Pattern& pattern, Matches* out) {
   const std::string_view rest = std::string_view(pattern.text).substr(kPrefix.size());
-  const size_t colon = path_end(rest);
+  const size_t colon = files_.find_path_end(rest);
   if (colon == std::string_view::npos) {
     return include_kernel(pattern, rest, out);
   }
@@ -149,7 +149,10 @@ void FunctionProbes::include_kernel(const Pattern& pattern, std::string_view res
   const std::string missing =
       fmt::format("a function's name is missing: probe:{}:FUNCTION is one of that file", name);
   if (name.find('/') != std::string::npos || name.find(".so") != std::string::npos) {
-    out->mistakes.push_back(mistake(pattern, fmt::format("'{}': {}", pattern.text, missing)));
+    const Result<const ElfFile*> opened = files_.open(name);
+    out->mistakes.push_back(mistake(pattern, opened.ok()
+                                                 ? fmt::format("'{}': {}", pattern.text, missing)
+                                                 : opened.error().message));
     return;
   }
   KernelPlace at;
@@ -421,7 +424,7 @@ bool FunctionProbes::is_also_called(const Event& event, std::string_view glob, b
 void FunctionProbes::list(std::string_view glob, std::vector<std::string>* out) {
   if (glob.substr(0, kPrefix.size()) != kPrefix) return;
   const std::string_view rest = glob.substr(kPrefix.size());
-  const size_t colon = path_end(rest);
+  const size_t colon = files_.find_path_end(rest);
   if (colon == std::string_view::npos) return kernel_.list(rest, out);
   const Result<const ElfFile*> opened = files_.open(std::string(rest.substr(0, colon)));
   if (!opened.ok()) return;

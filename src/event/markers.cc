@@ -129,7 +129,7 @@ void Markers::include(const Pattern& pattern, Matches* out) {
     out->mistakes.push_back(mistake(pattern, std::move(text)));
   };
   const std::string_view rest = std::string_view(pattern.text).substr(kPrefix.size());
-  const size_t end = path_end(rest);
+  const size_t end = files_.find_path_end(rest);
   if (end == std::string_view::npos || end == 0 || end + 1 == rest.size())
     return refuse("a marker is written sdt:PATH:MARK or sdt:PATH:PROVIDER:MARK");
   const std::string path(rest.substr(0, end));
@@ -190,7 +190,7 @@ EventPtr Markers::event(const File& file, const UsdtProbe& probe) {
 void Markers::list(std::string_view glob, std::vector<std::string>* out) {
   if (glob.substr(0, kPrefix.size()) != kPrefix) return;
   const std::string_view rest = glob.substr(kPrefix.size());
-  const size_t end = path_end(rest);
+  const size_t end = files_.find_path_end(rest);
   const Result<const File*> opened = file(std::string(rest.substr(0, end)));
   if (!opened.ok()) return;
   const std::string_view name = end == std::string_view::npos ? "*" : rest.substr(end + 1);

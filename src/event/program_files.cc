@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "symbol/resolve.h"
@@ -16,9 +17,28 @@ size_t path_end(std::string_view text) {
   return behind != std::string_view::npos ? behind : text.find(':');
 }
 
+size_t path_end(std::string_view text, const std::function<bool(const std::string&)>& is_there) {
+  const size_t usual = path_end(text);
+  const size_t slash = text.find('/');
+  if (slash == std::string_view::npos || usual < slash) return usual;  // a bare name
+  for (size_t colon = text.rfind(':'); colon != std::string_view::npos && colon > slash;
+       colon = text.rfind(':', colon - 1)) {
+    const bool is_of_name = text[colon - 1] == ':' || text.substr(colon, 2) == "::";  // `ns::f`
+    if (!is_of_name && is_there(std::string(text.substr(0, colon)))) return colon;
+  }
+  return usual;
+}
+
 std::string file_number(const symbol::ElfFile& file) {
   const sys::FileIdentity identity = file.identity();
   return fmt::format("{}:{}", identity.device, identity.inode);
+}
+
+size_t ProgramFiles::find_path_end(std::string_view text) {
+  return path_end(text, [this](const std::string& path) {
+    const auto opened = open(path);
+    return opened.ok() || opened.error().sys_errno != ENOENT;  // that it is no program is said
+  });
 }
 
 Result<const symbol::ElfFile*> ProgramFiles::open(const std::string& name) {

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -19,6 +20,10 @@ namespace ktap::event {
 /// slash; what follows it too (`ns::f`, `PROVIDER:MARK`), and slashes (`operator/`, arguments).
 size_t path_end(std::string_view text);
 
+/// The same where the file's own name may have blanks and colons: of all that could be the path,
+/// the longest that is there, `./a b:c` or `./a b` of `./a b:c:f`. None is: as above.
+size_t path_end(std::string_view text, const std::function<bool(const std::string&)>& is_there);
+
 /// The same for all paths that lead to it, and for no other file that is there.
 std::string file_number(const symbol::ElfFile& file);
 
@@ -28,6 +33,8 @@ class ProgramFiles {
   void set_target(pid_t pid) { target_ = pid; }
   /// Errors: no such file, no program; in words.
   Result<const symbol::ElfFile*> open(const std::string& name);
+  /// path_end() of the files that there are.
+  size_t find_path_end(std::string_view text);
   /// What the target process runs instead, where the file has replaced the one that it runs; "":
   /// there is nothing to say, or it has been said.
   std::string replaced(const symbol::ElfFile& file);

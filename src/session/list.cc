@@ -15,6 +15,7 @@
 #include "base/glob.h"
 #include "diag/json.h"
 #include "event/markers.h"
+#include "event/program_files.h"
 #include "event/provider.h"
 #include "event/syscall_table.h"
 #include "session/report.h"
@@ -183,14 +184,15 @@ class Lister {
   /// `sdt:PATH[:GLOB]`, the glob over PROVIDER:MARK or MARK.
   int markers() {
     const std::string rest = request_.glob.substr(kMarkers.size());
-    const size_t colon =
-        rest.find(':', rest.find_last_of('/') == std::string::npos ? 0 : rest.find_last_of('/'));
+    event::ProgramFiles files;
+    const size_t colon = files.open(rest).ok() ? std::string::npos : files.find_path_end(rest);
     const std::string path = rest.substr(0, colon);
     const std::string glob = colon == std::string::npos ? "*" : rest.substr(colon + 1);
-    const Result<symbol::ElfFile> file = symbol::open_named(path);
-    if (!file.ok()) return fail(file.error().message);
-    const symbol::UsdtProbes all = symbol::read_usdt(file.value().image());
-    const uint8_t word_bytes = file.value().image().is_wide() ? 8 : 4;
+    const Result<const symbol::ElfFile*> opened = files.open(path);
+    if (!opened.ok()) return fail(opened.error().message);
+    const symbol::ElfFile& file = *opened.value();
+    const symbol::UsdtProbes all = symbol::read_usdt(file.image());
+    const uint8_t word_bytes = file.image().is_wide() ? 8 : 4;
     // Of the places of one name mostly each has the same arguments; each other list stands there.
     std::map<std::string, std::vector<std::vector<schema::Field>>> found;
     for (const symbol::UsdtProbe& probe : all.probes) {
@@ -199,8 +201,7 @@ class Lister {
       for (const symbol::UsdtArgument& argument : probe.arguments)
         fields.push_back(
             event::marker_field(argument, static_cast<uint32_t>(fields.size() + 1), word_bytes));
-      auto& lists =
-          found[fmt::format("sdt:{}:{}:{}", file.value().path(), probe.provider, probe.name)];
+      auto& lists = found[fmt::format("sdt:{}:{}:{}", file.path(), probe.provider, probe.name)];
       const bool is_known = std::any_of(lists.begin(), lists.end(), [&](const auto& other) {
         return std::equal(
             other.begin(), other.end(), fields.begin(), fields.end(),

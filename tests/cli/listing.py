@@ -78,6 +78,23 @@ def arguments(ktap, load):
     expect("of a marker in JSON", {"name": "arg2", "type": "s32"} in found["args"], found)
 
 
+def names_with_blanks(ktap, load):
+    """A path that is there may have blanks and colons; what is listed can be traced."""
+    with tempfile.TemporaryDirectory(prefix="ktap names_") as folder:
+        for name in ("a b", "c:d", "e f:g h"):
+            path = f"{folder}/{name}"
+            shutil.copy(load, path)
+            function, mark = f"probe:{path}:probed_half", f"sdt:{path}:load:guarded"
+            for event in (function, mark):
+                found = run(ktap, "list", event)
+                expect(f"{event} is listed", found.stdout == event + "\n", found.stdout + found.stderr)
+            if os.geteuid() == 0:
+                for event in (function, mark):
+                    for script in (f'trace {event} {{ exit() }}', f'trace "{event}" function (e) {{ exit() }}'):
+                        tried = run(ktap, "-q", "-d", "-e", script)
+                        expect(f"{script} can be traced", tried.returncode == 0, tried.stderr)
+
+
 CXX_NAMES = ["Pool::give(char const*) const", "Pool::give(char const**) const", "Pool::operator unsigned long",
              "Pool::operator()", "Pool::operator+", "Pool::operator->", "Pool::operator<", "Pool::operator[]",
              "Pool::take(int)", "Pool::take(long)", "Table<int, char>::find",
@@ -163,6 +180,7 @@ def main():
     functions(ktap)
     if len(sys.argv) > 2 and sys.argv[2]:
         arguments(ktap, Path(sys.argv[2]).resolve())
+        names_with_blanks(ktap, Path(sys.argv[2]).resolve())
     names_of_cxx(ktap, is_root)
     options_before_commands(ktap)
     doctor(ktap, is_root)
