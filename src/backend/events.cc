@@ -232,6 +232,8 @@ void Selector::record_field(ValueId id) {
     case schema::FieldKind::DynString:
     case schema::FieldKind::RelString:
       return string_field(id, field);
+    case schema::FieldKind::ByteArray:
+      return bytes_field(id, field);
     case schema::FieldKind::Opaque:
     case schema::FieldKind::Text:
       return fail(fmt::format("field {} has no value", field.name));
@@ -269,6 +271,20 @@ void Selector::record_field(ValueId id) {
     asm_.bind(is_false);
   }
   store_result(id, dst);
+}
+
+/// All of an array, NULs too: records alone take it.
+void Selector::bytes_field(ValueId id, const schema::Field& field) {
+  const Inst& of = inst(id);
+  const Home& home = homes_.homes[id.index];
+  if (of.str_kind != ssa::StrKind::Bytes || of.max_bytes != field.size_bytes)
+    return fail(fmt::format("field {} is no string of its size here", field.name));
+  clear(home.payload, round_up8(of.max_bytes) / 8);
+  asm_.emit(bpf::mov64(Reg::R3, Reg::R6));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, static_cast<int32_t>(field.offset_bytes)));
+  load_address(Reg::R1, home.payload);
+  asm_.emit(bpf::mov64(Reg::R2, static_cast<int32_t>(of.max_bytes)));
+  asm_.call_helper(Helper::ProbeReadKernel);
 }
 
 void Selector::string_field(ValueId id, const schema::Field& field) {

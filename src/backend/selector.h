@@ -299,6 +299,7 @@ class Selector {
   void syscall_field(ssa::ValueId id);
   void argument_field(ssa::ValueId id, const TypedField& from);
   void record_field(ssa::ValueId id);
+  void bytes_field(ssa::ValueId id, const schema::Field& field);
   void string_field(ssa::ValueId id, const schema::Field& field);
   void narrow(Reg reg, uint32_t size_bytes, bool is_signed);
   void read_kernel(int32_t stack_offset, uint32_t size_bytes, Reg address, int32_t extra);

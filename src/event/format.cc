@@ -7,6 +7,8 @@
 #include <charconv>
 #include <optional>
 
+#include "base/limits.h"
+
 namespace ktap::event {
 
 namespace {
@@ -36,6 +38,21 @@ std::string_view trimmed(std::string_view text) {
 }
 
 bool is_char(std::string_view type) { return type == "char" || type == "const char"; }
+
+/// What is no text, but bytes: addresses, keys.
+bool is_byte(std::string_view type) {
+  if (starts_with(type, "const ")) type.remove_prefix(6);
+  for (const std::string_view byte : {"__u8", "u8", "uint8_t", "u_int8_t", "unsigned char"}) {
+    if (type == byte) return true;
+  }
+  return false;
+}
+
+FieldKind array_kind(std::string_view type, uint32_t size_bytes) {
+  if (is_char(type)) return FieldKind::CharArray;
+  const bool fits = size_bytes != 0 && size_bytes <= limits::kStringBytes;
+  return is_byte(type) && fits ? FieldKind::ByteArray : FieldKind::Opaque;
+}
 
 FieldKind scalar_kind(std::string_view type, uint32_t size_bytes) {
   if (type.find('*') != std::string_view::npos) {
@@ -72,7 +89,7 @@ bool parse_declaration(std::string_view declaration, Field* field) {
       field->kind = is_data_loc ? FieldKind::DynString : FieldKind::RelString;
     }
   } else if (const size_t bracket = name.find('['); bracket != std::string_view::npos) {
-    field->kind = is_char(type) ? FieldKind::CharArray : FieldKind::Opaque;
+    field->kind = array_kind(type, field->size_bytes);
     field->c_type += std::string(name.substr(bracket));
     name = name.substr(0, bracket);
   } else {

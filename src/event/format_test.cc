@@ -50,7 +50,7 @@ TEST(Format, ReadsEveryKindOfField) {
       {"rel", "__rel_loc char[]", FieldKind::RelString, 44, 4, false},
       {"list", "__data_loc u64[]", FieldKind::Opaque, 48, 4, false},
       {"args", "unsigned long[6]", FieldKind::Opaque, 56, 48, false},
-      {"addr", "u8[4]", FieldKind::Opaque, 104, 4, false},
+      {"addr", "u8[4]", FieldKind::ByteArray, 104, 4, false},
       {"span", "struct range", FieldKind::Opaque, 108, 8, false},
       {"on", "bool", FieldKind::Bool, 116, 1, false},
   };
@@ -64,6 +64,21 @@ TEST(Format, ReadsEveryKindOfField) {
     EXPECT_EQ(field.size_bytes, expected[i].size) << field.name;
     EXPECT_EQ(field.is_signed, expected[i].is_signed) << field.name;
   }
+}
+
+TEST(Format, ArraysOfBytesAreStringsUpToTheBoundOfStrings) {
+  const auto kind = [](const std::string& declaration, uint32_t size_bytes) {
+    const Result<Format> parsed =
+        parse_format("ID: 1\n\tfield:" + declaration +
+                     ";\toffset:8;\tsize:" + std::to_string(size_bytes) + ";\tsigned:0;\n");
+    return parsed.ok() ? parsed.value().fields.at(0).kind : FieldKind::Bool;
+  };
+  EXPECT_EQ(kind("__u8 saddr_v6[16]", 16), FieldKind::ByteArray);
+  EXPECT_EQ(kind("unsigned char key[3]", 3), FieldKind::ByteArray);
+  EXPECT_EQ(kind("const u8 all[256]", 256), FieldKind::ByteArray);
+  EXPECT_EQ(kind("u8 more[257]", 257), FieldKind::Opaque);
+  EXPECT_EQ(kind("u8 none[0]", 0), FieldKind::Opaque);
+  EXPECT_EQ(kind("__u16 words[8]", 16), FieldKind::Opaque);
 }
 
 TEST(Format, RefusesWhatItCannotRead) {

@@ -295,7 +295,9 @@ class Capturer {
     CaptureArg arg;
     arg.kind = CaptureArg::Kind::Field;
     arg.field = field;
-    return push(arg, lowerer_.read_event_field(field));
+    const uint32_t number = push(arg, lowerer_.read_event_field(field));
+    site_.args[number].is_raw = lowerer_.is_of_bytes(field);
+    return number;
   }
 
   Lowerer& lowerer_;

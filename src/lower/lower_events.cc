@@ -30,7 +30,11 @@ ssa::ValueId Lowerer::read_event_field(uint32_t field, bool is_word) {
   ssa::Inst inst{ssa::Op::EventField, ssa::Type::Int};
   inst.imm = field;
   if (is_bool) inst.type = ssa::Type::Bool;
-  if (is_string_field(f)) {
+  if (is_of_bytes(field)) {
+    inst.type = ssa::Type::Str;
+    inst.str_kind = ssa::StrKind::Bytes;
+    inst.max_bytes = f.size_bytes;
+  } else if (is_string_field(f)) {
     inst.type = ssa::Type::Str;
     inst.str_kind = ssa::StrKind::Bytes;
     inst.max_bytes = string_bytes(f);
@@ -45,6 +49,10 @@ AbstractValue Lowerer::event_read(const EventRead& read, const std::string& name
       return AbstractValue::ssa(read_var(read.var));
     case EventRead::Kind::Field: {
       const ssa::ValueId id = read_event_field(read.field, read.is_word);
+      if (is_of_bytes(read.field))  // as buf() of it
+        return rendered(bytecode::Builtin::Buf,
+                        {AbstractValue::ssa(id),
+                         AbstractValue::of(int64_t{event().fields[read.field].size_bytes})});
       return read.is_pointer ? pointer_of(read.field, id) : AbstractValue::ssa(id);
     }
     case EventRead::Kind::Nil:

@@ -346,6 +346,10 @@ std::string Lowerer::why_no_text(const AbstractValue& value) const {
   const bool has_form =
       value.is(Kind::Rendered) && (static_cast<Builtin>(value.integer) == Builtin::Format ||
                                    static_cast<Builtin>(value.integer) == Builtin::StringFormat);
+  const bool is_field = value.is(Kind::Rendered) &&
+                        static_cast<Builtin>(value.integer) == Builtin::Buf &&
+                        function_[value.parts[0].id].op == ssa::Op::EventField;
+  if (is_field) return "an array of bytes is more than printed here";
   if (!has_form) return fmt::format("{} is more than printed here", describe(value));
   const std::string& format = value.parts[0].text;
   std::string error;

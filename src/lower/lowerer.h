@@ -73,6 +73,10 @@ class Lowerer {
   ssa::ValueId read_var(schema::BuiltinVar var);
   /// `is_word`: a boolean as a number.
   ssa::ValueId read_event_field(uint32_t field, bool is_word = false);
+  /// Does it give bytes with NULs among them, which records alone take?
+  bool is_of_bytes(uint32_t field) const {
+    return event().fields[field].kind == schema::FieldKind::ByteArray;
+  }
   ssa::SiteArg site_arg(ssa::ValueId id) const;
   /// A new site with the argument that -T asks for already in `operands`.
   ssa::Site new_site(ssa::SiteKind kind, std::vector<ssa::ValueId>& operands);

@@ -19,6 +19,7 @@ enum class FieldKind : uint8_t {
   Bool,       ///< one byte, true when it is not 0
   Pointer,    ///< kernel or user address; an integer that prints in hex
   CharArray,  ///< char[N]: string cut at the first NUL
+  ByteArray,  ///< u8[N]: string of N bytes, with every NUL among them
   DynString,  ///< __data_loc char[]: u32 at offset holds (length << 16 | offset in record)
   RelString,  ///< __rel_loc char[]
   Text,       ///< characters up to a NUL where the field's Fetch leads; Fetch::Base::Comm: its own

@@ -1,3 +1,5 @@
+// Told by what C++ and Rust leave in symbols and in the list of needed libraries, not by code for
+// exceptions: C has some, for threads that are cancelled, and what only calls has none.
 #include "symbol/exceptions.h"
 
 #include <elf.h>
@@ -12,10 +14,12 @@ namespace {
 
 /// What runs C++ and Rust code that throws, catches or cleans up. Of C alone such code is where
 /// threads that are cancelled clean up, by another routine (__gcc_personality_v0).
-constexpr std::array<std::string_view, 9> kRuntime = {
-    "__gxx_personality_v0", "__cxa_throw",       "__cxa_rethrow",
-    "__cxa_begin_catch",    "_Unwind_Resume",    "_Unwind_RaiseException",
+constexpr std::array<std::string_view, 7> kRuntime = {
+    "__gxx_personality_v0", "__cxa_throw",       "__cxa_rethrow",           "__cxa_begin_catch",
     "rust_eh_personality",  "rust_begin_unwind", "__cxa_allocate_exception"};
+/// The same where it is taken from a library: programs of C have these in themselves when they are
+/// linked statically.
+constexpr std::array<std::string_view, 2> kUnwinder = {"_Unwind_Resume", "_Unwind_RaiseException"};
 
 constexpr std::array<std::string_view, 3> kLibraries = {"libstdc++.so", "libc++.so",
                                                         "libc++abi.so"};
@@ -32,8 +36,9 @@ bool has_symbol_of_runtime(const ElfSymbolTable& symbols) {
     const std::string_view name = symbols.name(symbol);
     if (is_of_cxx(name)) return true;
     if (name.empty() || (name[0] != '_' && name[0] != 'r')) continue;
-    if (std::any_of(kRuntime.begin(), kRuntime.end(),
-                    [&](std::string_view known) { return symbols.is_named(symbol, known); }))
+    const auto is_known = [&](std::string_view known) { return symbols.is_named(symbol, known); };
+    if (std::any_of(kRuntime.begin(), kRuntime.end(), is_known)) return true;
+    if (symbol.section == SHN_UNDEF && std::any_of(kUnwinder.begin(), kUnwinder.end(), is_known))
       return true;
   }
   return false;
