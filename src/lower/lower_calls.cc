@@ -68,8 +68,8 @@ std::string Lowerer::match_error_text() const {
 }
 
 std::vector<AbstractValue> Lowerer::call(const AbstractValue& callee,
-                                         std::vector<AbstractValue> args) {
-  if (callee.is(Kind::Function)) return call_function(callee, std::move(args));
+                                         std::vector<AbstractValue> args, bool is_tail_call) {
+  if (callee.is(Kind::Function)) return call_function(callee, std::move(args), is_tail_call);
   if (callee.is(Kind::Builtin)) {
     const auto builtin = static_cast<Builtin>(callee.integer);
     const AbstractValue result = call_builtin(builtin, args);

@@ -23,10 +23,6 @@ constexpr uint64_t kMaxUnrolledRounds = 8;          // guessed: as much code as 
 constexpr uint64_t kMaxUnrolledEntries = 16;        // guessed: a table of names
 constexpr uint64_t kMaxUnrolledInstructions = 100;  // guessed: all rounds together
 
-/// Not yet known to be a failure: settle_guards() looks whether there is any loop.
-constexpr int64_t kNoFailure = -1;
-constexpr int64_t kNoFailureOfTailCall = -2;
-
 uint64_t bits(int64_t value) { return static_cast<uint64_t>(value); }
 int64_t number(uint64_t value) { return static_cast<int64_t>(value); }
 
@@ -222,19 +218,21 @@ ssa::ValueId Lowerer::as_shape(const AbstractValue& value, const LoopShape& shap
 
 // ---- the budget ------------------------------------------------------------------------------
 
-void Lowerer::count_round(bool is_tail_call) {
-  ssa::Inst inst{ssa::Op::LoopGuard};
-  inst.imm = is_tail_call ? kNoFailureOfTailCall : kNoFailure;
+/// Not yet known to be a failure: settle_guards() looks whether there is any loop.
+void Lowerer::emit_guard(ssa::Op op, bool is_tail_call) {
+  ssa::Inst inst{op};
+  inst.imm = static_cast<int64_t>(guards_.size());
+  guards_.push_back({is_tail_call, trace()});
   emit(std::move(inst));
 }
+
+void Lowerer::count_round(bool is_tail_call) { emit_guard(ssa::Op::LoopGuard, is_tail_call); }
 
 /// The handler's own call, and its filter's, are made outside of what is counted here.
 void Lowerer::count_call() {
   if (calls_.empty()) return;
   ++calls_made_;
-  ssa::Inst inst{ssa::Op::CallGuard};
-  inst.imm = kNoFailure;
-  emit(std::move(inst));
+  emit_guard(ssa::Op::CallGuard);
 }
 
 /// Without a way back nothing can use up a budget; and calls cannot where each of them is made in
@@ -252,11 +250,10 @@ void Lowerer::settle_guards() {
       ssa::Inst& inst = function_[id];
       const bool is_call = inst.op == ssa::Op::CallGuard;
       if (!is_call && inst.op != ssa::Op::LoopGuard && inst.op != ssa::Op::LoopTurn) continue;
-      place_.span = inst.span;
-      place_.line = inst.line;
-      const bool is_tail_call = inst.imm == kNoFailureOfTailCall;
+      const Guard& guard = guards_[static_cast<size_t>(inst.imm)];
       inst.imm = failure(is_call ? too_many_calls(limits::kHandlerCalls)
-                                 : too_many_rounds(limits::kHandlerIterations, is_tail_call));
+                                 : too_many_rounds(limits::kHandlerIterations, guard.is_tail_call),
+                         guard.trace);
     }
   }
 }
@@ -508,9 +505,7 @@ void Lowerer::next_slot(Frame& frame, Insn insn, size_t pc) {
   const ssa::BlockId full = new_block();
   branch(op1(ssa::Op::IsNil, ssa::Type::Bool, found), empty, full);
   current_ = empty;
-  ssa::Inst turn{ssa::Op::LoopTurn};
-  turn.imm = kNoFailure;
-  emit(std::move(turn));
+  emit_guard(ssa::Op::LoopTurn);
   add_edge(frame, pc, pc, {current_, frame.registers, frame.top});
   current_ = full;
   AbstractValue key = AbstractValue::of_kind(Kind::Tuple);

@@ -192,22 +192,29 @@ void Lowerer::refuse_use(const std::string& what, const AbstractValue& value) {
 
 // ---- run-time errors -------------------------------------------------------------------------
 
-int64_t Lowerer::failure(const std::string& text) {
+/// Where it is now, and the calls that are being inlined.
+std::vector<ssa::CodePlace> Lowerer::trace() const {
+  std::vector<ssa::CodePlace> places;
+  places.push_back(
+      {calls_.empty() ? std::string() : calls_.back()->name, place_.span, place_.line});
+  places.insert(places.end(), callers_.rbegin(), callers_.rend());
+  return places;
+}
+
+int64_t Lowerer::failure(const std::string& text, std::vector<ssa::CodePlace> trace) {
   auto& failures = linkage_.module.failures;
   for (size_t i = 0; i < failures.size(); ++i) {
-    if (failures[i].text == text && failures[i].line == place_.line &&
-        failures[i].span.begin == place_.span.begin && failures[i].span.end == place_.span.end) {
-      return static_cast<int64_t>(i);
-    }
+    if (failures[i].text == text && failures[i].trace == trace) return static_cast<int64_t>(i);
   }
-  failures.push_back({text, place_.span, place_.line});
+  const ssa::CodePlace& at = trace.front();
+  failures.push_back({text, at.span, at.line, std::move(trace)});
   return static_cast<int64_t>(failures.size() - 1);
 }
 
 void Lowerer::fail_now(const std::string& text) {
   if (stopped()) return;
   ssa::Inst inst{ssa::Op::Fail};
-  inst.imm = failure(text);
+  inst.imm = failure(text, trace());
   emit(std::move(inst));
   current_ = {};
 }

@@ -131,7 +131,8 @@ void Lowerer::finish() {
 // ---- functions -------------------------------------------------------------------------------
 
 std::vector<AbstractValue> Lowerer::call_function(const AbstractValue& callee,
-                                                  std::vector<AbstractValue> args) {
+                                                  std::vector<AbstractValue> args,
+                                                  bool is_tail_call) {
   if (std::find(calls_.begin(), calls_.end(), callee.function) != calls_.end()) {
     refuse("a function that calls itself");
     return {};
@@ -167,9 +168,13 @@ std::vector<AbstractValue> Lowerer::call_function(const AbstractValue& callee,
   const int walks = callers_walks_;
   if (caller != nullptr) callers_walks_ = open_walks(*caller, caller->registers.size());
   frame_ = &frame;
+  const size_t callers = callers_.size();
+  if (!calls_.empty() && !is_tail_call)
+    callers_.push_back({calls_.back()->name, place_.span, place_.line});
   calls_.push_back(callee.function);
   interpret(frame);
   calls_.pop_back();
+  callers_.resize(callers);
   frame_ = caller;
   callers_walks_ = walks;
   place_ = call_place;
@@ -578,7 +583,7 @@ void Lowerer::step_return(Frame& frame, Insn insn) {
   const AbstractValue callee = reg(frame, a);
   if (insn.op() == Op::TailCall && callee.is(Kind::Function)) count_round(true);
   has_some_results_ = false;
-  std::vector<AbstractValue> results = call(callee, std::move(values));
+  std::vector<AbstractValue> results = call(callee, std::move(values), insn.op() == Op::TailCall);
   if (stopped() || !reachable()) return;
   if (insn.op() == Op::TailCall) {
     frame.returns.push_back({current_, std::move(results), 0, locals_});

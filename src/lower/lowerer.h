@@ -143,6 +143,11 @@ class Lowerer {
     std::map<size_t, bool>
         exact_limits;  ///< by first register of a counting loop: its last value is met
   };
+  /// Of a budget: what it says when that is used up.
+  struct Guard {
+    bool is_tail_call = false;
+    std::vector<ssa::CodePlace> trace;
+  };
   /// A condition: known now, or a Bool.
   struct Truth {
     bool known = false;
@@ -154,7 +159,7 @@ class Lowerer {
 
   // ---- lowerer.cc ----------------------------------------------------------------------------
   std::vector<AbstractValue> call_function(const AbstractValue& callee,
-                                           std::vector<AbstractValue> args);
+                                           std::vector<AbstractValue> args, bool is_tail_call);
   void interpret(Frame& frame);
   void step(Frame& frame, size_t pc);
   void step_loop(Frame& frame, bytecode::Insn insn, size_t pc);
@@ -241,6 +246,7 @@ class Lowerer {
   bool is_unchanged(const AbstractValue& value, const AbstractValue& at_entry) const;
   LoopShape shape_of(const AbstractValue& value) const;
   ssa::ValueId as_shape(const AbstractValue& value, const LoopShape& shape, ssa::BlockId in);
+  void emit_guard(ssa::Op op, bool is_tail_call = false);
   void count_round(bool is_tail_call = false);
   void count_call();
   void settle_guards();
@@ -311,7 +317,8 @@ class Lowerer {
   std::string match_error_text() const;
   void fail_when(ssa::ValueId condition, const std::string& text);
   void fail_now(const std::string& text);
-  int64_t failure(const std::string& text);
+  std::vector<ssa::CodePlace> trace() const;
+  int64_t failure(const std::string& text, std::vector<ssa::CodePlace> trace);
 
   // ---- lower_machine.cc: nothing where the call has no kernel form ------------------------------
   std::optional<AbstractValue> machine_call(bytecode::Builtin builtin,
@@ -489,7 +496,8 @@ class Lowerer {
   AbstractValue read_text(const AbstractValue& place, uint32_t array_bytes, uint32_t limit_bytes);
 
   // ---- lower_calls.cc ------------------------------------------------------------------------
-  std::vector<AbstractValue> call(const AbstractValue& callee, std::vector<AbstractValue> args);
+  std::vector<AbstractValue> call(const AbstractValue& callee, std::vector<AbstractValue> args,
+                                  bool is_tail_call = false);
   AbstractValue call_builtin(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
   AbstractValue call_typed(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
   void output(bytecode::Builtin builtin, ssa::SiteKind kind,
@@ -523,6 +531,8 @@ class Lowerer {
   LoopHints& hints_;
   std::map<const bytecode::Function*, CodePlan> plans_;
   std::vector<const bytecode::Function*> calls_;  ///< being inlined
+  std::vector<ssa::CodePlace> callers_;           ///< the calls in them, but for tail calls
+  std::vector<Guard> guards_;          ///< by number in the instruction, until it is settled
   std::vector<AbstractValue> locals_;  ///< what captured variables of inlined code hold, by number
   std::vector<HintKey> local_names_;   ///< by number
   uint32_t path_ = 0;                  ///< of the frame that is being walked

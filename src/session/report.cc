@@ -49,11 +49,7 @@ diag::JsonObject& add_place(diag::JsonObject& object, const diag::Source& source
 }
 
 std::string render_located(const diag::Source& source, const diag::Span& span, uint32_t line,
-                           const std::string& text, bool json) {
-  if (json) {
-    diag::JsonObject object = json_head("runtime-error", text);
-    return add_place(object, source, span, line).raw("trace", "[]").line();
-  }
+                           const std::string& text) {
   if (span.end == 0)
     return fmt::format("{}: error: {}\n", line_place(source, line), diag::printable(text));
   diag::Diagnostic diagnostic{};
@@ -122,8 +118,7 @@ std::string render_error(const std::string& text, bool json, const std::string& 
 std::string render_runtime_error(const diag::Source& source, const vm::RuntimeError& error,
                                  bool json) {
   if (json) return runtime_error_json(source, error);
-  std::string text =
-      render_located(source, error.place.span, error.place.line, what_failed(error), false);
+  std::string text = render_located(source, error.place.span, error.place.line, what_failed(error));
   // The innermost frame is the place of the error itself.
   for (size_t i = 1; i < error.trace.size() && i <= kFrames; ++i) {
     const vm::RuntimeError::Frame& frame = error.trace[i];
@@ -176,7 +171,10 @@ void ErrorLog::set_kernel_count(uint32_t failure, const ssa::Failure& what, uint
   if (count == 0) return;
   auto [at, is_new] = kernel_counts_.try_emplace(failure, Key{what.line, what.text}, 0);
   if (is_new && told_.insert(Place{what.span.begin, what.text}).second) {
-    tell(render_located(source_, what.span, what.line, what.text, json_));
+    vm::RuntimeError error{what.text, {what.span, what.line}, {}};
+    for (const ssa::CodePlace& call : what.trace)
+      error.trace.push_back({call.function, {call.span, call.line}});
+    tell(render_runtime_error(source_, error, json_));
   }
   at->second.second = count;
 }

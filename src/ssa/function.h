@@ -167,11 +167,23 @@ struct Site {
   uint32_t line = 0;
 };
 
+/// A place in a function of the script.
+struct CodePlace {
+  std::string function;  ///< "" for one without a name
+  diag::Span span;
+  uint32_t line = 0;
+  friend bool operator==(const CodePlace& a, const CodePlace& b) {
+    return a.line == b.line && a.span.begin == b.span.begin && a.span.end == b.span.end &&
+           a.function == b.function;
+  }
+};
+
 /// A run-time error that kernel code can meet.
 struct Failure {
   std::string text;  ///< "arithmetic on nil"
   diag::Span span;
   uint32_t line = 0;
+  std::vector<CodePlace> trace = {};  ///< it, then the calls that led there, the innermost first
 };
 
 /// How a value of that make is held: Int, Bool, Str or Stack, with the kind and bytes.

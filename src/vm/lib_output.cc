@@ -96,8 +96,8 @@ bool Machine::hist_text(const Value* args, size_t count, std::string& out) {
   if (output::print_distribution(drawn, out)) {
     return count == 1 || args[1].is_nil() ||
            fail(fmt::format("print_hist draws all buckets of {}, a number of rows is "
-                                          "for tables",
-                                          runtime::type_phrase(drawn.type)));
+                            "for tables",
+                            runtime::type_phrase(drawn.type)));
   }
   if (drawn.type != Type::Table) {
     return fail(fmt::format("print_hist takes a table, an aggregate or a histogram, got {}",

@@ -239,7 +239,8 @@ TEST(Vm, TailCallsTakeNoDepth) {
   Budget budget;
   budget.iterations = 1000;
   EXPECT_EQ(run.call(global(run), {i(1000)}, budget), "");
-  EXPECT_EQ(run.call(global(run), {i(1001)}, budget), "more than 1000 loop iterations in one run (a tail call counts as one)");
+  EXPECT_EQ(run.call(global(run), {i(1001)}, budget),
+            "more than 1000 loop iterations in one run (a tail call counts as one)");
 }
 
 TEST(Vm, CallDepthAtItsEdge) {
