@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <list>
+
 #include "symbol/test_files.h"
 
 namespace ktap::symbol {
@@ -81,7 +83,8 @@ class UserTypesTest : public testing::TestWithParam<const char*> {
   void open(const std::string& name) {
     Result<ElfFile> file = ElfFile::open(folder_ / name);
     ASSERT_TRUE(file.ok());
-    file_.emplace(std::move(file).value());
+    files_.push_back(std::move(file).value());
+    file_ = &files_.back();
   }
 
   std::optional<UserFunction> function(const std::string& name) {
@@ -101,7 +104,8 @@ class UserTypesTest : public testing::TestWithParam<const char*> {
   }
 
   TempFolder folder_;
-  std::optional<ElfFile> file_;
+  std::list<ElfFile> files_;  // as long as the types
+  ElfFile* file_ = nullptr;   // the last one
   UserTypes types_;
 };
 
