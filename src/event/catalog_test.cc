@@ -180,9 +180,25 @@ TEST_F(CatalogTest, SamplesOfPerfEventsAndOfClocks) {
   EXPECT_EQ(matches.events[1]->perf.period, 10000000U);
   EXPECT_EQ(matches.events[2]->perf.period, 1000000U);
   EXPECT_EQ(matches.events[2]->kind, EventKind::Sample);
-  EXPECT_EQ(matches.events[2]->find_field("addr"), 1);
+  for (const schema::EventPtr& event : matches.events) {
+    EXPECT_EQ(event->find_field("addr"), -1) << event->name << ": the kernel leaves it as it was";
+  }
+  const Matches fault = catalog_->match("software:major-faults");
+  ASSERT_EQ(fault.events.size(), 1U);
+  EXPECT_EQ(fault.events[0]->find_field("addr"), 1);
   EXPECT_FALSE(matches.events[1]->perf.is_of_target);
   EXPECT_TRUE(matches.events[2]->perf.is_of_target);
+}
+
+TEST(Catalog, WithoutTracepointsSaysWhyAndHasTheOtherEvents) {
+  const std::unique_ptr<Catalog> catalog = Catalog::without_tracepoints("tracefs is closed");
+  for (const char* text : {"sched:sched_switch", "syscalls:*", "vfs_read"}) {
+    const Matches matches = catalog->match(text);
+    ASSERT_EQ(matches.mistakes.size(), 1U) << text;
+    EXPECT_EQ(matches.mistakes[0].text, "tracefs is closed");
+    EXPECT_TRUE(matches.mistakes[0].is_unavailable);
+  }
+  EXPECT_TRUE(catalog->match("profile-100hz, software:page-faults").mistakes.empty());
 }
 
 TEST_F(CatalogTest, FrequenciesAndCaches) {
