@@ -543,18 +543,32 @@ class Planner {
           const auto by_timer = is_table ? by_timers_.find(variable) : by_timers_.end();
           if (!line && by_timer != by_timers_.end()) line = by_timer->second;
           if (!line) continue;
-          const Registration& r = registration(plan_->handlers[index]);
-          return lower::Refusal{
-              fmt::format(
-                  "variable '{}' is also used by the handler at line {}, which runs in "
-                  "user space",
-                  is_table ? linkage.module.tables[number].name : linkage.module.cells[number],
-                  *line),
-              r.place.span, r.place.line};
+          return shares_variable(
+              index, is_table ? linkage.module.tables[number].name : linkage.module.cells[number],
+              *line);
         }
       }
     }
+    // A read whose value goes nowhere is no instruction, but may have been a mistake of the script.
+    for (const lower::Variable& variable : effects_[plan_->handlers[index].registration].read) {
+      const auto at = used.assigned.find(variable);
+      if (at == used.assigned.end()) continue;
+      const bool is_named = variable.cell == nullptr && input_.global_names != nullptr;
+      return shares_variable(
+          index,
+          is_named ? (*input_.global_names)[static_cast<size_t>(variable.global)] : std::string(),
+          at->second);
+    }
     return std::nullopt;
+  }
+
+  /// `name`: "" when it has none here.
+  lower::Refusal shares_variable(uint32_t index, const std::string& name, uint32_t line) const {
+    const Registration& r = registration(plan_->handlers[index]);
+    const std::string what = name.empty() ? "a variable" : fmt::format("variable '{}'", name);
+    return {fmt::format("{} is also used by the handler at line {}, which runs in user space", what,
+                        line),
+            r.place.span, r.place.line};
   }
 
   std::set<uint32_t> tables_of(const PlannedHandler& handler) const {
