@@ -18,6 +18,7 @@
 #include "passes/pipeline.h"
 #include "session/spoil.h"
 #include "session/target.h"
+#include "session/used_variables.h"
 #include "ssa/op_info.h"
 #include "symbol/unwind.h"
 #include "syntax/foreign.h"
@@ -507,24 +508,6 @@ class Planner {
     }
     return moved;
   }
-
-  /// Variables that event handlers in user space use, and how: the line of the first one.
-  struct UsedInUser {
-    using Lines = std::map<lower::Variable, uint32_t>;
-    Lines read, assigned, replaced;
-
-    /// Against what a kernel handler does.
-    std::optional<uint32_t> against(ssa::Op op, const lower::Variable& variable) const {
-      const auto in = [&](const Lines& lines) -> std::optional<uint32_t> {
-        const auto at = lines.find(variable);
-        if (at == lines.end()) return std::nullopt;
-        return at->second;
-      };
-      if (op == ssa::Op::CellGet || op == ssa::Op::TableGet) return in(assigned);
-      if (const auto line = in(read)) return line;
-      return in(op == ssa::Op::CellAdd ? replaced : assigned);
-    }
-  };
 
   std::optional<lower::Refusal> disagreement(uint32_t index, const UsedInUser& used) const {
     const lower::Linkage& linkage = plan_->linkage;
