@@ -120,10 +120,14 @@ ssa::ValueId Lowerer::as_part(const AbstractValue& value, const KeyPart& part) {
   }
 }
 
-/// Bytes that a place for `value` must have beside others that are Bytes.
-KeyPart Lowerer::as_bytes(const AbstractValue& value, const KeyPart& part) const {
+/// What a place for `value` must be beside others that are Bytes. Nothing: it cannot be bytes, and
+/// is refused.
+std::optional<KeyPart> Lowerer::as_bytes(const AbstractValue& value, const KeyPart& part) {
   if (part.kind != KeyPart::Kind::StrId) return part;
-  return bytes_part(text_bound(value).value_or(0));
+  const std::optional<uint32_t> bound = text_bound(value);
+  if (bound) return bytes_part(*bound);
+  refuse(kNoBytes);
+  return std::nullopt;
 }
 
 /// The name of a table of samples in Shapes.
@@ -160,11 +164,9 @@ bool Lowerer::unify_value(int64_t table, const AbstractValue& value) {
   if (!linkage_.value_is_known[index] && !is_string(have) && !(have == *part)) have = *part;
   KeyPart wanted = *part;
   if (have.kind == KeyPart::Kind::Bytes) {
-    if (wanted.kind == KeyPart::Kind::StrId && !text_bound(value)) {
-      refuse(kNoBytes);
-      return false;
-    }
-    wanted = as_bytes(value, wanted);
+    const std::optional<KeyPart> bytes = as_bytes(value, wanted);
+    if (!bytes) return false;
+    wanted = *bytes;
   }
   const auto refuse_both = [&](const KeyPart& other) {
     refuse(fmt::format("{} {} holds {} and {}", is_variable ? "variable" : "table", info.name,
@@ -269,11 +271,9 @@ bool Lowerer::unify_key(int64_t table, const std::vector<AbstractValue>& parts) 
     KeyPart& have = info.key[i];
     const KeyPart before = have;
     if (have.kind == KeyPart::Kind::Bytes) {
-      if (part.kind == KeyPart::Kind::StrId && !text_bound(parts[i])) {
-        refuse(kNoBytes);
-        return false;
-      }
-      part = as_bytes(parts[i], part);
+      const std::optional<KeyPart> bytes = as_bytes(parts[i], part);
+      if (!bytes) return false;
+      part = *bytes;
     }
     const std::optional<KeyPart> both = widest(have, part);
     if (!both) {

@@ -554,9 +554,10 @@ ssa::ValueId Lowerer::text_bytes(const AbstractValue& value) {
   }
   const ssa::Inst& inst = function_[value.id];
   if (inst.str_kind == ssa::StrKind::Bytes || inst.op == ssa::Op::ConstStr) return value.id;
+  const std::optional<uint32_t> bound = text_bound(value);
+  if (!bound || *bound > limits::kMaxMadeBytes) refuse(kNoBytes);
   ssa::Inst bytes{ssa::Op::StrBytes, ssa::Type::Str, ssa::StrKind::Bytes,
-                  std::max(text_bound(value).value_or(0), uint32_t{1})};
-  if (!text_bound(value) || bytes.max_bytes > limits::kMaxMadeBytes) refuse(kNoBytes);
+                  std::max(bound.value_or(0), uint32_t{1})};
   bytes.operands = {value.id};
   return emit(std::move(bytes));
 }

@@ -361,7 +361,7 @@ class Lowerer {
   // ---- lower_shapes.cc -----------------------------------------------------------------------
   std::optional<ssa::KeyPart> part_of(const AbstractValue& value) const;
   ssa::ValueId as_part(const AbstractValue& value, const ssa::KeyPart& part);
-  ssa::KeyPart as_bytes(const AbstractValue& value, const ssa::KeyPart& part) const;
+  std::optional<ssa::KeyPart> as_bytes(const AbstractValue& value, const ssa::KeyPart& part);
   Shape& shape_of(int64_t table);
   bool shape_of_is_empty(int64_t table) const;
   std::pair<const runtime::Object*, uint32_t> sample_table(int64_t table) const;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
@@ -35,10 +36,6 @@ bool is_library(std::string_view file) {
 
 uint64_t add_saturated(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
 
-bool is_empty_stack(Value part) {
-  return part.type == Type::Stack && runtime::stack_frames(*part.stack()).empty();
-}
-
 class Reader {
  public:
   explicit Reader(Flame& flame) : flame_(flame) {}
@@ -50,6 +47,7 @@ class Reader {
       add_parts(*key.tuple(), path);
     } else {
       add_part(key, path);
+      if (path.frames.empty()) add_no_frames(path, 0);
     }
     flame_.total = add_saturated(flame_.total, count);
     flame_.paths.push_back(std::move(path));
@@ -84,16 +82,25 @@ class Reader {
         std::find_if(parts.begin(), parts.end(), [&](Value p) { return is_stack(p, true); });
     if (user != parts.end() && kernel < user) std::iter_swap(kernel, user);
     // What runs in the program has no frames of the kernel: those are nothing beside its own.
-    const bool has_frames = std::any_of(parts.begin(), parts.end(), [](Value part) {
-      return part.type == Type::Stack && !is_empty_stack(part);
-    });
-    bool is_told = false;
+    std::optional<size_t> empty;  // where the first stack without frames stands in the path
+    bool has_frames = false;
     for (const Value part : parts) {
-      if (is_empty_stack(part) && (has_frames || std::exchange(is_told, true))) continue;
+      const size_t before = path.frames.size();
       add_part(part, path);
+      if (part.type != Type::Stack) continue;
+      const bool is_empty = path.frames.size() == before;
+      has_frames = has_frames || !is_empty;
+      if (is_empty && !empty) empty = before;
     }
+    if (empty && !has_frames) add_no_frames(path, *empty);
   }
 
+  void add_no_frames(Flame::Path& path, size_t at) {
+    path.frames.insert(path.frames.begin() + static_cast<ptrdiff_t>(at),
+                       number(Frame{"[no frames]", "", FrameKind::Unknown}));
+  }
+
+  /// Of a stack without frames nothing.
   void add_part(Value part, Flame::Path& path) {
     if (part.type != Type::Stack) {
       path.frames.push_back(number(Frame{printable(runtime::to_text(part)), "", FrameKind::Part}));
@@ -101,7 +108,6 @@ class Reader {
     }
     const Stack& stack = *part.stack();
     const std::vector<runtime::StackFrame> frames = runtime::stack_frames(stack);
-    if (frames.empty()) path.frames.push_back(number(Frame{"[no frames]", "", FrameKind::Unknown}));
     auto& known = known_[stack.is_user() ? 1 : 0];
     for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
       const auto [at, is_new] = known.try_emplace(frame->text, 0);

@@ -63,10 +63,14 @@ class Programs:
 
     def build(self, name, inner, outer, *flags, then=";", wait=200000):
         """A program whose functions have these names."""
+        return self.compile(name, PROGRAM, "-fno-optimize-sibling-calls", f"-DINNER={inner}", f"-DOUTER={outer}",
+                            f"-DTHEN={then}", f"-DWAIT={wait}", *flags)
+
+    def compile(self, name, text, *flags):
+        """The path of the program that the C text makes."""
         source = self.folder / f"{name}.c"
-        source.write_text(PROGRAM)
-        subprocess.run(["gcc", "-O1", "-fno-optimize-sibling-calls", f"-DINNER={inner}", f"-DOUTER={outer}",
-                        f"-DTHEN={then}", f"-DWAIT={wait}", *flags, source, "-o", self.folder / name], check=True)
+        source.write_text(text)
+        subprocess.run(["gcc", "-O1", *flags, source, "-o", self.folder / name], check=True)
         return str(self.folder / name)
 
     def run(self, command):
@@ -149,11 +153,7 @@ def under_a_return_probe(ktap, programs):
     script = "trace probe:%s:waits_inner%%return { print(ustack(\"dwarf\", 2)) }" % program
     output = trace(ktap, script, program)
     expect("stacks at a return", len(re.findall(r"^ => waits_outer\+.*\n => main\+", output, re.M)), 40)
-    source = programs.folder / "recursive.c"
-    source.write_text(RECURSIVE)
-    program = str(programs.folder / "recursive")
-    subprocess.run(["gcc", "-O1", "-fno-optimize-sibling-calls", "-fomit-frame-pointer", source, "-o", program],
-                   check=True)
+    program = programs.compile("recursive", RECURSIVE, "-fno-optimize-sibling-calls", "-fomit-frame-pointer")
     script = "trace probe:%s:deeper%%return { } trace syscalls:sys_enter_getppid { print(ustack(\"dwarf\")) }" % program
     output = trace(ktap, script, program)
     expect("stacks under many return probes",
@@ -306,12 +306,9 @@ def behind_what_is_no_frame(ktap, programs):
     if platform.machine() != "x86_64":
         print("skipped: a register that is no frame pointer (its code is x86-64's)")
         return
-    source = programs.folder / "lost.c"
-    source.write_text(FALSE_POINTER)
-    subprocess.run(["gcc", "-O1", "-fomit-frame-pointer", "-mno-red-zone", source, "-o", programs.folder / "lost"],
-                   check=True)
+    program = programs.compile("lost", FALSE_POINTER, "-fomit-frame-pointer", "-mno-red-zone")
     for options in ([], ["--placement=user"]):
-        output = trace(ktap, COUNTS % "ustack()", str(programs.folder / "lost"), options=options)
+        output = trace(ktap, COUNTS % "ustack()", program, options=options)
         expect(f"a stack without callers {options}",
                re.findall(r"^40\t<stack trace>\n => main\+0x\w+ \(lost\).*\n(?! => )", output, re.M) != [], True)
 
@@ -342,14 +339,12 @@ def made_at_run_time(ktap, programs):
     if platform.machine() != "x86_64":
         print("skipped: code of a JIT compiler (its bytes are x86-64's)")
         return
-    source = programs.folder / "jit.c"
-    source.write_text(JIT)
-    subprocess.run(["gcc", "-O1", "-fno-omit-frame-pointer", source, "-o", programs.folder / "jit"], check=True)
+    program = programs.compile("jit", JIT, "-fno-omit-frame-pointer")
     # The second time it has ended when it is looked at, and has left its map behind.
     for wait in ([], ["at once"]):
         for stack in ("ustack(2)", 'ustack("dwarf", 2)'):
             script = "trace syscalls:sys_enter_getppid { print(pid, %s) }" % stack
-            output = trace(ktap, script, str(programs.folder / "jit"), *wait)
+            output = trace(ktap, script, program, *wait)
             for pid in set(re.findall(r"^(\d+)\t", output, re.M)):
                 Path(f"/tmp/perf-{pid}.map").unlink()
             expect(f"code of a JIT compiler, {stack} {wait}",
