@@ -31,7 +31,7 @@ constexpr size_t kEndCount = sizeof kEnds / sizeof kEnds[0];
 int taken_fd = -1;
 termios before;
 termios during;
-std::atomic<bool> is_on_screen{false};
+std::atomic<int> is_on_screen{0};  // a whole word: riscv exchanges no byte without libatomic
 struct sigaction actions_before[kEndCount];
 struct sigaction stop_before;
 std::new_handler no_memory_before = nullptr;
@@ -48,13 +48,13 @@ void put(const char* text, size_t size) {
 }
 
 void leave() {
-  if (!is_on_screen.exchange(false)) return;
+  if (is_on_screen.exchange(0) == 0) return;
   put(kLeave, sizeof kLeave - 1);
   ::tcsetattr(taken_fd, TCSADRAIN, &before);
 }
 
 void enter() {
-  if (is_on_screen.exchange(true)) return;
+  if (is_on_screen.exchange(1) != 0) return;
   ::tcsetattr(taken_fd, TCSADRAIN, &during);
   put(kEnter, sizeof kEnter - 1);
 }

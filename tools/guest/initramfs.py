@@ -4,8 +4,10 @@ import stat
 import struct
 from pathlib import Path
 
-X86_64, AARCH64 = 62, 183  # e_machine
-TRIPLETS = {X86_64: "x86_64-linux-gnu", AARCH64: "aarch64-linux-gnu"}
+# By e_machine: the folder of Debian's libraries, and the cross build (tools/cross) whose libraries are taken.
+TRIPLETS = {62: "x86_64-linux-gnu", 183: "aarch64-linux-gnu", 243: "riscv64-linux-gnu"}
+FOREIGN = {243: "riscv64"}
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ktap"
 
 
 class Elf:
@@ -39,7 +41,8 @@ class Elf:
 
 
 class Initramfs:
-    """Paths of the guest → what stands there. Libraries are taken from this machine, for its own architecture."""
+    """Paths of the guest → what stands there. Libraries are this machine's; of another architecture, those that
+    tools/cross fetched to link programs with."""
 
     def __init__(self):
         self.entries = {}
@@ -72,17 +75,18 @@ class Initramfs:
             elf = Elf(data)
         except (ValueError, struct.error):
             return
+        root = f"{CACHE}/cross-{FOREIGN[elf.machine]}/sysroot" if elf.machine in FOREIGN else ""
         if elf.interpreter and elf.interpreter.strip("/") not in self.entries:
-            self.put(elf.interpreter, Path(elf.interpreter).read_bytes(), 0o755)
+            self.put(elf.interpreter, Path(root + elf.interpreter).read_bytes(), 0o755)
         triplet = TRIPLETS.get(elf.machine, "")
         for name in elf.needed:
             places = [f"/lib/{triplet}", f"/usr/lib/{triplet}", "/lib", "/usr/lib", "/lib64"]
             if any(f"{place}/{name}".strip("/") in self.entries for place in places):
                 continue
-            found = next((f"{place}/{name}" for place in places if os.path.isfile(f"{place}/{name}")), None)
+            found = next((f"{place}/{name}" for place in places if os.path.isfile(f"{root}{place}/{name}")), None)
             if found is None:
                 raise FileNotFoundError(f"{host} needs {name}, which is not on this machine")
-            library = Path(found).read_bytes()
+            library = Path(root + found).read_bytes()
             self.put(found, library, 0o755)
             self._libraries(library, found)
 

@@ -23,6 +23,7 @@ MACHINES = {
               "i8042.noaux i8042.noprobe=1 edd=off"),
     "arm64": (["qemu-system-aarch64", "-cpu", "cortex-a72", "-machine", "virt"], "console=ttyAMA0"),
     "armhf": (["qemu-system-arm", "-cpu", "cortex-a15", "-machine", "virt,highmem=off"], "console=ttyAMA0"),
+    "riscv64": (["qemu-system-riscv64", "-cpu", "rv64", "-machine", "virt"], "console=ttyS0"),
 }
 COMPLAINT = re.compile(r"^.*(?:\bBUG:|\bWARNING: |\bOops\b|Call Trace:|KASAN|UBSAN|soft lockup|rcu: INFO"
                        r"|general protection).*$", re.M)

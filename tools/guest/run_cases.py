@@ -29,8 +29,9 @@ import machine  # noqa: E402
 from initramfs import Initramfs  # noqa: E402
 from report import Report  # noqa: E402
 
-COMPILERS = {"amd64": "", "arm64": "aarch64-linux-gnu-", "armhf": "arm-linux-gnueabihf-"}
-MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7l"}
+COMPILERS = {"amd64": "", "arm64": "aarch64-linux-gnu-", "armhf": "arm-linux-gnueabihf-",
+             "riscv64": "riscv64-linux-gnu-"}
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7l", "riscv64": "riscv64"}
 # Linux sets uprobes on 32-bit ARM's first instruction set alone.
 FLAGS = {"armhf": ["-marm"]}
 SKIPPED_RUNS = re.compile(r"ktap: lost \d+ .*: nested probe skipped by the kernel$")
@@ -424,7 +425,7 @@ def main():
     options = parser.parse_args()
     kernels = [full_name(text) for text in options.kernels] or known_kernels()
     if not options.ktap:
-        folders = {"amd64": "build", "arm64": "build-arm64", "armhf": "build-armhf"}
+        folders = {arch: "build" if arch == "amd64" else f"build-{arch}" for arch in COMPILERS}
         options.ktap = [f"{arch}={ROOT / folder}/ktap" for arch, folder in folders.items()]
     report = Report(options.name)
     for name in kernels:
