@@ -530,6 +530,8 @@ def run_folder(options):
         return report.finish()
     reason = cannot_trace()
     paths = [path for path in sorted(options.folder.glob("*.case")) if options.only in path.name]
+    if not paths:
+        raise SystemExit(f"kernel_case.py: --only {options.only}: no case has that in its name")
     if reason:
         for path in paths:
             report.skip(path.stem, reason)

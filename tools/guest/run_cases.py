@@ -424,6 +424,10 @@ def main():
     parser.add_argument("kernels", nargs="*", metavar="KERNEL")
     options = parser.parse_args()
     kernels = [full_name(text) for text in options.kernels] or known_kernels()
+    cases = [path.name for path in (ROOT / "tests/kernel").glob("*.case")]
+    for part in options.only:
+        if not any(part in name for name in cases):
+            raise SystemExit(f"run_cases.py: --only {part}: no case has that in its name (one --only for each part)")
     if not options.ktap:
         folders = {arch: "build" if arch == "amd64" else f"build-{arch}" for arch in COMPILERS}
         options.ktap = [f"{arch}={ROOT / folder}/ktap" for arch, folder in folders.items()]
