@@ -260,6 +260,11 @@ TEST(Loops, WhatIsNotKnownCountsAndNeedsMore) {
   EXPECT_THAT(code, HasSubstr("+= 100000"));
   EXPECT_THAT(code, HasSubstr("call tail_call"));  // never done: no private stack
   EXPECT_THAT(code, HasSubstr("r1 ^= 0"));         // tests are done on copies
+  s.facts.may_have_private_stacks = false;
+  const auto plain = s.emit_unit();
+  ASSERT_TRUE(plain.failures.empty());
+  EXPECT_THAT(bpf::disassemble(plain.unit.programs[0], plain.unit.maps),
+              Not(HasSubstr("tail_call")));
 }
 
 /// Then the verifier knows nothing of any value, and nothing has to be hidden from it.

@@ -277,7 +277,7 @@ void ProgramWriter::write(std::vector<EmitFailure>& failures) {
   asm_.emit(bpf::mov64(Reg::R0, 0));
   asm_.emit(bpf::exit_insn());
   if (has_gate_) gate();
-  if (runs_long()) leave_by_tail_call();
+  if (runs_long() && facts_.may_have_private_stacks) leave_by_tail_call();
   if (failures.size() != before) return;
   for (size_t i = 0; i < body_count(); ++i) {
     const Result<void> done = bodies_[i]->cold_code();
@@ -293,7 +293,7 @@ void ProgramWriter::prologue() {
   asm_.set_owner(bpf::kNoHandler, 0);
   if (frame_.keeps_context) asm_.emit(bpf::mov64(Reg::R6, Reg::R1));
   reach_windows();
-  if (runs_long()) stay_on_kernel_stack();
+  if (runs_long() && facts_.may_have_private_stacks) stay_on_kernel_stack();
   if (has_gate_) {
     gate_ = asm_.make_label();
     armed_ = asm_.make_label();

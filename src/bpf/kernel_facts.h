@@ -71,9 +71,12 @@ struct KernelFacts {
   int32_t raw_syscalls_id[2] = {-1, -1};  ///< tracefs ids of raw_syscalls:sys_enter and sys_exit
   bool has_cpu_v4 = false;                ///< 6.6: signed division, sign-extending moves and loads
   bool has_may_goto = false;              ///< 6.9
-  bool has_bpf_loop = false;              ///< 5.17
-  bool has_task_registers = false;        ///< 5.15: those that a process has in user space
-  bool has_for_each_map_elem = false;     ///< 5.13
+  /// The kernel may give programs stacks of their own: x86 since 6.13. Where it does not, it may
+  /// not take tail calls beside functions either (riscv).
+  bool may_have_private_stacks = true;
+  bool has_bpf_loop = false;           ///< 5.17
+  bool has_task_registers = false;     ///< 5.15: those that a process has in user space
+  bool has_for_each_map_elem = false;  ///< 5.13
   bool has_attach_cookies = false;  ///< 5.15, of perf events: which of its points a program runs at
   bool has_trampolines = false;     ///< 5.5; arm64 6.0: fentry and fexit
   bool has_module_trampolines = false;  ///< 5.11: those also at functions of modules

@@ -299,6 +299,9 @@ Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without, b
 #if defined(__arm__)
   facts.has_raw_tracepoint_stacks = false;
 #endif
+#if defined(__riscv)
+  facts.may_have_private_stacks = false;
+#endif
   // Came with the guard, in 6.1; of the guard itself nothing can be seen.
   facts.has_recursion_guard = can_load({bpf::call(kKtimeGetTaiNs)});
   facts.has_cpu_v4 = has_cpu_v4();

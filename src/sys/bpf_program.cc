@@ -52,6 +52,11 @@ int try_load(const std::string& name, bpf::ProgramKind kind, const std::vector<b
              int types_fd = -1) {
   LIBBPF_OPTS(bpf_prog_load_opts, options);
   options.attempts = 1;
+#if defined(__riscv)
+  // The verifier would have each word aligned there; texts are not. The kernel does what a
+  // processor does not.
+  options.prog_flags = BPF_F_ANY_ALIGNMENT;
+#endif
   UniqueFd types;  // wanted until the program is loaded
   const std::vector<bpf::FunctionInfo> functions = bpf::function_infos(callbacks);
   if (!callbacks.empty()) {

@@ -209,8 +209,8 @@ def add_dry_runs(guest):
     """All scripts of the kernel cases and of the corpus."""
     for path in sorted((ROOT / "tests/kernel").glob("*.case")):
         case = kernel_case.parse_case(path.read_text())
-        if case.head.get("exit") == "2" or "guest" in case.head:
-            continue  # a mistake that is told before anything is loaded; a case that makes no sense in a guest
+        if case.head.get("exit") == "2" or "guest" in case.head or kernel_case.not_for(case, *guest.where):
+            continue  # a mistake that is told before anything is loaded; a case that makes no sense in this guest
         options, args = (shlex.split(case.head.get(key, "")) for key in ("options", "args"))
         if "--follow" in options:
             args += ["--", "/bin/load"]  # it asks for a target
