@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -287,6 +288,16 @@ bool has_subsystem(std::string_view text) {
   return false;
 }
 
+/// `probe:f`, `provider:mark`, `sdt:mark`: an event of a file, by all that stands before and behind
+/// the path in its subsystem.
+bool any_short_name(const schema::Event& event, const std::function<bool(std::string)>& is_meant) {
+  const size_t first = event.system.find(':');
+  if (first == std::string::npos) return false;
+  const size_t last = event.system.rfind(':') + 1;
+  return is_meant(fmt::format("{}:{}", event.system.substr(0, first), event.name)) ||
+         is_meant(fmt::format("{}:{}", event.system.substr(last), event.name));
+}
+
 void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
                              std::vector<EventPtr>* others, Matches* out) {
   if (pattern.text.empty()) {
@@ -301,7 +312,8 @@ void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
     };
     return std::erase_if(*others, [&](const EventPtr& event) {
              if (is_meant(event->name) || is_meant(event->point.symbol) ||
-                 (is_whole && is_meant(fmt::format("{}:{}", event->system, event->name))))
+                 (is_whole && (is_meant(fmt::format("{}:{}", event->system, event->name)) ||
+                               any_short_name(*event, is_meant))))
                return true;
              Provider* provider = provider_of(event->system + ":");
              return provider != nullptr &&

@@ -378,7 +378,8 @@ class Session {
   }
 
   int trace() {
-    const bool waits = has(Kind::Event) || has(Kind::Tick) || !options_.command.empty();
+    const bool waits = has(Kind::Event) || has(Kind::Tick) || !options_.command.empty() ||
+                       (target_.process && has(Kind::End));
     if (engine_ != nullptr) {
       watch_programs();
       if (const Result<void> linked = link(*plan_, *engine_, *vm_, backings_); !linked.ok())

@@ -146,6 +146,19 @@ def mistakes(ktap):
                (2, True, run.stderr))
 
 
+def ends_alone(ktap, load):
+    """A script of trace_end alone lasts as long as its target."""
+    run = subprocess.Popen([load, "wait", "1"], stdin=subprocess.PIPE)
+    tracer = subprocess.Popen([ktap, "-q", "-p", str(run.pid), "-e", 'print("began") trace_end { print("over") }'],
+                              stdout=subprocess.PIPE, text=True)
+    began = tracer.stdout.readline().strip()
+    time.sleep(0.5)
+    waits = tracer.poll() is None
+    run.stdin.close()
+    run.wait()
+    expect("trace_end alone", (began, waits, tracer.communicate(timeout=60)[0].strip()), ("began", True, "over"))
+
+
 def main():
     ktap, load = (str(Path(name).resolve()) for name in sys.argv[1:3])
     if os.geteuid() != 0:
@@ -156,6 +169,7 @@ def main():
     counters_of_children(ktap, load)
     cgroups(ktap, load)
     own_root(ktap, load)
+    ends_alone(ktap, load)
     for failure in failures:
         print("FAIL", failure)
     return 1 if failures else 0
