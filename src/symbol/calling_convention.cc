@@ -38,7 +38,8 @@ std::string_view argument_register(Machine machine, uint32_t index) {
 
 /// What an argument takes.
 struct Need {
-  enum class Kind : uint8_t { Unsure, General, Float, Memory } kind = Kind::Unsure;
+  /// Elsewhere: in float registers or on the stack, so that of the latter no more is known.
+  enum class Kind : uint8_t { Unsure, General, Float, Memory, Elsewhere } kind = Kind::Unsure;
   uint32_t words = 1;        ///< General, Memory
   bool also_floats = false;  ///< a struct of both kinds: in registers, not in one of them
 };
@@ -104,6 +105,8 @@ Need need_of(Machine machine, bool has_float_registers, const KernelTypes& types
     need.words = (shape.size_bytes + 3) / 4;
   } else if (shape.kind == CKind::Opaque && (shape.size_bytes == 4 || shape.size_bytes == 8)) {
     if (has_float_registers) need.kind = Need::Kind::Float;
+  } else if (machine == Machine::X86_64 && shape.kind == CKind::Opaque && shape.size_bytes >= 16) {
+    need.kind = Need::Kind::Elsewhere;  // long double, complex and 16-byte floats, vectors
   } else if (machine == Machine::X86_64 && is_number(shape.kind)) {
     need.kind = Need::Kind::General;  // __int128
     need.words = 2;
@@ -141,6 +144,10 @@ class Walk {
   ArgumentPlace next(const Need& need) {
     if (need.kind == Need::Kind::Unsure) is_sure_ = false;
     if (!is_sure_) return {};
+    if (need.kind == Need::Kind::Elsewhere) {
+      is_stack_sure_ = false;
+      return {};
+    }
     if (need.kind == Need::Kind::Float) return next_float(need);
     if (need.kind == Need::Kind::General && general_ + need.words <= generals_) {
       ArgumentPlace place;
@@ -154,7 +161,7 @@ class Walk {
     // Of more than a word some is still in registers, or aligned: only x86-64 puts all of it there.
     const bool is_x86 = machine_ == Machine::X86_64 || machine_ == Machine::X86;
     if (need.words > 1 && !is_x86) is_sure_ = false;
-    return is_sure_ ? on_stack(need.words) : ArgumentPlace();
+    return is_sure_ && is_stack_sure_ ? on_stack(need.words) : ArgumentPlace();
   }
 
  private:
@@ -178,6 +185,7 @@ class Walk {
   uint32_t generals_;
   uint32_t general_ = 0, float_ = 0, stack_ = 0;  // taken so far
   bool is_sure_ = true;
+  bool is_stack_sure_ = true;
 };
 
 }  // namespace
