@@ -57,6 +57,13 @@ __attribute__((noinline, noclone)) double typed_half(long n) {
   return (double)n / 2;
 }
 
+/// Without arguments, and with one that stands behind what takes no register of such.
+__attribute__((noinline, noclone)) void takes_none(void) { __asm__ volatile("" : : : "memory"); }
+__attribute__((noinline, noclone)) long takes_behind(long double wide, long n) {
+  __asm__ volatile("" : "+r"(n) : : "memory");
+  return wide > 0 ? n : -n;
+}
+
 /// Booleans in a register, in memory and as the result.
 __attribute__((noinline, noclone)) bool odd_one(bool in_register, int b, int c, int d, int e, int f,
                                                 int g, int h, bool in_memory) {
@@ -69,6 +76,8 @@ void call_typed(const char* which, long number) {
   struct outer outer = {{1, 2, 3, "four"}, &inner, "a text", BLUE, {77}, {{1, 2, 3}, {4, 5, 6}}};
   for (long i = 1; i <= number; ++i) {
     typed_nothing(i);
+    takes_none();
+    if (takes_behind(1, i) != i) return;
     if (typed_half(i) < 0) return;
     odd_one(i % 2 == 1, 2, 3, 4, 5, 6, 7, 8, i % 2 == 0);
     outer.in.a = (int)i;
