@@ -5,11 +5,14 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "base/check.h"
 #include "event/render.h"
+#include "symbol/kallsyms.h"
 
 namespace ktap::event {
 
@@ -35,6 +38,39 @@ void clamp_dynamic_fields(const schema::Event& event, uint8_t* record, size_t si
   }
 }
 
+/// What libtraceevent writes before the fields where a format is beyond it: they say enough.
+constexpr std::string_view kBeyondIt = "[FAILED TO PARSE]";
+
+/// The names of addresses in the kernel (`%pS`), which are read when a record first has one.
+class FunctionNames {
+ public:
+  /// libtraceevent's resolver; `names` is a FunctionNames. Sets `address` to where the function
+  /// begins. Null: no function is known there.
+  static char* resolve(void* names, unsigned long long* address, char** module) {
+    return static_cast<FunctionNames*>(names)->find(address, module);
+  }
+
+ private:
+  char* find(unsigned long long* address, char** module) {
+    if (!was_read_) {
+      was_read_ = true;
+      Result<symbol::Kallsyms> symbols = symbol::Kallsyms::read();
+      if (symbols.ok()) symbols_.emplace(std::move(symbols).value());
+    }
+    const auto place = symbols_ ? symbols_->at(*address) : std::nullopt;
+    if (!place.has_value()) return nullptr;
+    *address = place->symbol.address;
+    name_ = place->symbol.name;
+    module_ = place->symbol.module;
+    *module = module_.empty() ? nullptr : module_.data();
+    return name_.data();
+  }
+
+  bool was_read_ = false;
+  std::optional<symbol::Kallsyms> symbols_;
+  std::string name_, module_;  // of the last one
+};
+
 }  // namespace
 
 struct RecordRenderer::Impl {
@@ -43,6 +79,7 @@ struct RecordRenderer::Impl {
   std::unordered_map<int32_t, tep_event*>
       events;  // by tracefs id; null: libtraceevent could not read it
   std::vector<uint8_t> copy;
+  FunctionNames names;
 };
 
 RecordRenderer::RecordRenderer() : impl_(std::make_unique<Impl>()) {
@@ -51,6 +88,7 @@ RecordRenderer::RecordRenderer() : impl_(std::make_unique<Impl>()) {
   KTAP_CHECK(impl_->tep != nullptr);
   tep_set_page_size(impl_->tep, static_cast<int>(sysconf(_SC_PAGESIZE)));
   tep_set_long_size(impl_->tep, sizeof(long));
+  tep_set_function_resolver(impl_->tep, FunctionNames::resolve, &impl_->names);
   trace_seq_init(&impl_->seq);
 }
 
@@ -93,6 +131,7 @@ std::string RecordRenderer::text(const schema::Event& event, const uint8_t* data
   tep_print_event(impl_->tep, &impl_->seq, &record, "%s", TEP_PRINT_INFO);
   trace_seq_terminate(&impl_->seq);
   std::string out = impl_->seq.buffer;
+  if (out.compare(0, kBeyondIt.size(), kBeyondIt) == 0) out.erase(0, kBeyondIt.size() + 1);
   while (!out.empty() && (out.back() == '\n' || out.back() == ' ')) out.pop_back();
   return out;
 }
