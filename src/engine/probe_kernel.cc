@@ -144,6 +144,19 @@ bool is_since(long major, long minor) {
 /// Since 5.17 the bytes behind a task's name are zero (__set_task_comm pads).
 bool pads_comm() { return is_since(5, 17); }
 
+/// What hangs on the architecture alone.
+void set_what_the_machine_says([[maybe_unused]] bpf::KernelFacts& facts) {
+#if !defined(__x86_64__) && !defined(__i386__)
+  facts.has_ordered_stores = false;
+#endif
+#if defined(__arm__)
+  facts.has_raw_tracepoint_stacks = false;
+#endif
+#if defined(__riscv)
+  facts.may_have_private_stacks = false;
+#endif
+}
+
 /// The frames of what stands between a tracepoint and our program: the program itself,
 /// bpf_trace_run that calls it (raw ones), __bpf_trace_NAME where that does not end in a jump, and
 /// __traceiter_NAME where tracepoints are called through it. Another tracer of the same tracepoint
@@ -293,15 +306,7 @@ Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without, b
   facts.has_ring_buffer = sys::Map::create(ring).ok();
 
   facts.has_fetch_atomics = has_fetch_atomics();
-#if !defined(__x86_64__) && !defined(__i386__)
-  facts.has_ordered_stores = false;
-#endif
-#if defined(__arm__)
-  facts.has_raw_tracepoint_stacks = false;
-#endif
-#if defined(__riscv)
-  facts.may_have_private_stacks = false;
-#endif
+  set_what_the_machine_says(facts);
   // Came with the guard, in 6.1; of the guard itself nothing can be seen.
   facts.has_recursion_guard = can_load({bpf::call(kKtimeGetTaiNs)});
   facts.has_cpu_v4 = has_cpu_v4();
