@@ -407,7 +407,10 @@ def run_here(ktap, load):
 
 # What a case needs → what ktap says where it is not there, and the reason to skip it.
 NOT_EVERYWHERE = {
-    "probe:": ("cannot trace its functions", "this kernel cannot trace its functions"),
+    "probe:": (r"cannot trace its functions|cannot probe where its functions begin",
+               "this kernel cannot trace its functions, or not by probes"),
+    "function_types": (r"type information \(BTF\) does not have the function",
+                       "this kernel's type information leaves its functions out"),
     "kprobe_multi": ("has no links for many", "this kernel attaches to its functions one by one"),
     "write_user": ("lets no program write to", "this kernel lets no program write to processes"),
     "override": ("lets no program set results", "this kernel lets no program set results"),
@@ -441,7 +444,7 @@ def missing_here(case, outcome):
         return ""
     for word in shlex.split(case.head.get("needs", "")):
         refusal, reason = NOT_EVERYWHERE.get(word, ("", ""))
-        if refusal and refusal in text:
+        if refusal and re.search(refusal, text):
             return reason
         if re.search(r"has no field '" + re.escape(word) + "'", text):
             return f"this kernel's event has no field '{word}'"

@@ -79,6 +79,8 @@ Error breakpoint_error(const std::string& name, uint32_t access, int error_numbe
   const std::string what = "setting the memory breakpoint " + name;
   if (error_number == ENOSPC)
     return Error{what + ": the processor has few of them (x86: 4), and all are in use", ENOSPC};
+  if (error_number == ENOENT)
+    return Error{what + ": this kernel has no memory breakpoints for its processor", ENOENT};
   if (error_number == EINVAL || error_number == EOPNOTSUPP || error_number == ENODEV)
     return Error{what + (access == HW_BREAKPOINT_X
                              ? ": refused; a kernel without kprobes has none on its own code"
@@ -173,19 +175,11 @@ Result<PerfAttachment> attach_user_point(int program_fd, const std::string& path
   return out;
 }
 
-Result<PerfAttachment> attach_kernel_point(int program_fd, const KernelPoint& point, bool is_return,
-                                           bool needs_cookie) {
-  silence_libbpf();
-  const std::string what = point.offset_bytes == 0
-                               ? point.symbol
-                               : fmt::format("{}+{:#x}", point.symbol, point.offset_bytes);
-  const Result<std::string> type =
-      read_text("/sys/bus/event_source/devices/kprobe/type", kMostTypeBytes);
-  if (!type.ok())
-    return Error{fmt::format("probing {}: this kernel has no kprobes (CONFIG_KPROBE_EVENTS)", what),
-                 ENOENT};
+namespace {
+
+UniqueFd open_kernel_point(uint32_t type, const KernelPoint& point, bool is_return) {
   perf_event_attr attr = {};
-  attr.type = static_cast<uint32_t>(std::strtoul(type.value().c_str(), nullptr, 10));
+  attr.type = type;
   attr.config = is_return ? 1 : 0;
   if (point.address != 0) {
     attr.kprobe_addr = point.address + point.offset_bytes;
@@ -193,16 +187,53 @@ Result<PerfAttachment> attach_kernel_point(int program_fd, const KernelPoint& po
     attr.kprobe_func = reinterpret_cast<uintptr_t>(point.symbol.c_str());
     attr.probe_offset = point.offset_bytes;
   }
+  return UniqueFd(open_event(attr, an_online_cpu()));
+}
+
+/// Some kernels let no probe stand where the function tracer has its place (riscv64 before Linux
+/// 7), and that is the beginning of every function.
+bool may_probe_beginnings(uint32_t type) {
+  for (const char* function : {"vfs_read", "vfs_write"}) {
+    KernelPoint point;
+    point.symbol = function;
+    if (open_kernel_point(type, point, false).valid() || errno != EINVAL) return true;
+  }
+  return false;
+}
+
+Error refused_kernel_point(uint32_t type, const KernelPoint& point, const std::string& what,
+                           bool is_return) {
+  if (point.offset_bytes == 0 && !may_probe_beginnings(type))
+    return Error{
+        fmt::format("probing {}: this kernel cannot probe where its functions begin{}; a "
+                    "probe behind that works, as in probe:{}+8",
+                    what, is_return ? ", nor their returns" : "", point.symbol)};
+  return Error{
+      fmt::format("probing {}: the kernel refuses a probe there: tracing itself needs "
+                  "the function, no instruction begins there, or one that kprobes do "
+                  "not know",
+                  what)};
+}
+
+}  // namespace
+
+Result<PerfAttachment> attach_kernel_point(int program_fd, const KernelPoint& point, bool is_return,
+                                           bool needs_cookie) {
+  silence_libbpf();
+  const std::string what = point.offset_bytes == 0
+                               ? point.symbol
+                               : fmt::format("{}+{:#x}", point.symbol, point.offset_bytes);
+  const Result<std::string> said =
+      read_text("/sys/bus/event_source/devices/kprobe/type", kMostTypeBytes);
+  if (!said.ok())
+    return Error{fmt::format("probing {}: this kernel has no kprobes (CONFIG_KPROBE_EVENTS)", what),
+                 ENOENT};
+  const auto type = static_cast<uint32_t>(std::strtoul(said.value().c_str(), nullptr, 10));
   PerfAttachment out;
-  out.event.reset(open_event(attr, an_online_cpu()));
+  out.event = open_kernel_point(type, point, is_return);
   if (!out.event.valid()) {
     if (errno == EILSEQ) return Error{fmt::format("probing {}: no instruction begins there", what)};
-    if (errno == EINVAL)
-      return Error{
-          fmt::format("probing {}: the kernel refuses a probe there: tracing itself needs "
-                      "the function, no instruction begins there, or one that kprobes do "
-                      "not know",
-                      what)};
+    if (errno == EINVAL) return refused_kernel_point(type, point, what, is_return);
     return tracing_error("probing " + what, errno);
   }
   // By a link where there are such: it tells what was missed.

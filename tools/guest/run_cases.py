@@ -49,8 +49,8 @@ DOCTOR_FACTS = {
     "kernel functions, typed (trampolines)": "trampolines", "kernel functions, many at once": "kprobe_multi",
     "user functions, many at once": "uprobe_multi", "the same with typed arguments": "typed_tracepoints",
 }
-LACK = re.compile(r"has no field|no event matches|no function|cannot trace its functions|lets no program set|no markers"
-                  r"|no such program or library"
+LACK = re.compile(r"has no field|no event matches|no function|cannot trace its functions|cannot probe where"
+                  r"|lets no program set|no markers|no such program or library"
                   r"|this kernel (?:does not|takes)")  # what a script of the corpus may say instead of running
 SLOWER = 6  # emulated, on a machine that has other work: times that a case allows itself here
 
