@@ -92,6 +92,17 @@ bool order_error(Value a, Value b, std::string* error) {
   return false;
 }
 
+/// Names what is wrong alone: constants may have changed sides.
+std::string arith_error(ArithOp op, Value a, Value b) {
+  const auto fits = [&](Value value) {
+    return takes_floats(op) ? value.is_number() : value.is_integer();
+  };
+  std::string got(type_phrase(fits(a) ? b.type : a.type));
+  if (!fits(a) && !fits(b)) got += fmt::format(" and {}", type_phrase(b.type));
+  return fmt::format("'{}' takes {}, got {}", arith_symbol(op),
+                     takes_floats(op) ? "numbers" : "integers", got);
+}
+
 }  // namespace
 
 const char* arith_symbol(ArithOp op) {
@@ -107,9 +118,7 @@ bool arith(ArithOp op, Value a, Value b, Value* result, std::string* error) {
     *result = Value::of(floats(op, to_double(a), to_double(b)));
     return true;
   }
-  *error = fmt::format("'{}' takes {}, got {} and {}", arith_symbol(op),
-                       takes_floats(op) ? "numbers" : "integers", type_phrase(a.type),
-                       type_phrase(b.type));
+  *error = arith_error(op, a, b);
   return false;
 }
 
