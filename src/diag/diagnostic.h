@@ -82,6 +82,8 @@ std::vector<std::string> nearest(std::string_view word, const std::vector<std::s
                                  size_t most = 3);
 /// "did you mean 'a', 'b' or 'c'?" or "" when nothing is near.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
+/// The same of names that were chosen already.
+std::string did_you_mean(const std::vector<std::string>& names);
 /// The same as a hint of `diagnostic`, with a fix of its span when one name alone is near.
 void suggest(Diagnostic& diagnostic, std::string_view word,
              const std::vector<std::string>& candidates);

@@ -63,7 +63,10 @@ std::vector<std::string> nearest(std::string_view word, const std::vector<std::s
 }
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
-  std::vector<std::string> names = nearest(word, candidates);
+  return did_you_mean(nearest(word, candidates));
+}
+
+std::string did_you_mean(const std::vector<std::string>& names) {
   if (names.empty()) return {};
   std::string text = "did you mean ";
   for (size_t i = 0; i < names.size(); ++i) {

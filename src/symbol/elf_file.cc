@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -258,6 +259,27 @@ std::vector<FunctionSymbol> ElfFile::glob(std::string_view text) const {
   return state_->select([&](std::string_view name) { return pattern.matches(name); });
 }
 
+/// C++ functions whose name is `name` but for the namespaces and classes before it or the
+/// template's arguments behind it; shortest first.
+static std::vector<std::string> fuller_names(std::string_view name,
+                                             const std::vector<std::string>& candidates,
+                                             size_t most) {
+  std::set<std::pair<size_t, std::string>> found;
+  for (const std::string& candidate : candidates) {
+    const size_t arguments = candidate.find('<', name.size());
+    const std::string_view bare = std::string_view(candidate).substr(0, arguments);
+    const bool ends = bare.size() > name.size() + 2 &&
+                      bare.substr(bare.size() - name.size() - 2, 2) == "::" &&
+                      bare.substr(bare.size() - name.size()) == name;
+    if (!name.empty() && (ends || bare == name)) found.emplace(candidate.size(), candidate);
+  }
+  std::vector<std::string> out;
+  for (const auto& [size, candidate] : found) {
+    if (out.size() < most) out.push_back(candidate);
+  }
+  return out;
+}
+
 std::vector<std::string> ElfFile::nearest(std::string_view name, size_t most) const {
   std::vector<std::string> candidates;
   size_t demangled = 0;
@@ -271,7 +293,8 @@ std::vector<std::string> ElfFile::nearest(std::string_view name, size_t most) co
       candidates.emplace_back(plain.empty() ? raw : without_parameters(plain));
     }
   });
-  return diag::nearest(name, candidates, most);
+  std::vector<std::string> meant = fuller_names(without_parameters(name), candidates, most);
+  return meant.empty() ? diag::nearest(name, candidates, most) : meant;
 }
 
 std::string ElfFile::why_missing(std::string_view name) const {
@@ -302,7 +325,7 @@ std::string ElfFile::why_missing(std::string_view name) const {
   const std::string text = has_glob(name)
                                ? fmt::format("no function in {} matches '{}'", path, word)
                                : fmt::format("no function '{}' in {}", word, path);
-  const std::string hint = diag::did_you_mean(name, nearest(name));
+  const std::string hint = diag::did_you_mean(nearest(name));
   return hint.empty() ? text : text + "; " + printable(hint);
 }
 

@@ -103,6 +103,9 @@ TEST_F(Program, NamesGlobsAndAliases) {
   EXPECT_EQ(file.glob("shapes::*").size(), 1U);
   EXPECT_EQ(file.nearest("sene"), std::vector<std::string>{"seen"});
   EXPECT_EQ(file.nearest("shapes::Circle::arae"), std::vector<std::string>{"shapes::Circle::area"});
+  EXPECT_EQ(file.nearest("area"), std::vector<std::string>{"shapes::Circle::area"});
+  EXPECT_EQ(file.nearest("shapes::Circle::area(long)"),
+            std::vector<std::string>{"shapes::Circle::area"});
   const std::optional<FunctionPlace> place = file.at(seen[0].address + 1);
   ASSERT_TRUE(place.has_value());
   EXPECT_EQ(place->function.name, "seen");
@@ -123,6 +126,8 @@ TEST_F(Program, WhyNothingWasFound) {
   const ElfFile file = open("full");
   const std::string path = folder_ / "full";
   EXPECT_EQ(file.why_missing("sene"), "no function 'sene' in " + path + "; did you mean 'seen'?");
+  EXPECT_EQ(file.why_missing("area"),
+            "no function 'area' in " + path + "; did you mean 'shapes::Circle::area'?");
   EXPECT_EQ(file.why_missing("nothing_like_it"), "no function 'nothing_like_it' in " + path);
   EXPECT_EQ(file.why_missing("zz*"), "no function in " + path + " matches 'zz*'");
   folder_.write("q.c", "#include <stdlib.h>\nint main() { free(malloc(2)); return 0; }\n");
