@@ -411,6 +411,7 @@ NOT_EVERYWHERE = {
                "this kernel cannot trace its functions, or not by probes"),
     "function_types": (r"type information \(BTF\) does not have the function",
                        "this kernel's type information leaves its functions out"),
+    "types": ("does not describe its types", "this kernel does not describe its types"),
     "kprobe_multi": ("has no links for many", "this kernel attaches to its functions one by one"),
     "write_user": ("lets no program write to", "this kernel lets no program write to processes"),
     "override": ("lets no program set results", "this kernel lets no program set results"),

@@ -528,7 +528,12 @@ static void perform(char** pairs) {
       return;
     }
     if (strcmp(verb, "user") == 0) {
-      if (syscall(SYS_setresuid, number, number, number) != 0) die("setresuid", "failed");
+#ifdef SYS_setresuid32
+      const long call = SYS_setresuid32;  // the other one takes users of 16 bits
+#else
+      const long call = SYS_setresuid;
+#endif
+      if (syscall(call, number, number, number) != 0) die("setresuid", "failed");
       continue;
     }
     if (strcmp(verb, "exit") == 0) _exit((int)number);
