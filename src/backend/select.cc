@@ -109,6 +109,12 @@ void Selector::need_of_table(const Inst& of) {
   const Table& table = unit_.unit.tables[static_cast<size_t>(of.imm)];
   const bool combines = of.op == Op::TableAnd || of.op == Op::TableOr || of.op == Op::TableXor;
   if (combines && !facts_.has_fetch_atomics) fail("this kernel has no atomic bit operations");
+  if (table.is_taken && table.is_counted && !facts_.has_fetch_atomics) {
+    fail(
+        fmt::format("the length of table {}, from which user space takes entries: this kernel has "
+                    "no exchange",
+                    module_.tables[static_cast<size_t>(of.imm)].name));
+  }
   if (table.key_size_bytes > kMaxKeyBytes) {
     fail(fmt::format("a key of {} bytes in table {}; at most {} fit", table.key_size_bytes,
                      module_.tables[static_cast<size_t>(of.imm)].name, kMaxKeyBytes));
@@ -129,7 +135,8 @@ void Selector::need_of_table(const Inst& of) {
 /// Key and value of a step on a kernel's map.
 void Selector::need_of_map(const Table& table) {
   needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, table.key_size_bytes);
-  needs_.widest_value_bytes = std::max(needs_.widest_value_bytes, 8 * table.entry_words());
+  needs_.widest_value_bytes =
+      std::max(needs_.widest_value_bytes, 8 * table.entry_words() + (table.is_taken ? 8 : 0));
   needs_.temp_bytes = std::max(needs_.temp_bytes, needs_.widest_value_bytes + 8);
 }
 

@@ -339,6 +339,7 @@ class Selector {
   void table_get(ssa::ValueId id, const Table& table);
   void table_add(ssa::ValueId id, const Table& table);
   void table_set(ssa::ValueId id, const Table& table);
+  void add_to_taken(ssa::ValueId id, const Table& table);
   void merge_into_value(ssa::ValueId id, const Table& table);
   void first_value(ssa::ValueId id, const Table& table);
   void count_entry(const Table& table, int32_t by);

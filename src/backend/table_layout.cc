@@ -95,6 +95,9 @@ class Layouter {
     say(use.is_measured, "ask for the length of");
     say(use.is_emptied, "empty");
     table.layout = TableLayout::Hash;
+    table.is_taken = info.is_removed_outside && use.is_added && !use.is_set && !use.is_combined &&
+                     !use.is_deleted && !use.is_emptied && !info.is_variable &&
+                     info.value.kind == ssa::KeyPart::Kind::Int && table.words.size() == 1;
     table.reason = fmt::format("handlers {}", how);
     if (use.is_combined || info.is_combined || use.is_emptied) return;
     const std::string why_not = refuses_own_memory(table, info);
@@ -254,6 +257,7 @@ class Layouter {
     map.kind = table.layout == TableLayout::Hash ? bpf::MapKind::Hash : bpf::MapKind::PercpuHash;
     map.key_size_bytes = table.key_size_bytes;
     map.value_size_bytes = has_check(table) ? table.value_size_bytes : 8 * table.entry_words();
+    if (table.is_taken) map.value_size_bytes += 8;
     map.max_entries = table.max_entries;
     unit_.maps.push_back(map);
     return static_cast<uint32_t>(unit_.maps.size() - 1);

@@ -164,12 +164,38 @@ void Selector::table_get(ValueId id, const Table& table) {
   load_key_address(Reg::R2);
   call_table(Helper::MapLookupElem, table);
   asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, absent);
+  if (table.is_taken) asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, kTakenPresence));
   asm_.emit(bpf::load(Size::DW, dst, Reg::R0, 0));
+  if (table.is_taken) {
+    asm_.emit(bpf::alu64(AluOp::Or, Reg::R1, dst));
+    asm_.jump_to_if(JumpOp::Eq, Reg::R1, 0, absent);
+  }
   join_nil(id, dst, absent);
+}
+
+/// The entry at R0 takes the operation's value, and is there from then on.
+void Selector::add_to_taken(ValueId id, const Table& table) {
+  const Reg value = in_register(inst(id).operands.back(), Reg::R1);
+  if (!table.is_counted) {
+    asm_.emit(bpf::atomic(bpf::AtomicOp::Add, Size::DW, Reg::R0, 0, value));
+    return asm_.emit(bpf::store(Size::DW, Reg::R0, kTakenPresence, 1));
+  }
+  const bpf::Label done = asm_.make_label();
+  if (value != Reg::R1) asm_.emit(bpf::mov64(Reg::R1, value));
+  // One that gives the old value keeps the order everywhere: the look at the other word is later.
+  asm_.emit(bpf::atomic(bpf::AtomicOp::FetchAdd, Size::DW, Reg::R0, 0, Reg::R1));
+  asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, kTakenPresence));
+  asm_.jump_to_if(JumpOp::Ne, Reg::R1, 0, done);
+  asm_.emit(bpf::mov64(Reg::R1, 1));
+  asm_.emit(bpf::atomic(bpf::AtomicOp::Xchg, Size::DW, Reg::R0, kTakenPresence, Reg::R1));
+  asm_.jump_to_if(JumpOp::Ne, Reg::R1, 0, done);
+  count_entry(table, 1);
+  asm_.bind(done);
 }
 
 /// The entry at R0 takes the operation's values.
 void Selector::merge_into_value(ValueId id, const Table& table) {
+  if (table.is_taken) return add_to_taken(id, table);
   if (!table.only_sums()) return merge_words(id, table, Reg::R0, 0);
   size_t first = inst(id).operands.size() - table.words.size();
   for (size_t i = 0; i < table.words.size(); ++i) {
@@ -191,6 +217,8 @@ void Selector::first_value(ValueId id, const Table& table) {
     move_word_to(Reg::R10, at + 8 * static_cast<int32_t>(i),
                  payload_word(inst(id).operands[first + i], 0, false));
   }
+  if (table.is_taken)
+    move_word_to(Reg::R10, at + kTakenPresence, Word{Word::Kind::Imm, 1, Reg::R0, 0});
 }
 
 /// R0 is what making an entry that must be new gave.

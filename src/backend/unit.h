@@ -147,6 +147,10 @@ struct Table {
   uint32_t max_entries = 0;
   /// Programs ask how many entries it has: whoever makes or removes one counts it.
   bool is_counted = false;
+  /// Hash: programs add to entries, and user space takes them meanwhile. It then subtracts what it
+  /// has seen, and no entry goes while programs may run, for one of them may be about to add to it.
+  /// Behind the value a word says that the entry is there; it also is while its value is not 0.
+  bool is_taken = false;
   uint32_t count_offset_bytes = 0;  ///< Hash, counted: of the u64 in the control page
   /// Indices in Unit.maps. Hash, Shared, ByThread: one. DeltaHash: two for each copy, one a
   /// generation.
@@ -195,6 +199,8 @@ struct Table {
   }
 };
 
+/// Where the word of an entry that is_taken is, in a map's value.
+constexpr int16_t kTakenPresence = 8;
 /// True when values have a check behind them.
 constexpr bool has_check(const Table& table) { return table.value_size_bytes > 8; }
 /// The check of the words of a key and of a value: what kernel code computes as well.

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace ktap::bpf {
 
 std::string_view kind_name(ProgramKind kind) {
@@ -57,6 +59,18 @@ std::vector<uint32_t> Program::handlers() const {
   }
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+std::vector<Insn> Program::relocated(const std::function<int(uint32_t map)>& fd_of) const {
+  std::vector<Insn> out = code;
+  for (const MapRef& ref : maps) {
+    KTAP_CHECK(ref.insn + 1 < out.size());
+    Insn& first = out[ref.insn];
+    first.imm = fd_of(ref.map);
+    first.src = (ref.value ? kPseudoMapValue : kPseudoMapFd) & 15;
+    out[ref.insn + 1].imm = ref.value ? static_cast<int32_t>(ref.offset) : 0;
+  }
   return out;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -106,6 +107,8 @@ struct Program {
   bool serves(uint32_t handler) const;
   /// The handlers that it serves, ascending.
   std::vector<uint32_t> handlers() const;
+  /// The code with descriptors for its references to maps.
+  std::vector<Insn> relocated(const std::function<int(uint32_t map)>& fd_of) const;
 };
 
 }  // namespace ktap::bpf

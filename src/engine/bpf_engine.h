@@ -102,6 +102,8 @@ class BpfEngine {
   virtual std::unique_ptr<runtime::SharedVariable> variable(uint32_t table, runtime::Heap& heap,
                                                             const ssa::Module& module) = 0;
   virtual void next_run() = 0;
+  /// Which one it is: grows with next_run().
+  virtual uint64_t run() const = 0;
 
   /// With Unit.follows(): processes to trace, beside those that they fork once attach() is done.
   virtual Result<void> follow(pid_t process) = 0;

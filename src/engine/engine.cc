@@ -74,6 +74,7 @@ class Engine : public BpfEngine {
   void unfollow(pid_t process) override;
   std::vector<pid_t> followed() override;
   void next_run() override { snapshots_.next_run(); }
+  uint64_t run() const override { return snapshots_.run(); }
   int program_fd(size_t program) const override { return programs_[program].get(); }
   int map_fd(uint32_t map) const override { return maps_[map].fd(); }
 
@@ -165,15 +166,10 @@ std::vector<pid_t> Engine::followed() {
 }
 
 std::vector<bpf::Insn> Engine::relocated(const bpf::Program& program) const {
-  std::vector<bpf::Insn> code = program.code;
-  for (const bpf::MapRef& ref : program.maps) {
-    KTAP_CHECK(ref.insn + 1 < code.size() && ref.map < maps_.size());
-    bpf::Insn& first = code[ref.insn];
-    first.imm = maps_[ref.map].fd();
-    first.src = (ref.value ? bpf::kPseudoMapValue : bpf::kPseudoMapFd) & 15;
-    code[ref.insn + 1].imm = ref.value ? static_cast<int32_t>(ref.offset) : 0;
-  }
-  return code;
+  return program.relocated([&](uint32_t map) {
+    KTAP_CHECK(map < maps_.size());
+    return maps_[map].fd();
+  });
 }
 
 Result<void> Engine::load_programs(std::vector<Rejection>* rejections) {

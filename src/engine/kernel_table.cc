@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <unordered_set>
 #include <utility>
+
+#include "engine/entry_taker.h"
 
 namespace ktap::engine {
 
@@ -108,6 +111,98 @@ class MapStore : public EntryStore {
   uint64_t* count_;
 };
 
+/// One of the kernel's hash maps, of a table that is_taken.
+class TakenStore : public EntryStore {
+ public:
+  TakenStore(const backend::Table& table, sys::Map* map, uint64_t* count)
+      : table_(table), map_(map), count_(count) {}
+
+  bool read_all(const EntryBytesVisitor& visit) override {
+    std::vector<uint8_t> keys;
+    std::vector<uint8_t> values;
+    const Result<size_t> count = map_->read_all(false, &keys, &values);
+    if (!count.ok()) return false;
+    std::unordered_set<std::string> gone;
+    for (size_t i = 0; i < count.value(); ++i) {
+      const uint8_t* key = keys.data() + i * table_.key_size_bytes;
+      const Entry entry = entry_at(values.data() + i * sizeof(Entry));
+      if (entry.is_there()) {
+        visit(key, reinterpret_cast<const uint8_t*>(&entry.value));
+      } else {
+        gone.emplace(reinterpret_cast<const char*>(key), table_.key_size_bytes);
+      }
+    }
+    make_room(std::move(gone), count.value());
+    return true;
+  }
+
+  bool can_hold(const uint8_t*) override { return true; }
+  bool put(const uint8_t* key, const uint8_t* value) override {
+    const Entry entry{entry_at(value, 8).value, 1};
+    bool is_new = map_->update(key, &entry, /*only_new=*/true).ok();
+    if (!is_new) {
+      Entry now;
+      if (!map_->lookup(key, &now) || !map_->update(key, &entry).ok()) return false;
+      is_new = !now.is_there();
+    }
+    if (is_new) add_to_count(1);
+    return true;
+  }
+
+  void remove_if(const uint8_t* key, const uint8_t* value) override {
+    const int64_t seen = entry_at(value, 8).value;
+    if (!taker_) taker_.emplace(EntryTaker::make(*map_, count_ != nullptr));
+    if (taker_->ok()) {
+      const Result<bool> is_gone = taker_->value().take(key, seen);
+      if (is_gone.ok()) {
+        if (is_gone.value()) add_to_count(UINT64_MAX);
+        return;
+      }
+    }
+    // An old kernel: what is added in these few microseconds is gone.
+    Entry now;
+    if (!map_->lookup(key, &now)) return;
+    const int64_t rest = now.value - seen;
+    const Entry left{rest, rest == 0 ? 0 : 1};
+    if (map_->update(key, &left).ok() && rest == 0) add_to_count(UINT64_MAX);
+  }
+
+ private:
+  struct Entry {
+    int64_t value = 0;
+    int64_t presence = 0;
+    bool is_there() const { return value != 0 || presence != 0; }
+  };
+  static_assert(offsetof(Entry, presence) == backend::kTakenPresence);
+
+  static Entry entry_at(const uint8_t* bytes, size_t size = sizeof(Entry)) {
+    Entry entry;
+    std::memcpy(&entry, bytes, size);
+    return entry;
+  }
+
+  /// Entries that are gone take room. When the map gets full, those go that were gone at the last
+  /// snapshot: an add to one of them at this very moment, after such a rest, would be lost.
+  void make_room(std::unordered_set<std::string> gone, size_t in_map) {
+    if (in_map > table_.max_entries / 2) {
+      for (const std::string& key : gone) {
+        if (gone_.count(key) != 0) map_->remove(key.data());
+      }
+    }
+    gone_ = std::move(gone);
+  }
+
+  void add_to_count(uint64_t by) {
+    if (count_ != nullptr) __atomic_fetch_add(count_, by, __ATOMIC_SEQ_CST);
+  }
+
+  const backend::Table& table_;
+  sys::Map* map_;
+  uint64_t* count_;
+  std::unordered_set<std::string> gone_;     // at the last snapshot
+  std::optional<Result<EntryTaker>> taker_;  // made when it is first needed
+};
+
 /// Memory of our own, mapped when it is first looked at.
 class MemoryStore : public EntryStore {
  public:
@@ -157,7 +252,9 @@ std::unique_ptr<EntryStore> make_store(const backend::Table& table, std::vector<
   sys::Map* map = &maps[table.maps[0]];
   if (table.layout == backend::TableLayout::Hash) {
     auto* count = reinterpret_cast<uint64_t*>(control + table.count_offset_bytes);
-    return std::make_unique<MapStore>(table, map, table.is_counted ? count : nullptr, strings);
+    if (!table.is_counted) count = nullptr;
+    if (table.is_taken) return std::make_unique<TakenStore>(table, map, count);
+    return std::make_unique<MapStore>(table, map, count, strings);
   }
   return std::make_unique<MemoryStore>(table, map);
 }

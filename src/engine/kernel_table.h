@@ -7,7 +7,8 @@
 //              read. A snapshot flips the generation and takes the idle half empty (delta_reader).
 //              Deleting is then the Table's own affair, and nothing is lost or counted twice.
 // MasterTable  The kernel's entries are the table; a snapshot copies them. Deleting takes an entry
-//              away only while it still has the snapshot's value.
+//              away only while it still has the snapshot's value; where programs only add, it
+//              subtracts that value (entry_taker).
 #pragma once
 
 #include <cstdint>
@@ -57,7 +58,7 @@ class EntryStore {
   virtual bool can_hold(const uint8_t* key) = 0;
   /// False: no room.
   virtual bool put(const uint8_t* key, const uint8_t* value) = 0;
-  /// Removes the entry if it has that value.
+  /// Removes the entry if it has that value; of a table that is_taken, subtracts that value.
   virtual void remove_if(const uint8_t* key, const uint8_t* value) = 0;
 };
 /// For a table of the unit that is no delta; `maps` outlive it.

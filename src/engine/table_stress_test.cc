@@ -98,20 +98,28 @@ class TableStress : public ::testing::Test {
       engine->next_run();
       backing->before_read(*table);
       ++snapshots;
+      if (!deletes_) continue;
+      add_entries(*table, &out);
+      backing->on_clear(*table);
+      table->clear();
     }
     for (std::thread& thread : threads) thread.join();
     engine->disarm();
     engine->next_run();
     backing->before_read(*table);
     EXPECT_GT(snapshots, 2);
-    for (const auto& [key, value] : table->entries()) {
-      const Value part = key.type == runtime::Type::Tuple ? (*key.tuple())[0] : key;
-      out[part.integer] += value.integer;
-    }
+    add_entries(*table, &out);
     for (uint32_t row = 0; lost != nullptr && row < emitted.unit.counters.size(); ++row) {
       for (uint64_t n : engine->counter(row)) *lost += n;
     }
     return out;
+  }
+
+  static void add_entries(const runtime::Table& table, std::map<int64_t, int64_t>* out) {
+    for (const auto& [key, value] : table.entries()) {
+      const Value part = key.type == runtime::Type::Tuple ? (*key.tuple())[0] : key;
+      (*out)[part.integer] += value.integer;
+    }
   }
 
   /// What `key_of` says, counted.
@@ -143,6 +151,7 @@ class TableStress : public ::testing::Test {
   }
 
   Subject subject_;
+  bool deletes_ = false;  ///< each snapshot is added up and deleted
 };
 
 int64_t few_keys(int thread, int i) { return (i * 7 + thread) & 63; }
@@ -227,6 +236,24 @@ TEST_F(TableStress, Hash) {
   b.at(b.block());
   count({argument(b)}, true);
   EXPECT_EQ(run(TableLayout::Hash, many_keys), truth(many_keys));
+}
+
+TEST_F(TableStress, HashThatIsDeletedMeanwhile) {
+  add_table(1, true).is_removed_outside = true;
+  Builder& b = subject_.builder;
+  b.at(b.block());
+  count({argument(b)}, true);
+  deletes_ = true;
+  EXPECT_EQ(run(TableLayout::Hash, many_keys), truth(many_keys));
+}
+
+TEST_F(TableStress, HashWithFewKeysThatIsDeletedMeanwhile) {
+  add_table(1, true).is_removed_outside = true;
+  Builder& b = subject_.builder;
+  b.at(b.block());
+  count({argument(b)}, true);
+  deletes_ = true;
+  EXPECT_EQ(run(TableLayout::Hash, few_keys), truth(few_keys));
 }
 
 // Each thread counts in its own entry, which goes and comes again every 8 calls; what it has

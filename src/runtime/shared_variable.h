@@ -1,6 +1,11 @@
 // A variable whose value lives outside the VM and is no plain integer.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+#include "runtime/number.h"
 #include "runtime/value.h"
 
 namespace ktap::runtime {
@@ -12,6 +17,37 @@ class SharedVariable {
   virtual Value load() = 0;
   /// False: it cannot hold such a value.
   virtual bool store(Value value) = 0;
+};
+
+/// An integer that the kernel's handlers add to, and nothing else. An assignment replaces what this
+/// run of a handler has read; what was added meanwhile stays: `print(n) n = 0` loses nothing.
+class SharedSum : public SharedVariable {
+ public:
+  /// `run()`: which run of a handler it is.
+  SharedSum(int64_t* word, std::function<uint64_t()> run) : word_(word), run_(std::move(run)) {}
+
+  Value load() override {
+    seen_in_run_ = run_();
+    seen_ = __atomic_load_n(word_, __ATOMIC_RELAXED);
+    return Value::of(seen_);
+  }
+  bool store(Value value) override {
+    if (!value.is_integer()) return false;
+    if (seen_in_run_ == run_()) {
+      __atomic_fetch_add(word_, wrap_sub(value.integer, seen_), __ATOMIC_RELAXED);
+    } else {
+      __atomic_store_n(word_, value.integer, __ATOMIC_RELAXED);
+    }
+    seen_in_run_ = run_();
+    seen_ = value.integer;
+    return true;
+  }
+
+ private:
+  int64_t* word_;
+  std::function<uint64_t()> run_;
+  uint64_t seen_in_run_ = UINT64_MAX;
+  int64_t seen_ = 0;
 };
 
 }  // namespace ktap::runtime

@@ -44,7 +44,13 @@ Result<void> link(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backi
     KTAP_CHECK(variable.is_integer());
     int64_t* word = engine.cell(i);
     *word = variable.integer;
-    variable = runtime::Value::of_shared(word);
+    if (uses.assigned_cells[i]) {
+      variable = runtime::Value::of_shared(word);
+      continue;
+    }
+    backings.variables.push_back(
+        std::make_unique<runtime::SharedSum>(word, [&engine] { return engine.run(); }));
+    variable = runtime::Value::of_variable(backings.variables.back().get());
   }
   return {};
 }
@@ -71,6 +77,7 @@ void bring_home(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backing
   for (uint32_t i = 0; i < plan.linkage.cells.size(); ++i) {
     runtime::Value& variable = variable_of(word_variable(plan.linkage, i), vm);
     if (variable.type == runtime::Type::SharedCell) variable = runtime::Value::of(*variable.shared);
+    if (variable.type == runtime::Type::SharedVariable) variable = variable.variable->load();
   }
 }
 

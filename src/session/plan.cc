@@ -762,6 +762,7 @@ KernelUses kernel_uses(const Plan& plan) {
   KernelUses uses;
   uses.tables.resize(plan.linkage.module.tables.size());
   uses.cells.resize(plan.linkage.module.cells.size());
+  uses.assigned_cells.resize(uses.cells.size());
   for (const PlannedHandler& handler : plan.handlers) {
     for (const PlannedGroup& group : handler.groups) {
       for (const ssa::Block& block : group.function.blocks) {
@@ -769,7 +770,10 @@ KernelUses kernel_uses(const Plan& plan) {
           const ssa::Inst& inst = group.function[id];
           const auto number = static_cast<size_t>(inst.imm);
           if (ssa::names_table(inst.op)) uses.tables[number] = true;
-          if (ssa::is_cell_op(inst.op)) uses.cells[number] = true;
+          if (!ssa::is_cell_op(inst.op)) continue;
+          uses.cells[number] = true;
+          if (inst.op != ssa::Op::CellGet && inst.op != ssa::Op::CellAdd)
+            uses.assigned_cells[number] = true;
         }
       }
     }

@@ -68,6 +68,7 @@ struct Plan {
 struct KernelUses {
   std::vector<bool> tables;
   std::vector<bool> cells;
+  std::vector<bool> assigned_cells;  ///< by more than `+=`
 };
 KernelUses kernel_uses(const Plan& plan);
 

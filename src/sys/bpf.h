@@ -114,6 +114,10 @@ std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind k
 /// the CPU while they run (7.1).
 bool takes_sleepable_raw_tracepoints();
 
+/// Runs the program of a raw tracepoint once, here and now, without an event (5.10), and gives what
+/// it returns. Errors: EINVAL, ENOTSUPP: this kernel does not.
+Result<uint32_t> run_once(int program_fd);
+
 /// Runs that the kernel skipped because the program was running on that CPU already (5.12; else 0).
 uint64_t recursion_misses(int program_fd);
 /// Instructions that the verifier walked for it; 0 where the kernel does not tell (before 5.16).

@@ -238,6 +238,14 @@ bpf_prog_info program_info(int program_fd) {
 
 }  // namespace
 
+Result<uint32_t> run_once(int program_fd) {
+  bpf_test_run_opts options = {};
+  options.sz = sizeof options;
+  const int status = bpf_prog_test_run_opts(program_fd, &options);
+  if (status == 0) return options.retval;
+  return system_error("running a program", -status);
+}
+
 uint64_t recursion_misses(int program_fd) { return program_info(program_fd).recursion_misses; }
 
 uint32_t verified_instructions(int program_fd) { return program_info(program_fd).verified_insns; }

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/shared_variable.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
 #include "runtime/text.h"
@@ -446,6 +447,23 @@ TEST(Vm, GlobalSharedWithTheKernel) {
   EXPECT_EQ(run.call(store_float),
             "a variable that handlers in the kernel share holds integers, got a float");
   EXPECT_EQ(word, 84);
+}
+
+TEST(Vm, AssigningASumKeepsWhatWasAddedSinceItWasRead) {
+  int64_t word = 40;
+  uint64_t handler_run = 1;
+  runtime::SharedSum sum(&word, [&] { return handler_run; });
+  EXPECT_EQ(sum.load().integer, 40);
+  word += 2;
+  EXPECT_TRUE(sum.store(Value::of(int64_t{0})));
+  EXPECT_EQ(word, 2);
+  word += 5;
+  EXPECT_TRUE(sum.store(Value::of(int64_t{100})));  // it has seen 0
+  EXPECT_EQ(word, 107);
+  EXPECT_FALSE(sum.store(Value::of(1.5)));
+  ++handler_run;
+  EXPECT_TRUE(sum.store(Value::of(int64_t{3})));  // not read in this run
+  EXPECT_EQ(word, 3);
 }
 
 TEST(Vm, CapturedVariableSharedWithTheKernel) {

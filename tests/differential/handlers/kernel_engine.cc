@@ -93,6 +93,7 @@ class KernelEngine final : public JudgedEngine {
     return inner_->verified_instructions();
   }
   void next_run() override { inner_->next_run(); }
+  uint64_t run() const override { return inner_->run(); }
 
  private:
   void set_armed(uint64_t value) { std::memcpy(control_ + Control::kArmed, &value, sizeof value); }

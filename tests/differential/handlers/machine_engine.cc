@@ -81,7 +81,8 @@ class MachineStore final : public engine::EntryStore {
       return true;
     }
     for (const Bytes& key : machine_.keys(map_)) {
-      visit(key.data(), machine_.value(map_, key).data());
+      const Bytes value = machine_.value(map_, key);
+      if (!is_gone(value)) visit(key.data(), value.data());
     }
     return true;
   }
@@ -92,7 +93,8 @@ class MachineStore final : public engine::EntryStore {
   }
   bool put(const uint8_t* key, const uint8_t* value) override {
     if (is_hash()) {
-      const bool is_new = machine_.value(map_, bytes_at(key)).empty();
+      const Bytes now = machine_.value(map_, bytes_at(key));
+      const bool is_new = now.empty() || is_gone(now);
       if (!machine_.set_value(map_, bytes_at(key), value_at(value))) return false;
       if (is_new) count(1);
       return true;
@@ -107,7 +109,11 @@ class MachineStore final : public engine::EntryStore {
       with_memory(
           [&](backend::SharedMemory& memory) { memory.remove_if(key, word_of(value_at(value))); });
     } else if (machine_.value(map_, bytes_at(key)) == value_at(value)) {
-      machine_.erase(map_, bytes_at(key));
+      if (table_.is_taken) {
+        KTAP_CHECK(machine_.set_value(map_, bytes_at(key), Bytes(16)));
+      } else {
+        machine_.erase(map_, bytes_at(key));
+      }
       count(-1);
     }
   }
@@ -117,8 +123,14 @@ class MachineStore final : public engine::EntryStore {
   Bytes bytes_at(const uint8_t* key) const { return Bytes(key, key + table_.key_size_bytes); }
 
   Bytes value_at(const uint8_t* value) const {
-    return Bytes(value, value + (is_hash() ? table_.value_size_bytes : 8));
+    Bytes bytes(value, value + (is_hash() ? table_.value_size_bytes : 8));
+    if (table_.is_taken) {
+      bytes.resize(16);
+      bytes[backend::kTakenPresence] = 1;
+    }
+    return bytes;
   }
+  bool is_gone(const Bytes& value) const { return table_.is_taken && value == Bytes(16); }
 
   /// In the control page.
   void count(int64_t by) {
@@ -289,6 +301,7 @@ class MachineEngine final : public JudgedEngine {
   }
   void set_sleeping(bool) override {}
   std::vector<uint32_t> verified_instructions() const override { return {}; }
+  uint64_t run() const override { return snapshots_.run(); }
   void next_run() override {
     snapshots_.next_run();
     if (control(Control::kArmed) == 1) set_control(Control::kGeneration, ++runs_ & 1);
