@@ -98,6 +98,7 @@ class Layouter {
     table.is_taken = info.is_removed_outside && use.is_added && !use.is_set && !use.is_combined &&
                      !use.is_deleted && !use.is_emptied && !info.is_variable &&
                      info.value.kind == ssa::KeyPart::Kind::Int && table.words.size() == 1;
+    table.adds_positive = table.is_taken && use.first_word_is_positive;
     table.reason = fmt::format("handlers {}", how);
     if (use.is_combined || info.is_combined || use.is_emptied) return;
     const std::string why_not = refuses_own_memory(table, info);

@@ -164,9 +164,9 @@ void Selector::table_get(ValueId id, const Table& table) {
   load_key_address(Reg::R2);
   call_table(Helper::MapLookupElem, table);
   asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, absent);
-  if (table.is_taken) asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, kTakenPresence));
   asm_.emit(bpf::load(Size::DW, dst, Reg::R0, 0));
-  if (table.is_taken) {
+  if (table.is_taken) {  // the value first: who takes it says before that it is not there
+    asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, kTakenPresence));
     asm_.emit(bpf::alu64(AluOp::Or, Reg::R1, dst));
     asm_.jump_to_if(JumpOp::Eq, Reg::R1, 0, absent);
   }
@@ -177,8 +177,9 @@ void Selector::table_get(ValueId id, const Table& table) {
 void Selector::add_to_taken(ValueId id, const Table& table) {
   const Reg value = in_register(inst(id).operands.back(), Reg::R1);
   if (!table.is_counted) {
-    asm_.emit(bpf::atomic(bpf::AtomicOp::Add, Size::DW, Reg::R0, 0, value));
-    return asm_.emit(bpf::store(Size::DW, Reg::R0, kTakenPresence, 1));
+    // The word first: behind the add it might undo what was said by who took all of it meanwhile.
+    if (!table.adds_positive) asm_.emit(bpf::store(Size::DW, Reg::R0, kTakenPresence, 1));
+    return asm_.emit(bpf::atomic(bpf::AtomicOp::Add, Size::DW, Reg::R0, 0, value));
   }
   const bpf::Label done = asm_.make_label();
   if (value != Reg::R1) asm_.emit(bpf::mov64(Reg::R1, value));

@@ -22,40 +22,47 @@ using bpf::Size;
 constexpr uint32_t kEntries = 0, kOrder = 1;
 constexpr int16_t kKeyOffset = 8;
 
-/// Returns 1 when the entry is gone.
+/// Returns by how much the number of entries grows, and 1 more. The word says "not there" first, so
+/// that nobody meets the entry with a 0 that it never had.
 Result<bpf::Program> taking_code(bool is_counted) {
   bpf::Assembler code;
-  const bpf::Label out = code.make_label(), gone = code.make_label();
+  const bpf::Label absent = code.make_label(), empty = code.make_label(), out = code.make_label();
   code.load_map_value(Reg::R6, kOrder, 0);
   code.load_map(Reg::R1, kEntries);
   code.emit(bpf::mov64(Reg::R2, Reg::R6));
   code.emit(bpf::alu64(bpf::AluOp::Add, Reg::R2, kKeyOffset));
   code.call_helper(bpf::Helper::MapLookupElem);
-  code.jump_to_if(JumpOp::Eq, Reg::R0, 0, out);
+  code.jump_to_if(JumpOp::Eq, Reg::R0, 0, absent);
   code.emit(bpf::load(Size::DW, Reg::R2, Reg::R6, 0));
+  code.emit(bpf::mov64(Reg::R3, 0));
+  if (is_counted) {
+    code.emit(bpf::atomic(AtomicOp::Xchg, Size::DW, Reg::R0, kTakenPresence, Reg::R3));
+  } else {
+    code.emit(bpf::store(Size::DW, Reg::R0, kTakenPresence, Reg::R3));
+  }
   code.emit(bpf::mov64(Reg::R1, 0));
   code.emit(bpf::alu64(bpf::AluOp::Sub, Reg::R1, Reg::R2));
   code.emit(bpf::atomic(AtomicOp::Add, Size::DW, Reg::R0, 0, Reg::R1));
   code.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, 0));
-  code.jump_to_if(JumpOp::Ne, Reg::R1, 0, out);
+  code.emit(bpf::mov64(Reg::R4, 0));
+  code.jump_to_if(JumpOp::Eq, Reg::R1, 0, empty);
+  code.emit(bpf::mov64(Reg::R1, 1));
   if (is_counted) {
-    // Who adds looks at the word after that; who finds it 0 sets and counts it. What came between
-    // the two looks here is set again, unless they do.
+    // Who adds meanwhile does the same: it is counted by whoever finds a 0 there.
     code.emit(bpf::atomic(AtomicOp::Xchg, Size::DW, Reg::R0, kTakenPresence, Reg::R1));
-    code.jump_to_if(JumpOp::Eq, Reg::R1, 0, out);
-    code.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, 0));
-    code.jump_to_if(JumpOp::Eq, Reg::R1, 0, gone);
-    code.emit(bpf::mov64(Reg::R1, 1));
-    code.emit(bpf::atomic(AtomicOp::Xchg, Size::DW, Reg::R0, kTakenPresence, Reg::R1));
-    code.jump_to_if(JumpOp::Eq, Reg::R1, 0, out);
+    code.jump_to_if(JumpOp::Ne, Reg::R1, 0, empty);
+    code.emit(bpf::mov64(Reg::R4, 1));
   } else {
-    code.emit(bpf::store(Size::DW, Reg::R0, kTakenPresence, 0));
+    code.emit(bpf::store(Size::DW, Reg::R0, kTakenPresence, Reg::R1));
   }
-  code.bind(gone);
+  code.bind(empty);
   code.emit(bpf::mov64(Reg::R0, 1));
-  code.emit(bpf::exit_insn());
+  code.emit(bpf::alu64(bpf::AluOp::Add, Reg::R0, Reg::R4));
+  code.emit(bpf::alu64(bpf::AluOp::Sub, Reg::R0, Reg::R3));
+  code.jump_to(out);
+  code.bind(absent);
+  code.emit(bpf::mov64(Reg::R0, 1));
   code.bind(out);
-  code.emit(bpf::mov64(Reg::R0, 0));
   code.emit(bpf::exit_insn());
   bpf::Program program;
   KTAP_TRY(code.finish(program));
@@ -84,11 +91,11 @@ Result<EntryTaker> EntryTaker::make(const sys::Map& map, bool is_counted) {
                     map.spec().key_size_bytes);
 }
 
-Result<bool> EntryTaker::take(const uint8_t* key, int64_t seen) {
+Result<int64_t> EntryTaker::take(const uint8_t* key, int64_t seen) {
   std::memcpy(memory_.data(), &seen, sizeof seen);
   std::memcpy(memory_.data() + kKeyOffset, key, key_size_bytes_);
-  KTAP_ASSIGN(const uint32_t is_gone, sys::run_once(program_.get()));
-  return is_gone != 0;
+  KTAP_ASSIGN(const uint32_t said, sys::run_once(program_.get()));
+  return int64_t{said} - 1;
 }
 
 }  // namespace ktap::engine

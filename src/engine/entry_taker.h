@@ -18,10 +18,10 @@ class EntryTaker {
   /// kernel's.
   static Result<EntryTaker> make(const sys::Map& map, bool is_counted);
 
-  /// Subtracts `seen`; of an entry that is 0 then it says that it is not there. Gives whether that
-  /// took an entry away; of a table that is not counted it may be wrong. Errors: those of
-  /// run_once() (before 5.10). Cost: some 2 us.
-  Result<bool> take(const uint8_t* key, int64_t seen);
+  /// Subtracts `seen`; of an entry that is 0 then it says that it is not there. Gives by how much
+  /// the number of entries grows: -1, 0 or 1; of a table that is not counted nothing that means
+  /// anything. Errors: those of run_once() (before 5.10). Cost: some 2 us.
+  Result<int64_t> take(const uint8_t* key, int64_t seen);
 
  private:
   EntryTaker(sys::Map order, sys::MappedArray memory, sys::UniqueFd program, size_t key_size_bytes)

@@ -153,9 +153,9 @@ class TakenStore : public EntryStore {
     const int64_t seen = entry_at(value, 8).value;
     if (!taker_) taker_.emplace(EntryTaker::make(*map_, count_ != nullptr));
     if (taker_->ok()) {
-      const Result<bool> is_gone = taker_->value().take(key, seen);
-      if (is_gone.ok()) {
-        if (is_gone.value()) add_to_count(UINT64_MAX);
+      const Result<int64_t> more = taker_->value().take(key, seen);
+      if (more.ok()) {
+        add_to_count(static_cast<uint64_t>(more.value()));
         return;
       }
     }
