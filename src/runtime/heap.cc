@@ -221,6 +221,7 @@ Iterator* Heap::iterator(Table* table) {
   auto* iterator = new (memory_.take(sizeof(Iterator))) Iterator();
   iterator->table = table;
   iterator->cursor = table->walk();
+  table->begin_walk();
   shade(Value::of_object(Type::Table, table));
   iterator->accounted_bytes_ = sizeof(Iterator);
   link(iterator, iterator->accounted_bytes_);

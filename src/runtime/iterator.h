@@ -18,7 +18,11 @@ class Iterator : public Object {
 
   /// Requires: `table` is set. False at the end.
   bool next(Value& key, Value& value) {
-    if (!sorted) return table->next(cursor, key, value);
+    if (!sorted) {
+      if (table->next(cursor, key, value)) return true;
+      table->end_walk();
+      return false;
+    }
     while (index < keys.size()) {
       key = keys[index++];
       value = table->get(key);

@@ -331,7 +331,16 @@ void Table::rebuild(size_t limit) {
   account();
 }
 
+/// clear() of a table that someone goes through.
+void Table::clear_in_place() {
+  list_size_ = 0;
+  list_live_ = 0;
+  for (uint32_t i = 0; i < entry_count_; ++i) entries_[i].value = Value::nil();
+  hash_live_ = 0;
+}
+
 void Table::clear() {
+  if (walks_ != 0) return clear_in_place();
   constexpr size_t kKeptBytes = 4096;  // guessed: what is filled again at once keeps its room
   if (memory_bytes() > kKeptBytes) {
     free_list();

@@ -43,6 +43,7 @@ class Table : public Object {
     uint32_t epoch = 0;
     size_t list_end = SIZE_MAX;  ///< what is added behind these is not seen
     uint64_t end_seq = UINT64_MAX;
+    uint64_t moved_next = 0;  ///< list items that moved over or came again are seen in order, once
   };
 
   Table() : Object(Type::Table) {}
@@ -120,6 +121,10 @@ class Table : public Object {
     cursor.end_seq = next_seq_;
     return cursor;
   }
+  /// While a walk goes on, what is deleted keeps its place: a key that comes again is the same
+  /// entry. A walk that is left before its end is never done with, which costs clear() some time.
+  void begin_walk() { ++walks_; }
+  void end_walk() { --walks_; }
   /// The next entry in order: the list items, then the others by age. False at the end. Entries
   /// that are there during the whole walk are seen exactly once, whatever else is added, removed or
   /// overwritten meanwhile.
@@ -142,7 +147,10 @@ class Table : public Object {
       const uint64_t item =
           entry.key.is_integer() ? static_cast<uint64_t>(entry.key.integer) - 1 : UINT64_MAX;
       if (item < cursor.list_index) continue;
-      if (entry.seq >= cursor.end_seq && item >= cursor.list_end) continue;
+      if (entry.seq >= cursor.end_seq) {
+        if (item >= cursor.list_end || item < cursor.moved_next) continue;
+        cursor.moved_next = item + 1;
+      }
       copy_value(key, entry.key);
       copy_value(value, entry.value);
       return true;
@@ -186,6 +194,7 @@ class Table : public Object {
   void set_hash(const Value& key, const Value& value);
   void move_list_to_hash();
   void make_room();
+  void clear_in_place();
   void rebuild(size_t limit);
   void put_into_index(uint32_t entry);
   void account();
@@ -213,6 +222,7 @@ class Table : public Object {
   uint32_t entry_limit_ = 0;  // entries_ may hold so many before a rebuild
   uint32_t epoch_ = 0;        // counts moves of entries
   uint64_t next_seq_ = 0;
+  uint32_t walks_ = 0;
   Heap* heap_ = nullptr;  // keeps the account; null for a table of its own
   size_t accounted_bytes_ = 0;
 };
