@@ -164,10 +164,12 @@ void StackNamer::each_frame(const runtime::Stack& stack, Visit visit) {
   for (size_t i = 0; i < stack.frame_count(); ++i) {
     if (stack.is_user()) {
       if (i > 0 && !is_end && is_no_code(stack.frame(i))) return;
-      for (const runtime::StackFrame& frame :
-           user_frames(stack.words()[0], stack.frame(i), i > 0)) {
+      const uint64_t owner = stack.words()[0];
+      // A stripped program has no name for it.
+      const bool is_start = is_end && users_.begins_program(program_of(owner), stack.frame(i) - 1);
+      for (const runtime::StackFrame& frame : user_frames(owner, stack.frame(i), i > 0)) {
         // Its frame pointer is whatever the kernel left: what follows is no caller.
-        if (is_end && !begins_program(frame)) continue;
+        if (is_end && !is_start && !begins_program(frame)) continue;
         visit(frame);
         is_end = is_end || calls_main(frame);
       }

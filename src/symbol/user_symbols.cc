@@ -436,6 +436,14 @@ bool UserSymbols::knows(UserProgram program) {
   return !state_->find(program).maps.mappings().empty();
 }
 
+bool UserSymbols::begins_program(UserProgram program, uint64_t address) {
+  constexpr uint64_t kMostStartBytes = 64;  // of the GNU C library: 34 to 52
+  const std::optional<UserCode> place = code(program, address);
+  if (!place.has_value()) return false;
+  const uint64_t entry = place->file->file.image().entry();
+  return entry != 0 && place->address >= entry && place->address - entry < kMostStartBytes;
+}
+
 bool UserSymbols::is_return_probe(UserProgram program, uint64_t address) {
   Process& process = state_->find(program);
   const Mapping* mapping = state_->find_mapping(program, process, address);

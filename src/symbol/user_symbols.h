@@ -87,6 +87,9 @@ class UserSymbols {
   /// Nothing: no file holds it, or none that can be read.
   std::optional<UserCode> code(UserProgram program, uint64_t address);
 
+  /// Whether it lies where a program's file says that it begins: in its `_start`, which a stripped
+  /// one has no name for.
+  bool begins_program(UserProgram program, uint64_t address);
   /// The return address is not the caller's: the kernel has put its own there, to see the function
   /// return (`probe:…%return`).
   bool is_return_probe(UserProgram program, uint64_t address);

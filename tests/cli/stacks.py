@@ -186,6 +186,15 @@ def without_frame_pointers(ktap, programs):
     stripped = programs.build("stripped", "bare_inner", "bare_outer", "-fomit-frame-pointer", "-s")
     depth = [len(re.findall("^ => ", trace(ktap, COUNTS % f'ustack("dwarf", {n})', stripped), re.M)) for n in (2, 4)]
     expect("frames of a stripped program", depth, [2, 4])
+    # The first function of the program is there without its name, by where its file says that it begins.
+    named = programs.build("stripped", "bare_inner", "bare_outer", "-fomit-frame-pointer")
+    wanted = trace(ktap, COUNTS % 'ustack("dwarf")', named)
+    programs.run("strip stripped")
+    output = trace(ktap, COUNTS % 'ustack("dwarf")', named)
+    frames = [len(re.findall("^ => (?!.*inlined)", text, re.M)) for text in (wanted, output)]
+    expect("frames of a program and of the same stripped", frames[0], frames[1])
+    expect_match("the beginning of a program", wanted, r"^ => _start\+0x\w+ \(stripped\)$")
+    expect_match("the beginning of a stripped program", output, r"^ => 0x\w+ \(stripped\)\n(?! => )")
 
 
 def without_tables(ktap, programs):
