@@ -35,6 +35,20 @@ constexpr size_t kMostRelatives = 64;  // guessed
 constexpr int64_t kSecondNs = 1'000'000'000;
 constexpr int64_t kJitAfterNs = kSecondNs;  // a map of a busy JIT has megabytes
 
+// Where a process's addresses end: for all but those who ask for more by an address of their own,
+// and on a machine that has most. Source: Documentation/arch/{x86/x86_64/mm,riscv/vm-layout}.rst,
+// Documentation/arch/arm64/memory.rst.
+#if defined(__x86_64__) || (defined(__riscv) && __riscv_xlen == 64)
+constexpr uint64_t kUserCommonEnd = uint64_t{1} << 47;
+constexpr uint64_t kUserEnd = uint64_t{1} << 56;
+#elif defined(__aarch64__)
+constexpr uint64_t kUserCommonEnd = uint64_t{1} << 48;
+constexpr uint64_t kUserEnd = uint64_t{1} << 52;
+#else  // the kernel's part begins where it was configured to, and has code for all behind that
+constexpr uint64_t kUserCommonEnd = uint64_t{1} << 32;
+constexpr uint64_t kUserEnd = kUserCommonEnd;
+#endif
+
 int64_t now_ns() {
   timespec now = {};
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
@@ -418,6 +432,13 @@ void UserSymbols::look_again(UserProgram program) {
   const bool is_known = state_->processes.count(State::key_of(program)) != 0;
   Process& process = state_->find(program);
   if (is_known && !process.has_ended) state_->read(program, process);
+}
+
+bool UserSymbols::may_be_code(UserProgram program, uint64_t address) {
+  constexpr uint64_t kFirstPageEnd = 4096;
+  if (address < kFirstPageEnd || address >= kUserEnd) return false;
+  if (address < kUserCommonEnd) return true;
+  return state_->find_mapping(program, state_->find(program), address) != nullptr;
 }
 
 std::optional<UserCode> UserSymbols::code(UserProgram program, uint64_t address) {

@@ -299,7 +299,7 @@ def addresses_that_ended(ktap, programs):
 FALSE_POINTER = """
 #include <sys/syscall.h>
 int main(void) {
-  static long frame[2] = {0, 8};  /* as if 8 were who called */
+  static long frame[2] = {0, CALLER};  /* as if that were who called */
   for (int i = 0; i < 40; ++i) {
     long number = SYS_getppid;
     __asm__ volatile("push %%rbp; mov %1, %%rbp; syscall; pop %%rbp"
@@ -315,11 +315,13 @@ def behind_what_is_no_frame(ktap, programs):
     if platform.machine() != "x86_64":
         print("skipped: a register that is no frame pointer (its code is x86-64's)")
         return
-    program = programs.compile("lost", FALSE_POINTER, "-fomit-frame-pointer", "-mno-red-zone")
-    for options in ([], ["--placement=user"]):
-        output = trace(ktap, COUNTS % "ustack()", program, options=options)
-        expect(f"a stack without callers {options}",
-               re.findall(r"^40\t<stack trace>\n => main\+0x\w+ \(lost\).*\n(?! => )", output, re.M) != [], True)
+    for caller in ("8", "0x2f656c61636f6c2f", "0x3fbad20900007ffd", "0x800000001000", "-8"):
+        program = programs.compile("lost", FALSE_POINTER, "-fomit-frame-pointer", "-mno-red-zone",
+                                   f"-DCALLER={caller}")
+        for options in ([], ["--placement=user"]):
+            output = trace(ktap, COUNTS % "ustack()", program, options=options)
+            expect(f"a stack without callers, {caller} {options}",
+                   re.findall(r"^40\t<stack trace>\n => main\+0x\w+ \(lost\).*\n(?! => )", output, re.M) != [], True)
 
 
 JIT = """
