@@ -33,8 +33,11 @@ double double_of(uint64_t bits) {
 
 /// "" or what is wrong before the first byte behind the header is looked at.
 std::string check_header(std::string_view bytes) {
-  if (!is_compiled(bytes)) {
-    return bytes.substr(0, 5) == kMagic.substr(0, 5)
+  // Whoever has so much of it knows the file; behind it stand the line ends.
+  constexpr size_t kMagicWordBytes = 5;
+  const bool is_cut = bytes.size() >= kMagicWordBytes && kMagic.starts_with(bytes);
+  if (!is_cut && !is_compiled(bytes)) {
+    return bytes.substr(0, kMagicWordBytes) == kMagic.substr(0, kMagicWordBytes)
                ? "damaged: its line ends were converted on the way, as if it were text"
                : "no compiled script: it does not begin as one";
   }

@@ -144,7 +144,9 @@ int Emitter::take(int count, diag::Span span) {
   free_ += count;
   if (free_ > limits::kMaxRegisters) {
     report_limit(Code::TooManyRegisters, span,
-                 fmt::format("this needs more than {} registers at once", limits::kMaxRegisters));
+                 fmt::format("this needs more than {} values at once", limits::kMaxRegisters),
+                 "the arguments of a call, the parts of an expression and the local variables of "
+                 "the function count: split it, or keep them in a table");
     free_ = std::min(first, limits::kMaxRegisters - 1);
     return free_;
   }
@@ -168,10 +170,11 @@ std::unique_ptr<bytecode::Function> Emitter::finish(diag::Span end) {
   return std::move(function_);
 }
 
-void Emitter::report_limit(Code code, diag::Span span, std::string text) {
+void Emitter::report_limit(Code code, diag::Span span, std::string text, std::string hint) {
   if (std::find(crossed_.begin(), crossed_.end(), code) != crossed_.end()) return;
   crossed_.push_back(code);
-  sink_.report(code, span, std::move(text));
+  diag::Diagnostic& reported = sink_.report(code, span, std::move(text));
+  if (!hint.empty()) reported.hints.push_back(std::move(hint));
 }
 
 }  // namespace ktap::compiler

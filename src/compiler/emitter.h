@@ -60,7 +60,7 @@ class Emitter {
   std::unique_ptr<bytecode::Function> finish(diag::Span end);
   /// Reports the first crossing of one limit in this function; later ones of the same code are
   /// silent.
-  void report_limit(diag::Code code, diag::Span span, std::string text);
+  void report_limit(diag::Code code, diag::Span span, std::string text, std::string hint = {});
 
  private:
   void patch(size_t at, size_t target);

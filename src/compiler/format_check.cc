@@ -41,7 +41,10 @@ void locate_error(std::string_view format, size_t begin, CheckedFormat& checked)
   const char letter = end < format.size() ? format[end] : '\0';
   checked.error_begin = begin;
   checked.error_end = letter == '\0' ? format.size() : end + 1;
-  if (letter == '\0') {
+  if (checked.error.ends_with(std::to_string(kMaxFormatWidth))) {
+    checked.hint = "write " + std::to_string(kMaxFormatWidth) +
+                   " or less; string.rep(\" \", n) makes more blanks than that";
+  } else if (letter == '\0') {
     checked.hint = "write %% for a percent sign";
   } else if (is_one_of(letter, "lhzjt") || is_length(format.substr(end))) {
     checked.hint = "every integer has 64 bits: write %d, %u or %x";

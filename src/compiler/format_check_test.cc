@@ -49,6 +49,11 @@ TEST(FormatCheck, Mistakes) {
   EXPECT_EQ(error_at("%d %5."), "%5.");
   EXPECT_EQ(error_at("%d%%%s%%%k"), "%k");
   EXPECT_EQ(error_at("%5%"), "%5%");
+  EXPECT_EQ(error_at("%5000d"), "%5000d");
+  for (const char* wide : {"%5000d", "%-5000s", "%.5000f", "%5000"})
+    EXPECT_EQ(check_format(wide).hint,
+              "write 4096 or less; string.rep(\" \", n) makes more blanks than that");
+  EXPECT_EQ(check_format("%y4096").hint, check_format("%y").hint);
 }
 
 TEST(FormatCheck, PlacesInTheLiteral) {

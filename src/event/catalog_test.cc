@@ -247,6 +247,10 @@ TEST_F(CatalogTest, MistakesInProbes) {
             "[no function 'ktap_probed_tow' in /proc/self/exe; did you mean 'ktap_probed_two' or "
             "'ktap_probed_one'?]");
   EXPECT_EQ(match("probe:/none/such:f"), "[/none/such: no such file]");
+  const std::string quotes = "; a path is written without quotes, blanks in it as they are]";
+  EXPECT_EQ(match("probe:\"./none such\":f"), "[\"./none: no such file" + quotes);
+  EXPECT_EQ(match("probe:'/none/such':f"), "['/none/such': no such file" + quotes);
+  EXPECT_EQ(match("probe:\"none\":f"), "[\"none\": no such program or library" + quotes);
   EXPECT_EQ(match(probe + "f+x"), "[probe '" + probe + "f+x': '+x' is no offset]");
   EXPECT_EQ(match(probe + "f+1%return"),
             "[probe '" + probe +

@@ -176,6 +176,10 @@ std::string heatmap_text(const HeatMap& map, bool colour) {
   }
   out.append(width + 2, ' ').append(marks) += '\n';
   out.append(width + 2, ' ');
+  if (map.greatest == 1) {  // all cells that have any look alike
+    return out += colour ? fmt::format("\x1b[48;5;{}m \x1b[0m 1 sample\n", kColours[kHeatMapSteps])
+                         : fmt::format("{} is 1 sample\n", kLetters[kHeatMapSteps]);
+  }
   if (colour) {
     for (unsigned step = 1; step <= kHeatMapSteps; ++step)
       out += fmt::format("\x1b[48;5;{}m ", kColours[step]);

@@ -120,14 +120,15 @@ void append_axis(std::string& out, const HeatMap& map, const Field& field) {
 void append_scale(std::string& out, const HeatMap& map, size_t y) {
   double x = static_cast<double>(kSide);
   out += "<g>\n";
-  for (unsigned step = 1; step <= kHeatMapSteps; ++step, x += 16) {
+  const bool is_one = map.greatest == 1;  // all cells that have any look alike
+  for (unsigned step = is_one ? kHeatMapSteps : 1; step <= kHeatMapSteps; ++step, x += 16) {
     fmt::format_to(std::back_inserter(out),
                    "<rect class=\"h{}\" x=\"{:.0f}\" y=\"{}\" width=\"15\" height=\"12\"/>", step,
                    x, y);
   }
   fmt::format_to(std::back_inserter(out),
-                 "<text class=\"soft\" x=\"{:.0f}\" y=\"{}\">1 to {} samples</text>\n</g>\n", x + 8,
-                 y + 10, grouped(map.greatest));
+                 "<text class=\"soft\" x=\"{:.0f}\" y=\"{}\">{}</text>\n</g>\n", x + 8, y + 10,
+                 is_one ? "1 sample" : fmt::format("1 to {} samples", grouped(map.greatest)));
 }
 
 }  // namespace

@@ -126,6 +126,18 @@ TEST_F(HeatMapTest, Colours) {
             "\x1b[48;5;203m \x1b[48;5;209m \x1b[48;5;215m \x1b[48;5;221m \x1b[0m 1 to 4 samples\n");
 }
 
+TEST_F(HeatMapTest, OneSampleInACellAtMost) {
+  add(1, 1);
+  add(2, 3);
+  EXPECT_EQ(heatmap_text(map(), false),
+            "[2, 4) | @|\n"
+            "[1, 2) |@ |\n"
+            "        1\n"
+            "        @ is 1 sample\n");
+  EXPECT_THAT(heatmap_text(map(), true), testing::EndsWith(" \x1b[48;5;221m \x1b[0m 1 sample\n"));
+  EXPECT_THAT(heatmap_svg(map(), "t"), HasSubstr(">1 sample</text>"));
+}
+
 TEST_F(HeatMapTest, MarksKeepApart) {
   for (int64_t slot = 123456789; slot < 123456789 + 25; ++slot) add(slot, 1);
   EXPECT_THAT(heatmap_text(map(), false), HasSubstr("\n        123456789 123456799 123456809\n"));

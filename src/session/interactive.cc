@@ -159,7 +159,9 @@ class Interactive {
       const uint32_t ready = sys::wait_readable(fds, 3, -1);
       while (const std::optional<int> signal = signals_->take()) {
         if (*signal == SIGINT && lines_->is_terminal()) return LineEditor::Wait::Interrupted;
-        if (*signal == SIGINT || *signal == SIGTERM) ended_ = true;
+        if (*signal != SIGINT && *signal != SIGTERM) continue;
+        note_signal();
+        ended_ = true;
       }
       if (target_.process && target_.process->ended()) ended_ = true;
       if (ended_) return LineEditor::Wait::Ended;

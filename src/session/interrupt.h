@@ -1,6 +1,7 @@
 // Ctrl-C and SIGTERM while script code runs outside the event loop: the function ends at its next
 // loop or call, what was printed is kept, and the run ends in order. A second signal ends the
-// process at once.
+// process at once, but not one that comes within half a second: that is the first one's, sent
+// twice, to the process and to its group.
 #pragma once
 
 #include <csignal>
@@ -9,7 +10,11 @@
 
 namespace ktap::session {
 
-/// In force while it lives; one at a time. A signal that was ignored before stays ignored.
+/// A signal was taken elsewhere: what comes within half a second is that one still.
+void note_signal();
+
+/// In force while it lives; one at a time. Once a signal came, one that begins a burst of its own
+/// ends the process also when the guard is gone; the rest of a burst is ignored.
 class InterruptGuard {
  public:
   explicit InterruptGuard(vm::Vm& vm);

@@ -411,9 +411,9 @@ class Session {
       }
       if (const Result<void> ran = run_tracer(); !ran.ok()) return fail(ran.error());
     }
-    signals_.reset();  // the trace_ends have a guard of their own
     {
       const InterruptGuard guard(*vm_);
+      signals_.reset();  // in this order: no signal finds the process without a handler
       tracer_->run_ends(guard);
     }
     return finish();

@@ -146,28 +146,20 @@ std::vector<std::pair<std::string, uint64_t>> StackNamer::early_ends() const {
   return all;
 }
 
-namespace {
-
-/// No code lies in the first page, nor in the kernel's half of the addresses. Where code keeps no
-/// frame pointers, the kernel takes for one what it finds: what it reads there, and from there on,
-/// is no caller.
-bool is_no_code(uint64_t address) {
-  constexpr uint64_t kFirstPageEnd = 4096;
-  return address < kFirstPageEnd || static_cast<int64_t>(address) < 0;
-}
-
-}  // namespace
-
 template <class Visit>
 void StackNamer::each_frame(const runtime::Stack& stack, Visit visit) {
   bool is_outside = false, is_end = false;
   for (size_t i = 0; i < stack.frame_count(); ++i) {
     if (stack.is_user()) {
-      if (i > 0 && !is_end && is_no_code(stack.frame(i))) return;
-      for (const runtime::StackFrame& frame :
-           user_frames(stack.words()[0], stack.frame(i), i > 0)) {
+      const uint64_t owner = stack.words()[0];
+      // Where code keeps no frame pointers, the kernel takes for one what it finds: what it reads
+      // there, and from there on, is no caller.
+      if (i > 0 && !is_end && !users_.may_be_code(program_of(owner), stack.frame(i))) return;
+      // A stripped program has no name for it.
+      const bool is_start = is_end && users_.begins_program(program_of(owner), stack.frame(i) - 1);
+      for (const runtime::StackFrame& frame : user_frames(owner, stack.frame(i), i > 0)) {
         // Its frame pointer is whatever the kernel left: what follows is no caller.
-        if (is_end && !begins_program(frame)) continue;
+        if (is_end && !is_start && !begins_program(frame)) continue;
         visit(frame);
         is_end = is_end || calls_main(frame);
       }

@@ -13,6 +13,7 @@
 
 #include "base/limits.h"
 #include "runtime/string.h"
+#include "session/interrupt.h"
 #include "session/record.h"
 
 namespace ktap::session {
@@ -138,6 +139,7 @@ void Tracer::take_signals() {
     if (*signal == SIGINT && interactive_) {
       interrupted_ = true;
     } else if (*signal == SIGINT || *signal == SIGTERM) {
+      note_signal();
       stopping_ = true;
     }
   }

@@ -30,6 +30,7 @@ struct Place {
 };
 
 // ELF header.
+constexpr Place kEntry = {{24, 4}, {24, 8}};
 constexpr Place kSegmentsAt = {{28, 4}, {32, 8}};
 constexpr Place kSectionsAt = {{32, 4}, {40, 8}};
 constexpr Place kMachineFlags = {{36, 4}, {48, 4}};
@@ -152,6 +153,7 @@ Result<ElfImage> ElfImage::parse(Bytes bytes) {
   image.type_ = static_cast<uint16_t>(read_number(bytes, 16, 2));
   image.machine_ = static_cast<Machine>(read_number(bytes, 18, 2));
   const auto field = [&](const Place& place) { return get(bytes, place, image.is_wide_); };
+  image.entry_ = field(kEntry);
   image.is_hard_float_ =
       image.machine_ == Machine::Arm && (field(kMachineFlags) & EF_ARM_ABI_FLOAT_HARD) != 0;
   image.read_segments(field(kSegmentsAt), field(kSegmentBytes), field(kSegmentCount));

@@ -105,6 +105,8 @@ class ElfImage {
   bool is_wide() const { return is_wide_; }
   /// 32-bit arm: its functions pass floats in registers for them (the "hard-float" ABI).
   bool is_hard_float() const { return is_hard_float_; }
+  /// Where a program begins, as `nm` prints it; 0: nowhere.
+  uint64_t entry() const { return entry_; }
   /// A program or a library, that is, neither an object file nor a core.
   bool is_loadable() const;
   const std::vector<ElfSection>& sections() const { return sections_; }
@@ -135,6 +137,7 @@ class ElfImage {
   Bytes bytes_;
   Machine machine_{};
   uint16_t type_ = 0;
+  uint64_t entry_ = 0;
   bool is_wide_ = true;
   bool is_hard_float_ = false;
   std::vector<ElfSection> sections_;

@@ -160,8 +160,8 @@ class Resolver {
     std::optional<ResolvedFile> found = candidate(path);
     if (found.has_value()) return std::move(*found);
     if (!others_.empty()) return Error{others_[0] + in_root()};
-    return Error{fmt::format("{}: no such file{}{}", printable(name_), in_root(),
-                             what_is_run_instead(options_.pid, path)),
+    return Error{fmt::format("{}: no such file{}{}{}", printable(name_), in_root(),
+                             what_is_run_instead(options_.pid, path), about_quotes()),
                  ENOENT};
   }
 
@@ -274,12 +274,23 @@ class Resolver {
     return fmt::format(" (in the root {})", printable(root_));
   }
 
+  /// Nothing takes them away, and behind them a blank ends the name.
+  std::string about_quotes() const {
+    if (name_[0] != '"' && name_[0] != '\'') return {};
+    return "; a path is written without quotes, blanks in it as they are";
+  }
+
   Error refusal() const {
     if (!others_.empty()) return Error{others_[0] + in_root()};
     const std::string instead = what_is_run_instead(options_.pid, name_);
     if (!instead.empty())
       return Error{printable(fmt::format("'{}': no such program or library{}", name_, instead)),
                    ENOENT};
+    if (!about_quotes().empty()) {
+      return Error{
+          fmt::format("{}: no such program or library{}", printable(name_), about_quotes()),
+          ENOENT};
+    }
     std::string places;
     for (const std::string& place : looked_in_) places += (places.empty() ? "" : ", ") + place;
     std::string text = printable(

@@ -35,6 +35,20 @@ constexpr size_t kMostRelatives = 64;  // guessed
 constexpr int64_t kSecondNs = 1'000'000'000;
 constexpr int64_t kJitAfterNs = kSecondNs;  // a map of a busy JIT has megabytes
 
+// Where a process's addresses end: for all but those who ask for more by an address of their own,
+// and on a machine that has most. Source: Documentation/arch/{x86/x86_64/mm,riscv/vm-layout}.rst,
+// Documentation/arch/arm64/memory.rst.
+#if defined(__x86_64__) || (defined(__riscv) && __riscv_xlen == 64)
+constexpr uint64_t kUserCommonEnd = uint64_t{1} << 47;
+constexpr uint64_t kUserEnd = uint64_t{1} << 56;
+#elif defined(__aarch64__)
+constexpr uint64_t kUserCommonEnd = uint64_t{1} << 48;
+constexpr uint64_t kUserEnd = uint64_t{1} << 52;
+#else  // the kernel's part begins where it was configured to, and has code for all behind that
+constexpr uint64_t kUserCommonEnd = uint64_t{1} << 32;
+constexpr uint64_t kUserEnd = kUserCommonEnd;
+#endif
+
 int64_t now_ns() {
   timespec now = {};
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
@@ -420,6 +434,13 @@ void UserSymbols::look_again(UserProgram program) {
   if (is_known && !process.has_ended) state_->read(program, process);
 }
 
+bool UserSymbols::may_be_code(UserProgram program, uint64_t address) {
+  constexpr uint64_t kFirstPageEnd = 4096;
+  if (address < kFirstPageEnd || address >= kUserEnd) return false;
+  if (address < kUserCommonEnd) return true;
+  return state_->find_mapping(program, state_->find(program), address) != nullptr;
+}
+
 std::optional<UserCode> UserSymbols::code(UserProgram program, uint64_t address) {
   Process& process = state_->find(program);
   const Mapping* mapping = state_->find_mapping(program, process, address);
@@ -434,6 +455,14 @@ std::optional<UserCode> UserSymbols::code(UserProgram program, uint64_t address)
 
 bool UserSymbols::knows(UserProgram program) {
   return !state_->find(program).maps.mappings().empty();
+}
+
+bool UserSymbols::begins_program(UserProgram program, uint64_t address) {
+  constexpr uint64_t kMostStartBytes = 64;  // of the GNU C library: 34 to 52
+  const std::optional<UserCode> place = code(program, address);
+  if (!place.has_value()) return false;
+  const uint64_t entry = place->file->file.image().entry();
+  return entry != 0 && place->address >= entry && place->address - entry < kMostStartBytes;
 }
 
 bool UserSymbols::is_return_probe(UserProgram program, uint64_t address) {

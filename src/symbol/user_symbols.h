@@ -84,9 +84,17 @@ class UserSymbols {
   /// Whether anything is known of what it has mapped.
   bool knows(UserProgram program);
 
+  /// Whether code can lie there: not in the first page, nor in the kernel's half of the addresses,
+  /// nor above those that a process has. What it asks for high up, where few machines have any,
+  /// counts when it has mapped it.
+  bool may_be_code(UserProgram program, uint64_t address);
+
   /// Nothing: no file holds it, or none that can be read.
   std::optional<UserCode> code(UserProgram program, uint64_t address);
 
+  /// Whether it lies where a program's file says that it begins: in its `_start`, which a stripped
+  /// one has no name for.
+  bool begins_program(UserProgram program, uint64_t address);
   /// The return address is not the caller's: the kernel has put its own there, to see the function
   /// return (`probe:…%return`).
   bool is_return_probe(UserProgram program, uint64_t address);

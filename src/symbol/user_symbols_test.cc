@@ -74,6 +74,24 @@ TEST(UserSymbols, CodeMappedLater) {
   EXPECT_THAT(place.file, testing::EndsWith("/" + own_name()));
 }
 
+TEST(UserSymbols, WhereCodeMayLie) {
+  UserSymbols symbols;
+  const pid_t self = getpid();
+  const auto here = reinterpret_cast<uint64_t>(&getpid);
+  EXPECT_TRUE(symbols.may_be_code(self, here));
+  EXPECT_TRUE(symbols.may_be_code(self, 0x1000));  // may have been mapped since
+  EXPECT_FALSE(symbols.may_be_code(self, 0));
+  EXPECT_FALSE(symbols.may_be_code(self, 0xfff));
+  EXPECT_FALSE(symbols.may_be_code(self, UINT64_MAX));
+  EXPECT_FALSE(symbols.may_be_code(self, uint64_t{1} << 63));
+#if !defined(__arm__)
+  EXPECT_FALSE(symbols.may_be_code(self, 0x2f656c61636f6c2f));  // text
+  EXPECT_FALSE(symbols.may_be_code(self, 0x3fbad20900007ffd));
+  EXPECT_FALSE(symbols.may_be_code(self, (uint64_t{1} << 48) + 0x1000));  // nothing is mapped there
+  EXPECT_TRUE(symbols.may_be_code(self, (uint64_t{1} << 47) - 0x2000));
+#endif
+}
+
 TEST(UserSymbols, JitCode) {
   const size_t bytes = 4096;
   void* code = mmap(nullptr, bytes, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

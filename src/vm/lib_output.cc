@@ -109,6 +109,8 @@ bool Machine::hist_text(const Value* args, size_t count, std::string& out) {
       return fail(fmt::format("print_hist takes an integer as the number of rows, got {}",
                               runtime::type_phrase(args[1].type)));
     }
+    if (args[1].integer < 0)
+      return fail(fmt::format("print_hist takes a number of rows, got {}", args[1].integer));
     rows = args[1].integer;
   }
   refresh(*args[0].table());

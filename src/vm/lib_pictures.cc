@@ -93,6 +93,11 @@ bool Machine::picture_text(Builtin builtin, const Value* args, size_t count, std
       !optional_text(*this, name, args, count, 2, &title))
     return false;
   const Host::Canvas canvas = host().canvas();
+  // The system's name would end there: another file, of any name.
+  if (drawing.file && drawing.file->find('\0') != std::string::npos) {
+    return fail(fmt::format("{} makes no file '{}': no name of a file has a zero byte in it", name,
+                            ktap::printable(*drawing.file)));
+  }
   if (drawing.file && !may_make(*drawing.file)) {
     return fail(fmt::format("{} makes files whose names end in .svg, .txt or .folded, not '{}'",
                             name, ktap::printable(*drawing.file)));

@@ -35,11 +35,13 @@ bool store(NativeCall& call, Table& table, int64_t at, Value value) {
   return call.machine.set_index(Value::of_object(Type::Table, &table), Value::of(at), value);
 }
 
-bool position_arg(NativeCall& call, std::string_view function, int64_t length, int64_t* position) {
+/// `behind` says for an error what the position behind the last item is there for.
+bool position_arg(NativeCall& call, std::string_view function, int64_t length,
+                  std::string_view behind, int64_t* position) {
   if (!call.integer_arg(function, 1, position)) return false;
   if (*position >= 1 && *position <= length + 1) return true;
-  return call.wrong_value(function, 1,
-                          length == 0 ? std::string("1") : fmt::format("1 to {}", length + 1));
+  const std::string range = length == 0 ? std::string("1") : fmt::format("1 to {}", length + 1);
+  return call.wrong_value(function, 1, range + std::string(behind));
 }
 
 /// The order without a compare function: numbers or strings, ascending.
@@ -88,7 +90,7 @@ bool TableInsert(NativeCall& call) {
   const Value value = call.arg(call.count - 1);
   int64_t position = length + 1;
   const bool has_position = call.count == 3 && call.has(1);
-  if (has_position && !position_arg(call, "table.insert", length, &position)) return false;
+  if (has_position && !position_arg(call, "table.insert", length, "", &position)) return false;
   for (int64_t i = length; i >= position; --i) {
     if (!store(call, *table, i + 1, table->get_integer(i))) return false;
   }
@@ -100,7 +102,8 @@ bool TableRemove(NativeCall& call) {
   int64_t length = 0;
   if (!list_arg(call, "table.remove", &table, &length)) return false;
   int64_t position = length;
-  if (call.has(1) && !position_arg(call, "table.remove", length, &position)) return false;
+  constexpr std::string_view kBehind = " (behind the last item there is nil)";
+  if (call.has(1) && !position_arg(call, "table.remove", length, kBehind, &position)) return false;
   if (position < 1 || position > length) return call.give(Value::nil());
   Value removed = table->get_integer(position);
   for (int64_t i = position; i < length; ++i) {

@@ -79,8 +79,10 @@ TEST_F(TableLibTest, Remove) {
   EXPECT_EQ(after(Builtin::TableRemove, {t}), "3 | 1: 1\n2: 2");
   EXPECT_EQ(after(Builtin::TableRemove, {t, i(1)}), "1 | 1: 2");
   EXPECT_EQ(after(Builtin::TableRemove, {t, i(2)}), "nil | 1: 2");
-  EXPECT_EQ(call(Builtin::TableRemove, {t, i(3)}),
-            "error: argument 2 of 'table.remove' is to be 1 to 2, got 3");
+  EXPECT_EQ(
+      call(Builtin::TableRemove, {t, i(3)}),
+      "error: argument 2 of 'table.remove' is to be 1 to 2 (behind the last item there is nil), "
+      "got 3");
   EXPECT_EQ(after(Builtin::TableRemove, {t}), "2 | {}");
   EXPECT_EQ(after(Builtin::TableRemove, {t}), "nil | {}");
 }

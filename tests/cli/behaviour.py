@@ -3,19 +3,24 @@
 No privilege needed. usage: behaviour.py KTAP. Exit 0 when all pass.
 """
 
+import fcntl
 import os
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 from report import Report  # noqa: E402
 
 TIMEOUT_S = 120
+BURST_S = 0.5   # signals that come within it count as one
 
 
 def run(ktap, *args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE):
@@ -104,6 +109,73 @@ def sigterm_in_trace_end_keeps_the_output(ktap):
     return status == 0 and is_count(output) and errors == ""
 
 
+def burst_of_signals(process):
+    """As timeout(1) sends it, to its command and then to the group; so many that the second one comes soon enough.
+    False where the machine took its time between the first and the last, so that they may count as two."""
+    began = time.monotonic()
+    for _ in range(100):
+        process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    return time.monotonic() - began < BURST_S / 2
+
+
+def burst_ends(ktap, script):
+    """As ends_on(), with a burst of signals; again where it was none."""
+    while True:
+        with subprocess.Popen([ktap, "-q", "-e", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as process:
+            guard = threading.Timer(TIMEOUT_S, process.kill)
+            guard.start()
+            output = process.stdout.readline()
+            was_burst = burst_of_signals(process)
+            output += process.stdout.read()
+            errors = process.stderr.read()
+            status = process.wait()
+            guard.cancel()
+            if was_burst:
+                return output, status, errors
+
+
+def burst_in_the_main_chunk_counts_as_one(ktap):
+    ends = [burst_ends(ktap, PRINTS_THEN_LOOPS) for _ in range(5)]
+    return all(status == 0 and is_count(output) and errors == "" for output, status, errors in ends)
+
+
+def burst_in_trace_end_counts_as_one(ktap):
+    ends = [burst_ends(ktap, "trace_end { %s }" % PRINTS_THEN_LOOPS) for _ in range(5)]
+    return all(status == 0 and is_count(output) and errors == "" for output, status, errors in ends)
+
+
+def burst_that_ends_tracing_leaves_trace_end_alone(ktap):
+    script = "tick-1ms { print(0) } trace_end { for (i = 1, 3000000) { } print(1) }"
+    ends = [burst_ends(ktap, script) for _ in range(5)]
+    return all(status == 0 and output.endswith("0\n1\n") and errors == "" for output, status, errors in ends)
+
+
+def waits_for_its_reader(process):
+    """Its pipe is full and it sleeps."""
+    size = fcntl.fcntl(process.stdout, 1032)    # F_GETPIPE_SZ
+    ready = struct.unpack("i", fcntl.ioctl(process.stdout, termios.FIONREAD, b"0000"))[0]
+    state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ready + 4096 > size and state == "S"
+
+
+def later_second_signal_ends_at_once(ktap):
+    """Nobody reads, so that the first one ends nothing."""
+    with subprocess.Popen([ktap, "-q", "-e", "while (true) { print(1) }"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        guard = threading.Timer(TIMEOUT_S, process.kill)
+        guard.start()
+        while process.poll() is None and not waits_for_its_reader(process):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        time.sleep(2 * BURST_S)
+        process.send_signal(signal.SIGINT)
+        status = process.wait()
+        guard.cancel()
+        return status == -signal.SIGINT
+
+
 def full_disk_is_an_error(ktap):
     with open("/dev/full", "w") as full:
         done = run(ktap, "-e", "while (true) { print(1) }", stdout=full)
@@ -150,8 +222,9 @@ def a_listing_to_a_full_disk_is_an_error(ktap):
 
 CASES = [directory_is_no_script, directory_on_standard_input, missing_file, main_chunk_ends_with_its_reader,
          tick_ends_with_its_reader, trace_end_ends_with_its_reader, ctrl_c_in_the_main_chunk_keeps_the_output,
-         sigterm_in_trace_end_keeps_the_output, full_disk_is_an_error,
-         a_listing_to_a_full_disk_is_an_error, no_such_cpu,
+         sigterm_in_trace_end_keeps_the_output, burst_in_the_main_chunk_counts_as_one,
+         burst_in_trace_end_counts_as_one, burst_that_ends_tracing_leaves_trace_end_alone,
+         later_second_signal_ends_at_once, full_disk_is_an_error, a_listing_to_a_full_disk_is_an_error, no_such_cpu,
          exit_without_a_status_keeps_the_first, output_file, out_of_memory_says_so]
 
 

@@ -186,6 +186,15 @@ def without_frame_pointers(ktap, programs):
     stripped = programs.build("stripped", "bare_inner", "bare_outer", "-fomit-frame-pointer", "-s")
     depth = [len(re.findall("^ => ", trace(ktap, COUNTS % f'ustack("dwarf", {n})', stripped), re.M)) for n in (2, 4)]
     expect("frames of a stripped program", depth, [2, 4])
+    # The first function of the program is there without its name, by where its file says that it begins.
+    named = programs.build("stripped", "bare_inner", "bare_outer", "-fomit-frame-pointer")
+    wanted = trace(ktap, COUNTS % 'ustack("dwarf")', named)
+    programs.run("strip stripped")
+    output = trace(ktap, COUNTS % 'ustack("dwarf")', named)
+    frames = [len(re.findall("^ => (?!.*inlined)", text, re.M)) for text in (wanted, output)]
+    expect("frames of a program and of the same stripped", frames[0], frames[1])
+    expect_match("the beginning of a program", wanted, r"^ => _start\+0x\w+ \(stripped\)$")
+    expect_match("the beginning of a stripped program", output, r"^ => 0x\w+ \(stripped\)\n(?! => )")
 
 
 def without_tables(ktap, programs):
@@ -290,7 +299,7 @@ def addresses_that_ended(ktap, programs):
 FALSE_POINTER = """
 #include <sys/syscall.h>
 int main(void) {
-  static long frame[2] = {0, 8};  /* as if 8 were who called */
+  static long frame[2] = {0, CALLER};  /* as if that were who called */
   for (int i = 0; i < 40; ++i) {
     long number = SYS_getppid;
     __asm__ volatile("push %%rbp; mov %1, %%rbp; syscall; pop %%rbp"
@@ -306,11 +315,13 @@ def behind_what_is_no_frame(ktap, programs):
     if platform.machine() != "x86_64":
         print("skipped: a register that is no frame pointer (its code is x86-64's)")
         return
-    program = programs.compile("lost", FALSE_POINTER, "-fomit-frame-pointer", "-mno-red-zone")
-    for options in ([], ["--placement=user"]):
-        output = trace(ktap, COUNTS % "ustack()", program, options=options)
-        expect(f"a stack without callers {options}",
-               re.findall(r"^40\t<stack trace>\n => main\+0x\w+ \(lost\).*\n(?! => )", output, re.M) != [], True)
+    for caller in ("8", "0x2f656c61636f6c2f", "0x3fbad20900007ffd", "0x800000001000", "-8"):
+        program = programs.compile("lost", FALSE_POINTER, "-fomit-frame-pointer", "-mno-red-zone",
+                                   f"-DCALLER={caller}")
+        for options in ([], ["--placement=user"]):
+            output = trace(ktap, COUNTS % "ustack()", program, options=options)
+            expect(f"a stack without callers, {caller} {options}",
+                   re.findall(r"^40\t<stack trace>\n => main\+0x\w+ \(lost\).*\n(?! => )", output, re.M) != [], True)
 
 
 JIT = """
