@@ -112,19 +112,26 @@ bpf::Label Selector::failure_label(int64_t failure) {
   return it->second;
 }
 
+bpf::Label Selector::cut_label(ValueId id) {
+  const uint32_t row = unit_.loop_cut_row(job_.handler, inst(id).line, inst(id).span);
+  auto [it, is_new] = failures_.emplace(row, bpf::Label{});
+  if (is_new) it->second = count_and_resume(row, body_out_);
+  return it->second;
+}
+
 void Selector::loop_guard(ValueId id) {
   const bool steps = loops_.is_blind(block_);
   const bool counts = loops_.counts && inst(id).op == Op::LoopGuard;
   if (!steps && !counts) return;
-  const bpf::Label over = failure_label(inst(id).imm);
-  if (steps && loops_.form == LoopForm::MayGoto) asm_.may_goto(over);
+  // The kernel's own bound is none of the budget: steps over empty places of a table count there.
+  if (steps && loops_.form == LoopForm::MayGoto) asm_.may_goto(cut_label(id));
   if (steps && loops_.form == LoopForm::IterNum) {
     asm_.emit(bpf::mov64(Reg::R1, Reg::R10));
     asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, iterator_offset_));
     asm_.call_kernel(facts_.iter_num_next);
-    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, over);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, cut_label(id));
   }
-  if (counts) count_down(budget_, over);
+  if (counts) count_down(budget_, failure_label(inst(id).imm));
 }
 
 /// A way without loops is too short to use up the calls.

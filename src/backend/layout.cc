@@ -15,6 +15,7 @@ namespace {
 
 constexpr uint32_t kIdleRingBytes = 1 << 16;  // a multiple of every machine's page
 constexpr uint32_t kFailureRow = 0, kTableRow = 1, kRingRow = 2, kFollowRow = 3;
+constexpr uint32_t kLoopRow = UINT32_MAX;  // of no line of a script
 
 std::string_view site_word(ssa::SiteKind kind) {
   switch (kind) {
@@ -173,6 +174,11 @@ uint32_t UnitBuilder::failure_row(uint32_t failure, uint32_t handler) {
   counter.line = module_.failures[failure].line;
   counter.span = module_.failures[failure].span;
   return row({kFailureRow, uint64_t{failure} << 32 | handler}, counter);
+}
+
+uint32_t UnitBuilder::loop_cut_row(uint32_t handler, uint32_t line, diag::Span span) {
+  return row({kLoopRow, uint64_t{line} << 32 | handler},
+             loss(LossCause::LoopCut, handler, "", line, span));
 }
 
 uint32_t UnitBuilder::table_full_row(uint32_t table, uint32_t handler, uint32_t line,

@@ -40,6 +40,7 @@ class UnitBuilder {
 
   /// Row of "this failure in this handler", made at its first use.
   uint32_t failure_row(uint32_t failure, uint32_t handler);
+  uint32_t loop_cut_row(uint32_t handler, uint32_t line, diag::Span span);
   /// Row of a loss of `handler`, made at its first use: the table or site that lost.
   uint32_t table_full_row(uint32_t table, uint32_t handler, uint32_t line, diag::Span span);
   uint32_t torn_read_row(uint32_t table, uint32_t handler, uint32_t line, diag::Span span);

@@ -189,6 +189,7 @@ class Selector {
   /// Likewise, always into `dst`.
   void load_tested(Reg dst, const Word& word);
   bpf::Label failure_label(int64_t failure);
+  bpf::Label cut_label(ssa::ValueId id);
 
   // ---- places.cc: where values live
   void request_registers(HomeRequest& request);

@@ -155,6 +155,8 @@ inline std::string counter_name(const Counter& counter) {
       return "table " + counter.what;
     case LossCause::TornRead:
       return "torn " + counter.what;
+    case LossCause::LoopCut:
+      return "loops";
     case LossCause::ProcessesFull:
       return "processes";
     case LossCause::StringCut:

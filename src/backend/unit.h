@@ -213,6 +213,7 @@ enum class LossCause : uint8_t {
   TableFull,
   TornRead,   ///< a table's value changed each time it was looked at; the handler's run has ended
   StringCut,  ///< a string was longer than its bound and lost its end
+  LoopCut,    ///< a handler's loops took longer than the kernel lets them; the run has ended
   ProcessesFull,  ///< more processes than can be followed at a time: one is not traced
 };
 /// A row of the per-CPU counter map: what it counts and whose it is.

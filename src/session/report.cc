@@ -98,6 +98,9 @@ std::string cause_text(const backend::Counter& counter) {
       return fmt::format("'{}' changed each time it was read", counter.what);
     case backend::LossCause::StringCut:
       return fmt::format("string cut ({})", counter.what);
+    case backend::LossCause::LoopCut:
+      return "runs that ended early: their loops took longer than the kernel lets a program "
+             "(8 million rounds, a quarter of a second)";
     case backend::LossCause::ProcessesFull:
       return "processes that are not followed: too many at a time";
   }

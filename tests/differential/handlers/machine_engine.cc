@@ -108,12 +108,14 @@ class MachineStore final : public engine::EntryStore {
     if (!is_hash()) {
       with_memory(
           [&](backend::SharedMemory& memory) { memory.remove_if(key, word_of(value_at(value))); });
+    } else if (table_.is_taken) {
+      // Nothing ran since it was seen.
+      const Bytes now = machine_.value(map_, bytes_at(key));
+      if (now.empty() || word_of(now) != word_of(value_at(value))) return;
+      KTAP_CHECK(machine_.set_value(map_, bytes_at(key), Bytes(16)));
+      count(-1);
     } else if (machine_.value(map_, bytes_at(key)) == value_at(value)) {
-      if (table_.is_taken) {
-        KTAP_CHECK(machine_.set_value(map_, bytes_at(key), Bytes(16)));
-      } else {
-        machine_.erase(map_, bytes_at(key));
-      }
+      machine_.erase(map_, bytes_at(key));
       count(-1);
     }
   }
