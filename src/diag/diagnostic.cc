@@ -200,7 +200,13 @@ std::string render(const Source& source, const Diagnostic& diagnostic) {
 
 std::vector<const Diagnostic*> Sink::in_source_order() const {
   std::vector<const Diagnostic*> order;
-  for (const Diagnostic& diagnostic : diagnostics_) order.push_back(&diagnostic);
+  for (const Diagnostic& one : diagnostics_) {
+    const bool is_told = std::any_of(order.begin(), order.end(), [&](const Diagnostic* other) {
+      return other->code == one.code && other->span.begin == one.span.begin &&
+             other->span.end == one.span.end && other->text == one.text;
+    });
+    if (!is_told) order.push_back(&one);
+  }
   std::stable_sort(order.begin(), order.end(), [](const Diagnostic* a, const Diagnostic* b) {
     return a->span.begin < b->span.begin;
   });

@@ -55,7 +55,7 @@ class Sink {
   bool has_errors() const { return error_count_ > 0; }
   int error_count() const { return error_count_; }
   const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
-  /// The same in source order.
+  /// The same in source order; what is said of the same place in the same words, once.
   std::vector<const Diagnostic*> in_source_order() const;
   /// How many errors were dropped.
   int dropped_errors() const;

@@ -189,5 +189,16 @@ TEST(DidYouMeanTest, Lists) {
             "did you mean 'abca', 'abcb' or 'abcc'?");
 }
 
+TEST(SinkTest, SaysTheSameOfOnePlaceOnce) {
+  Sink sink;
+  sink.report(Code::NoSuchEvent, {4, 8}, "no event");
+  sink.report(Code::NoSuchEvent, {4, 8}, "no event");
+  sink.report(Code::NoSuchEvent, {4, 8}, "no other event");
+  sink.report(Code::NoSuchEvent, {1, 2}, "no event");
+  EXPECT_EQ(sink.error_count(), 4);
+  EXPECT_EQ(sink.in_source_order().size(), 3U);
+  EXPECT_EQ(sink.dropped_errors(), 0);
+}
+
 }  // namespace
 }  // namespace ktap::diag
