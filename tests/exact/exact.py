@@ -125,7 +125,8 @@ CASES = [
     Case("a hash map of the kernel, taken in a tick", f"var h = {{}}\n{ENTER} {{ if (h[args.fd] == 0) {{ exit(3) }} "
          f"h[args.fd] += 1 }}\n{TAKE}", by_descriptor, "and entries are removed in user space meanwhile"),
     Case("the same, with its length", f"var h = {{}}\n{ENTER} {{ h[args.fd] += 1 "
-         f"if (len(h) > {KINDS + 1}) {{ exit(3) }} }}\n{TAKE}", by_descriptor, "and entries are removed in user space meanwhile"),
+         f"if (len(h) > {KINDS + 1}) {{ exit(3) }} }}\n{TAKE}", by_descriptor,
+         "and entries are removed in user space meanwhile"),
     Case("a variable, taken in a tick", f"var n, all, taken = 0, 0, 0\n{ENTER} {{ n += 1 }}\n"
          "tick-1ms { taken += 1 all += n n = 0 }\n"
          "trace_end { if (taken < 3) { print('ticks', taken) } print('n', all + n) }", in_all, "a word"),
