@@ -142,7 +142,7 @@ TEST(Lower, LinkageNamesTheObjects) {
   ASSERT_EQ(w.linkage.tables.size(), 1u);
   EXPECT_TRUE(w.linkage.module.tables[0].is_set);
   EXPECT_FALSE(w.linkage.module.tables[0].is_read);
-  EXPECT_EQ(w.linkage.module.tables[0].max_entries, 10240u);
+  EXPECT_EQ(w.linkage.module.tables[0].max_entries, 0u);
 }
 
 // ---- tables ----------------------------------------------------------------------------------
