@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "backend/table_size.h"
 #include "backend/test_subjects.h"
+#include "base/limits.h"
 
 namespace ktap::backend::testing_support {
 namespace {
@@ -135,8 +137,21 @@ TEST(TableLayout, MemoryIsBounded) {
   s.options.max_table_bytes = 1 << 20;
   EXPECT_EQ(layout(s), TableLayout::DeltaHash);
   s.options.max_table_bytes = 256 << 20;
-  s.options.table_size = 1 << 20;
+  s.module.tables[0].max_entries = 1 << 20;
   EXPECT_EQ(layout(s), TableLayout::DeltaHash) << "the value of an array has 4 MB at most";
+}
+
+TEST(TableLayout, TheScriptsOwnSizeComesFirst) {
+  ssa::TableInfo info;
+  info.key = {{Kind::Int, 8}};
+  Options options;
+  EXPECT_EQ(table_entries(info, options), limits::kDefaultTableSize);
+  options.table_size = 5;
+  EXPECT_EQ(table_entries(info, options), 5u);
+  info.max_entries = 10;
+  EXPECT_EQ(table_entries(info, options), 10u);
+  options.table_size = 50;
+  EXPECT_EQ(table_entries(info, options), 10u);
 }
 
 TEST(TableLayout, OlderKernels) {

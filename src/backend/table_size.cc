@@ -16,9 +16,9 @@ constexpr uint32_t kBucketsForKey = 16;
 uint32_t table_entries(const ssa::TableInfo& info, const Options& options) {
   const bool has_no_key = info.key.size() == (info.bucket_count != 0 ? 1 : 0);
   if (has_no_key) return std::max(info.bucket_count, uint32_t{1});
-  const uint32_t keys = options.table_size != 0 ? options.table_size
-                        : info.max_entries != 0 ? info.max_entries
-                                                : limits::kDefaultTableSize;
+  const uint32_t keys = info.max_entries != 0     ? info.max_entries
+                        : options.table_size != 0 ? options.table_size
+                                                  : limits::kDefaultTableSize;
   if (info.bucket_count == 0) return keys;
   // A large table has few keys in each of many buckets, or many keys in a few.
   const uint64_t pairs = uint64_t{keys} * std::min(info.bucket_count, kBucketsForKey);

@@ -7,8 +7,8 @@
 
 namespace ktap::backend {
 
-/// As many keys as the script or --table-size asks for; of a histogram with a bucket behind the
-/// key, as many pairs of key and bucket as that is worth.
+/// As many keys as the script asks for, else --table-size, else a default; of a histogram with a
+/// bucket behind the key, as many pairs of key and bucket as that is worth.
 uint32_t table_entries(const ssa::TableInfo& info, const Options& options);
 
 }  // namespace ktap::backend

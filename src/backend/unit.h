@@ -267,7 +267,7 @@ struct Options {
   int64_t uid = -1;            ///< --user: only tasks of this user
   bool wait_for_exec = false;  ///< -- CMD: armed as kWaiting; the target's execve makes it kRunning
   uint32_t ring_bytes = 8 << 20;
-  uint32_t table_size = 0;               ///< --table-size; 0: the table's own or the default
+  uint32_t table_size = 0;               ///< --table-size; 0: the default
   uint64_t max_table_bytes = 256 << 20;  ///< memory that Direct and PerCpu tables may take
   bool strict = false;  ///< --strict: no handler starts after the first run-time error
   bool fuse = true;     ///< one program for all handlers of a tracepoint; else one for each

@@ -507,14 +507,15 @@ class Collector {
     return false;
   }
 
-  /// The bound that the call at `a` gives; the largest there is when it is not known.
+  /// The bound that the call at `a` gives; the largest there is when it is not known, and 0 for one
+  /// that is an error before anything is read.
   uint32_t limit_of(size_t a, size_t b) const {
     if (b == 2) return limits::kStringBytes;
     auto given = known_.find(a + 2);
     const Integer* n =
         b != 3 || given == known_.end() ? nullptr : std::get_if<Integer>(&given->second);
     const int64_t limit = n == nullptr ? limits::kMaxStringBytes : n->value;
-    return static_cast<uint32_t>(std::clamp<int64_t>(limit, 1, limits::kMaxStringBytes));
+    return limit < 1 || limit > limits::kMaxStringBytes ? 0 : static_cast<uint32_t>(limit);
   }
 
   template <class Map, class Name>
@@ -551,6 +552,7 @@ class Collector {
                              ? names_.kernel_strings
                              : names_.user_strings;
     const uint32_t limit = limit_of(a, b);
+    if (limit == 0) return;
     if (const auto* var = std::get_if<Var>(&arg->second)) add_string(reads.vars, var->var, limit);
     if (const auto* field = std::get_if<Field>(&arg->second))
       add_string(reads.fields, field->name, limit);

@@ -396,6 +396,20 @@ void Lowerer::for_loop(Frame& frame, Insn insn, size_t pc) {
 
 // ---- loops over tables -----------------------------------------------------------------------
 
+/// A loop over a table that no handler changes, which is too much to be written out.
+void Lowerer::refuse_unrolled(const Frame& frame, size_t head, const AbstractValue& table) {
+  const size_t entries = table.table->entries().size();
+  const int number = frame.plan->loop_at(head);
+  std::string most = fmt::format("{} entries at most", kMaxUnrolledEntries);
+  if (entries <= kMaxUnrolledEntries)
+    most = fmt::format("{} instructions at most", kMaxUnrolledInstructions);
+  if (number >= 0 && frame.plan->loops[static_cast<size_t>(number)].has_inner)
+    most = "without another loop inside";
+  refuse(fmt::format(
+      "a loop over the {} entries of table {}, which no handler changes: it is written out, {}",
+      entries, table.text, most));
+}
+
 void Lowerer::iter_prep(Frame& frame, Insn insn, size_t pc) {
   const AbstractValue table = reg(frame, insn.a());
   const auto kind = static_cast<bytecode::IterKind>(insn.b());
@@ -412,10 +426,8 @@ void Lowerer::iter_prep(Frame& frame, Insn insn, size_t pc) {
   iterator.text = table.text;
   if (world_.written_tables.count(table.table) == 0) {
     const size_t entries = table.table->entries().size();
-    if (entries > kMaxUnrolledEntries || !fits_unrolled(frame, head, entries + 1)) {
-      return refuse(fmt::format("a loop over the {} entries of table {}, which no handler changes",
-                                entries, table.text));
-    }
+    if (entries > kMaxUnrolledEntries || !fits_unrolled(frame, head, entries + 1))
+      return refuse_unrolled(frame, head, table);
     frame.unrolled[head] = true;
   } else {
     const std::optional<int64_t> id = whole_table(table, "pairs()");

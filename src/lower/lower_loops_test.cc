@@ -1,4 +1,5 @@
 // Loops and captured variables from source text to SSA: the whole text where its shape matters.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -205,6 +206,27 @@ TEST(LowerLoops, OtherTablesAreWalkedSlotBySlot) {
               HasSubstr("ConstInt 1 : int\n  v16 = TableWalk 0:t v15"));
   EXPECT_THAT(lowered("t[pid, execname] = 1 for (p, e, v in pairs(t)) { print(p, e, v) }"),
               HasSubstr(": str bytes 16"));
+}
+
+TEST(LowerLoops, SaysWhatIsTooMuchOfALoopThatIsWrittenOut) {
+  const auto reason = [](int entries, const std::string& body) {
+    TestWorld w(
+        fmt::format("var c = {{}} for (i = 1, {}) {{ c[i] = i }} trace syscalls:* {{ "
+                    "for (k, v in pairs(c)) {{ {} }} }}",
+                    entries, body));
+    return w.lower({syscall_enter("read", 0, {int_field("fd", 4, true)})});
+  };
+  const auto text = [](int entries, const char* most) {
+    return fmt::format(
+        "refused 1: a loop over the {} entries of table c, which no handler changes: it is written "
+        "out, {}",
+        entries, most);
+  };
+  EXPECT_THAT(reason(5, "print(k)"), Not(HasSubstr("refused")));
+  EXPECT_EQ(reason(17, "print(k)"), text(17, "16 entries at most"));
+  EXPECT_EQ(reason(16, "print(k, v, pid, tid, cpu, execname)"),
+            text(16, "100 instructions at most"));
+  EXPECT_EQ(reason(5, "for (i = 1, 3) { print(k) }"), text(5, "without another loop inside"));
 }
 
 // ---- captured variables ----------------------------------------------------------------------

@@ -5,7 +5,6 @@
 
 #include <utility>
 
-#include "base/limits.h"
 #include "lower/lowerer.h"
 #include "ssa/buckets.h"
 
@@ -239,10 +238,7 @@ uint32_t Lowerer::add_sample_table(const AbstractValue& object, uint32_t number,
   if (learnt != linkage_.shapes.samples.end()) info.key = learnt->second.key;
   info.name = object.text;
   info.is_added = true;
-  info.max_entries = limits::kDefaultTableSize;
-  if (object.table != nullptr && object.table->capacity_hint != 0) {
-    info.max_entries = object.table->capacity_hint;
-  }
+  if (object.table != nullptr) info.max_entries = object.table->capacity_hint;
   info.sample_of = static_cast<uint32_t>(linkage_.samples.size()) + 1;
   linkage_.module.tables.push_back(std::move(info));
   linkage_.tables.push_back(nullptr);  // its rows are no entries of a table of the script

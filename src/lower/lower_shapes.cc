@@ -236,7 +236,7 @@ std::optional<int64_t> Lowerer::add_table(runtime::Table* table, const std::stri
                       key.integer > UINT32_MAX;
   }
   if (learnt != nullptr) info.key = learnt->key;
-  info.max_entries = table->capacity_hint != 0 ? table->capacity_hint : limits::kDefaultTableSize;
+  info.max_entries = table->capacity_hint;
   linkage_.module.tables.push_back(std::move(info));
   linkage_.tables.push_back(table);
   linkage_.variables.push_back(variable);

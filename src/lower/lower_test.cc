@@ -142,7 +142,7 @@ TEST(Lower, LinkageNamesTheObjects) {
   ASSERT_EQ(w.linkage.tables.size(), 1u);
   EXPECT_TRUE(w.linkage.module.tables[0].is_set);
   EXPECT_FALSE(w.linkage.module.tables[0].is_read);
-  EXPECT_EQ(w.linkage.module.tables[0].max_entries, 10240u);
+  EXPECT_EQ(w.linkage.module.tables[0].max_entries, 0u);
 }
 
 // ---- tables ----------------------------------------------------------------------------------
@@ -443,6 +443,9 @@ TEST(Lower, RefusesWithReasons) {
       {"var v = pid print(function () { v = 1 })", "a function is printed"},
       {"t[2]()", "a call on an integer that may be nil"},
       {"printf(execname)", "a printf format on a string"},
+      {"print(user_string(pid, 300))",
+       "user_string() with a limit of 300: in the kernel it is a number from 1 to 256"},
+      {"print(user_string(pid, tid))", "user_string() with a limit that is not known beforehand"},
   };
   for (const auto& c : cases) {
     const std::string source = std::string("var t = {}\nvar fmt = '%d'\n\n") +

@@ -267,6 +267,7 @@ class Lowerer {
   void put_entry(Frame& frame, bytecode::Insn insn, const AbstractValue& key,
                  const AbstractValue& value);
   bool fits_unrolled(const Frame& frame, size_t head, uint64_t rounds) const;
+  void refuse_unrolled(const Frame& frame, size_t head, const AbstractValue& table);
 
   // ---- lower_locals.cc -----------------------------------------------------------------------
   void make_closure(Frame& frame, bytecode::Insn insn);

@@ -200,5 +200,15 @@ TEST(LowerSamples, ARefusedHandlerLeavesNothing) {
   EXPECT_TRUE(w.linkage.module.linear.empty());
 }
 
+TEST(LowerSamples, TablesAreAsLargeAsTheScriptSays) {
+  TestWorld w(
+      "var t = table.new(0, 10) var s = table.new(0, 7) "
+      "trace syscalls:* { t[1] = 2 s[args.fd] <<< 1 }");
+  w.lower({syscall_enter("read", 0, {int_field("fd")})});
+  ASSERT_EQ(w.linkage.module.tables.size(), 2u);
+  EXPECT_EQ(w.linkage.module.tables[0].max_entries, 10u);
+  EXPECT_EQ(w.linkage.module.tables[1].max_entries, 7u);
+}
+
 }  // namespace
 }  // namespace ktap::lower

@@ -34,6 +34,19 @@ utsname system_names() {
   return names;
 }
 
+std::string trimmed(const std::string& text) {
+  const size_t begin = text.find_first_not_of(" \t\n");
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(" \t\n") + 1 - begin);
+}
+
+/// All that is in the function comes from that place.
+void put_at(bytecode::Function& function, const bytecode::Place& place) {
+  function.place = place;
+  std::fill(function.places.begin(), function.places.end(), place);
+  for (const std::unique_ptr<bytecode::Function>& child : function.children) put_at(*child, place);
+}
+
 }  // namespace
 
 void ScriptHost::write(std::string_view text) {
@@ -90,11 +103,9 @@ std::string ScriptHost::register_handler(bytecode::HandlerKind kind, std::string
     kind = bytecode::HandlerKind::Tick;
   // A profile timer is an event like any other, on every CPU.
   if (kind == bytecode::HandlerKind::Profile) kind = bytecode::HandlerKind::Event;
-  if (kind == bytecode::HandlerKind::Event || kind == bytecode::HandlerKind::Tick) {
-    const std::string mistake = split_filter(text, filter, place);
-    if (!mistake.empty()) return mistake;
-  }
   Registration registration;
+  if (kind == bytecode::HandlerKind::Event || kind == bytecode::HandlerKind::Tick)
+    split_filter(text, filter, place, registration.filter_mistakes);
   registration.kind = kind;
   registration.event_text = text;
   registration.place = place;
@@ -112,14 +123,26 @@ std::string ScriptHost::register_handler(bytecode::HandlerKind kind, std::string
 }
 
 /// A computed event text may hold a filter: it is compiled here, with the script's global variables
-/// in scope.
-std::string ScriptHost::split_filter(std::string& text, runtime::Value& filter,
-                                     const bytecode::Place& place) {
+/// in scope. It stands nowhere in the script, so what is wrong with it, now or later, is told where
+/// the event text is. Like an event that is not there it ends nothing before the main chunk is
+/// done.
+void ScriptHost::split_filter(std::string& text, runtime::Value& filter,
+                              const bytecode::Place& place, diag::Sink& mistakes) {
   const syntax::EventTextSplit split = syntax::split_event_text(text);
-  if (split.filter_end == 0 || !filter.is_nil()) return "";
-  if (!split.closed) return "the filter has no closing slash: " + text;
+  if (split.filter_end == 0 || !filter.is_nil()) return;
+  const std::string filter_text =
+      text.substr(split.filter_begin, split.filter_end - split.filter_begin);
+  if (!split.closed) {
+    mistakes.report(diag::Code::UnclosedFilter, place.span,
+                    fmt::format("the filter '/{}' has no closing slash", trimmed(filter_text)));
+    return;
+  }
+  if (trimmed(filter_text).empty()) {
+    mistakes.report(diag::Code::EmptyFilter, place.span, "the filter is empty");
+    return;
+  }
   const diag::Source source(fmt::format("filter of {}:{}", source_.name(), place.line),
-                            text.substr(split.filter_begin, split.filter_end - split.filter_begin));
+                            filter_text);
   diag::Sink sink;
   const syntax::ExprPtr expr = syntax::parse_filter(split.text, source, sink);
   const std::vector<std::string>& globals = chunk_.globals;
@@ -135,21 +158,32 @@ std::string ScriptHost::split_filter(std::string& text, runtime::Value& filter,
       left = functions.filter;
       if (left == nullptr) {
         text = std::move(event_text);
-        return "";
+        return;
       }
     }
   }
   std::unique_ptr<bytecode::Function> compiled;
   if (!sink.has_errors() && expr != nullptr)
     compiled = compiler::compile_filter(*left, source, globals, sink);
-  if (compiled == nullptr)
-    return "the filter cannot be compiled:\n" + diag::render_all(source, sink);
-  if (!is_unsafe_ && !bytecode::find_unsafe_uses(*compiled).empty())
-    return "the filter uses a function that changes things: not without --unsafe";
+  for (const diag::Diagnostic* found : sink.in_source_order()) {
+    if (found->severity != diag::Severity::Error) continue;
+    diag::Diagnostic& told =
+        mistakes.report(found->code, place.span,
+                        fmt::format("the filter '{}': {}", trimmed(filter_text), found->text));
+    told.hints = found->hints;
+  }
+  if (compiled == nullptr) return;
+  if (!is_unsafe_ && !bytecode::find_unsafe_uses(*compiled).empty()) {
+    diag::Diagnostic& told = mistakes.report(
+        diag::Code::NeedsUnsafe, place.span,
+        fmt::format("the filter '{}' changes things outside of the script", trimmed(filter_text)));
+    told.hints.push_back("ktap --unsafe allows it");
+    return;
+  }
+  put_at(*compiled, place);
   filter = vm_->make_closure(*compiled);
   filters_.push_back(std::move(compiled));
   text = std::move(event_text);
-  return "";
 }
 
 void ScriptHost::request_exit(int64_t status, bool given) {

@@ -83,7 +83,8 @@ class ScriptHost final : public vm::Host {
   void write_at(std::string_view text, int64_t time_ns);
 
  private:
-  std::string split_filter(std::string& text, runtime::Value& filter, const bytecode::Place& place);
+  void split_filter(std::string& text, runtime::Value& filter, const bytecode::Place& place,
+                    diag::Sink& mistakes);
 
   KernelData kernel_;
   StackNamer stack_names_{kernel_};

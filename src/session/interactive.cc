@@ -359,7 +359,7 @@ class Interactive {
   bool arm() {
     if (!has(Kind::Event) && !has(Kind::Tick) && !has(Kind::Profile)) return true;
     diag::Sink sink;
-    check_timers(host_->registrations(), source_, sink);
+    check_registrations(host_->registrations(), source_, sink);
     if (!sink.has_errors() && has(Kind::Event)) plan_events(sink);
     tell(sink);
     if (sink.has_errors() || (has(Kind::Event) && plan_ == nullptr)) {

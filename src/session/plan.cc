@@ -353,14 +353,14 @@ class Planner {
       diagnostic.hints.push_back(fmt::format("in ktap that is {}", ktap));
     } else {
       diag::suggest(diagnostic, mistake.word, mistake.choices);
+      if (is_event_text(*input_.registrations, mistake.span)) diagnostic.fixes.clear();
     }
     if (!mistake.whose.empty()) diagnostic.hints.push_back(mistake.whose);
-    if (mistake.choices.size() > kMostListed) return;
-    if (!mistake.choices.empty() && mistake.lists_choices) {
-      std::string all;
-      for (const std::string& choice : mistake.choices) all += (all.empty() ? "" : ", ") + choice;
-      diagnostic.hints.push_back(fmt::format("{}: {}", mistake.has, all));
-    }
+    if (mistake.choices.empty() || mistake.choices.size() > kMostListed) return;
+    if (!mistake.lists_choices) return;
+    std::string all;
+    for (const std::string& choice : mistake.choices) all += (all.empty() ? "" : ", ") + choice;
+    diagnostic.hints.push_back(fmt::format("{}: {}", mistake.has, all));
   }
 
   /// What has its master in user space, with the line of the handler that wants it there.

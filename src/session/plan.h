@@ -24,10 +24,11 @@ struct Registration {
   bytecode::HandlerKind kind = bytecode::HandlerKind::Event;
   std::string event_text;  ///< without filter
   lower::Handler handler;
-  bytecode::Place place;    ///< of the event text in the script
-  int64_t interval_ns = 0;  ///< Tick
-  int64_t next_ns = 0;      ///< Tick: the next beat, kept while it is not armed; 0: none yet
-  std::string mistake;      ///< Tick: what is wrong with the interval; "" when nothing
+  bytecode::Place place;       ///< of the event text in the script
+  int64_t interval_ns = 0;     ///< Tick
+  int64_t next_ns = 0;         ///< Tick: the next beat, kept while it is not armed; 0: none yet
+  std::string mistake;         ///< Tick: what is wrong with the interval; "" when nothing
+  diag::Sink filter_mistakes;  ///< in the filter of a computed event text; they point at `place`
 };
 
 /// One handler on one group of its events.
@@ -85,9 +86,13 @@ struct PlanInput {
   int stop_fd = -1;              ///< readable: give up, with the error EINTR
 };
 
-/// Mistakes in timers, and timers that are not there yet.
-void check_timers(const std::vector<Registration>& registrations, const diag::Source& source,
-                  diag::Sink& sink);
+/// Mistakes in timers, and in the filters of computed event texts.
+void check_registrations(const std::vector<Registration>& registrations, const diag::Source& source,
+                         diag::Sink& sink);
+
+/// All of an event text, or of the call that computes it: the filter of a computed one has its
+/// mistakes there, and not at its words.
+bool is_event_text(const std::vector<Registration>& registrations, const diag::Span& span);
 
 /// Without --unsafe: each function that changes things, where the script names it.
 void check_unsafe(const bytecode::Chunk& chunk, const Options& options, diag::Sink& sink);

@@ -88,12 +88,22 @@ std::string runtime_error_json(const diag::Source& source, const vm::RuntimeErro
   return object.line();
 }
 
-std::string cause_text(const backend::Counter& counter) {
+/// What makes the table of that name larger.
+const char* size_giver(const Plan& plan, const std::string& name) {
+  const std::vector<ssa::TableInfo>& tables = plan.linkage.module.tables;
+  for (const ssa::TableInfo& table : tables) {
+    if (table.name == name && table.max_entries != 0) return "table.new";
+  }
+  return "--table-size";
+}
+
+std::string cause_text(const Plan& plan, const backend::Counter& counter) {
   switch (counter.cause) {
     case backend::LossCause::RingFull:
       return fmt::format("ring buffer full ({})", counter.what);
     case backend::LossCause::TableFull:
-      return fmt::format("table '{}' full (--table-size makes it larger)", counter.what);
+      return fmt::format("table '{}' full ({} makes it larger)", counter.what,
+                         size_giver(plan, counter.what));
     case backend::LossCause::TornRead:
       return fmt::format("'{}' changed each time it was read", counter.what);
     case backend::LossCause::StringCut:
@@ -251,7 +261,7 @@ void LossLog::add(const Plan& plan, const engine::BpfEngine& engine, const Cuts&
   for (uint32_t row = 0; row < plan.unit.counters.size(); ++row) {
     const backend::Counter& counter = plan.unit.counters[row];
     if (counter.kind == backend::Counter::Kind::Loss)
-      add(engine.counter(row), counter.line, cause_text(counter));
+      add(engine.counter(row), counter.line, cause_text(plan, counter));
   }
   for (const auto& [place, count] : cuts) add({count}, place.first, place.second);
   const std::vector<uint64_t> skipped = engine.missed_runs();

@@ -54,13 +54,22 @@ std::string glued_filter_hint(const std::string& part) {
 
 }  // namespace
 
-void check_timers(const std::vector<Registration>& registrations, const diag::Source& source,
-                  diag::Sink& sink) {
+void check_registrations(const std::vector<Registration>& registrations, const diag::Source& source,
+                         diag::Sink& sink) {
   for (const Registration& registration : registrations) {
+    sink.add(registration.filter_mistakes);
     if (!registration.mistake.empty())
       sink.report(diag::Code::BadInterval, interval_span(source, registration),
                   registration.mistake);
   }
+}
+
+bool is_event_text(const std::vector<Registration>& registrations, const diag::Span& span) {
+  return std::any_of(registrations.begin(), registrations.end(),
+                     [&](const Registration& registration) {
+                       const diag::Span& whole = registration.place.span;
+                       return whole.begin == span.begin && whole.end == span.end;
+                     });
 }
 
 void check_unsafe(const bytecode::Chunk& chunk, const Options& options, diag::Sink& sink) {

@@ -203,7 +203,7 @@ class Session {
     target.strict = options_.strict;
     std::vector<PlannedHandler> handlers;
     diag::Sink sink;
-    check_timers(host_->registrations(), source_, sink);
+    check_registrations(host_->registrations(), source_, sink);
     if (const std::optional<int> status = tell(sink)) return status;
     if (has(Kind::Event)) {
       catalog_ = event::Catalog::open_what_is_there();

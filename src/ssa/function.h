@@ -124,7 +124,7 @@ struct LinearBounds {
 struct TableInfo {
   std::string name;  ///< as the script calls it, for --explain
   std::vector<KeyPart> key;
-  uint32_t max_entries = 0;
+  uint32_t max_entries = 0;         ///< that the script asks for; 0: it does not say
   bool is_read = false;             ///< TableGet in the kernel
   bool is_set = false;              ///< TableSet
   bool is_added = false;            ///< TableAdd, TableMerge

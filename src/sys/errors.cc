@@ -40,7 +40,7 @@ std::string advice(int error_number) {
     case ENOSYS:
       return "this kernel has no eBPF (CONFIG_BPF_SYSCALL)";
     case ENOMEM:
-      return "not enough kernel memory; --table-size makes tables smaller";
+      return "not enough kernel memory; table.new and --table-size make tables smaller";
     case E2BIG:
       return "larger than this kernel allows";
     case EMFILE:

@@ -195,7 +195,7 @@ bool Judge::judge_on(const Setting& setting, const std::string& script, const Ou
   }
   // More output than the ring takes at once: it is small here; more keys than a table takes, which
   // the VM has room for.
-  const bool table_was_full = run.outcome.text().find("full (--table-size") != std::string::npos;
+  const bool table_was_full = run.outcome.text().find(" makes it larger)") != std::string::npos;
   // The test machine gives up before the rounds of a long loop are all done.
   const bool is_long =
       run.outcome.trouble.find(": the program does not end") != std::string::npos &&
