@@ -45,15 +45,14 @@ void Selector::call_turns() {
 }
 
 /// Loops that the budget does not end, walks over tables in each other, may want more rounds than
-/// the kernel does: the error of the first of them.
+/// the kernel does: told of the first of them.
 void Selector::count_if_cut_short() {
   for (const ssa::BlockId block : order_.blocks) {
     for (const ssa::ValueId id : function_.blocks[block.index].insts) {
       if (inst(id).op != ssa::Op::LoopTurn) continue;
       set_line(inst(id));
       asm_.jump_to_if(JumpOp::Ne, Reg::R0, bpf::kMostLoopRounds, out_);
-      bump_counter(unit_.failure_row(static_cast<uint32_t>(inst(id).imm), job_.handler));
-      if (options_.strict) disarm();
+      bump_counter(unit_.loop_cut_row(job_.handler, inst(id).line, inst(id).span));
       return;
     }
   }
