@@ -105,18 +105,20 @@ void Selector::load_tested(Reg dst, const Word& word) {
   if (loops_.is_blind(block_) && word.kind != Word::Kind::Imm) untie(dst);
 }
 
-bpf::Label Selector::failure_label(int64_t failure) {
-  uint32_t row = unit_.failure_row(static_cast<uint32_t>(failure), job_.handler);
+/// Where `row` is counted and the handler's run ends; one place for all that jump there.
+bpf::Label Selector::end_of_run(uint32_t row, bool disarms) {
   auto [it, is_new] = failures_.emplace(row, bpf::Label{});
-  if (is_new) it->second = count_and_resume(row, body_out_, options_.strict);
+  if (is_new) it->second = count_and_resume(row, body_out_, disarms);
   return it->second;
 }
 
+bpf::Label Selector::failure_label(int64_t failure) {
+  return end_of_run(unit_.failure_row(static_cast<uint32_t>(failure), job_.handler),
+                    options_.strict);
+}
+
 bpf::Label Selector::cut_label(ValueId id) {
-  const uint32_t row = unit_.loop_cut_row(job_.handler, inst(id).line, inst(id).span);
-  auto [it, is_new] = failures_.emplace(row, bpf::Label{});
-  if (is_new) it->second = count_and_resume(row, body_out_);
-  return it->second;
+  return end_of_run(unit_.loop_cut_row(job_.handler, inst(id).line, inst(id).span), false);
 }
 
 void Selector::loop_guard(ValueId id) {

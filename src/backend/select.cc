@@ -135,8 +135,7 @@ void Selector::need_of_table(const Inst& of) {
 /// Key and value of a step on a kernel's map.
 void Selector::need_of_map(const Table& table) {
   needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, table.key_size_bytes);
-  needs_.widest_value_bytes =
-      std::max(needs_.widest_value_bytes, 8 * table.entry_words() + (table.is_taken ? 8 : 0));
+  needs_.widest_value_bytes = std::max(needs_.widest_value_bytes, 8 * table.entry_words());
   needs_.temp_bytes = std::max(needs_.temp_bytes, needs_.widest_value_bytes + 8);
 }
 

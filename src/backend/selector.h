@@ -188,6 +188,7 @@ class Selector {
   Reg tested(const Word& word, Reg temporary);
   /// Likewise, always into `dst`.
   void load_tested(Reg dst, const Word& word);
+  bpf::Label end_of_run(uint32_t row, bool disarms);
   bpf::Label failure_label(int64_t failure);
   bpf::Label cut_label(ssa::ValueId id);
 

@@ -258,7 +258,6 @@ class Layouter {
     map.kind = table.layout == TableLayout::Hash ? bpf::MapKind::Hash : bpf::MapKind::PercpuHash;
     map.key_size_bytes = table.key_size_bytes;
     map.value_size_bytes = has_check(table) ? table.value_size_bytes : 8 * table.entry_words();
-    if (table.is_taken) map.value_size_bytes += 8;
     map.max_entries = table.max_entries;
     unit_.maps.push_back(map);
     return static_cast<uint32_t>(unit_.maps.size() - 1);

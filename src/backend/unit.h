@@ -179,9 +179,9 @@ struct Table {
     return true;
   }
   uint32_t key_words() const { return key_size_bytes / 8; }
-  /// Words of an entry, presence included.
+  /// Words of an entry, the one that says it is there included.
   uint32_t entry_words() const {
-    return static_cast<uint32_t>(words.size()) + (has_presence ? 1 : 0);
+    return static_cast<uint32_t>(words.size()) + (has_presence || is_taken ? 1 : 0);
   }
   /// PerCpu: the only word of a key is in its tag.
   uint32_t slot_words() const {

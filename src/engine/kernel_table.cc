@@ -53,6 +53,17 @@ void DeltaTable::on_set(Table& table, Value, Value) { before_read(table); }
 
 namespace {
 
+int64_t integer(const uint8_t* value) {
+  int64_t number = 0;
+  std::memcpy(&number, value, sizeof number);
+  return number;
+}
+
+/// `count`: the number of a table's entries, null when nobody asks for it.
+void add_to_count(uint64_t* count, int64_t by) {
+  if (count != nullptr) __atomic_fetch_add(count, static_cast<uint64_t>(by), __ATOMIC_SEQ_CST);
+}
+
 /// One of the kernel's hash maps.
 class MapStore : public EntryStore {
  public:
@@ -81,7 +92,7 @@ class MapStore : public EntryStore {
   bool put(const uint8_t* key, const uint8_t* value) override {
     if (count_ == nullptr) return map_->update(key, value).ok();
     if (map_->update(key, value, /*only_new=*/true).ok()) {
-      add_to_count(1);
+      add_to_count(count_, 1);
       return true;
     }
     std::vector<uint8_t> now(values_.size_bytes());
@@ -93,19 +104,15 @@ class MapStore : public EntryStore {
     std::vector<uint8_t> now(wanted.size());
     if (!map_->lookup(key, now.data()) || now != wanted) return;
     if (!map_->take(key, now.data())) return;
-    add_to_count(UINT64_MAX);
+    add_to_count(count_, -1);
     if (now == wanted) return;
     // A program wrote between the look and the taking: its value goes back, unless there is a newer
     // one already.
     Result<void> put_back = map_->update(key, now.data(), /*only_new=*/true);
-    if (put_back.ok()) add_to_count(1);
+    if (put_back.ok()) add_to_count(count_, 1);
   }
 
  private:
-  void add_to_count(uint64_t by) {
-    if (count_ != nullptr) __atomic_fetch_add(count_, by, __ATOMIC_SEQ_CST);
-  }
-
   ValueCodec values_;
   sys::Map* map_;
   uint64_t* count_;
@@ -138,24 +145,24 @@ class TakenStore : public EntryStore {
 
   bool can_hold(const uint8_t*) override { return true; }
   bool put(const uint8_t* key, const uint8_t* value) override {
-    const Entry entry{entry_at(value, 8).value, 1};
+    const Entry entry{integer(value), 1};
     bool is_new = map_->update(key, &entry, /*only_new=*/true).ok();
     if (!is_new) {
       Entry now;
       if (!map_->lookup(key, &now) || !map_->update(key, &entry).ok()) return false;
       is_new = !now.is_there();
     }
-    if (is_new) add_to_count(1);
+    if (is_new) add_to_count(count_, 1);
     return true;
   }
 
   void remove_if(const uint8_t* key, const uint8_t* value) override {
-    const int64_t seen = entry_at(value, 8).value;
+    const int64_t seen = integer(value);
     if (!taker_) taker_.emplace(EntryTaker::make(*map_, count_ != nullptr));
     if (taker_->ok()) {
       const Result<int64_t> more = taker_->value().take(key, seen);
       if (more.ok()) {
-        add_to_count(static_cast<uint64_t>(more.value()));
+        add_to_count(count_, more.value());
         return;
       }
     }
@@ -164,7 +171,7 @@ class TakenStore : public EntryStore {
     if (!map_->lookup(key, &now)) return;
     const int64_t rest = now.value - seen;
     const Entry left{rest, rest == 0 ? 0 : 1};
-    if (map_->update(key, &left).ok() && rest == 0) add_to_count(UINT64_MAX);
+    if (map_->update(key, &left).ok() && rest == 0) add_to_count(count_, -1);
   }
 
  private:
@@ -175,9 +182,9 @@ class TakenStore : public EntryStore {
   };
   static_assert(offsetof(Entry, presence) == backend::kTakenPresence);
 
-  static Entry entry_at(const uint8_t* bytes, size_t size = sizeof(Entry)) {
+  static Entry entry_at(const uint8_t* bytes) {
     Entry entry;
-    std::memcpy(&entry, bytes, size);
+    std::memcpy(&entry, bytes, sizeof entry);
     return entry;
   }
 
@@ -190,10 +197,6 @@ class TakenStore : public EntryStore {
       }
     }
     gone_ = std::move(gone);
-  }
-
-  void add_to_count(uint64_t by) {
-    if (count_ != nullptr) __atomic_fetch_add(count_, by, __ATOMIC_SEQ_CST);
   }
 
   const backend::Table& table_;
@@ -224,11 +227,6 @@ class MemoryStore : public EntryStore {
   }
 
  private:
-  static int64_t integer(const uint8_t* value) {
-    int64_t number = 0;
-    std::memcpy(&number, value, sizeof number);
-    return number;
-  }
   bool map() {
     if (memory_) return true;
     Result<sys::MappedArray> mapped = sys::MappedArray::map(*map_);

@@ -238,23 +238,19 @@ TEST_F(TableStress, Hash) {
   EXPECT_EQ(run(TableLayout::Hash, many_keys), truth(many_keys));
 }
 
-TEST_F(TableStress, HashThatIsDeletedMeanwhile) {
+class TakenStress : public TableStress,
+                    public ::testing::WithParamInterface<int64_t (*)(int thread, int i)> {};
+
+TEST_P(TakenStress, HashThatIsDeletedMeanwhile) {
   add_table(1, true).is_removed_outside = true;
   Builder& b = subject_.builder;
   b.at(b.block());
   count({argument(b)}, true);
   deletes_ = true;
-  EXPECT_EQ(run(TableLayout::Hash, many_keys), truth(many_keys));
+  EXPECT_EQ(run(TableLayout::Hash, GetParam()), truth(GetParam()));
 }
 
-TEST_F(TableStress, HashWithFewKeysThatIsDeletedMeanwhile) {
-  add_table(1, true).is_removed_outside = true;
-  Builder& b = subject_.builder;
-  b.at(b.block());
-  count({argument(b)}, true);
-  deletes_ = true;
-  EXPECT_EQ(run(TableLayout::Hash, few_keys), truth(few_keys));
-}
+INSTANTIATE_TEST_SUITE_P(Keys, TakenStress, ::testing::Values(many_keys, few_keys));
 
 // Each thread counts in its own entry, which goes and comes again every 8 calls; what it has
 // reached then is added to cell 0.
