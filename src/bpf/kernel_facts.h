@@ -80,6 +80,7 @@ struct KernelFacts {
   bool has_attach_cookies = false;  ///< 5.15, of perf events: which of its points a program runs at
   bool has_trampolines = false;     ///< 5.5; arm64 6.0: fentry and fexit
   bool has_module_trampolines = false;  ///< 5.11: those also at functions of modules
+  bool has_entry_probes = true;         ///< kprobes where functions begin; riscv64 since 7.0
   bool has_kprobe_multi = false;        ///< 5.18: one link for many kernel functions
   bool has_uprobe_multi = false;        ///< 6.6
   bool has_task_btf = false;  ///< 5.11: get_current_task_btf; `task` may be loaded directly

@@ -197,6 +197,30 @@ TEST(Groups, SystemCallsThatAreSeenAlikeGoTogether) {
   EXPECT_EQ(tracepoints.groups({sched_switch(), sched_switch()}).size(), 1u);
 }
 
+TEST(Groups, KernelFunctionsShareNoProgramWhereEachTakesATrampoline) {
+  const auto probe = [](const char* function, uint64_t offset_bytes, const char* path) {
+    auto event = std::make_shared<schema::Event>();
+    event->name = function;
+    event->kind = schema::EventKind::Probe;
+    event->point.symbol = function;
+    event->point.offset_bytes = offset_bytes;
+    event->point.path = path;
+    return event;
+  };
+  TestWorld world("var h = {} trace probe:* { h[probename] += 1 }");
+  const auto count = [&](const ProbeSharing& sharing, uint64_t offset_bytes, const char* path) {
+    return group_events(world.handlers.at(0), world.world,
+                        {probe("a", offset_bytes, path), probe("b", offset_bytes, path)}, sharing,
+                        world.linkage.module)
+        .size();
+  };
+  EXPECT_EQ(count({}, 0, ""), 1u);
+  EXPECT_EQ(count({true, false}, 0, ""), 2u);
+  EXPECT_EQ(count({true, false}, 8, ""), 1u);
+  EXPECT_EQ(count({true, false}, 0, "/bin/ls"), 1u);
+  EXPECT_EQ(count({false, true}, 0, "/bin/ls"), 2u);
+}
+
 TEST(Freeze, FindsWhatHandlersChange) {
   TestWorld w(
       "var a = 0 var b = 0 c = 0 d = 0 var t = {} var u = {} var keep = {}\n"

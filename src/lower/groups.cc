@@ -45,12 +45,15 @@ bool wants_text(const EventNames& names) {
 
 /// Equal for events that the handler sees alike.
 std::string signature_of(const schema::Event& event, const EventNames& names,
-                         bool has_attach_cookies) {
+                         const ProbeSharing& sharing) {
   std::string signature = fmt::format("{}", static_cast<int>(event.kind));
   // The kernel tells which point of a probe it is at; not so of samples.
   const bool is_probe =
       schema::gives_registers(event.kind) && event.kind != schema::EventKind::Sample;
-  if (!schema::is_syscall(event.kind) && !(is_probe && has_attach_cookies)) {
+  const bool is_shared = is_probe && sharing.has_attach_cookies &&
+                         (sharing.has_entry_probes || !schema::is_kernel_function(event) ||
+                          event.point.offset_bytes != 0);
+  if (!schema::is_syscall(event.kind) && !is_shared) {
     signature += fmt::format("{}:{}", event.system, event.name);
     // One name may be several places of a file, or one function with other fetch arguments.
     if (is_probe) signature += fmt::format("@{}", fmt::ptr(&event));
@@ -73,7 +76,7 @@ std::string signature_of(const schema::Event& event, const EventNames& names,
 
 std::vector<ssa::EventGroup> group_events(const Handler& handler, const World& world,
                                           const std::vector<schema::EventPtr>& events,
-                                          bool has_attach_cookies, ssa::Module& module) {
+                                          const ProbeSharing& sharing, ssa::Module& module) {
   EventNames names;
   collect_names(handler.function, world, names);
   collect_names(handler.filter, world, names);
@@ -81,7 +84,7 @@ std::vector<ssa::EventGroup> group_events(const Handler& handler, const World& w
   std::map<std::string, size_t> by_signature;
   for (const schema::EventPtr& event : events) {
     const auto [place, is_new] =
-        by_signature.try_emplace(signature_of(*event, names, has_attach_cookies), groups.size());
+        by_signature.try_emplace(signature_of(*event, names, sharing), groups.size());
     if (is_new) {
       groups.emplace_back();
       groups.back().kind = event->kind;

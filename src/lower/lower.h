@@ -191,12 +191,18 @@ Lowered lower_handler(const Handler& handler, uint32_t handler_index, const Worl
 Lowered lower_capture(const Handler& handler, uint32_t handler_index, const World& world,
                       const ssa::EventGroup& group, const Options& options, Linkage& linkage);
 
+/// Which probes one program can serve.
+struct ProbeSharing {
+  bool has_attach_cookies = true;  ///< the kernel tells a program at which of its points it runs
+  /// Kernel functions can be probed where they begin; else each takes a trampoline of its own.
+  bool has_entry_probes = true;
+};
+
 /// Splits the events that a handler matches into groups that it sees alike: by kind, and among
-/// system calls and probes by the positions and types of the fields that it reads. Probes only
-/// where the kernel tells a program at which of its points it runs.
+/// system calls and probes by the positions and types of the fields that it reads.
 std::vector<ssa::EventGroup> group_events(const Handler& handler, const World& world,
                                           const std::vector<schema::EventPtr>& events,
-                                          bool has_attach_cookies, ssa::Module& module);
+                                          const ProbeSharing& sharing, ssa::Module& module);
 
 /// True when the handler (or its filter) reads anything of the event beyond its name: fields,
 /// arguments, argstr.

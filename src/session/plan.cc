@@ -11,11 +11,11 @@
 #include <optional>
 #include <set>
 
-#include "backend/trampolines.h"
 #include "base/limits.h"
 #include "lower/effects.h"
 #include "lower/event_reads.h"
 #include "passes/pipeline.h"
+#include "session/entry_arguments.h"
 #include "session/spoil.h"
 #include "session/target.h"
 #include "session/used_variables.h"
@@ -66,7 +66,7 @@ class Planner {
       plan_->linkage.shapes = shapes_;
       const bool all_fit = lower_all();
       check_stack_copies();
-      check_entry_arguments();
+      check_entry_arguments(*plan_, *input_.registrations, facts_, no_trampolines_, sink_);
       if (sink_.has_errors()) return std::move(plan_);
       lower::learn_names(plan_->linkage);
       const bool is_stale = plan_->linkage.shapes != shapes_;  // what came first took it for less
@@ -132,9 +132,7 @@ class Planner {
     for (const PlannedHandler& handler : resolved_) {
       if (!traces_kernel(handler)) continue;
       ssa::Module scratch;
-      for (const ssa::EventGroup& group :
-           lower::group_events(registration(handler).handler, world_, handler.events,
-                               facts_.has_attach_cookies, scratch)) {
+      for (const ssa::EventGroup& group : groups_of(handler, scratch)) {
         for (const schema::EventPtr& event : group.events) {
           if (!schema::is_kernel_function(*event)) continue;
           const std::string place = place_of(*event);
@@ -166,78 +164,6 @@ class Planner {
     no_trampolines_ = why;
   }
 
-  /// Calls visit(inst, field) for each use of what the function of a return was called with.
-  template <class Visit>
-  static void each_entry_argument(const PlannedGroup& group, Visit visit) {
-    const schema::Event& event = *group.group.events.front();
-    if (event.entry_fields == 0) return;
-    each_inst(group, [&](const ssa::Inst& inst) {
-      const auto field = static_cast<size_t>(inst.imm);
-      if (inst.op == ssa::Op::EventField && field >= event.own_fields() &&
-          field < event.fields.size())
-        visit(inst, field);
-    });
-  }
-
-  /// Of the events whose entry arguments handlers use: what keeps one of their handlers, which
-  /// share a program, from a trampoline; "" nothing does.
-  std::map<const schema::Event*, std::string> why_no_entry_arguments() const {
-    std::map<const schema::Event*, std::string> reasons;
-    for (const PlannedHandler& handler : plan_->handlers) {
-      for (const PlannedGroup& group : handler.groups) {
-        each_entry_argument(group, [&](const ssa::Inst&, size_t) {
-          reasons.emplace(group.group.events.front().get(), "");
-        });
-      }
-    }
-    if (reasons.empty()) return reasons;
-    for (const PlannedHandler& handler : plan_->handlers) {
-      for (const PlannedGroup& group : handler.groups) {
-        const auto reason = reasons.find(group.group.events.front().get());
-        if (reason == reasons.end() || !reason->second.empty() || group.group.events.size() != 1)
-          continue;
-        const backend::Job job{&group.function, &group.group, 0, 0};
-        reason->second = facts_.has_trampolines
-                             ? backend::why_no_trampoline(job, plan_->linkage.module, facts_)
-                             : no_trampolines_;
-      }
-    }
-    return reasons;
-  }
-
-  /// What a function was called with is there at its return in a trampoline alone.
-  void check_entry_arguments() {
-    const std::map<const schema::Event*, std::string> reasons = why_no_entry_arguments();
-    if (reasons.empty()) return;
-    std::set<uint32_t> told;
-    for (const PlannedHandler& handler : plan_->handlers) {
-      int trampolines = 0;
-      for (const PlannedGroup& group : handler.groups) {
-        const schema::Event& event = *group.group.events.front();
-        bool is_counted = false;
-        each_entry_argument(group, [&](const ssa::Inst& inst, size_t field) {
-          if (!is_counted) ++trampolines;
-          is_counted = true;
-          const std::string& why = reasons.at(&event);
-          if (why.empty() || !told.insert(inst.span.begin).second) return;
-          const std::string& name = event.fields[field].name;
-          sink_
-              .report(diag::Code::EventUnavailable, inst.span,
-                      fmt::format("'args.{}' of {} is gone when the function returns: only a "
-                                  "trampoline (fexit) keeps it, and {}",
-                                  name, event.name, why))
-              .hints.push_back(lower::kept_at_entry(event, name));
-        });
-      }
-      if (trampolines > limits::kFunctionsOneByOne)
-        sink_.report(
-            diag::Code::EventUnavailable, registration(handler).place.span,
-            fmt::format("these are {} functions, and at its return each takes a trampoline "
-                        "of its own for what it was called with: at most {}",
-                        trampolines, limits::kFunctionsOneByOne));
-    }
-  }
-
   /// ustack("dwarf") is not to be had everywhere; what else there is, is another stack.
   void check_stack_copies() {
     std::string missing;
@@ -266,6 +192,11 @@ class Planner {
     return (*input_.registrations)[handler.registration];
   }
 
+  std::vector<ssa::EventGroup> groups_of(const PlannedHandler& handler, ssa::Module& module) const {
+    return lower::group_events(registration(handler).handler, world_, handler.events,
+                               {facts_.has_attach_cookies, facts_.has_entry_probes}, module);
+  }
+
   lower::Options lower_options(uint32_t index) const {
     lower::Options options;
     options.unfiltered = unfiltered_.count(index) != 0;
@@ -292,8 +223,7 @@ class Planner {
     }
     const lower::Handler& function = registration(handler).handler;
     const auto lower_group = handler.in_kernel ? lower::lower_handler : lower::lower_capture;
-    std::vector<ssa::EventGroup> groups = lower::group_events(
-        function, world_, handler.events, facts_.has_attach_cookies, plan_->linkage.module);
+    std::vector<ssa::EventGroup> groups = groups_of(handler, plan_->linkage.module);
     for (uint32_t g = 0; g < groups.size(); ++g) {
       lower::Lowered lowered =
           lower_group(function, index, world_, groups[g], lower_options(index), plan_->linkage);
@@ -450,13 +380,7 @@ class Planner {
   /// Each instruction of the handler's programs.
   template <class Visit>
   static void each_inst(const PlannedHandler& handler, Visit visit) {
-    for (const PlannedGroup& group : handler.groups) each_inst(group, visit);
-  }
-  template <class Visit>
-  static void each_inst(const PlannedGroup& group, Visit visit) {
-    for (const ssa::Block& block : group.function.blocks) {
-      for (ssa::ValueId id : block.insts) visit(group.function[id]);
-    }
+    for (const PlannedGroup& group : handler.groups) session::each_inst(group, visit);
   }
 
   /// The tables that the handler's output calls print, with the tables and aggregates in them.

@@ -36,6 +36,13 @@ struct PlannedGroup {
   ssa::EventGroup group;
   ssa::Function function;  ///< the handler itself, or its capture program
 };
+/// Calls visit(inst) for each instruction of the group's function.
+template <class Visit>
+void each_inst(const PlannedGroup& group, Visit visit) {
+  for (const ssa::Block& block : group.function.blocks) {
+    for (ssa::ValueId id : block.insts) visit(group.function[id]);
+  }
+}
 
 struct PlannedHandler {
   uint32_t registration = 0;

@@ -67,6 +67,9 @@ Result<UniqueFd> attach_kernel_points(int program_fd, const std::vector<KernelPo
                                       bool is_return, const std::string& what);
 /// Whether the kernel has such links.
 bool has_kernel_points_link();
+/// Whether probes may stand where functions begin. Asked on riscv64 alone, where kernels before
+/// Linux 7 let none: elsewhere they may.
+bool has_entry_probes();
 /// One point through perf.
 Result<PerfAttachment> attach_kernel_point(int program_fd, const KernelPoint& point, bool is_return,
                                            bool needs_cookie);

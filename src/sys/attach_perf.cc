@@ -190,6 +190,14 @@ UniqueFd open_kernel_point(uint32_t type, const KernelPoint& point, bool is_retu
   return UniqueFd(open_event(attr, an_online_cpu()));
 }
 
+/// The number of perf's unit for kprobes; nothing: the kernel has none.
+std::optional<uint32_t> kprobe_type() {
+  const Result<std::string> said =
+      read_text("/sys/bus/event_source/devices/kprobe/type", kMostTypeBytes);
+  if (!said.ok()) return std::nullopt;
+  return static_cast<uint32_t>(std::strtoul(said.value().c_str(), nullptr, 10));
+}
+
 /// Some kernels let no probe stand where the function tracer has its place (riscv64 before Linux
 /// 7), and that is the beginning of every function.
 bool may_probe_beginnings(uint32_t type) {
@@ -217,23 +225,30 @@ Error refused_kernel_point(uint32_t type, const KernelPoint& point, const std::s
 
 }  // namespace
 
+bool has_entry_probes() {
+#if defined(__riscv)
+  const std::optional<uint32_t> type = kprobe_type();
+  return !type || may_probe_beginnings(*type);
+#else
+  return true;
+#endif
+}
+
 Result<PerfAttachment> attach_kernel_point(int program_fd, const KernelPoint& point, bool is_return,
                                            bool needs_cookie) {
   silence_libbpf();
   const std::string what = point.offset_bytes == 0
                                ? point.symbol
                                : fmt::format("{}+{:#x}", point.symbol, point.offset_bytes);
-  const Result<std::string> said =
-      read_text("/sys/bus/event_source/devices/kprobe/type", kMostTypeBytes);
-  if (!said.ok())
+  const std::optional<uint32_t> type = kprobe_type();
+  if (!type)
     return Error{fmt::format("probing {}: this kernel has no kprobes (CONFIG_KPROBE_EVENTS)", what),
                  ENOENT};
-  const auto type = static_cast<uint32_t>(std::strtoul(said.value().c_str(), nullptr, 10));
   PerfAttachment out;
-  out.event = open_kernel_point(type, point, is_return);
+  out.event = open_kernel_point(*type, point, is_return);
   if (!out.event.valid()) {
     if (errno == EILSEQ) return Error{fmt::format("probing {}: no instruction begins there", what)};
-    if (errno == EINVAL) return refused_kernel_point(type, point, what, is_return);
+    if (errno == EINVAL) return refused_kernel_point(*type, point, what, is_return);
     return tracing_error("probing " + what, errno);
   }
   // By a link where there are such: it tells what was missed.
