@@ -23,6 +23,8 @@ std::string_view site_word(ssa::SiteKind kind) {
       return "print";
     case ssa::SiteKind::Printf:
       return "printf";
+    case ssa::SiteKind::Warn:
+      return "warn";
     case ssa::SiteKind::PrintHist:
       return "print_hist";
     case ssa::SiteKind::System:

@@ -57,7 +57,7 @@ std::string parse_conversion(std::string_view format, size_t& at, FormatPiece& p
     piece.precision.kind = FormatPiece::Amount::Kind::Number;  // a lone point is precision 0
     fits = parse_amount(format, at, piece.precision);
   }
-  if (!fits) return "a width or precision over " + std::to_string(kMaxFormatWidth);
+  if (!fits) return over_format_width();
   if (at >= format.size()) {
     return "the format ends inside '" + std::string(format.substr(piece.begin)) + "'";
   }
@@ -75,6 +75,10 @@ int FormatPiece::argument_count() const {
   if (conversion == 0) return 0;
   return 1 + (width.kind == Amount::Kind::Argument ? 1 : 0) +
          (precision.kind == Amount::Kind::Argument ? 1 : 0);
+}
+
+std::string over_format_width() {
+  return "a width or precision over " + std::to_string(kMaxFormatWidth);
 }
 
 std::vector<FormatPiece> parse_format(std::string_view format, std::string* error) {

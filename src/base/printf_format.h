@@ -36,6 +36,9 @@ struct FormatPiece {
 /// A width or precision may not be over this.
 constexpr int kMaxFormatWidth = 4096;
 
+/// What parse_format() says of one that is.
+std::string over_format_width();
+
 /// Cuts `format`. On a mistake `error` says what is wrong ("unknown conversion '%q'"), else it is
 /// left empty.
 std::vector<FormatPiece> parse_format(std::string_view format, std::string* error);

@@ -67,6 +67,7 @@ class Finder {
         return;
       case Builtin::Print:
       case Builtin::Printf:
+      case Builtin::Warn:
       case Builtin::Format:
       case Builtin::StringFormat:
       case Builtin::Tostring:

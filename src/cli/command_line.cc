@@ -102,13 +102,11 @@ class Apply {
         line_.action = Action::Version;
         break;
       case Opt::Bytecode:
-        options.mode = session::Mode::Bytecode;
-        break;
+        return mode(name, session::Mode::Bytecode);
       case Opt::Interactive:
-        return interactive();
+        return interactive(name);
       case Opt::DryRun:
-        options.mode = session::Mode::DryRun;
-        break;
+        return mode(name, session::Mode::DryRun);
       case Opt::ListEvents:
         return list(value);
       case Opt::ListFunctions:
@@ -116,11 +114,9 @@ class Apply {
       case Opt::ListMarkers:
         return list(fmt::format("sdt:{}:*", value));
       case Opt::Explain:
-        options.mode = session::Mode::Explain;
-        break;
+        return mode(name, session::Mode::Explain);
       case Opt::Check:
-        options.mode = session::Mode::Check;
-        break;
+        return mode(name, session::Mode::Check);
       case Opt::Strict:
         options.strict = true;
         break;
@@ -185,10 +181,19 @@ class Apply {
     line_.options.source_text = std::move(text);
   }
 
-  void interactive() {
+  void interactive(const std::string& name) {
     if (!line_.options.source_name.empty())
       return mistake("-i reads statements itself: it goes without -e and -s");
-    line_.options.mode = session::Mode::Interactive;
+    mode(name, session::Mode::Interactive);
+  }
+
+  /// What is done with the script instead of running it.
+  void mode(const std::string& name, session::Mode wanted) {
+    if (!mode_name_.empty() && line_.options.mode != wanted)
+      return mistake(
+          fmt::format("{} and {} exclude each other: give one at a time", mode_name_, name));
+    mode_name_ = name;
+    line_.options.mode = wanted;
   }
 
   void diagnostics(const std::string& value) {
@@ -270,20 +275,16 @@ class Apply {
   }
 
   void dump(const std::string& value) {
-    session::Mode& mode = line_.options.mode;
-    if (value == "tokens")
-      mode = session::Mode::Tokens;
-    else if (value == "ast")
-      mode = session::Mode::Ast;
-    else if (value == "ssa")
-      mode = session::Mode::DumpSsa;
-    else if (value == "bpf")
-      mode = session::Mode::DumpBpf;
-    else
-      mistake(fmt::format("--dump takes tokens, ast, ssa or bpf, not '{}'", value));
+    const std::string name = "--dump=" + value;
+    if (value == "tokens") return mode(name, session::Mode::Tokens);
+    if (value == "ast") return mode(name, session::Mode::Ast);
+    if (value == "ssa") return mode(name, session::Mode::DumpSsa);
+    if (value == "bpf") return mode(name, session::Mode::DumpBpf);
+    mistake(fmt::format("--dump takes tokens, ast, ssa or bpf, not '{}'", value));
   }
 
   CommandLine& line_;
+  std::string mode_name_;  ///< the option that set options.mode, or ""
 };
 
 }  // namespace

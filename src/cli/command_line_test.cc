@@ -86,6 +86,12 @@ TEST(CommandLine, WhomToTrace) {
   EXPECT_EQ(parse_command_line({"--follow", "a.kp"}).action, Action::Mistake);
 }
 
+TEST(CommandLine, OneModeAtATime) {
+  EXPECT_EQ(parse_command_line({"-d", "-d", "a"}).options.mode, session::Mode::DryRun);
+  EXPECT_EQ(parse_command_line({"--dump=ssa", "--check", "a"}).mistake,
+            "--dump=ssa and --check exclude each other: give one at a time");
+}
+
 TEST(CommandLine, BadArguments) {
   for (const std::vector<std::string>& args :
        std::vector<std::vector<std::string>>{{},
@@ -100,6 +106,10 @@ TEST(CommandLine, BadArguments) {
                                              {"-p", "1", "a", "--", "ls"},
                                              {"-e", "a", "-e", "b"},
                                              {"--check=1", "a"},
+                                             {"-b", "-d", "a"},
+                                             {"--check", "--explain", "a"},
+                                             {"--dump=ssa", "--dump=bpf", "a"},
+                                             {"-i", "-d"},
                                              {"--table-size=0", "a"},
                                              {"--diagnostics=xml", "a"},
                                              {"--explain-code"},

@@ -41,7 +41,7 @@ void locate_error(std::string_view format, size_t begin, CheckedFormat& checked)
   const char letter = end < format.size() ? format[end] : '\0';
   checked.error_begin = begin;
   checked.error_end = letter == '\0' ? format.size() : end + 1;
-  if (checked.error.ends_with(std::to_string(kMaxFormatWidth))) {
+  if (checked.error == over_format_width()) {
     checked.hint = "write " + std::to_string(kMaxFormatWidth) +
                    " or less; string.rep(\" \", n) makes more blanks than that";
   } else if (letter == '\0') {

@@ -42,6 +42,7 @@ bool gives_nothing(Builtin builtin, size_t arg_count) {
   switch (builtin) {
     case Builtin::Print:
     case Builtin::Printf:
+    case Builtin::Warn:
     case Builtin::PrintHist:
     case Builtin::Histogram:
     case Builtin::PrintFlame:
@@ -88,8 +89,8 @@ AbstractValue Lowerer::call_builtin(Builtin builtin, const std::vector<AbstractV
     return {};
   }
   const bool keeps_calls = builtin == Builtin::Print || builtin == Builtin::Printf ||
-                           builtin == Builtin::Format || builtin == Builtin::StringFormat ||
-                           builtin == Builtin::Tostring;
+                           builtin == Builtin::Warn || builtin == Builtin::Format ||
+                           builtin == Builtin::StringFormat || builtin == Builtin::Tostring;
   const std::optional<AbstractValue> result = by_type(
       args, [&](const std::vector<AbstractValue>& v) { return call_builtin(builtin, v); },
       keeps_calls);
@@ -101,6 +102,9 @@ AbstractValue Lowerer::call_typed(Builtin builtin, const std::vector<AbstractVal
   switch (builtin) {
     case Builtin::Print:
       output(builtin, ssa::SiteKind::Print, args);
+      return AbstractValue::nil();
+    case Builtin::Warn:
+      output(builtin, ssa::SiteKind::Warn, args);
       return AbstractValue::nil();
     case Builtin::Printf:
       if (check_format(args)) output(builtin, ssa::SiteKind::Printf, formatted_);

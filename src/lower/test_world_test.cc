@@ -20,6 +20,7 @@ class TestWorld::Host : public vm::Host {
  public:
   explicit Host(std::vector<Handler>& handlers) : handlers_(handlers) {}
   void write(std::string_view text) override { written += text; }
+  void write_warning(std::string_view text) override { written += text; }
   vm::EventContext* event() override { return nullptr; }
   std::string register_handler(bytecode::HandlerKind kind, std::string_view, runtime::Value filter,
                                runtime::Value handler, const bytecode::Place&) override {
@@ -115,7 +116,7 @@ TestWorld::~TestWorld() = default;
 
 std::vector<ssa::EventGroup> TestWorld::groups(const std::vector<schema::EventPtr>& events,
                                                size_t handler) {
-  return group_events(handlers.at(handler), world, events, true, linkage.module);
+  return group_events(handlers.at(handler), world, events, {}, linkage.module);
 }
 
 std::string TestWorld::text(Lowered lowered) {

@@ -312,8 +312,8 @@ std::string LiveView::screen(Size size) const {
   return out;
 }
 
-std::string LiveView::plain() const {
-  std::string out = fmt::format("--- {:.0f} s\n", now_s_);
+std::string LiveView::plain(bool is_last) const {
+  std::string out = fmt::format("--- {:.0f} s{}\n", now_s_, is_last ? ", the last look" : "");
   for (const Table& table : tables_) {
     out += heading(table, std::min(kPlainRows, table.rows.size()), false).substr(2) + '\n';
     if (table.rows.empty()) continue;

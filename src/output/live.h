@@ -45,7 +45,7 @@ class LiveView {
   /// The whole screen, with the escape sequences that draw it anew over the one before.
   std::string screen(Size size) const;
   /// The same for what is no terminal: all tables, at most 20 rows of each.
-  std::string plain() const;
+  std::string plain(bool is_last = false) const;
 
  private:
   struct Cell {

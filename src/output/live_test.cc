@@ -135,6 +135,7 @@ TEST_F(LiveTest, HeldNumbersStay) {
   set("a", 2);
   update(2);
   EXPECT_THAT(view_.plain(), HasSubstr("--- 1 s\n"));
+  EXPECT_THAT(view_.plain(true), HasSubstr("--- 1 s, the last look\n"));
   EXPECT_THAT(lines({10, 40})[0], HasSubstr("held at 1 s"));
   view_.key(LiveKey::Hold);
   update(3);

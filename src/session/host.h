@@ -35,6 +35,7 @@ class ScriptHost final : public vm::Host {
   StackNamer& stack_names() { return stack_names_; }
 
   void write(std::string_view text) override;
+  void write_warning(std::string_view text) override { output_.write_warning(text); }
   Canvas canvas() override;
   Result<void> write_file(const std::string& path, std::string_view text) override;
   vm::EventContext* event() override { return event_; }

@@ -95,6 +95,7 @@ Result<void> Live::run(Tracer& tracer, sys::Signals& signals) {
     terminal_.reset();
   }
   tracer.finish();
+  is_over_ = true;
   if (is_text) look();  // all that has happened since the last beat, and what was under way
   return {};
 }
@@ -168,7 +169,7 @@ void Live::add_variables(std::vector<output::LiveView::Input>& inputs) {
 }
 
 void Live::draw() {
-  if (terminal_ == nullptr) return parts_.output.write(view_.plain());
+  if (terminal_ == nullptr) return parts_.output.write(view_.plain(is_over_));
   const sys::Terminal::Size size = terminal_->size();
   terminal_->draw(view_.screen({size.rows, size.columns}));
 }

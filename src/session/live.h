@@ -61,6 +61,7 @@ class Live {
   std::optional<sys::Timer> timer_;
   sys::UniqueFd wakes_;  ///< the timer's or a key's
   int64_t began_ns_;
+  bool is_over_ = false;  ///< what is looked at now stays
 };
 
 }  // namespace ktap::session

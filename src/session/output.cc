@@ -155,6 +155,15 @@ void Output::write(std::string_view text) {
   if (buffer_.size() >= kBufferBytes) flush();
 }
 
+void Output::write_warning(std::string_view text) {
+  if (diverted_) return write(text);
+  flush();
+  if (before_) before_();
+  // Who closed it wants none.
+  static_cast<void>(write_all(STDERR_FILENO, "standard error", text));
+  if (after_) after_();
+}
+
 void Output::flush() {
   if (buffer_.empty()) return;
   if (diverted_) {

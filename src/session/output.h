@@ -31,6 +31,9 @@ class Output {
     return done;
   }
   void flush();
+  /// To standard error, behind what was written before. A diverted output takes it as well: the
+  /// screen is that one's.
+  void write_warning(std::string_view text);
   /// Where it goes, for a program whose output stands between ours.
   int fd() const { return fd_; }
   /// Called around each writing, for a prompt that shares the screen.

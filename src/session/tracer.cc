@@ -186,6 +186,7 @@ void Tracer::deliver(const engine::Record& record) {
   switch (site.kind) {
     case ssa::SiteKind::Print:
     case ssa::SiteKind::Printf:
+    case ssa::SiteKind::Warn:
     case ssa::SiteKind::PrintHist:
     case ssa::SiteKind::System:
       deliver_output(record, site);
@@ -271,6 +272,7 @@ void Tracer::deliver_output(const engine::Record& record, const ssa::Site& site)
   }
   if (site.kind == ssa::SiteKind::System) return;
   if (text.empty() && site.kind == ssa::SiteKind::PrintHist) return;  // it went to a file
+  if (site.kind == ssa::SiteKind::Warn) return parts_.host.write_warning(text);
   parts_.host.write_at(text, parts_.options.timestamps && !values.empty() ? values[0].integer : 0);
 }
 

@@ -152,7 +152,7 @@ struct SiteArg {
   uint32_t max_bytes = 0;
   bool is_raw = false;  ///< Bytes with NULs among them: all max_bytes count
 };
-enum class SiteKind : uint8_t { Print, Printf, PrintHist, System, Exit, Capture };
+enum class SiteKind : uint8_t { Print, Printf, Warn, PrintHist, System, Exit, Capture };
 /// Event data that rides along, so that user space can render argstr or run the handler in the VM.
 enum class RawEvent : uint8_t { None, Record };
 struct Site {

@@ -70,6 +70,7 @@ class FakeHost : public Host {
   };
 
   void write(std::string_view text) override { writes.emplace_back(text); }
+  void write_warning(std::string_view text) override { writes.push_back("! " + std::string(text)); }
   EventContext* event() override { return current_event; }
   std::string register_handler(bytecode::HandlerKind kind, std::string_view event_text,
                                runtime::Value filter, runtime::Value handler,

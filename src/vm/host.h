@@ -78,6 +78,8 @@ class Host {
   virtual ~Host() = default;
   /// Output of print and its kin. Whole lines are never split by another handler's.
   virtual void write(std::string_view text) = 0;
+  /// Output of warn: to standard error, behind what was written before.
+  virtual void write_warning(std::string_view text) = 0;
   /// What pictures that are given no file are drawn on: the output as text, with colours where a
   /// terminal shows them, or a picture's file of its own (-o NAME.svg).
   enum class Canvas : uint8_t { Text, Colour, Picture };

@@ -126,6 +126,13 @@ bool Print(NativeCall& call) {
   return true;
 }
 
+bool Warn(NativeCall& call) {
+  std::string text;
+  if (!call.machine.print_text(call.args, call.count, text)) return false;
+  call.machine.host().write_warning(text);
+  return true;
+}
+
 bool Printf(NativeCall& call) {
   std::string text;
   if (!call.machine.printf_text(call.args, call.count, text)) return false;

@@ -34,6 +34,7 @@ std::optional<std::string> Vm::format_output(bytecode::Builtin builtin,
   bool ok = false;
   switch (builtin) {
     case bytecode::Builtin::Print:
+    case bytecode::Builtin::Warn:
       ok = machine_->print_text(args.data(), args.size(), *text);
       break;
     case bytecode::Builtin::Printf:

@@ -251,7 +251,8 @@ def into_a_pipe_the_end_is_told(ktap, load):
              "trace_end { print(\"the end\") }\n"
     done = subprocess.run([ktap, "top", "-q", "-e", script], capture_output=True, text=True, timeout=TIMEOUT_S)
     good = done.returncode == 0 and re.fullmatch(
-        r"(--- \d+ s\n(calls: .*\n.*\n  a .*\n)?)*--- \d+ s\ncalls: 1 row\n.*\n  a +3\b.*\nthe end\n", done.stdout)
+        r"(--- \d+ s\n(calls: .*\n.*\n  a .*\n)?)*--- \d+ s, the last look\ncalls: 1 row\n.*\n  a +3\b.*\n"
+        r"the end\n", done.stdout)
     if os.geteuid() != 0 or not good:
         print(done.stdout)
         return bool(good)

@@ -48,8 +48,8 @@ def help_of_each(ktap):
 
 
 def is_refused(done, tool):
-    return done.returncode == 2 and not done.stderr and \
-        re.fullmatch(rf"{tool}: .+\nusage: ktap (\[-T\] )?{tool}\.kp.* \(--help says more\)\n", done.stdout)
+    return done.returncode == 2 and not done.stdout and \
+        re.fullmatch(rf"{tool}: .+\nusage: ktap (\[-T\] )?{tool}\.kp.* \(--help says more\)\n", done.stderr)
 
 
 def wrong_arguments(ktap):
@@ -81,10 +81,10 @@ def numbers_that_are_none(ktap):
     before = {"funccount": ["vfs_read"], "funclatency": ["vfs_read"], "stackcount": ["sched:sched_switch"],
               "argdist": ["syscalls:sys_exit_read", "1"]}
     for tool in takers:
-        for number in ("0", "-1"):
+        for number in ("0", "-1", "1.5"):
             done = run(ktap, tool, *before.get(tool, []), number)
-            if not is_refused(done, tool) or not done.stdout.startswith(
-                    f"{tool}: SECONDS is a number from 1 on, not {number}\n"):
+            if not is_refused(done, tool) or not done.stderr.startswith(
+                    f"{tool}: SECONDS is a whole number from 1 on, not {number}\n"):
                 print(f"{tool} {number}: {done.returncode}\n{done.stdout}{done.stderr}")
                 good = False
     for tool, words, text in (("stackcount", ["-1"], "EVENT is the name of an event, not -1"),
@@ -99,7 +99,7 @@ def numbers_that_are_none(ktap):
                               ("bashreadline", ["-1"], "PATH is a program or library, not -1"),
                               ("gethostlatency", [""], "LIBC is a library, not ")):
         done = run(ktap, tool, *words)
-        if not is_refused(done, tool) or not done.stdout.startswith(f"{tool}: {text}\n"):
+        if not is_refused(done, tool) or not done.stderr.startswith(f"{tool}: {text}\n"):
             print(f"{tool} {words}: {done.returncode}\n{done.stdout}{done.stderr}")
             good = False
     return good and len(takers) > 15
@@ -113,7 +113,7 @@ def one_argument_too_many(ktap):
                         ("biolatency", ["1", "1"]), ("cpudist", ["1", "1"]), ("runqlat", ["1", "1"]),
                         ("stackcount", ["sched:sched_switch", "1", "1"])):
         done = run(ktap, tool, *words)
-        if not is_refused(done, tool) or f": too many arguments: {words[-1]}\n" not in done.stdout:
+        if not is_refused(done, tool) or f": too many arguments: {words[-1]}\n" not in done.stderr:
             print(f"{tool} {words}: {done.returncode}\n{done.stdout}{done.stderr}")
             good = False
     return good

@@ -33,6 +33,7 @@ class BoundedHost : public vm::Host {
     written_ += text.size();
     if (written_ > kOutputBytes) vm->interrupt();
   }
+  void write_warning(std::string_view text) override { write(text); }
   vm::EventContext* event() override { return current_event; }
   std::string register_handler(bytecode::HandlerKind kind, std::string_view event_text,
                                runtime::Value filter, runtime::Value handler,
@@ -101,7 +102,7 @@ int lower_one(const BoundedHost& host, size_t index, const lower::World& world,
   int lowered = 0;
   lower::check_names(handler, world, events());
   for (const ssa::EventGroup& group :
-       lower::group_events(handler, world, events(), true, linkage.module)) {
+       lower::group_events(handler, world, events(), {}, linkage.module)) {
     const auto number = static_cast<uint32_t>(index);
     for (const bool whole : {true, false}) {
       lower::Lowered made =

@@ -15,7 +15,7 @@ syntax keyword ktapWordOperator and or not
 syntax keyword ktapConstant nil true false
 syntax keyword ktapVariable pid tid ppid uid gid cpu execname ns cgroup curtask retval probename argstr arg0
 syntax keyword ktapVariable arg1 arg2 arg3 arg4 arg5 arg6 arg7 arg8 arg9 e args arg
-syntax keyword ktapFunction print printf format print_hist histogram print_flame print_heatmap print_table tostring tonumber type len delete error
+syntax keyword ktapFunction print printf warn format print_hist histogram print_flame print_heatmap print_table tostring tonumber type len delete error
 syntax keyword ktapFunction sparkline assert exit count inplace_inc table_count ptable user_string kernel_string cast
 syntax keyword ktapFunction kaddr stringof num_cpus arch kernel_v syscall_name errno_name signal_name enum_name
 syntax keyword ktapFunction gettimeofday_ns gettimeofday_us gettimeofday_ms gettimeofday_s strftime rand
