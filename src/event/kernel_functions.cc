@@ -12,6 +12,7 @@
 #include "event/left_out.h"
 #include "event/typed_fields.h"
 #include "symbol/registers.h"
+#include "sys/attach.h"
 #include "sys/text_file.h"
 #include "sys/tracefs.h"
 
@@ -105,6 +106,12 @@ bool has_plain_arguments(const schema::KernelTypes& types, const bpf::BtfFunctio
   return true;
 }
 
+/// What the engine asks for, but for functions that never return.
+bool takes_trampoline(const Event& event) {
+  return event.point.btf_id != 0 &&
+         (event.kind != EventKind::ProbeReturn || event.point.gives_word);
+}
+
 /// A function that gives nothing has no result to read.
 bool gives_word(const schema::KernelTypes& types, const bpf::BtfFunction& function) {
   schema::Field field;
@@ -130,6 +137,7 @@ std::string KernelFunctions::why_none() const {
 std::string KernelFunctions::read() {
   if (symbols_) return why_none();
   lists_.has_kprobes = access(kKprobeUnit, F_OK) == 0;
+  lists_.has_entry_probes = sys::has_entry_probes();
   if (const Result<sys::Tracefs> tracefs = sys::Tracefs::open(); tracefs.ok()) {
     Result<std::string> names = tracefs.value().read("available_filter_functions");
     lists_.has_tracer = names.ok();
@@ -236,7 +244,7 @@ void KernelFunctions::include_glob(const Pattern& pattern, const KernelPlace& pl
         "a glob over kernel functions needs the function tracer's list of them "
         "(CONFIG_DYNAMIC_FTRACE): name each function");
   if (place.offset != 0) return refuse("an offset is that of one function: a glob has none");
-  LeftOut left_out;
+  LeftOut left_out, without_types;
   std::vector<KernelSymbol> found;
   std::unordered_map<std::string_view, size_t> of_that_name;
   std::set<uint64_t> taken, places;
@@ -263,13 +271,26 @@ void KernelFunctions::include_glob(const Pattern& pattern, const KernelPlace& pl
       left_out.add(symbol.name, "");
       continue;
     }
+    if (!lists_.has_entry_probes && place.fetched.empty() &&
+        !takes_trampoline(*event(place, symbol, of_that_name[symbol.name]))) {
+      without_types.add(symbol.name, "");
+      continue;
+    }
     add(place, symbol, of_that_name[symbol.name], out);
     has_any = true;
   }
   if (left_out.count() != 0)
     out->notes.push_back(fmt::format("{}: left out, the kernel forbids to probe them:{}",
                                      pattern.text, left_out.names()));
+  if (without_types.count() != 0)
+    out->warnings.push_back(mistake(
+        pattern, fmt::format("{}: left out, they cannot be probed:{} (this kernel has trampolines "
+                             "alone, which want types of all arguments and, at returns, a result)",
+                             pattern.text, without_types.names())));
   if (has_any) return;
+  if (without_types.count() != 0)
+    return refuse("this kernel cannot probe where functions begin, and has no types of any of " +
+                  place.name + ", which trampolines want");
   if (left_out.count() != 0) return refuse("the kernel forbids to probe any of " + place.name);
   refuse(fmt::format("no function of this kernel that can be traced matches '{}'", place.name));
 }

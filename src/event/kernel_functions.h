@@ -36,6 +36,8 @@ struct FunctionLists {
   /// Whether probes can be set at all: by perf's kprobes, or the function tracer.
   bool has_kprobes = true;
   bool has_tracer = true;
+  /// Probes may stand where functions begin; else each takes a trampoline.
+  bool has_entry_probes = true;
 };
 
 class KernelFunctions {

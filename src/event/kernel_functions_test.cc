@@ -321,6 +321,29 @@ TEST(KernelFunctions, FetchedFieldsStandForTheArguments) {
   EXPECT_EQ(result->unnumbered_fields, 1U);
 }
 
+TEST(KernelFunctions, AGlobHasWhatTrampolinesTakeWhereProbesMayNotStandAtBeginnings) {
+  const std::vector<uint8_t> bytes = functions_btf();
+  const auto glob = [&](bool has_entry_probes, bool with_types) {
+    KernelFunctions functions(
+        symbol::Kallsyms(kSymbols), {kTraceable, kForbidden, true, true, has_entry_probes},
+        with_types ? bpf::BtfTypes::open(bytes.data(), bytes.size()) : std::nullopt);
+    Matches out;
+    functions.include(Pattern{"probe:vfs_*", false, 0}, place("vfs_*", false), &out);
+    return out;
+  };
+  EXPECT_GT(glob(true, true).events.size(), 1U);
+  const Matches typed = glob(false, true);
+  ASSERT_FALSE(typed.events.empty());
+  for (const schema::EventPtr& event : typed.events) EXPECT_NE(event->point.btf_id, 0U);
+  EXPECT_LT(typed.events.size(), glob(true, true).events.size());
+  ASSERT_EQ(typed.warnings.size(), 1U);
+  EXPECT_NE(typed.warnings[0].text.find("trampolines alone"), std::string::npos);
+  const Matches untyped = glob(false, false);
+  EXPECT_TRUE(untyped.events.empty());
+  ASSERT_EQ(untyped.mistakes.size(), 1U);
+  EXPECT_NE(untyped.mistakes[0].text.find("has no types of any of vfs_*"), std::string::npos);
+}
+
 TEST(KernelFunctions, MemoryAtASymbol) {
   KernelFunctions functions(symbol::Kallsyms(kSymbols), {kTraceable, kForbidden, true, true});
   const Result<schema::Fetch> there = functions.variable("vfs_data");

@@ -37,6 +37,7 @@ using bpf::ProgramKind;
 constexpr size_t kMostBytes = 1 << 20;
 
 const char* const kKernelFunction = kTriedFunction;
+constexpr uint64_t kBehindTracer = 8;  // of riscv64: the place that the function tracer keeps
 const char* const kTracepoint = "sched_process_exit";  // seldom hit: nobody pays for our look
 
 // ---- what is tried
@@ -99,9 +100,11 @@ Found try_kernel_function() {
   KTAP_ASSIGN(const sys::UniqueFd program, load_trial(ProgramKind::Probe));
   sys::KernelPoint point;
   point.symbol = kKernelFunction;
+  const bool at_beginnings = sys::has_entry_probes();
+  if (!at_beginnings) point.offset_bytes = kBehindTracer;
   KTAP_ASSIGN(const sys::PerfAttachment attached,
               sys::attach_kernel_point(program.get(), point, false, false));
-  return std::string();
+  return std::string(at_beginnings ? "" : "behind their beginnings alone");
 }
 
 /// A function of ours to set a probe on.

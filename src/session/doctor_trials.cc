@@ -135,6 +135,11 @@ Found try_function_trace() {
                 sys::attach_kernel_points(program.get(), {point}, false, kTriedFunction));
     return std::string("all functions by one link");
   }
+  if (!sys::has_entry_probes()) {
+    const Found found_one = try_trampoline();
+    return found_one.ok() ? std::string("function by function, at most 500, by trampolines")
+                          : found_one;
+  }
   KTAP_ASSIGN(const sys::UniqueFd program, load_trial(ProgramKind::Probe));
   KTAP_ASSIGN(const sys::PerfAttachment attached,
               sys::attach_kernel_point(program.get(), point, false, false));
