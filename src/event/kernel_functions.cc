@@ -289,8 +289,9 @@ void KernelFunctions::include_glob(const Pattern& pattern, const KernelPlace& pl
                              pattern.text, without_types.names())));
   if (has_any) return;
   if (without_types.count() != 0)
-    return refuse("this kernel cannot probe where functions begin, and has no types of any of " +
-                  place.name + ", which trampolines want");
+    return refuse(
+        "this kernel cannot probe where its functions begin, and has no types of any of " +
+        place.name + ", which trampolines want");
   if (left_out.count() != 0) return refuse("the kernel forbids to probe any of " + place.name);
   refuse(fmt::format("no function of this kernel that can be traced matches '{}'", place.name));
 }
