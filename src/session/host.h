@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bytecode/chunk.h"
@@ -74,6 +75,8 @@ class ScriptHost final : public vm::Host {
   void thaw() { frozen_ = false; }
 
   bool exited() const { return exited_; }
+  /// What exited() was; false from now on. The status stays.
+  bool take_exit() { return std::exchange(exited_, false); }
   /// n & 255 of exit(n); 0 when none was given.
   int exit_status() const { return exit_status_; }
 

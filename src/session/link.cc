@@ -69,6 +69,11 @@ void bring_home(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backing
   }
   if (backings.samples != nullptr) backings.samples->before_read();
   unlink(plan, backings);
+  bring_variables_home(plan, engine, vm);
+}
+
+void bring_variables_home(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm) {
+  engine.next_run();
   for (const lower::Variable& variable : plan.linkage.variables) {
     if (!variable.valid()) continue;
     runtime::Value& value = variable_of(variable, vm);

@@ -411,6 +411,7 @@ class Session {
       }
       if (const Result<void> ran = run_tracer(); !ran.ok()) return fail(ran.error());
     }
+    if (engine_ != nullptr) bring_variables_home(*plan_, *engine_, *vm_);
     {
       const InterruptGuard guard(*vm_);
       signals_.reset();  // in this order: no signal finds the process without a handler

@@ -361,14 +361,19 @@ std::string Tracer::missed_ticks() const {
 }
 
 void Tracer::run_ends(const InterruptGuard& guard) {
+  const bool exited_before = parts_.host.take_exit();
+  run_each_end(guard);
+  if (exited_before) parts_.host.request_exit(0, false);
+}
+
+void Tracer::run_each_end(const InterruptGuard& guard) {
   const vm::Budget budget{-1, limits::kMainCallDepth};
-  const bool exited_before = parts_.host.exited();
   // Whatever filled the memory, what was gathered can still be shown.
   parts_.vm.set_memory_limit_bytes(
       last_memory_limit_bytes(parts_.options, parts_.vm.heap().live_bytes()));
   for (const Registration& registration : parts_.host.registrations()) {
     if (registration.kind != bytecode::HandlerKind::End) continue;
-    if (!exited_before && parts_.host.exited()) return;  // exit() in an earlier trace_end
+    if (parts_.host.exited()) return;  // exit() in an earlier trace_end
     if (parts_.engine != nullptr) parts_.engine->next_run();
     const std::optional<vm::RuntimeError> error =
         parts_.vm.call(registration.handler.function, {}, budget, nullptr);

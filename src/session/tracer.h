@@ -82,6 +82,7 @@ class Tracer {
   void run_due_ticks();
   void run_handler(const lower::Handler& handler, vm::EventContext& view, int64_t time_ns,
                    bool filter);
+  void run_each_end(const InterruptGuard& guard);
   void check_failures();
   int64_t wait_ns(bool busy) const;
   void take_signals();
