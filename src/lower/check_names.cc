@@ -5,6 +5,7 @@
 // member of something else may be the event at run time; then a missing name is a run-time error.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <optional>
@@ -233,7 +234,11 @@ class Checker {
     const bool all = wrong.size() == events_.size();
     // A built-in variable that none of them gives is no slip of the pen, but code for other events.
     const bool may_be_meant = !all || known.var.has_value();
-    if (lenient_ && may_be_meant) return;
+    // What all of them have and no script can read is no question of which event it is.
+    const bool is_opaque = all && std::all_of(wrong.begin(), wrong.end(), [&](const Event* event) {
+                             return known.read(*event).kind == EventRead::Kind::Opaque;
+                           });
+    if (lenient_ && may_be_meant && !is_opaque) return;
     EventMistake mistake =
         mistake_of(*wrong[0], known.read(*wrong[0]), name, known.var, known.place);
     if (!all) mistake.whose = whose(wrong);

@@ -580,6 +580,8 @@ void collect_names(runtime::Value function, const World& world, EventNames& name
     const bool is_called = is_closure && function.closure()->function == f;
     Collector(*f, is_called ? function.closure() : nullptr, world, names).run();
   }
+  // print as a handler: what it is called with is the event.
+  if (function.type == runtime::Type::Builtin) names.event_escapes = true;
   const bytecode::Place place =
       is_closure ? function.closure()->function->place : bytecode::Place();
   for (const bytecode::Builtin builtin : kept_builtins(function, world)) {

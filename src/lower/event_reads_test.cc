@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "lower/test_world.h"
+
 namespace ktap::lower {
 namespace {
 
@@ -29,6 +31,19 @@ TEST(EventReads, OfASystemCallThatIsInNoTable) {
   event.name = "sys_exit_younger";
   event.fields.pop_back();
   EXPECT_EQ(read_variable(event, schema::BuiltinVar::Retval).kind, EventRead::Kind::Missing);
+}
+
+TEST(EventReads, WhatNoScriptCanReadIsAMistakeAlsoWhereEventsAreToldApart) {
+  const auto mistakes = [](const std::string& source, bool has_another) {
+    std::vector<schema::EventPtr> events = {sched_switch()};
+    if (has_another) events.push_back(syscall_enter("read", 0, {int_field("fd", 8)}));
+    return TestWorld(source).mistakes(events);
+  };
+  const std::string source = "trace a:b { print(probename, arg4) }";
+  EXPECT_EQ(mistakes(source, false),
+            "mistake 1: field 'set' of sched_switch is 'struct set', which a script cannot read");
+  EXPECT_EQ(mistakes(source, true), "");
+  EXPECT_EQ(mistakes("trace a:b { print(probename, arg9) }", false), "");
 }
 
 }  // namespace

@@ -509,6 +509,8 @@ TEST(Lower, TextThatIsUsedIsMadeInTheKernel) {
   EXPECT_THAT(key("%c"), HasSubstr("refused 1: what '%c' makes is more than printed here"));
   EXPECT_THAT(key("%+d"), HasSubstr("refused 1: what '%+d' makes is more than printed here"));
   EXPECT_THAT(key("%200d"), HasSubstr("refused 1: what '%200d' makes is more than printed here"));
+  EXPECT_THAT(lowered("var t = {} trace syscalls:* { t['k\\0' .. pid] += 1 }"),
+              HasSubstr("a zero byte"));
 }
 
 TEST(Lower, StringFunctions) {

@@ -361,6 +361,8 @@ std::string Lowerer::why_no_text(const AbstractValue& value) const {
     if (piece_bound(piece, part)) continue;
     const std::string what = format.substr(piece.begin, piece.end - piece.begin);
     if (what != "%s") return fmt::format("what '{}' makes is more than printed here", what);
+    if (part.is(Kind::Str) && part.text.find('\0') != std::string::npos)
+      return "a string with a zero byte in it is put together here, and not only printed";
     if (!part.is(Kind::Str) && !part.is(Kind::Rendered))
       return fmt::format("text made of {} is more than printed here", describe(part));
   }

@@ -170,6 +170,7 @@ void LiveView::update(const std::vector<Input>& tables, double now_s) {
   tables_.clear();
   for (const Input& input : tables) {
     tables_.push_back(read(input, now_s - now_s_));
+    tables_.back().problem = input.problem;
     sort(tables_.back());
   }
   now_s_ = now_s;
@@ -220,6 +221,7 @@ bool LiveView::key(LiveKey key) {
 std::string LiveView::heading(const Table& table, size_t shown, bool in_focus) const {
   std::string text = in_focus ? "▸ " : "  ";
   text += table.name;
+  if (!table.problem.empty()) return fmt::format("{}: not shown, {}", text, table.problem);
   if (table.rows.empty()) return text + ": empty";
   text += fmt::format(": {} {}", table.rows.size(), table.rows.size() == 1 ? "row" : "rows");
   if (shown < table.rows.size()) text += fmt::format(", {} shown", shown);

@@ -27,6 +27,7 @@ class LiveView {
   struct Input {
     std::string name;
     Columns columns;
+    std::string problem = {};  ///< not "": why it has no columns, in its heading's place
     /// What rows began with before the first update; those that are not named, with nothing.
     Numbers at_first = {};
   };
@@ -55,6 +56,7 @@ class LiveView {
   };
   struct Table {
     std::string name;
+    std::string problem;
     size_t key_columns = 0;
     std::vector<std::string> headings;
     std::vector<bool> right;

@@ -19,7 +19,7 @@ struct Ladder {
 
 constexpr Ladder kCounts = {1000, 7, {"", "k", "M", "G", "T", "P", "E"}};
 constexpr Ladder kBytes = {1024, 7, {" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"}};
-constexpr Ladder kTimes = {1000, 4, {" ns", " us", " ms", " s", "", "", ""}};
+constexpr Ladder kTimes = {1000, 5, {" ps", " ns", " us", " ms", " s", "", ""}};
 
 constexpr double kTooLong = 1e15;  // to be written out
 
@@ -39,6 +39,10 @@ std::string climb(double number, const Ladder& ladder, size_t rung) {
   while (rung + 1 < ladder.count && std::fabs(number) >= ladder.step - 0.5) {
     number /= ladder.step;
     ++rung;
+  }
+  while (rung > 0 && number != 0 && std::fabs(number) < 0.9995) {
+    number *= ladder.step;
+    --rung;
   }
   const std::string digits =
       rung == first && is_whole ? fmt::format("{:.0f}", number) : three_digits(number);
@@ -68,13 +72,13 @@ std::string with_unit(double number, Unit unit) {
     case Unit::Bytes:
       return climb(number, kBytes, 0);
     case Unit::Nanoseconds:
-      return climb(number, kTimes, 0);
-    case Unit::Microseconds:
       return climb(number, kTimes, 1);
-    case Unit::Milliseconds:
+    case Unit::Microseconds:
       return climb(number, kTimes, 2);
-    case Unit::Seconds:
+    case Unit::Milliseconds:
       return climb(number, kTimes, 3);
+    case Unit::Seconds:
+      return climb(number, kTimes, 4);
   }
   return fmt::format("{}", number);
 }

@@ -39,6 +39,13 @@ TEST(Units, BytesAndTimes) {
   EXPECT_EQ(with_unit(4567, Unit::Milliseconds), "4.57 s");
   EXPECT_EQ(with_unit(123456, Unit::Seconds), "123456 s");
   EXPECT_EQ(with_unit(1, Unit::Microseconds), "1 us");
+  EXPECT_EQ(with_unit(0.0004, Unit::Seconds), "400 us");
+  EXPECT_EQ(with_unit(-0.5, Unit::Seconds), "-500 ms");
+  EXPECT_EQ(with_unit(0.0004, Unit::Microseconds), "400 ps");
+  EXPECT_EQ(with_unit(0.9996, Unit::Seconds), "1.00 s");
+  EXPECT_EQ(with_unit(0, Unit::Seconds), "0 s");
+  EXPECT_EQ(with_unit(0.00001, Unit::Nanoseconds), "0.01 ps");
+  EXPECT_EQ(with_unit(0.5, Unit::Bytes), "0.50 B");
 }
 
 TEST(Units, BeyondTheLadder) {

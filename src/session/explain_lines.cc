@@ -176,6 +176,11 @@ std::string neighbours(const Plan& plan, const std::set<uint32_t>& handlers,
   for (const uint32_t handler : handlers)
     lines.insert(registrations[plan.handlers[handler].registration].place.line);
   if (lines.empty()) return "";
+  if (*lines.begin() == 0) {  // stripped
+    const bool is_one = handlers.size() == 1;
+    return fmt::format("  shares a program with {} other handler{}\n", handlers.size(),
+                       is_one ? "" : "s");
+  }
   return fmt::format("  shares a program with {} {}\n", lines.size() == 1 ? "line" : "lines",
                      fmt::join(lines, ", "));
 }

@@ -130,9 +130,11 @@ void Live::look() {
     output::LiveView::Input input;
     input.name = shown.name;
     std::string problem;
-    // Of several kinds of values, or of functions: nothing to be seen in columns.
-    if (output::read_columns(*value.table(), refresh, &input.columns, &problem))
-      inputs.push_back(std::move(input));
+    if (!output::read_columns(*value.table(), refresh, &input.columns, &problem)) {
+      input.columns = {};
+      input.problem = "its values do not go into columns (print_table says why)";
+    }
+    inputs.push_back(std::move(input));
   }
   add_variables(inputs);
   const int64_t now_ns = parts_.host.now_ns(vm::Clock::Monotonic);

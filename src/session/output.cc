@@ -149,6 +149,10 @@ Result<void> Output::write_file(const std::string& path, std::string_view text) 
   return written;
 }
 
+Result<void> Output::write_standard(std::string_view text) {
+  return write_all(STDOUT_FILENO, "standard output", text);
+}
+
 void Output::write(std::string_view text) {
   if (broken_) return;
   buffer_.append(text);

@@ -59,6 +59,8 @@ class Output {
   /// Makes `path` hold `text` alone, at once: whoever looks sees the file from before or this one.
   /// Errors: in words; then it is as before.
   static Result<void> write_file(const std::string& path, std::string_view text);
+  /// To standard output, past all buffers.
+  static Result<void> write_standard(std::string_view text);
   /// The reader has gone (EPIPE) or the disk is full: what a run does about it is to end.
   bool broken() const { return broken_; }
   /// "" or why output was lost, for the user. A reader that went away is no error.

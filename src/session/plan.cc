@@ -15,6 +15,7 @@
 #include "lower/effects.h"
 #include "lower/event_reads.h"
 #include "passes/pipeline.h"
+#include "runtime/closure.h"
 #include "session/entry_arguments.h"
 #include "session/spoil.h"
 #include "session/target.h"
@@ -460,13 +461,27 @@ class Planner {
     for (const lower::Variable& variable : effects_[plan_->handlers[index].registration].read) {
       const auto at = used.assigned.find(variable);
       if (at == used.assigned.end()) continue;
-      const bool is_named = variable.cell == nullptr && input_.global_names != nullptr;
-      return shares_variable(
-          index,
-          is_named ? (*input_.global_names)[static_cast<size_t>(variable.global)] : std::string(),
-          at->second);
+      return shares_variable(index, name_of(variable, registration(plan_->handlers[index])),
+                             at->second);
     }
     return std::nullopt;
+  }
+
+  /// As the handler calls it; "" when that is not known.
+  std::string name_of(const lower::Variable& variable, const Registration& by) const {
+    if (variable.cell == nullptr) {
+      return input_.global_names == nullptr
+                 ? ""
+                 : (*input_.global_names)[static_cast<size_t>(variable.global)];
+    }
+    for (const runtime::Value root : {by.handler.function, by.handler.filter}) {
+      if (root.type != runtime::Type::Function) continue;
+      const runtime::Closure& closure = *root.closure();
+      for (size_t i = 0; i < closure.upvalues.size(); ++i) {
+        if (closure.upvalues[i] == variable.cell) return closure.function->upvalues[i].name;
+      }
+    }
+    return "";
   }
 
   /// `name`: "" when it has none here.

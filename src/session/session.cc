@@ -260,8 +260,10 @@ class Session {
 
   /// Handlers → programs, loaded unless only looked at.
   std::optional<int> place(std::vector<PlannedHandler> handlers, const backend::Options& target) {
-    Result<bpf::KernelFacts> facts =
-        engine::probe_kernel(options_.without, give_registers(handlers), trace_kernel(handlers));
+    // What no event of the script asks for is not looked for: a millisecond less.
+    const bool all = options_.verbose;
+    Result<bpf::KernelFacts> facts = engine::probe_kernel(
+        options_.without, all || give_registers(handlers), all || trace_kernel(handlers));
     if (!facts.ok()) {
       diag::Sink sink;
       report_unavailable(facts.error(), sink);
@@ -310,30 +312,35 @@ class Session {
     return std::nullopt;
   }
 
+  /// What a mode shows, whatever -o says. SIGPIPE is ignored by now: a reader that went away is no
+  /// error here either.
+  int print(const std::string& text) {
+    std::fflush(stdout);
+    const Result<void> written = Output::write_standard(text);
+    return written.ok() || written.error().sys_errno == EPIPE ? kOk : fail(written.error());
+  }
+
   /// The modes that end once the plan stands.
   std::optional<int> planned_mode() {
+    std::string text;
     switch (options_.mode) {
       case Mode::Explain:
-        if (host_->registrations().empty())
-          std::puts("no handlers: the script ends with its main chunk");
-        std::fputs(explain(*plan_, host_->registrations(), source_).c_str(), stdout);
-        return kOk;
+        return print((host_->registrations().empty()
+                          ? "no handlers: the script ends with its main chunk\n"
+                          : "") +
+                     explain(*plan_, host_->registrations(), source_));
       case Mode::DumpSsa:
         for (const PlannedHandler& handler : plan_->handlers) {
-          for (const PlannedGroup& group : handler.groups) {
-            std::fputs(ssa::print(group.function, plan_->linkage.module).c_str(), stdout);
-          }
+          for (const PlannedGroup& group : handler.groups)
+            text += ssa::print(group.function, plan_->linkage.module);
         }
-        return kOk;
+        return print(text);
       case Mode::DumpBpf:
-        for (const bpf::Program& program : plan_->unit.programs) {
-          std::fputs(program_head(program).c_str(), stdout);
-          std::fputs(bpf::disassemble(program, plan_->unit.maps).c_str(), stdout);
-        }
-        return kOk;
+        for (const bpf::Program& program : plan_->unit.programs)
+          text += program_head(program) + bpf::disassemble(program, plan_->unit.maps);
+        return print(text);
       case Mode::DryRun:
-        std::fputs(dry_run_report(*plan_, host_->registrations(), source_).c_str(), stdout);
-        return kOk;
+        return print(dry_run_report(*plan_, host_->registrations(), source_));
       default:
         if (options_.verbose) say(explain(*plan_, host_->registrations(), source_));
         return std::nullopt;

@@ -212,11 +212,26 @@ def out_of_memory_says_so(ktap):
 
 
 def a_listing_to_a_full_disk_is_an_error(ktap):
-    for arguments in (["-V"], ["--help"], ["-b", "-e", "print(1)"], ["--dump=ast", "-e", "print(1)"]):
+    long = "trace syscalls:* { print(pid, execname, ns) print(tid, cpu, probename) }"
+    for arguments in [["-V"], ["--help"], ["-b", "-e", "print(1)"], ["--dump=ast", "-e", "print(1)"]] + [
+            [mode, "-e", long] for mode in ("--explain", "--dump=ssa", "--dump=bpf") if os.geteuid() == 0]:
         with open("/dev/full", "w") as full:
             done = run(ktap, *arguments, stdout=full)
-        if done.returncode == 0 or "No space left" not in done.stderr:
+        if done.returncode == 0 or done.stderr.count("error:") != 1 or "No space left" not in done.stderr:
+            print(arguments, done.returncode, done.stderr)
             return False
+    return True
+
+
+def a_listing_ends_with_its_reader(ktap):
+    if os.geteuid() != 0:
+        return True
+    for mode in ("--explain", "--dump=bpf"):
+        with subprocess.Popen([ktap, mode, "-e", "trace syscalls:* { print(pid, execname, argstr) }"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            process.stdout.close()
+            if process.wait(TIMEOUT_S) != 0 or process.stderr.read():
+                return False
     return True
 
 
@@ -224,7 +239,8 @@ CASES = [directory_is_no_script, directory_on_standard_input, missing_file, main
          tick_ends_with_its_reader, trace_end_ends_with_its_reader, ctrl_c_in_the_main_chunk_keeps_the_output,
          sigterm_in_trace_end_keeps_the_output, burst_in_the_main_chunk_counts_as_one,
          burst_in_trace_end_counts_as_one, burst_that_ends_tracing_leaves_trace_end_alone,
-         later_second_signal_ends_at_once, full_disk_is_an_error, a_listing_to_a_full_disk_is_an_error, no_such_cpu,
+         later_second_signal_ends_at_once, full_disk_is_an_error, a_listing_to_a_full_disk_is_an_error,
+         a_listing_ends_with_its_reader, no_such_cpu,
          exit_without_a_status_keeps_the_first, output_file, out_of_memory_says_so]
 
 

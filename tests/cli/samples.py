@@ -90,12 +90,12 @@ def numbers_that_are_none(ktap):
     for tool, words, text in (("stackcount", ["-1"], "EVENT is the name of an event, not -1"),
                               ("stackcount", ["-u", "7"], "EVENT is the name of an event, not 7"),
                               ("argdist", ["-1"], "EVENT is the name of an event, not -1"),
-                              ("killsnoop", ["-1"], "SIGNAL is a number from 0 to 64, not -1"),
-                              ("killsnoop", ["999"], "SIGNAL is a number from 0 to 64, not 999"),
+                              ("killsnoop", ["-1"], "SIGNAL is a whole number from 0 to 64, not -1"),
+                              ("killsnoop", ["999"], "SIGNAL is a whole number from 0 to 64, not 999"),
                               ("funccount", ["-1"], "PATTERN is a function's name or a glob, not -1"),
                               ("funclatency", ["-n"], "PATTERN is a function's name or a glob, not -n"),
                               ("trace", ["12"], "EVENT is the name of an event, not 12"),
-                              ("fileslower", ["-1"], "MILLISECONDS is a number from 0 on, not -1"),
+                              ("fileslower", ["-1"], "MILLISECONDS is a whole number from 0 on, not -1"),
                               ("bashreadline", ["-1"], "PATH is a program or library, not -1"),
                               ("gethostlatency", [""], "LIBC is a library, not ")):
         done = run(ktap, tool, *words)
