@@ -1,5 +1,5 @@
 // Dominators by iteration over reverse postorder. Source: Cooper, Harvey, Kennedy, "A Simple, Fast
-// Dominance Algorithm" (2001). Handlers have tens of blocks; nothing faster is needed.
+// Dominance Algorithm" (2001). Handlers have tens of blocks, those that programs write thousands.
 #include "ssa/dominators.h"
 
 #include <algorithm>
@@ -35,7 +35,10 @@ std::vector<BlockId> reverse_postorder(const Function& function) {
 }
 
 Dominators::Dominators(const Function& function)
-    : order_(function.blocks.size(), -1), immediate_(function.blocks.size()) {
+    : order_(function.blocks.size(), -1),
+      immediate_(function.blocks.size()),
+      first_(function.blocks.size()),
+      last_(function.blocks.size()) {
   const std::vector<BlockId> order = reverse_postorder(function);
   for (size_t i = 0; i < order.size(); ++i) order_[order[i].index] = static_cast<int>(i);
   if (order.empty()) return;
@@ -63,12 +66,29 @@ Dominators::Dominators(const Function& function)
       }
     }
   }
+  number_tree(order);
+}
+
+/// Numbers the tree so that a block and all below it are one range. In `order` a block comes behind
+/// its dominator.
+void Dominators::number_tree(const std::vector<BlockId>& order) {
+  std::vector<uint32_t> below(immediate_.size(), 1);  // with itself
+  for (size_t i = order.size() - 1; i > 0; --i)
+    below[immediate_[order[i].index].index] += below[order[i].index];
+  std::vector<uint32_t> next(immediate_.size(), 0);
+  for (size_t i = 0; i < order.size(); ++i) {
+    const uint32_t block = order[i].index;
+    uint32_t& first = next[immediate_[block].index];
+    first_[block] = i == 0 ? 0 : first;
+    if (i > 0) first += below[block];
+    last_[block] = first_[block] + below[block] - 1;
+    next[block] = first_[block] + 1;
+  }
 }
 
 bool Dominators::dominates(BlockId above, BlockId below) const {
   if (!reachable(above) || !reachable(below)) return false;
-  while (order_[below.index] > order_[above.index]) below = immediate_[below.index];
-  return below == above;
+  return first_[above.index] <= first_[below.index] && first_[below.index] <= last_[above.index];
 }
 
 }  // namespace ktap::ssa

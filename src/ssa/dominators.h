@@ -1,6 +1,7 @@
 // Which block is on every way to which: the order of blocks and the dominator tree.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "ssa/function.h"
@@ -23,8 +24,12 @@ class Dominators {
   BlockId immediate(BlockId block) const { return immediate_[block.index]; }
 
  private:
+  void number_tree(const std::vector<BlockId>& order);
+
   std::vector<int> order_;  ///< position in reverse postorder, -1 when unreachable
   std::vector<BlockId> immediate_;
+  /// Numbers in the tree: of a block, and the greatest below it.
+  std::vector<uint32_t> first_, last_;
 };
 
 }  // namespace ktap::ssa

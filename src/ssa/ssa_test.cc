@@ -400,6 +400,37 @@ TEST(SsaDominators, Diamond) {
   EXPECT_EQ(reverse_postorder(b.function), (std::vector<BlockId>{entry, left, right, join}));
 }
 
+TEST(SsaDominators, IsTheChainOfImmediateOnes) {
+  // Diamonds, one behind the other and one in the left arm of another; an arm that ends.
+  Builder b;
+  std::vector<BlockId> blocks;
+  for (int i = 0; i < 12; ++i) blocks.push_back(b.block());
+  const auto branch = [&](int from, int left, int right) {
+    b.at(blocks[from]).branch(b.boolean(true), blocks[left], blocks[right]);
+  };
+  branch(0, 1, 2);
+  branch(1, 3, 4);
+  b.at(blocks[3]).jump(blocks[5]);
+  b.at(blocks[4]).jump(blocks[5]);
+  b.at(blocks[5]).jump(blocks[6]);
+  b.at(blocks[2]).jump(blocks[6]);
+  branch(6, 7, 8);
+  b.at(blocks[7]).ret();
+  branch(8, 9, 10);
+  b.at(blocks[9]).jump(blocks[11]);
+  b.at(blocks[10]).jump(blocks[11]);
+  b.at(blocks[11]).ret();
+  const Dominators dominators(b.function);
+  for (const BlockId above : blocks) {
+    for (const BlockId below : blocks) {
+      BlockId up = below;
+      while (up != above && up != dominators.immediate(up)) up = dominators.immediate(up);
+      EXPECT_EQ(dominators.dominates(above, below), up == above)
+          << above.index << " " << below.index;
+    }
+  }
+}
+
 TEST(SsaFold, WrapsAndDividesLikeC) {
   EXPECT_EQ(fold(Op::Add, INT64_MAX, 1), INT64_MIN);
   EXPECT_EQ(fold(Op::Sub, INT64_MIN, 1), INT64_MAX);
