@@ -235,12 +235,32 @@ def a_listing_ends_with_its_reader(ktap):
     return True
 
 
+def ctrl_c_before_anything_is_traced(ktap):
+    """At some moment of the start, whichever it is: an end without an error, or the one of a process that has not
+    asked for the signal yet."""
+    if os.geteuid() != 0:
+        return True
+    script = "".join(f"trace syscalls:sys_enter_getppid /pid == {i}/ {{ print({i}, execname) }}\n"
+                     for i in range(2, 600))
+    for delay_s in (0, 0.01, 0.02, 0.03, 0.05, 0.1):
+        with subprocess.Popen([ktap, "-q", "-e", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True) as process:
+            time.sleep(delay_s)
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=TIMEOUT_S)
+        if process.returncode not in (0, -signal.SIGINT) or stdout or \
+                stderr not in ("", "ktap: stopped before anything was traced\n"):
+            print(delay_s, process.returncode, stdout, stderr)
+            return False
+    return True
+
+
 CASES = [directory_is_no_script, directory_on_standard_input, missing_file, main_chunk_ends_with_its_reader,
          tick_ends_with_its_reader, trace_end_ends_with_its_reader, ctrl_c_in_the_main_chunk_keeps_the_output,
          sigterm_in_trace_end_keeps_the_output, burst_in_the_main_chunk_counts_as_one,
          burst_in_trace_end_counts_as_one, burst_that_ends_tracing_leaves_trace_end_alone,
          later_second_signal_ends_at_once, full_disk_is_an_error, a_listing_to_a_full_disk_is_an_error,
-         a_listing_ends_with_its_reader, no_such_cpu,
+         a_listing_ends_with_its_reader, ctrl_c_before_anything_is_traced, no_such_cpu,
          exit_without_a_status_keeps_the_first, output_file, out_of_memory_says_so]
 
 
