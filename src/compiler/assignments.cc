@@ -76,6 +76,36 @@ Op register_op(UpdateOp op) {
   KTAP_UNREACHABLE();
 }
 
+bool reads_aggregate(bc::Builtin builtin) {
+  switch (builtin) {
+    case bc::Builtin::Count:
+    case bc::Builtin::Sum:
+    case bc::Builtin::Min:
+    case bc::Builtin::Max:
+    case bc::Builtin::Avg:
+    case bc::Builtin::Stddev:
+    case bc::Builtin::Quantile:
+    case bc::Builtin::Hist:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// `t` of `t[a].b[c]`, `args` of `args.a.b`.
+const sx::Expr& beginning(const sx::Expr& place) {
+  const sx::Expr* inner = &place;
+  while (true) {
+    if (const auto* index = std::get_if<sx::Index>(&inner->node)) {
+      inner = index->object.get();
+    } else if (const auto* member = std::get_if<sx::Member>(&inner->node)) {
+      inner = member->object.get();
+    } else {
+      return *inner;
+    }
+  }
+}
+
 }  // namespace
 
 Target Generator::name_target(const std::string& name, diag::Span span, bool is_function) {
@@ -172,6 +202,7 @@ void Generator::store(const Target& place, int value, diag::Span span) {
 
 void Generator::statement(const sx::Stmt& stmt, const sx::Assign& node) {
   if (node.targets.size() == 1 && node.values.size() == 1) {
+    if (refuse_assigned_sample(node.targets[0], node.values[0])) return;
     const Target place = target(node.targets[0], false, true);
     if (place.kind == Target::Kind::Local) return expr_to(node.values[0], place.index);
     return store(place, operand(node.values[0], -1), stmt.span);
@@ -262,6 +293,65 @@ void Generator::check_sampled_name(const sx::Expr& target) {
               fmt::format("'{}' is a built-in {}, it takes no samples", name->name,
                           kind == Meaning::Kind::Builtin ? "function" : "variable"))
       .hints.emplace_back("'<<<' adds to a table cell or to a variable that holds aggr()");
+}
+
+bool Generator::is_sample(const sx::Expr& expr) {
+  if (const auto* paren = std::get_if<sx::Paren>(&expr.node)) return is_sample(*paren->inner);
+  if (const auto* unary = std::get_if<sx::Unary>(&expr.node))
+    return unary->op == sx::UnaryOp::Neg || unary->op == sx::UnaryOp::BitNot;
+  if (const auto* binary = std::get_if<sx::Binary>(&expr.node)) {
+    switch (binary->op) {
+      case sx::BinaryOp::Add:
+      case sx::BinaryOp::Sub:
+      case sx::BinaryOp::Mul:
+      case sx::BinaryOp::Div:
+      case sx::BinaryOp::Mod:
+        return true;
+      default:
+        break;
+    }
+  }
+  const sx::Expr& object = beginning(expr);
+  if (&object != &expr && (is_args(object) || is_event_object(object))) return true;
+  const KnownType type = known_type(expr);
+  if (type != KnownType::Unknown) return type == KnownType::Integer || type == KnownType::Float;
+  return meaning(expr, false).kind == Meaning::Kind::EventVar && !is_event_object(expr);
+}
+
+/// `t[k] = hist(n)` and `t[k] = count()`, as other tracers add samples: reported in ktap's words.
+bool Generator::refuse_assigned_sample(const sx::Expr& target, const sx::Expr& value) {
+  const auto* call = std::get_if<sx::Call>(&value.node);
+  const auto* home = std::get_if<sx::Name>(&beginning(target).node);
+  if (call == nullptr || home == nullptr) return false;
+  const Meaning reader = meaning(*call->callee, true);
+  if (reader.kind != Meaning::Kind::Builtin || !reads_aggregate(reader.builtin)) return false;
+  const bool counts = reader.builtin == bc::Builtin::Count;
+  const bool counts_nothing = counts && call->args.empty();
+  if (!counts_nothing && (call->args.empty() || !is_sample(call->args[0]))) return false;
+  if (counts && call->args.size() > 1) return false;  // the older spelling of t[k] += 1
+  const std::string_view name = text_of(call->callee->span);
+  const std::string_view place = text_of(target.span);
+  const bool is_cell = !std::holds_alternative<sx::Name>(target.node);
+  const bool is_known =
+      is_cell && meaning(home->name, target.span, true).kind != Meaning::Kind::Unknown;
+  const auto with = [&](std::string_view first) {
+    return is_known ? ""
+                    : fmt::format(", with `{} = {}` in the main chunk", home->name,
+                                  is_cell ? "{}" : first);
+  };
+  if (counts_nothing) {
+    sink_.report(Code::ArgumentCount, value.span, "'count' reads an aggregate, and none is given")
+        .hints.push_back(fmt::format("to count, write `{} += 1`{}", place, with("0")));
+    return true;
+  }
+  const diag::Span sample = call->args[0].span;
+  const std::string_view behind = text_of({sample.end, value.span.end});
+  sink_
+      .report(Code::SampleForAggregate, sample,
+              fmt::format("'{}' reads an aggregate, this is a single number", name))
+      .hints.push_back(fmt::format("to add it, write `{} <<< {}`{}; `{}({}{}` reads what was added",
+                                   place, text_of(sample), with("aggr()"), name, place, behind));
+  return true;
 }
 
 }  // namespace ktap::compiler

@@ -184,6 +184,12 @@ class Generator {
   void update_index(const syntax::Stmt& stmt, const syntax::CompoundAssign& node);
   void statement(const syntax::Stmt& stmt, const syntax::AggregateAdd& node);
   void check_sampled_name(const syntax::Expr& target);
+  bool refuse_assigned_sample(const syntax::Expr& target, const syntax::Expr& value);
+  /// It can be nothing but a number, or a value of the event.
+  bool is_sample(const syntax::Expr& expr);
+  std::string_view text_of(diag::Span span) const {
+    return source_.text().substr(span.begin, span.end - span.begin);
+  }
 
   // ---- statements.cc ----
   void statements(const syntax::Block& block);

@@ -26,8 +26,9 @@ bool aggregate_arg(NativeCall& call, std::string_view reader, const Aggregate** 
   *aggregate = nullptr;
   if (call.arg(0).is_nil()) return true;
   if (call.arg(0).type != runtime::Type::Aggregate) {
-    return call.machine.fail(fmt::format("{} takes an aggregate, got {}", reader,
-                                         runtime::type_phrase(call.arg(0).type)));
+    return call.machine.fail(fmt::format(
+        "{} takes an aggregate, got {}{}", reader, runtime::type_phrase(call.arg(0).type),
+        call.arg(0).is_number() ? "; `t[k] <<< n` adds a number to the aggregate in t[k]" : ""));
   }
   const Aggregate* given = call.arg(0).aggregate();
   given->refresh();

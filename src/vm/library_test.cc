@@ -122,7 +122,11 @@ TEST_F(LibraryTest, SeedsSpellingsOfCounting) {
   call(Builtin::TableCount, {t, s("a"), i(10)});
   EXPECT_EQ(runtime::to_text(t), "a: 13");
   EXPECT_EQ(call(Builtin::Count, {Value::nil()}), "0");
-  EXPECT_EQ(call(Builtin::Count, {i(1)}), "error: count takes an aggregate, got an integer");
+  EXPECT_EQ(call(Builtin::Count, {i(1)}),
+            "error: count takes an aggregate, got an integer; `t[k] <<< n` adds a number to the "
+            "aggregate "
+            "in t[k]");
+  EXPECT_EQ(call(Builtin::Count, {s("a")}), "error: count takes an aggregate, got a string");
   EXPECT_EQ(call(Builtin::Count, {i(1), i(1)}), "error: cannot store into an integer");
 }
 
