@@ -241,15 +241,18 @@ bool Parser::parse_foreign_probe() {
   if (tok_.text.size() == 1 && !has_body) return false;
   const std::vector<EventPart> parts = event_parts(head);
   std::string ktap;
+  bool is_ours = true;  // but for the `trace` before it: software:page-faults:100
   const bool at_start = head == "probe begin" || head == "probe init" || head == "dtrace:::BEGIN";
   for (const EventPart& part : parts) {
     std::string item(head.substr(part.begin, part.end - part.begin));
     if (systemtap && part.begin > 0) item.insert(0, "probe ");
     std::string one = ktap_probe(item);
     if (one.empty() && !at_start) return parse_untraced_event(scan, begin);
+    is_ours = is_ours && one == "trace " + item;
     const bool another = !ktap.empty() && one.compare(0, 6, "trace ") == 0;
     ktap += another ? ", " + one.substr(6) : ktap.empty() ? one : " { } " + one;
   }
+  if (is_ours && parse_untraced_event(scan, begin)) return true;
   const Span span = lexer_.span(begin, scan.text_end);
   Diagnostic& made = note(Code::ForeignSyntax, span,
                           fmt::format("'{}' is an event in another tracer's form", head));
