@@ -214,7 +214,7 @@ int Generator::call(const sx::Expr& expr, const sx::Call& node, int results, int
 void Generator::callee_to(const sx::Expr& callee, const Meaning& found, int dst) {
   const auto* name = std::get_if<sx::Name>(&callee.node);
   if (name != nullptr && found.kind == Kind::Unknown) {
-    report_undefined(name->name, callee.span);
+    report_undefined(name->name, callee.span, true);
   } else {
     expr_to(callee, dst);
   }

@@ -84,7 +84,8 @@ class Generator {
   void check_event_member(const syntax::Expr& object, const std::string& name, diag::Span span);
   /// A variable of that name that is not in scope at `at`; null when there is none.
   const syntax::Param* declared_elsewhere(const std::string& name, uint32_t at) const;
-  void report_undefined(const std::string& name, diag::Span span);
+  /// `is_called`: no field of an event can be meant.
+  void report_undefined(const std::string& name, diag::Span span, bool is_called = false);
   void report_undeclared(const std::string& name, diag::Span span, bool is_function);
   void report_no_member(const std::string& library, const syntax::Member& member);
   /// The variables that the text at byte `at` may use, the innermost first, globals last.

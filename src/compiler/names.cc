@@ -285,7 +285,7 @@ bool is_late_argument(std::string_view name) {
 
 }  // namespace
 
-void Generator::report_undefined(const std::string& name, diag::Span span) {
+void Generator::report_undefined(const std::string& name, diag::Span span, bool is_called) {
   if (!reported_.insert(name).second) return;
   const sx::Param* elsewhere = declared_elsewhere(name, span.begin);
   auto& diagnostic = sink_.report(
@@ -312,7 +312,8 @@ void Generator::report_undefined(const std::string& name, diag::Span span) {
     return;
   }
   diag::suggest(diagnostic, name, known_names(span.begin));
-  if (scope_->in_handler && scope_->where == Where::Event && diagnostic.hints.empty()) {
+  if (!is_called && scope_->in_handler && scope_->where == Where::Event &&
+      diagnostic.hints.empty()) {
     diagnostic.hints.push_back(
         fmt::format("if a field of the event is meant, write args.{}", name));
   }
