@@ -254,6 +254,29 @@ std::string_view foreign_statement(std::string_view word) { return look_up(kStat
 
 std::string_view foreign_name(std::string_view name) { return look_up(kNames, name); }
 
+std::string cast_hint(std::string_view text) {
+  const size_t close = text.find(')');
+  if (text.empty() || text[0] != '(' || close == std::string_view::npos) return {};
+  const std::string_view type = trimmed(text.substr(1, close - 1));
+  std::string_view bare = type;
+  while (!bare.empty() && (bare.back() == '*' || is_blank(bare.back()))) bare.remove_suffix(1);
+  const bool is_pointer = bare.size() < type.size();
+  const std::vector<std::string_view> words = split(bare, ' ');
+  const bool is_struct = words.size() == 2 && is_one_of(words[0], {"struct", "union"});
+  for (const std::string_view word : words) {
+    const bool is_type =
+        ends_with(word, "_t") ||
+        is_one_of(word, {"int",   "long",   "short", "char",  "unsigned", "signed", "bool",
+                         "float", "double", "void",  "const", "size_t",   "u8",     "u16",
+                         "u32",   "u64",    "s8",    "s16",   "s32",      "s64",    "int8",
+                         "int16", "int32",  "int64", "uint8", "uint16",   "uint32", "uint64"});
+    if (!is_type && !is_struct) return {};
+  }
+  if (is_pointer) return fmt::format("a pointer to kernel memory is cast(\"{}\", x)", type);
+  if (is_struct) return {};
+  return fmt::format("numbers are not cast, integers have 64 bits: leave out ({})", type);
+}
+
 std::string ktap_probe(std::string_view head) {
   head = trimmed(head);
   if (starts_with(head, "probe ")) return from_systemtap(trimmed(head.substr(6)));

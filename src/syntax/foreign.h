@@ -14,6 +14,10 @@ std::string_view foreign_statement(std::string_view word);
 /// "user_string(p)" for "str"; "" for any other.
 std::string_view foreign_name(std::string_view name);
 
+/// A hint for the cast at the start of `text`: `(int)`, `(unsigned long)`, `(struct file *)`; ""
+/// where the parentheses hold no type of C.
+std::string cast_hint(std::string_view text);
+
 /// How ktap writes what stands before the body of a probe: "trace probe:vfs_read" for
 /// "kprobe:vfs_read" and for `probe kernel.function("vfs_read")`, "tick-1s" for "interval:s:1",
 /// "trace_end" for "END". "" when it is no probe of bpftrace, DTrace or SystemTap that is known.

@@ -110,5 +110,19 @@ TEST(Foreign, Dollars) {
   EXPECT_EQ(dollar_hint("$return"), "the result of a call is `retval`");
 }
 
+TEST(Foreign, Casts) {
+  const std::string number = "numbers are not cast, integers have 64 bits: leave out ";
+  EXPECT_EQ(cast_hint("(int)x"), number + "(int)");
+  EXPECT_EQ(cast_hint("( unsigned long ) x"), number + "(unsigned long)");
+  EXPECT_EQ(cast_hint("(pid_t)x"), number + "(pid_t)");
+  EXPECT_EQ(cast_hint("(struct file *)x"),
+            "a pointer to kernel memory is cast(\"struct file *\", x)");
+  EXPECT_EQ(cast_hint("(char **)x"), "a pointer to kernel memory is cast(\"char **\", x)");
+  for (const char* none :
+       {"", "(", "(x)y", "()y", "(*)y", "(int", "(struct file)y", "(int + 1)", "int)x"}) {
+    EXPECT_EQ(cast_hint(none), "") << none;
+  }
+}
+
 }  // namespace
 }  // namespace ktap::syntax

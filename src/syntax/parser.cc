@@ -8,6 +8,7 @@
 
 #include "base/chars.h"
 #include "base/limits.h"
+#include "syntax/foreign.h"
 #include "syntax/parser_impl.h"
 
 namespace ktap::syntax {
@@ -100,8 +101,11 @@ Script Parser::parse_script() {
 ExprPtr Parser::parse_all_as_expression() {
   auto expr = std::make_unique<Expr>(parse_expr());
   if (!panic_ && !at(TokenKind::End)) {
-    fail(Code::ExpectedToken, tok_.span,
-         fmt::format("expected an operator or the end of the expression, found {}", found()));
+    Diagnostic& made =
+        fail(Code::ExpectedToken, tok_.span,
+             fmt::format("expected an operator or the end of the expression, found {}", found()));
+    std::string cast = cast_before(tok_.span.begin);
+    if (!cast.empty()) made.hints.push_back(std::move(cast));
   }
   return expr;
 }
@@ -138,6 +142,15 @@ bool Parser::expect_close(TokenKind kind, Span open) {
   bool adjacent = previous_end_ == tok_.span.begin && offsets_ == nullptr;
   if (at(TokenKind::PlusPlus) || at(TokenKind::MinusMinus)) {
     made.hints.push_back(fmt::format("x{0} is a statement of its own", tok_.text));
+  } else if (std::string cast = tok_.newline_before ? "" : cast_before(tok_.span.begin);
+             !cast.empty()) {
+    made.hints.push_back(std::move(cast));
+  } else if (std::string typed =
+                 kind == TokenKind::RightParen && offsets_ == nullptr && at(TokenKind::Name)
+                     ? cast_hint(lexer_.text().substr(open.begin))
+                     : "";
+             !typed.empty()) {
+    made.hints.push_back(std::move(typed));
   } else if (hides_length(open.end)) {
     made.hints.emplace_back("'#' begins a comment; the length of t is len(t)");
   } else if (at(TokenKind::Colon)) {
@@ -202,6 +215,15 @@ bool Parser::hides_length(uint32_t at) const {
   if (offsets_ != nullptr) return false;
   while (at < text.size() && text[at] == ' ') ++at;
   return at + 1 < text.size() && text[at] == '#' && is_name_part(text[at + 1]);
+}
+
+std::string Parser::cast_before(uint32_t at) const {
+  const std::string_view text = lexer_.text().substr(0, at);
+  if (offsets_ != nullptr) return {};
+  const size_t close = text.find_last_not_of(" \t");
+  if (close == std::string_view::npos || text[close] != ')') return {};
+  const size_t open = text.rfind('(');
+  return open < close ? cast_hint(text.substr(open)) : std::string();
 }
 
 Diagnostic& Parser::fail(Code code, Span span, std::string text) {

@@ -135,10 +135,17 @@ void Parser::parse_if_arms(If& made) {
 void Parser::parse_while(Block& block) {
   constexpr std::string_view kForm = "while (c) { }";
   uint32_t begin = tok_.span.begin;
+  const bool is_tail = begin == after_do_;
   advance();
   Head head;
   Expr condition = parse_condition(head, "while", kForm);
   if (panic_) return;
+  if (is_tail && !at(TokenKind::LeftBrace) && (tok_.newline_before || !at(TokenKind::Do))) {
+    note(Code::MissingBrace, here(), "this 'while' has no body")
+        .hints.emplace_back(
+            "a loop that tests last is repeat { } until (c), which ends once c holds");
+    return;
+  }
   While made{std::move(condition), {}};
   parse_loop_body(made.body, head, kForm);
   add(block, begin, std::move(made));
@@ -184,6 +191,7 @@ void Parser::parse_do(Block& block) {
   Do made;
   if (at(TokenKind::LeftBrace)) {
     made.body = parse_block();
+    if (at(TokenKind::While) && !tok_.newline_before) after_do_ = tok_.span.begin;
   } else {
     note(Code::MissingBrace, here(), fmt::format("expected '{{' after 'do', found {}", found()))
         .hints.emplace_back("do { }");

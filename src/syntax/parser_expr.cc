@@ -517,6 +517,11 @@ Expr Parser::bad_expression() {
   } else if (before == TokenKind::Star &&
              (at(TokenKind::End) || at(TokenKind::AndAnd) || at(TokenKind::OrOr))) {
     made.hints.emplace_back("a glob stands in quotes: comm ~ \"ba*\"");
+  } else if (std::string cast = before == TokenKind::Star && at(TokenKind::RightParen)
+                                    ? cast_before(span.end)
+                                    : "";
+             !cast.empty()) {
+    made.hints.push_back(std::move(cast));
   } else if (at(TokenKind::PlusPlus)) {
     made.hints.emplace_back("x++ is a statement of its own");
   } else if (at(TokenKind::Dot)) {

@@ -76,6 +76,8 @@ class Parser {
   Span here() const;
   std::string found() const;
   bool hides_length(uint32_t at) const;
+  /// A hint where `(TYPE)` ends before `at`, on its line; "" else.
+  std::string cast_before(uint32_t at) const;
   diag::Diagnostic& fail(diag::Code code, Span span, std::string text);
   diag::Diagnostic& note(diag::Code code, Span span, std::string text);
   void stop(diag::Code code, Span span, std::string text);
@@ -190,8 +192,10 @@ class Parser {
   int height_ = 0;                  ///< of the expression parsed last
   int peak_ = 0;                    ///< the highest expression of the function being parsed
   int loops_ = 0;                   ///< loops around, within this function
-  int ends_owed_ = 0;               ///< bodies without braces, whose `end` may still come
-  diag::Diagnostic unused_{};       ///< what fail() and note() give back when silent
+  uint32_t after_do_ =
+      UINT32_MAX;              ///< a `while` that stands behind the body of a `do`, on its line
+  int ends_owed_ = 0;          ///< bodies without braces, whose `end` may still come
+  diag::Diagnostic unused_{};  ///< what fail() and note() give back when silent
 };
 
 /// The operator and its precedence (1 binds loosest), when `kind` is a binary one.

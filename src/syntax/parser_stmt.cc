@@ -34,6 +34,16 @@ std::string_view leading_name(const Expr& expr) {
   return name == nullptr ? std::string_view() : std::string_view(name->name);
 }
 
+/// `pid, tid` behind `print`: what is left of the line that `text` begins with, as it stands
+/// between the parentheses of a call; "" when a string hides where it ends.
+std::string_view bare_arguments(std::string_view text) {
+  text = text.substr(0, text.find('\n'));
+  if (text.find_first_of("\"'{[") != text.npos && text.find_first_of(";}#") != text.npos) return {};
+  text = text.substr(0, text.find_first_of(";}#"));
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
 }  // namespace
 
 void Parser::parse_statement(Block& block) {
@@ -370,6 +380,12 @@ void Parser::refuse_expression_statement(const Expr& expr) {
   Span span = expr.span;
   if (binary_info(tok_.kind)) span = parse_binary_rest(Expr{expr.span, NilLit{}}, 1).span;
   if (panic_) return;
+  std::string cast = cast_before(expr.span.begin);
+  if (cast.empty() && same_line && at(TokenKind::Name)) cast = cast_before(expr.span.end);
+  if (!cast.empty()) {
+    fail(Code::ForeignSyntax, expr.span, "there are no casts").hints.push_back(std::move(cast));
+    return;
+  }
   std::string_view foreign = foreign_statement(word);
   bool alone = std::holds_alternative<Name>(expr.node) && span.end == expr.span.end;
   Code code = !foreign.empty() ? Code::ForeignSyntax
@@ -386,6 +402,13 @@ void Parser::refuse_expression_statement(const Expr& expr) {
     made.hints.emplace_back(foreign);
   } else if (compared) {
     made.hints.emplace_back("to assign, write `=`");
+  } else if (std::string_view rest = bare_arguments(
+                 lexer_.text().substr(std::min<size_t>(tok_.span.begin, lexer_.text().size())));
+             alone && same_line && word.substr(0, 5) == "print" && !rest.empty() &&
+             offsets_ == nullptr &&
+             (at(TokenKind::Name) || at(TokenKind::String) || at(TokenKind::Int) ||
+              at(TokenKind::Float))) {
+    made.hints.push_back(fmt::format("a call needs parentheses: {}({})", word, rest));
   } else if (alone && same_line && at(TokenKind::String)) {
     made.hints.push_back(fmt::format("a call needs parentheses: {}({})", word, tok_.text));
   } else if (alone && same_line && at(TokenKind::Colon)) {

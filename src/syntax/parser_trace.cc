@@ -88,6 +88,12 @@ void Parser::parse_timer(Block& block) {
 void Parser::parse_trace_end(Block& block) {
   uint32_t begin = tok_.span.begin;
   advance();
+  if (at(TokenKind::LeftParen) && next_byte() == ')') {
+    note(Code::NoHandler, tok_.span, "expected a body or a function, found '('")
+        .hints.emplace_back("trace_end { }");
+    advance();
+    advance();
+  }
   Trace made{};
   made.kind = TraceKind::End;
   parse_handler(made);
