@@ -78,7 +78,7 @@ Field marker_field(const UsdtArgument& argument, uint32_t number, uint8_t word_b
       break;
   }
   field.kind = FieldKind::Opaque;
-  if (!argument.problem.empty()) field.c_type = argument.problem;
+  field.c_type = argument.problem.empty() ? "memory at a part of a register" : argument.problem;
   return field;
 }
 

@@ -17,7 +17,7 @@ namespace ktap::symbol {
 
 struct UsdtArgument {
   enum class Kind : uint8_t {
-    Unknown,   ///< we cannot read it: `problem` says why
+    Unknown,   ///< we cannot read it: `problem` says what it is
     Register,  ///< the lower size_bytes of `base`, behind base.shift_bits
     Constant,  ///< `value`
     Memory,    ///< size_bytes at base + index × scale + value
@@ -29,7 +29,7 @@ struct UsdtArgument {
   std::optional<Register> index;
   uint8_t scale = 1;
   int64_t value = 0;
-  std::string problem;
+  std::string problem;  ///< in place of a type: "double in %xmm0", "memory at a symbol (4@x(%rip))"
 };
 
 struct UsdtProbe {

@@ -1,5 +1,6 @@
 // Arguments are operands of an assembler, each behind its size: `-4@%edi`. What compilers put there
-// is a register, a constant, or memory at a register; what else we meet is named, not guessed.
+// is a register, a constant, or memory at a register; what else we meet is named, not guessed, by a
+// phrase that stands where other arguments have their type.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -18,6 +19,14 @@ std::string_view trimmed(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
   return text;
+}
+
+bool starts_with(std::string_view text, std::string_view head) {
+  return text.substr(0, head.size()) == head;
+}
+
+bool ends_with(std::string_view text, std::string_view tail) {
+  return text.size() >= tail.size() && text.substr(text.size() - tail.size()) == tail;
 }
 
 /// A whole number, decimal or 0x…, with a sign.
@@ -54,11 +63,11 @@ class Parser {
     argument_.size_bytes = machine_ == Machine::Arm || machine_ == Machine::X86 ? 4 : 8;
     const size_t at = text_.find('@');
     if (at != std::string_view::npos) {
-      if (!read_size(text_.substr(0, at))) return std::move(argument_);
       operand = text_.substr(at + 1);
+      if (!read_size(text_.substr(0, at), operand)) return std::move(argument_);
     }
     const bool good = is_x86() ? read_x86(operand) : read_other(operand);
-    if (!good && argument_.problem.empty()) fail("neither a register, a constant nor memory");
+    if (!good && argument_.problem.empty()) fail("operand of no known form");
     return std::move(argument_);
   }
 
@@ -67,16 +76,36 @@ class Parser {
 
   bool fail(std::string_view why) {
     argument_.kind = Kind::Unknown;
-    argument_.problem = printable(fmt::format("argument '{}': {}", text_, why));
+    argument_.problem = printable(fmt::format("{} ({})", why, text_));
     return false;
   }
 
-  bool read_size(std::string_view text) {
-    if (!text.empty() && text.back() == 'f') return fail("a floating-point number");
+  /// `double in %xmm0`
+  bool fail_float(std::string_view size, std::string_view operand) {
+    const std::string_view type = ends_with(size, "8")   ? "double"
+                                  : ends_with(size, "4") ? "float"
+                                                         : "floating-point number";
+    const bool is_memory = operand.find_first_of("([") != std::string_view::npos;
+    argument_.kind = Kind::Unknown;
+    argument_.problem = printable(fmt::format("{} {} {}", type, is_memory ? "at" : "in", operand));
+    return false;
+  }
+
+  bool is_float_register(std::string_view name) const {
+    if (is_x86())
+      return starts_with(name, "xmm") || starts_with(name, "ymm") || starts_with(name, "zmm") ||
+             starts_with(name, "st");
+    if (machine_ == Machine::RiscV) return starts_with(name, "f");
+    return name.size() > 1 && std::string_view("bhsdqv").find(name[0]) != std::string_view::npos &&
+           name[1] >= '0' && name[1] <= '9';
+  }
+
+  bool read_size(std::string_view text, std::string_view operand) {
+    if (ends_with(text, "f")) return fail_float(text.substr(0, text.size() - 1), operand);
     const std::optional<int64_t> size = number(text);
     const int64_t bytes = size.has_value() && *size < 0 && *size >= -8 ? -*size : size.value_or(0);
     if (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8)
-      return fail("no size of 1, 2, 4 or 8");
+      return fail("value of another size than 1, 2, 4 or 8");
     argument_.size_bytes = static_cast<uint8_t>(bytes);
     argument_.is_signed = *size < 0;
     return true;
@@ -84,9 +113,16 @@ class Parser {
 
   bool read_register(std::string_view name, Register& into) {
     const std::optional<Register> found = find_register(machine_, trimmed(name));
-    if (!found.has_value()) return fail(fmt::format("register '{}' is not saved", name));
-    into = *found;
-    return true;
+    if (found.has_value()) {
+      into = *found;
+      return true;
+    }
+    const bool is_memory = argument_.kind == Kind::Memory;
+    argument_.kind = Kind::Unknown;
+    argument_.problem = printable(fmt::format("{}{}register {}{}", is_memory ? "memory at " : "",
+                                              is_float_register(name) ? "floating-point " : "",
+                                              is_x86() ? "%" : "", name));
+    return false;
   }
 
   bool set_constant(int64_t value) {
@@ -104,7 +140,7 @@ class Parser {
     if (operand.empty()) return false;
     if (operand[0] == '$') {
       const std::optional<int64_t> value = number(operand.substr(1));
-      return value.has_value() ? set_constant(*value) : fail("a constant that is a symbol");
+      return value.has_value() ? set_constant(*value) : fail("constant that is a symbol");
     }
     if (operand[0] == '%' && operand.find(':') != std::string_view::npos) {
       return fail("memory of a segment");
@@ -140,7 +176,7 @@ class Parser {
 
   bool read_scale(std::optional<int64_t> scale) {
     const bool is_power = scale == 1 || scale == 2 || scale == 4 || scale == 8;
-    if (!is_power) return fail("a scale other than 1, 2, 4, 8");
+    if (!is_power) return fail("memory by a scale other than 1, 2, 4, 8");
     argument_.scale = static_cast<uint8_t>(*scale);
     return true;
   }
@@ -181,10 +217,11 @@ class Parser {
     }
     argument_.index.emplace();
     if (!read_register(second, *argument_.index)) return false;
-    if (argument_.index->size_bytes < argument_.base.size_bytes) return fail("an extended index");
+    if (argument_.index->size_bytes < argument_.base.size_bytes)
+      return fail("memory by an extended index");
     if (parts.size() < 3) return true;
     std::string_view shift = parts[2];
-    if (shift.substr(0, 4) != "lsl ") return fail("an extended index");
+    if (shift.substr(0, 4) != "lsl ") return fail("memory by an extended index");
     shift.remove_prefix(4);
     if (!shift.empty() && shift[0] == '#') shift.remove_prefix(1);
     const std::optional<int64_t> bits = number(shift);

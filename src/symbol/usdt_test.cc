@@ -60,13 +60,21 @@ TEST(UsdtArguments, X86) {
 }
 
 TEST(UsdtArguments, WhatCannotBeReadIsNamed) {
-  EXPECT_THAT(parsed(Machine::X86_64, "8f@%xmm0 8@%xmm1 4@x(%rip) 4@sym+4(%rax) 4@$sym 8@%fs:8"),
-              ElementsAre("? argument '8f@%xmm0': a floating-point number",
-                          "? argument '8@%xmm1': register 'xmm1' is not saved",
-                          "? argument '4@x(%rip)': memory at a symbol",
-                          "? argument '4@sym+4(%rax)': memory at a symbol",
-                          "? argument '4@$sym': a constant that is a symbol",
-                          "? argument '8@%fs:8': memory of a segment"));
+  EXPECT_THAT(
+      parsed(Machine::X86_64,
+             "8f@%xmm0 -4f@-8(%rbp) 8@%xmm1 8@%cr3 8@(%cr3) 4@x(%rip) 4@$sym 8@%fs:8"),
+      ElementsAre("? double in %xmm0", "? float at -8(%rbp)", "? floating-point register %xmm1",
+                  "? register %cr3", "? memory at register %cr3",
+                  "? memory at a symbol (4@x(%rip))", "? constant that is a symbol (4@$sym)",
+                  "? memory of a segment (8@%fs:8)"));
+  EXPECT_THAT(parsed(Machine::X86_64, "4@sym+4(%rax) 3@%rax 8@"),
+              ElementsAre("? memory at a symbol (4@sym+4(%rax))",
+                          "? value of another size than 1, 2, 4 or 8 (3@%rax)",
+                          "? operand of no known form (8@)"));
+  EXPECT_THAT(parsed(Machine::Arm64, "8@d0 8@x31 8@[d0]"),
+              ElementsAre("? floating-point register d0", "? register x31",
+                          "? memory at floating-point register d0"));
+  EXPECT_THAT(parsed(Machine::RiscV, "8@fa0"), ElementsAre("? floating-point register fa0"));
   for (const char* text : {"3@%rax", "@", "8@", "8@(", "8@)", "8@()", "8@(,)", "8@(%rax,%rbx,3)",
                            "8@(%rax,4)", "8@4", "99999999999999999999@%rax", "8@$", "\n", "8@%",
                            "-9223372036854775808@%rax", "8@(%rax,%rbx,4,5)"}) {
