@@ -57,7 +57,8 @@ Interval parse_period(std::string_view text) {
   }
   if (count == 0 && digits == 1 && unit.size() > 1 && (unit[0] == 'x' || unit[0] == 'X'))
     return wrong(fmt::format("{} is no decimal number; write it as in 16ms", text));
-  if (error == std::errc() && count == 0) return wrong("a period of 0");
+  if (error == std::errc() && count == 0)
+    return wrong("a period of 0; write a number from 1 on, as in 10ms");
   if (unit == "hz") {
     if (error != std::errc() || count > kNsPerSecond) {
       return wrong(fmt::format("{} is more often than once a nanosecond", text));

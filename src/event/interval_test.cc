@@ -46,7 +46,7 @@ TEST(Interval, SaysWhatIsWrong) {
             "'ms' is no period; it is a number and a unit, as in 10ms");
   EXPECT_EQ(parse_interval("tick--1s").error,
             "'-1s' is no period; it is a number and a unit, as in 10ms");
-  EXPECT_EQ(parse_interval("tick-0s").error, "a period of 0");
+  EXPECT_EQ(parse_interval("tick-0s").error, "a period of 0; write a number from 1 on, as in 10ms");
   EXPECT_EQ(parse_interval("tock-1s").error,
             "'tock-1s' is no timer; it is written tick-10ms or profile-99hz");
 }
