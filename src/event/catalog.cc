@@ -360,6 +360,11 @@ void TracefsCatalog::explain_no_match(const Pattern& pattern, Matches* out) {
     return;
   }
   Mistake wrong = mistake(pattern, fmt::format("no event matches '{}'", text));
+  if (const char open = unclosed_sign(text); open != '\0') {
+    wrong.text += fmt::format(": nothing closes its '{}'", open);
+    out->mistakes.push_back(std::move(wrong));
+    return;
+  }
   wrong.nearest = nearest_to(text);
   const std::string system = text.substr(0, text.find(':'));
   if (wrong.nearest.empty() && !has_glob(system)) {

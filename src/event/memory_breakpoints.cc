@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 
+#include "base/glob.h"
 #include "event/provider.h"
 #include "symbol/kallsyms.h"
 
@@ -123,6 +124,13 @@ std::string MemoryBreakpoints::find_symbol(MemoryPlace& place) {
 
 void MemoryBreakpoints::include(const Pattern& pattern, Matches* out) {
   const std::string name = pattern.text.substr(std::string_view("mem:").size());
+  if (has_glob(name)) {
+    out->mistakes.push_back(mistake(
+        pattern,
+        "memory breakpoints are written, not listed: mem:ADDRESS, as in mem:0xffff888000000000,"
+        " or mem:SYMBOL of the kernel"));
+    return;
+  }
   EventPtr& event = known_[name];
   if (event == nullptr) {
     MemoryPlace place = parse_memory_place(name);

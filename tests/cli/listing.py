@@ -41,6 +41,9 @@ def lists(ktap):
     for words, hint in ((("sched:sched_swich",), "the nearest: sched:sched_switch"),
                         (("opnat",), "syscalls:sys_enter_openat"), (("nope:x",), "there is no subsystem 'nope'"),
                         (("probe:libc.so.6:mallo",), "did you mean 'malloc'?"), (("a", "b"), "takes one GLOB"),
+                        (("mem:*",), "written, not listed: mem:ADDRESS"), (("profile*",), "not listed: profile-99hz"),
+                        (("tick-*",), "written, not listed"), (("[",), "nothing closes its '['"),
+                        (("a{b",), "nothing closes its '{'"), (("sched:[",), "nothing closes its '['"),
                         (("--jsn",), "did you mean '--json'?")):
         wrong = run(ktap, "list", *words)
         expect(f"list {words}", wrong.returncode == 2 and not wrong.stdout and hint in wrong.stderr, wrong.stderr)
