@@ -204,12 +204,14 @@ Found try_signal() {
 Found try_override() {
   sys::KernelPoint point;
   point.symbol = kOverridden;
-  KTAP_ASSIGN(const sys::UniqueFd program,
-              load_trial(ProgramKind::Probe,
-                         unless_asked({bpf::mov64(Reg::R1, Reg::R6), bpf::mov64(Reg::R2, 0)},
-                                      Helper::OverrideReturn)));
+  const Result<sys::UniqueFd> program = load_trial(
+      ProgramKind::Probe,
+      unless_asked({bpf::mov64(Reg::R1, Reg::R6), bpf::mov64(Reg::R2, 0)}, Helper::OverrideReturn));
+  if (!program.ok() && program.error().sys_errno == EINVAL)
+    return Error{"the kernel offers no bpf_override_return()"};
+  if (!program.ok()) return program.error();
   KTAP_ASSIGN(const sys::PerfAttachment attached,
-              sys::attach_kernel_point(program.get(), point, false, false));
+              sys::attach_kernel_point(program.value().get(), point, false, false));
   const Result<std::string> list = sys::read_text(kOverridable, kMostBytes);
   if (!list.ok()) return std::string();
   return fmt::format("{} functions", std::count(list.value().begin(), list.value().end(), '\n'));

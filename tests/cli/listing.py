@@ -170,6 +170,10 @@ def doctor(ktap, is_root):
     expect("the rows", len(works) > 15 and rows[-1]["traces"] == (found.returncode == 0), rows[-1])
     for name, holds in works.items():
         expect(f"text and JSON agree on {name}", f"  {'yes' if holds else 'no '}  {name}" in found.stdout)
+    for row in rows[:-1]:
+        if row["check"] in ("override(), e.set_retval()", "kernel functions, many at once"):
+            in_words = not any(word in row["note"] for word in ("invalid argument", "not supported"))
+            expect(f"{row['check']}: what lacks is said in words", in_words, row["note"])
     if is_root:
         expect("doctor traces here", found.returncode == 0 and works["tracepoints, system calls (raw)"], found.stdout)
         traced = run(ktap, "-q", "-e", "trace syscalls:sys_enter_getppid { exit() } tick-1ms { exit() }")
