@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/glob.h"
+#include "base/name_brackets.h"
 #include "base/printable.h"
 #include "diag/diagnostic.h"
 #include "symbol/debug_files.h"
@@ -259,19 +260,31 @@ std::vector<FunctionSymbol> ElfFile::glob(std::string_view text) const {
   return state_->select([&](std::string_view name) { return pattern.matches(name); });
 }
 
-/// C++ functions whose name is `name` but for the namespaces and classes before it or the
-/// template's arguments behind it; shortest first.
+/// `ns::Pool::take` of `ns::Pool<int, 3>::take<char>`.
+static std::string without_template_arguments(std::string_view name) {
+  if (name.find('<') == std::string_view::npos) return std::string(name);
+  const NameBrackets brackets(name);
+  std::string out;
+  for (size_t i = 0; i < name.size(); i = brackets.behind(i)) {
+    const bool is_list = name[i] == '<' && brackets.behind(i) > i + 1;
+    if (!is_list) out += name.substr(i, brackets.behind(i) - i);
+  }
+  return out;
+}
+
+/// C++ functions whose name is `name` but for the namespaces and classes before it or the arguments
+/// of templates in it; shortest first.
 static std::vector<std::string> fuller_names(std::string_view name,
                                              const std::vector<std::string>& candidates,
                                              size_t most) {
+  const std::string wanted = without_template_arguments(name);
   std::set<std::pair<size_t, std::string>> found;
   for (const std::string& candidate : candidates) {
-    const size_t arguments = candidate.find('<', name.size());
-    const std::string_view bare = std::string_view(candidate).substr(0, arguments);
-    const bool ends = bare.size() > name.size() + 2 &&
-                      bare.substr(bare.size() - name.size() - 2, 2) == "::" &&
-                      bare.substr(bare.size() - name.size()) == name;
-    if (!name.empty() && (ends || bare == name)) found.emplace(candidate.size(), candidate);
+    const std::string bare = without_template_arguments(candidate);
+    const bool ends = bare.size() > wanted.size() + 2 &&
+                      bare.compare(bare.size() - wanted.size() - 2, 2, "::") == 0 &&
+                      bare.compare(bare.size() - wanted.size(), wanted.size(), wanted) == 0;
+    if (!wanted.empty() && (ends || bare == wanted)) found.emplace(candidate.size(), candidate);
   }
   std::vector<std::string> out;
   for (const auto& [size, candidate] : found) {

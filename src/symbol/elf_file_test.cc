@@ -139,6 +139,29 @@ TEST_F(Program, WhyNothingWasFound) {
                                     "file would be /usr/lib/debug/.build-id/../.*[.]debug"));
 }
 
+TEST_F(Program, NamesWithoutTheArgumentsOfTheirTemplates) {
+  folder_.write(
+      "t.cc",
+      "namespace ns { template <class T, int N> struct Pool { T take(T a) { return a + N; }\n"
+      "template <class U> U give(U a) { return a; } bool operator<(int) { return true; } }; }\n"
+      "template struct ns::Pool<int, 3>; template struct ns::Pool<long, 4>;\n"
+      "template char ns::Pool<int, 3>::give(char); int main() { return 0; }\n");
+  ASSERT_TRUE(folder_.run("g++ -O0 t.cc -o templates"));
+  const ElfFile file = open("templates");
+  using Names = std::vector<std::string>;
+  const Names take = {"ns::Pool<int, 3>::take", "ns::Pool<long, 4>::take"};
+  for (const char* name :
+       {"ns::Pool::take", "Pool::take", "take", "ns::Pool::take(int)", "Pool<long, 3>::take"}) {
+    EXPECT_EQ(file.nearest(name), take) << name;
+  }
+  EXPECT_EQ(file.nearest("Pool::give"), Names{"ns::Pool<int, 3>::give<char>"});
+  EXPECT_EQ(file.nearest("Pool::operator<"),
+            (Names{"ns::Pool<int, 3>::operator<", "ns::Pool<long, 4>::operator<"}));
+  EXPECT_EQ(file.why_missing("ns::Pool::take"),
+            "no function 'ns::Pool::take' in " + (folder_ / "templates") +
+                "; did you mean 'ns::Pool<int, 3>::take' or 'ns::Pool<long, 4>::take'?");
+}
+
 TEST_F(Program, MiniDebugInfo) {
   if (!has_command("xz")) GTEST_SKIP() << "xz is not installed";
   ASSERT_TRUE(

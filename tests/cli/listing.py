@@ -125,6 +125,9 @@ def names_of_cxx(ktap, is_root):
             expect(f"-v of {name}", lines[:1] == [f"{one}  {symbol}"], lines)
             row = json.loads(run(ktap, "list", "--json", one).stdout)
             expect(f"--json of {name}", [place["symbol"] for place in row["places"]] == [symbol], row)
+        wrong = run(ktap, "list", f"probe:{program}:load::Table::find")
+        suggests = "did you mean 'load::Table<int, char>::find'" in wrong.stderr
+        expect("a template without its arguments", suggests, wrong.stderr)
         if not is_root:
             return
         rounds = 7
