@@ -222,7 +222,8 @@ AbstractValue Lowerer::length(const AbstractValue& value) {
   }
   if (value.is(Kind::Tuple)) return AbstractValue::of(static_cast<int64_t>(value.parts.size()));
   if (type_of(value) == ssa::Type::MaybeStr) {
-    return length(check_not_nil(value, "len takes a string, a table or a multi-key, got nil"));
+    return length(
+        check_not_nil(value, "len takes a string, a table, a multi-key or a histogram, got nil"));
   }
   if (value.is(Kind::Rendered) || type_of(value) == ssa::Type::Str) {
     const AbstractValue text = text_value(value);
@@ -236,7 +237,7 @@ AbstractValue Lowerer::length(const AbstractValue& value) {
     return {};
   }
   fail_by_types(value, AbstractValue::nil(), "len()", [](Value of, Value) {
-    return fmt::format("len takes a string, a table or a multi-key, got {}",
+    return fmt::format("len takes a string, a table, a multi-key or a histogram, got {}",
                        runtime::type_phrase(of.type));
   });
   return AbstractValue::nil();

@@ -516,7 +516,7 @@ Expr Parser::bad_expression() {
     made.hints.emplace_back("'#' begins a comment; the length of t is len(t)");
   } else if (before == TokenKind::Star &&
              (at(TokenKind::End) || at(TokenKind::AndAnd) || at(TokenKind::OrOr))) {
-    made.hints.emplace_back("a glob stands in quotes: comm ~ \"ba*\"");
+    made.hints.emplace_back("a glob stands in quotes: execname ~ \"ba*\"");
   } else if (std::string cast = before == TokenKind::Star && at(TokenKind::RightParen)
                                     ? cast_before(span.end)
                                     : "";

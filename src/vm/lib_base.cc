@@ -112,8 +112,9 @@ bool Len(NativeCall& call) {
       length = value.table()->size();
       break;
     default:
-      return call.machine.fail(fmt::format("len takes a string, a table or a multi-key, got {}",
-                                           runtime::type_phrase(value.type)));
+      return call.machine.fail(
+          fmt::format("len takes a string, a table, a multi-key or a histogram, got {}",
+                      runtime::type_phrase(value.type)));
   }
   return call.give(Value::of(static_cast<int64_t>(length)));
 }

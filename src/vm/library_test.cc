@@ -92,7 +92,7 @@ TEST_F(LibraryTest, Len) {
   Value parts[] = {i(1), i(2), i(3)};
   EXPECT_EQ(call(Builtin::Len, {run_.vm->heap().tuple(parts, 3)}), "3");
   EXPECT_EQ(call(Builtin::Len, {i(1)}),
-            "error: len takes a string, a table or a multi-key, got an integer");
+            "error: len takes a string, a table, a multi-key or a histogram, got an integer");
 }
 
 TEST_F(LibraryTest, Delete) {
@@ -159,7 +159,7 @@ TEST_F(LibraryTest, ReadersOfAggregates) {
             "error: quantile takes a number from 0 to 1, got nan");
   EXPECT_EQ(call(Builtin::Type, {a}), "aggregate");
   EXPECT_EQ(call(Builtin::Len, {a}),
-            "error: len takes a string, a table or a multi-key, got an aggregate");
+            "error: len takes a string, a table, a multi-key or a histogram, got an aggregate");
   call(Builtin::Hist, {a});
   EXPECT_EQ(call(Builtin::Type, {run_.result}), "histogram");
   call(Builtin::Delete, {a});
