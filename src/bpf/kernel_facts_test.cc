@@ -39,7 +39,7 @@ TEST(KernelFacts, DescribeNamesBothKinds) {
   EXPECT_EQ(describe(facts),
             "fetch_atomics mapped_tables recursion_guard ordered_stores steady_raw_tracepoints "
             "may_goto bpf_loop for_each_map_elem attach_cookies trampolines module_trampolines "
-            "kprobe_multi uprobe_multi task_btf "
+            "entry_probes kprobe_multi uprobe_multi task_btf "
             "task_registers task_layout typed_tracepoints; not cpu_v4");
   EXPECT_EQ(facts.typed_tracepoint("sys_enter"), 9U);
   EXPECT_EQ(facts.typed_tracepoint("sys_exit"), 0U);

@@ -90,10 +90,18 @@ Values native_tonumber(Evaluator&, Values& args) {
   return {to_number(text, has_base, base)};
 }
 
-Values native_print(Evaluator& self, Values& args) {
+std::string line_of(const Values& args) {
   std::string line;
   for (const Value& value : args) line += (&value == args.data() ? "" : "\t") + text(value);
-  self.print(line + "\n");
+  return line + "\n";
+}
+Values native_print(Evaluator& self, Values& args) {
+  self.print(line_of(args));
+  return {};
+}
+/// As the VM's fake host marks it.
+Values native_warn(Evaluator& self, Values& args) {
+  self.print("! " + line_of(args));
   return {};
 }
 Values native_printf(Evaluator& self, Values& args) {
@@ -443,6 +451,7 @@ Native find_native(const std::string& name) {
   static const std::map<std::string, Plain> kNatives = {
       {"print", native_print},
       {"printf", native_printf},
+      {"warn", native_warn},
       {"format", native_format},
       {"tostring", native_tostring},
       {"tonumber", native_tonumber},
