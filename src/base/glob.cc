@@ -326,6 +326,25 @@ class Automaton {
 
 }  // namespace
 
+char glob_unclosed(std::string_view pattern) {
+  size_t first_brace = pattern.size();  // of those that are open
+  size_t braces = 0;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\') {
+      ++i;
+    } else if (pattern[i] == '[') {
+      const size_t end = set_end(pattern, i);
+      if (end == std::string_view::npos) return first_brace < i ? '{' : '[';
+      i = end;
+    } else if (pattern[i] == '{') {
+      if (braces++ == 0) first_brace = i;
+    } else if (pattern[i] == '}' && braces > 0 && --braces == 0) {
+      first_brace = pattern.size();
+    }
+  }
+  return braces > 0 ? '{' : '\0';
+}
+
 bool glob_match(std::string_view pattern, std::string_view text) {
   if (pattern.find('{') == std::string_view::npos) return match_simple(pattern, text);
   return Automaton(pattern).match(text);

@@ -60,6 +60,10 @@ std::optional<GlobBits> glob_bits(std::string_view pattern, bool backwards);
 /// `text` as a pattern that matches it alone.
 std::string glob_escape(std::string_view text);
 
+/// The first `[` or `{` of a pattern that nothing closes, which stands for itself; NUL: there is
+/// none.
+char glob_unclosed(std::string_view pattern);
+
 /// True when `text` holds a byte that means something in a pattern: one of * ? [ { \.
 bool has_glob(std::string_view text);
 

@@ -186,6 +186,18 @@ TEST(Glob, EscapedTextMatchesItselfAlone) {
   EXPECT_FALSE(glob_match(glob_escape("a*b"), "acb"));
 }
 
+TEST(Glob, WhatNothingCloses) {
+  for (const char* open : {"[", "a[b", "[]", "[!]", "a[]b", "x{a,b}[c", "[a\\]"}) {
+    EXPECT_EQ(glob_unclosed(open), '[') << open;
+  }
+  for (const char* open : {"{", "a{b", "{a{b}", "a{[b", "{a}{", "{[}]"}) {
+    EXPECT_EQ(glob_unclosed(open), '{') << open;
+  }
+  for (const char* whole : {"", "a*", "[a]", "[]]", "[!]]", "{a,[b]}", "\\[", "a\\{", "]}", "{}"}) {
+    EXPECT_EQ(glob_unclosed(whole), '\0') << whole;
+  }
+}
+
 TEST(Glob, HasGlob) {
   EXPECT_TRUE(has_glob("a*"));
   EXPECT_TRUE(has_glob("{a}"));

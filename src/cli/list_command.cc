@@ -4,12 +4,8 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <memory>
-#include <string_view>
 
-#include "base/result.h"
 #include "diag/diagnostic.h"
-#include "event/provider.h"
 #include "session/list.h"
 #include "session/report.h"
 
@@ -30,27 +26,6 @@ constexpr const char* kUsage =
     "  ktap list 'cache:*'                       events of the processor's caches\n"
     "  ktap list 'probe:libc.so.6:mall*'         functions of a program or library\n"
     "  ktap list 'sdt:libc.so.6:*'               its markers\n";
-
-bool starts_with(std::string_view text, std::string_view head) {
-  return text.substr(0, head.size()) == head;
-}
-
-/// Why nothing can match a glob over names alone, where more than that is to be said; "" else.
-std::string why_nothing(const std::string& glob) {
-  std::string text;
-  if (glob.find(':') != std::string::npos) return text;  // the catalog knows
-  const char open = event::unclosed_sign(glob);
-  if (starts_with(glob, "tick") || starts_with(glob, "profile")) {
-    text = fmt::format(
-        "no event matches '{}'; timers are written, not listed: profile-99hz on every CPU, tick-1s",
-        glob);
-  } else if (open != '\0') {
-    text = fmt::format("no event matches '{}': nothing closes its '{}'", glob, open);
-  }
-  if (text.empty()) return text;
-  const Result<std::unique_ptr<event::Catalog>> catalog = event::Catalog::open();
-  return catalog.ok() && catalog.value()->list(glob).empty() ? text : "";
-}
 
 }  // namespace
 
@@ -86,8 +61,7 @@ int list_command(const std::vector<std::string>& args) {
       has_glob = true;
     }
   }
-  const std::string why = why_nothing(request.glob);
-  return why.empty() ? session::list_events(request) : fail(why);
+  return session::list_events(request);
 }
 
 }  // namespace ktap::cli

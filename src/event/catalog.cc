@@ -360,7 +360,7 @@ void TracefsCatalog::explain_no_match(const Pattern& pattern, Matches* out) {
     return;
   }
   Mistake wrong = mistake(pattern, fmt::format("no event matches '{}'", text));
-  if (const char open = unclosed_sign(text); open != '\0') {
+  if (const char open = glob_unclosed(text); open != '\0') {
     wrong.text += fmt::format(": nothing closes its '{}'", open);
     out->mistakes.push_back(std::move(wrong));
     return;

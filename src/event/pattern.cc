@@ -43,24 +43,4 @@ std::vector<Pattern> split_patterns(std::string_view text) {
   return out;
 }
 
-char unclosed_sign(std::string_view glob) {
-  size_t first_brace = glob.size();  // of those that are open
-  size_t braces = 0;
-  for (size_t i = 0; i < glob.size(); ++i) {
-    if (glob[i] == '\\') {
-      ++i;
-    } else if (glob[i] == '[') {
-      const size_t member = i + (glob.substr(i + 1, 1) == "!" ? 2 : 1);  // a `]` there is one too
-      const size_t end = glob.find(']', member + 1);
-      if (end == std::string_view::npos) return first_brace < i ? '{' : '[';
-      i = end;
-    } else if (glob[i] == '{') {
-      if (braces++ == 0) first_brace = i;
-    } else if (glob[i] == '}' && braces > 0 && --braces == 0) {
-      first_brace = glob.size();
-    }
-  }
-  return braces > 0 ? '{' : '\0';
-}
-
 }  // namespace ktap::event

@@ -18,18 +18,6 @@ std::string split(std::string_view text) {
   return out;
 }
 
-TEST(Globs, WhatNothingCloses) {
-  for (const char* open : {"[", "a[b", "[]", "[!]", "a[]b", "x{a,b}[c"}) {
-    EXPECT_EQ(unclosed_sign(open), '[') << open;
-  }
-  for (const char* open : {"{", "a{b", "{a{b}", "a{[b", "{a}{", "{[}]"}) {
-    EXPECT_EQ(unclosed_sign(open), '{') << open;
-  }
-  for (const char* whole : {"", "a*", "[a]", "[]]", "[!]]", "{a,[b]}", "\\[", "a\\{", "]}", "{}"}) {
-    EXPECT_EQ(unclosed_sign(whole), '\0') << whole;
-  }
-}
-
 TEST(SplitPatterns, Lists) {
   EXPECT_EQ(split("sched:sched_switch"), "sched:sched_switch");
   EXPECT_EQ(split("a:b,c:d , e:f"), "a:b|c:d@4|e:f@10");

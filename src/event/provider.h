@@ -26,9 +26,6 @@ struct Pattern {
 /// Pure.
 std::vector<Pattern> split_patterns(std::string_view text);
 
-/// The first `[` or `{` of a glob that nothing closes, which stands for itself; NUL: there is none.
-char unclosed_sign(std::string_view glob);
-
 /// What an event text means here: the events, or what is wrong with one of its parts.
 struct Mistake {
   std::string text;                  ///< "no event matches 'sched:sched_swich'"

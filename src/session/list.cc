@@ -158,7 +158,18 @@ class Lister {
   }
 
   /// The catalog knows why an event text means nothing, and the nearest names.
+  /// What a glob over names alone cannot mean, as the end of a sentence; "" for any other.
+  static std::string what_is_no_name(const std::string& glob) {
+    if (glob.find(':') != std::string::npos) return "";  // the catalog knows
+    if (glob.starts_with("tick") || glob.starts_with("profile"))
+      return "; timers are written, not listed: profile-99hz on every CPU, tick-1s";
+    const char open = glob_unclosed(glob);
+    return open == '\0' ? "" : fmt::format(": nothing closes its '{}'", open);
+  }
+
   int nothing() {
+    if (const std::string why = what_is_no_name(request_.glob); !why.empty())
+      return fail(fmt::format("no event matches '{}'{}", request_.glob, why));
     std::string text = fmt::format("no event matches '{}'", request_.glob);
     for (const event::Mistake& mistake : catalog_->match(request_.glob).mistakes) {
       if (mistake.nearest.empty() && text.find(':') != std::string::npos) text = mistake.text;
