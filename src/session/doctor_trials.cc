@@ -17,6 +17,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/limits.h"
 #include "bpf/btf.h"
 #include "bpf/helpers.h"
 #include "event/provider.h"
@@ -136,9 +137,9 @@ Found try_function_trace() {
     return std::string("all functions by one link");
   }
   if (!sys::has_entry_probes()) {
-    const Found found_one = try_trampoline();
-    return found_one.ok() ? std::string("function by function, at most 500, by trampolines")
-                          : found_one;
+    KTAP_ASSIGN(const std::string note, try_trampoline());
+    return fmt::format("function by function, at most {}, by trampolines{}",
+                       limits::kFunctionsOneByOne, note);
   }
   KTAP_ASSIGN(const sys::UniqueFd program, load_trial(ProgramKind::Probe));
   KTAP_ASSIGN(const sys::PerfAttachment attached,

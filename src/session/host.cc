@@ -14,6 +14,7 @@
 #include "compiler/compiler.h"
 #include "event/interval.h"
 #include "event/syscall_table.h"
+#include "runtime/parse_number.h"
 #include "syntax/parser.h"
 #include "sys/shell.h"
 #include "vm/names.h"
@@ -32,12 +33,6 @@ utsname system_names() {
   utsname names{};
   uname(&names);
   return names;
-}
-
-std::string trimmed(const std::string& text) {
-  const size_t begin = text.find_first_not_of(" \t\n");
-  if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \t\n") + 1 - begin);
 }
 
 /// All that is in the function comes from that place.
@@ -132,12 +127,13 @@ void ScriptHost::split_filter(std::string& text, runtime::Value& filter,
   if (split.filter_end == 0 || !filter.is_nil()) return;
   const std::string filter_text =
       text.substr(split.filter_begin, split.filter_end - split.filter_begin);
+  const std::string_view shown = runtime::trimmed(filter_text);
   if (!split.closed) {
     mistakes.report(diag::Code::UnclosedFilter, place.span,
-                    fmt::format("the filter '/{}' has no closing slash", trimmed(filter_text)));
+                    fmt::format("the filter '/{}' has no closing slash", shown));
     return;
   }
-  if (trimmed(filter_text).empty()) {
+  if (shown.empty()) {
     mistakes.report(diag::Code::EmptyFilter, place.span, "the filter is empty");
     return;
   }
@@ -167,16 +163,15 @@ void ScriptHost::split_filter(std::string& text, runtime::Value& filter,
     compiled = compiler::compile_filter(*left, source, globals, sink);
   for (const diag::Diagnostic* found : sink.in_source_order()) {
     if (found->severity != diag::Severity::Error) continue;
-    diag::Diagnostic& told =
-        mistakes.report(found->code, place.span,
-                        fmt::format("the filter '{}': {}", trimmed(filter_text), found->text));
+    diag::Diagnostic& told = mistakes.report(
+        found->code, place.span, fmt::format("the filter '{}': {}", shown, found->text));
     told.hints = found->hints;
   }
   if (compiled == nullptr) return;
   if (!is_unsafe_ && !bytecode::find_unsafe_uses(*compiled).empty()) {
-    diag::Diagnostic& told = mistakes.report(
-        diag::Code::NeedsUnsafe, place.span,
-        fmt::format("the filter '{}' changes things outside of the script", trimmed(filter_text)));
+    diag::Diagnostic& told =
+        mistakes.report(diag::Code::NeedsUnsafe, place.span,
+                        fmt::format("the filter '{}' changes things outside of the script", shown));
     told.hints.push_back("ktap --unsafe allows it");
     return;
   }

@@ -63,13 +63,12 @@ void unlink(const Plan& plan, Backings& backings) {
 }
 
 void bring_home(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backings& backings) {
-  engine.next_run();
+  bring_variables_home(plan, engine, vm);
   for (runtime::Table* table : plan.linkage.tables) {
     if (table != nullptr && table->backing != nullptr) table->backing->before_read(*table);
   }
   if (backings.samples != nullptr) backings.samples->before_read();
   unlink(plan, backings);
-  bring_variables_home(plan, engine, vm);
 }
 
 void bring_variables_home(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm) {

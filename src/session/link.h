@@ -36,7 +36,8 @@ void unlink(const Plan& plan, Backings& backings);
 /// Takes all away and keeps what they hold in user space. Requires: disarmed and drained.
 void bring_home(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backings& backings);
 
-/// The same for variables alone: whoever assigns to one may give it a value of any type again.
+/// The same for variables alone, in a run of their own: whoever assigns to one may give it a value
+/// of any type again.
 void bring_variables_home(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm);
 
 }  // namespace ktap::session
