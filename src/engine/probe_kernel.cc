@@ -330,7 +330,7 @@ Result<bpf::KernelFacts> probe_kernel(const std::vector<std::string>& without, b
     facts.has_kprobe_multi = sys::has_kernel_points_link();
     facts.has_trampolines = has_trampolines();
     facts.has_module_trampolines = facts.has_trampolines && is_since(5, 11);
-    facts.has_entry_probes = facts.has_kprobe_multi || sys::has_entry_probes();
+    facts.has_entry_probes = sys::has_entry_probes();
   }
   read_btf(facts, lacks_may_goto);
   try_task(facts);

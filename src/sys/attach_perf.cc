@@ -227,6 +227,7 @@ Error refused_kernel_point(uint32_t type, const KernelPoint& point, const std::s
 
 bool has_entry_probes() {
 #if defined(__riscv)
+  if (has_kernel_points_link()) return true;  // a probe would take long to let go of
   const std::optional<uint32_t> type = kprobe_type();
   return !type || may_probe_beginnings(*type);
 #else
