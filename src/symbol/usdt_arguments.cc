@@ -21,14 +21,6 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-bool starts_with(std::string_view text, std::string_view head) {
-  return text.substr(0, head.size()) == head;
-}
-
-bool ends_with(std::string_view text, std::string_view tail) {
-  return text.size() >= tail.size() && text.substr(text.size() - tail.size()) == tail;
-}
-
 /// A whole number, decimal or 0x…, with a sign.
 std::optional<int64_t> number(std::string_view text) {
   text = trimmed(text);
@@ -82,9 +74,9 @@ class Parser {
 
   /// `double in %xmm0`
   bool fail_float(std::string_view size, std::string_view operand) {
-    const std::string_view type = ends_with(size, "8")   ? "double"
-                                  : ends_with(size, "4") ? "float"
-                                                         : "floating-point number";
+    const std::string_view type = size.ends_with("8")   ? "double"
+                                  : size.ends_with("4") ? "float"
+                                                        : "floating-point number";
     const bool is_memory = operand.find_first_of("([") != std::string_view::npos;
     argument_.kind = Kind::Unknown;
     argument_.problem = printable(fmt::format("{} {} {}", type, is_memory ? "at" : "in", operand));
@@ -93,15 +85,15 @@ class Parser {
 
   bool is_float_register(std::string_view name) const {
     if (is_x86())
-      return starts_with(name, "xmm") || starts_with(name, "ymm") || starts_with(name, "zmm") ||
-             starts_with(name, "st");
-    if (machine_ == Machine::RiscV) return starts_with(name, "f");
+      return name.starts_with("xmm") || name.starts_with("ymm") || name.starts_with("zmm") ||
+             name.starts_with("st");
+    if (machine_ == Machine::RiscV) return name.starts_with("f");
     return name.size() > 1 && std::string_view("bhsdqv").find(name[0]) != std::string_view::npos &&
            name[1] >= '0' && name[1] <= '9';
   }
 
   bool read_size(std::string_view text, std::string_view operand) {
-    if (ends_with(text, "f")) return fail_float(text.substr(0, text.size() - 1), operand);
+    if (text.ends_with("f")) return fail_float(text.substr(0, text.size() - 1), operand);
     const std::optional<int64_t> size = number(text);
     const int64_t bytes = size.has_value() && *size < 0 && *size >= -8 ? -*size : size.value_or(0);
     if (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8)
