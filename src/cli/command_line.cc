@@ -289,7 +289,7 @@ class Apply {
 
 }  // namespace
 
-CommandLine parse_command_line(const std::vector<std::string>& args) {
+CommandLine parse_command_line(const std::vector<std::string>& args, std::string_view command) {
   CommandLine line;
   Apply apply(line);
   size_t i = 0;
@@ -341,7 +341,8 @@ CommandLine parse_command_line(const std::vector<std::string>& args) {
   }
   if (options.source_name.empty()) {
     if (i == args.size() || args[i] == "--")
-      return fail("no script: ktap FILE, or ktap -e 'SOURCE'; ktap --help tells more");
+      return fail(
+          fmt::format("no script: {0} FILE, or {0} -e 'SOURCE'; {0} --help tells more", command));
     line.script = args[i++];
     if (line.script.empty()) return fail("the script's name is empty");
     options.args.push_back(line.script == "-" ? "stdin" : line.script);
@@ -379,6 +380,18 @@ std::string help_text() {
     text += fmt::format("  {:<30} {}\n", names, row.help);
   }
   return text;
+}
+
+std::string live_help_text() {
+  return "usage: ktap top [options] FILE.kp|FILE.ktap [args...] [-- CMD...]\n"
+         "       ktap top [options] -e 'SOURCE' [args...] [-- CMD...]\n"
+         "Runs a script and redraws its tables each second, with rates; as text where standard "
+         "output is no\nterminal. The options are those of runs (ktap --help).\n\n"
+         "  q       ends, as Ctrl-C does\n"
+         "  Tab     the next table\n"
+         "  < >     the column that the table is sorted by; also the arrows\n"
+         "  r       the other order\n"
+         "  blank   holds the numbers; tracing goes on\n";
 }
 
 }  // namespace ktap::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "session/options.h"
@@ -19,13 +20,15 @@ struct CommandLine {
   std::string mistake;    ///< Mistake: what is wrong and what to do instead
 };
 
-/// Reads the arguments after the program's name.
-CommandLine parse_command_line(const std::vector<std::string>& args);
+/// Reads the arguments after `command`: "ktap", or "ktap top", whose runs are live.
+CommandLine parse_command_line(const std::vector<std::string>& args,
+                               std::string_view command = "ktap");
 /// The same where the program's name is ktapc.
 CommandLine parse_compile_line(const std::vector<std::string>& args);
 
 /// The texts of --help.
 std::string help_text();
+std::string live_help_text();
 std::string compile_help_text();
 
 }  // namespace ktap::cli

@@ -105,7 +105,11 @@ int run_line(ktap::cli::CommandLine line, const std::string& name) {
 
 /// ktap top: a run like any other, but for what it shows meanwhile.
 int run_live(const std::vector<std::string>& args) {
-  ktap::cli::CommandLine line = ktap::cli::parse_command_line(args);
+  ktap::cli::CommandLine line = ktap::cli::parse_command_line(args, "ktap top");
+  if (line.action == ktap::cli::Action::Help) {
+    std::fputs(ktap::cli::live_help_text().c_str(), stdout);
+    return 0;
+  }
   line.options.live = true;
   const bool runs =
       line.options.mode == ktap::session::Mode::Run || line.action != ktap::cli::Action::Session;

@@ -32,7 +32,7 @@ Lowered lower_handler(const Handler& handler, uint32_t handler_index, const Worl
     Lowerer lowerer(world, group, options, handler_index, function_name(handler_index, group),
                     linkage, hints);
     lowerer.run_filter(handler.filter);
-    lowerer.run_handler(handler.function);
+    lowerer.run_handler(handler);
     lowerer.finish();
     // Shapes only grow, to a bound: this ends. What other handlers made of the old ones the caller
     // does again.

@@ -109,9 +109,10 @@ void Lowerer::run_filter(runtime::Value filter) {
   current_ = yes;
 }
 
-void Lowerer::run_handler(runtime::Value function) {
+void Lowerer::run_handler(const Handler& handler) {
   if (stopped() || !reachable()) return;
-  call(AbstractValue::of_world(function, "handler"), {AbstractValue::of_kind(Kind::Event)});
+  if (handler.function.type != runtime::Type::Function) at(handler.place);
+  call(AbstractValue::of_world(handler.function, "handler"), {AbstractValue::of_kind(Kind::Event)});
 }
 
 void Lowerer::finish() {

@@ -54,7 +54,7 @@ class Lowerer {
   /// filter may hold. Stopped: not even that.
   void run_filter_prefix(runtime::Value filter);
   /// The handler's body, called with the event.
-  void run_handler(runtime::Value function);
+  void run_handler(const Handler& handler);
   /// Ends what is still open with Return.
   void finish();
   bool stopped() const { return stop_.has_value(); }

@@ -113,6 +113,7 @@ std::string ScriptHost::register_handler(bytecode::HandlerKind kind, std::string
   registration.handler.filter = filter;
   registration.handler.at_end = kind == bytecode::HandlerKind::End;
   registration.handler.is_event = kind == bytecode::HandlerKind::Event;
+  registration.handler.place = place;
   registrations_.push_back(std::move(registration));
   return "";
 }

@@ -294,12 +294,13 @@ void Tracer::deliver_capture(const engine::Record& record) {
                                       [this](const std::string& what) {
                                         ++cuts_[{parts_.vm.place().line, what}];
                                       });
-  run_handler(registration.handler, *view_, view_->time_ns(), !view_->filter_ran());
+  run_handler(registration, *view_, view_->time_ns(), !view_->filter_ran());
   view_.reset();
 }
 
-void Tracer::run_handler(const lower::Handler& handler, vm::EventContext& view, int64_t time_ns,
+void Tracer::run_handler(const Registration& registration, vm::EventContext& view, int64_t time_ns,
                          bool filter) {
+  const lower::Handler& handler = registration.handler;
   if (parts_.options.strict && !parts_.errors.empty()) return;
   const vm::Budget budget{limits::kHandlerIterations, limits::kHandlerCallDepth,
                           limits::kHandlerCalls};
@@ -312,7 +313,7 @@ void Tracer::run_handler(const lower::Handler& handler, vm::EventContext& view, 
   if (!error && passed.truthy())
     error = parts_.vm.call(handler.function, {Value::event()}, budget, nullptr);
   parts_.host.end_handler();
-  if (error && !parts_.output.broken()) parts_.errors.add(*error);
+  if (error && !parts_.output.broken()) add_error(*error, registration);
   const bool ends = parts_.host.exited() || (parts_.options.strict && error);
   if (ends && parts_.engine != nullptr) parts_.engine->disarm();
 }
@@ -327,7 +328,7 @@ void Tracer::run_due_ticks() {
     tick.missed += static_cast<uint64_t>(missed);
     tick.next_ns += (missed + 1) * interval;
     TickView view(parts_.vm.heap(), tick.registration->event_text);
-    run_handler(tick.registration->handler, view, now, true);
+    run_handler(*tick.registration, view, now, true);
   }
 }
 
@@ -378,8 +379,14 @@ void Tracer::run_each_end(const InterruptGuard& guard) {
     const std::optional<vm::RuntimeError> error =
         parts_.vm.call(registration.handler.function, {}, budget, nullptr);
     if (parts_.output.broken() || guard.interrupted()) return;
-    if (error) parts_.errors.add(*error);
+    if (error) add_error(*error, registration);
   }
+}
+
+/// A built-in function that is itself the handler has no place of its own: its event's is told.
+void Tracer::add_error(vm::RuntimeError error, const Registration& registration) {
+  if (error.trace.empty()) error.place = registration.place;
+  parts_.errors.add(error);
 }
 
 }  // namespace ktap::session

@@ -80,9 +80,10 @@ class Tracer {
   void make_writers();
   void deliver_capture(const engine::Record& record);
   void run_due_ticks();
-  void run_handler(const lower::Handler& handler, vm::EventContext& view, int64_t time_ns,
+  void run_handler(const Registration& registration, vm::EventContext& view, int64_t time_ns,
                    bool filter);
   void run_each_end(const InterruptGuard& guard);
+  void add_error(vm::RuntimeError error, const Registration& registration);
   void check_failures();
   int64_t wait_ns(bool busy) const;
   void take_signals();
