@@ -17,17 +17,25 @@ struct Row {
   int64_t number;
 };
 
-/// __NR_read as text is "0" where the header has it and "__NR_read" where not: so one table serves
-/// every architecture without an #ifdef a line.
+/// __NR_read as text is "0" where the header has it, "(0+3)" on 32-bit arm, and "__NR_read" where
+/// the header does not have it: so one table serves every architecture without an #ifdef a line.
 constexpr int64_t header_number(std::string_view text, int64_t later) {
-  int64_t number = 0;
-  if (text.empty()) return later;
+  int64_t sum = 0;
+  int64_t number = -1;  // none yet
   for (const char c : text) {
-    if (c < '0' || c > '9') return later;
-    number = number * 10 + (c - '0');
+    if (c >= '0' && c <= '9') {
+      number = (number < 0 ? 0 : number * 10) + (c - '0');
+    } else if (c == '+' && number >= 0) {
+      sum += number;
+      number = -1;
+    } else if (c != '(' && c != ')' && c != ' ') {
+      return later;
+    }
   }
-  return number;
+  return number < 0 ? later : sum + number;
 }
+static_assert(header_number("57", -1) == 57 && header_number("(0+3)", -1) == 3 &&
+              header_number("(0 + 424)", -1) == 424 && header_number("__NR_read", 7) == 7);
 
 #ifdef __x86_64__
 #define KTAP_X86_64(number) number

@@ -35,6 +35,13 @@ TEST(SyscallNumber, Unknown) {
   EXPECT_EQ(syscall_number(""), -1);
 }
 
+TEST(SyscallName, ByNumber) {
+  EXPECT_EQ(syscall_name(__NR_read), "read");
+  EXPECT_EQ(syscall_name(__NR_close), "close");
+  EXPECT_EQ(syscall_name(-1), "");
+  EXPECT_EQ(syscall_name(99999), "");
+}
+
 TEST(ArgumentShape, WidthAndSignAreTheDeclared) {
   EXPECT_EQ(argument_shape("int").size_bytes, 4U);
   EXPECT_TRUE(argument_shape("int").is_signed);
