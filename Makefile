@@ -52,7 +52,7 @@ bench:
 	@bench/kernel/against_c.py build/ktap
 	@bench/kernel/lines.py build/ktap
 	@bench/kernel/jobs.py build/ktap
-	@tests/exact/exact.py --ktap build/ktap --load build/tests/load --calls 10000000
+	@tests/exact/exact.py --name exact --ktap build/ktap --load build/tests/load --calls 10000000
 	@bench/vm/run.py build/ktap
 	@build/gc_pauses
 	@build/symbolise
