@@ -18,6 +18,7 @@
 #include "sys/bpf_quiet.h"
 #include "sys/errors.h"
 #include "sys/text_file.h"
+#include "sys/undisturbed.h"
 
 namespace ktap::sys {
 
@@ -96,6 +97,9 @@ class RcuWaiter {
     outer_.reset(bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "ktap_wait", 4, 4, 1, &options));
   }
   bool wait() {
+    // The kernel skips other programs on this CPU while the entry is written (Map::keep_cpu): also
+    // those of whoever takes the CPU in the midst.
+    const Undisturbed here(true);
     const uint32_t key = 0;
     const int inner = inner_.get();
     return outer_.valid() && bpf_map_update_elem(outer_.get(), &key, &inner, BPF_ANY) == 0;
