@@ -80,6 +80,9 @@ void show_smaller(Judge& judge, uint64_t seed, Node program, const Judgement& fi
     std::fflush(stdout);
     return;
   }
+  fmt::print("program {} {}: made smaller, which takes minutes\n", seed,
+             whole.verdict == Verdict::Refused ? "is refused" : "differs");
+  std::fflush(stdout);
   shrink(
       program,
       [&](const Node& smaller) {

@@ -5,12 +5,39 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
 #include "base/limits.h"
 #include "compiler/compiler.h"
 #include "syntax/parser.h"
 
 namespace ktap::differential {
+
 namespace {
+
+/// A script that the judge has made smaller may have a main chunk that never ends.
+constexpr std::chrono::seconds kMainChunkLimit{5};
+
+std::optional<vm::RuntimeError> run_main_for_a_while(vm::Vm& vm) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool ended = false;
+  std::thread watch([&] {
+    std::unique_lock lock(mutex);
+    if (!changed.wait_for(lock, kMainChunkLimit, [&] { return ended; })) vm.interrupt();
+  });
+  std::optional<vm::RuntimeError> error = vm.run_main();
+  {
+    const std::lock_guard lock(mutex);
+    ended = true;
+  }
+  changed.notify_one();
+  watch.join();
+  return error;
+}
 
 // A loop of `s ..= s` doubles what each print() gives; nothing is to be learnt from its size.
 constexpr size_t kScriptMemoryBytes = 4 << 20;
@@ -50,7 +77,7 @@ std::string ScriptRun::start() {
   host->set_vm(vm.get());
   vm->set_memory_limit_bytes(kScriptMemoryBytes);
   vm->add_roots([this](runtime::Heap& heap) { host->mark(heap); });
-  const std::optional<vm::RuntimeError> error = vm->run_main();
+  const std::optional<vm::RuntimeError> error = run_main_for_a_while(*vm);
   host->freeze();
   if (error)
     return fmt::format("the main chunk fails at line {}: {}\n", error->place.line, error->text);
