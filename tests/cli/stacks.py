@@ -263,8 +263,14 @@ def that_end_at_once(ktap, programs):
         for options in ([], ["--placement=user"]):
             for _ in range(3):
                 output = trace(ktap, COUNTS % stack, "sh", "-c", loop % short, options=["--follow", *options])
-                expect(f"{stack} of programs that end at once {options}", Counter(map(str, outer(output))),
-                       {"(40, ['short_outer'])": 30, "(1, [])": 1})    # 1: the shell's own
+                what = f"{stack} of programs that end at once {options}"
+                lost = sum(map(int, re.findall(r"^ktap: lost (\d+) .*: ring buffer full", output, re.M)))
+                if lost:  # ktap did not come to run for a while: what it has not seen, it has counted
+                    expect(what, sum(count for count, _ in outer(output)) + lost, 30 * 40 + 1)
+                    expect(what, {str(frames) for _, frames in outer(output)} - {"[]"}, {"['short_outer']"})
+                else:
+                    expect(what, Counter(map(str, outer(output))),
+                           {"(40, ['short_outer'])": 30, "(1, [])": 1})  # 1: the shell's own
     script = ("var s = {} trace syscalls:sys_enter_exit_group, syscalls:sys_exit_close { s[ustack(1)] += 1 } "
               "trace_end { for (k, v in pairs(s)) { print(v, k) } }")
     for command in (["/bin/ls", "/"], ["sh", "-c", loop % "/bin/true"], ["sh", "-c", loop % "(exit 0)"]):
