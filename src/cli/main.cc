@@ -80,7 +80,9 @@ int run_line(ktap::cli::CommandLine line, const std::string& name) {
   const bool compiles = name == "ktapc";
   switch (line.action) {
     case ktap::cli::Action::Help: {
-      const std::string text = compiles ? ktap::cli::compile_help_text() : ktap::cli::help_text();
+      const std::string text = compiles            ? ktap::cli::compile_help_text()
+                               : line.options.live ? ktap::cli::live_help_text()
+                                                   : ktap::cli::help_text();
       std::fputs(text.c_str(), stdout);
       return 0;
     }
@@ -106,10 +108,6 @@ int run_line(ktap::cli::CommandLine line, const std::string& name) {
 /// ktap top: a run like any other, but for what it shows meanwhile.
 int run_live(const std::vector<std::string>& args) {
   ktap::cli::CommandLine line = ktap::cli::parse_command_line(args, "ktap top");
-  if (line.action == ktap::cli::Action::Help) {
-    std::fputs(ktap::cli::live_help_text().c_str(), stdout);
-    return 0;
-  }
   line.options.live = true;
   const bool runs =
       line.options.mode == ktap::session::Mode::Run || line.action != ktap::cli::Action::Session;

@@ -157,7 +157,6 @@ class Lister {
     return kMistake;
   }
 
-  /// The catalog knows why an event text means nothing, and the nearest names.
   /// What a glob over names alone cannot mean, as the end of a sentence; "" for any other.
   static std::string what_is_no_name(const std::string& glob) {
     if (glob.find(':') != std::string::npos) return "";  // the catalog knows
@@ -167,10 +166,11 @@ class Lister {
     return open == '\0' ? "" : fmt::format(": nothing closes its '{}'", open);
   }
 
+  /// The catalog knows why an event text means nothing, and the nearest names.
   int nothing() {
-    if (const std::string why = what_is_no_name(request_.glob); !why.empty())
-      return fail(fmt::format("no event matches '{}'{}", request_.glob, why));
-    std::string text = fmt::format("no event matches '{}'", request_.glob);
+    const std::string why = what_is_no_name(request_.glob);
+    std::string text = fmt::format("no event matches '{}'{}", request_.glob, why);
+    if (!why.empty()) return fail(text);
     for (const event::Mistake& mistake : catalog_->match(request_.glob).mistakes) {
       if (mistake.nearest.empty() && text.find(':') != std::string::npos) text = mistake.text;
       if (!mistake.nearest.empty())

@@ -327,8 +327,7 @@ def main():
     for case in (it_draws_tables_with_rates, keys_sort_and_hold, what_is_printed_at_the_end_stays,
                  every_end_gives_the_terminal_back, ends_of_the_script_do_too,
                  a_mistake_is_told_on_the_screen_from_before, into_a_pipe_it_is_text, numbers_from_where_they_began,
-                 what_a_tick_empties_is_seen, what_it_does_not_go_with,
-                 its_own_help):
+                 what_a_tick_empties_is_seen, what_it_does_not_go_with, its_own_help):
         report.run(case, ktap)
     report.run(into_a_pipe_the_end_is_told, ktap, load)
     report.run(tables_of_the_kernel, ktap, load)
