@@ -55,14 +55,6 @@ void Selector::need_of_walk(const Inst& of) {
   size = std::max(size, static_cast<uint32_t>(bytes));
 }
 
-/// Of a table in our own memory the number of slots is known here.
-void Selector::note_slots(ValueId id) {
-  const Table& table = unit_.unit.tables[static_cast<size_t>(inst(id).imm)];
-  if (table.layout == TableLayout::Hash) return;
-  immediates_[id.index] =
-      Word{Word::Kind::Imm, static_cast<int64_t>(table.walk_slots()), Reg::R0, 0};
-}
-
 void Selector::place_walks() {
   for (auto& entry : lists_) {
     entry.second.offset_bytes = walk_bytes_;
@@ -106,8 +98,13 @@ void Selector::begin_map_walk(ValueId id, const Table& table) {
   const auto number = static_cast<uint32_t>(inst(id).imm);
   if (collectors_.count(number) == 0) collectors_[number] = asm_.make_label();
   const auto temp = static_cast<int16_t>(homes_.temp_offset);
+  const bpf::Label listed = asm_.make_label();
   load_list(Reg::R1, inst(id));
   asm_.emit(bpf::store(Size::DW, Reg::R1, kCount, 0));
+  if (table.is_counted) {  // the kernel looks at each place where an entry can be
+    load_count(Reg::R2, table);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R2, 0, listed);
+  }
   asm_.emit(bpf::store(Size::DW, Reg::R10, temp, Reg::R1));
   asm_.load_map(Reg::R1, table.maps[0]);
   asm_.load_function(Reg::R2, collectors_[number]);
@@ -115,6 +112,7 @@ void Selector::begin_map_walk(ValueId id, const Table& table) {
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, temp));
   asm_.emit(bpf::mov64(Reg::R4, 0));
   asm_.call_helper(Helper::ForEachMapElem);
+  asm_.bind(listed);
   load_list(Reg::R1, inst(id));
   asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R1, kCount));
   store_result(id, Reg::R1);

@@ -97,7 +97,6 @@ Result<void> Selector::find_needs() {
       if (inst(id).op == Op::EventVar && immediate_event_var(inst(id), &word)) {
         immediates_[id.index] = word;
       }
-      if (inst(id).op == Op::TableWalk) note_slots(id);
     }
   }
   place_walks();

@@ -345,11 +345,11 @@ class Selector {
   void merge_into_value(ssa::ValueId id, const Table& table);
   void first_value(ssa::ValueId id, const Table& table);
   void count_entry(const Table& table, int32_t by);
-  void end_if_made(const Table& table, bpf::Label done);
+  void make_from_stack(const Table& table, int32_t value_offset);
+  void make_entry(const Table& table, bpf::Label done, const std::function<void()>& update);
 
   // ---- map_walks.cc: loops over tables in the kernel's hash maps
   void need_of_walk(const ssa::Inst& inst);
-  void note_slots(ssa::ValueId id);
   void place_walks();
   void enter_walks();
   void load_list(Reg reg, const ssa::Inst& of);
@@ -359,6 +359,7 @@ class Selector {
 
   // ---- whole_tables.cc
   void whole_table(ssa::ValueId id);
+  void load_count(Reg reg, const Table& table);
   size_t writer_number(const Table& table) const;
   uint32_t full_row(ssa::ValueId id);
 
@@ -396,6 +397,8 @@ class Selector {
   void shared_change(ssa::ValueId id, const Table& table);
   void count_in_memory(const Table& table, int32_t by);
   void table_walk(ssa::ValueId id);
+  void begin_memory_walk(ssa::ValueId id, const Table& table);
+  void table_slot(ssa::ValueId id, const Table& table);
   void numbered_slot(const Table& table);
   void walk_value(ssa::ValueId id, const Table& table, bpf::Label absent);
   void walk_key(ssa::ValueId id, const Table& table);

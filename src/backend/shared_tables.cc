@@ -199,8 +199,22 @@ void Selector::shared_change(ValueId id, const Table& table) {
 
 void Selector::table_walk(ValueId id) {
   const Table& table = unit_.unit.tables[static_cast<size_t>(inst(id).imm)];
+  if (inst(id).op != Op::TableWalk) return table_slot(id, table);
+  table.layout == TableLayout::Hash ? begin_map_walk(id, table) : begin_memory_walk(id, table);
+}
+
+/// All slots, or none when no entry is there; without a branch, of which the verifier would walk
+/// both ways.
+void Selector::begin_memory_walk(ValueId id, const Table& table) {
+  load_count(Reg::R1, table);
+  asm_.emit(bpf::neg64(Reg::R1));
+  asm_.emit(bpf::alu64(AluOp::Arsh, Reg::R1, 63));
+  asm_.emit(bpf::alu64(AluOp::And, Reg::R1, static_cast<int32_t>(table.walk_slots())));
+  store_result(id, Reg::R1);
+}
+
+void Selector::table_slot(ValueId id, const Table& table) {
   const bool is_map = table.layout == TableLayout::Hash;
-  if (inst(id).op == Op::TableWalk) return begin_map_walk(id, table);  // others are immediates
   // Slot numbers are in range; the verifier has to see it.
   const uint64_t slots = is_map ? table.max_entries : table.walk_slots();
   bpf::Label absent = asm_.make_label(), done = asm_.make_label();

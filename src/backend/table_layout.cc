@@ -86,7 +86,10 @@ class Layouter {
     const auto say = [&](bool does, std::string_view word) {
       if (does) how += fmt::format("{}{} it", how.empty() ? "" : " and ", word);
     };
-    table.is_counted = use.is_measured || use.is_emptied;
+    // A walk over an empty table then takes no time. Where user space takes entries, counting wants
+    // an exchange, and a walk is not worth being without.
+    table.is_counted = use.is_measured || use.is_emptied ||
+                       (use.is_walked && (facts_.has_fetch_atomics || !info.is_removed_outside));
     say(use.is_read, "read");
     say(use.is_set, "set");
     say(use.is_combined, "combine bits in");

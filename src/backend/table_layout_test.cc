@@ -244,6 +244,7 @@ TEST(TableLayout, KeysOfAHashMapAreListedForALoop) {
   ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
   const Table& table = result.unit.tables[0];
   EXPECT_EQ(table.layout, TableLayout::Hash);
+  EXPECT_TRUE(table.is_counted) << "an empty one is not gone through";
   EXPECT_EQ(result.unit.programs[0].callbacks.size(), 1U);
   const bpf::MapSpec& lists = result.unit.maps.back();
   EXPECT_EQ(lists.name, "keys");

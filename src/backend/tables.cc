@@ -187,10 +187,11 @@ void Selector::add_to_taken(ValueId id, const Table& table) {
   asm_.emit(bpf::atomic(bpf::AtomicOp::FetchAdd, Size::DW, Reg::R0, 0, Reg::R1));
   asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, kTakenPresence));
   asm_.jump_to_if(JumpOp::Ne, Reg::R1, 0, done);
+  count_entry(table, 1);
   asm_.emit(bpf::mov64(Reg::R1, 1));
   asm_.emit(bpf::atomic(bpf::AtomicOp::Xchg, Size::DW, Reg::R0, kTakenPresence, Reg::R1));
-  asm_.jump_to_if(JumpOp::Ne, Reg::R1, 0, done);
-  count_entry(table, 1);
+  asm_.jump_to_if(JumpOp::Eq, Reg::R1, 0, done);
+  count_entry(table, -1);
   asm_.bind(done);
 }
 
@@ -222,14 +223,22 @@ void Selector::first_value(ValueId id, const Table& table) {
     move_word_to(Reg::R10, at + kTakenPresence, Word{Word::Kind::Imm, 1, Reg::R0, 0});
 }
 
-/// R0 is what making an entry that must be new gave.
-void Selector::end_if_made(const Table& table, bpf::Label done) {
-  if (!table.is_counted) return asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, done);
-  const bpf::Label failed = asm_.make_label();
-  asm_.jump_to_if(JumpOp::Ne, Reg::R0, 0, failed);
+/// `update` makes an entry that must be new, and gives R0: 0 goes to `done`.
+void Selector::make_entry(const Table& table, bpf::Label done,
+                          const std::function<void()>& update) {
   count_entry(table, 1);
-  asm_.jump_to(done);
-  asm_.bind(failed);
+  update();
+  asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, done);
+  count_entry(table, -1);
+}
+
+/// R0 = what making an entry of the value on the stack gave, when there was none.
+void Selector::make_from_stack(const Table& table, int32_t value_offset) {
+  load_key_address(Reg::R2);
+  asm_.emit(bpf::mov64(Reg::R3, Reg::R10));
+  asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, value_offset));
+  asm_.emit(bpf::mov64(Reg::R4, bpf::kUpdateNoExist));
+  call_table(Helper::MapUpdateElem, table);
 }
 
 void Selector::table_add(ValueId id, const Table& table) {
@@ -249,12 +258,7 @@ void Selector::table_add(ValueId id, const Table& table) {
   asm_.jump_to(done);
   asm_.bind(miss);
   first_value(id, table);
-  load_key_address(Reg::R2);
-  asm_.emit(bpf::mov64(Reg::R3, Reg::R10));
-  asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, temp_value()));
-  asm_.emit(bpf::mov64(Reg::R4, bpf::kUpdateNoExist));
-  call_table(Helper::MapUpdateElem, table);
-  end_if_made(table, done);
+  make_entry(table, done, [&] { make_from_stack(table, temp_value()); });
   // Another CPU was first with this key, or there is no room.
   lookup();
   asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(full_row(id), update_done_));
@@ -345,12 +349,7 @@ void Selector::table_combine(ValueId id, const Table& table) {
     asm_.jump_to(done);
     asm_.bind(miss);
     move_word_to(Reg::R10, value_at, payload_word(operand, 0, false));
-    load_key_address(Reg::R2);
-    asm_.emit(bpf::mov64(Reg::R3, Reg::R10));
-    asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, value_at));
-    asm_.emit(bpf::mov64(Reg::R4, bpf::kUpdateNoExist));
-    call_table(Helper::MapUpdateElem, table);
-    end_if_made(table, done);
+    make_entry(table, done, [&] { make_from_stack(table, value_at); });
     load_key_address(Reg::R2);  // another CPU was first, or there is no room
     call_table(Helper::MapLookupElem, table);
     asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, count_and_resume(full_row(id), done));
@@ -384,8 +383,7 @@ void Selector::table_set(ValueId id, const Table& table) {
   const bpf::Label full = count_and_resume(full_row(id), done);
   if (table.is_counted) {
     // One that goes between the two was removed after this had set it.
-    update(bpf::kUpdateNoExist);
-    end_if_made(table, done);
+    make_entry(table, done, [&] { update(bpf::kUpdateNoExist); });
     // By the lower half: before 6.4 a map's function gives an int, and 6.1 calls it directly.
     asm_.jump32_to_if(JumpOp::Ne, Reg::R0, kEexist, full);
     update(bpf::kUpdateExist);

@@ -1,6 +1,8 @@
 // The number of entries of a table, and its emptying. Tables of which a program asks for either are
 // counted: in their own memory, or, of the kernel's hash maps, in the control page. Each change of
-// an entry's presence is one step of the map; the count follows it by an atomic.
+// an entry's presence is one step of the map. Of a hash map, whose entries anybody may remove, the
+// count is raised by an atomic before an entry comes and lowered after one has gone: it is never 0
+// while an entry is there.
 //
 // A hash map is emptied by bpf_for_each_map_elem(): it calls a function for each entry, which
 // removes it. What other CPUs store meanwhile may stay: it came after the deletion.
@@ -30,16 +32,21 @@ void Selector::count_in_memory(const Table& table, int32_t by) {
   asm_.emit(bpf::atomic(AtomicOp::Add, Size::DW, Reg::R4, 0, Reg::R5));
 }
 
+/// reg = how many entries a table has that is_counted.
+void Selector::load_count(Reg reg, const Table& table) {
+  KTAP_CHECK(table.is_counted && !table.is_direct);
+  const bool is_map = table.layout == TableLayout::Hash;
+  asm_.load_map_value(reg, is_map ? unit_.unit.control_map : table.maps[0],
+                      table.count_offset_bytes);
+  asm_.emit(bpf::load(Size::DW, reg, reg, 0));
+}
+
 void Selector::whole_table(ssa::ValueId id) {
   const auto number = static_cast<uint32_t>(inst(id).imm);
   const Table& table = unit_.unit.tables[number];
-  KTAP_CHECK(table.is_counted && !table.is_direct);
-  const bool is_map = table.layout == TableLayout::Hash;
-  asm_.load_map_value(Reg::R1, is_map ? unit_.unit.control_map : table.maps[0],
-                      table.count_offset_bytes);
-  asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R1, 0));
+  load_count(Reg::R1, table);
   if (inst(id).op == Op::TableLength) return store_result(id, Reg::R1);
-  KTAP_CHECK(is_map);
+  KTAP_CHECK(table.layout == TableLayout::Hash);
   const bpf::Label done = asm_.make_label();
   if (emptiers_.count(number) == 0) emptiers_[number] = asm_.make_label();
   asm_.jump_to_if(JumpOp::Eq, Reg::R1, 0, done);

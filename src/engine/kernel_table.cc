@@ -59,7 +59,8 @@ int64_t integer(const uint8_t* value) {
   return number;
 }
 
-/// `count`: the number of a table's entries, null when nobody asks for it.
+/// `count`: the number of a table's entries, null when nobody asks for it. Raised before an entry
+/// comes, lowered after one has gone.
 void add_to_count(uint64_t* count, int64_t by) {
   if (count != nullptr) __atomic_fetch_add(count, static_cast<uint64_t>(by), __ATOMIC_SEQ_CST);
 }
@@ -91,10 +92,9 @@ class MapStore : public EntryStore {
   bool can_hold(const uint8_t*) override { return true; }
   bool put(const uint8_t* key, const uint8_t* value) override {
     if (count_ == nullptr) return map_->update(key, value).ok();
-    if (map_->update(key, value, /*only_new=*/true).ok()) {
-      add_to_count(count_, 1);
-      return true;
-    }
+    add_to_count(count_, 1);
+    if (map_->update(key, value, /*only_new=*/true).ok()) return true;
+    add_to_count(count_, -1);
     std::vector<uint8_t> now(values_.size_bytes());
     return map_->lookup(key, now.data()) && map_->update(key, value).ok();
   }
@@ -108,8 +108,8 @@ class MapStore : public EntryStore {
     if (now == wanted) return;
     // A program wrote between the look and the taking: its value goes back, unless there is a newer
     // one already.
-    Result<void> put_back = map_->update(key, now.data(), /*only_new=*/true);
-    if (put_back.ok()) add_to_count(count_, 1);
+    add_to_count(count_, 1);
+    if (!map_->update(key, now.data(), /*only_new=*/true).ok()) add_to_count(count_, -1);
   }
 
  private:
@@ -146,14 +146,13 @@ class TakenStore : public EntryStore {
   bool can_hold(const uint8_t*) override { return true; }
   bool put(const uint8_t* key, const uint8_t* value) override {
     const Entry entry{integer(value), 1};
-    bool is_new = map_->update(key, &entry, /*only_new=*/true).ok();
-    if (!is_new) {
-      Entry now;
-      if (!map_->lookup(key, &now) || !map_->update(key, &entry).ok()) return false;
-      is_new = !now.is_there();
-    }
-    if (is_new) add_to_count(count_, 1);
-    return true;
+    add_to_count(count_, 1);
+    if (map_->update(key, &entry, /*only_new=*/true).ok()) return true;
+    Entry now;
+    const bool was_there = map_->lookup(key, &now);
+    const bool is_put = was_there && map_->update(key, &entry).ok();
+    if (!is_put || now.is_there()) add_to_count(count_, -1);
+    return is_put;
   }
 
   void remove_if(const uint8_t* key, const uint8_t* value) override {

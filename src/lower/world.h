@@ -23,7 +23,7 @@ struct Handler {
   bool is_event =
       false;  ///< an event handler: a candidate for the kernel; else tick, profile, trace_end
   bool at_end = false;  ///< trace_end: runs when no other handler does, so its writes disturb none
-  bytecode::Place place = {};  ///< of its event: where a built-in function as the handler stands
+  bytecode::Place place = {};  ///< of the event text; of a built-in function as handler, too
 };
 
 /// Kinds of values that code may write, as bits.

@@ -35,7 +35,7 @@ std::string dry_run_report(const Plan& plan, const std::vector<Registration>& re
   size_t in_kernel = 0;
   for (uint32_t i = 0; i < plan.handlers.size(); ++i) {
     const PlannedHandler& handler = plan.handlers[i];
-    const bytecode::Place& place = registrations[handler.registration].place;
+    const bytecode::Place& place = registrations[handler.registration].handler.place;
     const std::string at = place_text(source, place.span, place.line);
     const Loaded loaded = programs_of(plan, i);
     text +=

@@ -84,7 +84,8 @@ void check_entry_arguments(const Plan& plan, const std::vector<Registration>& re
       });
     }
     if (trampolines > limits::kFunctionsOneByOne)
-      sink.report(diag::Code::EventUnavailable, registrations[handler.registration].place.span,
+      sink.report(diag::Code::EventUnavailable,
+                  registrations[handler.registration].handler.place.span,
                   fmt::format("these are {} functions, and at its return each takes a trampoline "
                               "of its own for what it was called with: at most {}",
                               trampolines, limits::kFunctionsOneByOne));

@@ -122,7 +122,8 @@ std::string explain(const Plan& plan, const std::vector<Registration>& registrat
   uint32_t next = 0;  // of plan.handlers, which are the event handlers in order
   for (uint32_t i = 0; i < registrations.size(); ++i) {
     const Registration& registration = registrations[i];
-    std::string at = place_text(source, registration.place.span, registration.place.line);
+    std::string at =
+        place_text(source, registration.handler.place.span, registration.handler.place.line);
     if (at.empty()) at = source.name();  // stripped
     if (registration.kind == bytecode::HandlerKind::Event) {
       text += explain_handler(plan, next, registrations, source, at);

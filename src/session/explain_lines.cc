@@ -159,7 +159,7 @@ class Lines {
 
   /// A reason that stands at the head of the handler is one of another handler.
   bool is_of_another(const diag::Span& reason) const {
-    return reason.end > reason.begin && reason.begin == registration_.place.span.begin;
+    return reason.end > reason.begin && reason.begin == registration_.handler.place.span.begin;
   }
 
   const PlannedHandler& handler_;
@@ -174,7 +174,7 @@ std::string neighbours(const Plan& plan, const std::set<uint32_t>& handlers,
                        const std::vector<Registration>& registrations) {
   std::set<uint32_t> lines;
   for (const uint32_t handler : handlers)
-    lines.insert(registrations[plan.handlers[handler].registration].place.line);
+    lines.insert(registrations[plan.handlers[handler].registration].handler.place.line);
   if (lines.empty()) return "";
   if (*lines.begin() == 0) {  // stripped
     const bool is_one = handlers.size() == 1;

@@ -103,7 +103,6 @@ std::string ScriptHost::register_handler(bytecode::HandlerKind kind, std::string
     split_filter(text, filter, place, registration.filter_mistakes);
   registration.kind = kind;
   registration.event_text = text;
-  registration.place = place;
   if (kind == bytecode::HandlerKind::Tick) {
     const event::Interval interval = event::parse_interval(text);
     registration.mistake = interval.error;

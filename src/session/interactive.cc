@@ -229,7 +229,8 @@ class Interactive {
       const std::string text = registration.kind == Kind::End ? "trace_end"
                                : is_event                     ? "trace " + registration.event_text
                                                               : registration.event_text;
-      output_->write(fmt::format("{:3}  line {:<4} {:<10} {}\n", i + 1, registration.place.line,
+      output_->write(fmt::format("{:3}  line {:<4} {:<10} {}\n", i + 1,
+                                 registration.handler.place.line,
                                  is_kernel_handler(i) ? "kernel" : "user space", text));
     }
   }
@@ -454,7 +455,7 @@ class Interactive {
   void unavailable(const Error& error, diag::Sink& sink) const {
     for (const Registration& registration : host_->registrations()) {
       if (registration.kind != Kind::Event) continue;
-      sink.report(diag::Code::EventUnavailable, registration.place.span, error.message);
+      sink.report(diag::Code::EventUnavailable, registration.handler.place.span, error.message);
       return;
     }
   }

@@ -49,7 +49,7 @@ class Planner {
     for (size_t i = 0; i < all.size(); ++i) {
       if (all[i].is_event || all[i].at_end) continue;
       for (const lower::Variable& variable : effects_[i].assigned)
-        by_timers_.emplace(variable, (*input_.registrations)[i].place.line);
+        by_timers_.emplace(variable, (*input_.registrations)[i].handler.place.line);
     }
   }
 
@@ -107,7 +107,7 @@ class Planner {
           [](const schema::EventPtr& event) { return schema::is_kernel_function(*event); });
       if (count <= limits::kFunctionsOneByOne) continue;
       sink_
-          .report(diag::Code::EventUnavailable, registration(handler).place.span,
+          .report(diag::Code::EventUnavailable, registration(handler).handler.place.span,
                   fmt::format("these are {} functions, and this kernel takes a probe for each: it "
                               "has no links for many (Linux 5.18 with CONFIG_FPROBE)",
                               count))
@@ -248,7 +248,7 @@ class Planner {
     const bytecode::BuiltinInfo& action = bytecode::builtin_info(*actions.begin());
     const diag::Span at = handler.reason.span;
     sink_.report(diag::Code::ActsInKernel,
-                 at.end > at.begin ? at : registration(handler).place.span,
+                 at.end > at.begin ? at : registration(handler).handler.place.span,
                  fmt::format("'{}' acts in the kernel alone, and this handler cannot run there: {}",
                              bytecode::full_name(action), handler.reason.text));
     return false;
@@ -315,16 +315,16 @@ class Planner {
     for (size_t i = 0; i < effects_.size(); ++i) {
       const Registration& r = (*input_.registrations)[i];
       if (r.kind == HandlerKind::End || r.kind == HandlerKind::Event) continue;
-      masters.add(effects_[i].written, r.place.line);
+      masters.add(effects_[i].written, r.handler.place.line);
     }
     for (const PlannedHandler& handler : plan_->handlers) {
       const Registration& r = registration(handler);
       if (!handler.in_kernel) {
-        masters.add(effects_[handler.registration].touched, r.place.line);
-        masters.add(effects_[handler.registration].aggregates, r.place.line);
+        masters.add(effects_[handler.registration].touched, r.handler.place.line);
+        masters.add(effects_[handler.registration].aggregates, r.handler.place.line);
       } else {
         for (const runtime::Object* object : drawn_by(handler)) {
-          masters.drawn.emplace(object, r.place.line);
+          masters.drawn.emplace(object, r.handler.place.line);
         }
       }
     }
@@ -335,7 +335,7 @@ class Planner {
         const std::string reason = why_in_user_space(table, masters);
         if (reason.empty()) continue;
         const Registration& r = registration(plan_->handlers[i]);
-        exile(i, lower::Refusal{reason, r.place.span, r.place.line});
+        exile(i, lower::Refusal{reason, r.handler.place.span, r.handler.place.line});
         moved = true;
         break;
       }
@@ -419,9 +419,11 @@ class Planner {
       if (handler.in_kernel) continue;
       const Registration& r = registration(handler);
       const lower::Effects& effects = effects_[handler.registration];
-      for (const lower::Variable& v : effects.read) used.read.emplace(v, r.place.line);
-      for (const lower::Variable& v : effects.assigned) used.assigned.emplace(v, r.place.line);
-      for (const lower::Variable& v : effects.replaced) used.replaced.emplace(v, r.place.line);
+      for (const lower::Variable& v : effects.read) used.read.emplace(v, r.handler.place.line);
+      for (const lower::Variable& v : effects.assigned)
+        used.assigned.emplace(v, r.handler.place.line);
+      for (const lower::Variable& v : effects.replaced)
+        used.replaced.emplace(v, r.handler.place.line);
     }
     bool moved = false;
     for (uint32_t i = 0; i < plan_->handlers.size(); ++i) {
@@ -490,7 +492,7 @@ class Planner {
     const std::string what = name.empty() ? "a variable" : fmt::format("variable '{}'", name);
     return {fmt::format("{} is also used by the handler at line {}, which runs in user space", what,
                         line),
-            r.place.span, r.place.line};
+            r.handler.place.span, r.handler.place.line};
   }
 
   std::set<uint32_t> tables_of(const PlannedHandler& handler) const {
@@ -664,7 +666,7 @@ class Planner {
       const Registration& r = registration(plan_->handlers[handler]);
       const bool has_filter = r.handler.filter.type == runtime::Type::Function;
       if (has_filter && unfiltered_.insert(handler).second) return;
-      sink_.report(diag::Code::EventUnavailable, r.place.span,
+      sink_.report(diag::Code::EventUnavailable, r.handler.place.span,
                    "the handler cannot be traced here: " + text);
       return;
     }

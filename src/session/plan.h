@@ -24,11 +24,10 @@ struct Registration {
   bytecode::HandlerKind kind = bytecode::HandlerKind::Event;
   std::string event_text;  ///< without filter
   lower::Handler handler;
-  bytecode::Place place;       ///< of the event text in the script
   int64_t interval_ns = 0;     ///< Tick
   int64_t next_ns = 0;         ///< Tick: the next beat, kept while it is not armed; 0: none yet
   std::string mistake;         ///< Tick: what is wrong with the interval; "" when nothing
-  diag::Sink filter_mistakes;  ///< in the filter of a computed event text; they point at `place`
+  diag::Sink filter_mistakes;  ///< in the filter of a computed event text; they point at its place
 };
 
 /// One handler on one group of its events.

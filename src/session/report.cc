@@ -225,7 +225,7 @@ bool report_unattached(const Plan& plan, const std::vector<Registration>& regist
   const uint32_t handler = engine.unattached_handler();
   if (handler == bpf::kNoHandler) return false;
   sink.report(diag::Code::EventUnavailable,
-              registrations[plan.handlers[handler].registration].place.span, error.message);
+              registrations[plan.handlers[handler].registration].handler.place.span, error.message);
   return true;
 }
 
@@ -273,7 +273,7 @@ void LossLog::add(const Plan& plan, const engine::BpfEngine& engine, const Cuts&
     // A run that the kernel skips is one of each handler in the program, as far as it is known.
     for (const uint32_t handler : program.handlers()) {
       if (handler >= plan.handlers.size()) continue;
-      const uint32_t line = registrations[plan.handlers[handler].registration].place.line;
+      const uint32_t line = registrations[plan.handlers[handler].registration].handler.place.line;
       add({skipped[i]}, line, "nested probe skipped by the kernel");
       if (i >= missed.size()) continue;
       add({missed[i]}, line,

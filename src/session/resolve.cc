@@ -19,7 +19,7 @@ using bytecode::HandlerKind;
 /// all of it.
 diag::Span part_span(const diag::Source& source, const Registration& registration,
                      const event::Mistake& mistake) {
-  const diag::Span whole = registration.place.span;
+  const diag::Span whole = registration.handler.place.span;
   const std::string_view written = source.text().substr(whole.begin, whole.end - whole.begin);
   const size_t at = written.find(registration.event_text);
   if (at == std::string_view::npos || mistake.length == 0) return whole;
@@ -29,7 +29,7 @@ diag::Span part_span(const diag::Source& source, const Registration& registratio
 
 /// The interval in `timer.tick("1x", f)`, when it is written there; else all of it.
 diag::Span interval_span(const diag::Source& source, const Registration& registration) {
-  const diag::Span whole = registration.place.span;
+  const diag::Span whole = registration.handler.place.span;
   const std::string_view written = source.text().substr(whole.begin, whole.end - whole.begin);
   const std::string& text = registration.event_text;
   const std::string interval = text.substr(text.find('-') + 1);
@@ -67,7 +67,7 @@ void check_registrations(const std::vector<Registration>& registrations, const d
 bool is_event_text(const std::vector<Registration>& registrations, const diag::Span& span) {
   return std::any_of(registrations.begin(), registrations.end(),
                      [&](const Registration& registration) {
-                       const diag::Span& whole = registration.place.span;
+                       const diag::Span& whole = registration.handler.place.span;
                        return whole.begin == span.begin && whole.end == span.end;
                      });
 }

@@ -235,7 +235,7 @@ class Session {
   void report_unavailable(const Error& error, diag::Sink& sink) const {
     for (const Registration& registration : host_->registrations()) {
       if (registration.kind != Kind::Event) continue;
-      sink.report(diag::Code::EventUnavailable, registration.place.span, error.message);
+      sink.report(diag::Code::EventUnavailable, registration.handler.place.span, error.message);
       return;
     }
   }

@@ -353,7 +353,7 @@ std::string Tracer::missed_ticks() const {
   std::string text;
   for (const Tick& tick : ticks_) {
     if (tick.missed == 0) continue;
-    const uint32_t line = tick.registration->place.line;
+    const uint32_t line = tick.registration->handler.place.line;
     text += fmt::format("ktap: {} {}{}: beats of {} came late and fell together with the next\n",
                         tick.missed, parts_.source.name(),
                         line == 0 ? "" : fmt::format(":{}", line), tick.registration->event_text);
@@ -385,7 +385,7 @@ void Tracer::run_each_end(const InterruptGuard& guard) {
 
 /// A built-in function that is itself the handler has no place of its own: its event's is told.
 void Tracer::add_error(vm::RuntimeError error, const Registration& registration) {
-  if (error.trace.empty()) error.place = registration.place;
+  if (error.trace.empty()) error.place = registration.handler.place;
   parts_.errors.add(error);
 }
 
