@@ -59,6 +59,68 @@ size_t value_operands(const Inst& inst, const ssa::TableInfo& info) {
 
 namespace {
 
+/// Blocks that `from` leads to, by edges of `next`; `gate` and what is only behind it are none.
+template <class Next>
+std::vector<bool> reach(const ssa::Function& function, ssa::BlockId from, ssa::BlockId gate,
+                        Next next) {
+  std::vector<bool> reached(function.blocks.size());
+  std::vector<ssa::BlockId> todo{from};
+  while (!todo.empty()) {
+    const ssa::BlockId block = todo.back();
+    todo.pop_back();
+    for (const ssa::BlockId to : next(function.blocks[block.index])) {
+      if (to == gate || reached[to.index]) continue;
+      reached[to.index] = true;
+      todo.push_back(to);
+    }
+  }
+  return reached;
+}
+
+/// One walk, from its beginning to where it looks at a slot; round by round that is a cycle.
+struct Walk {
+  int64_t table = 0;
+  ssa::BlockId begin, slot;
+};
+
+std::vector<Walk> walks_of(const ssa::Function& function,
+                           const std::vector<ssa::BlockId>& blocks) {
+  std::vector<Walk> walks;
+  for (const ssa::BlockId slot : blocks) {
+    for (const ssa::ValueId id : function.blocks[slot.index].insts) {
+      const Inst& look = function[id];
+      if (look.op != Op::TableSlot) continue;
+      for (const ssa::BlockId begin : blocks) {
+        for (const ssa::ValueId other : function.blocks[begin.index].insts) {
+          const Inst& walk = function[other];
+          if (walk.op == Op::TableWalk && walk.imm == look.imm)
+            walks.push_back(Walk{look.imm, begin, slot});
+        }
+      }
+    }
+  }
+  return walks;
+}
+
+void find_growth(const ssa::Function& function, const std::vector<ssa::BlockId>& blocks,
+                 std::vector<TableUse>& uses) {
+  for (const Walk& walk : walks_of(function, blocks)) {
+    TableUse& use = uses[static_cast<size_t>(walk.table)];
+    const auto after = reach(function, walk.slot, walk.begin,
+                             [](const ssa::Block& block) { return block.succs; });
+    const auto before = reach(function, walk.slot, walk.begin,
+                              [](const ssa::Block& block) { return block.preds; });
+    for (const ssa::BlockId block : blocks) {
+      if (!after[block.index] || !before[block.index]) continue;
+      for (const ssa::ValueId id : function.blocks[block.index].insts) {
+        const Inst& inst = function[id];
+        use.grows_in_walk |=
+            inst.imm == walk.table && ssa::is_table_op(inst.op) && ssa::has_table_value(inst.op);
+      }
+    }
+  }
+}
+
 /// Those of raw_syscalls are the same two places.
 bool is_of_system_calls(const ssa::EventGroup& group) {
   return schema::is_syscall(group.kind) ||
@@ -77,7 +139,9 @@ std::vector<TableUse> find_table_uses(const std::vector<Job>& jobs,
     if (programs[i] == kNoProgram) continue;
     const ssa::Function& function = *jobs[i].function;
     const ssa::Ranges ranges(function, *jobs[i].group, range_facts);
-    for (const ssa::BlockId block : ssa::reverse_postorder(function)) {
+    const std::vector<ssa::BlockId> blocks = ssa::reverse_postorder(function);
+    find_growth(function, blocks, uses);
+    for (const ssa::BlockId block : blocks) {
       for (const ssa::ValueId id : function.blocks[block.index].insts) {
         const Inst& inst = function[id];
         if (ssa::is_whole_table_op(inst.op)) {

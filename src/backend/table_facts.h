@@ -21,6 +21,7 @@ struct TableUse {
   bool is_measured = false;  ///< TableLength
   bool is_emptied = false;   ///< TableClear
   bool is_walked = false;    ///< TableSlot, TableSlotKey: an entry must have a number
+  bool grows_in_walk = false;  ///< a loop over it may make entries of it, which that must not meet
   /// All keys, by part: integers, booleans, ids of strings. Of a part of Bytes it says nothing.
   std::vector<ssa::Range> parts;
   bool is_used = false;           ///< some operation names it: `parts` is meaningful

@@ -103,7 +103,8 @@ class Layouter {
                      info.value.kind == ssa::KeyPart::Kind::Int && table.words.size() == 1;
     table.adds_positive = table.is_taken && use.first_word_is_positive;
     table.reason = fmt::format("handlers {}", how);
-    if (use.is_combined || info.is_combined || use.is_emptied) return;
+    if (use.grows_in_walk) table.reason += ", and add to it as they go through it";
+    if (use.is_combined || info.is_combined || use.is_emptied || use.grows_in_walk) return;
     const std::string why_not = refuses_own_memory(table, info);
     if (!why_not.empty()) {
       table.reason += ", " + why_not;

@@ -220,8 +220,7 @@ Value Heap::stack(const uint64_t* words, size_t count) {
 Iterator* Heap::iterator(Table* table) {
   auto* iterator = new (memory_.take(sizeof(Iterator))) Iterator();
   iterator->table = table;
-  iterator->cursor = table->walk();
-  table->begin_walk();
+  iterator->cursor = table->begin_walk();
   shade(Value::of_object(Type::Table, table));
   iterator->accounted_bytes_ = sizeof(Iterator);
   link(iterator, iterator->accounted_bytes_);

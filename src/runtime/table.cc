@@ -104,6 +104,7 @@ void Table::free_entries() {
   index_ = nullptr;
   index_mask_ = 0;
   entry_count_ = 0;
+  forgotten_ = 0;
   entry_limit_ = 0;
   hash_live_ = 0;
 }
@@ -319,6 +320,7 @@ void Table::rebuild(size_t limit) {
   release(entries_, hash_bytes());
   entries_ = moved;
   entry_count_ = count;
+  forgotten_ = 0;
   entry_limit_ = static_cast<uint32_t>(limit);
   index_ = nullptr;
   index_mask_ = 0;
@@ -351,6 +353,7 @@ void Table::clear() {
   }
   list_size_ = 0;
   entry_count_ = 0;
+  forgotten_ = 0;
   list_live_ = 0;
   hash_live_ = 0;
   ++epoch_;
@@ -362,6 +365,23 @@ void Table::reserve(size_t list_items, size_t others) {
 }
 
 // ---- walks
+
+/// A key that comes again is a new entry, which walks that began before it do not meet.
+void Table::forget_dead() {
+  for (uint32_t i = 0; forgotten_ < entry_count_ - hash_live_; ++i) {
+    Entry& entry = entries_[i];
+    if (!entry.value.is_nil() || entry.key.is_nil()) continue;
+    entry.key = Value::nil();  // no look-up meets it
+    ++forgotten_;
+  }
+}
+
+Table::Cursor Table::begin_walk() {
+  forget_dead();
+  if (list_live_ != list_size_) move_list_to_hash();  // holes that are filled are not met there
+  ++walks_;
+  return walk();
+}
 
 void Table::find_place(Cursor& cursor) const {
   cursor.entry = first_entry_since(cursor.next_seq);

@@ -123,7 +123,9 @@ class Table : public Object {
   }
   /// While a walk goes on, what is deleted keeps its place: a key that comes again is the same
   /// entry. A walk that is left before its end is never done with, which costs clear() some time.
-  void begin_walk() { ++walks_; }
+  /// Returns a cursor as walk() does, which does not meet either what was deleted before and comes
+  /// again on the way.
+  Cursor begin_walk();
   void end_walk() { --walks_; }
   /// The next entry in order: the list items, then the others by age. False at the end. Entries
   /// that are there during the whole walk are seen exactly once, whatever else is added, removed or
@@ -169,7 +171,7 @@ class Table : public Object {
 
  private:
   friend class Heap;
-  /// value nil: dead, kept in place until the next compaction.
+  /// value nil: dead, kept in place until the next compaction. key nil: dead for good.
   struct Entry {
     Value key;
     Value value;
@@ -194,6 +196,7 @@ class Table : public Object {
   void set_hash(const Value& key, const Value& value);
   void move_list_to_hash();
   void make_room();
+  void forget_dead();
   void clear_in_place();
   void rebuild(size_t limit);
   void put_into_index(uint32_t entry);
@@ -219,6 +222,7 @@ class Table : public Object {
   uint32_t* index_ = nullptr;  // entry + 1, 0 free; null while small
   uint32_t index_mask_ = 0;
   uint32_t entry_count_ = 0;
+  uint32_t forgotten_ = 0;    // of these, dead for good
   uint32_t entry_limit_ = 0;  // entries_ may hold so many before a rebuild
   uint32_t epoch_ = 0;        // counts moves of entries
   uint64_t next_seq_ = 0;

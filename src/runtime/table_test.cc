@@ -257,6 +257,35 @@ TEST_F(TableTest, AddingWhileWalkingLosesNothingAndDoublesNothing) {
   for (int64_t k : seen) EXPECT_EQ(seen.count(k), 1u);
 }
 
+TEST_F(TableTest, WhatWasRemovedBeforeAWalkAndComesOnTheWayIsNotMet) {
+  for (int64_t k = 1; k <= 4; ++k) t_->set(i(k), i(0));
+  for (int64_t k = 21; k <= 60; ++k) t_->set(i(k), i(0));
+  t_->set(s("a"), i(0));
+  t_->set(i(3), Value::nil());
+  for (int64_t k = 30; k <= 50; ++k) t_->set(i(k), Value::nil());
+  t_->set(s("a"), Value::nil());
+  std::multiset<int64_t> seen;
+  Value key;
+  Value value;
+  for (Table::Cursor cursor = t_->begin_walk(); t_->next(cursor, key, value);) {
+    ASSERT_TRUE(key.is_integer());
+    seen.insert(key.integer);
+    t_->set(i(3), i(1));
+    t_->set(i(30 + key.integer % 20), i(1));
+    t_->set(s("a"), i(1));
+    // What was there and comes again before its turn is met: it is the same entry.
+    if (key.integer == 21) t_->set(i(60), Value::nil());
+    if (key.integer == 22) t_->set(i(60), i(2));
+  }
+  t_->end_walk();
+  EXPECT_EQ(seen.size(), 22U);
+  for (int64_t k : seen) EXPECT_TRUE(seen.count(k) == 1 && k != 3 && (k < 30 || k > 50)) << k;
+  EXPECT_EQ(seen.count(60), 1U);
+  EXPECT_EQ(at(i(3)), 1);
+  EXPECT_EQ(at(s("a")), 1);
+  EXPECT_EQ(t_->size(), 23U + 20U);
+}
+
 TEST_F(TableTest, ListThatMovesWhileWalkingIsSeenOnce) {
   for (int64_t k = 1; k <= 32; ++k) t_->set(i(k), i(0));
   std::multiset<int64_t> seen;

@@ -351,10 +351,15 @@ void HandlerGenerator::table_loop(Nodes& out, int depth) {
   const std::string v = fresh("x");
   const std::string head = "for (" + k + ", " + v + " in pairs(" + t + ")) {$0}";
   Nodes inner;
-  switch (below(5)) {
+  switch (below(6)) {
     case 0:
       if (sum == nullptr) return loop(out, depth);
       inner.push_back(stmt(sum->name + " += " + v));
+      break;
+    case 5:  // what the body adds is not met
+      if (sum == nullptr || table->key != KeyKind::Int) return loop(out, depth);
+      inner.push_back(stmt(sum->name + " += 1"));
+      inner.push_back(stmt(t + "[" + k + " + 1000003] = 1"));
       break;
     case 1:
       if (sum == nullptr) return loop(out, depth);
