@@ -83,8 +83,7 @@ struct Walk {
   ssa::BlockId begin, slot;
 };
 
-std::vector<Walk> walks_of(const ssa::Function& function,
-                           const std::vector<ssa::BlockId>& blocks) {
+std::vector<Walk> walks_of(const ssa::Function& function, const std::vector<ssa::BlockId>& blocks) {
   std::vector<Walk> walks;
   for (const ssa::BlockId slot : blocks) {
     for (const ssa::ValueId id : function.blocks[slot.index].insts) {
@@ -106,10 +105,10 @@ void find_growth(const ssa::Function& function, const std::vector<ssa::BlockId>&
                  std::vector<TableUse>& uses) {
   for (const Walk& walk : walks_of(function, blocks)) {
     TableUse& use = uses[static_cast<size_t>(walk.table)];
-    const auto after = reach(function, walk.slot, walk.begin,
-                             [](const ssa::Block& block) { return block.succs; });
-    const auto before = reach(function, walk.slot, walk.begin,
-                              [](const ssa::Block& block) { return block.preds; });
+    const auto after =
+        reach(function, walk.slot, walk.begin, [](const ssa::Block& block) { return block.succs; });
+    const auto before =
+        reach(function, walk.slot, walk.begin, [](const ssa::Block& block) { return block.preds; });
     for (const ssa::BlockId block : blocks) {
       if (!after[block.index] || !before[block.index]) continue;
       for (const ssa::ValueId id : function.blocks[block.index].insts) {

@@ -13,14 +13,14 @@
 namespace ktap::backend {
 
 struct TableUse {
-  bool is_read = false;      ///< TableGet
-  bool is_set = false;       ///< TableSet
-  bool is_added = false;     ///< TableAdd, TableMerge
-  bool is_deleted = false;   ///< TableDelete
-  bool is_combined = false;  ///< TableAnd, TableOr, TableXor
-  bool is_measured = false;  ///< TableLength
-  bool is_emptied = false;   ///< TableClear
-  bool is_walked = false;    ///< TableSlot, TableSlotKey: an entry must have a number
+  bool is_read = false;        ///< TableGet
+  bool is_set = false;         ///< TableSet
+  bool is_added = false;       ///< TableAdd, TableMerge
+  bool is_deleted = false;     ///< TableDelete
+  bool is_combined = false;    ///< TableAnd, TableOr, TableXor
+  bool is_measured = false;    ///< TableLength
+  bool is_emptied = false;     ///< TableClear
+  bool is_walked = false;      ///< TableSlot, TableSlotKey: an entry must have a number
   bool grows_in_walk = false;  ///< a loop over it may make entries of it, which that must not meet
   /// All keys, by part: integers, booleans, ids of strings. Of a part of Bytes it says nothing.
   std::vector<ssa::Range> parts;

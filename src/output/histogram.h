@@ -17,7 +17,7 @@ constexpr int64_t kDefaultHistogramRows = 20;
 /// and a row `...` when more exist; of aggregates and histograms one distribution a key, in the
 /// order of the keys, the `rows` ones with the most samples (all without). False and `error` set
 /// when a value is something else, or numbers stand beside aggregates. The caller has brought the
-/// table up to date. Shape: keys right-aligned in 32 columns, bars in 39, counts at once behind.
+/// table up to date. Shape: keys right-aligned in 32 columns, bars in 38 of 39, then counts.
 bool print_hist(const runtime::Table& table, std::optional<int64_t> rows, std::string& out,
                 std::string* error);
 

@@ -31,6 +31,7 @@ std::string picture(const Table& table, std::optional<int64_t> rows = std::nullo
 }
 
 std::string row(std::string_view key, int bar, std::string_view count) {
+  bar = std::min(bar, 38);
   return std::string(32 - key.size(), ' ') + std::string(key) + " |" +
          std::string(static_cast<size_t>(bar), '@') +
          std::string(static_cast<size_t>(39 - bar), ' ') + std::string(count) + "\n";

@@ -253,7 +253,7 @@ TEST_F(AggregateTest, HistogramInATable) {
   EXPECT_EQ(to_text(Value::of_object(Type::Table, table)),
             "h:\n"
             "                            value ------------- Distribution ------------- count\n"
-            "                            [1, 2) |@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@1");
+            "                            [1, 2) |@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@ 1");
 }
 
 /// What kernel programs add up of samples, word by word.

@@ -78,8 +78,9 @@ void append_picture_header(std::string& out) {
 
 void append_picture_row(std::string& out, std::string_view key, int bar, std::string_view count) {
   append_key(out, key);
-  out.append(static_cast<size_t>(bar), '@');
-  out.append(static_cast<size_t>(kPictureBarColumns - bar), ' ').append(count);
+  const int drawn = std::min(bar, kPictureBarColumns - 1);  // a blank before the count
+  out.append(static_cast<size_t>(drawn), '@');
+  out.append(static_cast<size_t>(kPictureBarColumns - drawn), ' ').append(count);
   out += '\n';
 }
 

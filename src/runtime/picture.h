@@ -1,5 +1,5 @@
 // The rows that pictures of distributions are made of (language, section 6): keys right-aligned in
-// 32 columns, bars of `@` in 39, what was counted at once behind.
+// 32 columns, bars of `@` in 38 of 39, then what was counted.
 #pragma once
 
 #include <cstddef>

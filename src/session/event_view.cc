@@ -153,7 +153,7 @@ bool EventView::read_string(bool is_user, int64_t address, int64_t limit_bytes, 
     // The process has gone on by now: what is there was not there when the event was.
     *error = fmt::format(
         "in user space '{}' reads what a field or variable of the event points to, straight; this "
-        "address was computed",
+        "address was computed or kept (--explain says what keeps the handler out of the kernel)",
         name);
     return false;
   }
@@ -177,7 +177,7 @@ bool EventView::read_bytes(int64_t address, int64_t count, Value* out, std::stri
   }
   *error =
       "in user space 'buf' reads what a field or variable of the event points to, as many bytes as "
-      "another tells or a known number; this address or number was computed";
+      "another tells or a known number; this address or number was computed or kept";
   return false;
 }
 
@@ -262,7 +262,7 @@ bool EventView::kernel_member(Value pointer, Value key, Value* out, std::string*
     const bool is_user = schema::is_user_type(type);
     *error = fmt::format(
         "in user space {} memory is read where members and indexes that are known, or the event's, "
-        "follow {}, straight; this pointer or index was computed",
+        "follow {}, straight; this pointer or index was computed or kept",
         is_user ? "a program's" : "kernel", is_user ? "'args'" : "'curtask' or cast()");
   }
   return false;
