@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <set>
 
 #include "bpf/kernel_facts.h"
 #include "diag/diagnostic.h"
@@ -75,6 +76,7 @@ class Apply {
   void option(const Row& row, const std::string& name, const std::string& value) {
     session::Options& options = line_.options;
     if (row.help.empty()) return mistake(fmt::format("option '{}' is not there yet", name));
+    if (is_again(row)) return mistake(again(row, name));
     switch (row.opt) {
       case Opt::Source:
         return source("-e", value);
@@ -140,6 +142,20 @@ class Apply {
   }
 
  private:
+  /// But for those that add up, or say themselves what is wrong with it.
+  bool is_again(const Row& row) {
+    const bool may = row.argument.empty() || row.opt == Opt::Without || row.opt == Opt::Source ||
+                     row.opt == Opt::Show || row.opt == Opt::Dump;
+    return !seen_.insert(row.opt).second && !may;
+  }
+
+  static std::string again(const Row& row, const std::string& name) {
+    const char* const hint = row.opt != Opt::Pid ? ""
+                                                 : "; a filter tells several processes: "
+                                                   "trace EVENT /pid == 1 || pid == 2/ { }";
+    return fmt::format("option '{}' is given twice{}", name, hint);
+  }
+
   /// Options that take words, most of a closed list.
   void word(Opt opt, const std::string& name, const std::string& value) {
     switch (opt) {
@@ -284,8 +300,24 @@ class Apply {
   }
 
   CommandLine& line_;
+  std::set<Opt> seen_;
   std::string mode_name_;  ///< the option that set options.mode, or ""
 };
+
+/// The word behind option number *i of `args`, unless that is an option itself. What is missing.
+std::string take_argument(const std::vector<std::string>& args, const Row& row,
+                          const std::string& name, size_t* i, std::optional<std::string>* value) {
+  const bool is_there = *i + 1 < args.size() && args[*i + 1] != "--";
+  const bool is_option = is_there && find_row(args[*i + 1]) != nullptr;
+  if (is_there && !is_option) {
+    *value = args[++*i];
+    return "";
+  }
+  if (row.argument[0] == '[') return "";  // it may be left out
+  std::string missing = fmt::format("option '{}' needs {}", name, row.argument);
+  if (is_option) missing += fmt::format(", and '{}' is an option", args[*i + 1]);
+  return missing;
+}
 
 }  // namespace
 
@@ -309,17 +341,15 @@ CommandLine parse_command_line(const std::vector<std::string>& args, std::string
     if (row == nullptr) return fail(unknown_option(name));
     if (row->argument.empty() && value)
       return fail(fmt::format("option '{}' takes no argument", name));
-    const bool optional_argument = !row->argument.empty() && row->argument[0] == '[';
     if (!row->argument.empty() && !value && !row->help.empty()) {
-      if (i + 1 < args.size() && args[i + 1] != "--") {
-        value = args[++i];
-      } else if (!optional_argument) {
-        return fail(fmt::format("option '{}' needs {}", name, row->argument));
-      }
+      const std::string missing = take_argument(args, *row, name, &i, &value);
+      if (!missing.empty()) return fail(missing);
     }
     apply.option(*row, name, value.value_or(""));
     if (line.action == Action::Mistake) return line;
   }
+  if (line.action == Action::ListEvents && i < args.size())
+    return fail(fmt::format("a list takes one argument, not '{}' as well; quote a glob", args[i]));
   if (line.action == Action::Help || line.action == Action::Version ||
       line.action == Action::ListEvents || line.action == Action::ExplainCode)
     return line;

@@ -55,6 +55,28 @@ TEST(CommandLine, LongOptionsTakeEqualsOrABlank) {
   }
 }
 
+TEST(CommandLine, WhatIsGivenTwiceIsRefused) {
+  EXPECT_EQ(parse_command_line({"-C", "0", "-C", "1", "a"}).mistake, "option '-C' is given twice");
+  EXPECT_EQ(parse_command_line({"-o", "x", "-o", "y", "a"}).mistake, "option '-o' is given twice");
+  EXPECT_NE(parse_command_line({"-p", "1", "-p", "2", "a"}).mistake.find("pid == 1 || pid == 2"),
+            std::string::npos);
+  EXPECT_EQ(parse_command_line({"-q", "-q", "a"}).action, Action::Session);
+  EXPECT_EQ(parse_command_line({"--without=may_goto", "--without=iter_num", "a"}).options.without,
+            (std::vector<std::string>{"may_goto", "iter_num"}));
+}
+
+TEST(CommandLine, AnOptionIsNoArgument) {
+  EXPECT_EQ(parse_command_line({"-o", "-e", "print(1)"}).mistake,
+            "option '-o' needs FILE, and '-e' is an option");
+  EXPECT_EQ(parse_command_line({"--user=-e", "a"}).options.user, "-e");
+}
+
+TEST(CommandLine, AListTakesOneArgument) {
+  EXPECT_EQ(parse_command_line({"-le", "a", "b"}).mistake,
+            "a list takes one argument, not 'b' as well; quote a glob");
+  EXPECT_EQ(parse_command_line({"-le", "-v"}).options.verbose, true);
+}
+
 TEST(CommandLine, UnknownOptionNamesTheNearest) {
   const CommandLine line = parse_command_line({"--explian", "a"});
   EXPECT_EQ(line.action, Action::Mistake);

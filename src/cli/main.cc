@@ -16,6 +16,7 @@
 #include "cli/format_command.h"
 #include "cli/list_command.h"
 #include "diag/explain.h"
+#include "session/compiled.h"
 #include "session/list.h"
 #include "session/report.h"
 #include "session/session.h"
@@ -99,7 +100,9 @@ int run_line(ktap::cli::CommandLine line, const std::string& name) {
       break;
   }
   if (!line.script.empty()) {
-    const std::string wrong = read_script(line.script, line.options);
+    std::string wrong = read_script(line.script, line.options);
+    if (wrong.empty() && line.script != "-" && !line.options.output_path.empty())
+      wrong = ktap::session::refuse_own_script(line.options.output_path, line.script);
     if (!wrong.empty()) return mistake(wrong, line.options.json, name);
   }
   return ktap::session::run(line.options);

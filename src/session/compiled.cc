@@ -19,13 +19,6 @@ namespace ktap::session {
 
 namespace {
 
-bool same_file(const std::string& a, const std::string& b) {
-  struct stat first {};
-  struct stat second {};
-  return stat(a.c_str(), &first) == 0 && stat(b.c_str(), &second) == 0 &&
-         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
-}
-
 bool is_regular(const std::string& path) {
   struct stat file {};
   return stat(path.c_str(), &file) == 0 && S_ISREG(file.st_mode);
@@ -36,6 +29,15 @@ Error cannot_write(const std::string& path, int error) {
 }
 
 }  // namespace
+
+std::string refuse_own_script(const std::string& output, const std::string& script) {
+  struct stat first {};
+  struct stat second {};
+  if (stat(output.c_str(), &first) != 0 || stat(script.c_str(), &second) != 0) return "";
+  if (first.st_dev != second.st_dev || first.st_ino != second.st_ino || !S_ISREG(first.st_mode))
+    return "";
+  return fmt::format("{} is the script itself; name another file with -o", output);
+}
 
 Result<LoadedScript> load_compiled(const Options& options) {
   Result<bytecode::CompiledScript> loaded = bytecode::load(options.source_text);
@@ -58,8 +60,8 @@ Result<void> write_compiled(const bytecode::Chunk& chunk, const diag::Source& so
   }
   Result<std::string> bytes = bytecode::save(chunk, source, options.strip);
   if (!bytes.ok()) return Error{fmt::format("{}: {}", source.name(), bytes.error().message), 0};
-  if (same_file(path, source.name()))
-    return Error{fmt::format("{} is the script itself; name another file with -o", path), 0};
+  const std::string own = refuse_own_script(path, source.name());
+  if (!own.empty()) return Error{own, 0};
   std::FILE* file = std::fopen(path.c_str(), "wbe");
   if (file == nullptr) return cannot_write(path, errno);
   const bool all =

@@ -159,7 +159,7 @@ class Interactive {
       const uint32_t ready = sys::wait_readable(fds, 3, -1);
       while (const std::optional<int> signal = signals_->take()) {
         if (*signal == SIGINT && lines_->is_terminal()) return LineEditor::Wait::Interrupted;
-        if (*signal != SIGINT && *signal != SIGTERM) continue;
+        if (*signal == SIGCHLD) continue;
         note_signal();
         ended_ = true;
       }

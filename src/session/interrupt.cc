@@ -58,6 +58,8 @@ InterruptGuard::InterruptGuard(vm::Vm& vm) {
   running = &vm;
   install(SIGINT, &before_int_);
   install(SIGTERM, &before_term_);
+  install(SIGHUP, &before_hup_);
+  if (before_hup_.sa_handler == SIG_IGN) sigaction(SIGHUP, &before_hup_, nullptr);  // nohup(1)
 }
 
 InterruptGuard::~InterruptGuard() {
@@ -66,10 +68,11 @@ InterruptGuard::~InterruptGuard() {
   if (counted_ns != 0) return;
   sigaction(SIGINT, &before_int_, nullptr);
   sigaction(SIGTERM, &before_term_, nullptr);
+  sigaction(SIGHUP, &before_hup_, nullptr);
 }
 
 bool InterruptGuard::interrupted() const { return signalled != 0; }
 
-bool InterruptGuard::terminated() const { return signalled == SIGTERM; }
+bool InterruptGuard::terminated() const { return signalled == SIGTERM || signalled == SIGHUP; }
 
 }  // namespace ktap::session

@@ -1,6 +1,6 @@
-// Ctrl-C and SIGTERM while script code runs outside the event loop: the function ends at its next
-// loop or call, what was printed is kept, and the run ends in order. A second signal ends the
-// process at once, but not one that comes within half a second: that is the first one's, sent
+// Ctrl-C, SIGTERM and SIGHUP while script code runs outside the event loop: the function ends at
+// its next loop or call, what was printed is kept, and the run ends in order. A second signal ends
+// the process at once, but not one that comes within half a second: that is the first one's, sent
 // twice, to the process and to its group.
 #pragma once
 
@@ -24,12 +24,13 @@ class InterruptGuard {
 
   /// A signal came since the guard was made.
   bool interrupted() const;
-  /// It was SIGTERM.
+  /// It was SIGTERM or SIGHUP.
   bool terminated() const;
 
  private:
   struct sigaction before_int_ = {};
   struct sigaction before_term_ = {};
+  struct sigaction before_hup_ = {};
 };
 
 }  // namespace ktap::session

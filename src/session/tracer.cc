@@ -138,7 +138,7 @@ void Tracer::take_signals() {
   while (const std::optional<int> signal = signals_->take()) {
     if (*signal == SIGINT && interactive_) {
       interrupted_ = true;
-    } else if (*signal == SIGINT || *signal == SIGTERM) {
+    } else if (*signal != SIGCHLD) {
       note_signal();
       stopping_ = true;
     }

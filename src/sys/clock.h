@@ -25,7 +25,8 @@ class Timer {
   UniqueFd fd_;
 };
 
-/// SIGINT, SIGTERM and SIGCHLD as a descriptor; blocked from delivery while this lives.
+/// SIGINT, SIGTERM, SIGCHLD, and SIGHUP unless it is ignored, as a descriptor; blocked from
+/// delivery while this lives.
 class Signals {
  public:
   static Result<Signals> create();

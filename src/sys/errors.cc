@@ -12,11 +12,6 @@
 
 namespace ktap::sys {
 
-namespace {
-
-constexpr int kKernelNotSupported = 524;  // ENOTSUPP, include/linux/errno.h: leaks through bpf(2)
-
-/// Without being root.
 bool may_trace() {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
@@ -24,6 +19,10 @@ bool may_trace() {
   return syscall(SYS_capget, &header, sets) == 0 &&
          (sets[CAP_TO_INDEX(CAP_BPF)].effective & kWanted) == kWanted;
 }
+
+namespace {
+
+constexpr int kKernelNotSupported = 524;  // ENOTSUPP, include/linux/errno.h: leaks through bpf(2)
 
 /// What a tracing call's errno means, and what the user can do about it; "" when the plain text
 /// says it all.

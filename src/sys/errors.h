@@ -16,6 +16,9 @@ Error system_error(std::string_view attempt, int error_number);
 /// missing.
 Error tracing_error(std::string_view attempt, int error_number);
 
+/// This process has CAP_BPF and CAP_PERFMON.
+bool may_trace();
+
 /// "no such file or directory": strerror in lower case; the kernel's private ones (ENOTSUPP, 524)
 /// too.
 std::string errno_text(int error_number);

@@ -63,7 +63,7 @@ Result<Pipe> make_pipe() {
                             char* const* shell_argv) {
   sigset_t ours;
   sigemptyset(&ours);
-  for (const int number : {SIGINT, SIGTERM, SIGCHLD}) sigaddset(&ours, number);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) sigaddset(&ours, number);
   pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
   signal(SIGPIPE, SIG_DFL);
   char byte;
@@ -233,6 +233,12 @@ Result<void> Child::release() {
   failure_.reset();
   if (got != sizeof error_number) return {};
   wait();
+  if (error_number == ENOENT && access(path_.c_str(), F_OK) == 0) {
+    return Error{fmt::format("running '{}': the interpreter that its first line names, or its "
+                             "dynamic linker, does not exist",
+                             path_),
+                 ENOENT};
+  }
   return system_error("running '" + path_ + "'", error_number);
 }
 

@@ -23,9 +23,9 @@ namespace {
 constexpr char kEnter[] = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
 constexpr char kLeave[] = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
-// Those that end a process, but for SIGINT and SIGTERM, which sys::Signals holds.
-constexpr int kEnds[] = {SIGHUP, SIGQUIT, SIGABRT, SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,
-                         SIGSYS, SIGTRAP, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ};
+// Those that end a process, but for those that sys::Signals holds.
+constexpr int kEnds[] = {SIGQUIT, SIGABRT, SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGSYS,
+                         SIGTRAP, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ};
 constexpr size_t kEndCount = sizeof kEnds / sizeof kEnds[0];
 
 int taken_fd = -1;

@@ -61,6 +61,8 @@ Error cannot_open(int error_number, bool denied) {
         EPERM};
   }
   if (error_number == EPERM || error_number == EACCES) {
+    if (geteuid() != 0 && !may_trace())
+      return tracing_error("reading the kernel's tracepoints (tracefs)", error_number);
     return Error{
         "no tracefs is mounted; root does it with `mount -t tracefs nodev /sys/kernel/tracing`",
         EPERM};

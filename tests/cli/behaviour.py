@@ -109,6 +109,21 @@ def sigterm_in_trace_end_keeps_the_output(ktap):
     return status == 0 and is_count(output) and errors == ""
 
 
+def a_closed_terminal_ends_tracing_in_order(ktap):
+    output, status, errors = ends_on(ktap, "tick-1ms { print(0) } trace_end { print(1) }", signal.SIGHUP)
+    return status == 0 and output.endswith("0\n1\n") and errors == ""
+
+
+def a_closed_terminal_leaves_it_alone_under_nohup(ktap):
+    script = "var n = 5 tick-100ms { print(0) n -= 1 if (n == 0) { print(1) exit() } }"
+    with subprocess.Popen(["nohup", ktap, "-q", "-e", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        output = process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        output += process.stdout.read()
+        return process.wait() == 0 and output == "0\n" * 5 + "1\n"
+
+
 def burst_of_signals(process):
     """As timeout(1) sends it, to its command and then to the group; so many that the second one comes soon enough.
     False where the machine took its time between the first and the last, so that they may count as two."""
@@ -199,6 +214,28 @@ def output_file(ktap):
             return done.returncode == 0 and done.stdout == "" and file.read() == "1\n"
 
 
+def output_into_the_script_itself_is_refused(ktap):
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "a.kp"
+        script.write_text("print(1)\n")
+        link = Path(folder) / "link"
+        link.symlink_to(script)
+        for path in (script, link):
+            done = run(ktap, "-o", str(path), str(script))
+            if done.returncode != 2 or "is the script itself; name another file with -o" not in done.stderr:
+                return False
+        return script.read_text() == "print(1)\n"
+
+
+def a_missing_interpreter_is_named(ktap):
+    with tempfile.TemporaryDirectory() as folder:
+        command = Path(folder) / "command"
+        command.write_text("#!/no/interpreter\n")
+        command.chmod(0o755)
+        done = run(ktap, "-q", "-e", "trace_end { }", "--", str(command))
+        return "the interpreter that its first line names" in done.stderr
+
+
 def out_of_memory_says_so(ktap):
     def limit():
         resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
@@ -261,7 +298,9 @@ CASES = [directory_is_no_script, directory_on_standard_input, missing_file, main
          burst_in_trace_end_counts_as_one, burst_that_ends_tracing_leaves_trace_end_alone,
          later_second_signal_ends_at_once, full_disk_is_an_error, a_listing_to_a_full_disk_is_an_error,
          a_listing_ends_with_its_reader, ctrl_c_before_anything_is_traced, no_such_cpu,
-         exit_without_a_status_keeps_the_first, output_file, out_of_memory_says_so]
+         exit_without_a_status_keeps_the_first, output_file,
+         output_into_the_script_itself_is_refused, a_missing_interpreter_is_named,
+         a_closed_terminal_ends_tracing_in_order, a_closed_terminal_leaves_it_alone_under_nohup, out_of_memory_says_so]
 
 
 def main():
