@@ -77,45 +77,43 @@ std::vector<bool> reach(const ssa::Function& function, ssa::BlockId from, ssa::B
   return reached;
 }
 
-/// One walk, from its beginning to where it looks at a slot; round by round that is a cycle.
-struct Walk {
+bool adds_entries(Op op) { return op == Op::TableMerge || ssa::has_table_value(op); }
+
+/// A place where an operation of walks stands: TableWalk begins one, TableSlot looks at a slot.
+struct WalkPlace {
   int64_t table = 0;
-  ssa::BlockId begin, slot;
+  ssa::BlockId block;
 };
 
-std::vector<Walk> walks_of(const ssa::Function& function, const std::vector<ssa::BlockId>& blocks) {
-  std::vector<Walk> walks;
-  for (const ssa::BlockId slot : blocks) {
-    for (const ssa::ValueId id : function.blocks[slot.index].insts) {
-      const Inst& look = function[id];
-      if (look.op != Op::TableSlot) continue;
-      for (const ssa::BlockId begin : blocks) {
-        for (const ssa::ValueId other : function.blocks[begin.index].insts) {
-          const Inst& walk = function[other];
-          if (walk.op == Op::TableWalk && walk.imm == look.imm)
-            walks.push_back(Walk{look.imm, begin, slot});
-        }
-      }
-    }
-  }
-  return walks;
-}
-
+/// Marks tables that grow in the rounds of a loop over them: on a way from where a slot is looked
+/// at back to there, without beginning the walk anew.
 void find_growth(const ssa::Function& function, const std::vector<ssa::BlockId>& blocks,
                  std::vector<TableUse>& uses) {
-  for (const Walk& walk : walks_of(function, blocks)) {
-    TableUse& use = uses[static_cast<size_t>(walk.table)];
-    const auto after =
-        reach(function, walk.slot, walk.begin, [](const ssa::Block& block) { return block.succs; });
-    const auto before =
-        reach(function, walk.slot, walk.begin, [](const ssa::Block& block) { return block.preds; });
-    for (const ssa::BlockId block : blocks) {
-      if (!after[block.index] || !before[block.index]) continue;
-      for (const ssa::ValueId id : function.blocks[block.index].insts) {
-        const Inst& inst = function[id];
-        use.grows_in_walk |=
-            inst.imm == walk.table && ssa::is_table_op(inst.op) && ssa::has_table_value(inst.op);
-      }
+  std::vector<WalkPlace> begins, looks;
+  for (const ssa::BlockId block : blocks) {
+    for (const ssa::ValueId id : function.blocks[block.index].insts) {
+      const Inst& inst = function[id];
+      if (inst.op == Op::TableWalk) begins.push_back({inst.imm, block});
+      if (inst.op == Op::TableSlot) looks.push_back({inst.imm, block});
+    }
+  }
+  const auto grows = [&](const WalkPlace& begin, const WalkPlace& look) {
+    const auto after = reach(function, look.block, begin.block,
+                             [](const ssa::Block& block) { return block.succs; });
+    const auto before = reach(function, look.block, begin.block,
+                              [](const ssa::Block& block) { return block.preds; });
+    return std::any_of(blocks.begin(), blocks.end(), [&](ssa::BlockId block) {
+      const auto& insts = function.blocks[block.index].insts;
+      return after[block.index] && before[block.index] &&
+             std::any_of(insts.begin(), insts.end(), [&](ssa::ValueId id) {
+               return function[id].imm == look.table && adds_entries(function[id].op);
+             });
+    });
+  };
+  for (const WalkPlace& begin : begins) {
+    for (const WalkPlace& look : looks) {
+      if (begin.table == look.table && grows(begin, look))
+        uses[static_cast<size_t>(look.table)].grows_in_walk = true;
     }
   }
 }

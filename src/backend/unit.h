@@ -145,7 +145,8 @@ struct Table {
   /// disagree.
   uint32_t value_size_bytes = 8;
   uint32_t max_entries = 0;
-  /// Programs ask how many entries it has: whoever makes or removes one counts it.
+  /// Programs ask how many entries it has, or go through it: whoever makes or removes one counts
+  /// it.
   bool is_counted = false;
   /// Hash: programs add to entries, and user space takes them meanwhile. It then subtracts what it
   /// has seen, and no entry goes while programs may run, for one of them may be about to add to it.

@@ -65,6 +65,14 @@ void add_to_count(uint64_t* count, int64_t by) {
   if (count != nullptr) __atomic_fetch_add(count, static_cast<uint64_t>(by), __ATOMIC_SEQ_CST);
 }
 
+/// Makes an entry that must be new, and counts it before.
+bool make_entry(sys::Map& map, const uint8_t* key, const void* value, uint64_t* count) {
+  add_to_count(count, 1);
+  if (map.update(key, value, /*only_new=*/true).ok()) return true;
+  add_to_count(count, -1);
+  return false;
+}
+
 /// One of the kernel's hash maps.
 class MapStore : public EntryStore {
  public:
@@ -92,9 +100,7 @@ class MapStore : public EntryStore {
   bool can_hold(const uint8_t*) override { return true; }
   bool put(const uint8_t* key, const uint8_t* value) override {
     if (count_ == nullptr) return map_->update(key, value).ok();
-    add_to_count(count_, 1);
-    if (map_->update(key, value, /*only_new=*/true).ok()) return true;
-    add_to_count(count_, -1);
+    if (make_entry(*map_, key, value, count_)) return true;
     std::vector<uint8_t> now(values_.size_bytes());
     return map_->lookup(key, now.data()) && map_->update(key, value).ok();
   }
@@ -108,8 +114,7 @@ class MapStore : public EntryStore {
     if (now == wanted) return;
     // A program wrote between the look and the taking: its value goes back, unless there is a newer
     // one already.
-    add_to_count(count_, 1);
-    if (!map_->update(key, now.data(), /*only_new=*/true).ok()) add_to_count(count_, -1);
+    make_entry(*map_, key, now.data(), count_);
   }
 
  private:

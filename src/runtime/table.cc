@@ -380,7 +380,10 @@ Table::Cursor Table::begin_walk() {
   forget_dead();
   if (list_live_ != list_size_) move_list_to_hash();  // holes that are filled are not met there
   ++walks_;
-  return walk();
+  Cursor cursor;
+  cursor.list_end = list_size_;
+  cursor.end_seq = next_seq_;
+  return cursor;
 }
 
 void Table::find_place(Cursor& cursor) const {

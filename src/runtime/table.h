@@ -114,17 +114,10 @@ class Table : public Object {
   /// Makes room; a hint.
   void reserve(size_t list_items, size_t others);
 
-  /// A walk through what is there now, and not through what is added on the way.
-  Cursor walk() const {
-    Cursor cursor;
-    cursor.list_end = list_size_;
-    cursor.end_seq = next_seq_;
-    return cursor;
-  }
   /// While a walk goes on, what is deleted keeps its place: a key that comes again is the same
   /// entry. A walk that is left before its end is never done with, which costs clear() some time.
-  /// Returns a cursor as walk() does, which does not meet either what was deleted before and comes
-  /// again on the way.
+  /// Goes through what is there now, and not through what is added on the way, also where that was
+  /// there before and had been deleted.
   Cursor begin_walk();
   void end_walk() { --walks_; }
   /// The next entry in order: the list items, then the others by age. False at the end. Entries

@@ -34,8 +34,7 @@ std::string refuse_own_script(const std::string& output, const std::string& scri
   struct stat first {};
   struct stat second {};
   if (stat(output.c_str(), &first) != 0 || stat(script.c_str(), &second) != 0) return "";
-  if (first.st_dev != second.st_dev || first.st_ino != second.st_ino || !S_ISREG(first.st_mode))
-    return "";
+  if (first.st_dev != second.st_dev || first.st_ino != second.st_ino) return "";
   return fmt::format("{} is the script itself; name another file with -o", output);
 }
 

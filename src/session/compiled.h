@@ -15,7 +15,7 @@ struct LoadedScript {
   diag::Source source;  ///< the text that it was compiled from; empty when it was stripped
 };
 
-/// "" unless `output`, of -o, is the regular file that the script was read from.
+/// "" unless `output`, of -o, is the file that the script was read from.
 std::string refuse_own_script(const std::string& output, const std::string& script);
 
 /// The script out of the bytes in options.source_text.

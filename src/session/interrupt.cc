@@ -58,8 +58,7 @@ InterruptGuard::InterruptGuard(vm::Vm& vm) {
   running = &vm;
   install(SIGINT, &before_int_);
   install(SIGTERM, &before_term_);
-  install(SIGHUP, &before_hup_);
-  if (before_hup_.sa_handler == SIG_IGN) sigaction(SIGHUP, &before_hup_, nullptr);  // nohup(1)
+  if (takes_hangup_) install(SIGHUP, &before_hup_);
 }
 
 InterruptGuard::~InterruptGuard() {
@@ -68,7 +67,7 @@ InterruptGuard::~InterruptGuard() {
   if (counted_ns != 0) return;
   sigaction(SIGINT, &before_int_, nullptr);
   sigaction(SIGTERM, &before_term_, nullptr);
-  sigaction(SIGHUP, &before_hup_, nullptr);
+  if (takes_hangup_) sigaction(SIGHUP, &before_hup_, nullptr);
 }
 
 bool InterruptGuard::interrupted() const { return signalled != 0; }

@@ -6,6 +6,7 @@
 
 #include <csignal>
 
+#include "sys/clock.h"
 #include "vm/vm.h"
 
 namespace ktap::session {
@@ -31,6 +32,7 @@ class InterruptGuard {
   struct sigaction before_int_ = {};
   struct sigaction before_term_ = {};
   struct sigaction before_hup_ = {};
+  const bool takes_hangup_ = sys::takes_hangup();
 };
 
 }  // namespace ktap::session

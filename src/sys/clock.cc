@@ -44,14 +44,17 @@ uint64_t Timer::take_expiries() {
   return count;
 }
 
+bool takes_hangup() {
+  struct sigaction hangup = {};
+  return sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN;
+}
+
 Result<Signals> Signals::create() {
   sigset_t ours;
   sigemptyset(&ours);
   for (const int number : {SIGINT, SIGTERM, SIGCHLD}) sigaddset(&ours, number);
-  // A signal that is blocked comes also when it is ignored, as nohup(1) wants it of this one.
-  struct sigaction hangup = {};
-  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
-    sigaddset(&ours, SIGHUP);
+  // A signal that is blocked comes also when it is ignored.
+  if (takes_hangup()) sigaddset(&ours, SIGHUP);
   sigset_t before;
   const int rc = pthread_sigmask(SIG_BLOCK, &ours, &before);
   if (rc != 0) return system_error("blocking signals", rc);

@@ -25,6 +25,9 @@ class Timer {
   UniqueFd fd_;
 };
 
+/// SIGHUP is not ignored, as nohup(1) wants it.
+bool takes_hangup();
+
 /// SIGINT, SIGTERM, SIGCHLD, and SIGHUP unless it is ignored, as a descriptor; blocked from
 /// delivery while this lives.
 class Signals {
