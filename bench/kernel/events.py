@@ -4,7 +4,8 @@
 The driver's loop is measured with nothing attached before and after each of them; what is added is the difference.
 Both tools see every process's calls; the printing ones are for the driver's alone. Of all samples of all rounds the
 lowest tenth counts: what is above it is the machine's other work; the medians stand in brackets. Printed: ns added to a
-call, beside the empty program's and bpftrace's in the same rounds.
+call, beside the empty program's and bpftrace's in the same rounds; for a handler that needs a helper function of the
+kernel also the least program in C that calls it: whatever is over the aim there, no handler can be under.
 Usage: events.py KTAP [--rounds N] [--only NAME…] [--no-peer]
 """
 import argparse
@@ -29,6 +30,7 @@ class OneLiner:
     floor: str             # the empty program that it is compared with
     of_floor: float        # at most so many times the floor; None: no such aim
     of_peer: float         # at most so many times bpftrace
+    least: str = ""         # a program of bench/c that does only what the handler cannot do without
     prints: bool = False    # of the driver's calls alone, into a file; the calls come in bursts
 
 
@@ -36,11 +38,11 @@ ONE_LINERS = [
     OneLiner("count by number", f"var h = {{}} {ENTER} {{ h[args.id] += 1 }}",
              f"{BT_ENTER} {{ @[args->id] = count(); }}", "empty_enter", 1.2, 0.45),
     OneLiner("count by execname", f"var h = {{}} {ENTER} {{ h[execname] += 1 }}",
-             f"{BT_ENTER} {{ @[comm] = count(); }}", "empty_enter", 1.2, 0.45),
+             f"{BT_ENTER} {{ @[comm] = count(); }}", "empty_enter", 1.2, 0.45, least="name_alone"),
     OneLiner("histogram", f"var h = aggr() {ENTER} {{ h <<< args.id }} trace_end {{ print(hist(h)) }}",
              f"{BT_ENTER} {{ @ = hist(args->id); }}", "empty_enter", 1.2, 0.45),
     OneLiner("printf", f'{ENTER} {{ printf("%d %d\\n", pid, args.id) }}',
-             f'{BT_ENTER} /pid == PID/ {{ printf("%d %d\\n", pid, args->id); }}', "empty in bursts", 2, 0.05, True),
+             f'{BT_ENTER} /pid == PID/ {{ printf("%d %d\\n", pid, args->id); }}', "empty in bursts", 2, 0.05, prints=True),
     OneLiner("latency by tid",
              f"var s = {{}} var h = aggr() {ENTER} {{ s[tid] = ns }} "
              f"{EXIT} /s[tid] != nil/ {{ h <<< ns - s[tid]; s[tid] = nil }} trace_end {{ print(hist(h)) }}",
@@ -106,6 +108,9 @@ def report(bench, chosen, ktap):
         if bench.samples[peer]:
             text += f"{show(peer):>24}{verdict(ns(name), ns(peer), line.of_peer):>16}"
         print(text)
+        if line.least:
+            print(f"{'  ' + line.least + ', in C':20}{show(line.least):>20}"
+                  f"{verdict(ns(line.least), ns(line.floor), None):>22}")
         elsewhere = harness.in_user_space(ktap, line.ktap)
         if elsewhere:
             print(f"{'':20}runs in user space, that is why: {elsewhere}")
@@ -141,6 +146,8 @@ def main():
                 target = ("-p", str(driver.pid)) if line.prints else ()
                 bench.measure(f"ktap {line.name}", lambda line=line, target=target: Ktap(
                     options.ktap, line.ktap, target, output), pattern)
+                if line.least:
+                    bench.measure(line.least, lambda line=line: Attached(options.ktap, objects[line.least]), pattern)
                 if peer:
                     script = line.bpftrace.replace("PID", str(driver.pid))
                     bench.measure(f"bpftrace {line.name}", lambda script=script: Bpftrace(
