@@ -1,4 +1,5 @@
-// The least that a program does which needs the thread's name: it reads and keeps it, and looks nothing up.
+// The least that a program does which needs the thread's name: it reads and keeps it, and looks
+// nothing up.
 #include "common.h"
 
 struct task_struct {

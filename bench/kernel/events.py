@@ -38,7 +38,7 @@ ONE_LINERS = [
     OneLiner("count by number", f"var h = {{}} {ENTER} {{ h[args.id] += 1 }}",
              f"{BT_ENTER} {{ @[args->id] = count(); }}", "empty_enter", 1.2, 0.45),
     OneLiner("count by execname", f"var h = {{}} {ENTER} {{ h[execname] += 1 }}",
-             f"{BT_ENTER} {{ @[comm] = count(); }}", "empty_enter", 1.2, 0.45, least="name_alone"),
+             f"{BT_ENTER} {{ @[comm] = count(); }}", "empty_enter", 1.2, 0.45, "name_alone"),
     OneLiner("histogram", f"var h = aggr() {ENTER} {{ h <<< args.id }} trace_end {{ print(hist(h)) }}",
              f"{BT_ENTER} {{ @ = hist(args->id); }}", "empty_enter", 1.2, 0.45),
     OneLiner("printf", f'{ENTER} {{ printf("%d %d\\n", pid, args.id) }}',

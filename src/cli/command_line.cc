@@ -49,6 +49,9 @@ const Row* find_row(std::string_view name) {
   return nullptr;
 }
 
+/// The first argument of a script that stands behind -e, no option: none begins with a digit.
+bool is_negative_number(const std::string& word) { return word[1] >= '0' && word[1] <= '9'; }
+
 std::string unknown_option(const std::string& name) {
   std::vector<std::string> names;
   for (const Row& row : kRows) {
@@ -338,6 +341,7 @@ CommandLine parse_command_line(const std::vector<std::string>& args, std::string
       name.resize(name.find('='));
     }
     const Row* row = find_row(name);
+    if (row == nullptr && !line.options.source_name.empty() && is_negative_number(name)) break;
     if (row == nullptr) return fail(unknown_option(name));
     if (row->argument.empty() && value)
       return fail(fmt::format("option '{}' takes no argument", name));

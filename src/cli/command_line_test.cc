@@ -34,6 +34,14 @@ TEST(CommandLine, OneLiner) {
   EXPECT_EQ(line.options.args, (std::vector<std::string>{"-e", "1"}));
 }
 
+TEST(CommandLine, NegativeNumberIsAnArgumentOfAOneLiner) {
+  const CommandLine line = parse_command_line({"-q", "-e", "print(arg[1])", "-5", "-q"});
+  EXPECT_EQ(line.action, Action::Session);
+  EXPECT_EQ(line.options.args, (std::vector<std::string>{"-e", "-5", "-q"}));
+  EXPECT_EQ(parse_command_line({"-5", "a.kp"}).action, Action::Mistake);
+  EXPECT_EQ(parse_command_line({"-e", "print(arg[1])", "-z"}).action, Action::Mistake);
+}
+
 TEST(CommandLine, StandardInputIsCalledStdin) {
   const CommandLine line = parse_command_line({"-"});
   EXPECT_EQ(line.script, "-");

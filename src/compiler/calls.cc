@@ -127,6 +127,22 @@ KnownType type_of(Builtin builtin) {
 /// The built-in variables that may also be called: pid() … execname().
 bool is_callable(schema::BuiltinVar var) { return var <= schema::BuiltinVar::Execname; }
 
+/// Looks at what an event interrupts, whatever its arguments are.
+bool is_of_event(Builtin builtin) {
+  switch (builtin) {
+    case Builtin::Stack:
+    case Builtin::Ustack:
+    case Builtin::Backtrace:
+    case Builtin::PrintBacktrace:
+    case Builtin::UserString:
+    case Builtin::KernelString:
+    case Builtin::Buf:
+      return true;
+    default:
+      return false;
+  }
+}
+
 /// What a function becomes that is given to `builtin`, which registers it.
 Role registered_role(Builtin builtin) {
   switch (builtin) {
@@ -242,6 +258,7 @@ int Generator::arguments(const sx::Call& node, std::optional<Role> registered) {
 
 void Generator::check_builtin_call(Builtin builtin, const sx::Expr& expr, const sx::Call& node) {
   if (registers_handler(builtin) && scope_->in_handler) report_nested_handler(expr.span);
+  if (is_of_event(builtin)) check_event_call(full_name(builtin), expr.span);
   const bc::BuiltinInfo& info = bc::builtin_info(builtin);
   const int count = static_cast<int>(node.args.size());
   const bool is_open = count > 0 && gives_many(node.args.back());

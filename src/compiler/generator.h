@@ -80,6 +80,7 @@ class Generator {
   void event_field_to(const std::string& name, diag::Span span, int dst);
   /// Reports what of an event is read where there is none: in timers, trace_end, the main chunk.
   void check_event_var(schema::BuiltinVar var, diag::Span span);
+  void check_event_call(const std::string& name, diag::Span span);
   void check_event_field(const std::string& name, diag::Span span);
   void check_event_member(const syntax::Expr& object, const std::string& name, diag::Span span);
   /// A variable of that name that is not in scope at `at`; null when there is none.

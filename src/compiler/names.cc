@@ -213,6 +213,14 @@ void Generator::check_event_var(schema::BuiltinVar var, diag::Span span) {
       .hints.emplace_back("it has a value in handlers of events");
 }
 
+void Generator::check_event_call(const std::string& name, diag::Span span) {
+  if (scope_->where == Where::Event || scope_->where == Where::Unknown) return;
+  sink_
+      .report(Code::NoSuchVariableHere, span,
+              fmt::format("'{}' does not work in {}", name, where_text(scope_->where)))
+      .hints.emplace_back("it works in handlers of events");
+}
+
 void Generator::check_event_field(const std::string& name, diag::Span span) {
   if (scope_->where == Where::Event || scope_->where == Where::Unknown) return;
   const std::string_view ktap = sx::foreign_name(name);

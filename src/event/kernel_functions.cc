@@ -211,7 +211,12 @@ void KernelFunctions::include_one(const Pattern& pattern, const KernelPlace& pla
     Mistake wrong =
         mistake(pattern, is_data ? fmt::format("'{}' is no function of this kernel", place.name)
                                  : fmt::format("this kernel has no function '{}'", place.name));
-    wrong.nearest = nearest(place.name);
+    if (const size_t percent = place.name.rfind('%'); percent != std::string::npos) {
+      wrong.text +=
+          fmt::format("; a function's return is {}%return", place.name.substr(0, percent));
+    } else {
+      wrong.nearest = nearest(place.name);
+    }
     for (std::string& near : wrong.nearest) {
       near = (place.is_trace ? "function:" : "probe:") + near;
       if (place.is_return) near += "%return";

@@ -126,6 +126,12 @@ TEST(KernelFunctions, OfARenamedFunctionTheLongerNameIsMeant) {
   ASSERT_EQ(out.mistakes.size(), 1U);
   EXPECT_EQ(out.mistakes[0].text, "this kernel has no function 'do_sys_open'");
   EXPECT_EQ(out.mistakes[0].nearest.front(), "probe:do_sys_openat2");
+  at.name = "do_sys_poll%ret";
+  functions.include(pattern, at, &out);
+  ASSERT_EQ(out.mistakes.size(), 2U);
+  EXPECT_EQ(out.mistakes[1].text,
+            "this kernel has no function 'do_sys_poll%ret'; a function's return is "
+            "do_sys_poll%return");
 }
 
 TEST(KernelFunctions, GlobsReachAFunctionByEachOfItsNames) {

@@ -202,6 +202,9 @@ Found find_tracefs() {
   return fmt::format("{} events", catalog->list("*").size());
 }
 
+/// What a note begins with that could not be read: neither yes nor no.
+constexpr std::string_view kNotKnown = "not known";
+
 Found find_lockdown() {
   const std::string modes = line_of("/sys/kernel/security/lockdown");
   const size_t begin = modes.find('['), end = modes.find(']');
@@ -226,7 +229,7 @@ Found find_memlock() {
 
 Found find_setting(const char* path, const char* meaning) {
   const std::string value = line_of(path);
-  return value.empty() ? std::string("not known") : value + meaning;
+  return value.empty() ? std::string(kNotKnown) : value + meaning;
 }
 
 Found find_paranoid() {
@@ -267,6 +270,17 @@ std::string why(const Check& check, const Error& error) {
   return fmt::format("{} ({})", error.message, check.advice);
 }
 
+struct Answer {
+  std::string_view text;
+  std::string_view json;
+};
+
+Answer answer_of(const Found& found) {
+  if (!found.ok()) return {"no", "false"};
+  if (found.value().compare(0, kNotKnown.size(), kNotKnown) == 0) return {"?", "null"};
+  return {"yes", "true"};
+}
+
 }  // namespace
 
 int doctor(bool json) {
@@ -280,11 +294,12 @@ int doctor(bool json) {
       traces = traces || found.ok();
     }
     const std::string note = found.ok() ? found.value() : why(check, found.error());
+    const Answer answer = answer_of(found);
     if (json) {
       std::fputs(diag::JsonObject()
                      .text("section", check.section)
                      .text("check", name)
-                     .raw("works", found.ok() ? "true" : "false")
+                     .raw("works", answer.json)
                      .text("note", note)
                      .line()
                      .c_str(),
@@ -293,7 +308,7 @@ int doctor(bool json) {
     }
     if (check.section != section) std::puts(fmt::format("{}:", check.section).c_str());
     section = check.section;
-    std::string line = fmt::format("  {}  {}", found.ok() ? "yes" : "no ", name);
+    std::string line = fmt::format("  {:<3}  {}", answer.text, name);
     if (!note.empty()) line += ": " + note;
     std::puts(line.c_str());
   }

@@ -63,7 +63,9 @@ class Lister {
           fmt::format("ktap: warning: tracepoints are left out, system calls are those that ktap "
                       "knows: {}\n",
                       without));
-    return names.empty() ? nothing() : 0;
+    if (!names.empty()) return 0;
+    return without.empty() ? nothing()
+                           : fail(fmt::format("nothing else matches '{}'", request_.glob));
   }
 
  private:

@@ -129,6 +129,8 @@ TEST_F(Program, WhyNothingWasFound) {
   EXPECT_EQ(file.why_missing("area"),
             "no function 'area' in " + path + "; did you mean 'shapes::Circle::area'?");
   EXPECT_EQ(file.why_missing("nothing_like_it"), "no function 'nothing_like_it' in " + path);
+  EXPECT_EQ(file.why_missing("seen%ret"),
+            "no function 'seen%ret' in " + path + "; a function's return is seen%return");
   EXPECT_EQ(file.why_missing("zz*"), "no function in " + path + " matches 'zz*'");
   folder_.write("q.c", "#include <stdlib.h>\nint main() { free(malloc(2)); return 0; }\n");
   ASSERT_TRUE(folder_.run("g++ -O0 q.c -o imports && strip -o bare imports"));

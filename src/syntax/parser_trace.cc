@@ -173,7 +173,8 @@ bool Parser::report_event_text(const EventTextScan& scan, TraceKind kind) {
     case EventTextProblem::GluedBody:
       note(Code::BadEventText, place,
            "a blank must stand before the body's '{', else it is taken for a glob")
-          .hints.emplace_back("trace EVENT { }");
+          .hints.push_back(fmt::format("{}{} {{ }}", kind == TraceKind::Event ? "trace " : "",
+                                       text.substr(0, scan.problem_at - scan.text_begin)));
       break;
     case EventTextProblem::UnclosedFilter:
       note(Code::UnclosedFilter, place,
