@@ -42,7 +42,8 @@ ONE_LINERS = [
     OneLiner("histogram", f"var h = aggr() {ENTER} {{ h <<< args.id }} trace_end {{ print(hist(h)) }}",
              f"{BT_ENTER} {{ @ = hist(args->id); }}", "empty_enter", 1.2, 0.45),
     OneLiner("printf", f'{ENTER} {{ printf("%d %d\\n", pid, args.id) }}',
-             f'{BT_ENTER} /pid == PID/ {{ printf("%d %d\\n", pid, args->id); }}', "empty in bursts", 2, 0.05, prints=True),
+             f'{BT_ENTER} /pid == PID/ {{ printf("%d %d\\n", pid, args->id); }}', "empty in bursts", 2, 0.05,
+             prints=True),
     OneLiner("latency by tid",
              f"var s = {{}} var h = aggr() {ENTER} {{ s[tid] = ns }} "
              f"{EXIT} /s[tid] != nil/ {{ h <<< ns - s[tid]; s[tid] = nil }} trace_end {{ print(hist(h)) }}",
