@@ -19,6 +19,7 @@ constexpr int64_t kHandlerCalls = 1000000;      ///< calls of one handler run
 constexpr int kHandlerCallDepth = 200;          ///< call depth of one handler run
 constexpr int kMainCallDepth = 200000;          ///< call depth of the main chunk and trace_end
 constexpr uint32_t kDefaultTableSize = 10240;   ///< entries of a table that lives in the kernel
+constexpr uint32_t kTableEntries = 16777216;    ///< of a table in the kernel, that may be asked for
 constexpr uint32_t kStackFrames = 50;           ///< of stack() and ustack() at most, and by default
 constexpr uint32_t kStackSkip = 50;     ///< innermost frames that stack() leaves out at most
 constexpr uint32_t kStringBytes = 256;  ///< bytes user_string/kernel_string read at most by default

@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 
+#include "base/limits.h"
 #include "bpf/kernel_facts.h"
 #include "diag/diagnostic.h"
 
@@ -237,10 +238,10 @@ class Apply {
 
   void table_size(const std::string& name, const std::string& value) {
     int64_t entries = 0;
-    positive(name, value, "a number of entries from 1 to 16777216", entries, 1);
-    if (entries > 16777216)
-      return mistake(
-          fmt::format("{} takes a number of entries from 1 to 16777216, not '{}'", name, value));
+    const std::string what = fmt::format("a number of entries from 1 to {}", limits::kTableEntries);
+    positive(name, value, what.c_str(), entries, 1);
+    if (entries > limits::kTableEntries)
+      return mistake(fmt::format("{} takes {}, not '{}'", name, what, value));
     line_.options.table_size = static_cast<uint32_t>(entries);
   }
 

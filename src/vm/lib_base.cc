@@ -60,10 +60,9 @@ bool new_table(NativeCall& call, std::string_view name) {
   int64_t sizes[2] = {0, 0};
   for (size_t i = 0; i < call.count; ++i) {
     if (call.has(i) && !call.integer_arg(name, i, &sizes[i])) return false;
-    if (sizes[i] < 0 || sizes[i] > UINT32_MAX) {
-      return call.machine.fail(fmt::format("argument {} of '{}' is to be 0 to {}, got {}", i + 1,
-                                           name, UINT32_MAX, sizes[i]));
-    }
+    if (sizes[i] < 0 || sizes[i] > limits::kTableEntries)
+      return call.out_of_range(name, i,
+                               fmt::format("0 to {}, got {}", limits::kTableEntries, sizes[i]));
   }
   runtime::Table* table = call.machine.heap().table();
   table->capacity_hint = static_cast<uint32_t>(sizes[1]);

@@ -172,8 +172,8 @@ TEST_F(LibraryTest, NewTables) {
   EXPECT_EQ(call(Builtin::Ptable), "{}");
   EXPECT_EQ(run_.result.table()->capacity_hint, 0u);
   EXPECT_EQ(call(Builtin::TableNew, {i(-1)}),
-            "error: argument 1 of 'table.new' is to be 0 to 4294967295, got -1");
-  EXPECT_EQ(call(Builtin::TableNew, {i(4294967295), i(4294967295)}), "{}");
+            "error: argument 1 of 'table.new' is to be 0 to 16777216, got -1");
+  EXPECT_EQ(call(Builtin::TableNew, {i(16777216), i(16777216)}), "{}");
 }
 
 TEST_F(LibraryTest, KernelString) {
