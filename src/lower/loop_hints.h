@@ -30,6 +30,7 @@ struct LoopShape {
     Value,    ///< of one type of SSA
     Slot,     ///< an iterator over a table in the kernel
     Pointer,  ///< to kernel memory, or nil
+    Text,     ///< strings whose length has no bound, or nil: of no use
     Anything  ///< of types that have no common form: of no use
   } kind = Kind::Unknown;
   ssa::Type type = ssa::Type::None;
@@ -40,8 +41,12 @@ struct LoopShape {
   friend bool operator==(const LoopShape&, const LoopShape&) = default;
 };
 
-/// The narrowest shape that takes both.
+/// The narrowest shape that takes both. Names (StrKind::Id) beside bytes become bytes: whoever has
+/// them looks that they fit.
 LoopShape widen(const LoopShape& a, const LoopShape& b);
+/// The same for a shape that has been widened before: a string that grows gets the room of the next
+/// power of two, so that it is at its bound after a few attempts.
+LoopShape widen_again(const LoopShape& known, const LoopShape& shape);
 
 class LoopHints {
  public:
@@ -52,7 +57,7 @@ class LoopHints {
   }
   void add(const HintKey& key, const LoopShape& shape) {
     LoopShape& known = shapes_[key];
-    const LoopShape wider = widen(known, shape);
+    const LoopShape wider = widen_again(known, shape);
     grown_ = grown_ || wider != known;
     known = wider;
   }

@@ -66,7 +66,6 @@ void Lowerer::enter_loop(Frame& frame, size_t pc) {
   OpenLoop loop;
   loop.head = new_block();
   loop.boxes = frame.boxes;
-  const ssa::BlockId before = current_;
   const uint32_t visit = frame.visits[pc]++;
   const CodeLoop& shape = frame.plan->loops[static_cast<size_t>(frame.plan->loop_at(pc))];
   const auto place = static_cast<uint32_t>(pc);
@@ -76,35 +75,43 @@ void Lowerer::enter_loop(Frame& frame, size_t pc) {
     LoopSlot& slot = loop.registers[r];
     slot.key = {frame.path, place, visit, static_cast<uint32_t>(r)};
     slot.at_entry = frame.registers[r];
-    frame.registers[r] = open_slot(slot, before, loop.head);
+    frame.registers[r] = open_slot(slot, loop.head);
   }
   loop.locals.resize(locals_.size());
   for (size_t i = 0; i < locals_.size(); ++i) {
     LoopSlot& slot = loop.locals[i];
     slot.key = {frame.path, place, visit, 256 + hints_.name(local_names_[i])};
     slot.at_entry = locals_[i];
-    locals_[i] = open_slot(slot, before, loop.head);
+    locals_[i] = open_slot(slot, loop.head);
   }
-  current_ = before;
+  if (stopped()) return;
+  const ssa::BlockId before = current_;
   emit({ssa::Op::Jump});
   connect(before, loop.head);
   current_ = loop.head;
   frame.loops[pc] = std::move(loop);
 }
 
-/// What the variable is in all rounds.
-AbstractValue Lowerer::open_slot(LoopSlot& slot, ssa::BlockId from, ssa::BlockId head) {
+/// What the variable is in all rounds. A string that is kept as a call is made where the loop is
+/// entered when rounds change it.
+AbstractValue Lowerer::open_slot(LoopSlot& slot, ssa::BlockId head) {
   slot.shape = hints_.find(slot.key);
   if (slot.shape.kind == ShapeKind::Unknown || slot.shape.kind == ShapeKind::Nil ||
       slot.at_entry.is(Kind::Undefined)) {
     return slot.at_entry;
   }
-  const ssa::ValueId first = as_shape(slot.at_entry, slot.shape, from);
+  if (slot.shape.kind == ShapeKind::Value && slot.at_entry.is(Kind::Rendered)) {
+    slot.at_entry = make_text(slot.at_entry);
+    if (stopped()) return {};
+  }
+  const ssa::ValueId first = as_shape(slot.at_entry, slot.shape, current_);
   if (!first.valid()) {
-    hints_.add(slot.key, shape_of(slot.at_entry));
+    hints_.add(slot.key, shape_beside(slot.at_entry, slot.shape));
     slot.shape = hints_.find(slot.key);
     AbstractValue useless = AbstractValue::of_kind(Kind::Mixed);
-    useless.text = "a variable whose type changes in a loop";
+    useless.text = slot.shape.kind == ShapeKind::Anything
+                       ? "a variable whose type changes in a loop"
+                       : "a string that a loop makes, of a length that is not known";
     return useless;
   }
   ssa::Inst phi{ssa::Op::Phi, slot.shape.type, slot.shape.str_kind, slot.shape.max_bytes};
@@ -124,6 +131,8 @@ void Lowerer::next_round(OpenLoop& loop, Edge edge) {
     return refuse("a function that outlives the round of a loop in which it is made");
   edge.values.resize(std::max(edge.values.size(), loop.registers.size()));
   edge.locals.resize(std::max(edge.locals.size(), loop.locals.size()));
+  make_round_texts(loop, edge);
+  if (stopped()) return;
   for (size_t r = 0; r < loop.registers.size(); ++r) {
     close_slot(loop.registers[r], edge.values[r], edge.block);
   }
@@ -135,11 +144,26 @@ void Lowerer::next_round(OpenLoop& loop, Edge edge) {
   has_rounds_ = true;
 }
 
+/// What a round leaves as a call, other than it was at the loop's head, is made at its end.
+void Lowerer::make_round_texts(const OpenLoop& loop, Edge& edge) {
+  const ssa::BlockId going_on = current_;
+  current_ = edge.block;
+  const auto make = [this](const LoopSlot& slot, AbstractValue& value) {
+    if (stopped() || slot.at_entry.is(Kind::Undefined) || same(value, slot.at_entry)) return;
+    if (value.is(Kind::Rendered) && value.result == runtime::Type::String && text_bound(value))
+      value = make_text(AbstractValue(value));
+  };
+  for (size_t r = 0; r < loop.registers.size(); ++r) make(loop.registers[r], edge.values[r]);
+  for (size_t i = 0; i < loop.locals.size(); ++i) make(loop.locals[i], edge.locals[i]);
+  edge.block = current_;
+  current_ = going_on;
+}
+
 void Lowerer::close_slot(LoopSlot& slot, const AbstractValue& value, ssa::BlockId from) {
   if (slot.at_entry.is(Kind::Undefined)) return;
   if (slot.phi.valid()) {
     const ssa::ValueId id = as_shape(value, slot.shape, from);
-    if (!id.valid()) hints_.add(slot.key, shape_of(value));
+    if (!id.valid()) hints_.add(slot.key, shape_beside(value, slot.shape));
     // This attempt is for nothing then; a phi of itself keeps it in form.
     function_[slot.phi].operands.push_back(id.valid() ? id : slot.phi);
     return;
@@ -156,6 +180,17 @@ bool Lowerer::is_unchanged(const AbstractValue& value, const AbstractValue& at_e
   return inst.op == ssa::Op::Unwrap && inst.operands[0] == at_entry.id;
 }
 
+/// A string on whatever way it came, or nil on some.
+bool Lowerer::is_some_text(const AbstractValue& value) const {
+  if (value.is(Kind::Mixed)) {
+    return !value.parts.empty() &&
+           std::all_of(value.parts.begin(), value.parts.end(),
+                       [this](const AbstractValue& part) { return is_some_text(part); });
+  }
+  return value.is(Kind::Nil) || ssa::sure_type(type_of(value)) == ssa::Type::Str ||
+         (value.is(Kind::Rendered) && value.result == runtime::Type::String);
+}
+
 LoopShape Lowerer::shape_of(const AbstractValue& value) const {
   LoopShape shape;
   shape.kind = ShapeKind::Anything;
@@ -169,12 +204,23 @@ LoopShape Lowerer::shape_of(const AbstractValue& value) const {
     shape.kind = ShapeKind::Pointer;
     shape.type = ssa::Type::MaybeInt;
     shape.ctype = value.ctype;
+  } else if (value.is(Kind::Rendered) && value.result == runtime::Type::String) {
+    const std::optional<uint32_t> bound = text_bound(value);
+    shape.kind = bound ? ShapeKind::Value : ShapeKind::Text;
+    if (bound) {
+      shape.type = value.may_be_nil ? ssa::Type::MaybeStr : ssa::Type::Str;
+      shape.str_kind = ssa::StrKind::Bytes;
+      shape.max_bytes = std::max(*bound, uint32_t{1});
+    }
+  } else if (value.is(Kind::Mixed) && is_some_text(value)) {
+    shape.kind = ShapeKind::Text;
   } else if (type_of(value) != ssa::Type::None) {
     shape.kind = ShapeKind::Value;
     shape.type = type_of(value);
     if (value.is(Kind::Ssa)) {
-      shape.str_kind = function_[value.id].str_kind;
-      shape.max_bytes = function_[value.id].max_bytes;
+      const ssa::Inst& inst = function_[value.id];
+      shape.str_kind = inst.str_kind;
+      if (inst.str_kind == ssa::StrKind::Bytes) shape.max_bytes = inst.max_bytes;
     } else if (value.is(Kind::Str)) {
       shape.str_kind = ssa::StrKind::Id;
     }
@@ -182,11 +228,30 @@ LoopShape Lowerer::shape_of(const AbstractValue& value) const {
   return shape;
 }
 
+/// The shape of a value that is to be of `shape`: names are bytes where it is bytes.
+LoopShape Lowerer::shape_beside(const AbstractValue& value, const LoopShape& shape) const {
+  LoopShape own = shape_of(value);
+  if (shape.str_kind != ssa::StrKind::Bytes || own.str_kind != ssa::StrKind::Id) return own;
+  const std::optional<uint32_t> bound = text_bound(value);
+  if (!bound || (own.type == ssa::Type::MaybeStr && value.is(Kind::Ssa))) {
+    own = LoopShape();
+    own.kind = ShapeKind::Text;
+    return own;
+  }
+  own.str_kind = ssa::StrKind::Bytes;
+  own.max_bytes = std::max(*bound, uint32_t{1});
+  return own;
+}
+
 /// The value in the form of `shape`, made at the end of a block; invalid where it does not fit.
 ssa::ValueId Lowerer::as_shape(const AbstractValue& value, const LoopShape& shape,
                                ssa::BlockId in) {
-  if (shape.kind == ShapeKind::Anything || widen(shape, shape_of(value)) != shape) return {};
+  if (shape.kind == ShapeKind::Anything || shape.kind == ShapeKind::Text ||
+      widen(shape, shape_beside(value, shape)) != shape)
+    return {};
   ssa::Inst inst{ssa::Op::ConstNil, shape.type, shape.str_kind, shape.max_bytes};
+  if (ssa::sure_type(shape.type) == ssa::Type::Str)
+    return as_joined(value, in, inst).value_or(ssa::ValueId());
   ssa::ValueId id = value.id;
   switch (value.kind) {
     case Kind::Pointer:
@@ -198,12 +263,6 @@ ssa::ValueId Lowerer::as_shape(const AbstractValue& value, const LoopShape& shap
       ssa::Inst constant{value.is(Kind::Int) ? ssa::Op::ConstInt : ssa::Op::ConstBool,
                          type_of(value)};
       constant.imm = value.integer;
-      id = emit_in(in, std::move(constant));
-      break;
-    }
-    case Kind::Str: {
-      ssa::Inst constant{ssa::Op::ConstStr, ssa::Type::Str, ssa::StrKind::Id};
-      constant.imm = linkage_.module.intern(value.text);
       id = emit_in(in, std::move(constant));
       break;
     }
@@ -396,20 +455,6 @@ void Lowerer::for_loop(Frame& frame, Insn insn, size_t pc) {
 
 // ---- loops over tables -----------------------------------------------------------------------
 
-/// A loop over a table that no handler changes, which is too much to be written out.
-void Lowerer::refuse_unrolled(const Frame& frame, size_t head, const AbstractValue& table) {
-  const size_t entries = table.table->entries().size();
-  const int number = frame.plan->loop_at(head);
-  std::string most = fmt::format("{} entries at most", kMaxUnrolledEntries);
-  if (entries <= kMaxUnrolledEntries)
-    most = fmt::format("{} instructions at most", kMaxUnrolledInstructions);
-  if (number >= 0 && frame.plan->loops[static_cast<size_t>(number)].has_inner)
-    most = "without another loop inside";
-  refuse(fmt::format(
-      "a loop over the {} entries of table {}, which no handler changes: it is written out, {}",
-      entries, table.text, most));
-}
-
 void Lowerer::iter_prep(Frame& frame, Insn insn, size_t pc) {
   const AbstractValue table = reg(frame, insn.a());
   const auto kind = static_cast<bytecode::IterKind>(insn.b());
@@ -424,10 +469,10 @@ void Lowerer::iter_prep(Frame& frame, Insn insn, size_t pc) {
   AbstractValue iterator = AbstractValue::of_kind(Kind::Iterator);
   iterator.table = table.table;
   iterator.text = table.text;
-  if (world_.written_tables.count(table.table) == 0) {
-    const size_t entries = table.table->entries().size();
-    if (entries > kMaxUnrolledEntries || !fits_unrolled(frame, head, entries + 1))
-      return refuse_unrolled(frame, head, table);
+  const size_t entries = table.table->entries().size();
+  if (world_.written_tables.count(table.table) == 0 &&
+      (entries == 0 ||
+       (entries <= kMaxUnrolledEntries && fits_unrolled(frame, head, entries + 1)))) {
     frame.unrolled[head] = true;
   } else {
     const std::optional<int64_t> id = whole_table(table, "pairs()");

@@ -241,10 +241,13 @@ class Lowerer {
   void arrive(Frame& frame, size_t pc, std::vector<Edge> edges);
   void enter_loop(Frame& frame, size_t pc);
   void next_round(OpenLoop& loop, Edge edge);
-  AbstractValue open_slot(LoopSlot& slot, ssa::BlockId from, ssa::BlockId head);
+  AbstractValue open_slot(LoopSlot& slot, ssa::BlockId head);
   void close_slot(LoopSlot& slot, const AbstractValue& value, ssa::BlockId from);
   bool is_unchanged(const AbstractValue& value, const AbstractValue& at_entry) const;
+  bool is_some_text(const AbstractValue& value) const;
   LoopShape shape_of(const AbstractValue& value) const;
+  LoopShape shape_beside(const AbstractValue& value, const LoopShape& shape) const;
+  void make_round_texts(const OpenLoop& loop, Edge& edge);
   ssa::ValueId as_shape(const AbstractValue& value, const LoopShape& shape, ssa::BlockId in);
   void emit_guard(ssa::Op op, bool is_tail_call = false);
   void count_round(bool is_tail_call = false);
@@ -267,7 +270,6 @@ class Lowerer {
   void put_entry(Frame& frame, bytecode::Insn insn, const AbstractValue& key,
                  const AbstractValue& value);
   bool fits_unrolled(const Frame& frame, size_t head, uint64_t rounds) const;
-  void refuse_unrolled(const Frame& frame, size_t head, const AbstractValue& table);
 
   // ---- lower_locals.cc -----------------------------------------------------------------------
   void make_closure(Frame& frame, bytecode::Insn insn);

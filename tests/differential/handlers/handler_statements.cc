@@ -291,6 +291,7 @@ void HandlerGenerator::branch(Nodes& out, int depth) {
 }
 
 void HandlerGenerator::loop(Nodes& out, int depth) {
+  if (has_.strings && chance(20)) return text_loop(out);
   ++loops_;
   const size_t variables = scope_.size();
   switch (below(4)) {
@@ -338,6 +339,41 @@ void HandlerGenerator::loop(Nodes& out, int depth) {
       return;
     }
   }
+}
+
+/// A string that rounds change, how many of them is not known: cut, joined, exchanged with another.
+void HandlerGenerator::text_loop(Nodes& out) {
+  const std::string s = fresh("v");
+  const std::string other = fresh("v");
+  const std::string i = fresh("i");
+  out.push_back(stmt("var " + s + ", " + other + " = $0, $1",
+                     {value(Type::Str, 2), chance(15) ? expr("nil") : value(Type::Str, 1)}));
+  static constexpr const char* kSteps[] = {
+      "@ = $0",
+      "@ = string.sub(@ .. $0, 1, 16)",
+      "@ = string.sub($0 .. @, 3)",
+      "@ = format(\"%s%d\", string.sub(@, 1, 9), #)",
+      "@ = string.upper(string.sub(@, 1, #))",
+      "@, ` = ` || $0, @",
+      "` = @ @ = $0",
+      "if (@ == ` || @ == $0) {\n    @ = tostring(#)\n  }",
+      "if (# == 2) {\n    ` = @ .. $0\n  }",
+  };
+  Nodes inner;
+  const size_t count = 1 + below(3);
+  for (size_t n = 0; n < count; ++n) {
+    std::string form;
+    for (const char* c = kSteps[below(std::size(kSteps))]; *c != '\0'; ++c) {
+      form += *c == '@' ? s : *c == '`' ? other : *c == '#' ? i : std::string(1, *c);
+    }
+    Node step = stmt(form, {value(Type::Str, 1)});
+    if (chance(40)) step = stmt("if ($0) {$1}", {condition(1), block({std::move(step)})});
+    inner.push_back(std::move(step));
+  }
+  out.push_back(
+      stmt("for (" + i + " = 1, $0 & 7) {$1}", {value(Type::Int, 1), block(std::move(inner))}));
+  out.push_back(stmt("print(" + s + ", " + other + ")"));
+  scope_.push_back({s, Type::Str, true});
 }
 
 /// What a walk does must not depend on its order.
