@@ -353,11 +353,12 @@ CommandLine parse_command_line(const std::vector<std::string>& args, std::string
     apply.option(*row, name, value.value_or(""));
     if (line.action == Action::Mistake) return line;
   }
-  if (line.action == Action::ListEvents && i < args.size())
+  if (line.action == Action::ListEvents) {
+    if (i < args.size() && line.list_glob.empty()) line.list_glob = args[i++];
+    if (i == args.size()) return line;
     return fail(fmt::format("a list takes one argument, not '{}' as well; quote a glob", args[i]));
-  if (line.action == Action::Help || line.action == Action::Version ||
-      line.action == Action::ListEvents || line.action == Action::ExplainCode)
-    return line;
+  }
+  if (line.action != Action::Session) return line;
 
   session::Options& options = line.options;
   const auto follows_nothing = [&] {

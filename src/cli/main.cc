@@ -1,7 +1,11 @@
 // ktap and ktapc: one program under two names.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <string>
@@ -134,10 +138,19 @@ int run_program(const std::string& name, const std::vector<std::string>& args) {
       compiles ? ktap::cli::parse_compile_line(args) : ktap::cli::parse_command_line(args), name);
 }
 
+/// Of those that are closed, no file of ours may take the number: what is written to it would go
+/// there. For reading, so that writing fails.
+void keep_standard_files() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDONLY) != fd) std::abort();
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   std::set_new_handler(ktap::out_of_memory);
+  keep_standard_files();
   const std::string program = argc > 0 ? argv[0] : "ktap";
   const bool compiles = program.substr(program.find_last_of('/') + 1) == "ktapc";
   const std::string name = compiles ? "ktapc" : "ktap";

@@ -125,6 +125,7 @@ class TracefsCatalog : public Catalog {
 
  private:
   void include(const Pattern& pattern, std::vector<bool>* chosen, Matches* out);
+  bool leave_out_as_written(const Pattern& pattern, std::vector<EventPtr>* others);
   void exclude(const Pattern& pattern, std::vector<bool>* chosen, std::vector<EventPtr>* others,
                Matches* out);
   Provider* provider_of(std::string_view text);
@@ -298,6 +299,17 @@ bool any_short_name(const schema::Event& event, const std::function<bool(std::st
          is_meant(fmt::format("{}:{}", event.system.substr(last), event.name));
 }
 
+/// `probe:./a:f`: an event of a file, as it would be asked for.
+bool TracefsCatalog::leave_out_as_written(const Pattern& pattern, std::vector<EventPtr>* others) {
+  Provider* provider = provider_of(pattern.text);
+  if (provider == nullptr) return false;
+  Matches meant;
+  provider->include(pattern, &meant);
+  return std::erase_if(*others, [&](const EventPtr& event) {
+           return std::find(meant.events.begin(), meant.events.end(), event) != meant.events.end();
+         }) != 0;
+}
+
 void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
                              std::vector<EventPtr>* others, Matches* out) {
   if (pattern.text.empty()) {
@@ -320,7 +332,8 @@ void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,
                     provider->is_also_called(*event, pattern.text, by_letter);
            }) != 0;
   };
-  bool found = (may_be_by_the_letter(pattern.text) && leave_out(true)) || leave_out(false);
+  bool found = (may_be_by_the_letter(pattern.text) && leave_out(true)) || leave_out(false) ||
+               leave_out_as_written(pattern, others);
   for (size_t i = 0; i < names_.size(); ++i) {
     const bool is_meant =
         glob.matches(names_[i].name()) || (is_whole && glob.matches(names_[i].full));

@@ -382,6 +382,12 @@ TEST(Catalog, FunctionsAreCalledAsTheScriptSpeaks) {
                          "ktap::event::(anonymous namespace)::overloaded(long)"}));
   EXPECT_EQ(names("ktap::event::*::overloaded ~*(long)"),
             Names{"ktap::event::(anonymous namespace)::overloaded(int)"});
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
+  const std::string relative = "./" + std::filesystem::relative(program).string();
+  const Matches left = catalog->match("probe:" + program.string() + ":ktap::event::split_pat* " +
+                                      "~probe:" + relative + ":ktap::event::split_patterns");
+  ASSERT_EQ(left.mistakes.size(), 1U) << "left out as it would be asked for";
+  EXPECT_EQ(left.mistakes[0].text, "the exclusions leave no event");
   const std::string here = "ktap::event::(anonymous namespace)::";
   EXPECT_EQ(names(here + "overloaded(int)"), Names{here + "overloaded(int)"})
       << "as it is written: another handler may have the other one";

@@ -430,7 +430,11 @@ void FunctionProbes::list(std::string_view glob, std::vector<std::string>* out) 
   if (!opened.ok()) return;
   const ElfFile& file = *opened.value();
   const std::string_view written = rest.substr(colon + 1);
-  const std::vector<FunctionSymbol> found = functions_meant(file, written).symbols;
+  std::vector<FunctionSymbol> found = functions_meant(file, written).symbols;
+  std::erase_if(found, [&file](const FunctionSymbol& function) {
+    return !function.is_ifunc &&
+           !symbol::why_no_probe_at(file, function, symbol::entry_offset(file, function)).empty();
+  });
   if (symbol::is_mangled(written)) {
     for (const FunctionSymbol& symbol : found)
       out->push_back(fmt::format("probe:{}:{}", file.path(), symbol.name));

@@ -140,6 +140,23 @@ TEST(SyscallText, BitsOfARegister) {
   EXPECT_EQ(syscall_text(event, words), "f(low: a, high: be5)");
 }
 
+/// `twice`: its word may hold anything, and the field behind says so; `constant` is in no register.
+TEST(SyscallText, ArgumentsThatWereOptimisedAway) {
+  Event event = syscall_event("f", {{"used", "int"}, {"gone", "int"}, {"constant", "int"}});
+  event.kind = EventKind::Probe;
+  event.fields[3].fetch.base = schema::Fetch::Base::Constant;
+  event.fields[3].fetch.at = 5;
+  event.fields[2].as_text = 4;
+  Field gone = event.fields[2];
+  gone.as_text = -1;
+  gone.kind = FieldKind::Opaque;
+  gone.fetch.base = schema::Fetch::Base::Constant;
+  event.fields.push_back(gone);
+  event.unnumbered_fields = 1;
+  const uint64_t words[5] = {0, 7, 0xbe5a, 0xbe5a, 0xbe5a};
+  EXPECT_EQ(syscall_text(event, words), "f(used: 7, gone: {…}, constant: 5)");
+}
+
 TEST(SyscallText, Exit) {
   Event event = syscall_event("sys_exit_read", {{"ret", "long"}});
   event.kind = EventKind::SyscallExit;

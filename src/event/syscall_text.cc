@@ -46,6 +46,19 @@ void append_name(std::string* out, const std::string& name) {
   out->append(name, 0, is_return ? name.size() - kReturn.size() : name.npos);
 }
 
+bool says_what_another_means(const schema::Event& event, size_t index) {
+  return std::any_of(event.fields.begin(), event.fields.end(), [index](const schema::Field& field) {
+    return field.as_text == static_cast<int32_t>(index);
+  });
+}
+
+/// Of no form, or an argument whose word the compiler has put to another use.
+bool has_no_place(const schema::Event& event, const schema::Field& field) {
+  if (field.kind == schema::FieldKind::Opaque) return true;
+  return field.as_text >= 0 &&
+         event.fields[static_cast<size_t>(field.as_text)].kind == schema::FieldKind::Opaque;
+}
+
 }  // namespace
 
 std::string syscall_text(const schema::Event& event, const uint64_t* words) {
@@ -64,18 +77,23 @@ std::string syscall_text(const schema::Event& event, const uint64_t* words) {
   constexpr size_t kMostArguments = 6;
   size_t last = event.fields.size();
   if (event.enters_syscall()) last = std::min(last, 1 + kMostArguments);
+  const size_t own = event.fields.size() - event.unnumbered_fields;
   for (size_t i = 1; i < last; ++i) {
     const schema::Field& field = event.fields[i];
+    if (i >= own && says_what_another_means(event, i)) continue;
+    const bool is_known =
+        field.fetch.base == schema::Fetch::Base::Constant && field.kind == schema::FieldKind::Int;
     // The registers alone are in the record.
-    if (field.fetch.is_followed() && field.kind != schema::FieldKind::Opaque) continue;
+    if (field.fetch.is_followed() && field.kind != schema::FieldKind::Opaque && !is_known) continue;
     if (out.back() != '(') out += ", ";
     out += field.name;
     out += ": ";
-    if (field.kind == schema::FieldKind::Opaque) {
+    if (has_no_place(event, field)) {
       out += "{…}";
       continue;
     }
-    append_hex(&out, value_in(words[i], field));
+    append_hex(&out, is_known ? cut_to(static_cast<uint64_t>(field.fetch.at), field.size_bytes)
+                              : value_in(words[i], field));
   }
   out += ')';
   return out;

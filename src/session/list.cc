@@ -29,6 +29,7 @@ namespace {
 
 constexpr int kMistake = 2;
 constexpr int64_t kLastSyscall = 1023;  // far above any there is
+using schema::FieldKind;
 constexpr std::string_view kMarkers = "sdt:";
 
 void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
@@ -58,17 +59,22 @@ class Lister {
     if (!without.empty()) add_system_calls(glob, names);
     std::sort(names.begin(), names.end());
     for (const std::string& name : names) print(name);
-    if (!without.empty())
+    if (!without.empty() && may_be_tracepoint(glob))
       say(
           fmt::format("ktap: warning: tracepoints are left out, system calls are those that ktap "
                       "knows: {}\n",
                       without));
     if (!names.empty()) return 0;
-    return without.empty() ? nothing()
-                           : fail(fmt::format("nothing else matches '{}'", request_.glob));
+    return without.empty() || !may_be_tracepoint(glob)
+               ? nothing()
+               : fail(fmt::format("nothing else matches '{}'", request_.glob));
   }
 
  private:
+  static bool may_be_tracepoint(const std::string& glob) {
+    return !glob.starts_with("probe:") && !glob.starts_with("function:");
+  }
+
   static void add_system_calls(const std::string& text, std::vector<std::string>& names) {
     const Glob glob(text);
     for (int64_t number = 0; number <= kLastSyscall; ++number) {
@@ -90,7 +96,11 @@ class Lister {
       const bool is_meaning = std::any_of(
           event.fields.begin(), event.fields.end(),
           [i](const schema::Field& field) { return field.as_text == static_cast<int32_t>(i); });
-      if (!is_meaning) fields.push_back(event.fields[i]);
+      if (is_meaning) continue;
+      fields.push_back(event.fields[i]);
+      const int32_t meaning = fields.back().as_text;
+      if (meaning >= 0 && event.fields[static_cast<size_t>(meaning)].kind == FieldKind::Opaque)
+        fields.back().kind = FieldKind::Opaque;  // the word alone is there
     }
     return fields;
   }
@@ -133,7 +143,10 @@ class Lister {
     for (size_t i = 0; i < fields.size(); ++i) {
       // Handlers reach the first ten by number.
       const std::string number = i < std::min<size_t>(numbered, 10) ? fmt::format("arg{}", i) : "";
-      std::puts(fmt::format("    {:<4}  {} {}", number, fields[i].c_type, fields[i].name).c_str());
+      const bool is_word = fields[i].kind == FieldKind::Opaque && fields[i].as_text >= 0;
+      std::puts(fmt::format("    {:<4}  {} {}{}", number, fields[i].c_type, fields[i].name,
+                            is_word ? "  (optimised away: whatever the register holds)" : "")
+                    .c_str());
     }
   }
 
@@ -161,6 +174,7 @@ class Lister {
 
   /// What a glob over names alone cannot mean, as the end of a sentence; "" for any other.
   static std::string what_is_no_name(const std::string& glob) {
+    if (glob.ends_with("%return")) return "; returns are written, not listed: list the function";
     if (glob.find(':') != std::string::npos) return "";  // the catalog knows
     if (glob.starts_with("tick") || glob.starts_with("profile"))
       return "; timers are written, not listed: profile-99hz on every CPU, tick-1s";

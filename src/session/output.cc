@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 namespace ktap::session {
 
@@ -106,7 +107,7 @@ Result<std::unique_ptr<Output>> Output::open(const std::string& path) {
     standard->picture_path_ = path;
     return standard;
   }
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_TRUNC, kMode);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, kMode);
   if (fd < 0) return cannot_write(path);
   return std::unique_ptr<Output>(new Output(fd, true));
 }
@@ -114,6 +115,11 @@ Result<std::unique_ptr<Output>> Output::open(const std::string& path) {
 Output::~Output() {
   flush();
   if (owned_) ::close(fd_);
+}
+
+void Output::begin() {
+  if (!std::exchange(has_begun_, true) && owned_)
+    static_cast<void>(::ftruncate(fd_, 0));  // a pipe or device has nothing to lose
 }
 
 bool Output::is_terminal() const { return ::isatty(fd_) == 1; }
@@ -174,6 +180,7 @@ void Output::flush() {
     diverted_(buffer_);
     return buffer_.clear();
   }
+  begin();
   if (before_) before_();
   size_t done = 0;
   while (done < buffer_.size() && !broken_) {

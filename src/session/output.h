@@ -21,6 +21,9 @@ class Output {
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
 
+  /// What the file holds from before goes: at the first writing, or when tracing begins. A run that
+  /// fails before, or only looks, leaves it.
+  void begin();
   void write(std::string_view text);
   /// Lets `text` append to the buffer; gives what it gives.
   template <class Text>
@@ -35,7 +38,10 @@ class Output {
   /// screen is that one's.
   void write_warning(std::string_view text);
   /// Where it goes, for a program whose output stands between ours.
-  int fd() const { return fd_; }
+  int fd() {
+    begin();
+    return fd_;
+  }
   /// Called around each writing, for a prompt that shares the screen.
   void around_writing(std::function<void()> before, std::function<void()> after) {
     before_ = std::move(before);
@@ -74,6 +80,7 @@ class Output {
   int fd_;
   bool owned_;
   std::string picture_path_;  ///< "": none
+  bool has_begun_ = false;
   bool has_drawn_ = false;
   bool broken_ = false;
   std::string failure_;

@@ -297,7 +297,8 @@ class Planner {
   /// What has its master in user space, with the line of the handler that wants it there.
   struct Masters {
     std::map<const runtime::Object*, uint32_t> lines;
-    std::map<const runtime::Object*, uint32_t> drawn;  ///< by handlers in the kernel
+    std::map<const runtime::Object*, uint32_t> changed;  ///< by timers
+    std::map<const runtime::Object*, uint32_t> drawn;    ///< by handlers in the kernel
 
     void add(const std::set<const runtime::Table*>& tables, uint32_t line) {
       for (const runtime::Table* table : tables) lines.emplace(table, line);
@@ -315,7 +316,8 @@ class Planner {
     for (size_t i = 0; i < effects_.size(); ++i) {
       const Registration& r = (*input_.registrations)[i];
       if (r.kind == HandlerKind::End || r.kind == HandlerKind::Event) continue;
-      masters.add(effects_[i].written, r.handler.place.line);
+      for (const runtime::Table* table : effects_[i].written)
+        masters.changed.emplace(table, r.handler.place.line);
     }
     for (const PlannedHandler& handler : plan_->handlers) {
       const Registration& r = registration(handler);
@@ -354,6 +356,10 @@ class Planner {
       if (parts.aggregate != nullptr) what = "aggregate";
     }
     for (const runtime::Object* object : objects) {
+      if (const auto at = masters.changed.find(object); at != masters.changed.end()) {
+        return fmt::format("{} '{}' is also stored into by the timer at line {}, in user space",
+                           what, info.name, at->second);
+      }
       if (const auto at = masters.lines.find(object); at != masters.lines.end()) {
         return fmt::format("{} '{}' is also used by {}, which runs in user space", what, info.name,
                            at->second == 0 ? "another handler"

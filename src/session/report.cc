@@ -149,6 +149,7 @@ int exit_status_of(const ScriptHost& host, const ErrorLog& errors) {
 }
 
 int end_output(Output& output, int status, bool json) {
+  output.begin();
   output.flush();
   const std::string missing = status == 0 ? output.missing_picture() : "";
   const std::string& problem = output.failure().empty() ? missing : output.failure();

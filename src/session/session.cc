@@ -409,6 +409,7 @@ class Session {
             Live::Parts{*chunk_, *vm_, *host_, *output_, errors_, engine_.get()},
             options_.source_name);
       }
+      output_->begin();
       if (engine_ != nullptr) engine_->arm();
       if (!options_.quiet && !options_.json && (has(Kind::Event) || has(Kind::Tick)))
         say("Tracing... Hit Ctrl-C to end.\n");

@@ -214,6 +214,36 @@ def output_file(ktap):
             return done.returncode == 0 and done.stdout == "" and file.read() == "1\n"
 
 
+def output_file_is_kept_where_nothing_is_traced(ktap):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "out"
+        for words, wanted in ((("-e", "trace no:such { }"), "from before"), (("-e", "print(1"), "from before"),
+                              (("--explain", "-e", "tick-1s { print(1) }"), "from before"),
+                              (("-e", "error('x')"), "from before"), (("-e", "print(1)"), "1\n"),
+                              (("-q", "-e", "tick-1ms { exit() }"), ""), (("-e", "exit()"), "")):
+            path.write_text("from before")
+            run(ktap, "-o", str(path), *words)
+            if path.read_text() != wanted:
+                print(words, path.read_text())
+                return False
+    return True
+
+
+def closed_standard_files_are_no_others(ktap):
+    """What is written to a number that is closed must not reach a file of ktap's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "out"
+        shell = 'exec "$0" -q -o "$1" -e "tick-1ms { warn(1) print(2) error(3) } tick-9ms { exit() }"'
+        for closing in ("2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
+            subprocess.run(["sh", "-c", f"{shell} {closing}", ktap, str(path)], timeout=TIMEOUT_S, check=False)
+            if set(path.read_text().split()) != {"2"}:
+                print(closing, path.read_text())
+                return False
+        done = subprocess.run(["sh", "-c", 'exec "$0" -q -e "tick-1ms { print(1) exit() }" >&-', ktap],
+                              stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_S, check=False)
+        return done.returncode == 1 and "writing the output: Bad file descriptor" in done.stderr
+
+
 def output_into_the_script_itself_is_refused(ktap):
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "a.kp"
@@ -298,7 +328,8 @@ CASES = [directory_is_no_script, directory_on_standard_input, missing_file, main
          burst_in_trace_end_counts_as_one, burst_that_ends_tracing_leaves_trace_end_alone,
          later_second_signal_ends_at_once, full_disk_is_an_error, a_listing_to_a_full_disk_is_an_error,
          a_listing_ends_with_its_reader, ctrl_c_before_anything_is_traced, no_such_cpu,
-         exit_without_a_status_keeps_the_first, output_file,
+         exit_without_a_status_keeps_the_first, output_file, output_file_is_kept_where_nothing_is_traced,
+         closed_standard_files_are_no_others,
          output_into_the_script_itself_is_refused, a_missing_interpreter_is_named,
          a_closed_terminal_ends_tracing_in_order, a_closed_terminal_leaves_it_alone_under_nohup, out_of_memory_says_so]
 

@@ -33,6 +33,8 @@ def lists(ktap):
         expect(f"list has {name}", name in lines)
     expect("list is quick", took_ms < 2000, took_ms)  # 20 ms; far off, for a machine under load
     expect("-le is list", run(ktap, "-le", "sched:*").stdout == run(ktap, "list", "sched:*").stdout)
+    expect("-le -v is list -v", run(ktap, "-le", "-v", "sched:sched_switch").stdout ==
+           run(ktap, "list", "-v", "sched:sched_switch").stdout)
     found = run(ktap, "list", "-v", "syscalls:sys_enter_openat").stdout.splitlines()
     expect("arguments", found[:1] == ["syscalls:sys_enter_openat"] and "    arg1  int dfd" in found, found)
     found = [json.loads(line) for line in run(ktap, "list", "--json", "sched:sched_switch").stdout.splitlines()]
@@ -44,7 +46,8 @@ def lists(ktap):
                         (("mem:*",), "written, not listed: mem:ADDRESS"), (("profile*",), "not listed: profile-99hz"),
                         (("tick-*",), "written, not listed"), (("[",), "nothing closes its '['"),
                         (("a{b",), "nothing closes its '{'"), (("sched:[",), "nothing closes its '['"),
-                        (("--jsn",), "did you mean '--json'?")):
+                        (("--jsn",), "did you mean '--json'?"),
+                        (("probe:libc.so.6:malloc%return",), "returns are written, not listed")):
         wrong = run(ktap, "list", *words)
         expect(f"list {words}", wrong.returncode == 2 and not wrong.stdout and hint in wrong.stderr, wrong.stderr)
 
