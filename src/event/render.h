@@ -11,6 +11,11 @@
 
 namespace ktap::event {
 
+/// The field only says what another one's word means: it has no number.
+bool says_what_another_means(const schema::Event& event, size_t index);
+/// Of no form, or an argument whose word the compiler has put to another use.
+bool has_no_place(const schema::Event& event, const schema::Field& field);
+
 /// The seeds' form: `sys_read(fd: 3, buf: 7ffd8c90, count: 1000)`, every argument in hex of its
 /// declared width; `sys_read -> 0x20`. `words` is the number, then 6 arguments or the result. Pure.
 std::string syscall_text(const schema::Event& event, const uint64_t* words);

@@ -46,20 +46,19 @@ void append_name(std::string* out, const std::string& name) {
   out->append(name, 0, is_return ? name.size() - kReturn.size() : name.npos);
 }
 
+}  // namespace
+
 bool says_what_another_means(const schema::Event& event, size_t index) {
   return std::any_of(event.fields.begin(), event.fields.end(), [index](const schema::Field& field) {
     return field.as_text == static_cast<int32_t>(index);
   });
 }
 
-/// Of no form, or an argument whose word the compiler has put to another use.
 bool has_no_place(const schema::Event& event, const schema::Field& field) {
   if (field.kind == schema::FieldKind::Opaque) return true;
   return field.as_text >= 0 &&
          event.fields[static_cast<size_t>(field.as_text)].kind == schema::FieldKind::Opaque;
 }
-
-}  // namespace
 
 std::string syscall_text(const schema::Event& event, const uint64_t* words) {
   std::string out;

@@ -17,6 +17,7 @@
 #include "event/markers.h"
 #include "event/program_files.h"
 #include "event/provider.h"
+#include "event/render.h"
 #include "event/syscall_table.h"
 #include "session/report.h"
 #include "symbol/elf_file.h"
@@ -93,13 +94,9 @@ class Lister {
     std::vector<schema::Field> fields;
     *numbered = event.fields.size() - event.unnumbered_fields;
     for (size_t i = 0; i < event.fields.size(); ++i) {
-      const bool is_meaning = std::any_of(
-          event.fields.begin(), event.fields.end(),
-          [i](const schema::Field& field) { return field.as_text == static_cast<int32_t>(i); });
-      if (is_meaning) continue;
+      if (event::says_what_another_means(event, i)) continue;
       fields.push_back(event.fields[i]);
-      const int32_t meaning = fields.back().as_text;
-      if (meaning >= 0 && event.fields[static_cast<size_t>(meaning)].kind == FieldKind::Opaque)
+      if (event::has_no_place(event, event.fields[i]))
         fields.back().kind = FieldKind::Opaque;  // the word alone is there
     }
     return fields;

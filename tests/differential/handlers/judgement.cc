@@ -196,10 +196,10 @@ bool Judge::judge_on(const Setting& setting, const std::string& script, const Ou
   // More output than the ring takes at once: it is small here; more keys than a table takes, which
   // the VM has room for.
   const bool table_was_full = run.outcome.text().find(" makes it larger)") != std::string::npos;
+  const bool is_bounded = reference.errors.find(" loop iterations in one run") != std::string::npos;
   // The test machine gives up before the rounds of a long loop are all done.
   const bool is_long =
-      run.outcome.trouble.find(": the program does not end") != std::string::npos &&
-      reference.errors.find(" loop iterations in one run") != std::string::npos;
+      run.outcome.trouble.find(": the program does not end") != std::string::npos && is_bounded;
   if (run.ring_was_full || table_was_full || is_long) {
     if (counts) ++tally_.raced;
     return true;
@@ -208,11 +208,10 @@ bool Judge::judge_on(const Setting& setting, const std::string& script, const Ou
   if (run.outcome.agrees_with(reference)) return true;
   // A walk goes in any order: where the bound of loops ends it, each has left out other entries.
   const bool cuts_walk = script.find("pairs(") != std::string::npos &&
-                         run.outcome.errors == reference.errors &&
-                         reference.errors.find(" loop iterations in one run") != std::string::npos;
+                         run.outcome.errors == reference.errors && is_bounded;
   // The kernel's bound came before ours (walks over many places with few entries), and is told.
   const bool both_bounded =
-      reference.errors.find(" loop iterations in one run") != std::string::npos &&
+      is_bounded &&
       run.outcome.text().find("their loops took longer than the kernel lets") != std::string::npos;
   if ((cuts_walk || both_bounded) && !spoil_) {
     if (counts) ++tally_.raced;
