@@ -11,6 +11,7 @@
 #include "base/glob.h"
 #include "event/left_out.h"
 #include "event/typed_fields.h"
+#include "symbol/name_pattern.h"
 #include "symbol/registers.h"
 #include "sys/attach.h"
 #include "sys/text_file.h"
@@ -211,12 +212,9 @@ void KernelFunctions::include_one(const Pattern& pattern, const KernelPlace& pla
     Mistake wrong =
         mistake(pattern, is_data ? fmt::format("'{}' is no function of this kernel", place.name)
                                  : fmt::format("this kernel has no function '{}'", place.name));
-    if (const size_t percent = place.name.rfind('%'); percent != std::string::npos) {
-      wrong.text +=
-          fmt::format("; a function's return is {}%return", place.name.substr(0, percent));
-    } else {
-      wrong.nearest = nearest(place.name);
-    }
+    const std::string is_return = symbol::return_hint(place.name);
+    wrong.text += is_return;
+    if (is_return.empty()) wrong.nearest = nearest(place.name);
     for (std::string& near : wrong.nearest) {
       near = (place.is_trace ? "function:" : "probe:") + near;
       if (place.is_return) near += "%return";

@@ -338,8 +338,7 @@ std::string ElfFile::why_missing(std::string_view name) const {
   const std::string text = has_glob(name)
                                ? fmt::format("no function in {} matches '{}'", path, word)
                                : fmt::format("no function '{}' in {}", word, path);
-  if (const size_t percent = word.rfind('%'); percent != std::string::npos)
-    return fmt::format("{}; a function's return is {}%return", text, word.substr(0, percent));
+  if (const std::string is_return = return_hint(word); !is_return.empty()) return text + is_return;
   const std::string hint = diag::did_you_mean(nearest(name));
   return hint.empty() ? text : text + "; " + printable(hint);
 }

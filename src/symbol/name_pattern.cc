@@ -2,6 +2,7 @@
 // most symbols out before anything is demangled.
 #include "symbol/name_pattern.h"
 
+#include <fmt/format.h>
 #include <string.h>
 
 #include <algorithm>
@@ -213,6 +214,12 @@ bool NamePattern::matches_demangled(std::string_view name) const {
   const std::string demangled = demangle(name);
   return !demangled.empty() && (accepts(demangled) || accepts(without_parameters(demangled)) ||
                                 accepts(without_result(demangled)));
+}
+
+std::string return_hint(std::string_view written) {
+  const size_t percent = written.rfind('%');
+  if (percent == std::string_view::npos) return "";
+  return fmt::format("; a function's return is {}%return", written.substr(0, percent));
 }
 
 }  // namespace ktap::symbol

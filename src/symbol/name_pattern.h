@@ -18,6 +18,10 @@ bool is_cold_part(std::string_view name);
 /// `f(int) [clone .part.0]`, `f[abi:cxx11]`.
 std::string function_glob(std::string_view written);
 
+/// `; a function's return is f%return` for a name that is not there and ends in another %WORD; else
+/// "".
+std::string return_hint(std::string_view written);
+
 /// Cold parts match nothing that does not speak of them (`.cold`), but their own name in the file.
 class NamePattern {
  public:
