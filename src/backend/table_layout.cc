@@ -81,6 +81,10 @@ class Layouter {
     return !use.is_read && !use.is_set && !use.is_deleted && !use.is_combined && !use.is_walked;
   }
 
+  static bool is_changed_outside(const ssa::TableInfo& info) {
+    return info.is_removed_outside || info.is_stored_outside;
+  }
+
   void choose_master(Table& table, const TableUse& use, const ssa::TableInfo& info) {
     std::string how;
     const auto say = [&](bool does, std::string_view word) {
@@ -89,7 +93,7 @@ class Layouter {
     // A walk over an empty table then takes no time. Where user space takes entries, counting wants
     // an exchange, and a walk is not worth being without.
     table.is_counted = use.is_measured || use.is_emptied ||
-                       (use.is_walked && (facts_.has_fetch_atomics || !info.is_removed_outside));
+                       (use.is_walked && (facts_.has_fetch_atomics || !is_changed_outside(info)));
     say(use.is_read, "read");
     say(use.is_set, "set");
     say(use.is_combined, "combine bits in");
@@ -98,7 +102,7 @@ class Layouter {
     say(use.is_measured, "ask for the length of");
     say(use.is_emptied, "empty");
     table.layout = TableLayout::Hash;
-    table.is_taken = info.is_removed_outside && use.is_added && !use.is_set && !use.is_combined &&
+    table.is_taken = is_changed_outside(info) && use.is_added && !use.is_set && !use.is_combined &&
                      !use.is_deleted && !use.is_emptied && !info.is_variable &&
                      info.value.kind == ssa::KeyPart::Kind::Int && table.words.size() == 1;
     table.adds_positive = table.is_taken && use.first_word_is_positive;
@@ -129,6 +133,7 @@ class Layouter {
     if (table.value.kind != ssa::KeyPart::Kind::Int) return "and its values are strings";
     if (!facts_.has_mapped_tables) return "and this kernel has no tables in mapped memory";
     if (!facts_.has_fetch_atomics) return "and this kernel has no compare-and-exchange";
+    if (info.is_stored_outside) return "and a timer stores entries meanwhile";
     if (info.is_removed_outside) return "and entries are removed in user space meanwhile";
     return table.words.size() == 1 ? "" : "and its entries have several words";
   }

@@ -576,7 +576,7 @@ Result<void> Engine::preload(uint32_t table, const runtime::Table& entries,
           "table '{}' holds an entry of another kind than the ones that handlers write", name)};
     }
     // What no program could make stays in the runtime Table.
-    if (!store->can_hold(key.data()) || store->put(key.data(), encoded.data())) continue;
+    if (!store->can_hold(key.data()) || store->put(key.data(), encoded.data(), nullptr)) continue;
     return Error{fmt::format("table '{}' is full: it holds more than its {} entries", name,
                              layout.max_entries),
                  E2BIG};

@@ -345,7 +345,8 @@ TEST_F(EngineTest, DeltaKeepsWhatUserSpaceSet) {
   EXPECT_EQ(table->get(key).integer, 1005);
   call_getppid(3);
   engine->next_run();
-  backing->on_set(*table, key, Value::of(int64_t{1}));  // the 3 go with what is overwritten
+  EXPECT_TRUE(backing->on_set(*table, key, Value::of(int64_t{1}))
+                  .ok());  // the 3 go with what is overwritten
   table->set(key, Value::of(int64_t{1}));
   call_getppid(2);
   engine->next_run();
@@ -378,9 +379,9 @@ TEST_F(EngineTest, SharedTableIsTheKernelMap) {
   backing->before_read(*table);
   EXPECT_EQ(table->size(), 1U);
   EXPECT_EQ(table->get(key).integer, 15);
-  backing->on_set(*table, key, Value::nil());
+  EXPECT_TRUE(backing->on_set(*table, key, Value::nil()).ok());
   table->set(key, Value::nil());
-  backing->on_set(*table, other, Value::of(int64_t{5}));
+  EXPECT_TRUE(backing->on_set(*table, other, Value::of(int64_t{5})).ok());
   table->set(other, Value::of(int64_t{5}));
   call_getppid(2);
   engine->next_run();

@@ -42,7 +42,10 @@ class KernelSamples::Store : public runtime::TableBacking {
   void before_read(runtime::Table&) override { owner_.before_read(); }
   // What came in before goes with what is deleted or overwritten: it is added first.
   void on_clear(runtime::Table&) override { owner_.before_read(); }
-  void on_set(runtime::Table&, Value, Value) override { owner_.before_read(); }
+  Result<void> on_set(runtime::Table&, Value, Value) override {
+    owner_.before_read();
+    return {};
+  }
 
   void refresh() { any().refresh(); }
 

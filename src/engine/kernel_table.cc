@@ -1,13 +1,15 @@
 // The kinds of kernel tables behind runtime Tables; see kernel_table.h.
 #include "engine/kernel_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <optional>
 #include <unordered_set>
 #include <utility>
 
-#include "engine/entry_taker.h"
+#include "runtime/string.h"
 
 namespace ktap::engine {
 
@@ -46,7 +48,10 @@ void DeltaTable::before_read(Table& table) {
 // Deltas that came in before must go with what is deleted or overwritten: they are added up first.
 void DeltaTable::on_clear(Table& table) { before_read(table); }
 
-void DeltaTable::on_set(Table& table, Value, Value) { before_read(table); }
+Result<void> DeltaTable::on_set(Table& table, Value, Value) {
+  before_read(table);
+  return {};
+}
 
 // ---- where entries are
 // ---------------------------------------------------------------------------
@@ -73,13 +78,39 @@ bool make_entry(sys::Map& map, const uint8_t* key, const void* value, uint64_t* 
   return false;
 }
 
+/// The atomic that does it; Sub is an Add. Nothing for what is none.
+std::optional<bpf::AtomicOp> atomic_of(const Change& change) {
+  switch (change.op) {
+    case runtime::ArithOp::Add:
+    case runtime::ArithOp::Sub:
+      return bpf::AtomicOp::Add;
+    case runtime::ArithOp::BitAnd:
+      return bpf::AtomicOp::And;
+    case runtime::ArithOp::BitOr:
+      return bpf::AtomicOp::Or;
+    case runtime::ArithOp::BitXor:
+      return bpf::AtomicOp::Xor;
+    default:
+      return std::nullopt;
+  }
+}
+
+/// In the kernel's own time. False: there is no entry, or the kernel cannot do it.
+bool update_in_kernel(EntryUpdater& updater, const uint8_t* key, const Change& change) {
+  const std::optional<bpf::AtomicOp> atomic = atomic_of(change);
+  if (!atomic) return false;
+  const bool is_sub = change.op == runtime::ArithOp::Sub;
+  const int64_t operand = is_sub ? runtime::wrap_sub(0, change.operand) : change.operand;
+  return updater.update(key, *atomic, operand) == EntryUpdater::Found::There;
+}
+
 /// One of the kernel's hash maps.
 class MapStore : public EntryStore {
  public:
   /// `count`: the number of entries, null when nobody asks for it.
   MapStore(const backend::Table& table, sys::Map* map, uint64_t* count,
            const std::vector<std::string>& strings)
-      : values_(table, strings), map_(map), count_(count) {}
+      : values_(table, strings), map_(map), count_(count), updater_(table, *map) {}
 
   bool read_all(const EntryBytesVisitor& visit) override {
     std::vector<uint8_t> keys;
@@ -98,11 +129,16 @@ class MapStore : public EntryStore {
   }
 
   bool can_hold(const uint8_t*) override { return true; }
-  bool put(const uint8_t* key, const uint8_t* value) override {
+  bool put(const uint8_t* key, const uint8_t* value, const uint8_t*) override {
     if (count_ == nullptr) return map_->update(key, value).ok();
     if (make_entry(*map_, key, value, count_)) return true;
     std::vector<uint8_t> now(values_.size_bytes());
     return map_->lookup(key, now.data()) && map_->update(key, value).ok();
+  }
+
+  bool update(const uint8_t* key, const uint8_t* value, const uint8_t* seen,
+              const Change& change) override {
+    return update_in_kernel(updater_, key, change) || put(key, value, seen);
   }
 
   void remove_if(const uint8_t* key, const uint8_t* value) override {
@@ -121,13 +157,14 @@ class MapStore : public EntryStore {
   ValueCodec values_;
   sys::Map* map_;
   uint64_t* count_;
+  EntryUpdater updater_;
 };
 
 /// One of the kernel's hash maps, of a table that is_taken.
 class TakenStore : public EntryStore {
  public:
   TakenStore(const backend::Table& table, sys::Map* map, uint64_t* count)
-      : table_(table), map_(map), count_(count) {}
+      : table_(table), map_(map), count_(count), updater_(table, *map) {}
 
   bool read_all(const EntryBytesVisitor& visit) override {
     std::vector<uint8_t> keys;
@@ -149,28 +186,28 @@ class TakenStore : public EntryStore {
   }
 
   bool can_hold(const uint8_t*) override { return true; }
-  bool put(const uint8_t* key, const uint8_t* value) override {
+  bool put(const uint8_t* key, const uint8_t* value, const uint8_t* seen) override {
     const Entry entry{integer(value), 1};
     add_to_count(count_, 1);
     if (map_->update(key, &entry, /*only_new=*/true).ok()) return true;
+    const int64_t more = runtime::wrap_sub(entry.value, seen == nullptr ? 0 : integer(seen));
+    const auto found = updater_.update(key, bpf::AtomicOp::Add, more);
+    if (found != EntryUpdater::Found::New) add_to_count(count_, -1);
+    if (found) return *found != EntryUpdater::Found::Absent;
+    // An old kernel: what is added in these few microseconds is gone.
     Entry now;
-    const bool was_there = map_->lookup(key, &now);
-    const bool is_put = was_there && map_->update(key, &entry).ok();
-    if (!is_put || now.is_there()) add_to_count(count_, -1);
-    return is_put;
+    if (!map_->lookup(key, &now)) return false;
+    const Entry both{add_wrapping(now.value, more), 1};
+    if (!map_->update(key, &both).ok()) return false;
+    if (!now.is_there()) add_to_count(count_, 1);
+    return true;
   }
 
   void remove_if(const uint8_t* key, const uint8_t* value) override {
     const int64_t seen = integer(value);
-    if (!taker_) taker_.emplace(EntryTaker::make(*map_, count_ != nullptr));
-    if (taker_->ok()) {
-      const Result<int64_t> more = taker_->value().take(key, seen);
-      if (more.ok()) {
-        add_to_count(count_, more.value());
-        return;
-      }
-    }
-    // An old kernel: what is added in these few microseconds is gone.
+    if (const std::optional<int64_t> more = updater_.take(key, seen))
+      return add_to_count(count_, *more);
+    // An old kernel: as above.
     Entry now;
     if (!map_->lookup(key, &now)) return;
     const int64_t rest = now.value - seen;
@@ -206,8 +243,8 @@ class TakenStore : public EntryStore {
   const backend::Table& table_;
   sys::Map* map_;
   uint64_t* count_;
-  std::unordered_set<std::string> gone_;     // at the last snapshot
-  std::optional<Result<EntryTaker>> taker_;  // made when it is first needed
+  EntryUpdater updater_;
+  std::unordered_set<std::string> gone_;  // at the last snapshot
 };
 
 /// Memory of our own, mapped when it is first looked at.
@@ -223,7 +260,7 @@ class MemoryStore : public EntryStore {
     return true;
   }
   bool can_hold(const uint8_t* key) override { return map() && memory_->can_hold(key); }
-  bool put(const uint8_t* key, const uint8_t* value) override {
+  bool put(const uint8_t* key, const uint8_t* value, const uint8_t*) override {
     return map() && memory_->put(key, integer(value));
   }
   void remove_if(const uint8_t* key, const uint8_t* value) override {
@@ -245,6 +282,15 @@ class MemoryStore : public EntryStore {
   sys::MappedArray mapped_;
   std::optional<backend::SharedMemory> memory_;
 };
+
+/// What no handler could put there.
+std::string describe_unfit(Value value) {
+  std::string what(runtime::type_phrase(value.type));
+  if (value.type == Type::String)
+    what +=
+        fmt::format(" of {} bytes: it is too long, or has a NUL", value.string()->view().size());
+  return "a table that handlers in the kernel share cannot hold " + what;
+}
 
 }  // namespace
 
@@ -272,7 +318,8 @@ MasterTable::MasterTable(const backend::Table& layout, std::unique_ptr<EntryStor
       store_(std::move(store)),
       heap_(heap),
       snapshots_(snapshots),
-      key_size_bytes_(layout.key_size_bytes) {}
+      key_size_bytes_(layout.key_size_bytes),
+      max_entries_(layout.max_entries) {}
 
 void MasterTable::before_read(Table& table) {
   if (taken_in_run_ == snapshots_.run()) return;
@@ -309,21 +356,53 @@ void MasterTable::on_clear(Table& table) {
   snapshot_.clear();
 }
 
-void MasterTable::on_set(Table& table, Value key, Value value) {
+Result<void> MasterTable::on_set(Table& table, Value key, Value value) {
+  return store(table, key, value, nullptr);
+}
+
+Result<void> MasterTable::on_update(Table& table, Value key, runtime::ArithOp op, int64_t operand,
+                                    Value value) {
+  const Change change{op, operand};
+  return store(table, key, value, &change);
+}
+
+/// While no program runs, what the kernel's side cannot hold lives in the Table alone.
+Result<void> MasterTable::store(Table& table, Value key, Value value, const Change* change) {
   before_read(table);
   std::vector<uint8_t> bytes;
-  if (!codec_.encode(key, &bytes)) return;
-  const std::string text(bytes.begin(), bytes.end());
   std::vector<uint8_t> encoded;
-  if (values_.encode(bytes.data(), value, &encoded)) {
-    // One that is full refuses: the entry then lives in the Table alone.
-    if (store_->put(bytes.data(), encoded.data()))
-      snapshot_[text] = std::string(encoded.begin(), encoded.end());
-    return;
+  const bool has_key = codec_.encode(key, &bytes);
+  if (value.is_nil()) {
+    if (has_key) remove(bytes);
+    return {};
   }
-  const auto seen = snapshot_.find(text);
+  if (!has_key || !values_.encode(bytes.data(), value, &encoded)) {
+    if (snapshots_.armed()) return Error{describe_unfit(has_key ? value : key), 0};
+    if (has_key) remove(bytes);
+    return {};
+  }
+  const std::string text(bytes.begin(), bytes.end());
+  const auto now = snapshot_.find(text);
+  const auto* seen =
+      now == snapshot_.end() ? nullptr : reinterpret_cast<const uint8_t*>(now->second.data());
+  const bool is_put = change == nullptr
+                          ? store_->put(bytes.data(), encoded.data(), seen)
+                          : store_->update(bytes.data(), encoded.data(), seen, *change);
+  if (is_put) {
+    snapshot_[text] = std::string(encoded.begin(), encoded.end());
+  } else if (snapshots_.armed()) {
+    return Error{fmt::format("the table is full: handlers in the kernel use it, and there it has "
+                             "room for {} entries (table.new() or --table-size gives more)",
+                             max_entries_),
+                 0};
+  }
+  return {};
+}
+
+void MasterTable::remove(const std::vector<uint8_t>& key) {
+  const auto seen = snapshot_.find(std::string(key.begin(), key.end()));
   if (seen == snapshot_.end()) return;
-  store_->remove_if(bytes.data(), reinterpret_cast<const uint8_t*>(seen->second.data()));
+  store_->remove_if(key.data(), reinterpret_cast<const uint8_t*>(seen->second.data()));
   snapshot_.erase(seen);
 }
 
@@ -343,7 +422,7 @@ bool read_whole(const sys::Map& map, const ValueCodec& values, const uint8_t* ke
 
 TableVariable::TableVariable(const backend::Table& layout, sys::Map* map,
                              const std::vector<std::string>& strings, runtime::Heap& heap)
-    : values_(layout, strings), map_(map), heap_(heap) {
+    : table_(layout), values_(layout, strings), map_(map), updater_(layout, *map), heap_(heap) {
   KTAP_CHECK(KeyCodec(layout, strings).encode(Value::of(true), &key_));
 }
 
@@ -360,6 +439,11 @@ bool TableVariable::store(Value value) {
   }
   std::vector<uint8_t> bytes;
   return values_.encode(key_.data(), value, &bytes) && map_->update(key_.data(), bytes.data()).ok();
+}
+
+bool TableVariable::update(runtime::ArithOp op, int64_t operand) {
+  return table_.value.kind == ssa::KeyPart::Kind::Int &&
+         update_in_kernel(updater_, key_.data(), Change{op, operand});
 }
 
 }  // namespace ktap::engine

@@ -8,7 +8,8 @@
 //              Deleting is then the Table's own affair, and nothing is lost or counted twice.
 // MasterTable  The kernel's entries are the table; a snapshot copies them. Deleting takes an entry
 //              away only while it still has the snapshot's value; where programs only add, it
-//              subtracts that value (entry_taker).
+//              subtracts that value (entry_updater). Storing in an entry that programs only add to
+//              adds the difference to the snapshot.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,10 @@
 
 #include "backend/unit.h"
 #include "engine/delta_reader.h"
+#include "engine/entry_updater.h"
 #include "engine/key_codec.h"
 #include "engine/value_codec.h"
+#include "runtime/arith.h"
 #include "runtime/heap.h"
 #include "runtime/shared_variable.h"
 #include "runtime/table.h"
@@ -37,7 +40,7 @@ class DeltaTable : public runtime::TableBacking {
 
   void before_read(runtime::Table& table) override;
   void on_clear(runtime::Table& table) override;
-  void on_set(runtime::Table& table, runtime::Value key, runtime::Value value) override;
+  Result<void> on_set(runtime::Table& table, runtime::Value key, runtime::Value value) override;
 
  private:
   DeltaReader reader_;
@@ -46,6 +49,12 @@ class DeltaTable : public runtime::TableBacking {
 };
 
 using EntryBytesVisitor = std::function<void(const uint8_t* key, const uint8_t* value)>;
+
+/// entry = entry op operand
+struct Change {
+  runtime::ArithOp op = runtime::ArithOp::Add;
+  int64_t operand = 0;
+};
 
 /// Where the entries of a MasterTable are: keys by Table.part_offset_bytes, values of
 /// Table.value_size_bytes.
@@ -56,8 +65,14 @@ class EntryStore {
   virtual bool read_all(const EntryBytesVisitor& visit) = 0;
   /// Whether a program could make such an entry.
   virtual bool can_hold(const uint8_t* key) = 0;
-  /// False: no room.
-  virtual bool put(const uint8_t* key, const uint8_t* value) = 0;
+  /// `seen`: the value that the snapshot has, null for none; of a table that is_taken it is that
+  /// one which is replaced. False: no room.
+  virtual bool put(const uint8_t* key, const uint8_t* value, const uint8_t* seen) = 0;
+  /// The same for what `change` makes of the entry; of integers it is made of what is there now.
+  virtual bool update(const uint8_t* key, const uint8_t* value, const uint8_t* seen,
+                      const Change&) {
+    return put(key, value, seen);
+  }
   /// Removes the entry if it has that value; of a table that is_taken, subtracts that value.
   virtual void remove_if(const uint8_t* key, const uint8_t* value) = 0;
 };
@@ -73,15 +88,22 @@ class MasterTable : public runtime::TableBacking {
 
   void before_read(runtime::Table& table) override;
   void on_clear(runtime::Table& table) override;
-  void on_set(runtime::Table& table, runtime::Value key, runtime::Value value) override;
+  Result<void> on_set(runtime::Table& table, runtime::Value key, runtime::Value value) override;
+  Result<void> on_update(runtime::Table& table, runtime::Value key, runtime::ArithOp op,
+                         int64_t operand, runtime::Value value) override;
 
  private:
+  Result<void> store(runtime::Table& table, runtime::Value key, runtime::Value value,
+                     const Change* change);
+  void remove(const std::vector<uint8_t>& key);
+
   KeyCodec codec_;
   ValueCodec values_;
   std::unique_ptr<EntryStore> store_;
   runtime::Heap& heap_;
   Snapshots& snapshots_;
   size_t key_size_bytes_;
+  uint32_t max_entries_;
   uint64_t taken_in_run_ = UINT64_MAX;
   std::unordered_map<std::string, std::string> snapshot_;  // bytes of key → of value as last seen
 };
@@ -97,10 +119,13 @@ class TableVariable : public runtime::SharedVariable {
                 const std::vector<std::string>& strings, runtime::Heap& heap);
   runtime::Value load() override;
   bool store(runtime::Value value) override;
+  bool update(runtime::ArithOp op, int64_t operand) override;
 
  private:
+  const backend::Table& table_;
   ValueCodec values_;
   sys::Map* map_;
+  EntryUpdater updater_;
   runtime::Heap& heap_;
   std::vector<uint8_t> key_;
 };

@@ -2,8 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 
+#include "base/limits.h"
 #include "lower/lower.h"
 #include "lower/test_world.h"
 
@@ -252,6 +254,49 @@ TEST(Freeze, AFunctionThatIsStoredAndCalled) {
   EXPECT_EQ(w.world.assigned_cells.size(), 1u);
   EXPECT_EQ(w.world.cell_kinds.begin()->second, kInteger);
   EXPECT_TRUE(w.world.written_tables.empty());
+}
+
+/// What the timers of a script store in its only table.
+StoredEntries stored_in_table(const std::string& source) {
+  TestWorld w(source);
+  EXPECT_EQ(w.world.timer_tables.size(), 1u);
+  return w.world.timer_tables.begin()->second;
+}
+
+TEST(Freeze, WhatTimersStoreInTables) {
+  const StoredEntries own = stored_in_table(
+      "var t = {} trace syscalls:* { t[pid, execname] += 1 }\n"
+      "tick-1s { for (a, b, c in pairs(t)) { t[a, b] = 0 } t[1, 'x'] = nil }");
+  EXPECT_FALSE(own.has_keys);
+  EXPECT_EQ(own.value.kinds, kInteger | kNil);
+  const StoredEntries numbers = stored_in_table(
+      "var t = {[1] = 2} tick-1s { for (k, c in pairs(t)) { t[k] += 1 } t[7] = 5 }");
+  ASSERT_EQ(numbers.key.size(), 1u);
+  EXPECT_EQ(numbers.key[0].kinds, kInteger);
+  const StoredEntries texts = stored_in_table(
+      "var t = {} function put(x) { x['a'] = 'long' x[execname] = format('%d', 1) }\n"
+      "tick-1s { put(t) }");
+  EXPECT_EQ(texts.key[0].texts.bytes, 16u);
+  EXPECT_TRUE(texts.key[0].texts.known.empty());
+  EXPECT_EQ(texts.value.texts.bytes, limits::kMaxMadeBytes);
+}
+
+TEST(Freeze, WhatTimersStoreInVariables) {
+  TestWorld w(
+      "var s = '' var n = 0 only = nil trace syscalls:* { n += 1 s = 'kernel' }\n"
+      "tick-1s { s = 'tick' only = true }");
+  ASSERT_EQ(w.world.timer_cells.size(), 1u);
+  EXPECT_EQ(w.world.timer_cells.begin()->second.texts.known, std::set<std::string>{"tick"});
+  ASSERT_EQ(w.world.timer_globals.size(), 1u);
+  EXPECT_EQ(w.world.timer_globals.begin()->second.kinds, kBoolean);
+}
+
+TEST(Freeze, KeysOfWhichTimersSayTooLittle) {
+  EXPECT_TRUE(stored_in_table("var t = {} var u = {} trace syscalls:* { t[args.name] = 1 }\n"
+                              "tick-1s { for (k, c in pairs(t)) { u[k] = 1 } }")
+                  .key[0]
+                  .is_unsure);
+  EXPECT_TRUE(stored_in_table("var t = {} tick-1s { t[1] = 1 t[1, 2] = 1 }").keys_differ);
 }
 
 }  // namespace

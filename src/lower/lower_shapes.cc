@@ -81,6 +81,23 @@ bool fits_bytes(std::string_view text, const KeyPart& part) {
   return text.size() <= part.max_bytes && text.find('\0') == std::string_view::npos;
 }
 
+/// What holds all that timers store there: nothing for values of several types.
+std::optional<KeyPart> part_of_stored(const Stored& stored) {
+  const uint8_t kinds = stored.kinds & static_cast<uint8_t>(~kNil);
+  if (stored.is_unsure) return std::nullopt;
+  switch (kinds) {
+    case kInteger:
+      return KeyPart{};
+    case kBoolean:
+      return KeyPart{KeyPart::Kind::Bool, 8};
+    case kString:
+      if (stored.texts.bytes == 0) return KeyPart{KeyPart::Kind::StrId, 8};
+      return bytes_part(stored.texts.bytes);
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace
 
 /// What would hold the value: nothing for what cannot be a key or value in the kernel.
@@ -199,29 +216,23 @@ std::optional<int64_t> Lowerer::add_table(runtime::Table* table, const std::stri
   }
   ssa::TableInfo info;
   info.name = name;
-  bool is_known = false;
   // What is not told by entries or stores: by what handlers may write.
   if ((kinds & kInteger) == 0 && (kinds & kString) != 0) info.value = {KeyPart::Kind::StrId, 8};
   if ((kinds & (kInteger | kString)) == 0 && (kinds & kBoolean) != 0)
     info.value = {KeyPart::Kind::Bool, 8};
-  for (const auto& entry : table->entries()) {
-    const std::optional<KeyPart> part = part_of_present(entry.second);
-    const bool is_word = is_value_part(part);
-    if (!is_word || (is_known && !(*part == info.value))) {
-      refuse(fmt::format("{} {} holds {}", what, name,
-                         is_word ? std::string("values of several types")
-                                 : describe(AbstractValue::of_world(entry.second, ""))));
-      return std::nullopt;
-    }
-    info.value = *part;
-    is_known = true;
-  }
+  std::optional<KeyPart> value;
+  const std::optional<StoredEntries> by_timers = stored_by_timers(table, variable);
+  if (!present_values(*table, what, name, value)) return std::nullopt;
+  if (by_timers && !begin_with_stored(*by_timers, what, info, value)) return std::nullopt;
+  if (value) info.value = *value;
   const auto& known = linkage_.shapes;
   const Shape* learnt = nullptr;
   if (variable.valid() && known.variables.count(variable) != 0)
     learnt = &known.variables.at(variable);
   if (!variable.valid() && known.tables.count(table) != 0) learnt = &known.tables.at(table);
   if (learnt != nullptr && learnt->value) info.value = *learnt->value;
+  if (learnt != nullptr && !learnt->key.empty()) info.key = learnt->key;
+  if (by_timers && !hold_stored(*by_timers, what, info)) return std::nullopt;
   for (const auto& entry : table->entries()) {
     if (entry.second.type != runtime::Type::String) continue;
     const std::string_view text = entry.second.string()->view();
@@ -235,13 +246,94 @@ std::optional<int64_t> Lowerer::add_table(runtime::Table* table, const std::stri
     info.has_no_tid = info.has_no_tid || key.type != runtime::Type::Integer || key.integer <= 0 ||
                       key.integer > UINT32_MAX;
   }
-  if (learnt != nullptr) info.key = learnt->key;
   info.max_entries = table->capacity_hint;
   linkage_.module.tables.push_back(std::move(info));
   linkage_.tables.push_back(table);
   linkage_.variables.push_back(variable);
-  linkage_.value_is_known.push_back(is_known);
+  linkage_.value_is_known.push_back(value.has_value());
   return static_cast<int64_t>(linkage_.tables.size() - 1);
+}
+
+/// What the main chunk left there is of one type, which becomes `value`.
+bool Lowerer::present_values(const runtime::Table& table, const char* what, const std::string& name,
+                             std::optional<KeyPart>& value) {
+  for (const auto& entry : table.entries()) {
+    const std::optional<KeyPart> part = part_of_present(entry.second);
+    const bool is_word = is_value_part(part);
+    if (!is_word || (value && !(part == value))) {
+      refuse(fmt::format("{} {} holds {}", what, name,
+                         is_word ? std::string("values of several types")
+                                 : describe(AbstractValue::of_world(entry.second, ""))));
+      return false;
+    }
+    value = part;
+  }
+  return true;
+}
+
+// ---- what timers store -------------------------------------------------------------------------
+
+std::optional<StoredEntries> Lowerer::stored_by_timers(const runtime::Table* table,
+                                                       const Variable& variable) const {
+  const auto at = world_.timer_tables.find(table);
+  if (at != world_.timer_tables.end()) return at->second;
+  StoredEntries entries;
+  if (variable.cell != nullptr) {
+    const auto cell = world_.timer_cells.find(variable.cell);
+    if (cell == world_.timer_cells.end()) return std::nullopt;
+    entries.value = cell->second;
+  } else {
+    const auto global = world_.timer_globals.find(static_cast<uint32_t>(variable.global));
+    if (global == world_.timer_globals.end()) return std::nullopt;
+    entries.value = global->second;
+  }
+  return entries;
+}
+
+/// Before any code: keys and values are what timers store, values of the type that `value` says if
+/// it says one.
+bool Lowerer::begin_with_stored(const StoredEntries& stored, const char* what, ssa::TableInfo& info,
+                                std::optional<KeyPart>& value) {
+  info.is_stored_outside = (stored.value.kinds & ~kNil) != 0;
+  info.is_removed_outside = (stored.value.kinds & kNil) != 0;
+  if (info.is_stored_outside) {
+    const std::optional<KeyPart> part = part_of_stored(stored.value);
+    if (part) value = value ? widest(*value, *part) : part;
+    if (!part || !value) {
+      refuse(fmt::format("{} {} gets values of several types by a timer", what, info.name));
+      return false;
+    }
+  }
+  if (!stored.has_keys) return true;
+  info.has_no_tid = true;
+  for (const Stored& key : stored.key) {
+    const std::optional<KeyPart> part = part_of_stored(key);
+    if (stored.keys_differ || !part) {
+      refuse(fmt::format("{} {} gets keys of several types by a timer", what, info.name));
+      return false;
+    }
+    info.key.push_back(*part);
+  }
+  return true;
+}
+
+/// When it is known what keys and values are: the strings that timers store find room.
+bool Lowerer::hold_stored(const StoredEntries& stored, const char* what, ssa::TableInfo& info) {
+  const auto hold = [&](const Stored& place, KeyPart& part) {
+    for (const std::string& text : place.texts.known) {
+      if (part.kind == KeyPart::Kind::StrId) linkage_.module.intern(text);
+      if (part.kind != KeyPart::Kind::Bytes) continue;
+      part = *widest(part, bytes_part(text.size()));
+      if (!fits_bytes(text, part)) return false;
+    }
+    return true;
+  };
+  bool fits = hold(stored.value, info.value);
+  for (size_t i = 0; i < std::min(stored.key.size(), info.key.size()); ++i)
+    fits = hold(stored.key[i], info.key[i]) && fits;
+  if (!fits)
+    refuse(fmt::format("{} {} gets a string that is too long, or has a NUL", what, info.name));
+  return fits;
 }
 
 std::optional<int64_t> Lowerer::table_id(const AbstractValue& table) {

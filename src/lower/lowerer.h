@@ -371,6 +371,13 @@ class Lowerer {
   bool unify_value(int64_t table, const AbstractValue& value);
   std::optional<int64_t> add_table(runtime::Table* table, const std::string& name, uint8_t kinds,
                                    const Variable& variable);
+  bool present_values(const runtime::Table& table, const char* what, const std::string& name,
+                      std::optional<ssa::KeyPart>& value);
+  std::optional<StoredEntries> stored_by_timers(const runtime::Table* table,
+                                                const Variable& variable) const;
+  bool begin_with_stored(const StoredEntries& stored, const char* what, ssa::TableInfo& info,
+                         std::optional<ssa::KeyPart>& value);
+  bool hold_stored(const StoredEntries& stored, const char* what, ssa::TableInfo& info);
 
   // ---- lower_variables.cc --------------------------------------------------------------------
   static std::optional<ssa::Op> bit_operation(bytecode::UpdateOp op);

@@ -7,12 +7,12 @@
 
 #include <algorithm>
 #include <map>
-#include <tuple>
 #include <utility>
 
 #include "lower/code_walk.h"
+#include "lower/facts.h"
 #include "runtime/string.h"
-#include "schema/builtin_vars.h"
+#include "runtime/tuple.h"
 
 namespace ktap::lower {
 
@@ -79,43 +79,6 @@ uint8_t kinds_of_result(Builtin builtin) {
   }
 }
 
-/// What a register, variable or table entry may hold.
-struct Facts {
-  uint8_t kinds = 0;
-  bool event = false;
-  bool fresh = false;  ///< a table made by a handler
-  bool typed = false;  ///< a kernel pointer, or what lies there: an integer, as far as is known
-  std::set<const runtime::Table*> tables;
-  std::set<size_t> functions;  ///< instances
-  std::set<uint16_t> builtins;
-
-  static Facts of(uint8_t kinds) {
-    Facts f;
-    f.kinds = kinds;
-    return f;
-  }
-  /// True when this grew.
-  bool merge(const Facts& other) {
-    const auto before = std::make_tuple(kinds, event, fresh, typed, tables.size(), functions.size(),
-                                        builtins.size());
-    kinds |= other.kinds;
-    event |= other.event;
-    fresh |= other.fresh;
-    typed |= other.typed;
-    tables.insert(other.tables.begin(), other.tables.end());
-    functions.insert(other.functions.begin(), other.functions.end());
-    builtins.insert(other.builtins.begin(), other.builtins.end());
-    return before != std::make_tuple(kinds, event, fresh, typed, tables.size(), functions.size(),
-                                     builtins.size());
-  }
-  /// As a set of ValueKind.
-  uint8_t value_kinds() const {
-    const bool is_plain =
-        !event && !fresh && tables.empty() && functions.empty() && builtins.empty();
-    return is_plain ? kinds : static_cast<uint8_t>(kinds | kOther);
-  }
-};
-
 using State = std::vector<Facts>;
 
 /// A function with what its upvalues stand for.
@@ -126,18 +89,20 @@ struct Instance {
   Facts first_result;
   Facts more_results;
   std::set<uint8_t> captured;  ///< registers that inner functions capture
+  bool by_timer = false;       ///< a timer may run it
 };
 
 class Freezer {
  public:
   explicit Freezer(World& world) : world_(world) {}
 
-  void add_handler(Value function, bool gets_event) {
+  void add_handler(Value function, bool gets_event, bool is_timer) {
     Facts f = facts_of(function);
     Facts event;
     event.event = gets_event;
     if (!gets_event) event.kinds = kNil;
     for (size_t i : f.functions) {
+      instances_[i].by_timer |= is_timer;
       for (Facts& param : instances_[i].params) param.merge(Facts::of(kNil));
       if (!instances_[i].params.empty()) instances_[i].params[0].merge(event);
     }
@@ -171,8 +136,9 @@ class Freezer {
         f.kinds = kBoolean;
         break;
       case runtime::Type::String:
-        f.kinds = kString;
-        break;
+        return Facts::of_text(value.string()->view());
+      case runtime::Type::Tuple:
+        return facts_of_tuple(*value.tuple());
       case runtime::Type::Event:
         f.event = true;
         break;
@@ -190,6 +156,12 @@ class Freezer {
         break;
     }
     return f;
+  }
+
+  Facts facts_of_tuple(const runtime::Tuple& tuple) {
+    std::vector<Facts> parts;
+    for (size_t i = 0; i < tuple.size(); ++i) parts.push_back(facts_of(tuple[i]));
+    return Facts::of_tuple(parts);
   }
 
   size_t new_instance(const bytecode::Function* function, std::vector<const runtime::Cell*> cells) {
@@ -254,27 +226,81 @@ class Freezer {
     return kinds != before;
   }
 
-  void write(const Facts& into, const Facts& value) {
+  /// The keys of one of these tables. Where they are no plain values, lowering refuses what is done
+  /// with them.
+  Facts keys(const Facts& of) {
+    Facts f;
+    if (of.tables.empty() || of.fresh) f.merge(Facts::of(kInt | kBoolean | kString));
+    for (const runtime::Table* table : of.tables) {
+      for (const auto& entry : table->entries()) f.merge(facts_of(entry.first));
+      f.merge(stored_keys_[table]);
+    }
+    return f;
+  }
+
+  /// One part of a multi-key; -1: all of a key.
+  static Facts key_part(const Facts& key, int part) {
+    if (part < 0 || key.kinds != kOther || key.is_mixed) return key;
+    const auto at = static_cast<size_t>(part);
+    return at < key.parts.size() ? key.parts[at] : Facts();
+  }
+
+  void write(const Facts& into, const Facts& key, const Facts& value) {
     for (const runtime::Table* table : into.tables) {
       if ((value.value_kinds() & ~kNil) != 0) changed_ |= world_.stored_tables.insert(table).second;
     }
-    put(into, value);
+    put(into, key, value);
   }
 
-  void add_sample(const Facts& into) {
+  void add_sample(const Facts& into, const Facts& key) {
     for (const runtime::Table* table : into.tables) {
       changed_ |= world_.sampled_tables.insert(table).second;
     }
-    put(into, Facts::of(kOther));
+    put(into, key, Facts::of(kOther));
   }
 
-  void put(const Facts& into, const Facts& value) {
+  void put(const Facts& into, const Facts& key, const Facts& value) {
     for (const runtime::Table* table : into.tables) {
       changed_ |= world_.written_tables.insert(table).second;
       changed_ |= add(world_.table_kinds[table], value.value_kinds());
       grow(stored_[table], value);
+      const bool is_own = is_key_of(key, table);
+      if (!is_own) {
+        Facts plain = key;
+        plain.walked.clear();
+        grow(stored_keys_[table], plain);
+      }
+      if (!instances_[current_].by_timer) continue;
+      StoredEntries& entries = world_.timer_tables[table];
+      changed_ |= entries.value.merge(value.stored());
+      if (!is_own && (value.value_kinds() & ~kNil) != 0) note_key(entries, key);
     }
     if (into.fresh) grow(fresh_contents_, value);
+  }
+
+  /// The table has it: a loop goes through that very table.
+  static bool is_key_of(const Facts& key, const runtime::Table* table) {
+    if (key.kinds != kOther || key.parts.empty())
+      return key.walked == std::set<std::pair<const runtime::Table*, int>>{{table, -1}};
+    for (size_t i = 0; i < key.parts.size(); ++i) {
+      if (key.parts[i].walked !=
+          std::set<std::pair<const runtime::Table*, int>>{{table, static_cast<int>(i)}})
+        return false;
+    }
+    return !key.is_mixed;
+  }
+
+  void note_key(StoredEntries& entries, const Facts& key) {
+    std::vector<Stored> parts;
+    for (const Facts& part : key.parts) parts.push_back(part.stored());
+    if (parts.empty()) parts.push_back(key.stored());
+    const bool differ = key.is_mixed || (!key.parts.empty() && key.kinds != kOther) ||
+                        (entries.has_keys && entries.key.size() != parts.size());
+    if (!entries.has_keys) entries.key.resize(parts.size());
+    changed_ |= !std::exchange(entries.has_keys, true);
+    if (differ) changed_ |= !std::exchange(entries.keys_differ, true);
+    for (size_t i = 0; i < std::min(parts.size(), entries.key.size()); ++i)
+      changed_ |= entries.key[i].merge(parts[i]);
   }
 
   void assign_cell(const runtime::Cell* cell, const Facts& value) {
@@ -284,6 +310,7 @@ class Freezer {
     }
     changed_ |= world_.assigned_cells.insert(cell).second;
     changed_ |= add(world_.cell_kinds[cell], value.value_kinds());
+    if (instances_[current_].by_timer) changed_ |= world_.timer_cells[cell].merge(value.stored());
     grow(cell_stored_[cell], value);
   }
 
@@ -297,6 +324,7 @@ class Freezer {
   void assign_global(uint32_t slot, const Facts& value) {
     changed_ |= world_.assigned_globals.insert(slot).second;
     changed_ |= add(world_.global_kinds[slot], value.value_kinds());
+    if (instances_[current_].by_timer) changed_ |= world_.timer_globals[slot].merge(value.stored());
     grow(global_stored_[slot], value);
   }
 
@@ -357,53 +385,17 @@ class Freezer {
       grow(captured_contents_, value);
   }
 
-  static Facts facts_of_constant(const bytecode::Constant& constant) {
-    if (std::holds_alternative<std::monostate>(constant)) return Facts::of(kNil);
-    if (std::holds_alternative<int64_t>(constant)) return Facts::of(kInt);
-    if (std::holds_alternative<double>(constant)) return Facts::of(kFloat);
-    return Facts::of(std::holds_alternative<bool>(constant) ? kBoolean : kString);
-  }
-
-  static Facts pointer() {
-    Facts f = Facts::of(kOther);
-    f.typed = true;
-    return f;
-  }
-  /// What is looked up in kernel memory.
-  static Facts in_memory() {
-    Facts f = Facts::of(kInt | kNil);
-    f.typed = true;
-    return f;
-  }
-
-  static Facts facts_of_var(schema::BuiltinVar var) {
-    Facts f;
-    switch (var) {
-      case schema::BuiltinVar::EventObject:
-        f.event = true;
-        return f;
-      case schema::BuiltinVar::Curtask:
-        return pointer();
-      case schema::BuiltinVar::Execname:
-      case schema::BuiltinVar::Probename:
-      case schema::BuiltinVar::Argstr:
-        return Facts::of(kString);
-      default:
-        return Facts::of(kInt);
-    }
-  }
-
   Facts field_of(const Facts& object, const std::string& name) {
     Facts f = contents(object, &name);
     if (!object.tables.empty() || object.fresh) f.merge(Facts::of(kNil));
-    if (object.typed) f.merge(in_memory());
+    if (object.typed) f.merge(Facts::in_memory());
     if (!object.event) return f;
     if (name == "tostring") {
       f.builtins.insert(static_cast<uint16_t>(Builtin::EventTostring));
     } else {
-      f.merge(Facts::of(name == "name"          ? uint8_t{kString}
-                        : name == "sc_is_enter" ? uint8_t{kBoolean}
-                                                : kInt));
+      f.merge(name == "name"          ? Facts::of(kString)
+              : name == "sc_is_enter" ? Facts::of(kBoolean)
+                                      : Facts::field());
     }
     return f;
   }
@@ -429,8 +421,8 @@ class Freezer {
       case Op::GetIndex: {
         Facts f = contents(get(b));
         f.merge(Facts::of(kNil));
-        if (get(b).event) f.merge(Facts::of(kInt));
-        if (get(b).typed) f.merge(in_memory());
+        if (get(b).event) f.merge(Facts::field());
+        if (get(b).typed) f.merge(Facts::in_memory());
         set(a, f);
         break;
       }
@@ -438,17 +430,21 @@ class Freezer {
         set(a, field_of(get(b), std::get<std::string>(function->constants[c])));
         break;
       case Op::SetIndex:
+        write(get(a), get(b), get(c));
+        break;
       case Op::SetField:
-        write(get(a), get(c));
+        write(get(a), Facts::of_constant(function->constants[b]), get(c));
         break;
       case Op::UpdateIndex:
-        write(get(a), updated(static_cast<bytecode::UpdateOp>(c), contents(get(a)), get(b + 1)));
+        write(get(a), get(b),
+              updated(static_cast<bytecode::UpdateOp>(c), contents(get(a)), get(b + 1)));
         break;
       case Op::SetList:
-        for (size_t r = a + 1; b == 0 ? r < state_.size() : r <= a + b; ++r) write(get(a), get(r));
+        for (size_t r = a + 1; b == 0 ? r < state_.size() : r <= a + b; ++r)
+          write(get(a), Facts::of(kInt), get(r));
         break;
       case Op::AggAdd:
-        add_sample(get(a));
+        add_sample(get(a), get(b));
         break;
       case Op::NewTable: {
         Facts f;
@@ -517,11 +513,7 @@ class Freezer {
         call_compare(get(a), get(a + 1));
         return true;
       case Op::IterNext: {
-        const size_t count = insn.b();
-        // Other keys, floats and parts that are missing, lowering refuses where it meets them.
-        for (size_t r = a + 2; r <= a + 1 + count; ++r)
-          set(r, Facts::of(kInt | kBoolean | kString));
-        if (count >= 2) set(a + 1 + count, contents(get(a)));
+        next_entry(a, insn.b());
         return true;
       }
       default:
@@ -529,12 +521,29 @@ class Freezer {
     }
   }
 
+  /// The key, or its parts, and the value where a loop has variables for more than one.
+  void next_entry(size_t a, size_t count) {
+    const Facts walked = get(a);
+    const Facts key = keys(walked);
+    const size_t parts = count < 2 ? 1 : count - 1;
+    for (size_t i = 0; i < parts; ++i) {
+      const int part = parts == 1 ? -1 : static_cast<int>(i);
+      Facts f = key_part(key, part);
+      f.walked.clear();
+      if (!walked.fresh) {
+        for (const runtime::Table* table : walked.tables) f.walked.emplace(table, part);
+      }
+      set(a + 2 + i, f);
+    }
+    if (count >= 2) set(a + 1 + count, contents(walked));
+  }
+
   /// Results that are no tables and no functions.
   void step_plain(const bytecode::Function& function, Insn insn) {
     const size_t a = insn.a();
     switch (insn.op()) {
       case Op::LoadK:
-        set(a, facts_of_constant(function.constants[insn.d()]));
+        set(a, Facts::of_constant(function.constants[insn.d()]));
         break;
       case Op::Add:
       case Op::Sub:
@@ -546,7 +555,7 @@ class Freezer {
       case Op::AddK:
       case Op::SubK:
       case Op::MulK:
-        set(a, arithmetic(get(insn.b()), facts_of_constant(function.constants[insn.c()])));
+        set(a, arithmetic(get(insn.b()), Facts::of_constant(function.constants[insn.c()])));
         break;
       case Op::Neg:
         set(a, arithmetic(get(insn.b()), Facts()));
@@ -558,8 +567,10 @@ class Freezer {
       case Op::Shl:
       case Op::Shr:
       case Op::BitNot:
-      case Op::EventField:
         set(a, Facts::of(kInt));
+        break;
+      case Op::EventField:
+        set(a, Facts::field());
         break;
       case Op::LoadBool:
       case Op::Not:
@@ -573,10 +584,10 @@ class Freezer {
         set(a, Facts::of(kInt | kString));
         break;
       case Op::Tuple:
-        set(a, Facts::of(kOther));
+        set(a, Facts::of_tuple({state_.begin() + insn.b(), state_.begin() + insn.b() + insn.c()}));
         break;
       case Op::EventVar:
-        set(a, facts_of_var(static_cast<schema::BuiltinVar>(insn.d())));
+        set(a, Facts::of_variable(static_cast<schema::BuiltinVar>(insn.d())));
         break;
       default:
         break;
@@ -587,8 +598,15 @@ class Freezer {
     Facts given = contents(table);
     given.merge(Facts::of(kAnything));
     for (size_t i : compare.functions) {
+      enter(i);
       for (Facts& param : instances_[i].params) grow(param, given);
     }
+  }
+
+  /// Who calls it may be a timer.
+  void enter(size_t instance) {
+    if (instances_[current_].by_timer)
+      changed_ |= !std::exchange(instances_[instance].by_timer, true);
   }
 
   void call(Insn insn) {
@@ -600,6 +618,7 @@ class Freezer {
     Facts first;
     Facts more = Facts::of(kNil);
     for (size_t i : callee.functions) {
+      enter(i);
       for (size_t p = 0; p < instances_[i].params.size(); ++p) {
         grow(instances_[i].params[p], p < args.size() ? args[p] : Facts::of(kNil));
       }
@@ -621,13 +640,14 @@ class Freezer {
   Facts call_builtin(Builtin builtin, const std::vector<Facts>& args) {
     switch (builtin) {
       case Builtin::Delete:
-        if (!args.empty()) write(args[0], Facts::of(kNil));
+        if (!args.empty()) write(args[0], Facts(), Facts::of(kNil));
         return Facts::of(kNil);
       case Builtin::Count:
       case Builtin::InplaceInc:
       case Builtin::TableCount:
         if (args.size() >= 2) {
-          write(args[0], arithmetic(contents(args[0]), args.size() > 2 ? args[2] : Facts()));
+          write(args[0], args[1],
+                arithmetic(contents(args[0]), args.size() > 2 ? args[2] : Facts()));
         }
         return Facts::of(kInt | kNil);
       case Builtin::TableInsert:
@@ -661,7 +681,7 @@ class Freezer {
         return f;
       }
       default:
-        return builtin == Builtin::Cast ? pointer() : Facts::of(kinds_of_result(builtin));
+        return builtin == Builtin::Cast ? Facts::pointer() : Facts::of(kinds_of_result(builtin));
     }
   }
 
@@ -672,11 +692,12 @@ class Freezer {
     items.merge(Facts::of(kNil));
     if (builtin == Builtin::TableSort && args.size() > 1) {
       for (size_t i : args[1].functions) {
+        enter(i);
         for (Facts& param : instances_[i].params) grow(param, items);
       }
     }
     if (builtin == Builtin::TableInsert) items.merge(args.back());
-    write(args[0], items);
+    write(args[0], Facts::of(kInt), items);
     return builtin == Builtin::TableRemove ? items : Facts::of(kNil);
   }
 
@@ -693,6 +714,7 @@ class Freezer {
   std::map<const runtime::Closure*, size_t> by_closure_;
   std::map<std::pair<size_t, uint16_t>, size_t> by_site_;
   std::map<const runtime::Table*, Facts> stored_;
+  std::map<const runtime::Table*, Facts> stored_keys_;
   std::map<const runtime::Cell*, Facts> cell_stored_;
   std::map<uint32_t, Facts> global_stored_;
   Facts fresh_contents_;
@@ -700,42 +722,6 @@ class Freezer {
   bool changed_ = false;
   size_t current_ = 0;
   State state_;
-};
-
-/// Follows values to functions, through closures, tables and the variables that code names.
-class Reacher {
- public:
-  explicit Reacher(const World& world) : world_(world) {}
-
-  void value(Value value) {
-    if (value.type == runtime::Type::Function) {
-      if (!seen_.insert(value.object).second) return;
-      code(value.closure()->function);
-      for (const runtime::Cell* cell : value.closure()->upvalues) this->value(*cell->slot);
-    } else if (value.type == runtime::Type::Table) {
-      if (!seen_.insert(value.object).second) return;
-      for (const auto& entry : value.table()->entries()) this->value(entry.second);
-    } else if (value.type == runtime::Type::Builtin) {
-      builtins.insert(static_cast<bytecode::Builtin>(value.builtin));
-    }
-  }
-
-  std::vector<const bytecode::Function*> found;
-  std::set<bytecode::Builtin> builtins;
-
- private:
-  void code(const bytecode::Function* function) {
-    if (std::find(found.begin(), found.end(), function) != found.end()) return;
-    found.push_back(function);
-    for (const auto& child : function->children) code(child.get());
-    for (Insn insn : function->code) {
-      if (insn.op() == Op::GetGlobal && insn.d() < world_.globals->size())
-        value((*world_.globals)[insn.d()]);
-    }
-  }
-
-  const World& world_;
-  std::set<const runtime::Object*> seen_;
 };
 
 }  // namespace
@@ -748,23 +734,11 @@ World freeze(const std::vector<Handler>& handlers, const std::vector<runtime::Va
   Freezer freezer(world);
   for (const Handler& handler : handlers) {
     if (handler.at_end) continue;
-    freezer.add_handler(handler.function, handler.is_event);
-    freezer.add_handler(handler.filter, false);
+    freezer.add_handler(handler.function, handler.is_event, !handler.is_event);
+    freezer.add_handler(handler.filter, false, false);
   }
   freezer.run();
   return world;
-}
-
-std::vector<const bytecode::Function*> reachable_functions(Value function, const World& world) {
-  Reacher reacher(world);
-  reacher.value(function);
-  return std::move(reacher.found);
-}
-
-std::set<bytecode::Builtin> kept_builtins(Value function, const World& world) {
-  Reacher reacher(world);
-  reacher.value(function);
-  return std::move(reacher.builtins);
 }
 
 }  // namespace ktap::lower

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bytecode/chunk.h"
@@ -36,6 +37,35 @@ enum ValueKind : uint8_t {
   kOther = 32,  ///< tables, functions, multi-keys, aggregates …
 };
 
+/// The strings that a place may hold: some that the code names, or any of a length.
+struct Texts {
+  std::set<std::string> known;
+  uint32_t bytes = 0;  ///< not 0: any string of up to this many bytes, and `known` is empty
+
+  void add(std::string_view text);
+  void add_made(uint32_t at_most);
+  /// True when this grew.
+  bool merge(const Texts& other);
+};
+
+/// What timers store in one place: a variable, a part of a key, the values of a table.
+struct Stored {
+  uint8_t kinds = 0;  ///< of ValueKind
+  Texts texts;
+  bool is_unsure = false;  ///< integers or strings: an event's format would tell
+
+  /// True when this grew.
+  bool merge(const Stored& other);
+};
+
+/// What timers store in a table, while handlers may use it in the kernel.
+struct StoredEntries {
+  bool has_keys = false;     ///< others than the table has without them
+  bool keys_differ = false;  ///< in the number of their parts
+  std::vector<Stored> key;   ///< by part
+  Stored value;              ///< kNil: entries are removed
+};
+
 struct World {
   const std::vector<runtime::Value>* globals = nullptr;
   const std::vector<std::string>* global_names = nullptr;  ///< may be null; for messages alone
@@ -50,6 +80,10 @@ struct World {
   std::set<const runtime::Table*> sampled_tables;  ///< some handler adds samples to cells
   std::set<const runtime::Table*>
       stored_tables;  ///< something else than samples may be written (removal apart)
+  // What timers store in them, who run in user space while other handlers run in the kernel.
+  std::map<const runtime::Table*, StoredEntries> timer_tables;
+  std::map<const runtime::Cell*, Stored> timer_cells;
+  std::map<uint32_t, Stored> timer_globals;
 };
 
 /// Walks all functions that the handlers can reach (children, known callees through constants of

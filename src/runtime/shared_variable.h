@@ -5,6 +5,7 @@
 #include <functional>
 #include <utility>
 
+#include "runtime/arith.h"
 #include "runtime/number.h"
 #include "runtime/value.h"
 
@@ -17,6 +18,8 @@ class SharedVariable {
   virtual Value load() = 0;
   /// False: it cannot hold such a value.
   virtual bool store(Value value) = 0;
+  /// `variable op= operand` in one step. False: that cannot be, as it holds no integer.
+  virtual bool update(ArithOp, int64_t /*operand*/) { return false; }
 };
 
 /// An integer that the kernel's handlers add to, and nothing else. An assignment replaces what this

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/result.h"
+#include "runtime/arith.h"
 #include "runtime/value.h"
 
 namespace ktap::runtime {
@@ -28,8 +30,13 @@ class TableBacking {
   /// Called by `delete(t)` before the entries of `table` vanish: removes what the snapshot held.
   virtual void on_clear(Table& table) = 0;
   /// Called when one key is removed or set by user space (value nil = removed); `table` still has
-  /// the old value.
-  virtual void on_set(Table& table, Value key, Value value) = 0;
+  /// the old value. Errors: the entry finds no room, or is none that the kernel's side can hold.
+  virtual Result<void> on_set(Table& table, Value key, Value value) = 0;
+  /// The same for `entry op= operand`, which gives `value` of what `table` has.
+  virtual Result<void> on_update(Table& table, Value key, ArithOp, int64_t /*operand*/,
+                                 Value value) {
+    return on_set(table, key, value);
+  }
 };
 
 class Table : public Object {

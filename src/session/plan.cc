@@ -46,11 +46,6 @@ class Planner {
     world_ = lower::freeze(all, *input_.globals, input_.global_names);
     for (const lower::Handler& handler : all)
       effects_.push_back(lower::effects_of(handler, *input_.globals));
-    for (size_t i = 0; i < all.size(); ++i) {
-      if (all[i].is_event || all[i].at_end) continue;
-      for (const lower::Variable& variable : effects_[i].assigned)
-        by_timers_.emplace(variable, (*input_.registrations)[i].handler.place.line);
-    }
   }
 
   Result<std::unique_ptr<Plan>> run(bool load, std::unique_ptr<engine::BpfEngine>* engine) {
@@ -356,9 +351,10 @@ class Planner {
       if (parts.aggregate != nullptr) what = "aggregate";
     }
     for (const runtime::Object* object : objects) {
-      if (const auto at = masters.changed.find(object); at != masters.changed.end()) {
+      const auto by_timer = masters.changed.find(object);
+      if (info.sample_of != 0 && by_timer != masters.changed.end()) {
         return fmt::format("{} '{}' is also stored into by the timer at line {}, in user space",
-                           what, info.name, at->second);
+                           what, info.name, by_timer->second);
       }
       if (const auto at = masters.lines.find(object); at != masters.lines.end()) {
         return fmt::format("{} '{}' is also used by {}, which runs in user space", what, info.name,
@@ -454,10 +450,7 @@ class Planner {
           const lower::Variable variable =
               is_table ? linkage.variables[number]
                        : lower::Variable{linkage.cells[number], linkage.cell_globals[number]};
-          std::optional<uint32_t> line = used.against(inst.op, variable);
-          // User space changes such a variable in more than one step.
-          const auto by_timer = is_table ? by_timers_.find(variable) : by_timers_.end();
-          if (!line && by_timer != by_timers_.end()) line = by_timer->second;
+          const std::optional<uint32_t> line = used.against(inst.op, variable);
           if (!line) continue;
           return shares_variable(
               index, is_table ? linkage.module.tables[number].name : linkage.module.cells[number],

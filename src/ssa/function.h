@@ -132,7 +132,8 @@ struct TableInfo {
   bool is_combined = false;         ///< TableAnd, TableOr, TableXor
   bool is_iterated = false;         ///< TableWalk; is_read is set too
   bool is_removed_outside = false;  ///< user space may remove entries while programs run
-  bool has_no_tid = false;          ///< an entry of the main chunk has a key that is no thread's id
+  bool is_stored_outside = false;   ///< user space may store entries while programs run
+  bool has_no_tid = false;          ///< an entry of user space has a key that is no thread's id
   bool is_variable = false;         ///< one entry, which stands for a variable
   KeyPart value;                    ///< of all entries; other than Int: of a table of one word
   /// The words of an entry. Other than one Add: TableMerge alone works on it.

@@ -146,7 +146,8 @@ bool Machine::set_index(Value object, Value key, Value value) {
   Table& table = *object.table();
   if (table.backing != nullptr) {
     refresh(table);
-    table.backing->on_set(table, key, value);
+    if (const Result<void> done = table.backing->on_set(table, key, value); !done.ok())
+      return fail(done.error().message);
   }
   table.set(key, value);
   return true;
@@ -164,7 +165,13 @@ bool Machine::update_index(Value object, Value key, UpdateOp op, Value operand) 
   if (!updated(*this, op, cell != nullptr ? *cell : Value::nil(), cell == nullptr, operand,
                &result))
     return false;
-  if (table.backing != nullptr) table.backing->on_set(table, key, result);
+  if (table.backing != nullptr) {
+    const Result<void> done = op != UpdateOp::Concat && operand.is_integer()
+                                  ? table.backing->on_update(table, key, static_cast<ArithOp>(op),
+                                                             operand.integer, result)
+                                  : table.backing->on_set(table, key, result);
+    if (!done.ok()) return fail(done.error().message);
+  }
   if (cell != nullptr && table.backing == nullptr) {
     *cell = result;
   } else {
@@ -175,6 +182,9 @@ bool Machine::update_index(Value object, Value key, UpdateOp op, Value operand) 
 
 bool Machine::update_variable(Value* slot, UpdateOp op, Value operand) {
   if (slot->type == Type::SharedVariable) {
+    if (op != UpdateOp::Concat && operand.is_integer() &&
+        slot->variable->update(static_cast<ArithOp>(op), operand.integer))
+      return true;
     Value result;
     return updated(*this, op, slot->variable->load(), false, operand, &result) &&
            store_shared(*slot, result);

@@ -27,8 +27,9 @@ class FakeBacking : public runtime::TableBacking {
     for (int64_t n = 1; n <= 3; ++n) table.set(i(n), i(10 - n));
   }
   void on_clear(Table&) override {}
-  void on_set(Table&, Value key, Value value) override {
+  Result<void> on_set(Table&, Value key, Value value) override {
     writes += std::to_string(key.integer) + "=" + runtime::to_text(value) + " ";
+    return {};
   }
   std::string writes;
 

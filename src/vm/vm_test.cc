@@ -489,9 +489,10 @@ struct FakeBacking : runtime::TableBacking {
     table.set(Value::of(int64_t{7}), Value::of(int64_t{70}));
   }
   void on_clear(Table& table) override { log += "c" + std::to_string(table.size()); }
-  void on_set(Table& table, Value key, Value value) override {
+  Result<void> on_set(Table& table, Value key, Value value) override {
     log += "s" + runtime::to_text(key) + "=" + runtime::to_text(value) + "(" +
            runtime::to_text(table.get(key)) + ")";
+    return {};
   }
   std::string log;
 };

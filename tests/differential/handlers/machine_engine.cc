@@ -91,7 +91,7 @@ class MachineStore final : public engine::EntryStore {
     if (!is_hash()) with_memory([&](backend::SharedMemory& memory) { can = memory.can_hold(key); });
     return can;
   }
-  bool put(const uint8_t* key, const uint8_t* value) override {
+  bool put(const uint8_t* key, const uint8_t* value, const uint8_t*) override {
     if (is_hash()) {
       const Bytes now = machine_.value(map_, bytes_at(key));
       const bool is_new = now.empty() || is_gone(now);
@@ -278,7 +278,7 @@ class MachineEngine final : public JudgedEngine {
     Bytes key;
     for (const auto& [at, value] : entries.entries()) {
       if (!codec.encode(at, &key) || !values.encode(key.data(), value, &encoded) ||
-          (store.can_hold(key.data()) && !store.put(key.data(), encoded.data())))
+          (store.can_hold(key.data()) && !store.put(key.data(), encoded.data(), nullptr)))
         return Error{"an entry of another kind, or too many", 0};
     }
     return {};
