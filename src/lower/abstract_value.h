@@ -87,6 +87,18 @@ struct AbstractValue {
   bool is_constant() const;
 };
 
+// The tags of the types that SSA has are the same in all unions: unions that meet need no renaming.
+constexpr int kNilTag = 0;
+constexpr int kBoolTag = 1;
+constexpr int kIntTag = 2;
+constexpr int kStrTag = 3;
+constexpr int kFirstOther = 4;  ///< a table, a float, a string that is kept as a call
+
+/// Of several types, and of use.
+inline bool is_union(const AbstractValue& value) {
+  return value.is(AbstractValue::Kind::Mixed) && value.id.valid();
+}
+
 /// The very same value or constant.
 bool same(const AbstractValue& a, const AbstractValue& b);
 

@@ -3,10 +3,12 @@
 // in common is noted here, and the handler is lowered anew. Types only widen, so that this ends.
 #pragma once
 
+#include <algorithm>
 #include <compare>
 #include <cstdint>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "schema/kernel_types.h"
 #include "ssa/function.h"
@@ -30,15 +32,24 @@ struct LoopShape {
     Value,    ///< of one type of SSA
     Slot,     ///< an iterator over a table in the kernel
     Pointer,  ///< to kernel memory, or nil
+    Union,    ///< of several of these types: nil, boolean, integer, string
     Text,     ///< strings whose length has no bound, or nil: of no use
     Anything  ///< of types that have no common form: of no use
   } kind = Kind::Unknown;
   ssa::Type type = ssa::Type::None;
   ssa::StrKind str_kind = ssa::StrKind::None;
   uint32_t max_bytes = 0;
-  const void* table = nullptr;  ///< Slot
-  schema::CType ctype;          ///< Pointer: what it points to
+  const void* table = nullptr;   ///< Slot
+  schema::CType ctype;           ///< Pointer: what it points to
+  std::vector<LoopShape> parts;  ///< Union: by tag (abstract_value.h), Unknown: not among them
   friend bool operator==(const LoopShape&, const LoopShape&) = default;
+
+  /// No value of it can be known at the loop's head.
+  bool is_useless() const {
+    return kind == Kind::Text || kind == Kind::Anything ||
+           std::any_of(parts.begin(), parts.end(),
+                       [](const LoopShape& part) { return part.is_useless(); });
+  }
 };
 
 /// The narrowest shape that takes both. Names (StrKind::Id) beside bytes become bytes: whoever has

@@ -343,11 +343,11 @@ AbstractValue Lowerer::read_string(Builtin builtin, const std::vector<AbstractVa
   const std::string name(bytecode::builtin_info(builtin).name);
   int64_t limit = limits::kStringBytes;
   if (args.size() > 1 && !args[1].is(Kind::Nil)) {
-    if (!args[1].is(Kind::Int) || args[1].integer < 1 || args[1].integer > limits::kStringBytes) {
+    if (!args[1].is(Kind::Int) || args[1].integer < 1 || args[1].integer > limits::kMaxMadeBytes) {
       const std::string given = args[1].is(Kind::Int) ? fmt::format("of {}", args[1].integer)
                                                       : "that is not known beforehand";
       refuse(fmt::format("{}() with a limit {}: in the kernel it is a number from 1 to {}", name,
-                         given, limits::kStringBytes));
+                         given, limits::kMaxMadeBytes));
       return {};
     }
     limit = args[1].integer;

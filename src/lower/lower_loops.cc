@@ -23,6 +23,8 @@ constexpr uint64_t kMaxUnrolledRounds = 8;          // guessed: as much code as 
 constexpr uint64_t kMaxUnrolledEntries = 16;        // guessed: a table of names
 constexpr uint64_t kMaxUnrolledInstructions = 100;  // guessed: all rounds together
 
+constexpr const char* kTypeChanges = "a variable whose type changes in a loop";
+
 uint64_t bits(int64_t value) { return static_cast<uint64_t>(value); }
 int64_t number(uint64_t value) { return static_cast<int64_t>(value); }
 
@@ -100,20 +102,13 @@ AbstractValue Lowerer::open_slot(LoopSlot& slot, ssa::BlockId head) {
       slot.at_entry.is(Kind::Undefined)) {
     return slot.at_entry;
   }
-  if (slot.shape.kind == ShapeKind::Value && slot.at_entry.is(Kind::Rendered)) {
-    slot.at_entry = make_text(slot.at_entry);
+  if (slot.shape.kind == ShapeKind::Value || slot.shape.kind == ShapeKind::Union) {
+    slot.at_entry = with_texts_made(slot.at_entry, slot.shape);
     if (stopped()) return {};
   }
+  if (slot.shape.kind == ShapeKind::Union) return open_union(slot, head);
   const ssa::ValueId first = as_shape(slot.at_entry, slot.shape, current_);
-  if (!first.valid()) {
-    hints_.add(slot.key, shape_beside(slot.at_entry, slot.shape));
-    slot.shape = hints_.find(slot.key);
-    AbstractValue useless = AbstractValue::of_kind(Kind::Mixed);
-    useless.text = slot.shape.kind == ShapeKind::Anything
-                       ? "a variable whose type changes in a loop"
-                       : "a string that a loop makes, of a length that is not known";
-    return useless;
-  }
+  if (!first.valid()) return useless(slot);
   ssa::Inst phi{ssa::Op::Phi, slot.shape.type, slot.shape.str_kind, slot.shape.max_bytes};
   phi.operands = {first};
   slot.phi = emit_in(head, std::move(phi));
@@ -123,6 +118,104 @@ AbstractValue Lowerer::open_slot(LoopSlot& slot, ssa::BlockId head) {
   AbstractValue iterator = slot.at_entry;
   iterator.id = slot.phi;
   return iterator;
+}
+
+/// What is there before the loop does not fit: the next attempt may know better.
+AbstractValue Lowerer::useless(LoopSlot& slot) {
+  hints_.add(slot.key, shape_beside(slot.at_entry, slot.shape));
+  slot.shape = hints_.find(slot.key);
+  AbstractValue value = AbstractValue::of_kind(Kind::Mixed);
+  value.text = slot.shape.kind == ShapeKind::Anything
+                   ? kTypeChanges
+                   : "a string that a loop makes, of a length that is not known";
+  return value;
+}
+
+/// A variable that rounds give values of different types: a phi tells of which one it is, and there
+/// is one for the value of each.
+AbstractValue Lowerer::open_union(LoopSlot& slot, ssa::BlockId head) {
+  const std::vector<ssa::ValueId> first = as_union(slot.at_entry, slot.shape, current_);
+  if (first.empty()) return useless(slot);
+  const auto add = [&](const ssa::Inst& like) {
+    ssa::Inst phi{ssa::Op::Phi, like.type, like.str_kind, like.max_bytes};
+    phi.operands = {first[slot.phis.size()]};
+    slot.phis.push_back(emit_in(head, std::move(phi)));
+    return slot.phis.back();
+  };
+  constexpr const char* kNames[] = {"nil", "a boolean", "an integer", "a string"};
+  AbstractValue value = AbstractValue::of_kind(Kind::Mixed);
+  value.id = add({ssa::Op::Phi, ssa::Type::Int});
+  for (size_t tag = 0; tag < slot.shape.parts.size(); ++tag) {
+    const LoopShape& part = slot.shape.parts[tag];
+    if (part.kind == ShapeKind::Unknown) continue;
+    value.parts.push_back(
+        part.kind == ShapeKind::Nil
+            ? AbstractValue::nil()
+            : AbstractValue::ssa(add({ssa::Op::Phi, part.type, part.str_kind, part.max_bytes})));
+    value.parts.back().tag = static_cast<int>(tag);
+    value.text += std::string(value.text.empty() ? "" : " or ") + kNames[tag];
+  }
+  return value;
+}
+
+/// What the phis of a union get, made at the end of a block; empty where the value does not fit.
+std::vector<ssa::ValueId> Lowerer::as_union(const AbstractValue& value, const LoopShape& shape,
+                                            ssa::BlockId in) {
+  std::vector<ssa::ValueId> ids;
+  if (shape.is_useless() || widen(shape, shape_beside(value, shape)) != shape) return ids;
+  const auto alternative = [&](int tag) -> const AbstractValue* {
+    if (!is_union(value)) return tag_of(value) == tag ? &value : nullptr;
+    const auto at = std::find_if(value.parts.begin(), value.parts.end(),
+                                 [&](const AbstractValue& part) { return part.tag == tag; });
+    return at == value.parts.end() ? nullptr : &*at;
+  };
+  const bool has_calls = is_union(value) && std::any_of(value.parts.begin(), value.parts.end(),
+                                                        [](const AbstractValue& part) {
+                                                          return part.tag >= kFirstOther;
+                                                        });
+  if (has_calls) return ids;
+  ssa::Inst own_tag{ssa::Op::ConstInt, ssa::Type::Int};
+  own_tag.imm = tag_of(value);
+  ids.push_back(is_union(value) ? value.id : emit_in(in, std::move(own_tag)));
+  for (size_t tag = 0; tag < shape.parts.size(); ++tag) {
+    const LoopShape& part = shape.parts[tag];
+    if (part.kind == ShapeKind::Unknown || part.kind == ShapeKind::Nil) continue;
+    const AbstractValue* found = alternative(static_cast<int>(tag));
+    ids.push_back(found != nullptr
+                      ? as_shape(*found, part, in)
+                      : filler({ssa::Op::Phi, part.type, part.str_kind, part.max_bytes}, in));
+    if (!ids.back().valid()) return {};
+  }
+  return ids;
+}
+
+/// For a place of `shape`: strings that are kept as calls as strings of the kernel, also where they
+/// are one of several types, and a name that may be nil as bytes that may be nil.
+AbstractValue Lowerer::with_texts_made(const AbstractValue& value, const LoopShape& shape) {
+  if (value.is(Kind::Rendered) && value.result == runtime::Type::String && text_bound(value))
+    return make_text(AbstractValue(value));
+  const bool wants_bytes =
+      shape.str_kind == ssa::StrKind::Bytes ||
+      (!shape.parts.empty() && shape.parts[kStrTag].str_kind == ssa::StrKind::Bytes);
+  if (wants_bytes && is_name(value) && is_maybe(value) && text_bound(value)) {
+    AbstractValue name = value;
+    const ssa::BlockId absent = enter_where_there(name);
+    ssa::Inst bytes{ssa::Op::StrBytes, ssa::Type::Str, ssa::StrKind::Bytes,
+                    std::max(*text_bound(name), uint32_t{1})};
+    bytes.operands = {name.id};
+    const AbstractValue made = AbstractValue::ssa(emit(std::move(bytes)));
+    return join({{absent, {AbstractValue::nil()}, 0}, {current_, {made}, 0}})[0];
+  }
+  const auto needs = [&](const AbstractValue& v) {
+    return v.is(Kind::Rendered) || (wants_bytes && is_name(v) && is_maybe(v));
+  };
+  if (!is_union(value) || std::none_of(value.parts.begin(), value.parts.end(), needs)) return value;
+  return for_each_type(value, [&](const AbstractValue& v) { return with_texts_made(v, shape); });
+}
+
+/// Of the strings that code knows by number, one that is found when the handler runs.
+bool Lowerer::is_name(const AbstractValue& value) const {
+  return value.is(Kind::Ssa) && function_[value.id].str_kind == ssa::StrKind::Id;
 }
 
 /// A round ends: its values go back to the head.
@@ -150,8 +243,7 @@ void Lowerer::make_round_texts(const OpenLoop& loop, Edge& edge) {
   current_ = edge.block;
   const auto make = [this](const LoopSlot& slot, AbstractValue& value) {
     if (stopped() || slot.at_entry.is(Kind::Undefined) || same(value, slot.at_entry)) return;
-    if (value.is(Kind::Rendered) && value.result == runtime::Type::String && text_bound(value))
-      value = make_text(AbstractValue(value));
+    value = with_texts_made(value, slot.shape);
   };
   for (size_t r = 0; r < loop.registers.size(); ++r) make(loop.registers[r], edge.values[r]);
   for (size_t i = 0; i < loop.locals.size(); ++i) make(loop.locals[i], edge.locals[i]);
@@ -159,11 +251,24 @@ void Lowerer::make_round_texts(const OpenLoop& loop, Edge& edge) {
   current_ = going_on;
 }
 
+/// The value does not fit what was believed of the variable.
+void Lowerer::learn(const LoopSlot& slot, const AbstractValue& value) {
+  hints_.add(slot.key, shape_beside(value, slot.shape));
+  if (hints_.find(slot.key) == slot.shape) refuse(kTypeChanges);
+}
+
 void Lowerer::close_slot(LoopSlot& slot, const AbstractValue& value, ssa::BlockId from) {
   if (slot.at_entry.is(Kind::Undefined)) return;
+  if (!slot.phis.empty()) {
+    const std::vector<ssa::ValueId> ids = as_union(value, slot.shape, from);
+    if (ids.empty()) learn(slot, value);
+    for (size_t i = 0; i < slot.phis.size(); ++i)
+      function_[slot.phis[i]].operands.push_back(ids.empty() ? slot.phis[i] : ids[i]);
+    return;
+  }
   if (slot.phi.valid()) {
     const ssa::ValueId id = as_shape(value, slot.shape, from);
-    if (!id.valid()) hints_.add(slot.key, shape_beside(value, slot.shape));
+    if (!id.valid()) learn(slot, value);
     // This attempt is for nothing then; a phi of itself keeps it in form.
     function_[slot.phi].operands.push_back(id.valid() ? id : slot.phi);
     return;
@@ -191,6 +296,13 @@ bool Lowerer::is_some_text(const AbstractValue& value) const {
          (value.is(Kind::Rendered) && value.result == runtime::Type::String);
 }
 
+/// Where the alternative of a union is in a LoopShape; nothing for one that can be in none.
+std::optional<size_t> Lowerer::place_in_union(const AbstractValue& part) {
+  if (part.tag < kFirstOther) return static_cast<size_t>(part.tag);
+  if (part.is(Kind::Rendered) && part.result == runtime::Type::String) return kStrTag;
+  return std::nullopt;
+}
+
 LoopShape Lowerer::shape_of(const AbstractValue& value) const {
   LoopShape shape;
   shape.kind = ShapeKind::Anything;
@@ -212,6 +324,16 @@ LoopShape Lowerer::shape_of(const AbstractValue& value) const {
       shape.str_kind = ssa::StrKind::Bytes;
       shape.max_bytes = std::max(*bound, uint32_t{1});
     }
+  } else if (is_union(value) &&
+             std::all_of(value.parts.begin(), value.parts.end(), [](const AbstractValue& part) {
+               return place_in_union(part).has_value();
+             })) {
+    shape.kind = ShapeKind::Union;
+    shape.parts.resize(kStrTag + 1);
+    for (const AbstractValue& part : value.parts) {
+      LoopShape& place = shape.parts[*place_in_union(part)];
+      place = widen(place, shape_of(part));
+    }
   } else if (value.is(Kind::Mixed) && is_some_text(value)) {
     shape.kind = ShapeKind::Text;
   } else if (type_of(value) != ssa::Type::None) {
@@ -231,9 +353,20 @@ LoopShape Lowerer::shape_of(const AbstractValue& value) const {
 /// The shape of a value that is to be of `shape`: names are bytes where it is bytes.
 LoopShape Lowerer::shape_beside(const AbstractValue& value, const LoopShape& shape) const {
   LoopShape own = shape_of(value);
+  if (shape.kind == ShapeKind::Union) {
+    const LoopShape& texts = shape.parts[kStrTag];
+    if (own.kind == ShapeKind::Value) return shape_beside(value, texts);
+    if (own.kind != ShapeKind::Union) return own;
+    own.parts[kStrTag] = LoopShape();
+    for (const AbstractValue& part : value.parts) {
+      if (place_in_union(part) == kStrTag)
+        own.parts[kStrTag] = widen(own.parts[kStrTag], shape_beside(part, texts));
+    }
+    return own;
+  }
   if (shape.str_kind != ssa::StrKind::Bytes || own.str_kind != ssa::StrKind::Id) return own;
   const std::optional<uint32_t> bound = text_bound(value);
-  if (!bound || (own.type == ssa::Type::MaybeStr && value.is(Kind::Ssa))) {
+  if (!bound) {
     own = LoopShape();
     own.kind = ShapeKind::Text;
     return own;
@@ -246,9 +379,7 @@ LoopShape Lowerer::shape_beside(const AbstractValue& value, const LoopShape& sha
 /// The value in the form of `shape`, made at the end of a block; invalid where it does not fit.
 ssa::ValueId Lowerer::as_shape(const AbstractValue& value, const LoopShape& shape,
                                ssa::BlockId in) {
-  if (shape.kind == ShapeKind::Anything || shape.kind == ShapeKind::Text ||
-      widen(shape, shape_beside(value, shape)) != shape)
-    return {};
+  if (shape.is_useless() || widen(shape, shape_beside(value, shape)) != shape) return {};
   ssa::Inst inst{ssa::Op::ConstNil, shape.type, shape.str_kind, shape.max_bytes};
   if (ssa::sure_type(shape.type) == ssa::Type::Str)
     return as_joined(value, in, inst).value_or(ssa::ValueId());

@@ -239,8 +239,62 @@ TEST(LowerLoops, StringsOfRoundsHaveOneForm) {
       Not(HasSubstr("refused")));
   EXPECT_THAT(body("var s = '' for (i = 1, pid) { s = s .. 'x' }"),
               HasSubstr("a string that a loop makes, of a length that is not known"));
-  EXPECT_THAT(body("var s = '' for (i = 1, pid) { if (i == 3) { s = i } }"),
+  EXPECT_THAT(body("var s = '' for (i = 1, pid) { if (i == 3) { s = t } }"),
               HasSubstr("a variable whose type changes in a loop"));
+}
+
+TEST(LowerLoops, RoundsGiveAVariableValuesOfSeveralTypes) {
+  EXPECT_EQ(lowered("var r = 'none' while (r != pid) { r = pid } print(r)"),
+            "b0:\n"
+            "  v0 = ConstInt 3 : int\n"
+            "  v1 = ConstInt 0 : int\n"
+            "  v2 = ConstStr \"none\" : str id\n"
+            "  Jump -> b1\n"
+            "b1:  ; from b0, b6\n"
+            "  v3 = Phi v0, v15 : int\n"
+            "  v4 = Phi v1, v14 : int\n"
+            "  v5 = Phi v2, v16 : str id\n"
+            "  v6 = EventVar pid : int\n"
+            "  v7 = ConstInt 2 : int\n"
+            "  v8 = Eq v3, v7 : bool\n"
+            "  Branch v8 -> b2, b3\n"
+            "b2:  ; from b1\n"
+            "  v9 = Eq v4, v6 : bool\n"
+            "  Jump -> b4\n"
+            "b3:  ; from b1\n"
+            "  v10 = ConstBool false : bool\n"
+            "  Jump -> b4\n"
+            "b4:  ; from b2, b3\n"
+            "  v11 = Phi v9, v10 : bool\n"
+            "  Branch v11 -> b5, b6\n"
+            "b5:  ; from b4\n"
+            "  v12 = ConstInt 2 : int\n"
+            "  v13 = Eq v3, v12 : bool\n"
+            "  Branch v13 -> b7, b8\n"
+            "b6:  ; from b4\n" GUARD
+            "  v14 = EventVar pid : int\n"
+            "  v15 = ConstInt 2 : int\n"
+            "  v16 = ConstStr \"\" : str id\n"
+            "  Jump -> b1\n"
+            "b7:  ; from b5\n"
+            "  Emit site 0 v4\n"
+            "  Jump -> b9\n"
+            "b8:  ; from b5\n"
+            "  Emit site 1 v5\n"
+            "  Jump -> b9\n"
+            "b9:  ; from b7, b8\n"
+            "  Return\n");
+  const auto body = [](const std::string& text) {
+    return lowered("var r = 'none' for (i = 1, pid) { " + text + " } print(r)");
+  };
+  EXPECT_THAT(body("if (i == 2) { r = i } if (i == 3) { r = nil } if (i == 4) { r = i > pid }"),
+              HasSubstr("Phi"));
+  EXPECT_THAT(body("if (i == 2) { r = i } if (i == 3) { r = execname }"),
+              HasSubstr("str bytes 16"));
+  EXPECT_THAT(body("r = i > 2 && format('%d', i) || i"), HasSubstr("Phi"));
+  EXPECT_THAT(body("for (j = 1, i) { r = j r = r == 3 && 'three' || r }"), HasSubstr("Phi"));
+  EXPECT_THAT(body("r = i == 3 && 1 || r .. 'x'"),
+              HasSubstr("a string that a loop makes, of a length that is not known"));
 }
 
 // ---- captured variables ----------------------------------------------------------------------
@@ -342,14 +396,22 @@ TEST(LoopShapes, WidenToWhatTakesBoth) {
   EXPECT_EQ(widen(integer, nil), maybe);
   EXPECT_EQ(widen(maybe, integer), maybe);
   EXPECT_EQ(widen(integer, maybe), maybe);
-  EXPECT_EQ(widen(text, integer), anything);
+  LoopShape both;
+  both.kind = LoopShape::Kind::Union;
+  both.parts = {unknown, unknown, integer, text};
+  EXPECT_EQ(widen(text, integer), both);
+  EXPECT_EQ(widen(both, text), both);
+  EXPECT_EQ(widen(maybe, both).parts[2], maybe);
+  EXPECT_EQ(widen(both, nil).parts[0], nil);
+  EXPECT_EQ(widen(both, longer).parts[3], longer);
+  EXPECT_TRUE(widen(widen(both, nil), unbounded).is_useless());
   EXPECT_EQ(widen(text, longer), longer);
   EXPECT_EQ(widen(longer, text), longer);
   EXPECT_EQ(widen(name, text), text);
   EXPECT_EQ(widen(text, name), text);
   EXPECT_EQ(widen(unbounded, text), unbounded);
   EXPECT_EQ(widen(nil, unbounded), unbounded);
-  EXPECT_EQ(widen(unbounded, integer), anything);
+  EXPECT_TRUE(widen(unbounded, integer).is_useless());
   LoopShape grown = longer;
   grown.max_bytes = 65;
   EXPECT_EQ(widen_again(longer, grown).max_bytes, 128u);

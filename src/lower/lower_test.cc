@@ -432,7 +432,7 @@ TEST(Lower, RefusesWithReasons) {
       {"for (k, v in sort_keys(t)) { print(k) }", "sort_keys() has no kernel form"},
       {"var f = nil for (i = 1, 9) { var z = i f = function () { return z } }",
        "a function that outlives the round of a loop in which it is made"},
-      {"var v = 1 while (v != 'x') { v = 'x' print(v) }",
+      {"var v = 1 while (v != 'x') { v = t print(v) }",
        "a comparison with a variable whose type changes in a loop"},
       {"var x = {}", "a table is built here"},
       {"if (signal_name(pid)) { print(1) }", "a condition on the result of signal_name()"},
@@ -443,8 +443,8 @@ TEST(Lower, RefusesWithReasons) {
       {"var v = pid print(function () { v = 1 })", "a function is printed"},
       {"t[2]()", "a call on an integer that may be nil"},
       {"printf(execname)", "a printf format on a string"},
-      {"print(user_string(pid, 300))",
-       "user_string() with a limit of 300: in the kernel it is a number from 1 to 256"},
+      {"print(user_string(pid, 600))",
+       "user_string() with a limit of 600: in the kernel it is a number from 1 to 512"},
       {"print(user_string(pid, tid))", "user_string() with a limit that is not known beforehand"},
   };
   for (const auto& c : cases) {

@@ -117,7 +117,8 @@ class Lowerer {
     HintKey key;
     AbstractValue at_entry;
     LoopShape shape;
-    ssa::ValueId phi;  ///< invalid: rounds do not change it, as far as is known
+    ssa::ValueId phi;                ///< invalid: rounds do not change it, as far as is known
+    std::vector<ssa::ValueId> phis;  ///< Union: of the tag, then of each type that is no nil
   };
   /// A loop whose head is made and whose rounds come back to it.
   struct OpenLoop {
@@ -249,6 +250,14 @@ class Lowerer {
   LoopShape shape_beside(const AbstractValue& value, const LoopShape& shape) const;
   void make_round_texts(const OpenLoop& loop, Edge& edge);
   ssa::ValueId as_shape(const AbstractValue& value, const LoopShape& shape, ssa::BlockId in);
+  static std::optional<size_t> place_in_union(const AbstractValue& part);
+  void learn(const LoopSlot& slot, const AbstractValue& value);
+  AbstractValue with_texts_made(const AbstractValue& value, const LoopShape& shape);
+  bool is_name(const AbstractValue& value) const;
+  AbstractValue useless(LoopSlot& slot);
+  AbstractValue open_union(LoopSlot& slot, ssa::BlockId head);
+  std::vector<ssa::ValueId> as_union(const AbstractValue& value, const LoopShape& shape,
+                                     ssa::BlockId in);
   void emit_guard(ssa::Op op, bool is_tail_call = false);
   void count_round(bool is_tail_call = false);
   void count_call();

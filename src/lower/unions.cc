@@ -11,17 +11,9 @@ namespace ktap::lower {
 
 namespace {
 
-// The tags of the types that SSA has are the same in all unions: unions that meet need no renaming.
-constexpr int kNilTag = 0;
-constexpr int kBoolTag = 1;
-constexpr int kIntTag = 2;
-constexpr int kStrTag = 3;
-constexpr int kFirstOther = 4;    ///< a table, a float, a string that is kept as a call
 constexpr size_t kMaxOthers = 4;  // guessed
 
 using Kind = AbstractValue::Kind;
-
-bool is_union(const AbstractValue& value) { return value.is(Kind::Mixed) && value.id.valid(); }
 
 /// A part of the value that is a union, or the value; null when there is none.
 const AbstractValue* union_in(const AbstractValue& value) {

@@ -101,6 +101,7 @@ class HandlerGenerator : private Dice {
   void branch(Nodes& out, int depth);
   void loop(Nodes& out, int depth);
   void text_loop(Nodes& out);
+  void mixed_loop(Nodes& out);
   void table_loop(Nodes& out, int depth);
   void nested_function(Nodes& out, int depth);
   void rare(Nodes& out);

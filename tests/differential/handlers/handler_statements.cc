@@ -292,6 +292,7 @@ void HandlerGenerator::branch(Nodes& out, int depth) {
 
 void HandlerGenerator::loop(Nodes& out, int depth) {
   if (has_.strings && chance(20)) return text_loop(out);
+  if (has_.strings && chance(20)) return mixed_loop(out);
   ++loops_;
   const size_t variables = scope_.size();
   switch (below(4)) {
@@ -374,6 +375,40 @@ void HandlerGenerator::text_loop(Nodes& out) {
       stmt("for (" + i + " = 1, $0 & 7) {$1}", {value(Type::Int, 1), block(std::move(inner))}));
   out.push_back(stmt("print(" + s + ", " + other + ")"));
   scope_.push_back({s, Type::Str, true});
+}
+
+/// A variable that rounds give values of several types.
+void HandlerGenerator::mixed_loop(Nodes& out) {
+  const std::string v = fresh("v");
+  const std::string i = fresh("i");
+  const auto any = [&] {
+    switch (below(6)) {
+      case 0:
+        return expr("nil");
+      case 1:
+        return expr(v);
+      case 2:
+        return condition(1);
+      case 3:
+        return expr("format(\"%d!\", " + i + ")");
+      default:
+        return value(chance(50) ? Type::Str : Type::Int, 2);
+    }
+  };
+  out.push_back(stmt("var " + v + " = $0", {value(chance(50) ? Type::Str : Type::Int, 1)}));
+  Nodes inner;
+  const size_t count = 1 + below(3);
+  for (size_t n = 0; n < count; ++n) {
+    Node step = stmt(v + " = $0", {any()});
+    if (chance(30)) step = stmt("if (" + v + " == $0) {$1}", {any(), block({std::move(step)})});
+    if (chance(50)) step = stmt("if ($0) {$1}", {condition(1), block({std::move(step)})});
+    inner.push_back(std::move(step));
+  }
+  if (chance(20)) inner.push_back(stmt("print(" + v + ")"));
+  out.push_back(
+      stmt("for (" + i + " = 1, $0 & 7) {$1}", {value(Type::Int, 1), block(std::move(inner))}));
+  out.push_back(
+      stmt("print(" + v + ", " + v + " == $0)", {value(chance(50) ? Type::Str : Type::Int, 1)}));
 }
 
 /// What a walk does must not depend on its order.

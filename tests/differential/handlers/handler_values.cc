@@ -181,7 +181,8 @@ Node HandlerGenerator::event_text() {
   if (has_path_ && chance(50)) {
     return expr(chance(70)   ? "(user_string(args.filename) || \"?\")"
                 : chance(50) ? "(user_string(args.filename, 8) || \"\")"
-                             : "(user_string(args.filename, 100) || probename)");
+                : chance(50) ? "(user_string(args.filename, 100) || probename)"
+                             : "(user_string(args.filename, 300) || execname)");
   }
   if (has_buf_ && chance(40)) {
     return expr(chance(70) ? "(kernel_string(args.buf) || \"?\")"
