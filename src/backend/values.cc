@@ -56,8 +56,8 @@ Word Selector::payload_word(ValueId id, uint32_t index, bool as_bytes) {
     default:
       break;
   }
-  bool is_text =
-      of.type == ssa::Type::Str || of.type == ssa::Type::MaybeStr || of.type == ssa::Type::Stack;
+  const ssa::Type type = ssa::sure_type(of.type);
+  const bool is_text = type == ssa::Type::Str || type == ssa::Type::Stack;
   if (is_text && as_bytes != (of.str_kind == ssa::StrKind::Bytes)) {
     fail("a string of the script and one read from the event meet here");
     return Word{};

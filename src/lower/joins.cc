@@ -99,6 +99,7 @@ AbstractValue Lowerer::join_values(const std::vector<Edge>& edges, size_t index,
   if (auto joined = join_pointers(values, edges, into)) return *joined;
   if (auto joined = join_numbers(values, edges, into)) return *joined;
   if (auto joined = join_strings(values, edges, into)) return *joined;
+  if (auto joined = join_stacks(values, edges, into)) return *joined;
   return join_mixed(values, edges, into);
 }
 
@@ -197,7 +198,25 @@ std::optional<AbstractValue> Lowerer::join_strings(const std::vector<const Abstr
   return add_phi(into, std::move(shape), std::move(operands));
 }
 
-/// One operand of the phi `shape` of strings, at the end of `block`.
+/// Stacks, and stacks with nil: as deep as the deepest.
+std::optional<AbstractValue> Lowerer::join_stacks(const std::vector<const AbstractValue*>& values,
+                                                  const std::vector<Edge>& edges,
+                                                  ssa::BlockId into) {
+  ssa::Inst shape{ssa::Op::Phi, ssa::Type::Stack, ssa::StrKind::Bytes};
+  for (const AbstractValue* v : values) {
+    if (v->is(Kind::Nil) || is_maybe(*v)) shape.type = ssa::Type::MaybeStack;
+    if (v->is(Kind::Nil)) continue;
+    if (ssa::sure_type(type_of(*v)) != ssa::Type::Stack) return std::nullopt;
+    shape.max_bytes = std::max(shape.max_bytes, function_[v->id].max_bytes);
+  }
+  if (shape.max_bytes == 0) return std::nullopt;
+  std::vector<ssa::ValueId> operands;
+  for (size_t i = 0; i < values.size(); ++i)
+    operands.push_back(*as_joined(*values[i], edges[i].block, shape));
+  return add_phi(into, std::move(shape), std::move(operands));
+}
+
+/// One operand of the phi `shape` of strings or stacks, at the end of `block`.
 std::optional<ssa::ValueId> Lowerer::as_joined(const AbstractValue& v, ssa::BlockId block,
                                                const ssa::Inst& shape) {
   if (v.is(Kind::Nil)) {
@@ -218,7 +237,7 @@ std::optional<ssa::ValueId> Lowerer::as_joined(const AbstractValue& v, ssa::Bloc
     bytes.operands = {id};
     id = emit_in(block, std::move(bytes));
   }
-  if (shape.type == ssa::Type::MaybeStr && function_[id].type == ssa::Type::Str) {
+  if (ssa::is_maybe(shape.type) && !ssa::is_maybe(function_[id].type)) {
     ssa::Inst wrap = shape;
     wrap.op = ssa::Op::Wrap;
     wrap.operands = {id};

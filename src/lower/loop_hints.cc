@@ -23,6 +23,9 @@ ssa::Type with_nil(ssa::Type type) {
     case ssa::Type::Str:
     case ssa::Type::MaybeStr:
       return ssa::Type::MaybeStr;
+    case ssa::Type::Stack:
+    case ssa::Type::MaybeStack:
+      return ssa::Type::MaybeStack;
     default:
       return ssa::Type::None;
   }

@@ -323,6 +323,7 @@ AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
       return AbstractValue::string(std::string(runtime::type_name(runtime::Type::String)));
     case ssa::Type::MaybeInt:
     case ssa::Type::MaybeBool:
+    case ssa::Type::MaybeStack:
     case ssa::Type::MaybeStr: {
       AbstractValue sure = value;
       const ssa::BlockId absent = enter_where_there(sure);
@@ -536,6 +537,7 @@ Value Lowerer::sample_of(const AbstractValue& value, bool as_nil) {
     case ssa::Type::MaybeBool:
       return Value::of(true);
     case ssa::Type::Stack:
+    case ssa::Type::MaybeStack:
       return sample_stack();
     default:
       return linkage_.constants->string("x");

@@ -72,9 +72,9 @@ std::optional<KeyPart> part_of_present(runtime::Value value) {
   }
 }
 
-/// Stacks and addresses are keys alone.
+/// Addresses are keys alone.
 bool is_value_part(const std::optional<KeyPart>& part) {
-  return part && part->kind != KeyPart::Kind::Stack && part->kind != KeyPart::Kind::Address;
+  return part && part->kind != KeyPart::Kind::Address;
 }
 
 bool fits_bytes(std::string_view text, const KeyPart& part) {
@@ -210,8 +210,8 @@ std::optional<int64_t> Lowerer::add_table(runtime::Table* table, const std::stri
                                           uint8_t kinds, const Variable& variable) {
   const char* const what = variable.valid() ? "variable" : "table";
   if ((kinds & (kFloat | kOther)) != 0) {
-    refuse(fmt::format("{} {} may get something else than integers, booleans and strings", what,
-                       name));
+    refuse(fmt::format("{} {} may get something else than integers, booleans, strings and stacks",
+                       what, name));
     return std::nullopt;
   }
   ssa::TableInfo info;
@@ -220,6 +220,7 @@ std::optional<int64_t> Lowerer::add_table(runtime::Table* table, const std::stri
   if ((kinds & kInteger) == 0 && (kinds & kString) != 0) info.value = {KeyPart::Kind::StrId, 8};
   if ((kinds & (kInteger | kString)) == 0 && (kinds & kBoolean) != 0)
     info.value = {KeyPart::Kind::Bool, 8};
+  if ((kinds & ~kNil) == kStack) info.value = stack_part(2);
   std::optional<KeyPart> value;
   const std::optional<StoredEntries> by_timers = stored_by_timers(table, variable);
   if (!present_values(*table, what, name, value)) return std::nullopt;

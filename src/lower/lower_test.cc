@@ -100,8 +100,9 @@ TEST(Lower, VariablesThatAreNoPlainIntegersAreTables) {
             "refused 1: variable n holds strings and integers");
   EXPECT_EQ(lowered("var n = 1 trace syscalls:* { n = execname }"),
             "refused 1: variable n holds integers and strings");
-  EXPECT_EQ(lowered("var n = 1 trace syscalls:* { n += 1 } tick-1s { n = n * 1.5 }"),
-            "refused 1: variable n may get something else than integers, booleans and strings");
+  EXPECT_EQ(
+      lowered("var n = 1 trace syscalls:* { n += 1 } tick-1s { n = n * 1.5 }"),
+      "refused 1: variable n may get something else than integers, booleans, strings and stacks");
   EXPECT_THAT(lowered("var n = 1 trace syscalls:* { n += 1 } tick-1s { n = nil }"),
               AllOf(HasSubstr("TableGet 0:n v0 : int?"), HasSubstr("TableAdd 0:n v4, v5")));
   EXPECT_THAT(lowered("var n = 1 trace syscalls:* { n += 1 } trace_end { n = nil }"),
@@ -437,7 +438,7 @@ TEST(Lower, RefusesWithReasons) {
       {"var x = {}", "a table is built here"},
       {"if (signal_name(pid)) { print(1) }", "a condition on the result of signal_name()"},
       {"print(format('%s', t))", "format() on a table"},
-      {"t[pid] = t", "table t may get something else than integers, booleans and strings"},
+      {"t[pid] = t", "table t may get something else than integers, booleans, strings and stacks"},
       {"if (argstr == 'x') { print(1) }", "a comparison with argstr"},
       {"print(strftime('%s', ns))", "strftime() has no kernel form"},
       {"var v = pid print(function () { v = 1 })", "a function is printed"},

@@ -265,7 +265,7 @@ std::optional<uint32_t> Lowerer::text_bound(const AbstractValue& value) const {
     if (has_nul(value.text) || value.text.size() > limits::kMaxMadeBytes) return std::nullopt;
     return static_cast<uint32_t>(value.text.size());
   }
-  if (value.is(Kind::Ssa) && type_of(value) != ssa::Type::Stack) {
+  if (value.is(Kind::Ssa) && ssa::sure_type(type_of(value)) != ssa::Type::Stack) {
     const ssa::Inst& inst = function_[value.id];
     if (ssa::sure_type(inst.type) == ssa::Type::Int) return ssa::kIntTextBytes;
     if (ssa::sure_type(inst.type) == ssa::Type::Bool) return 5;

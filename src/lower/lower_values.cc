@@ -181,6 +181,8 @@ std::string Lowerer::describe(const AbstractValue& value) const {
       return "a boolean that may be nil";
     case ssa::Type::Stack:
       return "a stack";
+    case ssa::Type::MaybeStack:
+      return "a stack that may be nil";
     default:
       return "a string that may be nil";
   }
@@ -493,10 +495,7 @@ Lowerer::Truth Lowerer::equals(const AbstractValue& a, const AbstractValue& b) {
   const ssa::Type type = type_of(a);
   if (type != type_of(b) || type == ssa::Type::None) return Truth::of(false);
   if (type == ssa::Type::Str) return equals_string(a, b);
-  if (type == ssa::Type::Stack) {
-    refuse("a comparison of stacks");
-    return Truth::of(false);
-  }
+  if (type == ssa::Type::Stack) return Truth::of(op2(ssa::Op::StrEq, ssa::Type::Bool, a.id, b.id));
   const auto id = [&](const AbstractValue& v) {
     if (v.is(Kind::Int)) return const_int(v.integer);
     return v.is(Kind::Bool) ? const_bool(v.integer != 0) : v.id;

@@ -181,6 +181,8 @@ class Lowerer {
                                             const std::vector<Edge>& edges, ssa::BlockId into);
   std::optional<AbstractValue> join_strings(const std::vector<const AbstractValue*>& values,
                                             const std::vector<Edge>& edges, ssa::BlockId into);
+  std::optional<AbstractValue> join_stacks(const std::vector<const AbstractValue*>& values,
+                                           const std::vector<Edge>& edges, ssa::BlockId into);
   std::optional<ssa::ValueId> as_joined(const AbstractValue& v, ssa::BlockId block,
                                         const ssa::Inst& shape);
   AbstractValue add_phi(ssa::BlockId into, ssa::Inst phi, std::vector<ssa::ValueId> operands);

@@ -91,7 +91,8 @@ bool Lowerer::collect_alternatives(const std::vector<const AbstractValue*>& valu
   }
   for (size_t e = 0; e < values.size(); ++e) {
     if (values[e]->is(Kind::Mixed) || values[e]->is(Kind::Nil)) continue;
-    if (is_fixed(*values[e]) || type_of(*values[e]) == ssa::Type::Stack) return false;
+    if (is_fixed(*values[e]) || ssa::sure_type(type_of(*values[e])) == ssa::Type::Stack)
+      return false;
     int tag = tag_of(*values[e]);
     while (!put(tag, e, values[e])) {
       if (++tag > kFirstOther + static_cast<int>(kMaxOthers)) return false;

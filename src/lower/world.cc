@@ -74,6 +74,9 @@ uint8_t kinds_of_result(Builtin builtin) {
     case Builtin::StringStarts:
     case Builtin::StringEnds:
       return kBoolean;
+    case Builtin::Stack:
+    case Builtin::Ustack:
+      return kStack;
     default:
       return kAnything;
   }
@@ -137,6 +140,9 @@ class Freezer {
         break;
       case runtime::Type::String:
         return Facts::of_text(value.string()->view());
+      case runtime::Type::Stack:
+        f.kinds = kStack;
+        break;
       case runtime::Type::Tuple:
         return facts_of_tuple(*value.tuple());
       case runtime::Type::Event:

@@ -35,6 +35,7 @@ enum ValueKind : uint8_t {
   kBoolean = 8,
   kString = 16,
   kOther = 32,  ///< tables, functions, multi-keys, aggregates …
+  kStack = 64,
 };
 
 /// The strings that a place may hold: some that the code names, or any of a length.

@@ -43,7 +43,8 @@ runtime::Value decode_arg(const ssa::SiteArg& arg, const uint8_t* bytes, const s
       if (arg.is_raw) return heap.string(std::string_view(text, arg.max_bytes));
       return heap.string(std::string_view(text, strnlen(text, arg.max_bytes)));
     }
-    case ssa::Type::Stack: {
+    case ssa::Type::Stack:
+    case ssa::Type::MaybeStack: {
       std::vector<uint64_t> words(arg.max_bytes / 8);
       std::memcpy(words.data(), bytes, arg.max_bytes);
       return heap.stack(words.data(), words.size());

@@ -26,13 +26,24 @@ enum class Op : uint8_t {
 };
 
 /// Stack: of calls. Held like Bytes: max_bytes is 8 for the owner (runtime/stack.h) and 8 a frame.
-enum class Type : uint8_t { None, Int, Bool, Str, MaybeInt, MaybeStr, MaybeBool, Stack };
+enum class Type : uint8_t {
+  None,
+  Int,
+  Bool,
+  Str,
+  MaybeInt,
+  MaybeStr,
+  MaybeBool,
+  Stack,
+  MaybeStack
+};
 
 /// A value of such a type is nil or one of sure_type().
 constexpr bool is_maybe(Type type) {
-  return type == Type::MaybeInt || type == Type::MaybeStr || type == Type::MaybeBool;
+  return type == Type::MaybeInt || type == Type::MaybeStr || type == Type::MaybeBool ||
+         type == Type::MaybeStack;
 }
-/// Int, Bool or Str of a maybe; a sure type is its own.
+/// Int, Bool, Str or Stack of a maybe; a sure type is its own.
 constexpr Type sure_type(Type type) {
   switch (type) {
     case Type::MaybeInt:
@@ -41,6 +52,8 @@ constexpr Type sure_type(Type type) {
       return Type::Str;
     case Type::MaybeBool:
       return Type::Bool;
+    case Type::MaybeStack:
+      return Type::Stack;
     default:
       return type;
   }
@@ -54,6 +67,8 @@ constexpr Type maybe_type(Type type) {
       return Type::MaybeStr;
     case Type::Bool:
       return Type::MaybeBool;
+    case Type::Stack:
+      return Type::MaybeStack;
     default:
       return type;
   }

@@ -31,6 +31,8 @@ std::string_view type_name(Type type) {
       return "bool?";
     case Type::Stack:
       return "stack";
+    case Type::MaybeStack:
+      return "stack?";
   }
   return "-";
 }

@@ -36,7 +36,7 @@ Type rule_type(ResultRule rule) {
 }
 
 bool is_string_type(Type type) {
-  return type == Type::Str || type == Type::MaybeStr || type == Type::Stack;
+  return sure_type(type) == Type::Str || sure_type(type) == Type::Stack;
 }
 
 class Verifier {
@@ -404,7 +404,8 @@ class Verifier {
   }
 
   std::string string_equality(const Inst& inst) const {
-    std::string wrong = want_all(inst, Type::Str);
+    const bool are_stacks = type_of(inst.operands[0]) == Type::Stack;
+    std::string wrong = want_all(inst, are_stacks ? Type::Stack : Type::Str);
     if (!wrong.empty()) return wrong;
     const Inst& a = f_[inst.operands[0]];
     const Inst& b = f_[inst.operands[1]];
