@@ -41,6 +41,15 @@ uint32_t access_of(std::string_view letters) {
   return access;
 }
 
+/// A path and a name.
+MemoryPlace of_program(MemoryPlace place, const std::string& whole) {
+  place.error = fmt::format(
+      "'{}': the variables of programs are not found by name yet; write the address, mem:0x…, with "
+      "-p PID or -- CMD",
+      whole);
+  return place;
+}
+
 }  // namespace
 
 MemoryPlace parse_memory_place(std::string_view text) {
@@ -54,9 +63,14 @@ MemoryPlace parse_memory_place(std::string_view text) {
     const bool executes = (out.access & HW_BREAKPOINT_X) != 0;
     if (out.access == 0 || (executes && out.access != HW_BREAKPOINT_X)) {
       out.error = fmt::format("'{}': a memory breakpoint is for w, rw, r or x", whole);
+      if (out.access == 0 && text.substr(0, 2) != "0x")
+        out.error += "; the variables of programs are not found by name yet";
       return out;
     }
   }
+  if (text.find(':') != std::string_view::npos || text.find('/') < text.rfind('/') ||
+      text.substr(0, 1) == "/")
+    return of_program(std::move(out), whole);
   if (const size_t slash = text.rfind('/'); slash != std::string_view::npos) {
     const std::string_view digits = text.substr(slash + 1);
     const auto [end, wrong] = std::from_chars(digits.data(), digits.data() + digits.size(), length);

@@ -137,6 +137,7 @@ uint32_t string_bytes(const schema::Field& field) {
 std::vector<std::string> field_names(const schema::Event& event) {
   std::vector<std::string> names;
   for (const schema::Field& field : event.fields) {
+    if (field.name.compare(0, 2, "__") == 0 && !schema::is_syscall(event.kind)) continue;
     if (std::find(names.begin(), names.end(), field.name) == names.end())
       names.push_back(field.name);
   }
@@ -190,7 +191,9 @@ EventMistake missing_field(const schema::Event& event, const std::string& name,
       diag::nearest(name, mistake.choices).empty())
     mistake.hint = "of what a function was called with nothing is left when it returns: " +
                    kept_at_entry(event, name);
-  if (event.kind == EventKind::Probe && !event.point.path.empty() && event.find_field("arg1") > 0)
+  const bool is_marker = event.system.compare(0, 4, "sdt:") == 0;  // its arguments have no names
+  if (event.kind == EventKind::Probe && !event.point.path.empty() && !is_marker &&
+      event.find_field("arg1") > 0)
     mistake.hint = fmt::format(
         "{} has no debug information of what the function is called with: that has no names here, "
         "it is arg1, arg2 …",

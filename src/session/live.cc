@@ -123,6 +123,9 @@ void Live::look() {
   parts_.vm.collect();  // the last look's keys
   if (parts_.engine != nullptr) parts_.engine->next_run();
   std::vector<output::LiveView::Input> inputs;
+  // What tables have is what was there when the first of them is read.
+  std::vector<Value> numbers;
+  for (const Shown& shown : numbers_) numbers.push_back(value_of(shown));
   for (const Shown& shown : tables_) {
     const Value value = value_of(shown);
     if (value.type != Type::Table) continue;
@@ -136,19 +139,21 @@ void Live::look() {
     }
     inputs.push_back(std::move(input));
   }
-  add_variables(inputs);
+  add_variables(numbers, inputs);
   const int64_t now_ns = parts_.host.now_ns(vm::Clock::Monotonic);
   view_.update(inputs, static_cast<double>(now_ns - began_ns_) / static_cast<double>(kBeatNs));
   draw();
 }
 
 /// A table of the numbers, one of the aggregates.
-void Live::add_variables(std::vector<output::LiveView::Input>& inputs) {
+void Live::add_variables(const std::vector<Value>& values,
+                         std::vector<output::LiveView::Input>& inputs) {
   runtime::Table numbers;
   runtime::Table aggregates;
   runtime::Heap& heap = parts_.vm.heap();
-  for (Shown& shown : numbers_) {
-    const Value value = value_of(shown);
+  for (size_t i = 0; i < numbers_.size(); ++i) {
+    Shown& shown = numbers_[i];
+    const Value value = values[i];
     shown.has_changed |= value.is_integer() && value.integer != shown.at_first;
     if (value.is_integer() && shown.has_changed) numbers.set(heap.string(shown.name), value);
   }

@@ -50,7 +50,8 @@ class Live {
   /// False: `q`, or no more keys will come.
   bool take_keys();
   runtime::Value value_of(const Shown& shown) const;
-  void add_variables(std::vector<output::LiveView::Input>& inputs);
+  void add_variables(const std::vector<runtime::Value>& values,
+                     std::vector<output::LiveView::Input>& inputs);
 
   Parts parts_;
   output::LiveView view_;

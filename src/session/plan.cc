@@ -676,8 +676,7 @@ class Planner {
   std::vector<PlannedHandler> resolved_;
   diag::Sink& sink_;
   lower::World world_;
-  std::vector<lower::Effects> effects_;            // by registration
-  std::map<lower::Variable, uint32_t> by_timers_;  // assigned by ticks, with their line
+  std::vector<lower::Effects> effects_;  // by registration
   Exiles exiles_;
   std::set<uint32_t> by_callback_;  // handlers whose loops are too much for the verifier else
   bpf::KernelFacts facts_;
