@@ -1,6 +1,7 @@
 // Which layout a table gets: one function a case, with the facts and options that decide.
 #include "backend/table_layout.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "backend/table_size.h"
@@ -77,6 +78,25 @@ TEST(TableLayout, ReadBackIsShared) {
   s.facts.has_fetch_atomics = true;
   s.module.tables[0].is_removed_outside = true;
   EXPECT_EQ(layout(s), TableLayout::Hash);
+}
+
+TEST(TableLayout, WhatTimersStoreIsAddedTo) {
+  OneTable s(Kind::Int, true);
+  const ValueId key = field(s.builder, 2);
+  s.add(key).builder.op(Op::TableGet, {key}, 0, Type::MaybeInt);
+  s.end();
+  s.module.tables[0].is_stored_outside = true;
+  const Table table = s.emit_unit().unit.tables[0];
+  EXPECT_EQ(table.layout, TableLayout::Hash);
+  EXPECT_TRUE(table.is_taken);
+  EXPECT_THAT(table.reason, ::testing::HasSubstr("a timer stores entries meanwhile"));
+}
+
+TEST(TableLayout, WhatTimersStoreBesideSumsStaysPerCpu) {
+  OneTable s(Kind::Int, true);
+  s.add(field(s.builder, 2)).end();
+  s.module.tables[0].is_stored_outside = true;
+  EXPECT_EQ(layout(s), TableLayout::PerCpu);
 }
 
 TEST(TableLayout, WhatHandlersRemoveFromIsAHashMap) {
