@@ -28,7 +28,8 @@ void note(TableUse& use, const Inst& inst, const ssa::TableInfo& info,
   use.is_set |= inst.op == Op::TableSet;
   use.is_added |= inst.op == Op::TableAdd || inst.op == Op::TableMerge;
   use.is_deleted |= inst.op == Op::TableDelete;
-  use.is_combined |= inst.op == Op::TableAnd || inst.op == Op::TableOr || inst.op == Op::TableXor;
+  use.is_masked |= inst.op == Op::TableAnd || inst.op == Op::TableOr;
+  use.is_toggled |= inst.op == Op::TableXor;
   const size_t parts = info.key.size();
   for (size_t i = 0; i < parts && i < inst.operands.size(); ++i) {
     ssa::Range range = ranges.at(inst.operands[i], block);

@@ -17,7 +17,8 @@ struct TableUse {
   bool is_set = false;         ///< TableSet
   bool is_added = false;       ///< TableAdd, TableMerge
   bool is_deleted = false;     ///< TableDelete
-  bool is_combined = false;    ///< TableAnd, TableOr, TableXor
+  bool is_masked = false;      ///< TableAnd, TableOr
+  bool is_toggled = false;     ///< TableXor
   bool is_measured = false;    ///< TableLength
   bool is_emptied = false;     ///< TableClear
   bool is_walked = false;      ///< TableSlot, TableSlotKey: an entry must have a number
@@ -30,6 +31,8 @@ struct TableUse {
   std::set<uint32_t> programs;    ///< that have an operation on it, ascending
   /// The first word of each sample is above 0, and so small that no sum of them comes back to 0.
   bool first_word_is_positive = true;
+
+  bool is_combined() const { return is_masked || is_toggled; }
 };
 
 /// By table id. `programs[i]` is the program that job i becomes part of.

@@ -78,11 +78,16 @@ class Layouter {
       return info.is_added && !info.is_read && !info.is_set && !info.is_deleted &&
              !info.is_combined;
     }
-    return !use.is_read && !use.is_set && !use.is_deleted && !use.is_combined && !use.is_walked;
+    return !use.is_read && !use.is_set && !use.is_deleted && !use.is_combined() && !use.is_walked;
   }
 
   static bool is_changed_outside(const ssa::TableInfo& info) {
     return info.is_removed_outside || info.is_stored_outside;
+  }
+
+  /// What several do to an entry is the same in any order, and can be undone.
+  static bool has_one_change(const TableUse& use) {
+    return int{use.is_added} + int{use.is_masked} + int{use.is_toggled} == 1;
   }
 
   void choose_master(Table& table, const TableUse& use, const ssa::TableInfo& info) {
@@ -96,19 +101,22 @@ class Layouter {
                        (use.is_walked && (facts_.has_fetch_atomics || !is_changed_outside(info)));
     say(use.is_read, "read");
     say(use.is_set, "set");
-    say(use.is_combined, "combine bits in");
+    say(use.is_combined(), "combine bits in");
     say(use.is_deleted, "remove from");
     say(use.is_walked, "go through");
     say(use.is_measured, "ask for the length of");
     say(use.is_emptied, "empty");
     table.layout = TableLayout::Hash;
-    table.is_taken = is_changed_outside(info) && use.is_added && !use.is_set && !use.is_combined &&
+    table.is_taken = is_changed_outside(info) && has_one_change(use) && !use.is_set &&
                      !use.is_deleted && !use.is_emptied && !info.is_variable &&
+                     !(use.is_combined() && table.is_counted) &&
                      info.value.kind == ssa::KeyPart::Kind::Int && table.words.size() == 1;
-    table.adds_positive = table.is_taken && use.first_word_is_positive;
+    if (use.is_masked) table.taken_by = Table::TakenBy::Mask;
+    if (use.is_toggled) table.taken_by = Table::TakenBy::Toggle;
+    table.adds_positive = table.is_taken && use.is_added && use.first_word_is_positive;
     table.reason = fmt::format("handlers {}", how);
     if (use.grows_in_walk) table.reason += ", and add to it as they go through it";
-    if (use.is_combined || info.is_combined || use.is_emptied || use.grows_in_walk) return;
+    if (use.is_combined() || info.is_combined || use.is_emptied || use.grows_in_walk) return;
     const std::string why_not = refuses_own_memory(table, info);
     if (!why_not.empty()) {
       table.reason += ", " + why_not;

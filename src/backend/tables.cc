@@ -338,6 +338,7 @@ void Selector::table_combine(ValueId id, const Table& table) {
   const bpf::Label done = asm_.make_label(), miss = asm_.make_label();
   const bool makes = inst(id).op != Op::TableAnd;
   const auto combine = [&] {
+    if (table.is_taken && makes) asm_.emit(bpf::store(Size::DW, Reg::R0, kTakenPresence, 1));
     asm_.emit(
         bpf::atomic(atomic_of(inst(id).op), Size::DW, Reg::R0, 0, in_register(operand, Reg::R1)));
   };
@@ -349,6 +350,8 @@ void Selector::table_combine(ValueId id, const Table& table) {
     asm_.jump_to(done);
     asm_.bind(miss);
     move_word_to(Reg::R10, value_at, payload_word(operand, 0, false));
+    if (table.is_taken)
+      move_word_to(Reg::R10, value_at + kTakenPresence, Word{Word::Kind::Imm, 1, Reg::R0, 0});
     make_entry(table, done, [&] { make_from_stack(table, value_at); });
     load_key_address(Reg::R2);  // another CPU was first, or there is no room
     call_table(Helper::MapLookupElem, table);

@@ -152,6 +152,8 @@ struct Table {
   /// has seen, and no entry goes while programs may run, for one of them may be about to add to it.
   /// Behind the value a word says that the entry is there; it also is while its value is not 0.
   bool is_taken = false;
+  /// By what: handlers only add, only set and clear bits, or only toggle them.
+  enum class TakenBy : uint8_t { Sum, Mask, Toggle } taken_by = TakenBy::Sum;
   bool adds_positive = false;       ///< is_taken: nothing else than numbers above 0 is added
   uint32_t count_offset_bytes = 0;  ///< Hash, counted: of the u64 in the control page
   /// Indices in Unit.maps. Hash, Shared, ByThread: one. DeltaHash: two for each copy, one a

@@ -4,13 +4,16 @@
 #include <cstring>
 #include <vector>
 
+#include "base/check.h"
 #include "bpf/assembler.h"
+#include "runtime/number.h"
 
 namespace ktap::engine {
 
 namespace {
 
 using backend::kTakenPresence;
+using TakenBy = backend::Table::TakenBy;
 using bpf::AtomicOp;
 using bpf::JumpOp;
 using bpf::Reg;
@@ -32,9 +35,22 @@ void find_entry(bpf::Assembler& code, bpf::Label absent) {
   code.jump_to_if(JumpOp::Eq, Reg::R0, 0, absent);
 }
 
+AtomicOp taking_op(const backend::Table& table) {
+  switch (table.taken_by) {
+    case TakenBy::Sum:
+      return AtomicOp::Add;
+    case TakenBy::Mask:
+      return AtomicOp::And;
+    case TakenBy::Toggle:
+      return AtomicOp::Xor;
+  }
+  KTAP_UNREACHABLE();
+}
+
 /// Returns by how much the number of entries grows, and 1 more. The word says "not there" first, so
 /// that nobody meets the entry with a 0 that it never had.
-Result<bpf::Program> taking_code(bool is_counted) {
+Result<bpf::Program> taking_code(const backend::Table& table) {
+  const bool is_counted = table.is_counted;
   bpf::Assembler code;
   const bpf::Label absent = code.make_label(), empty = code.make_label(), out = code.make_label();
   find_entry(code, absent);
@@ -45,9 +61,7 @@ Result<bpf::Program> taking_code(bool is_counted) {
   } else {
     code.emit(bpf::store(Size::DW, Reg::R0, kTakenPresence, Reg::R3));
   }
-  code.emit(bpf::mov64(Reg::R1, 0));
-  code.emit(bpf::alu64(bpf::AluOp::Sub, Reg::R1, Reg::R2));
-  code.emit(bpf::atomic(AtomicOp::Add, Size::DW, Reg::R0, 0, Reg::R1));
+  code.emit(bpf::atomic(taking_op(table), Size::DW, Reg::R0, 0, Reg::R2));
   code.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, 0));
   code.emit(bpf::mov64(Reg::R4, 0));
   code.jump_to_if(JumpOp::Eq, Reg::R1, 0, empty);
@@ -119,7 +133,7 @@ Result<void> EntryUpdater::make_memory() {
 Result<sys::UniqueFd> EntryUpdater::make_program(uint32_t kind) {
   KTAP_TRY(make_memory());
   KTAP_ASSIGN(const bpf::Program program, kind == kTake
-                                              ? taking_code(table_.is_counted)
+                                              ? taking_code(table_)
                                               : updating_code(table_, static_cast<AtomicOp>(kind)));
   sys::LoadFailure failure;
   const std::vector<bpf::Insn> code =
@@ -142,7 +156,10 @@ std::optional<uint32_t> EntryUpdater::run(uint32_t kind, const uint8_t* key, int
 }
 
 std::optional<int64_t> EntryUpdater::take(const uint8_t* key, int64_t seen) {
-  const std::optional<uint32_t> said = run(kTake, key, seen);
+  int64_t operand = seen;
+  if (table_.taken_by == TakenBy::Sum) operand = runtime::wrap_sub(0, seen);
+  if (table_.taken_by == TakenBy::Mask) operand = ~seen;
+  const std::optional<uint32_t> said = run(kTake, key, operand);
   if (!said) return std::nullopt;
   return int64_t{*said} - 1;
 }

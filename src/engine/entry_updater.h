@@ -23,9 +23,10 @@ class EntryUpdater {
   /// Both outlive this.
   EntryUpdater(const backend::Table& table, const sys::Map& map) : table_(table), map_(map) {}
 
-  /// Of a table that is_taken: subtracts `seen`; of an entry that is 0 then it says that it is not
-  /// there. Gives by how much the number of entries grows: -1, 0 or 1; of a table that is not
-  /// counted nothing that means anything. Nothing: there is no such program. Cost: some 2 us.
+  /// Of a table that is_taken: takes `seen` out of the entry; of an entry that is 0 then it says
+  /// that it is not there. Gives by how much the number of entries grows: -1, 0 or 1; of a table
+  /// that is not counted nothing that means anything. Nothing: there is no such program. Cost: some
+  /// 2 us.
   std::optional<int64_t> take(const uint8_t* key, int64_t seen);
 
   enum class Found : uint8_t { There, New, Absent };

@@ -9,7 +9,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "runtime/string.h"
+#include "runtime/text.h"
 
 namespace ktap::engine {
 
@@ -190,14 +190,14 @@ class TakenStore : public EntryStore {
     const Entry entry{integer(value), 1};
     add_to_count(count_, 1);
     if (map_->update(key, &entry, /*only_new=*/true).ok()) return true;
-    const int64_t more = runtime::wrap_sub(entry.value, seen == nullptr ? 0 : integer(seen));
-    const auto found = updater_.update(key, bpf::AtomicOp::Add, more);
+    const int64_t old = seen == nullptr ? 0 : integer(seen);
+    const auto found = replace(key, old, entry.value);
     if (found != EntryUpdater::Found::New) add_to_count(count_, -1);
     if (found) return *found != EntryUpdater::Found::Absent;
     // An old kernel: what is added in these few microseconds is gone.
     Entry now;
     if (!map_->lookup(key, &now)) return false;
-    const Entry both{add_wrapping(now.value, more), 1};
+    const Entry both{add_wrapping(now.value, runtime::wrap_sub(entry.value, old)), 1};
     if (!map_->update(key, &both).ok()) return false;
     if (!now.is_there()) add_to_count(count_, 1);
     return true;
@@ -238,6 +238,20 @@ class TakenStore : public EntryStore {
       }
     }
     gone_ = std::move(gone);
+  }
+
+  /// What the tick has seen becomes `value`; what handlers have done since stays.
+  std::optional<EntryUpdater::Found> replace(const uint8_t* key, int64_t old, int64_t value) {
+    switch (table_.taken_by) {
+      case backend::Table::TakenBy::Sum:
+        return updater_.update(key, bpf::AtomicOp::Add, runtime::wrap_sub(value, old));
+      case backend::Table::TakenBy::Toggle:
+        return updater_.update(key, bpf::AtomicOp::Xor, old ^ value);
+      case backend::Table::TakenBy::Mask:
+        updater_.update(key, bpf::AtomicOp::And, ~(old & ~value));
+        return updater_.update(key, bpf::AtomicOp::Or, value & ~old);
+    }
+    KTAP_UNREACHABLE();
   }
 
   const backend::Table& table_;
@@ -282,15 +296,6 @@ class MemoryStore : public EntryStore {
   sys::MappedArray mapped_;
   std::optional<backend::SharedMemory> memory_;
 };
-
-/// What no handler could put there.
-std::string describe_unfit(Value value) {
-  std::string what(runtime::type_phrase(value.type));
-  if (value.type == Type::String)
-    what +=
-        fmt::format(" of {} bytes: it is too long, or has a NUL", value.string()->view().size());
-  return "a table that handlers in the kernel share cannot hold " + what;
-}
 
 }  // namespace
 
@@ -377,7 +382,10 @@ Result<void> MasterTable::store(Table& table, Value key, Value value, const Chan
     return {};
   }
   if (!has_key || !values_.encode(bytes.data(), value, &encoded)) {
-    if (snapshots_.armed()) return Error{describe_unfit(has_key ? value : key), 0};
+    if (snapshots_.armed())
+      return Error{"a table that handlers in the kernel share cannot hold " +
+                       runtime::unfit_phrase(has_key ? value : key),
+                   0};
     if (has_key) remove(bytes);
     return {};
   }

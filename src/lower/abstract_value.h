@@ -92,7 +92,8 @@ constexpr int kNilTag = 0;
 constexpr int kBoolTag = 1;
 constexpr int kIntTag = 2;
 constexpr int kStrTag = 3;
-constexpr int kFirstOther = 4;  ///< a table, a float, a string that is kept as a call
+constexpr int kStackTag = 4;
+constexpr int kFirstOther = 5;  ///< a table, a float, a string that is kept as a call
 
 /// Of several types, and of use.
 inline bool is_union(const AbstractValue& value) {

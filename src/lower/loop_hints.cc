@@ -39,18 +39,21 @@ bool is_text(const LoopShape& shape) {
 std::vector<LoopShape> parts_of(const LoopShape& shape) {
   using Kind = LoopShape::Kind;
   if (shape.kind == Kind::Union) return shape.parts;
-  std::vector<LoopShape> parts(kStrTag + 1);
+  std::vector<LoopShape> parts(kStackTag + 1);
   if (shape.kind == Kind::Nil || shape.kind == Kind::Text) {
     parts[shape.kind == Kind::Nil ? kNilTag : kStrTag] = shape;
     return parts;
   }
   const ssa::Type type = ssa::sure_type(shape.type);
-  const int tag = type == ssa::Type::Bool  ? kBoolTag
-                  : type == ssa::Type::Int ? kIntTag
-                  : type == ssa::Type::Str ? kStrTag
-                                           : kFirstOther;
+  const int tag = type == ssa::Type::Bool    ? kBoolTag
+                  : type == ssa::Type::Int   ? kIntTag
+                  : type == ssa::Type::Str   ? kStrTag
+                  : type == ssa::Type::Stack ? kStackTag
+                                             : kFirstOther;
   if (shape.kind != Kind::Value || tag == kFirstOther) return {};
   parts[static_cast<size_t>(tag)] = shape;
+  // On ways of other types there is no stack.
+  if (tag == kStackTag) parts[kStackTag].type = ssa::Type::MaybeStack;
   return parts;
 }
 

@@ -142,7 +142,7 @@ AbstractValue Lowerer::open_union(LoopSlot& slot, ssa::BlockId head) {
     slot.phis.push_back(emit_in(head, std::move(phi)));
     return slot.phis.back();
   };
-  constexpr const char* kNames[] = {"nil", "a boolean", "an integer", "a string"};
+  constexpr const char* kNames[] = {"nil", "a boolean", "an integer", "a string", "a stack"};
   AbstractValue value = AbstractValue::of_kind(Kind::Mixed);
   value.id = add({ssa::Op::Phi, ssa::Type::Int});
   for (size_t tag = 0; tag < slot.shape.parts.size(); ++tag) {
@@ -329,7 +329,7 @@ LoopShape Lowerer::shape_of(const AbstractValue& value) const {
                return place_in_union(part).has_value();
              })) {
     shape.kind = ShapeKind::Union;
-    shape.parts.resize(kStrTag + 1);
+    shape.parts.resize(kStackTag + 1);
     for (const AbstractValue& part : value.parts) {
       LoopShape& place = shape.parts[*place_in_union(part)];
       place = widen(place, shape_of(part));
@@ -624,10 +624,8 @@ void Lowerer::iter_prep(Frame& frame, Insn insn, size_t pc) {
 void Lowerer::begin_walk(const Frame& frame, Insn insn, int64_t id, AbstractValue& iterator) {
   ssa::TableInfo& info = linkage_.module.tables[static_cast<size_t>(id)];
   for (const ssa::KeyPart& part : info.key) {
-    if (part.kind == ssa::KeyPart::Kind::Stack || part.kind == ssa::KeyPart::Kind::Address) {
-      const char* const what = part.kind == ssa::KeyPart::Kind::Stack ? "stacks" : "addresses";
-      return refuse(fmt::format("a loop over table {}, whose keys are {}", info.name, what));
-    }
+    if (part.kind == ssa::KeyPart::Kind::Address)
+      return refuse(fmt::format("a loop over table {}, whose keys are addresses", info.name));
   }
   info.is_read = true;
   info.is_iterated = true;

@@ -398,7 +398,7 @@ TEST(LoopShapes, WidenToWhatTakesBoth) {
   EXPECT_EQ(widen(integer, maybe), maybe);
   LoopShape both;
   both.kind = LoopShape::Kind::Union;
-  both.parts = {unknown, unknown, integer, text};
+  both.parts = {unknown, unknown, integer, text, unknown};
   EXPECT_EQ(widen(text, integer), both);
   EXPECT_EQ(widen(both, text), both);
   EXPECT_EQ(widen(maybe, both).parts[2], maybe);

@@ -93,6 +93,8 @@ std::optional<KeyPart> part_of_stored(const Stored& stored) {
     case kString:
       if (stored.texts.bytes == 0) return KeyPart{KeyPart::Kind::StrId, 8};
       return bytes_part(stored.texts.bytes);
+    case kStack:
+      return stack_part(1 + limits::kStackFrames);
     default:
       return std::nullopt;
   }
@@ -178,7 +180,7 @@ bool Lowerer::unify_value(int64_t table, const AbstractValue& value) {
     return false;
   }
   KeyPart have = info.value;
-  if (!linkage_.value_is_known[index] && !is_string(have) && !(have == *part)) have = *part;
+  if (!linkage_.value_is_known[index] && !is_string(have) && have.kind != part->kind) have = *part;
   KeyPart wanted = *part;
   if (have.kind == KeyPart::Kind::Bytes) {
     const std::optional<KeyPart> bytes = as_bytes(value, wanted);

@@ -117,12 +117,19 @@ AbstractValue Lowerer::get_index(const AbstractValue& object, const AbstractValu
   }
 }
 
+/// Empty, and no more than removed from.
+bool Lowerer::is_never_filled(const runtime::Table& table) const {
+  const auto kinds = world_.table_kinds.find(&table);
+  return table.size() == 0 && (kinds == world_.table_kinds.end() || kinds->second == kNil);
+}
+
 AbstractValue Lowerer::table_get(const AbstractValue& table, const AbstractValue& key) {
   if (key.is(Kind::Nil) || never_a_key(key)) return AbstractValue::nil();
   if (auto result = by_type(
           {key}, [&](const std::vector<AbstractValue>& v) { return table_get(table, v[0]); })) {
     return *result;
   }
+  if (is_never_filled(*table.table)) return AbstractValue::nil();
   if (key.is_constant() && world_.written_tables.count(table.table) == 0) {
     for (const auto& [present, value] : table.table->entries()) {
       if (!is_key_of(key, present)) continue;

@@ -354,6 +354,7 @@ class Lowerer {
   bool key_parts(const AbstractValue& key, std::vector<AbstractValue>& parts);
   bool sure_key(AbstractValue& key);
   std::optional<int64_t> whole_table(const AbstractValue& table, const char* what);
+  bool is_never_filled(const runtime::Table& table) const;
   AbstractValue table_length(const AbstractValue& table);
   void clear_table(const AbstractValue& table);
   static bool never_a_key(const AbstractValue& value);

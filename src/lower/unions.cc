@@ -61,6 +61,8 @@ int Lowerer::tag_of(const AbstractValue& value) const {
       return kIntTag;
     case ssa::Type::Str:
       return kStrTag;
+    case ssa::Type::Stack:
+      return kStackTag;
     default:
       return kFirstOther;
   }
@@ -91,8 +93,7 @@ bool Lowerer::collect_alternatives(const std::vector<const AbstractValue*>& valu
   }
   for (size_t e = 0; e < values.size(); ++e) {
     if (values[e]->is(Kind::Mixed) || values[e]->is(Kind::Nil)) continue;
-    if (is_fixed(*values[e]) || ssa::sure_type(type_of(*values[e])) == ssa::Type::Stack)
-      return false;
+    if (is_fixed(*values[e])) return false;
     int tag = tag_of(*values[e]);
     while (!put(tag, e, values[e])) {
       if (++tag > kFirstOther + static_cast<int>(kMaxOthers)) return false;
@@ -171,12 +172,14 @@ AbstractValue Lowerer::join_alternative(int tag, std::vector<const AbstractValue
   }
   if (all_same && some->is_constant()) return *some;
   if (tag >= kFirstOther) return carry(values, edges, into);
-  const AbstractValue nothing = tag == kIntTag    ? AbstractValue::of(int64_t{0})
-                                : tag == kBoolTag ? AbstractValue::boolean(false)
-                                                  : AbstractValue::string("");
+  const AbstractValue nothing = tag == kIntTag     ? AbstractValue::of(int64_t{0})
+                                : tag == kBoolTag  ? AbstractValue::boolean(false)
+                                : tag == kStackTag ? AbstractValue::nil()
+                                                   : AbstractValue::string("");
   for (const AbstractValue*& value : values) value = value != nullptr ? value : &nothing;
-  const auto joined =
-      tag == kStrTag ? join_strings(values, edges, into) : join_numbers(values, edges, into);
+  const auto joined = tag == kStrTag     ? join_strings(values, edges, into)
+                      : tag == kStackTag ? join_stacks(values, edges, into)
+                                         : join_numbers(values, edges, into);
   return joined.value_or(AbstractValue());
 }
 

@@ -70,6 +70,12 @@ uint8_t kinds_of_result(Builtin builtin) {
       return kString | kNil;
     case Builtin::StringFind:
     case Builtin::StringByte:
+    case Builtin::Sum:
+    case Builtin::Min:
+    case Builtin::Max:
+    case Builtin::Avg:
+    case Builtin::Stddev:
+    case Builtin::Quantile:
       return kInt | kNil;
     case Builtin::StringStarts:
     case Builtin::StringEnds:

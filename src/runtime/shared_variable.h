@@ -22,12 +22,16 @@ class SharedVariable {
   virtual bool update(ArithOp, int64_t /*operand*/) { return false; }
 };
 
-/// An integer that the kernel's handlers add to, and nothing else. An assignment replaces what this
-/// run of a handler has read; what was added meanwhile stays: `print(n) n = 0` loses nothing.
-class SharedSum : public SharedVariable {
+/// An integer that the kernel's handlers change in one way, and no other. An assignment replaces
+/// what this run of a handler has read; what was done meanwhile stays: `print(n) n = 0` loses
+/// nothing.
+class SharedWord : public SharedVariable {
  public:
+  enum class ChangedBy : uint8_t { Sum, Mask, Toggle };
+
   /// `run()`: which run of a handler it is.
-  SharedSum(int64_t* word, std::function<uint64_t()> run) : word_(word), run_(std::move(run)) {}
+  SharedWord(int64_t* word, ChangedBy by, std::function<uint64_t()> run)
+      : word_(word), by_(by), run_(std::move(run)) {}
 
   Value load() override {
     seen_in_run_ = run_();
@@ -37,7 +41,7 @@ class SharedSum : public SharedVariable {
   bool store(Value value) override {
     if (!value.is_integer()) return false;
     if (seen_in_run_ == run_()) {
-      __atomic_fetch_add(word_, wrap_sub(value.integer, seen_), __ATOMIC_RELAXED);
+      replace(value.integer);
     } else {
       __atomic_store_n(word_, value.integer, __ATOMIC_RELAXED);
     }
@@ -47,7 +51,23 @@ class SharedSum : public SharedVariable {
   }
 
  private:
+  void replace(int64_t value) {
+    switch (by_) {
+      case ChangedBy::Sum:
+        __atomic_fetch_add(word_, wrap_sub(value, seen_), __ATOMIC_RELAXED);
+        break;
+      case ChangedBy::Mask:
+        __atomic_fetch_and(word_, ~(seen_ & ~value), __ATOMIC_RELAXED);
+        __atomic_fetch_or(word_, value & ~seen_, __ATOMIC_RELAXED);
+        break;
+      case ChangedBy::Toggle:
+        __atomic_fetch_xor(word_, seen_ ^ value, __ATOMIC_RELAXED);
+        break;
+    }
+  }
+
   int64_t* word_;
+  ChangedBy by_;
   std::function<uint64_t()> run_;
   uint64_t seen_in_run_ = UINT64_MAX;
   int64_t seen_ = 0;

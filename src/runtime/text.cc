@@ -199,4 +199,10 @@ std::string to_text(Value value) {
   return out;
 }
 
+std::string unfit_phrase(const Value& value) {
+  std::string what(type_phrase(value.type));
+  if (value.type != Type::String) return what;
+  return what + fmt::format(" of {} bytes: it is too long, or has a NUL", value.string()->size());
+}
+
 }  // namespace ktap::runtime

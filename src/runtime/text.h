@@ -24,4 +24,7 @@ std::vector<std::string> stack_lines(const Stack& stack);
 /// each behind `indent` blanks but the first.
 void append_key_text(std::string& out, Value key, size_t indent = 0);
 
+/// What the kernel's side of a table or variable cannot hold, for a message.
+std::string unfit_phrase(const Value& value);
+
 }  // namespace ktap::runtime

@@ -1,6 +1,8 @@
 // See link.h.
 #include "session/link.h"
 
+#include <optional>
+
 #include "base/check.h"
 
 namespace ktap::session {
@@ -14,6 +16,23 @@ runtime::Value& variable_of(const lower::Variable& variable, vm::Vm& vm) {
 
 lower::Variable word_variable(const lower::Linkage& linkage, uint32_t cell) {
   return {linkage.cells[cell], linkage.cell_globals[cell]};
+}
+
+using ChangedBy = runtime::SharedWord::ChangedBy;
+
+/// Nothing where handlers change it in several ways, which do not mix.
+std::optional<ChangedBy> one_change(uint8_t changes) {
+  switch (changes) {
+    case 0:
+    case KernelUses::kSum:
+      return ChangedBy::Sum;
+    case KernelUses::kMask:
+      return ChangedBy::Mask;
+    case KernelUses::kToggle:
+      return ChangedBy::Toggle;
+    default:
+      return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -44,12 +63,13 @@ Result<void> link(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backi
     KTAP_CHECK(variable.is_integer());
     int64_t* word = engine.cell(i);
     *word = variable.integer;
-    if (uses.assigned_cells[i]) {
+    const std::optional<ChangedBy> by = one_change(uses.cell_changes[i]);
+    if (!by) {
       variable = runtime::Value::of_shared(word);
       continue;
     }
     backings.variables.push_back(
-        std::make_unique<runtime::SharedSum>(word, [&engine] { return engine.run(); }));
+        std::make_unique<runtime::SharedWord>(word, *by, [&engine] { return engine.run(); }));
     variable = runtime::Value::of_variable(backings.variables.back().get());
   }
   return {};

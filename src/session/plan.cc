@@ -697,11 +697,31 @@ void mark_args(runtime::Heap& heap, const std::vector<lower::OutputArg>& args) {
 
 }  // namespace
 
+namespace {
+
+uint8_t change_of(ssa::Op cell_op) {
+  switch (cell_op) {
+    case ssa::Op::CellGet:
+      return 0;
+    case ssa::Op::CellAdd:
+      return KernelUses::kSum;
+    case ssa::Op::CellAnd:
+    case ssa::Op::CellOr:
+      return KernelUses::kMask;
+    case ssa::Op::CellXor:
+      return KernelUses::kToggle;
+    default:
+      return KernelUses::kStore;
+  }
+}
+
+}  // namespace
+
 KernelUses kernel_uses(const Plan& plan) {
   KernelUses uses;
   uses.tables.resize(plan.linkage.module.tables.size());
   uses.cells.resize(plan.linkage.module.cells.size());
-  uses.assigned_cells.resize(uses.cells.size());
+  uses.cell_changes.resize(uses.cells.size());
   for (const PlannedHandler& handler : plan.handlers) {
     for (const PlannedGroup& group : handler.groups) {
       for (const ssa::Block& block : group.function.blocks) {
@@ -711,8 +731,7 @@ KernelUses kernel_uses(const Plan& plan) {
           if (ssa::names_table(inst.op)) uses.tables[number] = true;
           if (!ssa::is_cell_op(inst.op)) continue;
           uses.cells[number] = true;
-          if (inst.op != ssa::Op::CellGet && inst.op != ssa::Op::CellAdd)
-            uses.assigned_cells[number] = true;
+          uses.cell_changes[number] |= change_of(inst.op);
         }
       }
     }

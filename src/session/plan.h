@@ -75,7 +75,9 @@ struct Plan {
 struct KernelUses {
   std::vector<bool> tables;
   std::vector<bool> cells;
-  std::vector<bool> assigned_cells;  ///< by more than `+=`
+  /// What handlers do to them: `+=`, `&=` and `|=`, `^=`, another store.
+  enum Change : uint8_t { kSum = 1, kMask = 2, kToggle = 4, kStore = 8 };
+  std::vector<uint8_t> cell_changes;
 };
 KernelUses kernel_uses(const Plan& plan);
 

@@ -200,7 +200,7 @@ bool Machine::store_shared(Value slot, Value value) {
   if (slot.type == Type::SharedVariable) {
     return slot.variable->store(value) ||
            fail(fmt::format("a variable that handlers in the kernel share cannot hold {}",
-                            type_phrase(value.type)));
+                            runtime::unfit_phrase(value)));
   }
   if (!value.is_integer()) {
     return fail(fmt::format("a variable that handlers in the kernel share holds integers, got {}",

@@ -449,10 +449,12 @@ TEST(Vm, GlobalSharedWithTheKernel) {
   EXPECT_EQ(word, 84);
 }
 
+using ChangedBy = runtime::SharedWord::ChangedBy;
+
 TEST(Vm, AssigningASumKeepsWhatWasAddedSinceItWasRead) {
   int64_t word = 40;
   uint64_t handler_run = 1;
-  runtime::SharedSum sum(&word, [&] { return handler_run; });
+  runtime::SharedWord sum(&word, ChangedBy::Sum, [&] { return handler_run; });
   EXPECT_EQ(sum.load().integer, 40);
   word += 2;
   EXPECT_TRUE(sum.store(Value::of(int64_t{0})));
@@ -463,6 +465,21 @@ TEST(Vm, AssigningASumKeepsWhatWasAddedSinceItWasRead) {
   EXPECT_FALSE(sum.store(Value::of(1.5)));
   ++handler_run;
   EXPECT_TRUE(sum.store(Value::of(int64_t{3})));  // not read in this run
+  EXPECT_EQ(word, 3);
+}
+
+TEST(Vm, AssigningKeepsTheBitsThatHaveChangedSinceTheyWereRead) {
+  int64_t word = 6;
+  const auto run = [] { return uint64_t{1}; };
+  runtime::SharedWord mask(&word, ChangedBy::Mask, run);
+  EXPECT_EQ(mask.load().integer, 6);
+  word = (word | 1) & ~4;
+  EXPECT_TRUE(mask.store(Value::of(int64_t{8})));
+  EXPECT_EQ(word, 9);
+  runtime::SharedWord toggle(&word, ChangedBy::Toggle, run);
+  EXPECT_EQ(toggle.load().integer, 9);
+  word ^= 3;
+  EXPECT_TRUE(toggle.store(Value::of(int64_t{0})));
   EXPECT_EQ(word, 3);
 }
 
