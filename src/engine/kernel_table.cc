@@ -138,7 +138,12 @@ class MapStore : public EntryStore {
 
   bool update(const uint8_t* key, const uint8_t* value, const uint8_t* seen,
               const Change& change) override {
-    return update_in_kernel(updater_, key, change) || put(key, value, seen);
+    constexpr int kTries = 3;  // a program may make the entry, or remove it, between the two
+    for (int i = 0; i < kTries; ++i) {
+      if (update_in_kernel(updater_, key, change)) return true;
+      if (make_entry(*map_, key, value, count_)) return true;
+    }
+    return put(key, value, seen);
   }
 
   void remove_if(const uint8_t* key, const uint8_t* value) override {
