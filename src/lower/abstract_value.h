@@ -95,6 +95,22 @@ constexpr int kStrTag = 3;
 constexpr int kStackTag = 4;
 constexpr int kFirstOther = 5;  ///< a table, a float, a string that is kept as a call
 
+/// Of a value of such a type, nil or not.
+constexpr int tag_of_type(ssa::Type type) {
+  switch (ssa::sure_type(type)) {
+    case ssa::Type::Bool:
+      return kBoolTag;
+    case ssa::Type::Int:
+      return kIntTag;
+    case ssa::Type::Str:
+      return kStrTag;
+    case ssa::Type::Stack:
+      return kStackTag;
+    default:
+      return kFirstOther;
+  }
+}
+
 /// Of several types, and of use.
 inline bool is_union(const AbstractValue& value) {
   return value.is(AbstractValue::Kind::Mixed) && value.id.valid();

@@ -44,12 +44,7 @@ std::vector<LoopShape> parts_of(const LoopShape& shape) {
     parts[shape.kind == Kind::Nil ? kNilTag : kStrTag] = shape;
     return parts;
   }
-  const ssa::Type type = ssa::sure_type(shape.type);
-  const int tag = type == ssa::Type::Bool    ? kBoolTag
-                  : type == ssa::Type::Int   ? kIntTag
-                  : type == ssa::Type::Str   ? kStrTag
-                  : type == ssa::Type::Stack ? kStackTag
-                                             : kFirstOther;
+  const int tag = tag_of_type(shape.type);
   if (shape.kind != Kind::Value || tag == kFirstOther) return {};
   parts[static_cast<size_t>(tag)] = shape;
   // On ways of other types there is no stack.

@@ -54,18 +54,7 @@ bool is_fixed(const AbstractValue& value) {
 
 int Lowerer::tag_of(const AbstractValue& value) const {
   if (value.is(Kind::Nil)) return kNilTag;
-  switch (ssa::sure_type(type_of(value))) {
-    case ssa::Type::Bool:
-      return kBoolTag;
-    case ssa::Type::Int:
-      return kIntTag;
-    case ssa::Type::Str:
-      return kStrTag;
-    case ssa::Type::Stack:
-      return kStackTag;
-    default:
-      return kFirstOther;
-  }
+  return tag_of_type(type_of(value));
 }
 
 /// Every alternative of each edge's value, by tag. False when they are too many.
