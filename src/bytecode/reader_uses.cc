@@ -244,19 +244,6 @@ class Finder {
   ReaderUses uses_;
 };
 
-void add(ReaderUses& into, const ReaderUses& more) {
-  into.sum |= more.sum;
-  into.whole_sum |= more.whole_sum;
-  into.squares |= more.squares;
-  into.least |= more.least;
-  into.greatest |= more.greatest;
-  into.log2 |= more.log2;
-  into.log_linear |= more.log_linear;
-  into.linear.computed |= more.linear.computed;
-  into.linear.constant.insert(into.linear.constant.end(), more.linear.constant.begin(),
-                              more.linear.constant.end());
-}
-
 }  // namespace
 
 ReaderUses ReaderUses::all() {
@@ -266,9 +253,22 @@ ReaderUses ReaderUses::all() {
   return uses;
 }
 
+void ReaderUses::add(const ReaderUses& more) {
+  sum |= more.sum;
+  whole_sum |= more.whole_sum;
+  squares |= more.squares;
+  least |= more.least;
+  greatest |= more.greatest;
+  log2 |= more.log2;
+  log_linear |= more.log_linear;
+  linear.computed |= more.linear.computed;
+  linear.constant.insert(linear.constant.end(), more.linear.constant.begin(),
+                         more.linear.constant.end());
+}
+
 ReaderUses find_reader_uses(const Function& function) {
   ReaderUses uses = Finder(function).run();
-  for (const auto& child : function.children) add(uses, find_reader_uses(*child));
+  for (const auto& child : function.children) uses.add(find_reader_uses(*child));
   return uses;
 }
 

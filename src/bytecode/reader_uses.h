@@ -20,6 +20,8 @@ struct ReaderUses {
 
   /// Every reader but linear histograms.
   static ReaderUses all();
+  /// What either asks for.
+  void add(const ReaderUses& more);
 };
 
 /// Of this function and of those written inside it.

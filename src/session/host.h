@@ -67,6 +67,10 @@ class ScriptHost final : public vm::Host {
   std::shared_ptr<sys::KernelTypes> shared_types() const { return kernel_.shared_types(); }
 
   std::vector<Registration>& registrations() { return registrations_; }
+  /// The filters of computed event texts: code of the script that is not in its main chunk.
+  const std::vector<std::unique_ptr<bytecode::Function>>& computed_filters() const {
+    return filters_;
+  }
   /// The handlers and their filters.
   void mark(runtime::Heap& heap) const;
   /// After the main chunk a registration is a run-time error.

@@ -279,7 +279,13 @@ class Planner {
       diagnostic.hints.push_back(fmt::format("in ktap that is {}", ktap));
     } else {
       diag::suggest(diagnostic, mistake.word, mistake.choices);
-      if (is_event_text(*input_.registrations, mistake.span)) diagnostic.fixes.clear();
+      if (is_event_text(*input_.registrations, mistake.span)) {
+        diagnostic.fixes.clear();
+        if (mistake.code == diag::Code::NoSuchField)
+          diagnostic.hints.push_back(
+              "a filter in a computed text knows global variables of the script, none that `var` "
+              "declares");
+      }
     }
     if (!mistake.whose.empty()) diagnostic.hints.push_back(mistake.whose);
     if (mistake.choices.empty() || mistake.choices.size() > kMostListed) return;

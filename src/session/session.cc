@@ -209,7 +209,7 @@ class Session {
       catalog_ = event::Catalog::open_what_is_there();
       catalog_->set_kernel_types(host_->shared_types());
       if (options_.target_pid > 0) catalog_->set_target(static_cast<pid_t>(options_.target_pid));
-      catalog_->set_fields_are_read(bytecode::reads_event_fields(*chunk_->main));
+      catalog_->set_fields_are_read(fields_are_read());
       std::vector<std::string> notes;
       resolve_events(host_->registrations(), source_, *catalog_, options_.quiet, handlers, sink,
                      &notes);
@@ -359,8 +359,30 @@ class Session {
   }
 
   /// Before anything that is traced can start, or end.
+  /// Whether it holds of the main chunk or of a filter that the script has made of a text.
+  template <class Predicate>
+  bool any_code(Predicate holds) const {
+    const auto& filters = host_->computed_filters();
+    return holds(*chunk_->main) || std::any_of(filters.begin(), filters.end(),
+                                               [&](const auto& filter) { return holds(*filter); });
+  }
+
+  /// A handler that takes the event may read whatever the event has.
+  bool fields_are_read() const {
+    const std::vector<Registration>& all = host_->registrations();
+    const auto takes_event = [](const Registration& registration) {
+      const runtime::Value& handler = registration.handler.function;
+      return registration.handler.is_event && (handler.type != runtime::Type::Function ||
+                                               handler.closure()->function->param_count != 0);
+    };
+    return any_code(bytecode::reads_event_fields) ||
+           std::any_of(all.begin(), all.end(), takes_event);
+  }
+
   void watch_programs() {
-    const bool names_any = bytecode::names_builtin(*chunk_->main, bytecode::Builtin::Usym);
+    const bool names_any = any_code([](const bytecode::Function& code) {
+      return bytecode::names_builtin(code, bytecode::Builtin::Usym);
+    });
     if (!names_any && !takes_user_stacks(*plan_)) return;
     const pid_t child = child_ ? child_->pid() : 0;
     const Result<void> watched = host_->stack_names().watch(
@@ -380,6 +402,8 @@ class Session {
   /// What of samples is kept: the live view shows aggregates as print_table does.
   bytecode::ReaderUses reader_uses() const {
     bytecode::ReaderUses uses = bytecode::find_reader_uses(*chunk_->main);
+    for (const auto& filter : host_->computed_filters())
+      uses.add(bytecode::find_reader_uses(*filter));
     if (options_.live) uses.whole_sum = uses.least = uses.greatest = true;
     return uses;
   }
