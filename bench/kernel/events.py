@@ -4,8 +4,8 @@
 The driver's loop is measured with nothing attached before and after each of them; what is added is the difference.
 Both tools see every process's calls; the printing ones are for the driver's alone. Of all samples of all rounds the
 lowest tenth counts: what is above it is the machine's other work; the medians stand in brackets. Printed: ns added to a
-call, beside the empty program's and bpftrace's in the same rounds; for a handler that needs a helper function of the
-kernel also the least program in C that calls it: whatever is over the aim there, no handler can be under.
+call, beside the empty program's and bpftrace's in the same rounds; for a handler that asks whose event it is also the
+least program in C that does, by a helper function of the kernel.
 Usage: events.py KTAP [--rounds N] [--only NAME…] [--no-peer]
 """
 import argparse
@@ -30,7 +30,7 @@ class OneLiner:
     floor: str             # the empty program that it is compared with
     of_floor: float        # at most so many times the floor; None: no such aim
     of_peer: float         # at most so many times bpftrace
-    least: str = ""         # a program of bench/c that does only what the handler cannot do without
+    least: str = ""         # a program of bench/c that does only what the handler needs of the kernel
     prints: bool = False    # of the driver's calls alone, into a file; the calls come in bursts
 
 

@@ -210,7 +210,8 @@ class Estimate {
   double price(size_t i, const bpf::MapSpec* last_map) const {
     const Insn& insn = code_[i];
     if (second_slot(i)) return 0;
-    if (is(insn, bpf::JumpOp::Call)) return call_price(insn, last_map);
+    const bool is_free = program_.free_call != 0 && insn == bpf::call_kernel(program_.free_call);
+    if (is(insn, bpf::JumpOp::Call) && !is_free) return call_price(insn, last_map);
     const uint8_t operation = operation_of(insn);
     if (class_of(insn) == bpf::kClassAlu64 || class_of(insn) == bpf::kClassAlu) {
       const bool divides = operation == static_cast<uint8_t>(bpf::AluOp::Div) ||

@@ -115,6 +115,18 @@ TEST(Cost, ABranchToAnotherLineLeavesBothWhole) {
   EXPECT_EQ(cost_of_line(program, 3), kInsn);
 }
 
+TEST(Cost, AFunctionThatTheKernelPutsInIsAMove) {
+  bpf::Assembler code;
+  code.call_kernel(7);
+  code.call_kernel(8);
+  code.emit(bpf::exit_insn());
+  bpf::Program program = finished(code);
+  const uint32_t called = cost_of_line(program, 0);
+  program.free_call = 7;
+  EXPECT_LT(cost_of_line(program, 0), called - 5000);
+  EXPECT_GT(cost_of_line(program, 0), 5000U);
+}
+
 TEST(Cost, RarePathsCostNothing) {
   bpf::Assembler code;
   bpf::Label rare = code.make_label(), back = code.make_label(), out = code.make_label();

@@ -88,6 +88,7 @@ bool write_programs(const std::vector<Job>& jobs, const ssa::Module& module,
       return false;
     }
     needs_gate = needs_gate && !has_gate;
+    if (!facts.current_tasks.addresses.empty()) program.free_call = facts.current_tasks.cast;
     unit.unit.programs.push_back(std::move(program));
   }
   if (options.follow) add_followers(unit, facts, options);

@@ -5,6 +5,7 @@
 // save by asking for the target itself first.
 #include <fmt/format.h>
 
+#include "backend/current_task.h"
 #include "backend/program_writer.h"
 #include "base/check.h"
 
@@ -38,7 +39,7 @@ void ProgramWriter::test_process() {
   const auto target = static_cast<int32_t>(options_.target_tgid);
   Reg tgid = Reg::R0;
   if (facts_.has_task_btf) {
-    asm_.call_helper(Helper::GetCurrentTaskBtf);
+    load_current_task(asm_, unit_, facts_);
     tgid = Reg::R1;
     asm_.emit(bpf::load(Size::W, tgid, Reg::R0, static_cast<int16_t>(facts_.task.tgid)));
   } else {

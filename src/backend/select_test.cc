@@ -71,6 +71,38 @@ TEST(Select, TheTaskAndTypedArguments) {
   EXPECT_EQ(Bytes(at, at + 16), padded(kComm, 16));
 }
 
+/// On a machine of three CPUs, whose places in the table of four the masking of the number leaves.
+TEST(Select, TheTaskByLoadsAlone) {
+  Subject s;
+  s.facts = facts_with_current_tasks(3);
+  s.add_site({{Type::Int}, {Type::Int}, {Type::Int}, bytes_arg(16)});
+  Builder& b = s.builder;
+  b.at(b.block());
+  const ValueId tid = variable(b, BuiltinVar::Tid), parent = variable(b, BuiltinVar::Ppid);
+  const ValueId uid = variable(b, BuiltinVar::Uid), name = execname(b);
+  b.op(Op::Emit, {tid, parent, uid, name}, 0);
+  b.ret();
+  auto result = s.emit_unit();
+  ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+  const bpf::Program& program = result.unit.programs[0];
+  const auto calls = [&program](const bpf::Insn& call) {
+    return std::count(program.code.begin(), program.code.end(), call);
+  };
+  EXPECT_EQ(calls(bpf::call(static_cast<int32_t>(bpf::Helper::GetCurrentTaskBtf))), 0);
+  EXPECT_EQ(calls(bpf::call_kernel(kFakeCast)), 2);
+  EXPECT_EQ(program.free_call, kFakeCast);
+  FakeKernel kernel(result.unit, s.cells, 3);
+  kernel.machine.task.cpu = 2;
+  kernel.make_task();
+  const uint64_t regs = kernel.machine.add_object(fake_registers(0));
+  ASSERT_EQ(kernel.run(context_of({regs, 0})), "");
+  ASSERT_EQ(kernel.machine.records().size(), 1u);
+  const Bytes& record = kernel.machine.records()[0].data;
+  EXPECT_EQ(words(record, 8, 3), (std::vector<int64_t>{101, 7, 1000}));
+  const auto at = record.begin() + result.unit.sites[0].arg_offset_bytes[3];
+  EXPECT_EQ(Bytes(at, at + 16), padded(kComm, 16));
+}
+
 /// Following the task's pointer to its user is cheap, but not for the verifier where many ways
 /// meet.
 TEST(Select, WhatTheVerifierMeetsOftenIsAskedOfAHelper) {

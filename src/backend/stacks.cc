@@ -99,7 +99,8 @@ void Selector::copy_user_stack(int32_t at) {
   asm_.call_helper(Helper::KtimeGetNs);
   asm_.emit(bpf::store(Size::DW, Reg::R8, word(3), Reg::R0));
   asm_.emit(bpf::store(Size::DW, Reg::R8, word(1), 0));
-  load_task(Reg::R1);
+  asm_.call_helper(Helper::GetCurrentTaskBtf);
+  asm_.emit(bpf::mov64(Reg::R1, Reg::R0));
   asm_.call_helper(Helper::TaskPtRegs);
   asm_.emit(bpf::mov64(Reg::R1, Reg::R8));
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R1, registers_at));

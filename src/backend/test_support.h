@@ -29,6 +29,8 @@ using ssa::ValueId;
 
 /// What facts and the test machine call the kernel's functions bpf_iter_num_….
 constexpr uint32_t kFakeIterNum = 101;
+constexpr uint32_t kFakeCast = 104;
+constexpr uint64_t kFakeCurrentTasks = 0xffff880000100000;  ///< a pointer to the task for each CPU
 
 constexpr const char* kComm = "ktap_backend";
 
@@ -99,6 +101,16 @@ inline bpf::KernelFacts modern_facts() {
   facts.task.cred = 48;
   facts.task.cred_uid = 4;
   facts.task.cred_gid = 8;
+  return facts;
+}
+
+/// The same, and where each CPU keeps the pointer to its task.
+inline bpf::KernelFacts facts_with_current_tasks(uint32_t cpus = 2) {
+  bpf::KernelFacts facts = modern_facts();
+  for (uint32_t cpu = 0; cpu < cpus; ++cpu)
+    facts.current_tasks.addresses.push_back(kFakeCurrentTasks + 8 * cpu);
+  facts.current_tasks.cast = kFakeCast;
+  facts.current_tasks.pointer = facts.current_tasks.task = 1;
   return facts;
 }
 
@@ -225,6 +237,7 @@ class FakeKernel {
     machine.iter_num_new = kFakeIterNum;
     machine.iter_num_next = kFakeIterNum + 1;
     machine.iter_num_destroy = kFakeIterNum + 2;
+    machine.rdonly_cast = kFakeCast;
     set_control(Control::kArmed, 1);
     for (size_t i = 0; i < cells.size(); ++i) {
       set_control(Control::kCells + 8 * static_cast<uint32_t>(i), cells[i]);
@@ -246,6 +259,9 @@ class FakeKernel {
     put(bytes, 40, machine.add_object(parent));
     put(bytes, 48, machine.add_object(cred));
     machine.task.task_address = machine.add_object(bytes);
+    Bytes pointer(8);
+    put(pointer, 0, machine.task.task_address);
+    machine.task.kernel_memory[kFakeCurrentTasks + 8 * machine.task.cpu] = pointer;
   }
   void set_control(uint32_t offset, int64_t value) {
     Bytes page = machine.value(unit_.control_map, Bytes(4));

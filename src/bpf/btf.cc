@@ -38,7 +38,11 @@ uint32_t first_four(std::string_view name) {
   return word;
 }
 
-constexpr uint8_t kStruct = 4, kTypedef = 8, kFunction = 12;
+constexpr uint8_t kStruct = 4, kTypedef = 8, kFunction = 12, kVariable = 14, kSection = 15;
+
+struct InSection {  // struct btf_var_secinfo
+  uint32_t variable, offset, size;
+};
 
 /// What is behind struct btf_type, by kind: so many bytes, and so many more for each of vlen.
 struct Extra {
@@ -71,10 +75,12 @@ constexpr Extra kExtra[32] = {
 
 class Walk {
  public:
-  Walk(std::vector<BtfType>& types, std::vector<BtfMember>& members)
-      : types_(types), members_(members) {
+  Walk(std::vector<BtfType>& types, std::vector<BtfMember>& members,
+       std::vector<BtfVariable>& variables)
+      : types_(types), members_(members), variables_(variables) {
     for (const BtfType& type : types_) starts_.push_back(first_four(type.name));
     for (const BtfMember& member : members_) starts_.push_back(first_four(member.of));
+    for (const BtfVariable& variable : variables_) starts_.push_back(first_four(variable.name));
     std::sort(starts_.begin(), starts_.end());
     starts_.erase(std::unique(starts_.begin(), starts_.end()), starts_.end());
   }
@@ -106,9 +112,14 @@ class Walk {
       const Extra extra = kExtra[kind];
       const size_t bytes = sizeof type + extra.bytes + size_t{extra.each} * (type.info & 0xffff);
       if (!extra.known || left < bytes) return false;
-      const bool is_asked_kind = kind == kFunction || kind == kTypedef || kind == kStruct;
+      const bool is_asked_kind =
+          kind == kFunction || kind == kTypedef || kind == kStruct || kind == kVariable;
       if (is_asked_kind && may_be_asked(type.name)) {
         look(id, kind, type, at + sizeof type);
+        if (missing() == 0) return true;
+      }
+      if (kind == kSection && !variables_.empty()) {
+        find_offsets(type, at + sizeof type);
         if (missing() == 0) return true;
       }
       at += bytes;
@@ -137,6 +148,11 @@ class Walk {
       if (asked.id == 0 && static_cast<uint32_t>(asked.kind) == kind && asked.name == name)
         asked.id = id;
     }
+    if (kind == kVariable) {
+      for (BtfVariable& asked : variables_) {
+        if (asked.id == 0 && asked.name == name) asked.id = id;
+      }
+    }
     if (kind != kStruct || std::find(done_.begin(), done_.end(), name) != done_.end()) return;
     for (BtfMember& asked : members_) {
       if (asked.of != name) continue;
@@ -158,8 +174,20 @@ class Walk {
     }
   }
 
+  void find_offsets(const Type& section, const uint8_t* behind) {
+    for (uint32_t i = 0; i < (section.info & 0xffff); ++i) {
+      InSection at;
+      std::memcpy(&at, behind + size_t{i} * sizeof at, sizeof at);
+      for (BtfVariable& asked : variables_) {
+        if (asked.id != 0 && asked.id == at.variable && at.offset <= INT32_MAX)
+          asked.offset_bytes = static_cast<int32_t>(at.offset);
+      }
+    }
+  }
+
   size_t missing() const {
     size_t count = 0;
+    for (const BtfVariable& variable : variables_) count += variable.offset_bytes < 0 ? 1 : 0;
     for (const BtfType& type : types_) count += type.id == 0 ? 1 : 0;
     for (const BtfMember& member : members_) {
       count += std::find(done_.begin(), done_.end(), member.of) == done_.end() ? 1 : 0;
@@ -169,6 +197,7 @@ class Walk {
 
   std::vector<BtfType>& types_;
   std::vector<BtfMember>& members_;
+  std::vector<BtfVariable>& variables_;
   std::vector<uint32_t> starts_;
   std::vector<std::string_view> done_;  // structs whose members have been looked for
   const char* strings_ = nullptr;
@@ -178,8 +207,9 @@ class Walk {
 }  // namespace
 
 bool find_in_btf(const uint8_t* data, size_t size_bytes, std::vector<BtfType>& types,
-                 std::vector<BtfMember>& members) {
-  return Walk(types, members).run(data, size_bytes);
+                 std::vector<BtfMember>& members, std::vector<BtfVariable>* variables) {
+  std::vector<BtfVariable> none;
+  return Walk(types, members, variables == nullptr ? none : *variables).run(data, size_bytes);
 }
 
 }  // namespace ktap::bpf

@@ -60,6 +60,32 @@ TEST(Btf, FindsMembersButNoBitFields) {
   EXPECT_EQ(members[4].offset_bytes, -1);
 }
 
+TEST(Btf, FindsVariablesOfEachCpuInTheirSection) {
+  BtfWriter btf;
+  btf.type("int", 1, 0, {32});                                                  // 1
+  btf.type("cpu_number", 12, 0, {});                                            // 2: a function
+  btf.type("current_task", 14, 0, {1}, false, 1);                               // 3
+  btf.type("cpu_number", 14, 0, {1}, false, 1);                                 // 4
+  btf.type("runqueues", 14, 0, {1}, false, 1);                                  // 5
+  btf.type("runqueue", 14, 0, {1}, false, 1);                                   // 6: in no section
+  btf.type(".data..percpu", 15, 3, {5, 0, 64, 3, 64, 8, 4, 92, 4}, false, 96);  // 7
+  const std::vector<uint8_t> bytes = btf.bytes();
+  std::vector<BtfType> types;
+  std::vector<BtfMember> members;
+  std::vector<BtfVariable> variables = {
+      {"current_task"}, {"cpu_number"}, {"runqueue"}, {"this_cpu_off"}};
+  ASSERT_TRUE(find_in_btf(bytes.data(), bytes.size(), types, members, &variables));
+  EXPECT_EQ(variables[0].offset_bytes, 64);
+  EXPECT_EQ(variables[1].offset_bytes, 92);
+  EXPECT_EQ(variables[2].offset_bytes, -1);
+  EXPECT_EQ(variables[3].offset_bytes, -1);
+  for (size_t i = 0; i < bytes.size(); ++i) {  // any byte: ASan watches
+    std::vector<uint8_t> broken = bytes;
+    broken[i] ^= 0x80;
+    find_in_btf(broken.data(), broken.size(), types, members, &variables);
+  }
+}
+
 TEST(Btf, BrokenBytesAreRefusedOrFindLess) {
   const std::vector<uint8_t> good = small_kernel();
   for (size_t size = 0; size <= good.size(); ++size) {

@@ -146,6 +146,7 @@ class Run {
   void atomic(const Decoded& d);
   void call(Helper helper);
   void call_kernel(uint32_t btf_id);
+  void cast();
   void map_helper(Helper helper);
   void probe_read(Helper helper);
   void probe_write();
@@ -493,12 +494,25 @@ void Run::call(Helper helper) {
       return task_registers();
     case Helper::GetCurrentComm:
       return current_comm();
+    case Helper::MapLookupPercpuElem:
+      break;  // programs of events do not call it
   }
   fail("unknown helper");
 }
 
+/// bpf_rdonly_cast: the address itself, of an object; else a copy of what is in the kernel's
+/// memory.
+void Run::cast() {
+  const uint64_t at = read_reg(Reg::R1);
+  read_reg(Reg::R2);
+  const auto memory = machine_.task.kernel_memory.find(at);
+  if (memory == machine_.task.kernel_memory.end()) return write_reg(Reg::R0, at);
+  write_reg(Reg::R0, machine_.address_of(machine_.add_region(memory->second, false)));
+}
+
 /// bpf_iter_num_…: the iterator's 8 bytes hold the current and the last number.
 void Run::call_kernel(uint32_t btf_id) {
+  if (btf_id != 0 && btf_id == machine_.rdonly_cast) return cast();
   const uint64_t at = read_reg(Reg::R1);
   if (btf_id != 0 && btf_id == machine_.iter_num_new) {
     if (iterators_.count(at) != 0) return fail("the iterator is in use");

@@ -60,6 +60,8 @@ class Machine {
   uint32_t iter_num_new = 0;
   uint32_t iter_num_next = 0;
   uint32_t iter_num_destroy = 0;
+  uint32_t rdonly_cast =
+      0;  ///< likewise, of bpf_rdonly_cast: an object, or what is in kernel_memory
   uint64_t may_gotos = 8 << 20;  ///< how often one run may pass them before they are taken
   /// How many rounds bpf_loop does at most, although it says that it did all.
   uint64_t loop_rounds = UINT64_MAX;

@@ -148,6 +148,25 @@ TEST(Interpreter, IteratorsCountAndMustBeDestroyed) {
               ::testing::HasSubstr("unknown kernel function"));
 }
 
+TEST(Interpreter, CastsReadWhatIsInTheKernelsMemory) {
+  Machine machine({}, 1);
+  machine.rdonly_cast = 5;
+  machine.task.kernel_memory[0xffff880000000000] = Bytes{1, 2, 3, 4, 5, 6, 7, 8};
+  const auto reading = [](int64_t address) {
+    Assembler code;
+    code.load_const(R::R1, address);
+    code.emit(mov64(R::R2, 1));
+    code.call_kernel(5);
+    code.emit(load(Size::DW, R::R0, R::R0, 0));
+    code.emit(exit_insn());
+    return finish(code);
+  };
+  const auto there = machine.run(reading(-131941395333120), {});
+  ASSERT_TRUE(there.ok()) << there.error().message;
+  EXPECT_EQ(there.value(), 0x0807060504030201u);
+  EXPECT_FALSE(machine.run(reading(-131941395333112), {}).ok());
+}
+
 TEST(Interpreter, Arithmetic) {
   struct Case {
     AluOp op;

@@ -51,6 +51,15 @@ struct TaskLayout {
   int32_t return_next = -1;    ///< pointer to the next one, in that
 };
 
+/// Where each possible CPU keeps the pointer to its current task: by that and three of the kernel's
+/// BTF ids a program has the task without a call (x86-64 since 6.15).
+struct CurrentTasks {
+  std::vector<uint64_t> addresses;  ///< of the pointer, by CPU; empty: not known
+  uint32_t cast = 0;                ///< bpf_rdonly_cast, which the kernel makes a move
+  uint32_t pointer = 0;             ///< struct list_head, which begins with a pointer
+  uint32_t task = 0;                ///< struct task_struct
+};
+
 /// Default: a kernel 5.8 without BTF.
 struct KernelFacts {
   bool has_ring_buffer = true;    ///< 5.8
@@ -83,7 +92,8 @@ struct KernelFacts {
   bool has_entry_probes = true;         ///< kprobes where functions begin; riscv64 since 7.0
   bool has_kprobe_multi = false;        ///< 5.18: one link for many kernel functions
   bool has_uprobe_multi = false;        ///< 6.6
-  bool has_task_btf = false;  ///< 5.11: get_current_task_btf; `task` may be loaded directly
+  bool has_task_btf = false;   ///< 5.11: get_current_task_btf; `task` may be loaded directly
+  CurrentTasks current_tasks;  ///< with has_task_btf
   /// BTF ids of the kernel's functions bpf_iter_num_… (6.4), all three or none: 0. Only looked for
   /// where may_goto is not there or taken away.
   uint32_t iter_num_new = 0;

@@ -94,6 +94,8 @@ struct Program {
   std::vector<Insn> code;
   std::vector<uint32_t> lines;  ///< script line of each instruction, 0 unknown
   std::vector<MapRef> maps;
+  /// BTF id of a function of the kernel that costs nothing: the kernel makes its calls a move.
+  uint32_t free_call = 0;
   /// Where functions begin that are called back, ascending; each goes on to the next or the end.
   /// The kernel wants a program's types where there are any (btf_of_functions).
   std::vector<uint32_t> callbacks;

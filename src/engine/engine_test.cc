@@ -13,6 +13,7 @@
 #include "bpf/assembler.h"
 #include "engine/bpf_engine.h"
 #include "event/provider.h"
+#include "sys/bpf.h"
 #include "sys/clock.h"
 
 namespace ktap::engine {
@@ -275,6 +276,18 @@ TEST_F(EngineTest, ProbesThisKernel) {
     EXPECT_FALSE(facts.has_iter_num());
   }
   EXPECT_EQ(facts.has_task_btf, older.has_task_btf);
+}
+
+/// Found on every machine that has them; that they are right was compared on every CPU before.
+TEST_F(EngineTest, FindsTheCurrentTasksOfEachCpu) {
+  const bpf::CurrentTasks tasks = probe_kernel().value().current_tasks;
+  if (tasks.addresses.empty()) GTEST_SKIP() << "this kernel does not say (x86-64 since 6.15 does)";
+  ASSERT_EQ(tasks.addresses.size(), sys::possible_cpus().value());
+  std::set<uint64_t> different(tasks.addresses.begin(), tasks.addresses.end());
+  EXPECT_EQ(different.size(), tasks.addresses.size());
+  EXPECT_EQ(*different.begin() % sizeof(uint64_t), 0U);
+  EXPECT_TRUE(tasks.cast != 0 && tasks.pointer != 0 && tasks.task != 0);
+  EXPECT_TRUE(probe_kernel({"current_tasks"}).value().current_tasks.addresses.empty());
 }
 
 TEST_F(EngineTest, CountsExactlyWhileArmed) {

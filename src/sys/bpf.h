@@ -114,9 +114,15 @@ std::optional<UniqueFd> load_program(const std::string& name, bpf::ProgramKind k
 /// the CPU while they run (7.1).
 bool takes_sleepable_raw_tracepoints();
 
-/// Runs the program of a raw tracepoint once, here and now, without an event (5.10), and gives what
-/// it returns. Errors: EINVAL, ENOTSUPP: this kernel does not.
-Result<uint32_t> run_once(int program_fd);
+/// Runs the program of a raw tracepoint once, now, without an event (5.10), on this CPU or on
+/// `cpu`, and gives what it returns. `arguments`: what it finds as the event's. Errors: EINVAL,
+/// ENOTSUPP: this kernel does not.
+Result<uint32_t> run_once(int program_fd, const std::vector<uint64_t>& arguments = {},
+                          int cpu = -1);
+/// A program as the kernel runs it, before it becomes machine code: with functions of the kernel
+/// put into it. Empty where the kernel does not tell (net.core.bpf_jit_harden,
+/// kernel.kptr_restrict).
+std::vector<bpf::Insn> translated_code(int program_fd);
 
 /// Runs that the kernel skipped because the program was running on that CPU already (5.12; else 0).
 uint64_t recursion_misses(int program_fd);

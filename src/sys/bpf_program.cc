@@ -242,12 +242,30 @@ bpf_prog_info program_info(int program_fd) {
 
 }  // namespace
 
-Result<uint32_t> run_once(int program_fd) {
+Result<uint32_t> run_once(int program_fd, const std::vector<uint64_t>& arguments, int cpu) {
   bpf_test_run_opts options = {};
   options.sz = sizeof options;
+  options.ctx_in = arguments.empty() ? nullptr : arguments.data();
+  options.ctx_size_in = static_cast<uint32_t>(arguments.size() * sizeof arguments[0]);
+  if (cpu >= 0) {
+    options.flags = BPF_F_TEST_RUN_ON_CPU;
+    options.cpu = static_cast<uint32_t>(cpu);
+  }
   const int status = bpf_prog_test_run_opts(program_fd, &options);
   if (status == 0) return options.retval;
   return system_error("running a program", -status);
+}
+
+std::vector<bpf::Insn> translated_code(int program_fd) {
+  const uint32_t bytes = program_info(program_fd).xlated_prog_len;
+  std::vector<bpf::Insn> code(bytes / sizeof(bpf::Insn));
+  bpf_prog_info info = {};
+  uint32_t info_bytes = sizeof info;
+  info.xlated_prog_insns = reinterpret_cast<uint64_t>(code.data());
+  info.xlated_prog_len = bytes;
+  if (bpf_obj_get_info_by_fd(program_fd, &info, &info_bytes) != 0) return {};
+  if (info.xlated_prog_insns == 0 || info.xlated_prog_len != bytes) return {};
+  return code;
 }
 
 uint64_t recursion_misses(int program_fd) { return program_info(program_fd).recursion_misses; }
