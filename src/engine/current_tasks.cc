@@ -20,6 +20,12 @@ using bpf::JumpOp;
 using bpf::Reg;
 using bpf::Size;
 
+#if defined(__x86_64__)
+constexpr bool kHasThem = true;
+#else
+constexpr bool kHasThem = false;
+#endif
+
 /// What BTF says.
 struct Known {
   bpf::CurrentTasks types;
@@ -163,11 +169,8 @@ bool are_current_tasks(const Known& known, const std::vector<uint64_t>& addresse
 
 }  // namespace
 
-bpf::CurrentTasks find_current_tasks([[maybe_unused]] const uint8_t* btf,
-                                     [[maybe_unused]] size_t btf_bytes,
-                                     [[maybe_unused]] uint32_t cpu_count) {
-#if defined(__x86_64__)
-  const std::optional<Known> known = read_btf(btf, btf_bytes);
+bpf::CurrentTasks find_current_tasks(const uint8_t* btf, size_t btf_bytes, uint32_t cpu_count) {
+  const std::optional<Known> known = kHasThem ? read_btf(btf, btf_bytes) : std::nullopt;
   const std::optional<uint64_t> of_number = known ? variable_of_cpu_number() : std::nullopt;
   if (!of_number) return {};
   std::vector<uint64_t> addresses = bases_of_cpus(*known, cpu_count);
@@ -177,9 +180,6 @@ bpf::CurrentTasks find_current_tasks([[maybe_unused]] const uint8_t* btf,
   bpf::CurrentTasks tasks = known->types;
   tasks.addresses = std::move(addresses);
   return tasks;
-#else
-  return {};
-#endif
 }
 
 }  // namespace ktap::engine

@@ -281,7 +281,8 @@ class Planner {
       diag::suggest(diagnostic, mistake.word, mistake.choices);
       if (is_event_text(*input_.registrations, mistake.span)) {
         diagnostic.fixes.clear();
-        if (mistake.code == diag::Code::NoSuchField)
+        const bool is_near = !diag::nearest(mistake.word, mistake.choices).empty();
+        if (mistake.code == diag::Code::NoSuchField && !is_near)
           diagnostic.hints.push_back(
               "a filter in a computed text knows global variables of the script, none that `var` "
               "declares");

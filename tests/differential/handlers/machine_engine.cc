@@ -206,6 +206,8 @@ class MachineEngine final : public JudgedEngine {
     kernel_bytes_ = &task.kernel_memory[ground.regs_address];
     ground_ = &ground;
     layout_ = facts.task;
+    current_tasks_ = facts.current_tasks;
+    machine_.rdonly_cast = facts.current_tasks.cast;
     machine_.iter_num_new = facts.iter_num_new;
     machine_.iter_num_next = facts.iter_num_next;
     machine_.iter_num_destroy = facts.iter_num_destroy;
@@ -332,6 +334,10 @@ class MachineEngine final : public JudgedEngine {
     put(bytes, layout_.real_parent, machine_.add_object(parent));
     put(bytes, layout_.cred, machine_.add_object(cred));
     machine_.task.task_address = machine_.add_object(bytes);
+    if (task.cpu >= current_tasks_.addresses.size()) return;
+    Bytes pointer(sizeof task.task_address);
+    put(pointer, 0, task.task_address);
+    machine_.task.kernel_memory[current_tasks_.addresses[task.cpu]] = pointer;
   }
 
   int64_t control(uint32_t offset) const {
@@ -368,6 +374,7 @@ class MachineEngine final : public JudgedEngine {
   const Ground* ground_ = nullptr;
   Bytes* kernel_bytes_ = nullptr;  ///< registers and paths, for the helpers
   bpf::TaskLayout layout_;
+  bpf::CurrentTasks current_tasks_;
   std::vector<int64_t> cells_;
   mutable Bytes page_;
   int64_t runs_ = 0;
