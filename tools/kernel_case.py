@@ -268,7 +268,9 @@ def invocation(case, ktap, load):
     if how == "child":
         command += ["--", *load_command]
     elif how in ("pid", "beside"):
-        target = [load_command[0], "wait", "1", *load_command[1:]]
+        words = load_command[1:]
+        at = 2 if words[0] == "leave" else 0    # it has left before ktap comes
+        target = [load_command[0], *words[:at], "wait", "1", *words[at:]]
         command[1:1] = ["-p", TARGET_PID] if how == "pid" else []
     name, _, delay_ms = case.head.get("signal", "").partition(" ")
     asked = any(text.startswith("explain ") for _, text in case.expect)

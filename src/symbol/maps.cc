@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "sys/errors.h"
+#include "sys/process.h"
 #include "sys/text_file.h"
 
 namespace ktap::symbol {
@@ -157,7 +158,7 @@ std::vector<Mapping> parse_maps(std::string_view text) {
 }
 
 Result<ProcessMaps> ProcessMaps::read(pid_t pid) {
-  const std::string path = fmt::format("/proc/{}/maps", pid);
+  const std::string path = fmt::format("/proc/{}/maps", sys::living_thread_of(pid));
   const Result<std::string> text = sys::read_text(path, kMostMapsBytes);
   if (!text.ok()) {
     const int error_number = text.error().sys_errno;
@@ -222,7 +223,8 @@ std::optional<JitMap> JitMap::read(pid_t pid) {
   return JitMap(std::move(text).value());
 }
 
-std::string root_of(pid_t pid) {
+std::string root_of(pid_t process) {
+  const pid_t pid = sys::living_thread_of(process);
   const std::string root = fmt::format("/proc/{}/root", pid);
   struct stat ours = {};
   struct stat theirs = {};

@@ -20,6 +20,7 @@
 #include "symbol/maps.h"
 #include "sys/errors.h"
 #include "sys/mapped_file.h"
+#include "sys/process.h"
 #include "sys/text_file.h"
 
 namespace ktap::symbol {
@@ -167,7 +168,8 @@ class Resolver {
 
   /// That of the process, as it sees it.
   Result<std::string> present_folder() const {
-    const std::string process = options_.pid != 0 ? std::to_string(options_.pid) : "self";
+    const std::string process =
+        options_.pid != 0 ? std::to_string(sys::living_thread_of(options_.pid)) : "self";
     const std::string link = fmt::format("/proc/{}/cwd", process);
     std::optional<std::string> folder = link_target(link);
     if (!folder.has_value()) return sys::system_error("reading " + link, errno);
@@ -184,7 +186,7 @@ class Resolver {
     const Result<ProcessMaps> maps = ProcessMaps::read(options_.pid);
     if (!maps.ok()) return std::nullopt;
     const std::optional<std::string> its_root =
-        link_target(fmt::format("/proc/{}/root", options_.pid));
+        link_target(fmt::format("/proc/{}/root", sys::living_thread_of(options_.pid)));
     for (const Mapping& mapping : maps.value().mappings()) {
       if (mapping.kind != MappingKind::File || !mapping.is_executable || mapping.is_deleted) {
         continue;
@@ -313,6 +315,7 @@ class Resolver {
 std::string deleted_file(pid_t pid, std::string_view name) {
   const Result<ProcessMaps> maps = ProcessMaps::read(pid);
   if (!maps.ok()) return {};
+  pid = sys::living_thread_of(pid);
   const std::optional<std::string> its_root = link_target(fmt::format("/proc/{}/root", pid));
   const bool is_path = name.find('/') != std::string_view::npos;
   const Mapping* deleted = nullptr;

@@ -45,8 +45,8 @@ struct UserPoint {
 };
 /// One link for all points of a file (6.6): attaching 66 takes 8 ms, closing 23 ms.
 /// `pid`: other processes do not stop at the points, where the kernel can tell processes apart
-/// (6.10), and this one is in our pid namespace; below 0: none is meant. The program still has to
-/// look whose event it is.
+/// (6.10), and this one is in our pid namespace and its first thread lives; below 0: none is meant.
+/// The program still has to look whose event it is.
 Result<UniqueFd> attach_user_points(int program_fd, const std::string& path,
                                     const std::vector<UserPoint>& points, bool is_return, int pid);
 /// Whether the kernel has such links.

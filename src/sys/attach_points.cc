@@ -10,6 +10,7 @@
 #include "sys/attach.h"
 #include "sys/bpf.h"
 #include "sys/errors.h"
+#include "sys/process.h"
 
 namespace ktap::sys {
 
@@ -109,7 +110,9 @@ Result<UniqueFd> attach_user_points(int program_fd, const std::string& path,
   attr.cookies = address_of(cookies.data());
   attr.count = static_cast<uint32_t>(points.size());
   attr.probe_flags = is_return ? kUprobeMultiReturn : 0;
-  if (pid > 0 && tells_processes_apart(program_fd)) attr.pid = static_cast<uint32_t>(pid);
+  // The kernel knows a process by the memory of its first thread.
+  const bool is_known = pid > 0 && living_thread_of(pid) == pid;
+  if (is_known && tells_processes_apart(program_fd)) attr.pid = static_cast<uint32_t>(pid);
   int fd = create_link(attr);
   if (fd < 0 && errno == ESRCH && attr.pid != 0) {
     attr.pid = 0;

@@ -115,6 +115,31 @@ std::vector<pid_t> threads_of(pid_t pid) { return numbers_in(fmt::format("/proc/
 
 std::vector<pid_t> processes() { return numbers_in("/proc"); }
 
+namespace {
+
+/// Behind `PID (NAME) ` in /proc/PID/stat, whose name may hold anything; "" where there is none.
+std::string state_and_parent(pid_t pid) {
+  const Result<std::string> text = read_text(fmt::format("/proc/{}/stat", pid), 65536);
+  const size_t name_end = text.ok() ? text.value().rfind(')') : std::string::npos;
+  if (name_end == std::string::npos || name_end + 4 >= text.value().size()) return "";
+  return text.value().substr(name_end + 2);
+}
+
+bool has_ended(pid_t thread) {
+  const std::string state = state_and_parent(thread);
+  return state.empty() || state[0] == 'Z' || state[0] == 'X';
+}
+
+}  // namespace
+
+pid_t living_thread_of(pid_t pid) {
+  if (!has_ended(pid)) return pid;
+  for (const pid_t thread : threads_of(pid)) {
+    if (thread != pid && !has_ended(thread)) return thread;
+  }
+  return pid;
+}
+
 Result<ProcessRef> ProcessRef::open(pid_t pid) {
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
   if (fd >= 0) return ProcessRef(pid, UniqueFd(fd));
@@ -132,12 +157,8 @@ Result<ProcessRef> ProcessRef::open(pid_t pid) {
 std::map<pid_t, pid_t> processes_and_parents() {
   std::map<pid_t, pid_t> found;
   for (const pid_t process : processes()) {
-    const Result<std::string> text = read_text(fmt::format("/proc/{}/stat", process), 65536);
-    if (!text.ok()) continue;
-    // PID (NAME) STATE PARENT …; the name may hold anything.
-    const size_t name_end = text.value().rfind(')');
-    if (name_end == std::string::npos || name_end + 4 >= text.value().size()) continue;
-    found.emplace(process, std::atoi(text.value().c_str() + name_end + 4));
+    const std::string state = state_and_parent(process);  // STATE PARENT …
+    if (!state.empty()) found.emplace(process, std::atoi(state.c_str() + 2));
   }
   return found;
 }

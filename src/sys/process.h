@@ -21,6 +21,10 @@ uint64_t physical_memory_bytes();
 
 /// Those that are there now.
 std::vector<pid_t> threads_of(pid_t pid);
+/// A thread that the process goes on with: `pid`, its first, or when that has ended another one.
+/// What /proc/PID says of memory, root and folder it says of the first thread, and nothing once
+/// that has ended. `pid` where none is found.
+pid_t living_thread_of(pid_t pid);
 std::vector<pid_t> processes();
 
 /// A process that is there already, by a descriptor that no later process of the same number can

@@ -44,6 +44,7 @@
 //   wait 1                   reads one byte of standard input
 //   threads N                what follows is done by N threads at once
 //   cpus N                   the same, each on a CPU of its own, and starting together
+//   leave 1                  what follows is done by another thread; the first ends
 //   fork N                   what follows is done by N children, one after the other
 //   orphan N                 what follows is done by N children that outlive the load by 200 ms
 //   user N                   becomes user N (root)
@@ -445,6 +446,18 @@ static void run_threads(long count, char** pairs) {
   for (long i = 0; i < count; ++i) pthread_join(threads[i], NULL);
 }
 
+static void* last_main(void* pairs) {
+  perform(pairs);
+  _exit(0);
+}
+
+/// The thread alone ends, not the process.
+static void leave(char** pairs) {
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, last_main, pairs) != 0) die("pthread_create", "failed");
+  syscall(SYS_exit, 0);
+}
+
 static void fork_children(int are_orphans, long count, char** pairs) {
   for (long i = 0; i < count; ++i) {
     const pid_t child = fork();
@@ -523,6 +536,7 @@ static void perform(char** pairs) {
       run_threads(number, pairs + 2);
       return;
     }
+    if (strcmp(verb, "leave") == 0) leave(pairs + 2);
     if (strcmp(verb, "fork") == 0 || strcmp(verb, "orphan") == 0) {
       fork_children(verb[0] == 'o', number, pairs + 2);
       return;
