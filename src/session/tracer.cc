@@ -302,14 +302,15 @@ void Tracer::run_handler(const Registration& registration, vm::EventContext& vie
                          bool filter) {
   const lower::Handler& handler = registration.handler;
   if (parts_.options.strict && !parts_.errors.empty()) return;
-  const vm::Budget budget{limits::kHandlerIterations, limits::kHandlerCallDepth,
-                          limits::kHandlerCalls};
+  vm::Budget budget{limits::kHandlerIterations, limits::kHandlerCallDepth, limits::kHandlerCalls};
   if (parts_.engine != nullptr) parts_.engine->next_run();
   parts_.host.begin_handler(&view, time_ns);
   std::optional<vm::RuntimeError> error;
   Value passed = Value::of(true);
-  if (filter && !handler.filter.is_nil())
+  if (filter && !handler.filter.is_nil()) {
     error = parts_.vm.call(handler.filter, {}, budget, &passed);
+    budget.iterations_done = parts_.vm.iterations_done();
+  }
   if (!error && passed.truthy())
     error = parts_.vm.call(handler.function, {Value::event()}, budget, nullptr);
   parts_.host.end_handler();

@@ -91,7 +91,7 @@ void Machine::learn_readers(const Function& function) {
 void Machine::begin(const Budget& budget) {
   KTAP_CHECK(depth_ == 0);
   iterations_allowed_ = budget.iterations;
-  iterations_left_ = budget.iterations;
+  iterations_left_ = budget.iterations - budget.iterations_done;
   ticks_ = 0;
   calls_allowed_ = budget.calls;
   calls_left_ = budget.calls;
@@ -101,6 +101,12 @@ void Machine::begin(const Budget& budget) {
   failure_noted_ = false;
   exiting_ = false;
   error_text_.clear();
+}
+
+int64_t Machine::iterations_done() const {
+  return iterations_allowed_ < 0
+             ? 0
+             : iterations_allowed_ - iterations_left_ - std::max<int64_t>(ticks_, 0);
 }
 
 std::optional<RuntimeError> Machine::run_main() {

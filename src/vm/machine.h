@@ -139,6 +139,7 @@ class Machine {
   std::vector<runtime::Value>& globals() { return globals_; }
   /// What the script's readers of aggregates ask for, as far as that is known.
   runtime::ReaderNeeds& reader_needs() { return reader_needs_; }
+  int64_t iterations_done() const;
   bool exited() const { return exited_; }
   bytecode::Place place() const {
     return depth_ > 0 ? place_of(frames_[depth_ - 1]) : bytecode::Place{};

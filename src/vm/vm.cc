@@ -20,6 +20,8 @@ std::optional<RuntimeError> Vm::call(runtime::Value function,
   return machine_->call(function, args.data(), args.size(), budget, result);
 }
 
+int64_t Vm::iterations_done() const { return machine_->iterations_done(); }
+
 bool Vm::exited() const { return machine_->exited(); }
 
 bytecode::Place Vm::place() const { return machine_->place(); }

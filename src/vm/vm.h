@@ -36,7 +36,8 @@ struct RuntimeError {
 struct Budget {
   int64_t iterations = -1;  ///< loop iterations and tail calls in all; -1: no bound
   int call_depth = limits::kMainCallDepth;
-  int64_t calls = -1;  ///< of functions of the script in all; -1: no bound
+  int64_t calls = -1;           ///< of functions of the script in all; -1: no bound
+  int64_t iterations_done = 0;  ///< of those, by what has run before: a handler's filter
 };
 
 class Vm {
@@ -52,6 +53,8 @@ class Vm {
   /// `result` (may be null) gets the first result; it lives until the next run.
   std::optional<RuntimeError> call(runtime::Value function, const std::vector<runtime::Value>& args,
                                    const Budget& budget, runtime::Value* result);
+  /// How many loop iterations and tail calls the last run has made; 0 without a bound.
+  int64_t iterations_done() const;
   /// True once exit() was called in any run; the function that called it was unwound. call() still
   /// works.
   bool exited() const;
