@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "base/limits.h"
 #include "bytecode/unsafe_uses.h"
 #include "compiler/compiler.h"
 #include "event/interval.h"
@@ -73,6 +74,23 @@ vm::Host::Canvas ScriptHost::canvas() {
 
 Result<void> ScriptHost::write_file(const std::string& path, std::string_view text) {
   return output_.write_picture(path, text);
+}
+
+std::optional<vm::RuntimeError> ScriptHost::run_handler(const lower::Handler& handler,
+                                                        vm::EventContext* event, int64_t time_ns,
+                                                        bool filter) {
+  vm::Budget budget{limits::kHandlerIterations, limits::kHandlerCallDepth, limits::kHandlerCalls};
+  begin_handler(event, time_ns);
+  std::optional<vm::RuntimeError> error;
+  runtime::Value passed = runtime::Value::of(true);
+  if (filter && !handler.filter.is_nil()) {
+    error = vm_->call(handler.filter, {}, budget, &passed);
+    budget.iterations_done = vm_->iterations_done();
+  }
+  if (!error && passed.truthy())
+    error = vm_->call(handler.function, {runtime::Value::event()}, budget, nullptr);
+  end_handler();
+  return error;
 }
 
 void ScriptHost::begin_handler(vm::EventContext* event, int64_t time_ns) {

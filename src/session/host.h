@@ -84,6 +84,11 @@ class ScriptHost final : public vm::Host {
   /// n & 255 of exit(n); 0 when none was given.
   int exit_status() const { return exit_status_; }
 
+  /// One run of a handler at `event`: its filter first when `filter`, then, when that holds, its
+  /// function. The loops of both have one budget.
+  std::optional<vm::RuntimeError> run_handler(const lower::Handler& handler,
+                                              vm::EventContext* event, int64_t time_ns,
+                                              bool filter);
   /// For the time of one handler run: the event, and the time that -T prints.
   void begin_handler(vm::EventContext* event, int64_t time_ns);
   void end_handler();

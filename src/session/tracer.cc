@@ -300,20 +300,10 @@ void Tracer::deliver_capture(const engine::Record& record) {
 
 void Tracer::run_handler(const Registration& registration, vm::EventContext& view, int64_t time_ns,
                          bool filter) {
-  const lower::Handler& handler = registration.handler;
   if (parts_.options.strict && !parts_.errors.empty()) return;
-  vm::Budget budget{limits::kHandlerIterations, limits::kHandlerCallDepth, limits::kHandlerCalls};
   if (parts_.engine != nullptr) parts_.engine->next_run();
-  parts_.host.begin_handler(&view, time_ns);
-  std::optional<vm::RuntimeError> error;
-  Value passed = Value::of(true);
-  if (filter && !handler.filter.is_nil()) {
-    error = parts_.vm.call(handler.filter, {}, budget, &passed);
-    budget.iterations_done = parts_.vm.iterations_done();
-  }
-  if (!error && passed.truthy())
-    error = parts_.vm.call(handler.function, {Value::event()}, budget, nullptr);
-  parts_.host.end_handler();
+  const std::optional<vm::RuntimeError> error =
+      parts_.host.run_handler(registration.handler, &view, time_ns, filter);
   if (error && !parts_.output.broken()) add_error(*error, registration);
   const bool ends = parts_.host.exited() || (parts_.options.strict && error);
   if (ends && parts_.engine != nullptr) parts_.engine->disarm();

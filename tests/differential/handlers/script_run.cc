@@ -10,7 +10,6 @@
 #include <mutex>
 #include <thread>
 
-#include "base/limits.h"
 #include "compiler/compiler.h"
 #include "syntax/parser.h"
 
@@ -105,18 +104,8 @@ bool ScriptRun::is_too_large() const {
 
 void ScriptRun::call(const session::Registration& registration, vm::EventContext& context,
                      bool filter) {
-  vm::Budget budget{limits::kHandlerIterations, limits::kHandlerCallDepth, limits::kHandlerCalls};
-  host->begin_handler(&context, 0);
-  std::optional<vm::RuntimeError> error;
-  runtime::Value passed = runtime::Value::of(true);
-  const lower::Handler& handler = registration.handler;
-  if (filter && !handler.filter.is_nil()) {
-    error = vm->call(handler.filter, {}, budget, &passed);
-    budget.iterations_done = vm->iterations_done();
-  }
-  if (!error && passed.truthy())
-    error = vm->call(handler.function, {runtime::Value::event()}, budget, nullptr);
-  host->end_handler();
+  const std::optional<vm::RuntimeError> error =
+      host->run_handler(registration.handler, &context, 0, filter);
   if (error) errors.add(*error);
 }
 
