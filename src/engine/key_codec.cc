@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "runtime/code_address.h"
+#include "runtime/kernel_pointer.h"
 #include "runtime/stack.h"
 #include "runtime/string.h"
 #include "runtime/tuple.h"
@@ -43,6 +44,8 @@ Value KeyCodec::decode_part(size_t part, const uint8_t* key, runtime::Heap& heap
   if (shape.kind == Kind::Bool) return Value::of(word != 0);
   if (shape.kind == Kind::Int) return Value::of(word);
   if (shape.kind == Kind::Address) return heap.address(word);
+  if (shape.kind == Kind::Pointer && word == 0) return runtime::null_pointer();  // of a variable
+  if (shape.kind == Kind::Pointer) return heap.pointer(word, shape.ctype.id, shape.ctype.pointers);
   KTAP_CHECK(word >= 0 && static_cast<size_t>(word) < strings_.size());
   return heap.string(strings_[static_cast<size_t>(word)]);
 }
@@ -69,6 +72,10 @@ bool KeyCodec::encode_part(size_t part, Value value, uint8_t* key) {
     case Kind::Address:
       if (value.type != Type::Address) return false;
       word = value.address()->number();
+      break;
+    case Kind::Pointer:
+      if (value.type != Type::Pointer) return false;
+      word = value.pointer()->address();
       break;
     case Kind::Bool:
       if (value.type != Type::Boolean) return false;

@@ -163,7 +163,8 @@ bool same(const AbstractValue& a, const AbstractValue& b) {
     case AbstractValue::Kind::Float:
       return a.number == b.number;
     case AbstractValue::Kind::Pointer:
-      return a.id == b.id && a.integer == b.integer && a.ctype == b.ctype;
+      return a.id == b.id && a.integer == b.integer && a.ctype == b.ctype &&
+             a.may_be_nil == b.may_be_nil && a.may_be_zero == b.may_be_zero;
     case AbstractValue::Kind::Str:
       return a.text == b.text;
     case AbstractValue::Kind::Table:

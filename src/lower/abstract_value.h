@@ -61,8 +61,10 @@ struct AbstractValue {
   /// Tuple, Mixed; Rendered: its arguments; Iterator with a slot: how many slots there are
   std::vector<AbstractValue> parts;
   runtime::Type result = runtime::Type::String;  ///< Rendered: String, Integer, Float, Address
-  bool may_be_nil = false;                       ///< Rendered
-  schema::CType ctype;                           ///< Pointer: what it points to
+  /// Rendered; Pointer: where it is nil it is none that can be looked up in, as null pointers are
+  bool may_be_nil = false;
+  bool may_be_zero = false;  ///< Pointer: the number 0 stands for a null pointer
+  schema::CType ctype;       ///< Pointer: what it points to
   int tag = 0;  ///< an alternative of a Mixed: its number; Iterator with a slot: the walk's
   /// Ssa; Mixed: the number of its alternative as an Int, invalid: of no use; Iterator: the next
   /// slot, or invalid; Pointer: an Int or MaybeInt, or invalid where the address is known

@@ -102,7 +102,7 @@ Facts Facts::field() {
 }
 
 Facts Facts::pointer() {
-  Facts f = of(kOther);
+  Facts f = of(kPointer);
   f.typed = true;
   return f;
 }

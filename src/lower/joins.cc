@@ -108,14 +108,18 @@ std::optional<AbstractValue> Lowerer::join_pointers(const std::vector<const Abst
                                                     const std::vector<Edge>& edges,
                                                     ssa::BlockId into) {
   for (const AbstractValue* v : values) {
-    if (!v->is(Kind::Pointer) || v->ctype != values[0]->ctype) return std::nullopt;
+    const bool is_alike = v->is(Kind::Pointer) && v->ctype == values[0]->ctype &&
+                          v->may_be_nil == values[0]->may_be_nil && !v->may_be_zero;
+    if (!is_alike) return std::nullopt;
   }
   std::vector<ssa::ValueId> operands;
   for (size_t i = 0; i < values.size(); ++i)
     operands.push_back(maybe_address(*values[i], edges[i].block));
   const AbstractValue address =
       add_phi(into, ssa::Inst{ssa::Op::Phi, ssa::Type::MaybeInt}, std::move(operands));
-  return AbstractValue::pointer(values[0]->ctype, address.id, 0);
+  AbstractValue joined = AbstractValue::pointer(values[0]->ctype, address.id, 0);
+  joined.may_be_nil = values[0]->may_be_nil;
+  return joined;
 }
 
 AbstractValue Lowerer::add_phi(ssa::BlockId into, ssa::Inst phi,

@@ -312,7 +312,7 @@ LoopShape Lowerer::shape_of(const AbstractValue& value) const {
     shape.kind = ShapeKind::Slot;
     shape.type = ssa::Type::Int;
     shape.table = value.table;
-  } else if (value.is(Kind::Pointer)) {
+  } else if (value.is(Kind::Pointer) && !value.may_be_nil && !value.may_be_zero) {
     shape.kind = ShapeKind::Pointer;
     shape.type = ssa::Type::MaybeInt;
     shape.ctype = value.ctype;
@@ -623,10 +623,6 @@ void Lowerer::iter_prep(Frame& frame, Insn insn, size_t pc) {
 /// Over a table in the kernel.
 void Lowerer::begin_walk(const Frame& frame, Insn insn, int64_t id, AbstractValue& iterator) {
   ssa::TableInfo& info = linkage_.module.tables[static_cast<size_t>(id)];
-  for (const ssa::KeyPart& part : info.key) {
-    if (part.kind == ssa::KeyPart::Kind::Address)
-      return refuse(fmt::format("a loop over table {}, whose keys are addresses", info.name));
-  }
   info.is_read = true;
   info.is_iterated = true;
   iterator.integer = id;
@@ -700,10 +696,10 @@ void Lowerer::next_slot(Frame& frame, Insn insn, size_t pc) {
     part.op = ssa::Op::TableSlotKey;
     part.imm = iterator.integer;
     part.operands = {walk, slot, const_int(static_cast<int64_t>(i))};
-    key.parts.push_back(AbstractValue::ssa(emit(std::move(part))));
+    key.parts.push_back(kept_value(info.key[i], emit(std::move(part))));
   }
   if (key.parts.size() == 1) key = AbstractValue(key.parts[0]);
-  put_entry(frame, insn, key, AbstractValue::ssa(unwrap(AbstractValue::ssa(found))));
+  put_entry(frame, insn, key, kept_value(info.value, unwrap(AbstractValue::ssa(found))));
 }
 
 /// Into the loop's variables: the key, or its parts, and the value.

@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "lower/lowerer.h"
+#include "runtime/kernel_pointer.h"
 #include "runtime/stack.h"
 #include "runtime/string.h"
 #include "runtime/tuple.h"
@@ -47,8 +48,11 @@ const char* name_of(const KeyPart& part) {
   if (is_string(part)) return "strings";
   if (part.kind == KeyPart::Kind::Stack) return "stacks";
   if (part.kind == KeyPart::Kind::Address) return "addresses";
+  if (part.kind == KeyPart::Kind::Pointer) return "kernel pointers";
   return part.kind == KeyPart::Kind::Int ? "integers" : "booleans";
 }
+
+KeyPart pointer_part(schema::CType to) { return {KeyPart::Kind::Pointer, 8, to}; }
 
 KeyPart stack_part(size_t words) {
   return {KeyPart::Kind::Stack, 8 * static_cast<uint32_t>(words)};
@@ -61,6 +65,8 @@ std::optional<KeyPart> part_of_present(runtime::Value value) {
       return KeyPart{};
     case runtime::Type::Address:
       return KeyPart{KeyPart::Kind::Address, 8};
+    case runtime::Type::Pointer:
+      return pointer_part({value.pointer()->type(), value.pointer()->pointers()});
     case runtime::Type::Boolean:
       return KeyPart{KeyPart::Kind::Bool, 8};
     case runtime::Type::String:
@@ -105,6 +111,7 @@ std::optional<KeyPart> part_of_stored(const Stored& stored) {
 /// What would hold the value: nothing for what cannot be a key or value in the kernel.
 std::optional<KeyPart> Lowerer::part_of(const AbstractValue& value) const {
   if (value.is_address()) return KeyPart{KeyPart::Kind::Address, 8};
+  if (value.is(Kind::Pointer)) return pointer_part(value.ctype);
   switch (type_of(value)) {
     case ssa::Type::Int:
       return KeyPart{};
@@ -434,6 +441,8 @@ bool Lowerer::fits_present_keys(const AbstractValue& table, int64_t id) {
         return value.type == runtime::Type::Integer;
       case KeyPart::Kind::Address:
         return value.type == runtime::Type::Address;
+      case KeyPart::Kind::Pointer:
+        return part_of_present(value) == part;
       case KeyPart::Kind::Bool:
         return value.type == runtime::Type::Boolean;
       case KeyPart::Kind::StrId:

@@ -174,12 +174,17 @@ void Lowerer::table_set(const AbstractValue& object, const AbstractValue& at,
   }
   AbstractValue key = at;
   if (!sure_key(key)) return;
+  AbstractValue kept = value;
+  if (value.is(Kind::Pointer) && nil_part(kept) != nullptr) {
+    if (kept.is(Kind::Nil)) return table_set(object, key, kept);
+    return do_either(kept, [&](const AbstractValue& v) { table_set(object, key, v); });
+  }
   if (is_maybe(value)) {
     return do_either(value, [&](const AbstractValue& v) { table_set(object, key, v); });
   }
   std::vector<ssa::ValueId> operands;
   const std::optional<int64_t> id = table_access(object, key, operands);
-  if (id) set_entry(*id, std::move(operands), value);
+  if (id) set_entry(*id, std::move(operands), kept);
 }
 
 void Lowerer::table_add(const AbstractValue& object, const AbstractValue& key,
@@ -304,8 +309,22 @@ void Lowerer::clear_table(const AbstractValue& table) {
 
 // ---- keys ------------------------------------------------------------------------------------
 
-/// The first part that is nil or may be; null when there is none.
+/// A pointer as a key or value: a number that is there, or may not be; nil where it is known to be
+/// none.
+AbstractValue Lowerer::kept_pointer(const AbstractValue& pointer) {
+  const AbstractValue number = plain(pointer);
+  if (number.is(Kind::Nil)) return number;
+  const ssa::ValueId id = number.is(Kind::Int) ? const_int(number.integer) : number.id;
+  return AbstractValue::pointer(pointer.ctype, id, 0);
+}
+
+/// The first part that is nil or may be; null when there is none. Pointers become kept_pointer()s.
 AbstractValue* Lowerer::nil_part(AbstractValue& key) {
+  if (key.is(Kind::Pointer)) {
+    key = kept_pointer(key);
+    const bool is_there = key.is(Kind::Pointer) && function_[key.id].type == ssa::Type::Int;
+    return is_there ? nullptr : &key;
+  }
   if (key.is(Kind::Nil) || is_maybe(key)) return &key;
   for (AbstractValue& part : key.parts) {
     if (AbstractValue* found = nil_part(part)) return found;
@@ -319,7 +338,10 @@ ssa::BlockId Lowerer::enter_where_there(AbstractValue& maybe) {
   const ssa::BlockId present = new_block();
   branch(op1(ssa::Op::IsNil, ssa::Type::Bool, maybe.id), absent, present);
   current_ = present;
-  maybe = AbstractValue::ssa(unwrap(maybe));
+  const ssa::ValueId sure = unwrap(maybe);
+  if (!maybe.is(Kind::Pointer)) maybe = AbstractValue::ssa(sure);
+  maybe.id = sure;
+  maybe.may_be_nil = false;
   return absent;
 }
 
@@ -339,12 +361,19 @@ void Lowerer::do_either(const AbstractValue& maybe,
 /// Before a write: a key that is nil, or has a nil part, is a run-time error.
 bool Lowerer::sure_key(AbstractValue& key) {
   const auto check = [this](AbstractValue& part, const char* what) {
+    const std::string nil_error = fmt::format("nil cannot be a {}", what);
+    if (part.is(Kind::Pointer)) part = kept_pointer(part);
+    if (part.is(Kind::Pointer)) {
+      const AbstractValue sure = check_not_nil(AbstractValue::ssa(part.id), nil_error);
+      part.id = sure.id;
+      return !stopped();
+    }
     if (part.is(Kind::Nil) || never_a_key(part)) {
       const std::optional<runtime::Value> wrong = typed_sample(part);
       fail_now(fmt::format("{} cannot be a {}", runtime::type_phrase(wrong->type), what));
       return false;
     }
-    part = check_not_nil(part, fmt::format("nil cannot be a {}", what));
+    part = check_not_nil(part, nil_error);
     return !stopped();
   };
   if (!key.is(Kind::Tuple)) return check(key, "key");
@@ -371,7 +400,7 @@ bool Lowerer::key_parts(const AbstractValue& key, std::vector<AbstractValue>& pa
     parts.push_back(text_value(key));
     return !stopped();
   }
-  if (type_of(key) == ssa::Type::None && !key.is_address()) {
+  if (type_of(key) == ssa::Type::None && !key.is_address() && !key.is(Kind::Pointer)) {
     refuse(fmt::format("{} as a table key", describe(key)));
     return false;
   }
@@ -404,7 +433,17 @@ AbstractValue Lowerer::get_entry(int64_t id, std::vector<ssa::ValueId> operands)
   inst.type = ssa::maybe_type(inst.type);
   inst.imm = id;
   inst.operands = std::move(operands);
-  return AbstractValue::ssa(emit(std::move(inst)));
+  const KeyPart of = info.value;
+  return kept_value(of, emit(std::move(inst)));
+}
+
+/// A part of a key, or a value, as the script knows it; of a Maybe nil is no null pointer.
+AbstractValue Lowerer::kept_value(const KeyPart& part, ssa::ValueId id) const {
+  if (part.kind == KeyPart::Kind::Address) return AbstractValue::address(AbstractValue::ssa(id));
+  if (part.kind != KeyPart::Kind::Pointer) return AbstractValue::ssa(id);
+  AbstractValue pointer = AbstractValue::pointer(part.ctype, id, 0);
+  pointer.may_be_nil = ssa::is_maybe(function_[id].type);
+  return pointer;
 }
 
 void Lowerer::set_entry(int64_t id, std::vector<ssa::ValueId> operands,

@@ -75,6 +75,18 @@ void Lowerer::type_mistake(EventMistake mistake) {
 
 /// pointer.NAME or pointer[i].
 AbstractValue Lowerer::typed_index(const AbstractValue& pointer, const AbstractValue& key) {
+  if (pointer.may_be_nil) {  // of a table: an absent entry is no null pointer
+    const std::string note = key.is(Kind::Str) ? fmt::format(" (field '{}')", key.text) : "";
+    const AbstractValue sure =
+        check_not_nil(AbstractValue::ssa(pointer.id), fmt::format("cannot index nil{}", note));
+    if (stopped()) return {};
+    AbstractValue there = pointer;
+    there.id = sure.id;
+    there.may_be_nil = false;
+    return typed_index(there, key);
+  }
+  if (pointer.may_be_zero)
+    return typed_index(AbstractValue::pointer(pointer.ctype, plain(pointer).id, 0), key);
   const schema::KernelTypes* types = types_of(pointer.ctype);
   if (types == nullptr) return {};
   if (key.is(Kind::Str)) {
@@ -151,6 +163,7 @@ AbstractValue Lowerer::moved(const AbstractValue& pointer, ssa::ValueId bytes) {
 /// A pointer as the number that it is, or nil.
 AbstractValue Lowerer::plain(const AbstractValue& value) {
   if (!value.is(Kind::Pointer)) return value;
+  if (value.may_be_zero) return not_null(AbstractValue::ssa(value.id));
   if (!value.id.valid())
     return value.integer == 0 ? AbstractValue::nil() : AbstractValue::of(value.integer);
   if (value.integer == 0) return AbstractValue::ssa(value.id);
@@ -306,7 +319,9 @@ AbstractValue Lowerer::cast(const std::vector<AbstractValue>& args) {
   }
   if (args[1].is(Kind::Pointer)) {
     AbstractValue pointer = args[1];
+    if (pointer.may_be_zero) pointer = AbstractValue::pointer(pointer.ctype, plain(pointer).id, 0);
     pointer.ctype = target.value();
+    pointer.may_be_nil = false;
     return pointer;
   }
   AbstractValue address = args[1];

@@ -14,7 +14,9 @@ using testing::Not;
 
 class Typed : public testing::Test {
  protected:
-  std::string lower(const std::string& body) { return world("trace a:b { " + body + " }", false); }
+  std::string lower(const std::string& body) {
+    return world("var t = {} trace a:b { " + body + " }", false);
+  }
   std::string capture(const std::string& body) { return world("trace a:b { " + body + " }", true); }
   std::string world(const std::string& source, bool captures) {
     TestWorld world(source);
@@ -69,6 +71,18 @@ TEST_F(Typed, PointersMeetInLoops) {
       lower("var p = curtask while (p.pid != 1) { p = p.parent } print(p.pid)");
   EXPECT_THAT(text, HasSubstr("= KernelAddress +0 v0 : int?"));
   EXPECT_THAT(text, Not(HasSubstr("refused")));
+}
+
+TEST_F(Typed, PointersAreKept) {
+  const std::string text =
+      lower("t[curtask.parent] = 1 t[curtask] = 2 for (p in pairs(t)) { print(p.pid) }");
+  EXPECT_THAT(text, HasSubstr("Fail \"nil cannot be a key\""));
+  EXPECT_THAT(text, Not(HasSubstr("refused")));
+  EXPECT_THAT(lower("t[1] = curtask print(t[2].pid)"), Not(HasSubstr("refused")));
+  EXPECT_THAT(lower("t[1] = curtask t[2] = 1"),
+              HasSubstr("refused 1: table t holds kernel pointers and integers"));
+  EXPECT_THAT(lower("t[curtask] = 1 t[cast(\"int *\", 8)] = 1"),
+              HasSubstr("refused 1: table t has keys of different kinds"));
 }
 
 TEST_F(Typed, Mistakes) {

@@ -7,6 +7,7 @@
 
 #include "lower/lowerer.h"
 #include "runtime/arith.h"
+#include "runtime/kernel_pointer.h"
 
 namespace ktap::lower {
 
@@ -84,7 +85,7 @@ std::optional<int64_t> Lowerer::variable_table(const Variable& variable, const s
     if (linkage_.variables[i] == variable) return static_cast<int64_t>(i);
   }
   const runtime::Value present = present_value(variable);
-  switch (present.type) {
+  switch (runtime::is_null_pointer(present) ? runtime::Type::Pointer : present.type) {
     case runtime::Type::Nil:
     case runtime::Type::Integer:
     case runtime::Type::Boolean:
@@ -114,11 +115,26 @@ AbstractValue Lowerer::get_variable(const Variable& variable, const std::string&
   }
   const std::optional<int64_t> id = variable_table(variable, name);
   if (!id) return {};
-  const AbstractValue value = get_entry(*id, {const_bool(true)});
+  AbstractValue value = get_entry(*id, {const_bool(true)});
   const auto learnt = linkage_.shapes.variables.find(variable);
   const bool may_be_nil = (kinds_of(variable) & kNil) != 0 || present_value(variable).is_nil() ||
                           (learnt != linkage_.shapes.variables.end() && learnt->second.may_be_nil);
-  return may_be_nil ? value : AbstractValue::ssa(unwrap(value));
+  value.may_be_zero = value.is(Kind::Pointer);
+  if (may_be_nil) return value;
+  value.id = unwrap(value);
+  value.may_be_nil = false;
+  return value;
+}
+
+/// A pointer as a variable keeps it, which knows a null pointer, 0, from nil.
+AbstractValue Lowerer::zero_for_null(const AbstractValue& pointer) {
+  AbstractValue number = plain(pointer);
+  if (is_maybe(number)) {
+    const ssa::BlockId absent = enter_where_there(number);
+    number = join({{absent, {AbstractValue::of(int64_t{0})}, 0}, {current_, {number}, 0}})[0];
+  }
+  if (number.is_constant()) number = AbstractValue::ssa(const_int(number.integer));
+  return AbstractValue::pointer(pointer.ctype, number.id, 0);
 }
 
 void Lowerer::write_cell(const runtime::Cell* cell, const std::string& name,
@@ -149,11 +165,13 @@ void Lowerer::write_variable(const Variable& variable, const std::string& name,
     linkage_.shapes.variables[variable];
     return refuse(fmt::format("{} is assigned to variable {}", describe(value), name));
   }
-  if (is_maybe(value)) {
+  if (is_maybe(value) || (value.is(Kind::Pointer) && value.may_be_nil)) {
     return do_either(value, [&](const AbstractValue& v) { write_variable(variable, name, v); });
   }
   const std::optional<int64_t> id = variable_table(variable, name);
   if (!id) return;
+  if (value.is(Kind::Pointer) && !value.may_be_zero)
+    return set_entry(*id, {const_bool(true)}, zero_for_null(value));
   if (!value.is(Kind::Nil)) return set_entry(*id, {const_bool(true)}, value);
   if ((kinds_of(variable) & kNil) == 0) linkage_.shapes.variables[variable].may_be_nil = true;
   ssa::Inst inst{ssa::Op::TableDelete};

@@ -367,6 +367,9 @@ class Lowerer {
   bool learn_present_keys(const AbstractValue& table, int64_t id);
   bool fits_present_keys(const AbstractValue& table, int64_t id);
   AbstractValue get_entry(int64_t id, std::vector<ssa::ValueId> operands);
+  AbstractValue kept_pointer(const AbstractValue& pointer);
+  AbstractValue zero_for_null(const AbstractValue& pointer);
+  AbstractValue kept_value(const ssa::KeyPart& part, ssa::ValueId id) const;
   void set_entry(int64_t id, std::vector<ssa::ValueId> operands, const AbstractValue& given);
   void combine_entry(ssa::Inst inst, int64_t id, const AbstractValue& value);
   static ssa::Op operation(bytecode::UpdateOp op);

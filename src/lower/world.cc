@@ -149,6 +149,8 @@ class Freezer {
       case runtime::Type::Stack:
         f.kinds = kStack;
         break;
+      case runtime::Type::Pointer:
+        return Facts::pointer();
       case runtime::Type::Tuple:
         return facts_of_tuple(*value.tuple());
       case runtime::Type::Event:

@@ -36,6 +36,7 @@ enum ValueKind : uint8_t {
   kString = 16,
   kOther = 32,  ///< tables, functions, multi-keys, aggregates …
   kStack = 64,
+  kPointer = 128,  ///< to kernel memory
 };
 
 /// The strings that a place may hold: some that the code names, or any of a length.

@@ -18,6 +18,9 @@ std::string key_text(const std::vector<ssa::KeyPart>& key) {
       case ssa::KeyPart::Kind::Address:
         text += "address";
         break;
+      case ssa::KeyPart::Kind::Pointer:
+        text += "kernel pointer";
+        break;
       case ssa::KeyPart::Kind::Bool:
         text += "boolean";
         break;

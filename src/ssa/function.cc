@@ -81,6 +81,7 @@ Inst shape_of(const KeyPart& part) {
   switch (part.kind) {
     case KeyPart::Kind::Int:
     case KeyPart::Kind::Address:
+    case KeyPart::Kind::Pointer:
       shape.type = Type::Int;
       break;
     case KeyPart::Kind::Bool:

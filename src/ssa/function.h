@@ -11,6 +11,7 @@
 #include "base/id.h"
 #include "diag/source.h"
 #include "schema/event.h"
+#include "schema/kernel_types.h"
 
 namespace ktap::ssa {
 
@@ -113,10 +114,13 @@ struct Function {
 
 // ---- what the functions of one run share -----------------------------------------------------
 
-/// One part of a table's key. An Address is an Int whose text is a symbol (runtime/code_address.h).
+/// One part of a table's key, or its value. An Address is an Int whose text is a symbol
+/// (runtime/code_address.h), a Pointer one that knows what it points to, 0 only as a
+/// variable.
 struct KeyPart {
-  enum class Kind : uint8_t { Int, Address, Bool, StrId, Bytes, Stack } kind = Kind::Int;
-  uint32_t max_bytes = 8;  ///< Bytes: 16, 64, 256; Stack: as of its type
+  enum class Kind : uint8_t { Int, Address, Pointer, Bool, StrId, Bytes, Stack } kind = Kind::Int;
+  uint32_t max_bytes = 8;    ///< Bytes: 16, 64, 256; Stack: as of its type
+  schema::CType ctype = {};  ///< Pointer
 
   /// It takes max_bytes, not a word.
   bool is_bytes() const { return kind == Kind::Bytes || kind == Kind::Stack; }
