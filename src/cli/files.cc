@@ -2,6 +2,7 @@
 // the first, so that a full disk or a crash never costs the user a script.
 #include "cli/files.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,11 +16,18 @@ namespace ktap::cli {
 
 namespace {
 
+constexpr size_t kMostBytes = size_t{64} << 20;  // of a script; /dev/zero has no end
+
+std::string too_long() {
+  return fmt::format(" is no script: it has more than {} MB", kMostBytes >> 20);
+}
+
 /// The whole text of an open file; false when reading fails (a directory, say).
 bool read_all(std::FILE* file, std::string& text) {
   char buffer[65536];
   size_t count = 0;
-  while ((count = std::fread(buffer, 1, sizeof buffer, file)) > 0) text.append(buffer, count);
+  while (text.size() <= kMostBytes && (count = std::fread(buffer, 1, sizeof buffer, file)) > 0)
+    text.append(buffer, count);
   return std::ferror(file) == 0;
 }
 
@@ -42,7 +50,8 @@ std::string cannot(const char* what, const std::string& path) {
 
 std::string read_file(const std::string& path, std::string& text) {
   if (path == "-") {
-    if (read_all(stdin, text)) return "";
+    const bool read = read_all(stdin, text);
+    if (read) return text.size() > kMostBytes ? "standard input" + too_long() : "";
     return std::string("cannot read the script from standard input: ") + std::strerror(errno);
   }
   std::FILE* file = std::fopen(path.c_str(), "rbe");
@@ -50,6 +59,7 @@ std::string read_file(const std::string& path, std::string& text) {
   const int error = errno;
   if (file != nullptr) std::fclose(file);
   errno = error;
+  if (read && text.size() > kMostBytes) return path + too_long();
   return read ? "" : cannot("read", path);
 }
 

@@ -59,6 +59,12 @@ def missing_file(ktap):
     return done.returncode == 2 and "/no/such/script.kp" in done.stderr
 
 
+def no_end_is_no_script(ktap):
+    with open("/dev/zero", "rb") as zero:
+        outcomes = [run(ktap, "/dev/zero"), run(ktap, "-", stdin=zero)]
+    return all(done.returncode == 2 and "is no script: it has more than 64 MB" in done.stderr for done in outcomes)
+
+
 def main_chunk_ends_with_its_reader(ktap):
     line, status, errors = first_line_then_close(ktap, "var i = 0 while (true) { i += 1 print(i) }")
     return line == "1\n" and status == 0 and errors == ""
@@ -322,7 +328,8 @@ def ctrl_c_before_anything_is_traced(ktap):
     return True
 
 
-CASES = [directory_is_no_script, directory_on_standard_input, missing_file, main_chunk_ends_with_its_reader,
+CASES = [directory_is_no_script, directory_on_standard_input, missing_file, no_end_is_no_script,
+         main_chunk_ends_with_its_reader,
          tick_ends_with_its_reader, trace_end_ends_with_its_reader, ctrl_c_in_the_main_chunk_keeps_the_output,
          sigterm_in_trace_end_keeps_the_output, burst_in_the_main_chunk_counts_as_one,
          burst_in_trace_end_counts_as_one, burst_that_ends_tracing_leaves_trace_end_alone,
