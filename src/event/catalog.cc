@@ -110,6 +110,14 @@ class TracefsCatalog : public Catalog {
   }
   void set_fields_are_read(bool are_read) override { fields_are_read_ = are_read; }
   Matches match(std::string_view event_text) override;
+  bool wants_process() const override {
+    return std::any_of(others_.begin(), others_.end(),
+                       [](const auto& other) { return other.second->wants_process(); });
+  }
+  Result<void> set_process(pid_t pid) override {
+    for (const auto& [prefix, provider] : others_) KTAP_TRY(provider->set_process(pid));
+    return {};
+  }
   const schema::KernelTypes* user_types() const override {
     for (const auto& [prefix, provider] : others_) {
       if (provider->user_types() != nullptr) return provider->user_types();

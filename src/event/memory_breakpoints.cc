@@ -1,5 +1,5 @@
 // Memory breakpoints, `mem:ADDR[/LEN][:rwx]`: the processor stops at the access. An address is the
-// kernel's or a process's by where it lies; a name is the kernel's.
+// kernel's or a process's by where it lies; a name is the kernel's, or a program's behind its path.
 #include "event/memory_breakpoints.h"
 
 #include <fmt/format.h>
@@ -11,8 +11,10 @@
 #include <optional>
 
 #include "base/glob.h"
+#include "event/program_files.h"
 #include "event/provider.h"
 #include "symbol/kallsyms.h"
+#include "symbol/maps.h"
 
 namespace ktap::event {
 
@@ -41,69 +43,117 @@ uint32_t access_of(std::string_view letters) {
   return access;
 }
 
-/// A path and a name.
-MemoryPlace of_program(MemoryPlace place, const std::string& whole) {
-  place.error = fmt::format(
-      "'{}': the variables of programs are not found by name yet; write the address, mem:0x…, with "
-      "-p PID or -- CMD",
-      whole);
-  return place;
+/// Where the last colon is that separates, as those of `ns::name` do not; npos: none.
+size_t last_colon(std::string_view text) {
+  size_t at = text.rfind(':');
+  while (at != std::string_view::npos && at > 0 && text[at - 1] == ':')
+    at = at < 2 ? std::string_view::npos : text.rfind(':', at - 2);
+  return at;
+}
+
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+/// A slash that is none before a length.
+bool has_path(std::string_view text) {
+  const size_t slash = text.rfind('/');
+  return slash != std::string_view::npos &&
+         (!is_number(text.substr(slash + 1)) || text.find('/') != slash);
+}
+
+/// Takes `:rwx` off the end. What names a variable of a program is none: the only colon behind a
+/// path, or other letters behind some.
+std::string take_access(std::string_view& text, uint32_t& access) {
+  const size_t colon = last_colon(text);
+  if (colon == std::string_view::npos) return "";
+  const std::string_view letters = text.substr(colon + 1);
+  const std::string_view before = text.substr(0, colon);
+  const bool is_last = last_colon(before) == std::string_view::npos;
+  if (is_last && has_path(before)) return "";
+  const bool are_letters = letters.find_first_not_of("rwx") == std::string_view::npos;
+  if (!are_letters && !before.empty() && before.substr(0, 2) != "0x") return "";
+  access = access_of(letters);
+  text = before;
+  if (access == 0 || ((access & HW_BREAKPOINT_X) != 0 && access != HW_BREAKPOINT_X))
+    return "a memory breakpoint is for w, rw, r or x";
+  return "";
+}
+
+/// Takes `/LEN` off the end.
+std::string take_length(std::string_view& text, uint32_t& length_bytes) {
+  const size_t slash = text.rfind('/');
+  const size_t colon = last_colon(text);
+  if (slash == std::string_view::npos || (colon != std::string_view::npos && slash < colon))
+    return "";
+  const std::string_view digits = text.substr(slash + 1);
+  const auto [end, wrong] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), length_bytes);
+  const bool is_length =
+      length_bytes == 1 || length_bytes == 2 || length_bytes == 4 || length_bytes == 8;
+  if (wrong != std::errc() || end != digits.data() + digits.size() || !is_length)
+    return "the length of a memory breakpoint is 1, 2, 4 or 8";
+  text = text.substr(0, slash);
+  return "";
+}
+
+/// What is left: an address, a symbol, or a program and its variable.
+std::string take_place(std::string_view text, MemoryPlace& out) {
+  const size_t colon = last_colon(text);
+  if (colon != std::string_view::npos) {
+    out.program = std::string(text.substr(0, colon));
+    out.symbol = std::string(text.substr(colon + 1));
+    return out.program.empty() || out.symbol.empty() ? "it names no variable: PATH:VARIABLE" : "";
+  }
+  if (has_path(text)) return "a variable of a program is written PATH:VARIABLE";
+  if (text.empty()) return "it names no memory";
+  if (text.substr(0, 2) != "0x") {
+    out.symbol = std::string(text);
+    return "";
+  }
+  const std::string_view digits = text.substr(2);
+  const auto [end, wrong] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), out.address, 16);
+  if (wrong == std::errc() && end == digits.data() + digits.size()) return "";
+  return fmt::format("'{}' is no address", text);
 }
 
 }  // namespace
 
 MemoryPlace parse_memory_place(std::string_view text) {
   MemoryPlace out;
-  const std::string whole(text);
-  uint32_t length = 0;
   out.access = HW_BREAKPOINT_W;
-  if (const size_t colon = text.rfind(':'); colon != std::string_view::npos) {
-    out.access = access_of(text.substr(colon + 1));
-    text = text.substr(0, colon);
-    const bool executes = (out.access & HW_BREAKPOINT_X) != 0;
-    if (out.access == 0 || (executes && out.access != HW_BREAKPOINT_X)) {
-      out.error = fmt::format("'{}': a memory breakpoint is for w, rw, r or x", whole);
-      if (out.access == 0 && text.substr(0, 2) != "0x")
-        out.error += "; the variables of programs are not found by name yet";
-      return out;
-    }
-  }
-  if (text.find(':') != std::string_view::npos || text.find('/') < text.rfind('/') ||
-      text.substr(0, 1) == "/")
-    return of_program(std::move(out), whole);
-  if (const size_t slash = text.rfind('/'); slash != std::string_view::npos) {
-    const std::string_view digits = text.substr(slash + 1);
-    const auto [end, wrong] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-    const bool is_length = length == 1 || length == 2 || length == 4 || length == 8;
-    if (wrong != std::errc() || end != digits.data() + digits.size() || !is_length) {
-      out.error = fmt::format("'{}': the length of a memory breakpoint is 1, 2, 4 or 8", whole);
-      return out;
-    }
-    text = text.substr(0, slash);
-  }
-  if (out.access == HW_BREAKPOINT_X) {
-    if (length != 0) out.error = fmt::format("'{}': one for x has no length", whole);
-    length = sizeof(long);
-  }
-  out.length_bytes = length != 0 ? length : sizeof(long);
-  if (text.substr(0, 2) == "0x") {
-    const std::string_view digits = text.substr(2);
-    const auto [end, wrong] =
-        std::from_chars(digits.data(), digits.data() + digits.size(), out.address, 16);
-    if (wrong != std::errc() || end != digits.data() + digits.size())
-      out.error = fmt::format("'{}' is no address", text);
-  } else if (text.empty()) {
-    out.error = fmt::format("'{}' names no memory", whole);
-  } else {
-    out.symbol = std::string(text);
-  }
+  std::string_view rest = text;
+  std::string wrong = take_access(rest, out.access);
+  if (wrong.empty() && !has_path(rest.substr(last_colon(rest) + 1)))
+    wrong = take_length(rest, out.length_bytes);
+  if (wrong.empty()) wrong = take_place(rest, out);
+  const bool runs = out.access == HW_BREAKPOINT_X;
+  if (wrong.empty() && runs && out.length_bytes != 0) wrong = "one for x has no length";
+  if (runs || (out.length_bytes == 0 && out.program.empty())) out.length_bytes = sizeof(long);
+  if (!wrong.empty()) out.error = fmt::format("'{}': {}", text, wrong);
   return out;
 }
 
 namespace {
 
+/// A variable of a program, and where its process has it.
+struct ProgramVariable {
+  std::shared_ptr<Event> event;
+  std::string path;
+  sys::FileIdentity file;
+  symbol::LoadPlace load;
+  uint64_t address = 0;  ///< as `nm` prints it
+};
+
 class MemoryBreakpoints final : public Provider {
  public:
+  void set_target(pid_t pid) override {
+    target_ = pid;
+    files_.set_target(pid);
+  }
+  bool wants_process() const override { return target_ == 0 && !variables_.empty(); }
+  Result<void> set_process(pid_t pid) override;
   void include(const Pattern& pattern, Matches* out) override;
   void list(std::string_view glob, std::vector<std::string>* out) override {
     (void)glob;
@@ -112,9 +162,15 @@ class MemoryBreakpoints final : public Provider {
 
  private:
   std::string find_symbol(MemoryPlace& place);
+  std::string find_variable(MemoryPlace& place, ProgramVariable& variable);
+  Result<void> place(const ProgramVariable& variable, pid_t pid) const;
+  std::string make(const std::string& name, EventPtr& event);
 
+  pid_t target_ = 0;
+  ProgramFiles files_;
   std::optional<symbol::Kallsyms> symbols_;
   std::map<std::string, EventPtr> known_;
+  std::vector<ProgramVariable> variables_;
 };
 
 /// "" or what is wrong.
@@ -128,11 +184,101 @@ std::string MemoryBreakpoints::find_symbol(MemoryPlace& place) {
     return shown.error().message;
   const std::vector<symbol::KernelSymbol> found = symbols_->find(place.symbol);
   if (found.empty())
-    return fmt::format("the kernel lists no symbol '{}'; an address is written 0x…", place.symbol);
+    return fmt::format(
+        "the kernel lists no symbol '{}'; an address is written 0x…, a variable of a program "
+        "PATH:NAME",
+        place.symbol);
   if (found.size() > 1)
     return fmt::format("the kernel has {} symbols '{}'; write the address", found.size(),
                        place.symbol);
   place.address = found.front().address;
+  return "";
+}
+
+/// As the file has it. "" or what is wrong.
+std::string MemoryBreakpoints::find_variable(MemoryPlace& place, ProgramVariable& variable) {
+  const Result<const symbol::ElfFile*> file = files_.open(place.program);
+  if (!file.ok()) return file.error().message;
+  const std::vector<symbol::VariableSymbol> found = file.value()->find_variables(place.symbol);
+  if (found.empty()) return file.value()->why_no_variable(place.symbol);
+  if (found.size() > 1) {
+    std::string places;
+    for (const symbol::VariableSymbol& one : found)
+      places += fmt::format("{}{:#x}", places.empty() ? "" : ", ", one.address);
+    return fmt::format("{} has {} variables '{}' ({}), and no way to tell which is meant",
+                       file.value()->path(), found.size(), place.symbol, places);
+  }
+  if (found.front().is_thread_local)
+    return fmt::format("'{}' is a variable that each thread has its own of; it has no address",
+                       place.symbol);
+  if (place.length_bytes == 0) {
+    const uint64_t size = found.front().size_bytes;
+    const bool is_word = size == 1 || size == 2 || size == 4 || size == 8;
+    place.length_bytes = is_word ? static_cast<uint32_t>(size) : uint32_t{sizeof(long)};
+  }
+  variable.address = place.address = found.front().address;
+  variable.path = file.value()->path();
+  variable.file = file.value()->identity();
+  variable.load = file.value()->image().load_place().value_or(symbol::LoadPlace());
+  return "";
+}
+
+/// Where the process has it. Errors: it has not mapped the file.
+Result<void> MemoryBreakpoints::place(const ProgramVariable& variable, pid_t pid) const {
+  KTAP_ASSIGN(const symbol::ProcessMaps maps, symbol::ProcessMaps::read(pid));
+  const std::optional<uint64_t> base = maps.base_of(variable.file, variable.load);
+  if (base) {
+    variable.event->perf.address = *base + variable.address;
+    return {};
+  }
+  if (target_ != 0)
+    return Error{fmt::format("process {} has not mapped {}", pid, variable.path), 0};
+  return Error{fmt::format("mem:{}: the command does not begin with {} mapped; what it maps later "
+                           "is traced while it runs, with -p PID",
+                           variable.event->name, variable.path),
+               0};
+}
+
+Result<void> MemoryBreakpoints::set_process(pid_t pid) {
+  for (const ProgramVariable& variable : variables_) KTAP_TRY(place(variable, pid));
+  return {};
+}
+
+/// "" or what is wrong.
+std::string MemoryBreakpoints::make(const std::string& name, EventPtr& event) {
+  MemoryPlace place = parse_memory_place(name);
+  if (!place.error.empty()) return place.error;
+  ProgramVariable variable;
+  std::string wrong;
+  if (!place.program.empty()) {
+    wrong = find_variable(place, variable);
+  } else if (!place.symbol.empty()) {
+    wrong = find_symbol(place);
+  }
+  if (!wrong.empty()) return wrong;
+  if (place.access == HW_BREAKPOINT_R && !kReadsAlone)
+    return "this machine's processors do not tell reads from writes: write rw";
+  if (place.access != HW_BREAKPOINT_X && place.address % place.length_bytes != 0)
+    return fmt::format("{:#x} is no multiple of its {} bytes", place.address, place.length_bytes);
+  auto made = std::make_shared<Event>();
+  made->system = "mem";
+  made->name = name;
+  made->kind = schema::EventKind::Sample;
+  made->fields = {register_field("ip", schema::Fetch::Base::Address),
+                  register_field("addr", schema::Fetch::Base::Accessed)};
+  made->perf.type = PERF_TYPE_BREAKPOINT;
+  made->perf.address = place.address;
+  made->perf.length_bytes = place.length_bytes;
+  made->perf.access = place.access;
+  if (!place.program.empty()) {
+    variable.event = made;
+    if (target_ != 0) {
+      if (const Result<void> placed = this->place(variable, target_); !placed.ok())
+        return placed.error().message;
+    }
+    variables_.push_back(std::move(variable));
+  }
+  event = std::move(made);
   return "";
 }
 
@@ -142,39 +288,20 @@ void MemoryBreakpoints::include(const Pattern& pattern, Matches* out) {
     out->mistakes.push_back(mistake(
         pattern,
         "memory breakpoints are written, not listed: mem:ADDRESS, as in mem:0xffff888000000000,"
-        " or mem:SYMBOL of the kernel"));
+        " mem:SYMBOL of the kernel, or mem:PATH:VARIABLE"));
     return;
   }
-  EventPtr& event = known_[name];
+  const auto known = known_.find(name);
+  EventPtr event = known != known_.end() ? known->second : nullptr;
   if (event == nullptr) {
-    MemoryPlace place = parse_memory_place(name);
-    std::string wrong = place.error;
-    if (wrong.empty() && !place.symbol.empty()) wrong = find_symbol(place);
-    if (wrong.empty() && place.access == HW_BREAKPOINT_R && !kReadsAlone)
-      wrong = "this machine's processors do not tell reads from writes: write rw";
-    if (wrong.empty() && place.access != HW_BREAKPOINT_X &&
-        place.address % place.length_bytes != 0) {
-      wrong =
-          fmt::format("{:#x} is no multiple of its {} bytes", place.address, place.length_bytes);
-    }
+    const std::string wrong = make(name, event);
     if (!wrong.empty()) {
-      known_.erase(name);
       out->mistakes.push_back(mistake(pattern, wrong));
       return;
     }
-    auto made = std::make_shared<Event>();
-    made->system = "mem";
-    made->name = name;
-    made->kind = schema::EventKind::Sample;
-    made->fields = {register_field("ip", schema::Fetch::Base::Address),
-                    register_field("addr", schema::Fetch::Base::Accessed)};
-    made->perf.type = PERF_TYPE_BREAKPOINT;
-    made->perf.address = place.address;
-    made->perf.length_bytes = place.length_bytes;
-    made->perf.access = place.access;
-    event = std::move(made);
+    known_.emplace(name, event);
   }
-  out->events.push_back(event);
+  out->events.push_back(std::move(event));
 }
 
 }  // namespace

@@ -21,8 +21,38 @@ TEST(MemoryBreakpoint, Parts) {
   EXPECT_EQ(parse_memory_place("0xffffffff81000000:x").access, uint32_t{HW_BREAKPOINT_X});
 }
 
+struct Variable {
+  const char* text;
+  const char* program;
+  const char* symbol;
+  uint32_t length_bytes;
+  uint32_t access;
+};
+
+TEST(MemoryBreakpoint, VariablesOfPrograms) {
+  for (const Variable& v : std::vector<Variable>{
+           {"./prog:count", "./prog", "count", 0, HW_BREAKPOINT_W},
+           {"./prog:w", "./prog", "w", 0, HW_BREAKPOINT_W},
+           {"./prog:w:rw", "./prog", "w", 0, HW_BREAKPOINT_RW},
+           {"/a/b 1/p:v/2:rw", "/a/b 1/p", "v", 2, HW_BREAKPOINT_RW},
+           {"prog:count/4", "prog", "count", 4, HW_BREAKPOINT_W},
+           {"prog:w:w", "prog", "w", 0, HW_BREAKPOINT_W},
+           {"./a:b:c", "./a:b", "c", 0, HW_BREAKPOINT_W},
+           {"./prog:ns::Pool::size/8", "./prog", "ns::Pool::size", 8, HW_BREAKPOINT_W},
+           {"prog:f:x", "prog", "f", sizeof(long), HW_BREAKPOINT_X}}) {
+    const MemoryPlace place = parse_memory_place(v.text);
+    EXPECT_EQ(place.error, "") << v.text;
+    EXPECT_EQ(place.program, v.program) << v.text;
+    EXPECT_EQ(place.symbol, v.symbol) << v.text;
+    EXPECT_EQ(place.length_bytes, v.length_bytes) << v.text;
+    EXPECT_EQ(place.access, v.access) << v.text;
+  }
+  for (const char* text : {"./prog", "./prog:", ":count", "./prog:v/3"})
+    EXPECT_NE(parse_memory_place(text).error, "") << text;
+}
+
 TEST(MemoryBreakpoint, Mistakes) {
-  for (const char* text : {"", "0x", "0x12g", "0x1000/3", "0x1000/", "a:", "a:wx", "a:ww", "a:z",
+  for (const char* text : {"", "0x", "0x12g", "0x1000/3", "0x1000/", "a:", "a:wx", "a:ww", "0x10:z",
                            "a/4:x", ":w", "0x11112222333344445"}) {
     EXPECT_NE(parse_memory_place(text).error, "") << text;
   }

@@ -69,6 +69,14 @@ class Provider {
     (void)by_letter;
     return false;
   }
+  /// An event lies in memory whose place is known once the traced command is there: it is to be
+  /// held behind its exec, and set_process() called.
+  virtual bool wants_process() const { return false; }
+  /// Errors: it has not the memory that an event is about.
+  virtual Result<void> set_process(pid_t pid) {
+    (void)pid;
+    return {};
+  }
   /// What the pointers in its events' fields lead to in processes; null: they are addresses alone.
   virtual const schema::KernelTypes* user_types() const { return nullptr; }
 };
@@ -106,6 +114,9 @@ class Catalog {
   /// find. Before match().
   virtual void set_fields_are_read(bool are_read) = 0;
   virtual Matches match(std::string_view event_text) = 0;
+  /// Provider's, of all that were matched.
+  virtual bool wants_process() const = 0;
+  virtual Result<void> set_process(pid_t pid) = 0;
   /// The types of the programs that its events are in; null: there are none.
   virtual const schema::KernelTypes* user_types() const = 0;
   /// `-le [GLOB]`: "system:name" of every event that matches.

@@ -303,11 +303,18 @@ class Session {
     if (const Result<void> put = put_scope(options_, target_, catalog_.get(), backend); !put.ok())
       return fail(put.error());
     if (!options_.command.empty() && !only_looks) {
-      Result<sys::Child> child = sys::Child::start(options_.command);
+      const bool is_to_be_mapped = catalog_ != nullptr && catalog_->wants_process();
+      Result<sys::Child> child =
+          sys::Child::start(options_.command, is_to_be_mapped ? sys::Child::Held::BehindExec
+                                                              : sys::Child::Held::BeforeExec);
       if (!child.ok()) return fail(child.error());
       child_.emplace(std::move(child).value());
+      if (is_to_be_mapped) {
+        if (const Result<void> set = catalog_->set_process(child_->pid()); !set.ok())
+          return fail(set.error());
+      }
       backend.target_tgid = child_->pid();
-      backend.wait_for_exec = true;
+      backend.wait_for_exec = !is_to_be_mapped;
     }
     return std::nullopt;
   }

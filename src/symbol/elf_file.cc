@@ -38,6 +38,12 @@ bool is_function(const ElfSymbol& symbol) {
   return (symbol.type == STT_FUNC || symbol.type == STT_GNU_IFUNC) && symbol.section != SHN_UNDEF;
 }
 
+bool is_variable(const ElfSymbol& symbol) {
+  const bool is_data =
+      symbol.type == STT_OBJECT || symbol.type == STT_TLS || symbol.type == STT_COMMON;
+  return is_data && symbol.section != SHN_UNDEF;
+}
+
 std::string_view without_version(std::string_view name) {
   const size_t at = name.find('@', 1);
   return name.substr(0, at);
@@ -126,11 +132,16 @@ struct ElfFile::State {
   /// Calls visit(table, symbol) for every function that is defined.
   template <class Visit>
   void each_function(Visit visit) {
+    each_symbol(is_function, visit);
+  }
+
+  template <class Visit>
+  void each_symbol(bool (*is_wanted)(const ElfSymbol&), Visit visit) {
     load_tables();
     for (const ElfSymbolTable& table : tables) {
       for (size_t i = 0; i < table.size(); ++i) {
         const ElfSymbol symbol = table[i];
-        if (is_function(symbol)) visit(table, symbol);
+        if (is_wanted(symbol)) visit(table, symbol);
       }
     }
   }
@@ -341,6 +352,28 @@ std::string ElfFile::why_missing(std::string_view name) const {
   if (const std::string is_return = return_hint(word); !is_return.empty()) return text + is_return;
   const std::string hint = diag::did_you_mean(nearest(name));
   return hint.empty() ? text : text + "; " + printable(hint);
+}
+
+std::vector<VariableSymbol> ElfFile::find_variables(std::string_view name) const {
+  std::set<VariableSymbol> found;
+  const NamePattern pattern(name, false);
+  state_->each_symbol(is_variable, [&](const ElfSymbolTable& table, const ElfSymbol& symbol) {
+    const bool fits = table.is_named(symbol, name) ||
+                      pattern.matches_demangled(without_version(table.name(symbol)));
+    if (fits) found.insert({symbol.value, symbol.size_bytes, symbol.type == STT_TLS});
+  });
+  return {found.begin(), found.end()};
+}
+
+std::string ElfFile::why_no_variable(std::string_view name) const {
+  std::vector<std::string> names;
+  state_->each_symbol(is_variable, [&](const ElfSymbolTable& table, const ElfSymbol& symbol) {
+    names.emplace_back(without_version(table.name(symbol)));
+  });
+  if (names.empty()) return printable(state_->path) + " names no variables (it was stripped)";
+  const std::string hint = diag::did_you_mean(diag::nearest(name, names));
+  return fmt::format("no variable '{}' in {}{}{}", printable(name), printable(state_->path),
+                     hint.empty() ? "" : "; ", printable(hint));
 }
 
 const std::vector<FunctionSymbol>& ElfFile::functions() const {

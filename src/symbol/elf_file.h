@@ -37,6 +37,13 @@ struct FunctionPlace {
   uint64_t offset = 0;
 };
 
+struct VariableSymbol {
+  uint64_t address = 0;     ///< as `nm` prints it
+  uint64_t size_bytes = 0;  ///< 0: not known
+  bool is_thread_local = false;
+  friend auto operator<=>(const VariableSymbol&, const VariableSymbol&) = default;
+};
+
 struct ElfOptions {
   /// Before the path and the folder of debug files: `/proc/7/root` for a file of that process.
   std::string root;
@@ -87,6 +94,10 @@ class ElfFile {
   /// 'malloc'?", "'malloc' is not in /x itself, which takes it from a library", "/x has no function
   /// symbols (it was stripped); …".
   std::string why_missing(std::string_view name) const;
+  /// All variables of that name, plain or demangled, by address.
+  std::vector<VariableSymbol> find_variables(std::string_view name) const;
+  /// Why find_variables() found nothing, as why_missing().
+  std::string why_no_variable(std::string_view name) const;
   /// All functions by address, then name. Built when first asked for.
   const std::vector<FunctionSymbol>& functions() const;
   /// The function that holds `address`; of several names of one place that which people know

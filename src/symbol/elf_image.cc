@@ -280,6 +280,14 @@ std::string ElfImage::build_id() const {
   return {};
 }
 
+std::optional<LoadPlace> ElfImage::load_place() const {
+  for (const ElfSegment& segment : segments_) {
+    if (segment.type == PT_LOAD && (segment.flags & PF_X) != 0)
+      return LoadPlace{segment.offset, segment.address};
+  }
+  return std::nullopt;
+}
+
 std::optional<uint64_t> ElfImage::file_offset(uint64_t address, bool executable) const {
   for (const ElfSegment& segment : segments_) {
     if (segment.type != PT_LOAD || (executable && (segment.flags & PF_X) == 0)) continue;

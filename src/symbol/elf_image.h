@@ -57,6 +57,12 @@ struct ElfSegment {
   uint64_t memory_bytes = 0;
 };
 
+/// Where in the file its code begins, and the address of that: what tells where it was loaded.
+struct LoadPlace {
+  uint64_t file_offset = 0;
+  uint64_t address = 0;  ///< as `nm` prints it
+};
+
 struct ElfNote {
   std::string_view owner;  ///< without its NUL
   uint32_t type = 0;
@@ -123,6 +129,8 @@ class ElfImage {
   /// In lower-case hex; "" when it has none.
   std::string build_id() const;
 
+  /// Of its first code; nothing where it has none.
+  std::optional<LoadPlace> load_place() const;
   /// Where in the file the byte lies that is loaded at `address`. `executable`: in code alone.
   std::optional<uint64_t> file_offset(uint64_t address, bool executable = false) const;
   /// The other way: the address (as `nm` prints it) of a byte of the file.

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <sys/sysmacros.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -177,6 +179,20 @@ const Mapping* ProcessMaps::find(uint64_t address) const {
   if (behind == mappings_.begin()) return nullptr;
   const Mapping& mapping = *(behind - 1);
   return address < mapping.end ? &mapping : nullptr;
+}
+
+std::optional<uint64_t> ProcessMaps::base_of(const sys::FileIdentity& file,
+                                             const LoadPlace& load) const {
+  const uint64_t device = uint64_t{major(file.device)} << 32 | minor(file.device);
+  for (const Mapping& mapping : mappings_) {
+    const bool is_file = mapping.kind == MappingKind::File && mapping.inode == file.inode &&
+                         mapping.device == device;
+    const bool holds = load.file_offset >= mapping.file_offset &&
+                       load.file_offset - mapping.file_offset < mapping.end - mapping.begin;
+    if (!is_file || !mapping.is_executable || !holds) continue;
+    return mapping.begin - mapping.file_offset + load.file_offset - load.address;
+  }
+  return std::nullopt;
 }
 
 JitMap::JitMap(std::string text) : text_(std::move(text)) {

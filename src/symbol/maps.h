@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "symbol/elf_image.h"
+#include "sys/mapped_file.h"
 
 namespace ktap::symbol {
 
@@ -53,6 +55,8 @@ class ProcessMaps {
   const std::vector<Mapping>& mappings() const { return mappings_; }
   /// The mapping that holds `address`, or null.
   const Mapping* find(uint64_t address) const;
+  /// What is added to the file's addresses in this process; nothing: its code is not mapped.
+  std::optional<uint64_t> base_of(const sys::FileIdentity& file, const LoadPlace& load) const;
 
  private:
   std::vector<Mapping> mappings_;

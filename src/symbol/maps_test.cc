@@ -9,6 +9,13 @@
 #include <filesystem>
 #include <fstream>
 
+#include "symbol/elf_file.h"
+
+extern "C" {
+__attribute__((used)) volatile short ktap_test_variable;
+__attribute__((used)) thread_local volatile int ktap_test_of_thread;
+}
+
 namespace ktap::symbol {
 namespace {
 
@@ -114,6 +121,26 @@ TEST(JitMap, OfThisProcess) {
   std::filesystem::create_symlink("/etc/passwd", path);
   EXPECT_FALSE(JitMap::read(getpid()).has_value());
   std::filesystem::remove(path);
+}
+
+TEST(ProcessMaps, WhereAVariableOfThisProgramIs) {
+  const std::string path = std::filesystem::read_symlink("/proc/self/exe");
+  const Result<ElfFile> file = ElfFile::open(path);
+  ASSERT_TRUE(file.ok());
+  const std::vector<VariableSymbol> found = file.value().find_variables("ktap_test_variable");
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].size_bytes, sizeof ktap_test_variable);
+  EXPECT_FALSE(found[0].is_thread_local);
+  const std::optional<LoadPlace> load = file.value().image().load_place();
+  ASSERT_TRUE(load.has_value());
+  const ProcessMaps maps = ProcessMaps::read(getpid()).value();
+  const std::optional<uint64_t> base = maps.base_of(file.value().identity(), *load);
+  ASSERT_TRUE(base.has_value());
+  EXPECT_EQ(*base + found[0].address, reinterpret_cast<uintptr_t>(&ktap_test_variable));
+  EXPECT_FALSE(maps.base_of({}, *load).has_value());
+  EXPECT_EQ(file.value().find_variables("ktap_test_of_thread").at(0).is_thread_local, true);
+  EXPECT_THAT(file.value().why_no_variable("ktap_test_varable"),
+              testing::HasSubstr("did you mean 'ktap_test_variable'?"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -58,7 +59,7 @@ Result<Pipe> make_pipe() {
   return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
-/// The held child's life until exec. Only async-signal-safe calls.
+/// The held child's life until exec. Only async-signal-safe calls. `go` < 0: it stops behind it.
 [[noreturn]] void run_child(int go, int failure, const char* path, char* const* argv,
                             char* const* shell_argv) {
   sigset_t ours;
@@ -67,14 +68,16 @@ Result<Pipe> make_pipe() {
   pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
   signal(SIGPIPE, SIG_DFL);
   char byte;
-  ssize_t got;
+  ssize_t got = 1;
   do {
-    got = read(go, &byte, 1);
+    if (go >= 0) got = read(go, &byte, 1);
   } while (got < 0 && errno == EINTR);
   if (got != 1) _exit(127);  // ktap gave up
-  execve(path, argv, environ);
-  // A script without `#!` runs in the shell, as execvp(3) does it.
-  if (errno == ENOEXEC) execve("/bin/sh", shell_argv, environ);
+  if (go >= 0 || ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0) {
+    execve(path, argv, environ);
+    // A script without `#!` runs in the shell, as execvp(3) does it.
+    if (errno == ENOEXEC) execve("/bin/sh", shell_argv, environ);
+  }
   const int error_number = errno;
   ssize_t ignored = write(failure, &error_number, sizeof error_number);
   static_cast<void>(ignored);
@@ -191,7 +194,7 @@ Result<std::string> find_command(const std::string& name) {
   return Error{fmt::format("running '{}': no such command in PATH", name), ENOENT};
 }
 
-Result<Child> Child::start(const std::vector<std::string>& argv) {
+Result<Child> Child::start(const std::vector<std::string>& argv, Held held) {
   KTAP_CHECK(!argv.empty());
   KTAP_ASSIGN(const std::string path, find_command(argv[0]));
   KTAP_ASSIGN(Pipe go, make_pipe());
@@ -203,21 +206,52 @@ Result<Child> Child::start(const std::vector<std::string>& argv) {
   std::vector<char*> shell_words = {shell.data(), const_cast<char*>(path.c_str())};
   shell_words.insert(shell_words.end(), words.begin() + 1, words.end());
 
+  // That it stops is no news to who waits for its end.
+  struct sigaction before = {};
+  sigaction(SIGCHLD, nullptr, &before);
+  struct sigaction ends_alone = before;
+  ends_alone.sa_flags |= SA_NOCLDSTOP;
+  if (held == Held::BehindExec) sigaction(SIGCHLD, &ends_alone, nullptr);
   const pid_t pid = fork();
   if (pid < 0) return system_error(fmt::format("starting '{}'", argv[0]), errno);
   if (pid == 0) {
     // Its copies of our ends would keep it waiting for itself.
     close(go.write_end.get());
     close(failure.read_end.get());
-    run_child(go.read_end.get(), failure.write_end.get(), path.c_str(), words.data(),
-              shell_words.data());
+    run_child(held == Held::BeforeExec ? go.read_end.get() : -1, failure.write_end.get(),
+              path.c_str(), words.data(), shell_words.data());
   }
   Child child;
   child.pid_ = pid;
   child.path_ = path;
   child.go_ = std::move(go.write_end);
   child.failure_ = std::move(failure.read_end);
+  if (held == Held::BeforeExec) return child;
+  child.go_.reset();
+  failure.write_end.reset();
+  Result<void> stopped = child.wait_for_exec();
+  if (stopped.ok()) stopped = child.stop_behind_exec();
+  sigaction(SIGCHLD, &before, nullptr);
+  if (!stopped.ok()) return stopped.error();
   return child;
+}
+
+/// It has said by its stop that it is there.
+Result<void> Child::stop_behind_exec() {
+  int status = 0;
+  pid_t got;
+  do {
+    got = waitpid(pid_, &status, 0);
+  } while (got < 0 && errno == EINTR);
+  if (got != pid_) return system_error("starting '" + path_ + "'", errno);
+  if (!WIFSTOPPED(status)) {
+    status_ = status;
+    return Error{fmt::format("'{}' ended as it began", path_), 0};
+  }
+  is_stopped_ = true;
+  // Should we be killed it ends, as one does that is held before its exec.
+  ptrace(PTRACE_SETOPTIONS, pid_, nullptr, PTRACE_O_EXITKILL);
+  return {};
 }
 
 Child::Child(Child&& other) noexcept
@@ -225,15 +259,21 @@ Child::Child(Child&& other) noexcept
       path_(std::move(other.path_)),
       go_(std::move(other.go_)),
       failure_(std::move(other.failure_)),
+      is_stopped_(std::exchange(other.is_stopped_, false)),
       status_(other.status_) {}
 
 Child::~Child() {
-  const bool held = go_.valid();
+  const bool held = go_.valid() || is_stopped_;
+  if (is_stopped_) kill(pid_, SIGKILL);
   go_.reset();
   if (held && pid_ > 0) wait();  // it ends by itself: the pipe is closed
 }
 
 Result<void> Child::release() {
+  if (std::exchange(is_stopped_, false)) {
+    ptrace(PTRACE_DETACH, pid_, nullptr, nullptr);  // one that was killed meanwhile is gone
+    return {};
+  }
   KTAP_CHECK(go_.valid());
   const char byte = 1;
   // A child that someone killed meanwhile must not kill us: SIGPIPE would.
@@ -246,6 +286,10 @@ Result<void> Child::release() {
   sigaction(SIGPIPE, &before, nullptr);
   go_.reset();
   if (wrote != 1 && write_errno != EPIPE) return system_error("starting the command", write_errno);
+  return wait_for_exec();
+}
+
+Result<void> Child::wait_for_exec() {
   int error_number = 0;
   ssize_t got;
   do {

@@ -44,12 +44,17 @@ class ProcessRef {
   UniqueFd fd_;
 };
 
-/// `-- CMD`: forked at once, held before its exec until release(). Destroyed before that it ends
-/// without having run anything; after that it is let go.
+/// `-- CMD`: forked at once, held until release(). Destroyed before that it ends without having run
+/// anything; after that it is let go.
 class Child {
  public:
-  /// Finds argv[0] in PATH as a shell would, forks. Errors: no such command, not executable.
-  static Result<Child> start(const std::vector<std::string>& argv);
+  enum class Held : uint8_t {
+    BeforeExec,
+    BehindExec,  ///< its program is mapped, and has run nothing; by ptrace(2)
+  };
+  /// Finds argv[0] in PATH as a shell would, forks. Errors: no such command, not executable; behind
+  /// its exec also what release() says.
+  static Result<Child> start(const std::vector<std::string>& argv, Held held = Held::BeforeExec);
   Child(Child&& other) noexcept;
   Child& operator=(Child&&) = delete;
   ~Child();
@@ -65,11 +70,14 @@ class Child {
 
  private:
   Child() = default;
+  Result<void> wait_for_exec();
+  Result<void> stop_behind_exec();
 
   pid_t pid_ = -1;
-  std::string path_;  ///< what it runs, for messages
-  UniqueFd go_;       ///< written once to let it run; closed unwritten it ends
-  UniqueFd failure_;  ///< exec's errno, or closed by exec
+  std::string path_;         ///< what it runs, for messages
+  UniqueFd go_;              ///< written once to let it run; closed unwritten it ends
+  UniqueFd failure_;         ///< exec's errno, or closed by exec
+  bool is_stopped_ = false;  ///< behind its exec
   std::optional<int> status_;
 };
 

@@ -52,6 +52,42 @@ TEST(Child, RunsNothingWhenNeverReleased) {
   EXPECT_EQ(kill(pid, 0), -1) << "still there";
 }
 
+TEST(Child, IsHeldBehindItsExec) {
+  const std::string mark = temporary_path("mapped");
+  Result<Child> child = Child::start({"touch", mark}, Child::Held::BehindExec);
+  ASSERT_TRUE(child.ok());
+  std::ifstream name("/proc/" + std::to_string(child.value().pid()) + "/comm");
+  std::string comm;
+  name >> comm;
+  EXPECT_EQ(comm, "touch");
+  usleep(50000);
+  EXPECT_FALSE(exists(mark));
+  EXPECT_FALSE(child.value().try_wait().has_value());
+  ASSERT_TRUE(child.value().release().ok());
+  EXPECT_EQ(child.value().wait(), 0);
+  EXPECT_TRUE(exists(mark));
+  unlink(mark.c_str());
+}
+
+TEST(Child, RunsNothingWhenDroppedBehindItsExec) {
+  const std::string mark = temporary_path("unmapped");
+  pid_t pid = -1;
+  {
+    Result<Child> child = Child::start({"touch", mark}, Child::Held::BehindExec);
+    ASSERT_TRUE(child.ok());
+    pid = child.value().pid();
+  }
+  EXPECT_FALSE(exists(mark));
+  EXPECT_EQ(kill(pid, 0), -1) << "still there";
+  const std::string no_program = temporary_path("no_program");
+  std::ofstream(no_program) << "#!/no/such/interpreter\n";
+  chmod(no_program.c_str(), 0755);
+  const Result<Child> none = Child::start({no_program}, Child::Held::BehindExec);
+  unlink(no_program.c_str());
+  ASSERT_FALSE(none.ok());
+  EXPECT_NE(none.error().message.find("interpreter"), std::string::npos);
+}
+
 TEST(Child, GivesItsStatus) {
   Result<Child> child = Child::start({"sh", "-c", "exit 3"});
   ASSERT_TRUE(child.ok());

@@ -23,7 +23,8 @@
 //   typed:fast N             the same of typed_fast and typed_word_fast, optimised; typed_calls.c
 //   mark N                   N times the markers of call_marks(i), i from 1 (x86-64 and arm64)
 //   touch N                  writes to N fresh pages
-//   poke N                   N writes of 8 bytes at 0x10000000, and of 4 at 0x10000080
+//   poke N                   N writes of 8 bytes at 0x10000000, of 4 at 0x10000080, and to the
+//                            variables poked and poked_half
 //   kill:S N                 sends itself the signal S (0 alone does nothing)
 //   stat:PATH N              newfstatat
 //   tcp:BYTES N              N connections to itself by 127.0.0.1, which carry so many bytes;
@@ -251,6 +252,9 @@ static void call_marks(long number) {
 }
 #endif
 
+volatile long poked;  // variables for breakpoints: poke writes them
+static volatile short poked_half;
+
 static void poke(long writes) {
   volatile long* at = mmap((void*)0x10000000, 4096, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -259,6 +263,8 @@ static void poke(long writes) {
   for (long i = 1; i <= writes; ++i) {
     *at = i;
     *half = (int)i;
+    poked = i;
+    poked_half = (short)i;
   }
 }
 
