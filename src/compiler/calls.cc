@@ -114,6 +114,7 @@ KnownType type_of(Builtin builtin) {
       return KnownType::Integer;
     case Builtin::StringStarts:
     case Builtin::StringEnds:
+    case Builtin::InIowait:
       return KnownType::Boolean;
     case Builtin::TableNew:
     case Builtin::Ptable:
@@ -137,6 +138,10 @@ bool is_of_event(Builtin builtin) {
     case Builtin::UserString:
     case Builtin::KernelString:
     case Builtin::Buf:
+    case Builtin::InIowait:
+    case Builtin::CurrTaskinfo:
+    case Builtin::NetIpSockSaddr:
+    case Builtin::NetIpSockDaddr:
       return true;
     default:
       return false;

@@ -99,6 +99,8 @@ bool gives_one_value(Builtin builtin) {
     case Builtin::Cast:
     case Builtin::Kaddr:
     case Builtin::Stringof:
+    case Builtin::InIowait:
+    case Builtin::CurrTaskinfo:
     case Builtin::Stack:
     case Builtin::Ustack:
     case Builtin::Backtrace:
