@@ -32,6 +32,28 @@ AbstractValue Lowerer::in_iowait() {
   return to_value(negate(equals(waits, AbstractValue::of(int64_t{0}))));
 }
 
+/// What runs on the CPU has the count of it in the task, or the CPU has (x86-64).
+ssa::ValueId Lowerer::preempt_count() {
+  const schema::KernelTypes* types = options_.machine.types ? options_.machine.types() : nullptr;
+  const auto task = types == nullptr ? Error{""} : types->parse("struct task_struct");
+  const auto info = task.ok() ? types->member(task.value(), schema::kThreadInfo) : std::nullopt;
+  if (!info || !types->member(info->type, schema::kPreemptCount)) {
+    ssa::Inst inst{ssa::Op::EventVar, ssa::Type::Int};
+    inst.imm = static_cast<int64_t>(schema::BuiltinVar::InInterrupt);
+    return emit(std::move(inst));
+  }
+  const AbstractValue place =
+      typed_index(current_task(), AbstractValue::string(schema::kThreadInfo));
+  return typed_index(place, AbstractValue::string(schema::kPreemptCount)).id;
+}
+
+ssa::ValueId Lowerer::in_interrupt() {
+  const ssa::ValueId count = preempt_count();
+  const ssa::ValueId bits =
+      op2(ssa::Op::And, ssa::Type::Int, count, const_int(schema::kInterruptBits));
+  return op2(ssa::Op::Ne, ssa::Type::Bool, bits, const_int(0));
+}
+
 /// curr_taskinfo(offset[, n]).
 AbstractValue Lowerer::task_info(const std::vector<AbstractValue>& args) {
   const std::string name = "curr_taskinfo";

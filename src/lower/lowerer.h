@@ -508,6 +508,8 @@ class Lowerer {
   std::optional<AbstractValue> kernel_call(bytecode::Builtin builtin,
                                            const std::vector<AbstractValue>& args);
   AbstractValue in_iowait();
+  ssa::ValueId preempt_count();
+  ssa::ValueId in_interrupt();
   AbstractValue task_info(const std::vector<AbstractValue>& args);
   AbstractValue socket_address(const AbstractValue& socket, const char* member);
 

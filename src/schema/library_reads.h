@@ -8,6 +8,13 @@ namespace ktap::schema {
 /// in_iowait(): the member of the current task.
 inline constexpr const char* kInIowait = "in_iowait";
 
+/// in_interrupt(): of the task where it has the count. The bits are those of soft interrupts (and
+/// of where they are kept off), hard ones, and those that nothing keeps off
+/// (include/linux/preempt.h).
+inline constexpr const char* kThreadInfo = "thread_info";
+inline constexpr const char* kPreemptCount = "preempt_count";
+inline constexpr int64_t kInterruptBits = 0x00ffff00;
+
 /// net.ip_sock_saddr(p), net.ip_sock_daddr(p): one of the two, where the family is that of IPv4.
 inline constexpr const char* kSocketPointer = "struct sock *";
 inline constexpr const char* kSocketCommon = "__sk_common";
