@@ -112,8 +112,10 @@ void note_own_reads(EventNames& names, bytecode::Builtin builtin, const bytecode
   } else if (builtin == bytecode::Builtin::PrintTraceClock) {
     var = schema::BuiltinVar::Ns;
   } else {
-    if (builtin == bytecode::Builtin::InIowait)
-      member_of(names, number_of(names, KernelRead{}, place), schema::kInIowait, place);
+    const bool waits = builtin == bytecode::Builtin::InIowait;
+    if (!waits && builtin != bytecode::Builtin::CurrTaskinfo) return;
+    const int task = number_of(names, KernelRead{}, place);
+    if (waits) member_of(names, task, schema::kInIowait, place);
     return;
   }
   names.vars.insert(var);
