@@ -12,4 +12,8 @@ namespace ktap::backend {
 /// Requires: facts.has_task_btf.
 void load_current_task(bpf::Assembler& code, UnitBuilder& unit, const bpf::KernelFacts& facts);
 
+/// R0 = the preemption count of the CPU, 32 bits without a sign. Changes R1 to R5. Requires:
+/// has_preempt_count.
+void load_preempt_count(bpf::Assembler& code, UnitBuilder& unit, const bpf::KernelFacts& facts);
+
 }  // namespace ktap::backend

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "backend/current_task.h"
 #include "backend/selector.h"
 #include "base/check.h"
 
@@ -78,6 +79,15 @@ void Selector::event_var(ValueId id) {
     case BuiltinVar::Curtask:
       if (is_for_direct_reads(id)) return;
       asm_.call_helper(Helper::GetCurrentTask);
+      break;
+    case BuiltinVar::InInterrupt:
+      if (!facts_.has_preempt_count())
+        return fail(
+            "this kernel does not show where it counts interrupts, so there is no 'in_interrupt' "
+            "(it "
+            "takes type information, on x86-64 with Linux 6.15 or CONFIG_KALLSYMS_ALL); a table by "
+            "'cpu' that irq:irq_handler_entry and irq:irq_handler_exit keep tells of hard ones");
+      load_preempt_count(asm_, unit_, facts_);
       break;
     case BuiltinVar::Cgroup:
       asm_.call_helper(Helper::GetCurrentCgroupId);

@@ -1,8 +1,13 @@
 // Kernel memory on the test machine: numbers, bits, pointers, text; bad and null addresses; members
 // of the current task by direct loads and by safe reads.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "backend/test_support.h"
+#include "bpf/helpers.h"
+#include "bpf/insn.h"
 #include "ssa/kernel_access.h"
 
 namespace ktap::backend {
@@ -130,6 +135,54 @@ TEST(KernelMemory, MembersOfTheTask) {
     EXPECT_EQ(as_int(record, result.unit.sites[0].arg_offset_bytes[0]), 101);
     EXPECT_EQ(as_int(record, result.unit.sites[0].arg_offset_bytes[1]), text("ktap_bac"));
   }
+}
+
+/// Of a handler that sends the preemption count.
+EmitResult sends_count(Subject& s) {
+  s.add_site({{Type::Int}});
+  Builder& b = s.builder;
+  b.at(b.block());
+  const ValueId count =
+      b.op(Op::EventVar, {}, static_cast<int64_t>(schema::BuiltinVar::InInterrupt), Type::Int);
+  b.op(Op::Emit, {count}, 0);
+  b.ret();
+  return s.emit_unit();
+}
+
+TEST(KernelMemory, ThePreemptionCountLiesBesideTheTask) {
+  constexpr int32_t kDistance = 4096;
+  Subject s;
+  s.facts = facts_with_current_tasks();
+  s.facts.current_tasks.to_preempt_count = kDistance;
+  auto result = sends_count(s);
+  ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+  FakeKernel kernel(result.unit, s.cells, 2);
+  kernel.machine.task.cpu = 1;
+  kernel.machine.task.kernel_memory[kFakeCurrentTasks + 8 + kDistance] = {1, 0, 1, 0x80,
+                                                                          9, 9, 9, 9};
+  ASSERT_EQ(kernel.run(context_of({0, 0})), "");
+  EXPECT_EQ(as_int(kernel.machine.records()[0].data, result.unit.sites[0].arg_offset_bytes[0]),
+            0x80010001);
+}
+
+TEST(KernelMemory, ThePreemptionCountOfAVariable) {
+  Subject s;
+  s.facts.preempt_count = {77, 8};
+  auto result = sends_count(s);
+  ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+  const std::vector<bpf::Insn>& code = result.unit.programs[0].code;
+  const auto at = std::find(code.begin(), code.end(),
+                            bpf::load_imm64_first(bpf::Reg::R1, bpf::kPseudoVariable, 77));
+  ASSERT_GE(code.end() - at, 4);
+  EXPECT_EQ(at[2], bpf::call(static_cast<int32_t>(bpf::Helper::ThisCpuPtr)));
+  EXPECT_EQ(at[3], bpf::load(bpf::Size::W, bpf::Reg::R0, bpf::Reg::R0, 8));
+}
+
+TEST(KernelMemory, NoPreemptionCountIsSaid) {
+  Subject s;
+  auto result = sends_count(s);
+  ASSERT_EQ(result.failures.size(), 1u);
+  EXPECT_THAT(result.failures[0].text, testing::HasSubstr("there is no 'in_interrupt'"));
 }
 
 }  // namespace

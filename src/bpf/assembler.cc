@@ -47,6 +47,11 @@ void Assembler::load_map_value(Reg dst, uint32_t map, uint32_t offset) {
   emit(load_imm64_second(offset));
 }
 
+void Assembler::load_variable(Reg dst, uint32_t btf_id) {
+  emit(load_imm64_first(dst, kPseudoVariable, btf_id));
+  emit(load_imm64_second(0));
+}
+
 void Assembler::load_function(Reg dst, Label label) {
   fixups_.push_back(Fixup{static_cast<uint32_t>(code_.size()), label.index, true});
   emit(load_imm64_first(dst, kPseudoFunction, 0));

@@ -31,6 +31,8 @@ class Assembler {
   void load_map(Reg dst, uint32_t map);
   /// dst = address of byte `offset` of the value of key 0 (Array).
   void load_map_value(Reg dst, uint32_t map, uint32_t offset);
+  /// dst = a variable of the kernel that each CPU has one of, for helpers.
+  void load_variable(Reg dst, uint32_t btf_id);
   void call_helper(Helper helper);
   /// dst = the function that begins at `label`, for helpers that call back.
   void load_function(Reg dst, Label label);

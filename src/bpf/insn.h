@@ -30,6 +30,7 @@ constexpr uint8_t kSourceImm = 0x00, kSourceReg = 0x08;
 
 /// What the 64-bit immediate of a two-slot load means: its `src` field.
 constexpr uint8_t kPseudoNone = 0, kPseudoMapFd = 1, kPseudoMapValue = 2;
+constexpr uint8_t kPseudoVariable = 3;  ///< one of the kernel's, by its number in BTF
 constexpr uint8_t kPseudoFunction = 4;  ///< one of the program's own: its distance from here
 
 enum class AluOp : uint8_t {

@@ -495,6 +495,7 @@ void Run::call(Helper helper) {
     case Helper::GetCurrentComm:
       return current_comm();
     case Helper::MapLookupPercpuElem:
+    case Helper::ThisCpuPtr:
       break;  // programs of events do not call it
   }
   fail("unknown helper");

@@ -58,6 +58,16 @@ struct CurrentTasks {
   uint32_t cast = 0;                ///< bpf_rdonly_cast, which the kernel makes a move
   uint32_t pointer = 0;             ///< struct list_head, which begins with a pointer
   uint32_t task = 0;                ///< struct task_struct
+  /// From the pointer to the CPU's preemption count, which lies beside; 0: not known.
+  int32_t to_preempt_count = 0;
+};
+
+/// x86-64, whose kernels count for a CPU, not for a task, who keeps others off: the variable that
+/// has the count of each CPU. Programs know it by its number in BTF (5.10), where the kernel has
+/// the names of all of its symbols.
+struct PreemptCount {
+  uint32_t variable = 0;  ///< 0: not known
+  int32_t offset = 0;     ///< in it
 };
 
 /// Default: a kernel 5.8 without BTF.
@@ -94,6 +104,7 @@ struct KernelFacts {
   bool has_uprobe_multi = false;        ///< 6.6
   bool has_task_btf = false;   ///< 5.11: get_current_task_btf; `task` may be loaded directly
   CurrentTasks current_tasks;  ///< with has_task_btf
+  PreemptCount preempt_count;  ///< where current_tasks does not tell it
   /// BTF ids of the kernel's functions bpf_iter_num_… (6.4), all three or none: 0. Only looked for
   /// where may_goto is not there or taken away.
   uint32_t iter_num_new = 0;
@@ -114,6 +125,10 @@ struct KernelFacts {
   SyscallRegs syscall_regs;
   CallRegs call_regs;
 
+  bool has_preempt_count() const {
+    return preempt_count.variable != 0 ||
+           (!current_tasks.addresses.empty() && current_tasks.to_preempt_count != 0);
+  }
   bool has_iter_num() const { return iter_num_new != 0; }
   /// System calls are traced by the records of raw_syscalls.
   bool has_raw_syscalls_records() const {

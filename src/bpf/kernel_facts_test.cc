@@ -14,6 +14,7 @@ KernelFacts everything() {
   facts.has_kprobe_multi = facts.has_uprobe_multi = facts.has_task_registers = true;
   facts.iter_num_new = facts.iter_num_next = facts.iter_num_destroy = 7;
   facts.current_tasks.addresses = {8};
+  facts.preempt_count.variable = 5;
   facts.typed_tracepoints.emplace("sys_enter", 9);
   facts.task.tgid = facts.task.pid = 4;
   return facts;
@@ -41,7 +42,7 @@ TEST(KernelFacts, DescribeNamesBothKinds) {
             "fetch_atomics mapped_tables recursion_guard ordered_stores steady_raw_tracepoints "
             "may_goto bpf_loop for_each_map_elem attach_cookies trampolines module_trampolines "
             "entry_probes kprobe_multi uprobe_multi task_btf "
-            "current_tasks task_registers task_layout typed_tracepoints; not cpu_v4");
+            "current_tasks preempt_count task_registers task_layout typed_tracepoints; not cpu_v4");
   EXPECT_EQ(facts.typed_tracepoint("sys_enter"), 9U);
   EXPECT_EQ(facts.typed_tracepoint("sys_exit"), 0U);
 }

@@ -21,6 +21,7 @@ bool is_of_any_event(schema::BuiltinVar var) {
     case schema::BuiltinVar::Ns:
     case schema::BuiltinVar::Cgroup:
     case schema::BuiltinVar::Curtask:
+    case schema::BuiltinVar::InInterrupt:
     case schema::BuiltinVar::Probename:
       return true;
     default:

@@ -73,6 +73,8 @@ KnownType type_of(schema::BuiltinVar var) {
     case BuiltinVar::Ns:
     case BuiltinVar::Cgroup:
       return KnownType::Integer;
+    case BuiltinVar::InInterrupt:
+      return KnownType::Boolean;
     case BuiltinVar::Execname:
     case BuiltinVar::Probename:
     case BuiltinVar::Argstr:
@@ -114,6 +116,7 @@ KnownType type_of(Builtin builtin) {
       return KnownType::Integer;
     case Builtin::StringStarts:
     case Builtin::StringEnds:
+    case Builtin::InIowait:
       return KnownType::Boolean;
     case Builtin::TableNew:
     case Builtin::Ptable:
@@ -124,8 +127,10 @@ KnownType type_of(Builtin builtin) {
   }
 }
 
-/// The built-in variables that may also be called: pid() … execname().
-bool is_callable(schema::BuiltinVar var) { return var <= schema::BuiltinVar::Execname; }
+/// The built-in variables that may also be called: pid() … execname(), in_interrupt().
+bool is_callable(schema::BuiltinVar var) {
+  return var <= schema::BuiltinVar::Execname || var == schema::BuiltinVar::InInterrupt;
+}
 
 /// Looks at what an event interrupts, whatever its arguments are.
 bool is_of_event(Builtin builtin) {
@@ -137,6 +142,10 @@ bool is_of_event(Builtin builtin) {
     case Builtin::UserString:
     case Builtin::KernelString:
     case Builtin::Buf:
+    case Builtin::InIowait:
+    case Builtin::CurrTaskinfo:
+    case Builtin::NetIpSockSaddr:
+    case Builtin::NetIpSockDaddr:
       return true;
     default:
       return false;
@@ -203,9 +212,6 @@ int Generator::call(const sx::Expr& expr, const sx::Call& node, int results, int
       emit(Insn::ad(Op::LoadBuiltin, static_cast<uint8_t>(base),
                     static_cast<uint16_t>(found.builtin)),
            node.callee->span);
-      break;
-    case Kind::Later:
-      sink_.report(Code::NotThereYet, node.callee->span, found.later);
       break;
     case Kind::Library:
       sink_.report(Code::NotCallable, node.callee->span, "a library is not a function");

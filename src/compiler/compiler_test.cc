@@ -230,12 +230,6 @@ TEST(Calls, KnownTypes) {
   EXPECT_EQ(Compiled("var fmt = \"%d\" printf(fmt, \"x\")").codes(), "");
 }
 
-TEST(NotThereYet, IsRefusedByName) {
-  for (const char* text : {"var f = in_iowait", "print(in_interrupt())", "net.ip_sock_saddr(1)"}) {
-    EXPECT_EQ(Compiled(text).codes(), "K0701") << text;
-  }
-}
-
 TEST(Samples, GoIntoCellsAndVariables) {
   EXPECT_EQ(
       Compiled("var t = {} t[1, 2] <<< 3 t.a.b <<< 4 var x = aggr() x <<< 5 g = x g <<< 6").codes(),

@@ -29,7 +29,6 @@ struct Meaning {
     Global,
     EventVar,
     Builtin,
-    Later,
     Library,
     Args,
     Iteration,
@@ -40,7 +39,6 @@ struct Meaning {
   const Variable* variable = nullptr;  ///< Local
   schema::BuiltinVar event_var{};      ///< EventVar
   bytecode::Builtin builtin{};         ///< Builtin
-  std::string later;                   ///< Later: the text of the diagnostic
 };
 
 /// What is known of a value's type before anything runs.

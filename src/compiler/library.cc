@@ -1,29 +1,11 @@
 // See library.h. The tables are small; a walk over them is as fast as a map at this size.
 #include "compiler/library.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 namespace ktap::compiler {
 
-namespace {
-
 using bytecode::Builtin;
-
-struct LaterName {
-  std::string_view library;
-  std::string_view name;
-  std::string_view instead;
-};
-constexpr LaterName kLater[] = {
-#define KTAP_BUILTIN(enumerator, library, name, min_args, max_args)
-#define KTAP_BUILTIN_LATER(enumerator, library, name, instead) {library, name, instead},
-#include "bytecode/builtins.def"
-#undef KTAP_BUILTIN
-};
-
-}  // namespace
 
 std::optional<Builtin> find_builtin(std::string_view library, std::string_view name) {
   if (library == "%") return std::nullopt;
@@ -31,16 +13,6 @@ std::optional<Builtin> find_builtin(std::string_view library, std::string_view n
     const auto builtin = static_cast<Builtin>(i);
     const bytecode::BuiltinInfo& info = bytecode::builtin_info(builtin);
     if (info.prefix == library && info.name == name) return builtin;
-  }
-  return std::nullopt;
-}
-
-std::optional<std::string> not_there_yet(std::string_view library, std::string_view name) {
-  for (const LaterName& later : kLater) {
-    if (later.library != library) continue;
-    if (later.name != name) continue;
-    return fmt::format("'{}{}{}' is not there yet{}{}", library, library.empty() ? "" : ".", name,
-                       later.instead.empty() ? "" : ": ", later.instead);
   }
   return std::nullopt;
 }
@@ -54,7 +26,6 @@ std::vector<std::string> library_names() {
   for (size_t i = 0; i < bytecode::builtin_count(); ++i) {
     add(bytecode::builtin_info(static_cast<Builtin>(i)).prefix);
   }
-  for (const LaterName& later : kLater) add(later.library);
   return names;
 }
 
@@ -68,9 +39,6 @@ std::vector<std::string> members_of(std::string_view library) {
   for (size_t i = 0; i < bytecode::builtin_count(); ++i) {
     const bytecode::BuiltinInfo& info = bytecode::builtin_info(static_cast<Builtin>(i));
     if (info.prefix == library) names.emplace_back(info.name);
-  }
-  for (const LaterName& later : kLater) {
-    if (later.library == library) names.emplace_back(later.name);
   }
   return names;
 }
@@ -99,6 +67,8 @@ bool gives_one_value(Builtin builtin) {
     case Builtin::Cast:
     case Builtin::Kaddr:
     case Builtin::Stringof:
+    case Builtin::InIowait:
+    case Builtin::CurrTaskinfo:
     case Builtin::Stack:
     case Builtin::Ustack:
     case Builtin::Backtrace:

@@ -15,9 +15,6 @@ namespace ktap::compiler {
 
 /// The built-in function of that spelling; `library` "" is the global ones.
 std::optional<bytecode::Builtin> find_builtin(std::string_view library, std::string_view name);
-/// What is not there yet, in words ("stacks are not there yet"), when `name` is one of the
-/// language's functions that this version does not run.
-std::optional<std::string> not_there_yet(std::string_view library, std::string_view name);
 /// "table", "kdebug", …: a name that only stands before a dot.
 bool is_library(std::string_view name);
 /// The members of a library, for did-you-mean; of "" all global functions.

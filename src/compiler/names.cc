@@ -95,9 +95,6 @@ Meaning Generator::language_meaning(const std::string& name, bool is_callee) {
   } else if (const auto builtin = find_builtin("", name)) {
     found.kind = Kind::Builtin;
     found.builtin = *builtin;
-  } else if (auto later = not_there_yet("", name)) {
-    found.kind = Kind::Later;
-    found.later = std::move(*later);
   } else if (is_library(name)) {
     found.kind = Kind::Library;
   } else if (name == "args") {
@@ -123,9 +120,6 @@ Meaning Generator::member_meaning(const std::string& library, const sx::Member& 
   if (const auto builtin = find_builtin(library, member.name)) {
     found.kind = Kind::Builtin;
     found.builtin = *builtin;
-  } else if (auto later = not_there_yet(library, member.name)) {
-    found.kind = Kind::Later;
-    found.later = std::move(*later);
   }
   return found;
 }
@@ -169,9 +163,6 @@ void Generator::meaning_to(const Meaning& found, const std::string& name, diag::
       return emit(Insn::ad(Op::LoadBuiltin, a, static_cast<uint16_t>(found.builtin)), span);
     case Kind::EventField:
       return event_field_to(name, span, dst);
-    case Kind::Later:
-      sink_.report(Code::NotThereYet, span, found.later);
-      return;
     case Kind::Library: {
       auto& diagnostic =
           sink_.report(Code::NotAValue, span, fmt::format("'{}' is a library, not a value", name));
@@ -305,10 +296,7 @@ void Generator::report_undefined(const std::string& name, diag::Span span, bool 
     return;
   }
   if (const std::string_view ktap = sx::foreign_name(name); !ktap.empty()) {
-    const std::string_view called = ktap.substr(0, ktap.find('('));
-    const bool later = not_there_yet("", called).has_value();
-    diagnostic.hints.push_back(
-        fmt::format("in ktap that is {}{}", ktap, later ? ", which is not there yet" : ""));
+    diagnostic.hints.push_back(fmt::format("in ktap that is {}", ktap));
     if (ktap.find_first_of(" (") == std::string_view::npos)
       diagnostic.fixes.push_back({span, std::string(ktap)});
     return;

@@ -34,15 +34,22 @@ struct Known {
   int32_t task_from_cpu = 0;  // from the variable with the CPU's number to the one with its task
 };
 
-std::optional<Known> read_btf(const uint8_t* btf, size_t btf_bytes) {
+/// The struct of what a CPU often needs, 6.2 to 6.14: the task, then the count.
+constexpr int32_t kHotCountOffset = 8;
+
+/// Also which variable has the count, whatever becomes of the rest.
+std::optional<Known> read_btf(const uint8_t* btf, size_t btf_bytes, bpf::PreemptCount& count) {
   std::vector<bpf::BtfType> types = {{bpf::BtfKind::Func, "bpf_rdonly_cast"},
                                      {bpf::BtfKind::Struct, "list_head"},
                                      {bpf::BtfKind::Struct, "task_struct"},
                                      {bpf::BtfKind::Struct, "bpf_array"}};
   // The union behind it has the map's content, or the pointers to that of each CPU.
   std::vector<bpf::BtfMember> members = {{"bpf_array", "aux"}};
-  std::vector<bpf::BtfVariable> variables = {{"current_task"}, {"cpu_number"}};
+  std::vector<bpf::BtfVariable> variables = {
+      {"current_task"}, {"cpu_number"}, {"__preempt_count"}, {"pcpu_hot"}};
   if (!bpf::find_in_btf(btf, btf_bytes, types, members, &variables)) return std::nullopt;
+  count = variables[2].id != 0 ? bpf::PreemptCount{variables[2].id, 0}
+                               : bpf::PreemptCount{variables[3].id, kHotCountOffset};
   for (const bpf::BtfType& type : types) {
     if (type.id == 0) return std::nullopt;
   }
@@ -57,6 +64,8 @@ std::optional<Known> read_btf(const uint8_t* btf, size_t btf_bytes) {
   known.array = types[3].id;
   known.array_offset = members[0].offset_bytes + static_cast<int32_t>(sizeof(uint64_t));
   known.task_from_cpu = variables[0].offset_bytes - variables[1].offset_bytes;
+  if (variables[2].offset_bytes >= 0)
+    known.types.to_preempt_count = variables[2].offset_bytes - variables[0].offset_bytes;
   return known;
 }
 
@@ -167,19 +176,37 @@ bool are_current_tasks(const Known& known, const std::vector<uint64_t>& addresse
   return true;
 }
 
-}  // namespace
+/// A program may have the variable.
+bool is_loadable(const bpf::PreemptCount& count) {
+  bpf::Assembler code;
+  code.load_variable(Reg::R1, count.variable);
+  code.call_helper(Helper::ThisCpuPtr);
+  code.emit(bpf::load(Size::W, Reg::R0, Reg::R0, static_cast<int16_t>(count.offset)));
+  code.emit(bpf::exit_insn());
+  return load(code).has_value();
+}
 
-bpf::CurrentTasks find_current_tasks(const uint8_t* btf, size_t btf_bytes, uint32_t cpu_count) {
-  const std::optional<Known> known = kHasThem ? read_btf(btf, btf_bytes) : std::nullopt;
-  const std::optional<uint64_t> of_number = known ? variable_of_cpu_number() : std::nullopt;
+bpf::CurrentTasks current_tasks(const Known& known, uint32_t cpu_count) {
+  const std::optional<uint64_t> of_number = variable_of_cpu_number();
   if (!of_number) return {};
-  std::vector<uint64_t> addresses = bases_of_cpus(*known, cpu_count);
+  std::vector<uint64_t> addresses = bases_of_cpus(known, cpu_count);
   for (uint64_t& address : addresses)
-    address += *of_number + static_cast<uint64_t>(int64_t{known->task_from_cpu});
-  if (addresses.empty() || !are_current_tasks(*known, addresses)) return {};
-  bpf::CurrentTasks tasks = known->types;
+    address += *of_number + static_cast<uint64_t>(int64_t{known.task_from_cpu});
+  if (addresses.empty() || !are_current_tasks(known, addresses)) return {};
+  bpf::CurrentTasks tasks = known.types;
   tasks.addresses = std::move(addresses);
   return tasks;
+}
+
+}  // namespace
+
+void find_current_tasks(const uint8_t* btf, size_t btf_bytes, bpf::KernelFacts& facts) {
+  if (!kHasThem) return;
+  bpf::PreemptCount count;
+  const std::optional<Known> known = read_btf(btf, btf_bytes, count);
+  if (known) facts.current_tasks = current_tasks(*known, facts.cpu_count);
+  if (!facts.has_preempt_count() && count.variable != 0 && is_loadable(count))
+    facts.preempt_count = count;
 }
 
 }  // namespace ktap::engine

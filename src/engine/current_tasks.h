@@ -13,7 +13,8 @@
 
 namespace ktap::engine {
 
-/// `btf` is the kernel's. Nothing known where any step fails. Cost: 1 ms.
-bpf::CurrentTasks find_current_tasks(const uint8_t* btf, size_t btf_bytes, uint32_t cpu_count);
+/// `btf` is the kernel's; needs cpu_count, sets current_tasks and preempt_count. Nothing known
+/// where any step fails. Cost: 1 ms.
+void find_current_tasks(const uint8_t* btf, size_t btf_bytes, bpf::KernelFacts& facts);
 
 }  // namespace ktap::engine

@@ -232,7 +232,7 @@ void read_btf(bpf::KernelFacts& facts, bool with_functions) {
   for (size_t i = 0; i < members.size(); ++i) *offsets[i] = members[i].offset_bytes;
   if (thread_info >= 0 && cpu >= 0) task.cpu = thread_info + cpu;
   if (!pads_comm()) task.comm = -1;
-  facts.current_tasks = find_current_tasks(btf->data(), btf->size_bytes(), facts.cpu_count);
+  find_current_tasks(btf->data(), btf->size_bytes(), facts);
 }
 
 /// Whether the task may be loaded through its typed pointer. The pointers in it are not tried: the

@@ -214,6 +214,8 @@ class Capturer {
     if (read.kind == KernelRead::Kind::Event) return pointer_field(event, read);
     if (read.kind == KernelRead::Kind::Constant)
       return AbstractValue::pointer(read.type, {}, read.number);
+    if (read.kind == KernelRead::Kind::TaskBytes)
+      return lowerer_.task_bytes(AbstractValue::of(read.number), read.text);
     const AbstractValue address = cast_address(event, read);
     if (lowerer_.stopped() || address.is(AbstractValue::Kind::Undefined)) return {};
     return lowerer_.cast({AbstractValue::string(read.text), address});

@@ -14,6 +14,7 @@
 #include "lower/code_walk.h"
 #include "runtime/kernel_pointer.h"
 #include "runtime/string.h"
+#include "schema/library_reads.h"
 
 namespace ktap::lower {
 
@@ -84,18 +85,59 @@ void note_stack(EventNames& names, bytecode::Builtin builtin, uint32_t count,
   frames = std::max(frames, count);
 }
 
+int number_of(EventNames& names, KernelRead read, const bytecode::Place& place) {
+  auto& reads = names.kernel_reads;
+  read.place = place;
+  for (size_t i = 0; i < reads.size(); ++i) {
+    if (reads[i].is_same(read)) return static_cast<int>(i);
+  }
+  reads.push_back(std::move(read));
+  return static_cast<int>(reads.size() - 1);
+}
+
+int member_of(EventNames& names, int parent, const std::string& name,
+              const bytecode::Place& place) {
+  KernelRead member;
+  member.kind = KernelRead::Kind::Member;
+  member.parent = parent;
+  member.text = name;
+  return number_of(names, std::move(member), place);
+}
+
 /// What a built-in function takes of the event by itself.
-void note_variable(EventNames& names, bytecode::Builtin builtin, const bytecode::Place& place) {
+void note_own_reads(EventNames& names, bytecode::Builtin builtin, const bytecode::Place& place) {
   schema::BuiltinVar var;
   if (builtin == bytecode::Builtin::Usym) {
     var = schema::BuiltinVar::Pid;
   } else if (builtin == bytecode::Builtin::PrintTraceClock) {
     var = schema::BuiltinVar::Ns;
   } else {
+    const bool waits = builtin == bytecode::Builtin::InIowait;
+    if (!waits && builtin != bytecode::Builtin::CurrTaskinfo) return;
+    const int task = number_of(names, KernelRead{}, place);
+    if (waits) member_of(names, task, schema::kInIowait, place);
     return;
   }
   names.vars.insert(var);
   names.var_places.emplace(var, place);
+}
+
+/// What is called may read what an argument of it leads to.
+bool reads_memory(bytecode::Builtin builtin) {
+  switch (builtin) {
+    case bytecode::Builtin::UserString:
+    case bytecode::Builtin::KernelString:
+    case bytecode::Builtin::Buf:
+    case bytecode::Builtin::Cast:
+    case bytecode::Builtin::Kaddr:
+    case bytecode::Builtin::EnumName:
+    case bytecode::Builtin::CurrTaskinfo:
+    case bytecode::Builtin::NetIpSockSaddr:
+    case bytecode::Builtin::NetIpSockDaddr:
+      return true;
+    default:
+      return false;
+  }
 }
 
 class Collector {
@@ -279,13 +321,9 @@ class Collector {
 
   void load_builtin(uint8_t a, bytecode::Builtin builtin) {
     known_.erase(a);
-    if (builtin == bytecode::Builtin::UserString || builtin == bytecode::Builtin::KernelString ||
-        builtin == bytecode::Builtin::Buf || builtin == bytecode::Builtin::Cast ||
-        builtin == bytecode::Builtin::Kaddr || builtin == bytecode::Builtin::EnumName) {
-      known_[a] = StringFunction{builtin};
-    }
+    if (reads_memory(builtin)) known_[a] = StringFunction{builtin};
     if (is_stack_function(builtin)) stack_function(a, builtin);
-    note_variable(names_, builtin, place_);
+    note_own_reads(names_, builtin, place_);
   }
 
   /// What is called where it stands asks for as much as its arguments tell; what is put away first
@@ -359,15 +397,7 @@ class Collector {
     return found == known_.end() ? nullptr : std::get_if<T>(&found->second);
   }
 
-  int number_of(KernelRead read) {
-    auto& reads = names_.kernel_reads;
-    read.place = place_;
-    for (size_t i = 0; i < reads.size(); ++i) {
-      if (reads[i].is_same(read)) return static_cast<int>(i);
-    }
-    reads.push_back(std::move(read));
-    return static_cast<int>(reads.size() - 1);
-  }
+  int number_of(KernelRead read) { return lower::number_of(names_, std::move(read), place_); }
 
   /// Register `r` holds a value of the event that has a name: `read` begins there.
   bool begins_at_field(size_t r, KernelRead* read) const {
@@ -407,11 +437,7 @@ class Collector {
     const std::optional<int> parent = memory(insn.b());
     if (!parent) return false;
     const bool is_sure = known_as<Member>(insn.b()) == nullptr;
-    KernelRead member;
-    member.kind = KernelRead::Kind::Member;
-    member.parent = *parent;
-    member.text = text(insn.c());
-    known_[insn.a()] = Read{number_of(std::move(member))};
+    known_[insn.a()] = Read{member_of(names_, *parent, text(insn.c()), place_)};
     return is_sure;
   }
 
@@ -473,17 +499,49 @@ class Collector {
       if (is_kaddr) result = Symbol{first->text};
       if (is_kaddr || (function->builtin == bytecode::Builtin::EnumName && b == 3))
         names_.kernel_names.push_back({function->builtin, first->text, place_});
-      if (function->builtin == bytecode::Builtin::Cast && b == 3) result = cast(a, first->text);
+      if (function->builtin == bytecode::Builtin::Cast && b == 3)
+        result = cast(a + size_t{2}, first->text);
     }
+    if (function != nullptr) note_library(function->builtin, a, b);
     known_.erase(known_.lower_bound(a), known_.end());
     if (result) known_[a] = *result;
   }
 
-  std::optional<Known> cast(size_t a, const std::string& type) {
+  /// What functions of the library follow.
+  void note_library(bytecode::Builtin builtin, size_t a, size_t b) {
+    if (builtin == bytecode::Builtin::CurrTaskinfo) return note_task_bytes(a, b);
+    const bool is_source = builtin == bytecode::Builtin::NetIpSockSaddr;
+    if ((!is_source && builtin != bytecode::Builtin::NetIpSockDaddr) || b != 2) return;
+    const std::optional<Known> socket = cast(a + 1, schema::kSocketPointer);
+    if (!socket) return;
+    const int common =
+        member_of(names_, std::get<Read>(*socket).number, schema::kSocketCommon, place_);
+    member_of(names_, common, schema::kSocketFamily, place_);
+    member_of(names_, common, is_source ? schema::kSocketSource : schema::kSocketDestination,
+              place_);
+  }
+
+  void note_task_bytes(size_t a, size_t b) {
+    const auto* offset = known_as<Integer>(a + 1);
+    const auto* size = known_as<Integer>(a + 2);
+    const int64_t n = b == 2 ? schema::kTaskinfoBytes : size == nullptr ? 0 : size->value;
+    const char* type = schema::taskinfo_pointer(n);
+    if (offset == nullptr || type == nullptr) return;
+    KernelRead read;
+    read.kind = KernelRead::Kind::TaskBytes;
+    read.number = offset->value;
+    read.text = type;
+    KernelRead element;
+    element.kind = KernelRead::Kind::Element;
+    element.parent = number_of(std::move(read));
+    number_of(std::move(element));
+  }
+
+  /// Of what register `from` holds.
+  std::optional<Known> cast(size_t from, const std::string& type) {
     KernelRead read;
     read.kind = KernelRead::Kind::Cast;
     read.text = type;
-    const size_t from = a + 2;
     if (begins_at_event(from, &read)) {
       // That is all.
     } else if (const auto* number = known_as<Integer>(from)) {
@@ -543,14 +601,10 @@ class Collector {
     if (callee == known_.end() || arg == known_.end()) return;
     const auto* function = std::get_if<StringFunction>(&callee->second);
     if (function == nullptr) return;
-    if (function->builtin == bytecode::Builtin::EnumName) return;
-    if (function->builtin == bytecode::Builtin::Buf) {
-      if (b == 3) add_bytes(a);
-      return;
-    }
-    StringReads& reads = function->builtin == bytecode::Builtin::KernelString
-                             ? names_.kernel_strings
-                             : names_.user_strings;
+    if (function->builtin == bytecode::Builtin::Buf && b == 3) add_bytes(a);
+    const bool is_kernel = function->builtin == bytecode::Builtin::KernelString;
+    if (!is_kernel && function->builtin != bytecode::Builtin::UserString) return;
+    StringReads& reads = is_kernel ? names_.kernel_strings : names_.user_strings;
     const uint32_t limit = limit_of(a, b);
     if (limit == 0) return;
     if (const auto* var = std::get_if<Var>(&arg->second)) add_string(reads.vars, var->var, limit);
@@ -585,7 +639,7 @@ void collect_names(runtime::Value function, const World& world, EventNames& name
   const bytecode::Place place =
       is_closure ? function.closure()->function->place : bytecode::Place();
   for (const bytecode::Builtin builtin : kept_builtins(function, world)) {
-    note_variable(names, builtin, place);
+    note_own_reads(names, builtin, place);
     if (!is_stack_function(builtin)) continue;
     note_stack(names, builtin, most_frames(builtin), place);
     if (builtin == bytecode::Builtin::Ustack) names.asks_stack_late = true;

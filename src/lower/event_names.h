@@ -33,13 +33,14 @@ struct StringReads {
 /// of such a chain; its parent stands before it.
 struct KernelRead {
   enum class Kind : uint8_t {
-    Task,      ///< curtask
-    Event,     ///< a field of the event's, where it is a pointer of a known type
-    Constant,  ///< a pointer that the main chunk made
-    Cast,      ///< cast(text, from)
-    Member,    ///< parent.text
-    Element,   ///< parent[number]
-    ElementAt  ///< parent[from]: of the event, Var, Field or Member
+    Task,       ///< curtask
+    Event,      ///< a field of the event's, where it is a pointer of a known type
+    Constant,   ///< a pointer that the main chunk made
+    Cast,       ///< cast(text, from)
+    TaskBytes,  ///< curr_taskinfo(number, …): a pointer to a `text` there
+    Member,     ///< parent.text
+    Element,    ///< parent[number]
+    ElementAt   ///< parent[from]: of the event, Var, Field or Member
   } kind = Kind::Task;
   /// Where the address of a cast or an index comes from; of Event: Field or Member.
   enum class From : uint8_t { Var, Field, Member, Number, Symbol, Read } from = From::Number;
@@ -47,7 +48,7 @@ struct KernelRead {
   std::string text;
   std::string from_name;  ///< Field, Member, Symbol
   schema::BuiltinVar from_var = schema::BuiltinVar::Pid;
-  int64_t number = 0;  ///< Element; Cast from Number; Constant: its address
+  int64_t number = 0;  ///< Element; Cast from Number; Constant: its address; TaskBytes
   schema::CType type;  ///< Constant: what it points to
   bytecode::Place place;
 

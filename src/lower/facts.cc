@@ -83,6 +83,8 @@ Facts Facts::of_variable(schema::BuiltinVar variable) {
       return f;
     case BuiltinVar::Curtask:
       return pointer();
+    case BuiltinVar::InInterrupt:
+      return of(kBoolean);
     case BuiltinVar::Execname:
       f.kinds = kString;
       f.texts.add_made(kNameBytes);

@@ -156,6 +156,7 @@ AbstractValue Lowerer::call_typed(Builtin builtin, const std::vector<AbstractVal
       if (draws(builtin, args)) return AbstractValue::nil();
       if (std::optional<AbstractValue> result = call_library(builtin, args)) return *result;
       if (std::optional<AbstractValue> result = machine_call(builtin, args)) return *result;
+      if (std::optional<AbstractValue> result = kernel_call(builtin, args)) return *result;
       if (std::optional<AbstractValue> result = call_action(builtin, args)) return *result;
       if (std::optional<AbstractValue> result = call_stack(builtin, args)) return *result;
       if (std::optional<AbstractValue> result = symbol_name(builtin, args)) return *result;

@@ -10,6 +10,7 @@
 namespace ktap::lower {
 
 ssa::ValueId Lowerer::read_var(schema::BuiltinVar var) {
+  if (var == schema::BuiltinVar::InInterrupt) return in_interrupt();
   ssa::Inst inst{ssa::Op::EventVar, ssa::Type::Int};
   inst.imm = static_cast<int64_t>(var);
   if (var == schema::BuiltinVar::Execname) {

@@ -320,6 +320,11 @@ AbstractValue Lowerer::cast(const std::vector<AbstractValue>& args) {
   if (args[1].is(Kind::Pointer)) {
     AbstractValue pointer = args[1];
     if (pointer.may_be_zero) pointer = AbstractValue::pointer(pointer.ctype, plain(pointer).id, 0);
+    // Of the task as another type nothing is loaded directly: the kernel asks for its members.
+    if (is_task(pointer) && pointer.ctype != target.value()) {
+      pointer.id = maybe_address(pointer, current_);
+      pointer.integer = 0;
+    }
     pointer.ctype = target.value();
     pointer.may_be_nil = false;
     return pointer;

@@ -98,6 +98,20 @@ TEST_F(Typed, Mistakes) {
   EXPECT_THAT(lower("print(curtask + 1)"), HasSubstr("refused 1: arithmetic on a kernel pointer"));
 }
 
+TEST_F(Typed, TheTaskAsAnotherTypeIsMemoryAsAnyOther) {
+  EXPECT_THAT(lower("print(cast(\"int *\", curtask)[1])"), HasSubstr("KernelAddress +0 v0"));
+  EXPECT_THAT(lower("print(cast(\"struct task_struct *\", curtask).pid)"),
+              Not(HasSubstr("KernelAddress")));
+}
+
+TEST_F(Typed, TheCountOfInterruptsIsTheCpusWhereTheTaskHasNone) {
+  for (const std::string& text :
+       {lower("print(in_interrupt())"), capture("print(in_interrupt())")}) {
+    EXPECT_THAT(text, HasSubstr("EventVar in_interrupt : int"));
+    EXPECT_THAT(text, HasSubstr("Ne"));
+  }
+}
+
 TEST_F(Typed, CapturesStraightChains) {
   const std::string text =
       capture("var p = curtask.parent if (p) { print(p.comm, cast(\"int *\", args.buf)[3]) }");

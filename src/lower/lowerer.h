@@ -92,6 +92,7 @@ class Lowerer {
   bool is_read_from_memory(const AbstractValue& value) const;
   void no_member(const AbstractValue& of, const AbstractValue& key);
   AbstractValue kernel_address(const AbstractValue& name);
+  AbstractValue task_bytes(const AbstractValue& offset, const std::string& type);
   AbstractValue pointer_of(uint32_t field, ssa::ValueId address);
   AbstractValue not_null(AbstractValue address);
   /// A pointer as the number that it is, or nil.
@@ -505,6 +506,15 @@ class Lowerer {
   AbstractValue event_member(const std::string& name);
   ssa::ValueId follow_fetch(uint32_t field, bool is_bool);
   AbstractValue event_read(const EventRead& read, const std::string& name);
+
+  // ---- lower_kernel.cc -----------------------------------------------------------------------
+  std::optional<AbstractValue> kernel_call(bytecode::Builtin builtin,
+                                           const std::vector<AbstractValue>& args);
+  AbstractValue in_iowait();
+  ssa::ValueId preempt_count();
+  ssa::ValueId in_interrupt();
+  AbstractValue task_info(const std::vector<AbstractValue>& args);
+  AbstractValue socket_address(const AbstractValue& socket, const char* member);
 
   // ---- lower_typed.cc ------------------------------------------------------------------------
   const schema::KernelTypes* kernel_types();

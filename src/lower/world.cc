@@ -76,9 +76,13 @@ uint8_t kinds_of_result(Builtin builtin) {
     case Builtin::Avg:
     case Builtin::Stddev:
     case Builtin::Quantile:
+    case Builtin::CurrTaskinfo:
+    case Builtin::NetIpSockSaddr:
+    case Builtin::NetIpSockDaddr:
       return kInt | kNil;
     case Builtin::StringStarts:
     case Builtin::StringEnds:
+    case Builtin::InIowait:
       return kBoolean;
     case Builtin::Stack:
     case Builtin::Ustack:

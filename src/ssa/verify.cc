@@ -446,6 +446,7 @@ class Verifier {
       case BuiltinVar::Ns:
       case BuiltinVar::Cgroup:
       case BuiltinVar::Curtask:
+      case BuiltinVar::InInterrupt:
         return inst.type == Type::Int ? "" : "not an Int";
       case BuiltinVar::Execname:
         return inst.type == Type::Str && inst.str_kind == StrKind::Bytes ? "" : "not Bytes";
