@@ -415,6 +415,8 @@ NOT_EVERYWHERE = {
                        "this kernel's type information leaves its functions out"),
     "types": ("does not describe its types", "this kernel does not describe its types"),
     "kprobe_multi": ("has no links for many", "this kernel attaches to its functions one by one"),
+    "preempt_count": ("does not show where it counts interrupts",
+                      "this kernel does not show where it counts interrupts"),
     "write_user": ("lets no program write to", "this kernel lets no program write to processes"),
     "override": ("lets no program set results", "this kernel lets no program set results"),
     "mem:x": ("none on its own code", "this kernel has no memory breakpoints on its own code"),

@@ -1,6 +1,8 @@
 // Functions of the library that read the kernel's memory: what `curtask` and cast() would give.
 #include <fmt/format.h>
 
+#include <cstdio>
+
 #include "lower/lowerer.h"
 #include "schema/library_reads.h"
 
@@ -32,6 +34,15 @@ AbstractValue Lowerer::in_iowait() {
   return to_value(negate(equals(waits, AbstractValue::of(int64_t{0}))));
 }
 
+/// Nothing in the kernel's types tells how its count is made up.
+static int64_t interrupt_bits(const std::string& release) {
+  int major = 0;
+  int minor = 0;
+  if (std::sscanf(release.c_str(), "%d.%d", &major, &minor) != 2) return schema::kInterruptBits;
+  const bool is_since_73 = major > 7 || (major == 7 && minor >= 3);
+  return is_since_73 ? schema::kInterruptBitsSince73 : schema::kInterruptBits;
+}
+
 /// What runs on the CPU has the count of it in the task, or the CPU has (x86-64).
 ssa::ValueId Lowerer::preempt_count() {
   const schema::KernelTypes* types = options_.machine.types ? options_.machine.types() : nullptr;
@@ -50,7 +61,7 @@ ssa::ValueId Lowerer::preempt_count() {
 ssa::ValueId Lowerer::in_interrupt() {
   const ssa::ValueId count = preempt_count();
   const ssa::ValueId bits =
-      op2(ssa::Op::And, ssa::Type::Int, count, const_int(schema::kInterruptBits));
+      op2(ssa::Op::And, ssa::Type::Int, count, const_int(interrupt_bits(options_.machine.release)));
   return op2(ssa::Op::Ne, ssa::Type::Bool, bits, const_int(0));
 }
 

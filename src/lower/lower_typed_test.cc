@@ -21,6 +21,7 @@ class Typed : public testing::Test {
   std::string world(const std::string& source, bool captures) {
     TestWorld world(source);
     world.options.machine.types = [this] { return &types_; };
+    world.options.machine.release = release_;
     world.options.machine.symbol = [](const std::string& name) -> Result<int64_t> {
       if (name == "known") return int64_t{-4096};
       return Error{"no symbol"};
@@ -30,6 +31,8 @@ class Typed : public testing::Test {
     for (const EventMistake& mistake : world.linkage.mistakes) text += "mistake " + mistake.text;
     return text;
   }
+
+  std::string release_;
 
  private:
   const std::vector<uint8_t> bytes_ = bpf::small_task_btf();
@@ -83,6 +86,19 @@ TEST_F(Typed, PointersAreKept) {
               HasSubstr("refused 1: table t holds kernel pointers and integers"));
   EXPECT_THAT(lower("t[curtask] = 1 t[cast(\"int *\", 8)] = 1"),
               HasSubstr("refused 1: table t has keys of different kinds"));
+}
+
+TEST_F(Typed, BitsOfInterruptsAsTheKernelHasThem) {
+  for (const auto& [release, bits] :
+       std::vector<std::pair<std::string, std::string>>{{"", "16776960"},
+                                                        {"6.1.0-18-amd64", "16776960"},
+                                                        {"7.2.13", "16776960"},
+                                                        {"7.3.4+deb13-cloud-amd64", "520158976"},
+                                                        {"8.0", "520158976"}}) {
+    release_ = release;
+    EXPECT_THAT(lower("print(in_interrupt())"), HasSubstr("ConstInt " + bits + " : int"))
+        << release;
+  }
 }
 
 TEST_F(Typed, Mistakes) {

@@ -10,10 +10,11 @@ inline constexpr const char* kInIowait = "in_iowait";
 
 /// in_interrupt(): of the task where it has the count. The bits are those of soft interrupts (and
 /// of where they are kept off), hard ones, and those that nothing keeps off
-/// (include/linux/preempt.h).
+/// (include/linux/preempt.h). Since Linux 7.3 the count of kept off hard ones lies between.
 inline constexpr const char* kThreadInfo = "thread_info";
 inline constexpr const char* kPreemptCount = "preempt_count";
 inline constexpr int64_t kInterruptBits = 0x00ffff00;
+inline constexpr int64_t kInterruptBitsSince73 = 0x1f00ff00;
 
 /// net.ip_sock_saddr(p), net.ip_sock_daddr(p): one of the two, where the family is that of IPv4.
 inline constexpr const char* kSocketPointer = "struct sock *";
