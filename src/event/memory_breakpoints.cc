@@ -15,6 +15,7 @@
 #include "event/provider.h"
 #include "symbol/kallsyms.h"
 #include "symbol/maps.h"
+#include "symbol/resolve.h"
 
 namespace ktap::event {
 
@@ -199,14 +200,22 @@ std::string MemoryBreakpoints::find_symbol(MemoryPlace& place) {
 std::string MemoryBreakpoints::find_variable(MemoryPlace& place, ProgramVariable& variable) {
   const Result<const symbol::ElfFile*> file = files_.open(place.program);
   if (!file.ok()) return file.error().message;
-  const std::vector<symbol::VariableSymbol> found = file.value()->find_variables(place.symbol);
+  std::vector<symbol::VariableSymbol> found = file.value()->find_variables(place.symbol);
+  if (place.access == HW_BREAKPOINT_X) {
+    found.clear();
+    for (const symbol::FunctionSymbol& function : file.value()->find(place.symbol))
+      found.push_back({function.address, function.size_bytes, false});
+    if (found.empty()) return file.value()->why_missing(place.symbol);
+  }
   if (found.empty()) return file.value()->why_no_variable(place.symbol);
   if (found.size() > 1) {
     std::string places;
     for (const symbol::VariableSymbol& one : found)
       places += fmt::format("{}{:#x}", places.empty() ? "" : ", ", one.address);
-    return fmt::format("{} has {} variables '{}' ({}), and no way to tell which is meant",
-                       file.value()->path(), found.size(), place.symbol, places);
+    return fmt::format(
+        "{} has {} places '{}' ({}), and no way to tell which is meant: in a process "
+        "that runs write where one is, mem:0x…",
+        file.value()->path(), found.size(), place.symbol, places);
   }
   if (found.front().is_thread_local)
     return fmt::format("'{}' is a variable that each thread has its own of; it has no address",
@@ -231,8 +240,15 @@ Result<void> MemoryBreakpoints::place(const ProgramVariable& variable, pid_t pid
     variable.event->perf.address = *base + variable.address;
     return {};
   }
-  if (target_ != 0)
-    return Error{fmt::format("process {} has not mapped {}", pid, variable.path), 0};
+  if (target_ != 0) {
+    const std::string old = symbol::deleted_file(pid, variable.path);
+    return Error{fmt::format("process {} has not mapped {}{}", pid, variable.path,
+                             old.empty() ? ""
+                                         : ": what it runs has been deleted, or replaced, "
+                                           "since it began; that is " +
+                                               old),
+                 0};
+  }
   return Error{fmt::format("mem:{}: the command does not begin with {} mapped; what it maps later "
                            "is traced while it runs, with -p PID",
                            variable.event->name, variable.path),
@@ -259,7 +275,10 @@ std::string MemoryBreakpoints::make(const std::string& name, EventPtr& event) {
   if (place.access == HW_BREAKPOINT_R && !kReadsAlone)
     return "this machine's processors do not tell reads from writes: write rw";
   if (place.access != HW_BREAKPOINT_X && place.address % place.length_bytes != 0)
-    return fmt::format("{:#x} is no multiple of its {} bytes", place.address, place.length_bytes);
+    return fmt::format(
+        "{:#x} is no multiple of the {} bytes that are looked at{}", place.address,
+        place.length_bytes,
+        place.length_bytes == sizeof(long) ? "; fewer are written /1, /2 or /4" : "");
   auto made = std::make_shared<Event>();
   made->system = "mem";
   made->name = name;

@@ -60,7 +60,9 @@ AbstractValue AbstractValue::of_world(runtime::Value value, std::string name) {
   AbstractValue v;
   switch (value.type) {
     case runtime::Type::Nil:
-      return nil();
+      v = nil();
+      v.integer = runtime::is_null_pointer(value) ? 1 : 0;
+      return v;
     case runtime::Type::Boolean:
       return boolean(value.boolean);
     case runtime::Type::Integer:

@@ -47,8 +47,8 @@ struct AbstractValue {
                ///< of no use
   };
   Kind kind = Kind::Undefined;
-  /// Int; Bool (0 or 1); Builtin, Rendered (its number); Iterator: the next entry's number;
-  /// Pointer: bytes from `id`, or the address
+  /// Int; Bool (0 or 1); Nil: 1 for a null pointer of the main chunk; Builtin, Rendered (its
+  /// number); Iterator: the next entry's number; Pointer: bytes from `id`, or the address
   int64_t integer = 0;
   double number = 0;  ///< Float
   std::string

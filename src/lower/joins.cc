@@ -107,18 +107,22 @@ AbstractValue Lowerer::join_values(const std::vector<Edge>& edges, size_t index,
 std::optional<AbstractValue> Lowerer::join_pointers(const std::vector<const AbstractValue*>& values,
                                                     const std::vector<Edge>& edges,
                                                     ssa::BlockId into) {
+  AbstractValue joined = AbstractValue::pointer(values[0]->ctype, {}, 0);
   for (const AbstractValue* v : values) {
-    const bool is_alike = v->is(Kind::Pointer) && v->ctype == values[0]->ctype &&
-                          v->may_be_nil == values[0]->may_be_nil && !v->may_be_zero;
-    if (!is_alike) return std::nullopt;
+    if (!v->is(Kind::Pointer) || v->ctype != joined.ctype) return std::nullopt;
+    joined.may_be_nil = joined.may_be_nil || v->may_be_nil;
+    joined.may_be_zero = joined.may_be_zero || v->may_be_zero;
+  }
+  // Beside those of tables and variables, whose nil is no null pointer, none may be one.
+  const bool are_kept = joined.may_be_nil || joined.may_be_zero;
+  for (const AbstractValue* v : values) {
+    const bool is_there = v->id.valid() && function_[v->id].type == ssa::Type::Int;
+    if (are_kept && !is_there && !v->may_be_nil && !v->may_be_zero) return std::nullopt;
   }
   std::vector<ssa::ValueId> operands;
   for (size_t i = 0; i < values.size(); ++i)
     operands.push_back(maybe_address(*values[i], edges[i].block));
-  const AbstractValue address =
-      add_phi(into, ssa::Inst{ssa::Op::Phi, ssa::Type::MaybeInt}, std::move(operands));
-  AbstractValue joined = AbstractValue::pointer(values[0]->ctype, address.id, 0);
-  joined.may_be_nil = values[0]->may_be_nil;
+  joined.id = add_phi(into, ssa::Inst{ssa::Op::Phi, ssa::Type::MaybeInt}, std::move(operands)).id;
   return joined;
 }
 

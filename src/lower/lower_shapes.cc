@@ -195,8 +195,10 @@ bool Lowerer::unify_value(int64_t table, const AbstractValue& value) {
     wanted = *bytes;
   }
   const auto refuse_both = [&](const KeyPart& other) {
-    refuse(fmt::format("{} {} holds {} and {}", is_variable ? "variable" : "table", info.name,
-                       name_of(other), name_of(*part)));
+    const bool are_pointers = other.kind == part->kind && part->kind == KeyPart::Kind::Pointer;
+    refuse(fmt::format("{} {} holds {}", is_variable ? "variable" : "table", info.name,
+                       are_pointers ? "kernel pointers of several types"
+                                    : fmt::format("{} and {}", name_of(other), name_of(*part))));
     return false;
   };
   // A name that is only known when the handler runs stays an id among ids.

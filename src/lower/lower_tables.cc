@@ -107,6 +107,9 @@ AbstractValue Lowerer::get_index(const AbstractValue& object, const AbstractValu
       return {};
     case Kind::Pointer:
       return typed_index(object, key);
+    case Kind::Nil:
+      if (object.integer == 1) return object;
+      [[fallthrough]];
     default:
       if (is_read_from_memory(object)) {
         no_member(object, key);

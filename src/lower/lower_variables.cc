@@ -170,7 +170,7 @@ void Lowerer::write_variable(const Variable& variable, const std::string& name,
   }
   const std::optional<int64_t> id = variable_table(variable, name);
   if (!id) return;
-  if (value.is(Kind::Pointer) && !value.may_be_zero)
+  if (value.is(Kind::Pointer) && (!value.may_be_zero || ssa::is_maybe(function_[value.id].type)))
     return set_entry(*id, {const_bool(true)}, zero_for_null(value));
   if (!value.is(Kind::Nil)) return set_entry(*id, {const_bool(true)}, value);
   if ((kinds_of(variable) & kNil) == 0) linkage_.shapes.variables[variable].may_be_nil = true;

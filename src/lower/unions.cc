@@ -264,6 +264,12 @@ std::optional<AbstractValue> Lowerer::narrowed(const AbstractValue& value, Found
     if (rest.parts.empty()) return std::nullopt;
     return rest.parts.size() == 1 ? AbstractValue(rest.parts[0]) : rest;
   }
+  if (value.is(Kind::Pointer) && (value.may_be_nil || value.may_be_zero)) {
+    if (found != Found::True && found != Found::NotNil) return value;
+    AbstractValue there = AbstractValue::pointer(value.ctype, value.id, 0);
+    if (value.may_be_nil) there.id = unwrap(AbstractValue::ssa(value.id));
+    return there;
+  }
   const bool may_be_false = ssa::sure_type(type_of(value)) == ssa::Type::Bool;
   const bool is_known = value.is_constant();
   const bool is_false = value.is(Kind::Nil) || (value.is(Kind::Bool) && value.integer == 0);

@@ -396,6 +396,9 @@ class Session {
         names_any ? symbol::WatchedProcesses{} : watched_processes(options_, target_, child));
     if (!watched.ok() && options_.verbose)
       say(fmt::format("ktap: what ends soon may go without names: {}\n", watched.error().message));
+    // What it has mapped by now nobody tells any more.
+    if (child && catalog_ != nullptr && catalog_->wants_process())
+      host_->stack_names().remember(child);
   }
 
   Result<void> run_tracer() {

@@ -53,6 +53,8 @@ class StackNamer final : public runtime::StackNames {
   /// Keeps what a process has mapped now, in case that it ends, or runs another program, before it
   /// is printed. `owner` is word 0 of a stack of it, which was taken then.
   void remember(uint64_t owner, uint64_t time_ns);
+  /// The program that the process runs now, for names that are asked by process.
+  void remember(pid_t pid) { users_.remember(pid); }
 
  private:
   struct KernelFrame {

@@ -44,6 +44,13 @@ bool is_variable(const ElfSymbol& symbol) {
   return is_data && symbol.section != SHN_UNDEF;
 }
 
+/// `calls.0`: a static variable of a function, as C compilers name it.
+bool is_numbered(std::string_view symbol, std::string_view name) {
+  const size_t size = name.size();
+  return symbol.size() > size + 1 && symbol.substr(0, size) == name && symbol[size] == '.' &&
+         symbol.find_first_not_of("0123456789", size + 1) == std::string_view::npos;
+}
+
 std::string_view without_version(std::string_view name) {
   const size_t at = name.find('@', 1);
   return name.substr(0, at);
@@ -356,12 +363,15 @@ std::string ElfFile::why_missing(std::string_view name) const {
 
 std::vector<VariableSymbol> ElfFile::find_variables(std::string_view name) const {
   std::set<VariableSymbol> found;
+  std::set<VariableSymbol> of_functions;
   const NamePattern pattern(name, false);
   state_->each_symbol(is_variable, [&](const ElfSymbolTable& table, const ElfSymbol& symbol) {
-    const bool fits = table.is_named(symbol, name) ||
-                      pattern.matches_demangled(without_version(table.name(symbol)));
-    if (fits) found.insert({symbol.value, symbol.size_bytes, symbol.type == STT_TLS});
+    const std::string_view own = without_version(table.name(symbol));
+    const VariableSymbol variable{symbol.value, symbol.size_bytes, symbol.type == STT_TLS};
+    if (own == name || pattern.matches_demangled(own)) found.insert(variable);
+    if (is_numbered(own, name)) of_functions.insert(variable);
   });
+  if (found.empty()) found = std::move(of_functions);
   return {found.begin(), found.end()};
 }
 

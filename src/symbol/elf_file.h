@@ -94,7 +94,8 @@ class ElfFile {
   /// 'malloc'?", "'malloc' is not in /x itself, which takes it from a library", "/x has no function
   /// symbols (it was stripped); …".
   std::string why_missing(std::string_view name) const;
-  /// All variables of that name, plain or demangled, by address.
+  /// All variables of that name, plain or demangled, by address; else those that functions have for
+  /// themselves by it (`calls.0`).
   std::vector<VariableSymbol> find_variables(std::string_view name) const;
   /// Why find_variables() found nothing, as why_missing().
   std::string why_no_variable(std::string_view name) const;

@@ -24,7 +24,7 @@
 //   mark N                   N times the markers of call_marks(i), i from 1 (x86-64 and arm64)
 //   touch N                  writes to N fresh pages
 //   poke N                   N writes of 8 bytes at 0x10000000, of 4 at 0x10000080, and to the
-//                            variables poked and poked_half
+//                            variables poked, poked_half and poked_times
 //   kill:S N                 sends itself the signal S (0 alone does nothing)
 //   stat:PATH N              newfstatat
 //   tcp:BYTES N              N connections to itself by 127.0.0.1, which carry so many bytes;
@@ -260,11 +260,13 @@ static void poke(long writes) {
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   if (at == MAP_FAILED) die("poke", "mmap");
   volatile int* half = (volatile int*)(at + 16);
+  static volatile int poked_times __attribute__((used));
   for (long i = 1; i <= writes; ++i) {
     *at = i;
     *half = (int)i;
     poked = i;
     poked_half = (short)i;
+    poked_times = (int)i;
   }
 }
 
