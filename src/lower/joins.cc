@@ -103,25 +103,34 @@ AbstractValue Lowerer::join_values(const std::vector<Edge>& edges, size_t index,
   return join_mixed(values, edges, into);
 }
 
-/// Kernel pointers of one type.
+/// Kernel pointers of one type, or nil.
 std::optional<AbstractValue> Lowerer::join_pointers(const std::vector<const AbstractValue*>& values,
                                                     const std::vector<Edge>& edges,
                                                     ssa::BlockId into) {
-  AbstractValue joined = AbstractValue::pointer(values[0]->ctype, {}, 0);
+  const AbstractValue* some = nullptr;
+  for (const AbstractValue* v : values) some = v->is(Kind::Pointer) ? v : some;
+  if (some == nullptr) return std::nullopt;
+  AbstractValue joined = AbstractValue::pointer(some->ctype, {}, 0);
   for (const AbstractValue* v : values) {
-    if (!v->is(Kind::Pointer) || v->ctype != joined.ctype) return std::nullopt;
-    joined.may_be_nil = joined.may_be_nil || v->may_be_nil;
+    const bool is_nil = v->is(Kind::Nil) && v->integer == 0;
+    if (!is_nil && (!v->is(Kind::Pointer) || v->ctype != joined.ctype)) return std::nullopt;
+    joined.may_be_nil = joined.may_be_nil || v->may_be_nil || is_nil;
     joined.may_be_zero = joined.may_be_zero || v->may_be_zero;
   }
-  // Beside those of tables and variables, whose nil is no null pointer, none may be one.
+  // Beside a nil that is no null pointer, as those of tables and variables are, none may be one.
   const bool are_kept = joined.may_be_nil || joined.may_be_zero;
   for (const AbstractValue* v : values) {
     const bool is_there = v->id.valid() && function_[v->id].type == ssa::Type::Int;
-    if (are_kept && !is_there && !v->may_be_nil && !v->may_be_zero) return std::nullopt;
+    const bool is_kept = v->is(Kind::Nil) || v->may_be_nil || v->may_be_zero;
+    if (are_kept && !is_there && !is_kept) return std::nullopt;
   }
   std::vector<ssa::ValueId> operands;
-  for (size_t i = 0; i < values.size(); ++i)
-    operands.push_back(maybe_address(*values[i], edges[i].block));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const ssa::BlockId from = edges[i].block;
+    operands.push_back(values[i]->is(Kind::Nil)
+                           ? emit_in(from, {ssa::Op::ConstNil, ssa::Type::MaybeInt})
+                           : maybe_address(*values[i], from));
+  }
   joined.id = add_phi(into, ssa::Inst{ssa::Op::Phi, ssa::Type::MaybeInt}, std::move(operands)).id;
   return joined;
 }

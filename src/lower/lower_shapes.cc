@@ -139,6 +139,10 @@ ssa::ValueId Lowerer::as_part(const AbstractValue& value, const KeyPart& part) {
       if (part.kind == KeyPart::Kind::Bytes && !fits_bytes(value.text, part))
         refuse("a string of the script with a NUL, or a long one, beside strings that are read");
       return const_str(value.text);
+    case Kind::Pointer: {
+      const AbstractValue number = plain(value);
+      return number.is(Kind::Int) ? const_int(number.integer) : number.id;
+    }
     case Kind::Rendered:  // an address
       return as_part(value.parts[0], KeyPart{});
     default:
@@ -312,7 +316,9 @@ bool Lowerer::begin_with_stored(const StoredEntries& stored, const char* what, s
     const std::optional<KeyPart> part = part_of_stored(stored.value);
     if (part) value = value ? widest(*value, *part) : part;
     if (!part || !value) {
-      refuse(fmt::format("{} {} gets values of several types by a timer", what, info.name));
+      const bool are_pointers = (stored.value.kinds & ~kNil) == kPointer;
+      refuse(fmt::format("{} {} gets {} by a timer", what, info.name,
+                         are_pointers ? "kernel pointers" : "values of several types"));
       return false;
     }
   }

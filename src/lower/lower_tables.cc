@@ -158,7 +158,7 @@ AbstractValue Lowerer::table_get(const AbstractValue& table, const AbstractValue
     return join({{absent, {AbstractValue::nil()}, 0}, {current_, {got}, 0}})[0];
   }
   std::vector<ssa::ValueId> operands;
-  const std::optional<int64_t> id = table_access(table, key, operands);
+  const std::optional<int64_t> id = table_access(table, sure, operands);
   return id ? get_entry(*id, std::move(operands)) : AbstractValue();
 }
 

@@ -262,7 +262,8 @@ bool EventView::kernel_member(Value pointer, Value key, Value* out, std::string*
     const bool is_user = schema::is_user_type(type);
     *error = fmt::format(
         "in user space {} memory is read where members and indexes that are known, or the event's, "
-        "follow {}, straight; this pointer or index was computed or kept",
+        "follow {}, straight; this pointer or index was computed or kept (--explain tells why it "
+        "runs there)",
         is_user ? "a program's" : "kernel", is_user ? "'args'" : "'curtask' or cast()");
   }
   return false;
