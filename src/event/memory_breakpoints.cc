@@ -164,7 +164,8 @@ class MemoryBreakpoints final : public Provider {
  private:
   std::string find_symbol(MemoryPlace& place);
   std::string find_variable(MemoryPlace& place, ProgramVariable& variable);
-  Result<void> place(const ProgramVariable& variable, pid_t pid) const;
+  Result<void> place(const ProgramVariable& variable, pid_t pid,
+                     const symbol::ProcessMaps& maps) const;
   std::string make(const std::string& name, EventPtr& event);
 
   pid_t target_ = 0;
@@ -200,14 +201,15 @@ std::string MemoryBreakpoints::find_symbol(MemoryPlace& place) {
 std::string MemoryBreakpoints::find_variable(MemoryPlace& place, ProgramVariable& variable) {
   const Result<const symbol::ElfFile*> file = files_.open(place.program);
   if (!file.ok()) return file.error().message;
-  std::vector<symbol::VariableSymbol> found = file.value()->find_variables(place.symbol);
+  std::vector<symbol::VariableSymbol> found;
   if (place.access == HW_BREAKPOINT_X) {
-    found.clear();
     for (const symbol::FunctionSymbol& function : file.value()->find(place.symbol))
       found.push_back({function.address, function.size_bytes, false});
     if (found.empty()) return file.value()->why_missing(place.symbol);
+  } else {
+    found = file.value()->find_variables(place.symbol);
+    if (found.empty()) return file.value()->why_no_variable(place.symbol);
   }
-  if (found.empty()) return file.value()->why_no_variable(place.symbol);
   if (found.size() > 1) {
     std::string places;
     for (const symbol::VariableSymbol& one : found)
@@ -233,8 +235,8 @@ std::string MemoryBreakpoints::find_variable(MemoryPlace& place, ProgramVariable
 }
 
 /// Where the process has it. Errors: it has not mapped the file.
-Result<void> MemoryBreakpoints::place(const ProgramVariable& variable, pid_t pid) const {
-  KTAP_ASSIGN(const symbol::ProcessMaps maps, symbol::ProcessMaps::read(pid));
+Result<void> MemoryBreakpoints::place(const ProgramVariable& variable, pid_t pid,
+                                      const symbol::ProcessMaps& maps) const {
   const std::optional<uint64_t> base = maps.base_of(variable.file, variable.load);
   if (base) {
     variable.event->perf.address = *base + variable.address;
@@ -256,7 +258,9 @@ Result<void> MemoryBreakpoints::place(const ProgramVariable& variable, pid_t pid
 }
 
 Result<void> MemoryBreakpoints::set_process(pid_t pid) {
-  for (const ProgramVariable& variable : variables_) KTAP_TRY(place(variable, pid));
+  if (variables_.empty()) return {};
+  KTAP_ASSIGN(const symbol::ProcessMaps maps, symbol::ProcessMaps::read(pid));
+  for (const ProgramVariable& variable : variables_) KTAP_TRY(place(variable, pid, maps));
   return {};
 }
 
@@ -291,11 +295,13 @@ std::string MemoryBreakpoints::make(const std::string& name, EventPtr& event) {
   made->perf.access = place.access;
   if (!place.program.empty()) {
     variable.event = made;
-    if (target_ != 0) {
-      if (const Result<void> placed = this->place(variable, target_); !placed.ok())
-        return placed.error().message;
-    }
     variables_.push_back(std::move(variable));
+    if (target_ != 0) {
+      if (const Result<void> placed = set_process(target_); !placed.ok()) {
+        variables_.pop_back();
+        return placed.error().message;
+      }
+    }
   }
   event = std::move(made);
   return "";
