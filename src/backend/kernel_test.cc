@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
@@ -441,6 +442,32 @@ bool has_form(const bpf::KernelFacts& facts) {
   return facts.has_may_goto || facts.has_iter_num() || facts.has_bpf_loop;
 }
 
+/// A sign made by a shift, -1 or 0, meets a constant mask in straight code; see may_be_sign().
+bool masks_a_sign(const std::vector<bpf::Insn>& code) {
+  constexpr uint8_t kAlu64 = 7, kClass = 7, kLoad = 1, kLoadImm = 0, kByRegister = 8;
+  constexpr uint8_t kOr = 0x40, kAnd = 0x50, kMov = 0xb0, kArsh = 0xc0;
+  std::array<bool, 16> is_sign{};
+  std::array<bool, 16> is_known{};
+  for (const bpf::Insn& insn : code) {
+    const uint8_t kind = insn.code & kClass;
+    const uint8_t op = insn.code & 0xf0;
+    const bool by_register = (insn.code & kByRegister) != 0;
+    if (kind == kAlu64) {
+      const bool by_constant = !by_register || is_known[insn.src];
+      if ((op == kAnd || op == kOr) && by_constant && is_sign[insn.dst]) return true;
+      const bool is_move = op == kMov && by_register;
+      is_sign[insn.dst] = is_move ? is_sign[insn.src] : op == kArsh && !by_register && insn.imm > 30;
+      is_known[insn.dst] = op == kMov && (by_register ? is_known[insn.src] : true);
+    } else if (kind == kLoad || kind == kLoadImm) {
+      is_sign[insn.dst] = false;
+      is_known[insn.dst] = kind == kLoadImm;
+    } else if (op == 0x80 || op == 0) {  // a call, a jump
+      is_sign[0] = is_known[0] = false;
+    }
+  }
+  return false;
+}
+
 // KTAP_SEED and KTAP_ROUNDS choose others.
 using Mask = void (*)(bpf::KernelFacts&);
 void compare_random(bool in_kernel, Rounds form, Form made = Form::AsMade, Mask mask = nullptr) {
@@ -469,6 +496,8 @@ void compare_random(bool in_kernel, Rounds form, Form made = Form::AsMade, Mask 
     if (may_lack && !has_form(subject.facts) && !result.failures.empty())
       continue;  // by its reason, elsewhere
     ASSERT_TRUE(result.failures.empty()) << result.failures[0].text;
+    for (const bpf::Program& program : result.unit.programs)
+      ASSERT_FALSE(masks_a_sign(program.code));
     Outcome got;
     Bytes context = context_of({0, 0});
     if (in_kernel) {

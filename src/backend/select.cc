@@ -465,13 +465,33 @@ void Selector::arithmetic(ValueId id) {
   if (op != AluOp::Sub && payload_word(b, 0, false) == home_word(id, 0)) std::swap(a, b);
   Reg dst = result_register(id, Reg::R1);
   load_word(dst, payload_word(a, 0, false));
-  if (small_constant(b, &imm)) {
-    if ((op == AluOp::Add || op == AluOp::Sub) && loops_.is_blind(block_)) untie(dst);
+  const bool is_mask = (op == AluOp::And || op == AluOp::Or) && is_constant(inst(b).op);
+  const bool is_small = small_constant(b, &imm);
+  const bool is_step = is_small && (op == AluOp::Add || op == AluOp::Sub);
+  if ((is_mask && may_be_sign(a)) || (is_step && loops_.is_blind(block_))) untie(dst);
+  if (is_small) {
     asm_.emit(bpf::alu64(op, dst, imm));
   } else {
     asm_.emit(bpf::alu64(op, dst, in_register(b, Reg::R2)));
   }
   store_result(id, dst);
+}
+
+/// Whether the verifier may know that the value is -1 or 0 and no other. Where such a one meets a
+/// constant mask Linux 6.18 goes on in two ways, one for each, and when it has too many open ways
+/// to keep another it crashes (maybe_fork_scalars() of its later releases).
+bool Selector::may_be_sign(ValueId id) const {
+  switch (inst(payload_owner(function_, id)).op) {
+    case Op::EventVar:
+    case Op::EventField:
+    case Op::TableGet:
+    case Op::CellGet:
+    case Op::StrLen:
+    case Op::StrByte:
+      return false;
+    default:
+      return true;
+  }
 }
 
 /// eBPF before cpu v4 divides unsigned: by the absolute values, then the sign. |x| = (x ^ s) - s

@@ -178,7 +178,9 @@ class Selector {
   void count_down(const Word& budget, bpf::Label over);
   void load_hidden(Reg dst, int64_t value);
   bool may_have_range(ssa::ValueId id, int depth) const;
-  /// The verifier ties a copy to what it was copied from until it is computed with.
+  bool may_be_sign(ssa::ValueId id) const;
+  /// The verifier ties a copy to what it was copied from until it is computed with. Of a value that
+  /// may be negative it knows no bounds any more.
   void untie(Reg reg) { asm_.emit(bpf::alu64(bpf::AluOp::Xor, reg, 0)); }
   /// The word becomes `imm`, unknown to the verifier in loops. Uses R1.
   void set_word(const Word& word, int32_t imm);

@@ -208,8 +208,8 @@ void Selector::table_walk(ValueId id) {
 void Selector::begin_memory_walk(ValueId id, const Table& table) {
   load_count(Reg::R1, table);
   asm_.emit(bpf::neg64(Reg::R1));
-  asm_.emit(bpf::alu64(AluOp::Arsh, Reg::R1, 63));
-  asm_.emit(bpf::alu64(AluOp::And, Reg::R1, static_cast<int32_t>(table.walk_slots())));
+  asm_.emit(bpf::alu64(AluOp::Rsh, Reg::R1, 63));
+  asm_.emit(bpf::alu64(AluOp::Mul, Reg::R1, static_cast<int32_t>(table.walk_slots())));
   store_result(id, Reg::R1);
 }
 

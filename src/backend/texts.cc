@@ -163,8 +163,8 @@ void Selector::next_hex_digit() {
   asm_.emit(bpf::alu64(AluOp::And, Reg::R2, 15));
   asm_.emit(bpf::mov64(Reg::R4, 9));
   asm_.emit(bpf::alu64(AluOp::Sub, Reg::R4, Reg::R2));
-  asm_.emit(bpf::alu64(AluOp::Arsh, Reg::R4, 63));  // all ones from 10 on
-  asm_.emit(bpf::alu64(AluOp::And, Reg::R4, kToLetters));
+  asm_.emit(bpf::alu64(AluOp::Rsh, Reg::R4, 63));  // 1 from 10 on
+  asm_.emit(bpf::alu64(AluOp::Mul, Reg::R4, kToLetters));
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, '0'));
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R2, Reg::R4));
 }
@@ -205,7 +205,7 @@ void Selector::text_of_int(ValueId id) {
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R4, Reg::R5));
   asm_.emit(bpf::store(Size::B, Reg::R4, static_cast<int16_t>(at), '-'));
   // The text begins there, or one byte behind when there is no sign.
-  asm_.emit(bpf::alu64(AluOp::And, Reg::R3, 1));
+  asm_.emit(bpf::alu64(AluOp::Rsh, Reg::R3, 63));
   asm_.emit(bpf::alu64(AluOp::Xor, Reg::R3, 1));
   asm_.emit(bpf::alu64(AluOp::Add, Reg::R4, Reg::R3));
   for (int32_t i = 0; i < 3; ++i) {
