@@ -63,10 +63,8 @@ void set_fields(const Place& place, std::vector<schema::Field> fetched,
     event->unnumbered_fields = is_fetched ? 1 : 0;
     if (function != nullptr) type_user_result(types, *function, context, event);
   } else if (place.offset == 0 && !is_fetched) {
-    // A little debug information (-g1) has functions without what they are called with.
-    const bool is_told = function != nullptr && (!function->parameters.empty() ||
-                                                 function->is_variadic || function->is_result_told);
-    if (is_told) return add_user_arguments(types, *function, context, event);
+    if (function != nullptr && function->are_parameters_told)
+      return add_user_arguments(types, *function, context, event);
     const uint32_t in_registers = symbol::register_argument_count(context.machine);
     for (uint32_t i = 1; i <= (in_registers != 0 ? in_registers : kStackArguments); ++i) {
       fields.push_back(register_field(fmt::format("arg{}", i), Fetch::Base::Argument));
