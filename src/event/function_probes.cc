@@ -84,12 +84,17 @@ class FunctionProbes final : public Provider {
   void include(const Pattern& pattern, Matches* out) override;
   void list(std::string_view glob, std::vector<std::string>* out) override;
   bool is_also_called(const Event& event, std::string_view glob, bool by_letter) override;
+  bool is_same_place(const Event& a, const Event& b) const override {
+    return a.kind == b.kind && !a.point.file.empty() && a.point.file == b.point.file &&
+           a.point.offset_bytes == b.point.offset_bytes;
+  }
   const schema::KernelTypes* user_types() const override { return &types_; }
 
  private:
   void include_user(const Pattern& pattern, const std::string& path, Place place, Matches* out);
   void include_address(const Pattern& pattern, const ElfFile& elf, const Place& place,
                        Matches* out);
+  void add_once(const EventPtr& made, const Place& place, Matches* out);
   std::string add(const ElfFile& file, const Place& place, const FunctionSymbol& symbol,
                   Matches* out);
   std::string add_choices(const Pattern& pattern, const ElfFile& file, const Place& place,
@@ -273,12 +278,24 @@ void FunctionProbes::include_address(const Pattern& pattern, const ElfFile& elf,
         pattern, fmt::format("{} of {} cannot be probed: {}", place.name, elf.path(), why)));
     return;
   }
-  out->events.push_back(user_event(elf, place, symbol, out));
+  add_once(user_event(elf, place, symbol, out), place, out);
   if (place.is_return)
     warn_of_exceptions(pattern, elf, within ? within->function.name : std::string_view(), out);
 }
 
-/// A probe at the place, unless the list has one there by another name. Why there is none; "".
+/// Adds the probe, unless the list has one there by another name.
+void FunctionProbes::add_once(const EventPtr& made, const Place& place, Matches* out) {
+  std::vector<EventPtr>& here = at_place_[fmt::format(
+      "{}:{}:{}:{}", made->point.file, made->point.offset_bytes, place.is_return, place.fetches)];
+  if (std::find(here.begin(), here.end(), made) == here.end()) here.push_back(made);
+  const bool is_there = std::any_of(here.begin(), here.end(), [&](const EventPtr& other) {
+    return here.size() > 1 &&
+           std::find(out->events.begin(), out->events.end(), other) != out->events.end();
+  });
+  if (!is_there) out->events.push_back(made);
+}
+
+/// A probe at the place. Why there is none; "".
 std::string FunctionProbes::add(const ElfFile& file, const Place& place,
                                 const FunctionSymbol& symbol, Matches* out) {
   const uint64_t offset = place.offset != 0 ? place.offset : symbol::entry_offset(file, symbol);
@@ -286,15 +303,7 @@ std::string FunctionProbes::add(const ElfFile& file, const Place& place,
   if (!why.empty()) return why;
   FunctionSymbol at = symbol;
   at.file_offset = *file.file_offset(symbol.address + offset);
-  const EventPtr made = user_event(file, place, at, out);
-  std::vector<EventPtr>& here = at_place_[fmt::format(
-      "{}:{}:{}:{}", made->point.file, at.file_offset, place.is_return, place.fetches)];
-  if (std::find(here.begin(), here.end(), made) == here.end()) here.push_back(made);
-  const bool is_there = std::any_of(here.begin(), here.end(), [&](const EventPtr& other) {
-    return here.size() > 1 &&
-           std::find(out->events.begin(), out->events.end(), other) != out->events.end();
-  });
-  if (!is_there) out->events.push_back(made);
+  add_once(user_event(file, place, at, out), place, out);
   return "";
 }
 
