@@ -72,6 +72,38 @@ int unlike(const char* a) { return a[0]; }
 [[gnu::noinline, gnu::used]] int unlikes(const char** a) __asm__("_ZN4ktap5event6unlikeEPPKc");
 int unlikes(const char** a) { return a[0][1]; }
 
+[[gnu::noinline, gnu::used]] int tagged(int a) __asm__("_ZN4ktap5event6taggedB5cxx11Ei");
+int tagged(int a) { return a + 3; }
+[[gnu::noinline, gnu::used]] int beside(int a) __asm__("_ZN4ktap5event6besideB5cxx11Ei");
+int beside(int a) { return a + 4; }
+[[gnu::noinline, gnu::used]] int untagged(int a) __asm__("_ZN4ktap5event6besideEi");
+int untagged(int a) { return a + 5; }
+
+TEST(FunctionsMeant, TagsOfCompilersMayBeLeftOut) {
+  ASSERT_EQ(tagged(1) + beside(1) + untagged(1), 15);
+  const std::unique_ptr<Catalog> catalog = Catalog::without_tracepoints();
+  const auto names = [&](const std::string& list) {
+    std::set<std::string> found;
+    for (const schema::EventPtr& event : catalog->match("probe:/proc/self/exe:" + list).events)
+      found.insert(event->name);
+    return found;
+  };
+  using Set = std::set<std::string>;
+  const std::string here = "ktap::event::";
+  for (const char* name : {"tagged", "tagged(int)", "tagged[abi:cxx11]", "tagged[abi:cxx11](int)"})
+    EXPECT_EQ(names(here + name), Set{here + name});
+  EXPECT_EQ(names("*::tagg?d"), Set{here + "tagged"});
+  EXPECT_EQ(names("*::tagged*"), Set{here + "tagged[abi:cxx11]"});
+  EXPECT_EQ(names("*::tagged* ~" + here + "tagged"), Set{});
+  EXPECT_EQ(names(here + "beside"), (Set{here + "beside(int)", here + "beside[abi:cxx11](int)"}));
+  EXPECT_EQ(names(here + "beside[abi:cxx11]"), Set{here + "beside[abi:cxx11]"});
+  const Result<ElfFile> file = ElfFile::open("/proc/self/exe");
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(written_names(file.value(), functions_meant(file.value(), here + "beside").symbols),
+            (Names{"_ZN4ktap5event6besideEi", here + "beside[abi:cxx11]"}))
+      << "what is written means no other";
+}
+
 TEST(FunctionsMeant, ByTheLetterFirst) {
   const char* text = "ab";
   ASSERT_EQ(unlike(text) + unlikes(&text) + cloned(1) + of_c(1) + of_cxx(1), 'a' + 'b' + 6);
