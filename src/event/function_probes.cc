@@ -106,6 +106,9 @@ class FunctionProbes final : public Provider {
   void warn_of_exceptions(const Pattern& pattern, const ElfFile& file, std::string_view function,
                           Matches* out);
 
+  using IfuncNames = std::multimap<uint64_t, std::string_view>;  // by the address of a choice
+  const IfuncNames& ifuncs_by_choice(const ElfFile& file);
+
   void include_kernel(const Pattern& pattern, std::string_view rest, Matches* out);
 
   KernelFunctions kernel_;
@@ -116,6 +119,7 @@ class FunctionProbes final : public Provider {
   bool has_warned_ = false;                                // of exceptions
   bool fields_are_read_ = true;                            // else no debug information is opened
   std::map<const ElfFile*, bool> is_cxx_;
+  std::map<const ElfFile*, IfuncNames> ifuncs_;
   std::map<const Event*, const ElfFile*> file_of_;  // of known_
 };
 
@@ -181,6 +185,16 @@ void FunctionProbes::include_kernel(const Pattern& pattern, std::string_view res
   wrong.is_unavailable = false;
 }
 
+/// A function that the text means by its own name is called by that, else by the best known of the
+/// names that choose it (memcpy and memmove choose the same).
+void put_ifuncs_last(std::vector<FunctionSymbol>& symbols) {
+  std::stable_sort(symbols.begin(), symbols.end(),
+                   [](const FunctionSymbol& a, const FunctionSymbol& b) {
+                     if (!a.is_ifunc || !b.is_ifunc) return b.is_ifunc && !a.is_ifunc;
+                     return symbol::is_better_name(a, b);
+                   });
+}
+
 void FunctionProbes::include_user(const Pattern& pattern, const std::string& path, Place place,
                                   Matches* out) {
   const auto refuse = [&](std::string text, std::vector<std::string> nearest) {
@@ -198,6 +212,7 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   }
   FunctionsMeant meant = functions_meant(elf, place.name);
   meant.symbols = symbol::one_name_each(std::move(meant.symbols));
+  put_ifuncs_last(meant.symbols);
   if (meant.symbols.empty()) return refuse(elf.why_missing(place.name), {});
   place.is_glob = meant.is_glob;
   if (!symbol::is_mangled(place.name)) place.shown = shown_names(meant, place.name);
@@ -321,7 +336,7 @@ std::string FunctionProbes::add_choices(const Pattern& pattern, const ElfFile& f
   for (FunctionSymbol& choice : choices) {
     const std::string name =
         choice.name == ifunc.name ? fmt::format("{:#x}", choice.address) : std::string(choice.name);
-    if (!place.is_glob) choice.name = ifunc.name;
+    choice.name = ifunc.name;
     std::string why = add(file, place, choice, out);
     if (!out->mistakes.empty()) return "";
     if (why.empty()) {
@@ -411,6 +426,18 @@ EventPtr FunctionProbes::user_event(const ElfFile& file, const Place& place,
   return event;
 }
 
+/// An IFUNC's name is one of what it may choose, not of the function that chooses.
+const FunctionProbes::IfuncNames& FunctionProbes::ifuncs_by_choice(const ElfFile& file) {
+  const auto [known, is_new] = ifuncs_.try_emplace(&file);
+  if (!is_new) return known->second;
+  for (const FunctionSymbol& function : file.functions()) {
+    if (!function.is_ifunc) continue;
+    for (const FunctionSymbol& choice : symbol::choices_of(file, function))
+      known->second.emplace(choice.address, function.name);
+  }
+  return known->second;
+}
+
 bool FunctionProbes::is_also_called(const Event& event, std::string_view glob, bool by_letter) {
   const auto file = file_of_.find(&event);
   if (file == file_of_.end()) return kernel_.is_also_called(event, glob, by_letter);
@@ -423,9 +450,11 @@ bool FunctionProbes::is_also_called(const Event& event, std::string_view glob, b
       all.begin(), all.end(), event.point.address,
       [](const FunctionSymbol& function, uint64_t address) { return function.address < address; });
   for (; other != all.end() && other->address == event.point.address; ++other) {
-    if (pattern.matches(other->name)) return true;
+    if (!other->is_ifunc && pattern.matches(other->name)) return true;
   }
-  return pattern.matches(event.point.symbol);
+  const auto [begin, end] = ifuncs_by_choice(*file->second).equal_range(event.point.address);
+  return pattern.matches(event.point.symbol) ||
+         std::any_of(begin, end, [&](const auto& ifunc) { return pattern.matches(ifunc.second); });
 }
 
 void FunctionProbes::list(std::string_view glob, std::vector<std::string>* out) {
