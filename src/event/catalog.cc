@@ -307,15 +307,19 @@ bool any_short_name(const schema::Event& event, const std::function<bool(std::st
          is_meant(fmt::format("{}:{}", event.system.substr(last), event.name));
 }
 
-/// `probe:./a:f`: an event of a file, as it would be asked for.
+/// `probe:./a:f`: an event of a file, as it would be asked for, by whatever name the list has it.
 bool TracefsCatalog::leave_out_as_written(const Pattern& pattern, std::vector<EventPtr>* others) {
   Provider* provider = provider_of(pattern.text);
   if (provider == nullptr) return false;
   Matches meant;
   provider->include(pattern, &meant);
-  return std::erase_if(*others, [&](const EventPtr& event) {
-           return std::find(meant.events.begin(), meant.events.end(), event) != meant.events.end();
-         }) != 0;
+  const auto is_meant = [&](const EventPtr& event) {
+    const bool is_its_own = provider_of(event->system + ":") == provider;
+    return std::any_of(meant.events.begin(), meant.events.end(), [&](const EventPtr& other) {
+      return other == event || (is_its_own && provider->is_same_place(*event, *other));
+    });
+  };
+  return std::erase_if(*others, is_meant) != 0;
 }
 
 void TracefsCatalog::exclude(const Pattern& pattern, std::vector<bool>* chosen,

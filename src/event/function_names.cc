@@ -126,6 +126,12 @@ void find_meanings(const ElfFile& file, Meanings& meanings) {
     if (const std::optional<Spellings> made = spellings(function.name)) {
       for (const std::string* text : {&made->brief, &made->whole, &made->full})
         add(*text, made->full);
+      if (const std::string untagged = symbol::without_abi_tags(made->full); !untagged.empty()) {
+        for (const std::string_view text :
+             {symbol::without_parameters(untagged), symbol::without_result(untagged),
+              std::string_view(untagged)})
+          add(std::string(text), made->full);
+      }
     } else {
       add(std::string(function.name), std::string(function.name));
     }
@@ -207,17 +213,22 @@ FunctionsMeant functions_meant(const ElfFile& file, std::string_view written) {
 std::map<std::string_view, std::string> shown_names(const FunctionsMeant& meant,
                                                     const std::string& written) {
   const symbol::NamePattern pattern(written, meant.is_glob);
-  std::map<std::string_view, std::string> shown;
-  std::map<std::string, std::set<std::string>> alike;  // by what they are without parameters
+  std::map<std::string_view, std::vector<std::string>> ways;  // of each, the best first
+  std::map<std::string, std::set<std::string>> alike;  // functions by what they may be called
   for (const FunctionSymbol& symbol : meant.symbols) {
-    std::optional<Spellings> made = spellings(symbol.name);
+    const std::optional<Spellings> made = spellings(symbol.name);
     if (!made) continue;
-    alike[made->brief].insert(std::move(made->full));
-    shown.emplace(symbol.name, std::move(made->whole));
+    std::vector<std::string>& names = ways[symbol.name];
+    const std::string untagged = symbol::without_abi_tags(made->whole);
+    names = {made->brief, std::string(symbol::without_parameters(untagged)), made->whole, untagged};
+    for (const std::string& name : names) alike[name].insert(made->full);
   }
-  for (auto& [name, whole] : shown) {
-    std::string brief(symbol::without_parameters(whole));
-    if (alike[brief].size() == 1 && pattern.accepts(brief)) whole = std::move(brief);
+  std::map<std::string_view, std::string> shown;
+  for (const auto& [name, texts] : ways) {
+    const auto best = std::find_if(texts.begin(), texts.end(), [&](const std::string& text) {
+      return !text.empty() && alike[text].size() == 1 && pattern.accepts(text);
+    });
+    shown.emplace(name, best != texts.end() ? *best : texts[2]);
   }
   return shown;
 }

@@ -11,6 +11,8 @@
 #include "event/provider.h"
 #include "symbol/demangle.h"
 #include "symbol/name_pattern.h"
+#include "symbol/registers.h"
+#include "symbol/test_files.h"
 
 namespace ktap::event {
 namespace {
@@ -71,6 +73,71 @@ int of_cxx(int a) { return a + 2; }
 int unlike(const char* a) { return a[0]; }
 [[gnu::noinline, gnu::used]] int unlikes(const char** a) __asm__("_ZN4ktap5event6unlikeEPPKc");
 int unlikes(const char** a) { return a[0][1]; }
+
+[[gnu::noinline, gnu::used]] int tagged(int a) __asm__("_ZN4ktap5event6taggedB5cxx11Ei");
+int tagged(int a) { return a + 3; }
+[[gnu::noinline, gnu::used]] int beside(int a) __asm__("_ZN4ktap5event6besideB5cxx11Ei");
+int beside(int a) { return a + 4; }
+[[gnu::noinline, gnu::used]] int untagged(int a) __asm__("_ZN4ktap5event6besideEi");
+int untagged(int a) { return a + 5; }
+
+TEST(FunctionsMeant, TagsOfCompilersMayBeLeftOut) {
+  ASSERT_EQ(tagged(1) + beside(1) + untagged(1), 15);
+  const std::unique_ptr<Catalog> catalog = Catalog::without_tracepoints();
+  const auto names = [&](const std::string& list) {
+    std::set<std::string> found;
+    for (const schema::EventPtr& event : catalog->match("probe:/proc/self/exe:" + list).events)
+      found.insert(event->name);
+    return found;
+  };
+  using Set = std::set<std::string>;
+  const std::string here = "ktap::event::";
+  for (const char* name : {"tagged", "tagged(int)", "tagged[abi:cxx11]", "tagged[abi:cxx11](int)"})
+    EXPECT_EQ(names(here + name), Set{here + name});
+  EXPECT_EQ(names("*::tagg?d"), Set{here + "tagged"});
+  EXPECT_EQ(names("*::tagged*"), Set{here + "tagged[abi:cxx11]"});
+  EXPECT_EQ(names("*::tagged* ~" + here + "tagged"), Set{});
+  EXPECT_EQ(names(here + "beside"), (Set{here + "beside(int)", here + "beside[abi:cxx11](int)"}));
+  EXPECT_EQ(names(here + "beside[abi:cxx11]"), Set{here + "beside[abi:cxx11]"});
+  const Result<ElfFile> file = ElfFile::open("/proc/self/exe");
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(written_names(file.value(), functions_meant(file.value(), here + "beside").symbols),
+            (Names{"_ZN4ktap5event6besideEi", here + "beside[abi:cxx11]"}))
+      << "what is written means no other";
+}
+
+TEST(FunctionsMeant, AnIfuncsNameIsOneOfWhatItChooses) {
+  using symbol::Machine;
+  if (symbol::kNativeMachine != Machine::X86_64 && symbol::kNativeMachine != Machine::Arm64)
+    GTEST_SKIP() << "not for this machine";
+  const symbol::TempFolder folder;
+  folder.write("p.c", R"(
+static int made(int x) { return x + 1; }
+static int (*choose(void))(int) { return made; }
+int pick(int) __attribute__((ifunc("choose")));
+int __pick(int) __attribute__((ifunc("choose")));
+int plain(int x) { return x; }
+int main(void) { return pick(0) + __pick(0); }
+)");
+  if (!symbol::has_command("cc") || !folder.run("cc -O1 -fno-inline p.c -o p"))
+    GTEST_SKIP() << "no compiler";
+  const std::unique_ptr<Catalog> catalog = Catalog::without_tracepoints();
+  const auto names = [&](const std::string& list) {
+    Names found;
+    for (const schema::EventPtr& event :
+         catalog->match("probe:" + (folder / "p") + ":" + list).events)
+      found.push_back(event->name);
+    return found;
+  };
+  EXPECT_EQ(names("pick"), Names{"pick"});
+  EXPECT_EQ(names("p[il]*"), (Names{"plain", "pick"}));
+  EXPECT_EQ(names("*pick%return"), Names{"pick%return"}) << "the one that people know";
+  EXPECT_EQ(names("{pick,made}"), Names{"made"}) << "that is its own name";
+  EXPECT_EQ(names("{pick,plain} ~pick"), Names{"plain"});
+  EXPECT_EQ(names("{made,plain} ~__pick"), Names{"plain"});
+  EXPECT_EQ(names("{pick,plain} ~made"), Names{"plain"});
+  EXPECT_EQ(names("{choose,made} ~pick"), Names{"choose"}) << "not of what chooses";
+}
 
 TEST(FunctionsMeant, ByTheLetterFirst) {
   const char* text = "ab";

@@ -63,10 +63,8 @@ void set_fields(const Place& place, std::vector<schema::Field> fetched,
     event->unnumbered_fields = is_fetched ? 1 : 0;
     if (function != nullptr) type_user_result(types, *function, context, event);
   } else if (place.offset == 0 && !is_fetched) {
-    // A little debug information (-g1) has functions without what they are called with.
-    const bool is_told = function != nullptr && (!function->parameters.empty() ||
-                                                 function->is_variadic || function->is_result_told);
-    if (is_told) return add_user_arguments(types, *function, context, event);
+    if (function != nullptr && function->are_parameters_told)
+      return add_user_arguments(types, *function, context, event);
     const uint32_t in_registers = symbol::register_argument_count(context.machine);
     for (uint32_t i = 1; i <= (in_registers != 0 ? in_registers : kStackArguments); ++i) {
       fields.push_back(register_field(fmt::format("arg{}", i), Fetch::Base::Argument));
@@ -86,12 +84,17 @@ class FunctionProbes final : public Provider {
   void include(const Pattern& pattern, Matches* out) override;
   void list(std::string_view glob, std::vector<std::string>* out) override;
   bool is_also_called(const Event& event, std::string_view glob, bool by_letter) override;
+  bool is_same_place(const Event& a, const Event& b) const override {
+    return a.kind == b.kind && !a.point.file.empty() && a.point.file == b.point.file &&
+           a.point.offset_bytes == b.point.offset_bytes;
+  }
   const schema::KernelTypes* user_types() const override { return &types_; }
 
  private:
   void include_user(const Pattern& pattern, const std::string& path, Place place, Matches* out);
   void include_address(const Pattern& pattern, const ElfFile& elf, const Place& place,
                        Matches* out);
+  void add_once(const EventPtr& made, const Place& place, Matches* out);
   std::string add(const ElfFile& file, const Place& place, const FunctionSymbol& symbol,
                   Matches* out);
   std::string add_choices(const Pattern& pattern, const ElfFile& file, const Place& place,
@@ -103,6 +106,9 @@ class FunctionProbes final : public Provider {
   void warn_of_exceptions(const Pattern& pattern, const ElfFile& file, std::string_view function,
                           Matches* out);
 
+  using IfuncNames = std::multimap<uint64_t, std::string_view>;  // by the address of a choice
+  const IfuncNames& ifuncs_by_choice(const ElfFile& file);
+
   void include_kernel(const Pattern& pattern, std::string_view rest, Matches* out);
 
   KernelFunctions kernel_;
@@ -113,6 +119,7 @@ class FunctionProbes final : public Provider {
   bool has_warned_ = false;                                // of exceptions
   bool fields_are_read_ = true;                            // else no debug information is opened
   std::map<const ElfFile*, bool> is_cxx_;
+  std::map<const ElfFile*, IfuncNames> ifuncs_;
   std::map<const Event*, const ElfFile*> file_of_;  // of known_
 };
 
@@ -178,6 +185,16 @@ void FunctionProbes::include_kernel(const Pattern& pattern, std::string_view res
   wrong.is_unavailable = false;
 }
 
+/// A function that the text means by its own name is called by that, else by the best known of the
+/// names that choose it (memcpy and memmove choose the same).
+void put_ifuncs_last(std::vector<FunctionSymbol>& symbols) {
+  std::stable_sort(symbols.begin(), symbols.end(),
+                   [](const FunctionSymbol& a, const FunctionSymbol& b) {
+                     if (!a.is_ifunc || !b.is_ifunc) return b.is_ifunc && !a.is_ifunc;
+                     return symbol::is_better_name(a, b);
+                   });
+}
+
 void FunctionProbes::include_user(const Pattern& pattern, const std::string& path, Place place,
                                   Matches* out) {
   const auto refuse = [&](std::string text, std::vector<std::string> nearest) {
@@ -195,6 +212,7 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   }
   FunctionsMeant meant = functions_meant(elf, place.name);
   meant.symbols = symbol::one_name_each(std::move(meant.symbols));
+  put_ifuncs_last(meant.symbols);
   if (meant.symbols.empty()) return refuse(elf.why_missing(place.name), {});
   place.is_glob = meant.is_glob;
   if (!symbol::is_mangled(place.name)) place.shown = shown_names(meant, place.name);
@@ -275,12 +293,24 @@ void FunctionProbes::include_address(const Pattern& pattern, const ElfFile& elf,
         pattern, fmt::format("{} of {} cannot be probed: {}", place.name, elf.path(), why)));
     return;
   }
-  out->events.push_back(user_event(elf, place, symbol, out));
+  add_once(user_event(elf, place, symbol, out), place, out);
   if (place.is_return)
     warn_of_exceptions(pattern, elf, within ? within->function.name : std::string_view(), out);
 }
 
-/// A probe at the place, unless the list has one there by another name. Why there is none; "".
+/// Adds the probe, unless the list has one there by another name.
+void FunctionProbes::add_once(const EventPtr& made, const Place& place, Matches* out) {
+  std::vector<EventPtr>& here = at_place_[fmt::format(
+      "{}:{}:{}:{}", made->point.file, made->point.offset_bytes, place.is_return, place.fetches)];
+  if (std::find(here.begin(), here.end(), made) == here.end()) here.push_back(made);
+  const bool is_there = std::any_of(here.begin(), here.end(), [&](const EventPtr& other) {
+    return here.size() > 1 &&
+           std::find(out->events.begin(), out->events.end(), other) != out->events.end();
+  });
+  if (!is_there) out->events.push_back(made);
+}
+
+/// A probe at the place. Why there is none; "".
 std::string FunctionProbes::add(const ElfFile& file, const Place& place,
                                 const FunctionSymbol& symbol, Matches* out) {
   const uint64_t offset = place.offset != 0 ? place.offset : symbol::entry_offset(file, symbol);
@@ -288,15 +318,7 @@ std::string FunctionProbes::add(const ElfFile& file, const Place& place,
   if (!why.empty()) return why;
   FunctionSymbol at = symbol;
   at.file_offset = *file.file_offset(symbol.address + offset);
-  const EventPtr made = user_event(file, place, at, out);
-  std::vector<EventPtr>& here = at_place_[fmt::format(
-      "{}:{}:{}:{}", made->point.file, at.file_offset, place.is_return, place.fetches)];
-  if (std::find(here.begin(), here.end(), made) == here.end()) here.push_back(made);
-  const bool is_there = std::any_of(here.begin(), here.end(), [&](const EventPtr& other) {
-    return here.size() > 1 &&
-           std::find(out->events.begin(), out->events.end(), other) != out->events.end();
-  });
-  if (!is_there) out->events.push_back(made);
+  add_once(user_event(file, place, at, out), place, out);
   return "";
 }
 
@@ -314,7 +336,7 @@ std::string FunctionProbes::add_choices(const Pattern& pattern, const ElfFile& f
   for (FunctionSymbol& choice : choices) {
     const std::string name =
         choice.name == ifunc.name ? fmt::format("{:#x}", choice.address) : std::string(choice.name);
-    if (!place.is_glob) choice.name = ifunc.name;
+    choice.name = ifunc.name;
     std::string why = add(file, place, choice, out);
     if (!out->mistakes.empty()) return "";
     if (why.empty()) {
@@ -404,6 +426,18 @@ EventPtr FunctionProbes::user_event(const ElfFile& file, const Place& place,
   return event;
 }
 
+/// An IFUNC's name is one of what it may choose, not of the function that chooses.
+const FunctionProbes::IfuncNames& FunctionProbes::ifuncs_by_choice(const ElfFile& file) {
+  const auto [known, is_new] = ifuncs_.try_emplace(&file);
+  if (!is_new) return known->second;
+  for (const FunctionSymbol& function : file.functions()) {
+    if (!function.is_ifunc) continue;
+    for (const FunctionSymbol& choice : symbol::choices_of(file, function))
+      known->second.emplace(choice.address, function.name);
+  }
+  return known->second;
+}
+
 bool FunctionProbes::is_also_called(const Event& event, std::string_view glob, bool by_letter) {
   const auto file = file_of_.find(&event);
   if (file == file_of_.end()) return kernel_.is_also_called(event, glob, by_letter);
@@ -416,9 +450,11 @@ bool FunctionProbes::is_also_called(const Event& event, std::string_view glob, b
       all.begin(), all.end(), event.point.address,
       [](const FunctionSymbol& function, uint64_t address) { return function.address < address; });
   for (; other != all.end() && other->address == event.point.address; ++other) {
-    if (pattern.matches(other->name)) return true;
+    if (!other->is_ifunc && pattern.matches(other->name)) return true;
   }
-  return pattern.matches(event.point.symbol);
+  const auto [begin, end] = ifuncs_by_choice(*file->second).equal_range(event.point.address);
+  return pattern.matches(event.point.symbol) ||
+         std::any_of(begin, end, [&](const auto& ifunc) { return pattern.matches(ifunc.second); });
 }
 
 void FunctionProbes::list(std::string_view glob, std::vector<std::string>* out) {

@@ -6,6 +6,7 @@
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <optional>
@@ -160,6 +161,9 @@ class MemoryBreakpoints final : public Provider {
     (void)glob;
     (void)out;  // there is no end of them
   }
+  bool is_same_place(const Event& a, const Event& b) const override {
+    return places_.at(&a) == places_.at(&b);
+  }
 
  private:
   std::string find_symbol(MemoryPlace& place);
@@ -167,13 +171,23 @@ class MemoryBreakpoints final : public Provider {
   Result<void> place(const ProgramVariable& variable, pid_t pid,
                      const symbol::ProcessMaps& maps) const;
   std::string make(const std::string& name, EventPtr& event);
+  static std::string place_text(const MemoryPlace& place, const ProgramVariable& variable);
 
   pid_t target_ = 0;
   ProgramFiles files_;
   std::optional<symbol::Kallsyms> symbols_;
   std::map<std::string, EventPtr> known_;
+  std::map<const Event*, std::string> places_;  // of known_: the same of all ways to write one
   std::vector<ProgramVariable> variables_;
 };
+
+/// Whose memory, where, how much, which access.
+std::string MemoryBreakpoints::place_text(const MemoryPlace& place,
+                                          const ProgramVariable& variable) {
+  const sys::FileIdentity& file = variable.file;
+  return fmt::format("{}:{} {:#x}/{}:{}", file.device, file.inode, place.address,
+                     place.length_bytes, place.access);
+}
 
 /// "" or what is wrong.
 std::string MemoryBreakpoints::find_symbol(MemoryPlace& place) {
@@ -293,6 +307,7 @@ std::string MemoryBreakpoints::make(const std::string& name, EventPtr& event) {
   made->perf.address = place.address;
   made->perf.length_bytes = place.length_bytes;
   made->perf.access = place.access;
+  std::string where = place_text(place, variable);
   if (!place.program.empty()) {
     variable.event = made;
     variables_.push_back(std::move(variable));
@@ -303,6 +318,7 @@ std::string MemoryBreakpoints::make(const std::string& name, EventPtr& event) {
       }
     }
   }
+  places_.emplace(made.get(), std::move(where));
   event = std::move(made);
   return "";
 }
@@ -326,7 +342,12 @@ void MemoryBreakpoints::include(const Pattern& pattern, Matches* out) {
     }
     known_.emplace(name, event);
   }
-  out->events.push_back(std::move(event));
+  const bool is_there =
+      std::any_of(out->events.begin(), out->events.end(), [&](const EventPtr& other) {
+        const auto place = places_.find(other.get());
+        return place != places_.end() && place->second == places_.at(event.get());
+      });
+  if (!is_there) out->events.push_back(std::move(event));
 }
 
 }  // namespace

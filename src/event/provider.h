@@ -69,6 +69,10 @@ class Provider {
     (void)by_letter;
     return false;
   }
+  /// Are they the same, by another name? Two of its events.
+  virtual bool is_same_place(const schema::Event& a, const schema::Event& b) const {
+    return &a == &b;
+  }
   /// An event lies in memory whose place is known once the traced command is there: it is to be
   /// held behind its exec, and set_process() called.
   virtual bool wants_process() const { return false; }

@@ -115,4 +115,18 @@ std::string_view without_result(std::string_view demangled) {
   return demangled.substr(static_cast<size_t>(name.data() - demangled.data()));
 }
 
+std::string without_abi_tags(std::string_view demangled) {
+  constexpr std::string_view kTag = "[abi:";
+  size_t at = demangled.find(kTag);
+  if (at == std::string_view::npos) return {};
+  std::string out;
+  for (; at != std::string_view::npos; at = demangled.find(kTag)) {
+    const size_t close = demangled.find(']', at);
+    if (close == std::string_view::npos) break;
+    out += demangled.substr(0, at);
+    demangled.remove_prefix(close + 1);
+  }
+  return out.append(demangled);
+}
+
 }  // namespace ktap::symbol

@@ -21,4 +21,8 @@ std::string_view without_parameters(std::string_view demangled);
 /// The same with all that stands behind the name: "f<int>(int) const [clone .cold]".
 std::string_view without_result(std::string_view demangled);
 
+/// A demangled name without the tags that compilers add by themselves, mostly where a function
+/// gives a std::string: "f[abi:cxx11](int)" → "f(int)". "": it has none.
+std::string without_abi_tags(std::string_view demangled);
+
 }  // namespace ktap::symbol

@@ -62,6 +62,13 @@ TEST(Demangle, WithoutResult) {
   EXPECT_EQ(without_result(""), "");
 }
 
+TEST(Demangle, WithoutAbiTags) {
+  EXPECT_EQ(without_abi_tags("f(int)"), "");
+  EXPECT_EQ(without_abi_tags("f[abi:cxx11](int)"), "f(int)");
+  EXPECT_EQ(without_abi_tags("A[abi:x][abi:y]::f[abi:z]"), "A::f");
+  EXPECT_EQ(without_abi_tags("f[abi:x"), "f[abi:x");
+}
+
 TEST(NamePattern, NeededWord) {
   EXPECT_EQ(needed_word("std::vector*::push_back*", true), "push_back");
   EXPECT_EQ(needed_word("std::string::*", true), "");
@@ -92,6 +99,12 @@ TEST(NamePattern, Matches) {
   EXPECT_TRUE(NamePattern("f*[abi:x]", true).matches("_Z1fB1xv"));
   EXPECT_FALSE(NamePattern("f*[abi:x]", true).matches("_Z1fB1yv"));
   EXPECT_TRUE(NamePattern("f*\\[abi:x]", true).matches("_Z1fB1xv"));
+  for (const char* text : {"f", "f()", "f[abi:x]", "f[abi:x]()"})
+    EXPECT_TRUE(NamePattern(text, false).matches("_Z1fB1xv")) << text;
+  EXPECT_FALSE(NamePattern("f(int)", false).matches("_Z1fB1xv"));
+  EXPECT_FALSE(NamePattern("f[abi:y]", false).matches("_Z1fB1xv"));
+  EXPECT_FALSE(NamePattern("f[abi:x]", false).matches("_Z1fv"));
+  EXPECT_TRUE(NamePattern("?()", true).matches("_Z1fB1xv"));
   EXPECT_TRUE(NamePattern("core::*", true).matches("_ZN4core3fmt5write17h0123456789abcdefE"));
 }
 

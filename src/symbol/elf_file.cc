@@ -295,10 +295,14 @@ static std::string without_template_arguments(std::string_view name) {
 static std::vector<std::string> fuller_names(std::string_view name,
                                              const std::vector<std::string>& candidates,
                                              size_t most) {
-  const std::string wanted = without_template_arguments(name);
+  const auto bare_name = [](std::string_view of) {
+    const std::string untagged = without_abi_tags(of);
+    return without_template_arguments(untagged.empty() ? of : untagged);
+  };
+  const std::string wanted = bare_name(name);
   std::set<std::pair<size_t, std::string>> found;
   for (const std::string& candidate : candidates) {
-    const std::string bare = without_template_arguments(candidate);
+    const std::string bare = bare_name(candidate);
     const bool ends = bare.size() > wanted.size() + 2 &&
                       bare.compare(bare.size() - wanted.size() - 2, 2, "::") == 0 &&
                       bare.compare(bare.size() - wanted.size(), wanted.size(), wanted) == 0;

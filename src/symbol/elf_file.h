@@ -83,7 +83,7 @@ class ElfFile {
 
   /// All functions of that name by address, each (name, address) once: several static ones, or the
   /// versions of one. Else those whose demangled name it is, with or without the parameter list
-  /// (`Foo::bar`, `Foo::bar(int)`).
+  /// (`Foo::bar`, `Foo::bar(int)`) and tags (`Foo::bar[abi:cxx11]`).
   /// Cost: a walk over the symbols, 10 ns each; demangles only names that hold `name`'s words.
   std::vector<FunctionSymbol> find(std::string_view name) const;
   /// All functions whose name, or demangled name with or without parameters, matches the glob.

@@ -212,8 +212,13 @@ bool NamePattern::matches_demangled(std::string_view name) const {
     return false;
   }
   const std::string demangled = demangle(name);
-  return !demangled.empty() && (accepts(demangled) || accepts(without_parameters(demangled)) ||
-                                accepts(without_result(demangled)));
+  const auto accepts_any = [this](std::string_view text) {
+    return accepts(text) || accepts(without_parameters(text)) || accepts(without_result(text));
+  };
+  if (demangled.empty()) return false;
+  if (accepts_any(demangled)) return true;
+  const std::string untagged = without_abi_tags(demangled);
+  return !untagged.empty() && accepts_any(untagged);
 }
 
 std::string return_hint(std::string_view written) {

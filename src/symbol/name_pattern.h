@@ -29,8 +29,8 @@ class NamePattern {
   NamePattern(std::string_view text, bool is_glob);
 
   bool matches_raw(std::string_view name) const;
-  /// Requires that `name` is as the file has it. With and without parameters, and
-  /// without a template's return type.
+  /// Requires that `name` is as the file has it. With and without parameters, without a template's
+  /// return type, and all that without `[abi:…]`.
   bool matches_demangled(std::string_view name) const;
   bool matches(std::string_view name) const { return matches_raw(name) || matches_demangled(name); }
   /// The text as it is.

@@ -75,6 +75,36 @@ bool has_types(Dwarf_Die function) {
   return found;
 }
 
+/// The DW_LANG_* of what a function was written in, where a linker may have compiled it into a unit
+/// of another language; -1: nobody says.
+int language_of(Dwarf_Die function) {
+  int language = -1;
+  for (int i = 0; i < kMostChain; ++i) {
+    Dwarf_Die unit;
+    if (dwarf_cu_die(function.cu, &unit, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr) !=
+        nullptr) {
+      const int own = dwarf_srclang(&unit);
+      if (own >= 0) language = own;
+    }
+    std::optional<Dwarf_Die> origin = referred(&function, DW_AT_abstract_origin);
+    if (!origin) return language;
+    function = *origin;
+  }
+  return language;
+}
+
+bool is_assembler(int language) {
+  constexpr int kAssembly = 0x31;  // registered after DWARF 5
+  return language == DW_LANG_Mips_Assembler || language == kAssembly;
+}
+
+/// Languages in which a function may be written without saying what it takes.
+bool is_c(int language) {
+  constexpr int kC17 = 0x2c, kC23 = 0x3e;  // registered after DWARF 5
+  return language == DW_LANG_C89 || language == DW_LANG_C || language == DW_LANG_C99 ||
+         language == DW_LANG_C11 || language == kC17 || language == kC23;
+}
+
 /// How many elements each dimension of an array has; 0 where it is not told.
 std::vector<uint32_t> dimensions(Dwarf_Die* array) {
   std::vector<uint32_t> counts;
@@ -474,6 +504,8 @@ std::optional<UserFunction> UserTypes::function(const ElfFile& file, uint64_t ad
   std::optional<Dwarf_Die> die = state_->find_function(from, address);
   if (!die) return std::nullopt;
   UserFunction out;
+  const int language = language_of(*die);
+  if (is_assembler(language)) return out;  // assemblers write where it is, and a type that is none
   const PassedType result = state_->passed(&*die);
   out.result = result.type;
   out.is_result_told = state_->resolved(result.type) != CType{kUserTypes, 0} || has_types(*die);
@@ -487,6 +519,9 @@ std::optional<UserFunction> UserTypes::function(const ElfFile& file, uint64_t ad
     dies.push_back(*child);
     return true;
   });
+  const bool takes_nothing =
+      out.is_result_told && (!is_c(language) || is_flagged(&*die, DW_AT_prototyped));
+  out.are_parameters_told = takes_nothing || !out.parameters.empty() || out.is_variadic;
   const Machine machine = file.image().machine();
   // Functions of 32-bit arm that take any number of arguments take them all alike.
   const bool has_float_registers =

@@ -26,6 +26,8 @@ struct UserFunction {
   };
   schema::CType result;
   bool is_result_told = false;  ///< else there is too little debug information (-g1) to say
+  /// Else `parameters` is empty and that says nothing: assembler, C without a prototype, -g1.
+  bool are_parameters_told = false;
   std::vector<Parameter> parameters;
   bool is_variadic = false;
 };

@@ -225,6 +225,37 @@ TEST_P(UserTypesTest, BytesThatLieGiveLess) {
   }
 }
 
+TEST_P(UserTypesTest, WhatAFunctionTakesIsNotAlwaysSaid) {
+  folder_.write("old.c", R"(
+#define HERE __attribute__((noinline, noclone, used))
+HERE int unsaid() { __asm__ volatile(""); return 4; }
+HERE int old_style(a) int a; { __asm__ volatile(""); return a; }
+HERE int nothing(void) { __asm__ volatile(""); return 5; }
+int main(void) { return 0; }
+)");
+  folder_.write("add.S", R"(
+    .text
+    .globl add
+    .type add, %function
+add:
+    nop
+    .size add, . - add
+    .section .note.GNU-stack, "", %progbits
+)");
+  ASSERT_TRUE(folder_.run(std::string(GetParam()) + " -std=gnu89 -w old.c add.S -o old"));
+  open("old");
+  const auto said = [&](const char* name) {
+    const std::optional<UserFunction> found = function(name);
+    if (!found) return std::string("none");
+    return std::string(found->are_parameters_told ? "takes" : "") +
+           (found->is_result_told ? " gives" : "");
+  };
+  EXPECT_EQ(said("unsaid"), " gives");
+  EXPECT_EQ(said("old_style"), "takes gives");
+  EXPECT_EQ(said("nothing"), "takes gives");
+  EXPECT_THAT(said("add"), testing::AnyOf("", "none")) << "assemblers may write no functions";
+}
+
 TEST(UserTypes, ClassesOfCxx) {
   TempFolder folder;
   folder.write("program.cc", R"(
