@@ -141,6 +141,13 @@ TEST_F(CatalogTest, MistakesNameWhatIsNear) {
             "['sched_switch' names no event; an event is written SUBSYSTEM:NAME] "
             "sched:sched_switch");
   EXPECT_EQ(match("sched"), "['sched' names no event; an event is written SUBSYSTEM:NAME] sched:*");
+  EXPECT_EQ(match("syscalls:read"), "[no event matches 'syscalls:read'] syscalls:sys_enter_read");
+  EXPECT_EQ(match("syscalls:wriet"),
+            "[no event matches 'syscalls:wriet'] syscalls:sys_enter_write");
+  EXPECT_EQ(match("syscalls:sys_exti_read"),
+            "[no event matches 'syscalls:sys_exti_read'] syscalls:sys_exit_read "
+            "syscalls:sys_enter_read");
+  EXPECT_EQ(match("syscalls:"), "[no event matches 'syscalls:'] syscalls:*");
   EXPECT_EQ(match("tracepoint:sched:sched_switch"),
             "[no event matches 'tracepoint:sched:sched_switch'] sched:sched_switch");
   EXPECT_EQ(match("sched:sched_switch,"), "[an event name is missing here]");
