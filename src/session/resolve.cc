@@ -7,6 +7,7 @@
 
 #include "bytecode/unsafe_uses.h"
 #include "session/plan.h"
+#include "syntax/event_text.h"
 #include "syntax/foreign.h"
 
 namespace ktap::session {
@@ -44,12 +45,9 @@ diag::Span interval_span(const diag::Source& source, const Registration& registr
 }
 
 /// `sched:sched_switch/pid == 1/`: "" for anything else.
-std::string glued_filter_hint(const std::string& part) {
-  const size_t slash = part.find('/', std::min(part.find(':'), part.size()));
-  const size_t last = part.find_last_not_of(' ');
-  if (slash == std::string::npos || last <= slash + 1 || part[last] != '/') return "";
-  return fmt::format("a blank stands before a filter: {} {}", part.substr(0, slash),
-                     part.substr(slash, last + 1 - slash));
+std::string glued_filter_hint(std::string_view part) {
+  const std::string mended = syntax::with_blank_before_filter(part);
+  return mended.empty() ? "" : fmt::format("a blank stands before a filter: {}", mended);
 }
 
 }  // namespace
@@ -58,9 +56,11 @@ void check_registrations(const std::vector<Registration>& registrations, const d
                          diag::Sink& sink) {
   for (const Registration& registration : registrations) {
     sink.add(registration.filter_mistakes);
-    if (!registration.mistake.empty())
-      sink.report(diag::Code::BadInterval, interval_span(source, registration),
-                  registration.mistake);
+    if (registration.mistake.empty()) continue;
+    diag::Diagnostic& diagnostic = sink.report(
+        diag::Code::BadInterval, interval_span(source, registration), registration.mistake);
+    if (std::string hint = glued_filter_hint(registration.event_text); !hint.empty())
+      diagnostic.hints.push_back(std::move(hint));
   }
 }
 
