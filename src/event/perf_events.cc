@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "base/glob.h"
+#include "base/interval.h"
 #include "base/limits.h"
 #include "diag/diagnostic.h"
-#include "event/interval.h"
 #include "event/provider.h"
 
 namespace ktap::event {
@@ -117,7 +117,7 @@ std::optional<Rate> split_rate(std::string_view& name) {
   }
   const bool has_unit = digits.find_first_not_of("0123456789") != std::string_view::npos;
   if (has_unit && !rate.is_frequency) {
-    const Interval interval = parse_interval(fmt::format("profile-{}", digits));
+    const Interval interval = parse_period(digits);
     if (!interval.error.empty()) return std::nullopt;
     rate.number = static_cast<uint64_t>(interval.ns);
     rate.is_time = true;
@@ -202,13 +202,6 @@ class ProfileTimers final : public Provider {
     const Interval interval = parse_interval(pattern.text);
     if (!interval.error.empty()) {
       out->mistakes.push_back(mistake(pattern, interval.error));
-      return;
-    }
-    if (static_cast<uint64_t>(interval.ns) < limits::kLeastClockNs) {
-      out->mistakes.push_back(mistake(
-          pattern, fmt::format("'{}' would stop each CPU {} times a second: at most profile-{}hz",
-                               pattern.text, kSecondNs / static_cast<uint64_t>(interval.ns),
-                               kSecondNs / limits::kLeastClockNs)));
       return;
     }
     EventPtr& event = known_[pattern.text];
