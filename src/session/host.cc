@@ -124,7 +124,7 @@ std::string ScriptHost::register_handler(bytecode::HandlerKind kind, std::string
   registration.event_text = text;
   if (kind == bytecode::HandlerKind::Tick) {
     const Interval interval = parse_interval(text);
-    registration.mistake = interval.error;
+    if (!registration.filter_mistakes.has_errors()) registration.mistake = interval.error;
     registration.interval_ns = static_cast<int64_t>(interval.ns);
   }
   registration.handler.function = handler;

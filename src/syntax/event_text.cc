@@ -257,7 +257,9 @@ std::string with_blank_before_filter(std::string_view part) {
   if (slash == std::string_view::npos || slash + 1 >= end || part[end - 1] != '/') return "";
   // A name stands there, and no path alone (`probe:./a/`).
   const std::string_view head = part.substr(0, slash);
-  if (slash == name || slash + 2 >= end || head.ends_with(":.") || head.ends_with(":..")) return "";
+  if (slash == name || is_blank(head.back()) || slash + 2 >= end || head.ends_with(":.") ||
+      head.ends_with(":.."))
+    return "";
   std::string out(head);
   out += ' ';
   return out += part.substr(slash, end - slash);
