@@ -76,12 +76,13 @@ std::unique_ptr<bc::Chunk> compile_entry(syntax::Script script, const diag::Sour
 }
 
 std::unique_ptr<bc::Function> compile_filter(const syntax::Expr& filter, const diag::Source& source,
-                                             const std::vector<std::string>& globals,
+                                             const std::vector<std::string>& globals, bool is_timer,
                                              diag::Sink& sink) {
   if (sink.has_errors()) return nullptr;
   const Analysis analysis = analyse(filter, globals);
   std::unique_ptr<bc::Function> made =
-      Generator(source, sink, analysis).filter(filter, Role::EventFilter);
+      Generator(source, sink, analysis)
+          .filter(filter, is_timer ? Role::TimerFilter : Role::EventFilter);
   if (sink.has_errors()) return nullptr;
   bc::Chunk chunk;
   chunk.source_name = source.name();

@@ -26,11 +26,11 @@ std::unique_ptr<bytecode::Chunk> compile_entry(syntax::Script script, const diag
 
 /// Compiles a filter that was found in a computed event text: a function of no parameters that
 /// returns the filter's value; bare names are built-in variables, fields, words, or the chunk's
-/// globals.
+/// globals. `is_timer`: of a timer, which has no fields.
 std::unique_ptr<bytecode::Function> compile_filter(const syntax::Expr& filter,
                                                    const diag::Source& source,
                                                    const std::vector<std::string>& globals,
-                                                   diag::Sink& sink);
+                                                   bool is_timer, diag::Sink& sink);
 
 /// The functions that a filter of `ftrace:function` names.
 struct TracedFunctions {

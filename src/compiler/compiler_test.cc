@@ -94,7 +94,17 @@ TEST(Filter, NamesInTheirOrder) {
   EXPECT_NE(Compiled("trace a:b /pid > 1/ { }").code(1).find("EventVar"), std::string::npos);
   EXPECT_NE(Compiled("trace a:b /len(comm) > 1/ { }").code(1).find("LoadBuiltin"),
             std::string::npos);
-  EXPECT_EQ(Compiled("tick-1s /nope > 1/ { }").codes(), "K0301");
+  for (const std::string head : {"tick-1s", "trace tick-1s"}) {
+    EXPECT_EQ(Compiled(head + " /nope > 1/ { }").codes(), "K0301") << head;
+    EXPECT_EQ(Compiled(head + " /execname == nope/ { }").codes(), "") << head;
+    EXPECT_EQ(Compiled(head + " /nope ~ execname && print != probename/ { }").codes(), "") << head;
+    EXPECT_EQ(Compiled(head + " /cpu == nope/ { }").codes(), "K0301") << head;
+    EXPECT_EQ(Compiled(head + " { print(args.x) }").codes(), "K0402") << head;
+    EXPECT_EQ(Compiled(head + "/cpu == 0/ { }").codes(), "K0406") << head;
+  }
+  EXPECT_EQ(Compiled("trace \"tick-1s /nope > 1/\" { }").codes(), "K0301");
+  EXPECT_FALSE(
+      has_op(*Compiled("tick-1s /execname == a/ { }").chunk->main->children[0], Op::EventWord));
   EXPECT_EQ(Compiled("trace a:b { print(comm) }").codes(), "K0301");
 }
 
@@ -102,7 +112,7 @@ TEST(Filter, OfAComputedText) {
   const diag::Source source("t.kp", "fd > limit && execname == bash");
   diag::Sink sink;
   const syntax::ExprPtr expr = syntax::parse_expression(source, sink);
-  const auto function = compile_filter(*expr, source, {"arg", "limit"}, sink);
+  const auto function = compile_filter(*expr, source, {"arg", "limit"}, false, sink);
   ASSERT_NE(function, nullptr);
   EXPECT_EQ(function->param_count, 0);
   EXPECT_TRUE(function->upvalues.empty());
@@ -143,7 +153,15 @@ TEST(Filter, OfAComputedTextMayBeWrong) {
   const diag::Source source("t.kp", "len(1, 2) > 1");
   diag::Sink sink;
   const syntax::ExprPtr expr = syntax::parse_expression(source, sink);
-  EXPECT_EQ(compile_filter(*expr, source, {"arg"}, sink), nullptr);
+  EXPECT_EQ(compile_filter(*expr, source, {"arg"}, false, sink), nullptr);
+  EXPECT_TRUE(sink.has_errors());
+}
+
+TEST(Filter, OfAComputedTimer) {
+  const diag::Source source("t.kp", "fd == 3");
+  diag::Sink sink;
+  const syntax::ExprPtr expr = syntax::parse_expression(source, sink);
+  EXPECT_EQ(compile_filter(*expr, source, {"arg"}, true, sink), nullptr);
   EXPECT_TRUE(sink.has_errors());
 }
 

@@ -87,24 +87,37 @@ std::pair<int, int> Generator::compare_operands(const sx::Binary& node) {
 int Generator::compare_operand(const sx::Expr& expr, bool is_word, bool calls_follow) {
   if (!is_word) return operand(expr, -1, calls_follow);
   const int reg = take(1, expr.span);
-  const int constant = scope_->emitter.constant(std::get<sx::Name>(expr.node).name, expr.span);
+  const std::string& word = std::get<sx::Name>(expr.node).name;
+  if (scope_->in_timer_filter) {  // no field can have that name
+    scope_->emitter.load(word, reg, expr.span);
+    return reg;
+  }
+  const int constant = scope_->emitter.constant(word, expr.span);
   emit(Insn::ad(Op::EventWord, static_cast<uint8_t>(reg), static_cast<uint16_t>(constant)),
        expr.span);
   return reg;
 }
 
+bool Generator::may_be_word(Meaning::Kind kind) const {
+  using Kind = Meaning::Kind;
+  if (!scope_->in_timer_filter) return kind == Kind::EventField;
+  const bool is_variable = kind == Kind::Local || kind == Kind::Upvalue || kind == Kind::Global ||
+                           kind == Kind::EventVar;
+  return !is_variable;
+}
+
 std::pair<bool, bool> Generator::words_of(const sx::Binary& node) {
   const bool compares_strings =
       node.op == BinaryOp::Eq || node.op == BinaryOp::Ne || node.op == BinaryOp::Match;
-  if (!scope_->in_event_filter || !compares_strings) return {false, false};
+  const bool is_timer = scope_->in_timer_filter;
+  if ((!scope_->in_event_filter && !is_timer) || !compares_strings) return {false, false};
   const auto is_bare = [this](const sx::Expr& expr) {
     const auto* name = std::get_if<sx::Name>(&expr.node);
-    return name != nullptr &&
-           meaning(name->name, expr.span, false).kind == Meaning::Kind::EventField;
+    return name != nullptr && may_be_word(meaning(name->name, expr.span, false).kind);
   };
   // A field of the event, in any spelling, or a variable that holds text.
   const auto may_be_text = [&](const sx::Expr& expr) {
-    if (is_bare(expr)) return true;
+    if (is_bare(expr)) return !is_timer;
     const auto* call = std::get_if<sx::Call>(&expr.node);
     const sx::Expr& variable = call != nullptr ? *call->callee : expr;
     if (meaning(variable, true).kind == Meaning::Kind::EventVar)

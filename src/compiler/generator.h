@@ -151,6 +151,7 @@ class Generator {
   int compare_operand(const syntax::Expr& expr, bool is_word, bool calls_follow);
   /// Whether the left or the right operand of a comparison is a word (language, section 7).
   std::pair<bool, bool> words_of(const syntax::Binary& node);
+  bool may_be_word(Meaning::Kind kind) const;
 
   // ---- calls.cc ----
   /// Calls, with `results` results (-1: open) from the register returned. `at`, when it is the
@@ -223,6 +224,7 @@ class Generator {
 
   // ---- trace.cc ----
   void statement(const syntax::Stmt& stmt, const syntax::Trace& node);
+  void check_timers(const syntax::Trace& node);
   /// In the scope where the statement stands.
   bool is_variable(const std::string& name, diag::Span span);
   void filter_to(const syntax::Expr* condition, syntax::TraceKind kind, diag::Span head, int dst);

@@ -25,7 +25,7 @@ Where where_of(Role role, const FunctionScope* parent) {
     case Role::EventFilter:
       return Where::Event;
     case Role::TimerHandler:
-    case Role::Filter:
+    case Role::TimerFilter:
       return Where::Timer;
     case Role::EndHandler:
       return Where::End;
@@ -44,7 +44,9 @@ FunctionScope::FunctionScope(FunctionScope* parent_scope, Role its_role, Emitter
       emitter(std::move(its_emitter)),
       in_handler(is_handler(its_role) || (parent_scope != nullptr && parent_scope->in_handler)),
       in_event_filter(its_role == Role::EventFilter ||
-                      (parent_scope != nullptr && parent_scope->in_event_filter)) {}
+                      (parent_scope != nullptr && parent_scope->in_event_filter)),
+      in_timer_filter(its_role == Role::TimerFilter ||
+                      (parent_scope != nullptr && parent_scope->in_timer_filter)) {}
 
 const Variable* FunctionScope::find(std::string_view name) const {
   const auto found = std::find_if(variables.rbegin(), variables.rend(), [&](const Variable& v) {

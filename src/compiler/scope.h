@@ -14,7 +14,15 @@
 namespace ktap::compiler {
 
 /// What a function is for: decides how its bare names resolve.
-enum class Role : uint8_t { Main, Plain, Handler, TimerHandler, EndHandler, EventFilter, Filter };
+enum class Role : uint8_t {
+  Main,
+  Plain,
+  Handler,
+  TimerHandler,
+  EndHandler,
+  EventFilter,
+  TimerFilter
+};
 
 /// Where code runs, as far as its text shows: decides what of an event is there.
 enum class Where : uint8_t { Unknown, Main, Event, Timer, End };
@@ -48,6 +56,7 @@ struct FunctionScope {
   Emitter emitter;
   bool in_handler;       ///< this function or one around it is a handler
   bool in_event_filter;  ///< … is the filter of an event
+  bool in_timer_filter;  ///< … of a timer
   std::vector<Variable> variables;
   std::vector<Block> blocks;
   std::vector<Loop> loops;

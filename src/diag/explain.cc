@@ -136,10 +136,10 @@ std::string render_explanation(const Explanation& explanation) {
 std::string no_such_code(std::string_view name) {
   std::string text = fmt::format("there is no diagnostic '{}'", printable(name));
   const std::optional<unsigned> number = code_number(name);
-  if (!number) {
-    return fmt::format("{}; a code is {} to {}, and --explain-code=all lists them", text,
-                       code_name(kExplanations.front().code), code_name(kExplanations.back().code));
-  }
+  const std::string all =
+      fmt::format("{}; a code is {} to {}, and --explain-code=all lists them", text,
+                  code_name(kExplanations.front().code), code_name(kExplanations.back().code));
+  if (!number) return all;
   const Explanation* nearest = &kExplanations.front();
   const auto apart = [&number](const Explanation& explanation) {
     return std::abs(static_cast<long long>(*number) - static_cast<long long>(explanation.code));
@@ -147,6 +147,8 @@ std::string no_such_code(std::string_view name) {
   for (const Explanation& explanation : kExplanations) {
     if (apart(explanation) < apart(*nearest)) nearest = &explanation;
   }
+  constexpr long long kNear = 100;  // as many as a section may have
+  if (apart(*nearest) >= kNear) return all;
   return fmt::format("{}; the nearest is {} ({})", text, code_name(nearest->code),
                      nearest->summary);
 }

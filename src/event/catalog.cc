@@ -138,6 +138,7 @@ class TracefsCatalog : public Catalog {
                Matches* out);
   Provider* provider_of(std::string_view text);
   void explain_no_match(const Pattern& pattern, Matches* out);
+  bool has_system(std::string_view system) const;
   std::vector<std::string> nearest_to(std::string_view text) const;
   Result<EventPtr> event(size_t index);
   Result<EventPtr> build(const Name& name);
@@ -376,9 +377,7 @@ void TracefsCatalog::explain_no_match(const Pattern& pattern, Matches* out) {
       const bool is_call = name.full == "syscalls:sys_enter_" + text;
       if (is_call || name.name() == text) wrong.nearest.push_back(name.full);
     }
-    const bool is_system = std::any_of(names_.begin(), names_.end(),
-                                       [&](const Name& name) { return name.system() == text; });
-    if (is_system) wrong.nearest.push_back(text + ":*");
+    if (has_system(text)) wrong.nearest.push_back(text + ":*");
     if (wrong.nearest.empty()) wrong.nearest = nearest_to(text);
     if (wrong.nearest.empty()) wrong.nearest = nearest_to("syscalls:sys_enter_" + text);
     out->mistakes.push_back(std::move(wrong));
@@ -414,15 +413,23 @@ std::string_view without_syscall_head(std::string_view name) {
   return "";
 }
 
+bool TracefsCatalog::has_system(std::string_view system) const {
+  return std::any_of(names_.begin(), names_.end(),
+                     [&](const Name& name) { return name.system() == system; });
+}
+
 /// Names near `text`: within its subsystem when that exists, so that the long common part does not
 /// hide what differs.
 std::vector<std::string> TracefsCatalog::nearest_to(std::string_view text) const {
   const size_t colon = text.find(':');
   const std::string_view system = colon == std::string_view::npos ? "" : text.substr(0, colon);
   const std::string_view rest = colon == std::string_view::npos ? text : text.substr(colon + 1);
+  if (rest.empty() && has_system(system)) return {fmt::format("{}:*", system)};
   // Habits from elsewhere: tracepoint:sched:sched_switch.
   if (index_.find(rest) != index_.end()) return {std::string(rest)};
   const std::string_view call = without_syscall_head(rest);
+  if (system == "syscalls" && !starts_with(rest, "sys_"))
+    return nearest_to(fmt::format("{}:sys_enter_{}", system, rest));
   if (system == "syscalls" && !call.empty()) {
     const std::string_view head = rest.substr(0, rest.size() - call.size());
     std::vector<std::string> calls;
@@ -431,7 +438,8 @@ std::vector<std::string> TracefsCatalog::nearest_to(std::string_view text) const
         calls.emplace_back(name.name().substr(head.size()));
       }
     }
-    calls = diag::nearest(call, calls);
+    const bool is_there = std::find(calls.begin(), calls.end(), call) != calls.end();
+    calls = is_there ? std::vector<std::string>{std::string(call)} : diag::nearest(call, calls);
     for (std::string& near : calls) near = fmt::format("{}:{}{}", system, head, near);
     return calls;
   }

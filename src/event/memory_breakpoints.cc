@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "base/glob.h"
+#include "base/printable.h"
 #include "event/program_files.h"
 #include "event/provider.h"
 #include "symbol/kallsyms.h"
@@ -30,6 +31,8 @@ constexpr bool kReadsAlone = false;
 #else
 constexpr bool kReadsAlone = true;
 #endif
+
+constexpr std::string_view kAccesses = "a memory breakpoint is for w, rw, r or x";
 
 /// 0 for what is none.
 uint32_t access_of(std::string_view letters) {
@@ -78,7 +81,7 @@ std::string take_access(std::string_view& text, uint32_t& access) {
   access = access_of(letters);
   text = before;
   if (access == 0 || ((access & HW_BREAKPOINT_X) != 0 && access != HW_BREAKPOINT_X))
-    return "a memory breakpoint is for w, rw, r or x";
+    return std::string(kAccesses);
   return "";
 }
 
@@ -167,6 +170,7 @@ class MemoryBreakpoints final : public Provider {
 
  private:
   std::string find_symbol(MemoryPlace& place);
+  std::string why_no_file(const MemoryPlace& place, const Error& error);
   std::string find_variable(MemoryPlace& place, ProgramVariable& variable);
   Result<void> place(const ProgramVariable& variable, pid_t pid,
                      const symbol::ProcessMaps& maps) const;
@@ -211,10 +215,18 @@ std::string MemoryBreakpoints::find_symbol(MemoryPlace& place) {
   return "";
 }
 
+/// Of `PATH:VARIABLE:q` PATH:VARIABLE is no file, and `q` was to be the access.
+std::string MemoryBreakpoints::why_no_file(const MemoryPlace& place, const Error& error) {
+  const size_t colon = last_colon(place.program);
+  if (colon == std::string::npos || !files_.open(place.program.substr(0, colon)).ok())
+    return error.message;
+  return fmt::format("'{}' is no access: {}", printable(place.symbol), kAccesses);
+}
+
 /// As the file has it. "" or what is wrong.
 std::string MemoryBreakpoints::find_variable(MemoryPlace& place, ProgramVariable& variable) {
   const Result<const symbol::ElfFile*> file = files_.open(place.program);
-  if (!file.ok()) return file.error().message;
+  if (!file.ok()) return why_no_file(place, file.error());
   std::vector<symbol::VariableSymbol> found;
   if (place.access == HW_BREAKPOINT_X) {
     for (const symbol::FunctionSymbol& function : file.value()->find(place.symbol))
@@ -222,6 +234,10 @@ std::string MemoryBreakpoints::find_variable(MemoryPlace& place, ProgramVariable
     if (found.empty()) return file.value()->why_missing(place.symbol);
   } else {
     found = file.value()->find_variables(place.symbol);
+    if (found.empty() && !file.value()->find(place.symbol).empty())
+      return fmt::format(
+          "'{0}' is a function of {1}, no variable; mem:{1}:{0}:x happens when it is called",
+          printable(place.symbol), printable(file.value()->path()));
     if (found.empty()) return file.value()->why_no_variable(place.symbol);
   }
   if (found.size() > 1) {
@@ -329,7 +345,8 @@ void MemoryBreakpoints::include(const Pattern& pattern, Matches* out) {
     out->mistakes.push_back(mistake(
         pattern,
         "memory breakpoints are written, not listed: mem:ADDRESS, as in mem:0xffff888000000000,"
-        " mem:SYMBOL of the kernel, or mem:PATH:VARIABLE"));
+        " mem:SYMBOL of the kernel, or mem:PATH:VARIABLE. Each is for one place, without a glob: "
+        "several are written in a list"));
     return;
   }
   const auto known = known_.find(name);

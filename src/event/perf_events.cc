@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "base/glob.h"
+#include "base/interval.h"
 #include "base/limits.h"
 #include "diag/diagnostic.h"
-#include "event/interval.h"
 #include "event/provider.h"
 
 namespace ktap::event {
@@ -58,6 +58,11 @@ bool has_address(const PerfEvent& perf) {
   }
 }
 
+/// By its name, or to the letter by the one that perf also has for it.
+bool is_called(const PerfEvent& perf, std::string_view glob) {
+  return glob_match(glob, perf.name) || (!perf.other_name.empty() && glob == perf.other_name);
+}
+
 std::shared_ptr<Event> sample_event(std::string system, std::string name, bool with_address) {
   auto event = std::make_shared<Event>();
   event->system = std::move(system);
@@ -75,10 +80,12 @@ class PerfEvents final : public Provider {
 
   void include(const Pattern& pattern, Matches* out) override;
   void list(std::string_view glob, std::vector<std::string>* out) override {
+    const std::string head = group_ + ":";
     for (const PerfEvent& perf : kPerfEvents) {
       if (perf.group != group_) continue;
-      std::string full = fmt::format("{}:{}", group_, perf.name);
-      if (glob.empty() || glob_match(glob, full) || glob_match(glob, perf.name))
+      std::string full = head + std::string(perf.name);
+      const std::string_view name = glob.starts_with(head) ? glob.substr(head.size()) : glob;
+      if (glob.empty() || glob_match(glob, full) || is_called(perf, name))
         out->push_back(std::move(full));
     }
   }
@@ -110,7 +117,7 @@ std::optional<Rate> split_rate(std::string_view& name) {
   }
   const bool has_unit = digits.find_first_not_of("0123456789") != std::string_view::npos;
   if (has_unit && !rate.is_frequency) {
-    const Interval interval = parse_interval(fmt::format("profile-{}", digits));
+    const Interval interval = parse_period(digits);
     if (!interval.error.empty()) return std::nullopt;
     rate.number = static_cast<uint64_t>(interval.ns);
     rate.is_time = true;
@@ -151,7 +158,7 @@ void PerfEvents::include(const Pattern& pattern, Matches* out) {
   for (const PerfEvent& perf : kPerfEvents) {
     if (perf.group != group_) continue;
     names.push_back(fmt::format("{}:{}", group_, perf.name));
-    if (!glob_match(name, perf.name) && name != perf.other_name) continue;
+    if (!is_called(perf, name)) continue;
     found = true;
     if (rate->is_time && !is_clock(perf)) {
       out->mistakes.push_back(mistake(
@@ -163,10 +170,12 @@ void PerfEvents::include(const Pattern& pattern, Matches* out) {
     const uint64_t used = rate->number != 0 ? rate->number : perf.period;
     if (is_too_fast(perf, used, rate->is_frequency)) {
       out->mistakes.push_back(mistake(
-          pattern, fmt::format("'{}' would stop each CPU {} times a second: its period is in "
-                               "nanoseconds, at least {}",
-                               pattern.text, rate->is_frequency ? used : kSecondNs / used,
-                               limits::kLeastClockNs)));
+          pattern, fmt::format("'{}' would stop each CPU {} times a second: {}", pattern.text,
+                               rate->is_frequency ? used : kSecondNs / used,
+                               rate->is_frequency
+                                   ? fmt::format("at most {}hz", kSecondNs / limits::kLeastClockNs)
+                                   : fmt::format("its period is in nanoseconds, at least {}",
+                                                 limits::kLeastClockNs))));
       return;
     }
     EventPtr& event = known_[{perf.name, used, rate->is_frequency}];
@@ -193,13 +202,6 @@ class ProfileTimers final : public Provider {
     const Interval interval = parse_interval(pattern.text);
     if (!interval.error.empty()) {
       out->mistakes.push_back(mistake(pattern, interval.error));
-      return;
-    }
-    if (static_cast<uint64_t>(interval.ns) < limits::kLeastClockNs) {
-      out->mistakes.push_back(mistake(
-          pattern, fmt::format("'{}' would stop each CPU {} times a second: at most profile-{}hz",
-                               pattern.text, kSecondNs / static_cast<uint64_t>(interval.ns),
-                               kSecondNs / limits::kLeastClockNs)));
       return;
     }
     EventPtr& event = known_[pattern.text];

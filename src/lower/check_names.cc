@@ -52,6 +52,25 @@ bool is_text(const Event& event, const EventRead& read) {
   }
 }
 
+/// The address of characters, as the event declares it.
+bool is_string_address(const Event& event, const EventRead& read) {
+  if (read.kind != EventRead::Kind::Field) return false;
+  const schema::Field& field = event.fields[read.field];
+  return field.kind == schema::FieldKind::Pointer &&
+         (field.c_type == "const char *" || field.c_type == "char *");
+}
+
+/// What gives the string there. `spelled`: how the script gets at the address.
+std::string string_behind(const Event& event, const EventRead& read, const std::string& spelled) {
+  const schema::Field& field = event.fields[read.field];
+  const bool has_text =
+      field.as_text >= 0 &&
+      event.fields[static_cast<size_t>(field.as_text)].kind == schema::FieldKind::Text;
+  if (has_text) return "args." + field.name;
+  const bool is_users = schema::is_syscall(event.kind) || !event.point.path.empty();
+  return fmt::format("{}({})", is_users ? "user_string" : "kernel_string", spelled);
+}
+
 EventMistake mistake_of(const Event& event, const EventRead& read, const std::string& name,
                         std::optional<BuiltinVar> var, const bytecode::Place& place) {
   if (read.kind == EventRead::Kind::Opaque) return opaque_field(event, read.field, place);
@@ -84,6 +103,8 @@ class Checker {
     Read read;                      ///< something of the event
     std::optional<BuiltinVar> var;  ///< a built-in variable, no field
     std::string word;               ///< EventWord: the name
+    std::string spelled;            ///< what of the event, as a script writes it
+    bool is_text = false;           ///< a string of the script
     bytecode::Place place;
   };
   using Params = std::set<size_t>;
@@ -139,6 +160,7 @@ class Checker {
         now.is_event = var == BuiltinVar::EventObject;
         now.read = [var](const Event& event) { return read_variable(event, var); };
         now.var = var;
+        now.spelled = schema::builtin_var_name(var);
         check(now, std::string(schema::builtin_var_name(var)));
         break;
       }
@@ -146,6 +168,7 @@ class Checker {
       case Op::EventWord: {
         const std::string name = text(f, insn.d());
         now.read = [name](const Event& event) { return read_field(event, name); };
+        now.spelled = "args." + name;
         if (insn.op() == Op::EventWord) {
           now.word = name;
         } else {
@@ -157,21 +180,34 @@ class Checker {
         if (!known[insn.b()].is_event) break;
         const std::string name = text(f, insn.c());
         now.read = [name](const Event& event) { return read_member(event, name); };
+        now.spelled = "args." + name;
         check(now, name);
         break;
       }
       case Op::GetGlobal:
-        if (insn.d() < world_.globals->size() && world_.assigned_globals.count(insn.d()) == 0)
-          now.closure = closure_of((*world_.globals)[insn.d()]);
+        if (insn.d() < world_.globals->size() && world_.assigned_globals.count(insn.d()) == 0) {
+          const runtime::Value value = (*world_.globals)[insn.d()];
+          now.closure = closure_of(value);
+          now.is_text = value.type == runtime::Type::String;
+        }
+        break;
+      case Op::LoadK:
+        now.is_text = std::holds_alternative<std::string>(f.constants[insn.d()]);
         break;
       case Op::Move:
         now = known[insn.b()];
         break;
       case Op::TestEq:
         compare(known[insn.a()], known[insn.b()]);
+        compare_address(known[insn.a()], known[insn.b()], "which equals no string");
+        break;
+      case Op::TestEqK:
+        now.is_text = std::holds_alternative<std::string>(f.constants[insn.b()]);
+        compare_address(known[insn.a()], now, "which equals no string");
         break;
       case Op::Match:
         compare(known[insn.b()], known[insn.c()]);
+        compare_address(known[insn.b()], known[insn.c()], "not a string for '~'");
         break;
       case Op::Call:
       case Op::TailCall:
@@ -222,6 +258,29 @@ class Checker {
       };
       report(name, name.word, is_wrong);
     }
+  }
+
+  /// An address where the string there is meant.
+  void compare_address(const Known& a, const Known& b, std::string_view why) {
+    const Known& address = b.is_text ? a : b;
+    if (!(b.is_text ? b : a).is_text || !address.read) return;
+    const Event* first = nullptr;
+    for (const schema::EventPtr& event : events_) {
+      const EventRead read = address.read(*event);
+      if (read.kind == EventRead::Kind::Missing) continue;
+      if (!is_string_address(*event, read)) return;
+      if (first == nullptr) first = event.get();
+    }
+    if (first == nullptr) return;
+    EventMistake warning;
+    warning.code = diag::Code::AddressAsString;
+    warning.span = address.place.span;
+    warning.line = address.place.line;
+    warning.word = address.spelled;
+    warning.text = fmt::format("'{}' is an address, {}", address.spelled, why);
+    warning.hint = fmt::format("the string there is {}",
+                               string_behind(*first, address.read(*first), address.spelled));
+    add(std::move(warning));
   }
 
   void report(const Known& known, const std::string& name,

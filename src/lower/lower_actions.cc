@@ -113,6 +113,10 @@ AbstractValue Lowerer::write_user(const std::vector<AbstractValue>& args) {
     fail_argument(args[1], "write_user", 2, "an integer");
     return AbstractValue::nil();
   }
+  if (args[1].is(Kind::Nil)) {
+    fail_argument(args[1], "write_user", 2, "a string or an integer");
+    return AbstractValue::nil();
+  }
   if (!is_number) {
     const std::optional<AbstractValue> text = string_argument(args[1], "write_user", 2);
     if (!text || stopped()) return AbstractValue::nil();

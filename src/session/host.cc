@@ -10,10 +10,10 @@
 #include <algorithm>
 #include <ctime>
 
+#include "base/interval.h"
 #include "base/limits.h"
 #include "bytecode/unsafe_uses.h"
 #include "compiler/compiler.h"
-#include "event/interval.h"
 #include "event/syscall_table.h"
 #include "runtime/parse_number.h"
 #include "syntax/parser.h"
@@ -118,12 +118,13 @@ std::string ScriptHost::register_handler(bytecode::HandlerKind kind, std::string
   if (kind == bytecode::HandlerKind::Profile) kind = bytecode::HandlerKind::Event;
   Registration registration;
   if (kind == bytecode::HandlerKind::Event || kind == bytecode::HandlerKind::Tick)
-    split_filter(text, filter, place, registration.filter_mistakes);
+    split_filter(text, filter, place, kind == bytecode::HandlerKind::Tick,
+                 registration.filter_mistakes);
   registration.kind = kind;
   registration.event_text = text;
   if (kind == bytecode::HandlerKind::Tick) {
-    const event::Interval interval = event::parse_interval(text);
-    registration.mistake = interval.error;
+    const Interval interval = parse_interval(text);
+    if (!registration.filter_mistakes.has_errors()) registration.mistake = interval.error;
     registration.interval_ns = static_cast<int64_t>(interval.ns);
   }
   registration.handler.function = handler;
@@ -140,7 +141,7 @@ std::string ScriptHost::register_handler(bytecode::HandlerKind kind, std::string
 /// the event text is. Like an event that is not there it ends nothing before the main chunk is
 /// done.
 void ScriptHost::split_filter(std::string& text, runtime::Value& filter,
-                              const bytecode::Place& place, diag::Sink& mistakes) {
+                              const bytecode::Place& place, bool is_timer, diag::Sink& mistakes) {
   const syntax::EventTextSplit split = syntax::split_event_text(text);
   if (split.filter_end == 0 || !filter.is_nil()) return;
   const std::string filter_text =
@@ -178,7 +179,7 @@ void ScriptHost::split_filter(std::string& text, runtime::Value& filter,
   }
   std::unique_ptr<bytecode::Function> compiled;
   if (!sink.has_errors() && expr != nullptr)
-    compiled = compiler::compile_filter(*left, source, globals, sink);
+    compiled = compiler::compile_filter(*left, source, globals, is_timer, sink);
   for (const diag::Diagnostic* found : sink.in_source_order()) {
     if (found->severity != diag::Severity::Error) continue;
     diag::Diagnostic& told = mistakes.report(

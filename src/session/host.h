@@ -97,7 +97,7 @@ class ScriptHost final : public vm::Host {
 
  private:
   void split_filter(std::string& text, runtime::Value& filter, const bytecode::Place& place,
-                    diag::Sink& mistakes);
+                    bool is_timer, diag::Sink& mistakes);
 
   KernelData kernel_;
   StackNamer stack_names_{kernel_};

@@ -309,7 +309,7 @@ class Interactive {
     std::unique_ptr<bytecode::Chunk> made;
     if (!sink.has_errors())
       made = compiler::compile_entry(std::move(script), source_, chunk_.globals, sink);
-    if (made != nullptr) check_unsafe(*made, options_, sink);
+    if (made != nullptr) check_unsafe(*made, source_, options_, sink);
     tell(sink);
     if (made == nullptr || sink.has_errors()) return nullptr;
     chunk_.globals = made->globals;

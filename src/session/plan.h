@@ -103,7 +103,8 @@ void check_registrations(const std::vector<Registration>& registrations, const d
 bool is_event_text(const std::vector<Registration>& registrations, const diag::Span& span);
 
 /// Without --unsafe: each function that changes things, where the script names it.
-void check_unsafe(const bytecode::Chunk& chunk, const Options& options, diag::Sink& sink);
+void check_unsafe(const bytecode::Chunk& chunk, const diag::Source& source, const Options& options,
+                  diag::Sink& sink);
 
 /// One of their events does.
 bool give_registers(const std::vector<PlannedHandler>& handlers);

@@ -7,6 +7,7 @@
 
 #include "bytecode/unsafe_uses.h"
 #include "session/plan.h"
+#include "syntax/event_text.h"
 #include "syntax/foreign.h"
 
 namespace ktap::session {
@@ -43,13 +44,19 @@ diag::Span interval_span(const diag::Source& source, const Registration& registr
   return whole;
 }
 
+/// What was meant by a word that names no event; "" for any other.
+std::string word_hint(std::string_view part) {
+  if (part == "trace_end") return "write trace_end { }, without trace";
+  if (part == "tick") return "a timer has its period: tick-1s { }";
+  if (part == "profile") return "a timer on every CPU has its period: profile-99hz { }";
+  const bool is_start = part == "BEGIN" || part == "trace_begin";
+  return is_start ? std::string(syntax::foreign_statement(part)) : "";
+}
+
 /// `sched:sched_switch/pid == 1/`: "" for anything else.
-std::string glued_filter_hint(const std::string& part) {
-  const size_t slash = part.find('/', std::min(part.find(':'), part.size()));
-  const size_t last = part.find_last_not_of(' ');
-  if (slash == std::string::npos || last <= slash + 1 || part[last] != '/') return "";
-  return fmt::format("a blank stands before a filter: {} {}", part.substr(0, slash),
-                     part.substr(slash, last + 1 - slash));
+std::string glued_filter_hint(std::string_view part) {
+  const std::string mended = syntax::with_blank_before_filter(part);
+  return mended.empty() ? "" : fmt::format("a blank stands before a filter: {}", mended);
 }
 
 }  // namespace
@@ -58,9 +65,11 @@ void check_registrations(const std::vector<Registration>& registrations, const d
                          diag::Sink& sink) {
   for (const Registration& registration : registrations) {
     sink.add(registration.filter_mistakes);
-    if (!registration.mistake.empty())
-      sink.report(diag::Code::BadInterval, interval_span(source, registration),
-                  registration.mistake);
+    if (registration.mistake.empty()) continue;
+    diag::Diagnostic& diagnostic = sink.report(
+        diag::Code::BadInterval, interval_span(source, registration), registration.mistake);
+    if (std::string hint = glued_filter_hint(registration.event_text); !hint.empty())
+      diagnostic.hints.push_back(std::move(hint));
   }
 }
 
@@ -72,13 +81,20 @@ bool is_event_text(const std::vector<Registration>& registrations, const diag::S
                      });
 }
 
-void check_unsafe(const bytecode::Chunk& chunk, const Options& options, diag::Sink& sink) {
+void check_unsafe(const bytecode::Chunk& chunk, const diag::Source& source, const Options& options,
+                  diag::Sink& sink) {
   if (options.unsafe || chunk.main == nullptr) return;
   for (const bytecode::UnsafeUse& use : bytecode::find_unsafe_uses(*chunk.main)) {
+    const diag::Span span = use.place.span;
+    // What `e.set_retval` is compiled to, too; a script without its text has the one name alone.
+    const std::string_view written = source.text().substr(
+        std::min<size_t>(span.begin, source.text().size()), span.end - span.begin);
+    const std::string name = written.ends_with(".set_retval")
+                                 ? std::string(written)
+                                 : bytecode::full_name(bytecode::builtin_info(use.builtin));
     diag::Diagnostic& diagnostic =
-        sink.report(diag::Code::NeedsUnsafe, use.place.span,
-                    fmt::format("'{}' changes things outside of the script",
-                                bytecode::full_name(bytecode::builtin_info(use.builtin))));
+        sink.report(diag::Code::NeedsUnsafe, span,
+                    fmt::format("'{}' changes things outside of the script", name));
     diagnostic.hints.push_back("ktap --unsafe allows it");
   }
 }
@@ -125,6 +141,10 @@ void resolve_events(const std::vector<Registration>& registrations, const diag::
           part_span(source, registration, mistake), mistake.text);
       const std::string part = registration.event_text.substr(mistake.offset, mistake.length);
       if (const std::string hint = glued_filter_hint(part); !hint.empty()) {
+        diagnostic.hints.push_back(hint);
+        continue;
+      }
+      if (const std::string hint = word_hint(part); !hint.empty()) {
         diagnostic.hints.push_back(hint);
         continue;
       }

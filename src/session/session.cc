@@ -94,7 +94,7 @@ class Session {
   std::optional<int> compile() {
     if (chunk_ != nullptr) {
       diag::Sink sink;
-      check_unsafe(*chunk_, options_, sink);
+      check_unsafe(*chunk_, source_, options_, sink);
       if (const std::optional<int> status = tell(sink)) return status;
       return compiled_mode();
     }
@@ -115,7 +115,8 @@ class Session {
                              : compiler::compile(script, source_, more);
       sink.add(more);
     }
-    if (chunk_ != nullptr && options_.mode != Mode::Compile) check_unsafe(*chunk_, options_, sink);
+    if (chunk_ != nullptr && options_.mode != Mode::Compile)
+      check_unsafe(*chunk_, source_, options_, sink);
     if (const std::optional<int> status = tell(sink)) return status;
     if (options_.mode == Mode::Compile) {
       const Result<void> written = write_compiled(*chunk_, source_, options_);

@@ -239,4 +239,30 @@ std::vector<EventPart> event_parts(std::string_view text) {
   return parts;
 }
 
+std::string with_blank_before_filter(std::string_view part) {
+  const size_t end = trim_end(part, 0, part.size());
+  size_t name = 0;  // behind the last colon, so that no slash of a path is meant
+  for (size_t i = 0; i < end; ++i) {
+    const size_t after = part[i] == '"' || part[i] == '\'' ? skip_quoted(part, i) : 0;
+    if (after != 0) i = after - 1;
+    if (part[i] == ':') name = i + 1;
+  }
+  size_t slash = part.find('/', name);
+  // mem:ADDRESS/4/cpu == 0/: its length.
+  if (slash != std::string_view::npos && part.starts_with("mem:")) {
+    size_t digits = slash + 1;
+    while (digits < end && is_digit(part[digits])) ++digits;
+    if (digits > slash + 1 && digits < end && part[digits] == '/') slash = digits;
+  }
+  if (slash == std::string_view::npos || slash + 1 >= end || part[end - 1] != '/') return "";
+  // A name stands there, and no path alone (`probe:./a/`).
+  const std::string_view head = part.substr(0, slash);
+  if (slash == name || is_blank(head.back()) || slash + 2 >= end || head.ends_with(":.") ||
+      head.ends_with(":.."))
+    return "";
+  std::string out(head);
+  out += ' ';
+  return out += part.substr(slash, end - slash);
+}
+
 }  // namespace ktap::syntax

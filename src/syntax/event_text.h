@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -54,5 +55,9 @@ struct EventPart {
   uint32_t end;
 };
 std::vector<EventPart> event_parts(std::string_view text);
+
+/// A part that ends in a filter without the blank before it, with the blank:
+/// `probe:./a:f /arg1 > 3/` of `probe:./a:f/arg1 > 3/`; "" for anything else.
+std::string with_blank_before_filter(std::string_view part);
 
 }  // namespace ktap::syntax

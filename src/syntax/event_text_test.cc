@@ -165,5 +165,21 @@ TEST(EventPartsTest, CommasInBracketsDoNotSeparate) {
                                           "probe:p:operator<(A, A)", "probe:p:operator<<", "a:b"));
 }
 
+TEST(EventPartsTest, ABlankBeforeAFilter) {
+  const auto mended = [](std::string_view part) { return with_blank_before_filter(part); };
+  EXPECT_EQ(mended("sched:sched_switch/pid == 1/"), "sched:sched_switch /pid == 1/");
+  EXPECT_EQ(mended("probe:./a:f/arg1>3/ "), "probe:./a:f /arg1>3/");
+  EXPECT_EQ(mended("probe:/usr/bin/a:A::f%return/retval/2>3/"),
+            "probe:/usr/bin/a:A::f%return /retval/2>3/");
+  EXPECT_EQ(mended("sdt:./a:one/execname==\"a:b/c\"/"), "sdt:./a:one /execname==\"a:b/c\"/");
+  EXPECT_EQ(mended("mem:./a:counter/cpu==0/"), "mem:./a:counter /cpu==0/");
+  EXPECT_EQ(mended("mem:./a:counter/4/cpu==0/"), "mem:./a:counter/4 /cpu==0/");
+  EXPECT_EQ(mended("mem:0x1000/8:w/cpu==0/"), "mem:0x1000/8:w /cpu==0/");
+  EXPECT_EQ(mended("tick-1s/cpu==0/"), "tick-1s /cpu==0/");
+  for (const char* other : {"", "/", "a:b", "a:b/", "a:b//", "probe:./a:f", "probe:./a/",
+                            "sdt:../a/", "probe:/bin/a/", "mem:0x1000/8", "mem:./a:b/4/", "a:/x/"})
+    EXPECT_EQ(mended(other), "") << other;
+}
+
 }  // namespace
 }  // namespace ktap::syntax

@@ -24,6 +24,7 @@ std::string event_text(std::string_view text) {
   std::string rest(name_end == std::string_view::npos ? "" : text.substr(name_end));
   if (starts_with(name, "tp:")) {
     name.remove_prefix(3);
+    if (name.empty()) return rest;  // no event's name: no glob of all either
     bool whole_system = name.find(':') == std::string_view::npos;
     return std::string(name) + (whole_system ? ":*" : "") + rest;
   }

@@ -282,6 +282,7 @@ TEST_F(LibraryTest, SeedsSpellingsOfTracing) {
   Value f = Value::of_builtin(static_cast<uint16_t>(Builtin::Print));
   call(Builtin::KdebugProbe, {s("tp:syscalls"), f});
   call(Builtin::KdebugProbe, {s("tp:sched:sched_switch"), f});
+  call(Builtin::KdebugProbe, {s("tp:"), f});
   call(Builtin::KdebugProbe, {s("kprobe:vfs_read"), f});
   call(Builtin::KdebugProbe, {s("kprobe:vfs_read! ret=$retval"), f});
   call(Builtin::KdebugProbe, {s("syscalls:sys_enter_*"), f});
@@ -294,6 +295,7 @@ TEST_F(LibraryTest, SeedsSpellingsOfTracing) {
   const std::vector<std::pair<HandlerKind, std::string>> expected = {
       {HandlerKind::Event, "syscalls:*"},
       {HandlerKind::Event, "sched:sched_switch"},
+      {HandlerKind::Event, ""},
       {HandlerKind::Event, "probe:vfs_read"},
       {HandlerKind::Event, "probe:vfs_read%return ret=$retval"},
       {HandlerKind::Event, "syscalls:sys_enter_*"},

@@ -56,7 +56,9 @@ def explains_a_code_in_every_spelling(ktap):
 
 def names_the_nearest_code(ktap):
     status, output, errors = text(ktap, "--explain-code=K0299")
-    return status == 2 and output == "" and "the nearest is K0301" in errors
+    far = text(ktap, "--explain-code=K9999")[2]
+    return (status == 2 and output == "" and "the nearest is K0301" in errors and "nearest" not in far and
+            "--explain-code=all lists them" in far)
 
 
 def tells_the_range_of_codes(ktap):

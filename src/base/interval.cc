@@ -1,11 +1,13 @@
 // Periods of timer events: a number and a unit, nothing else.
-#include "event/interval.h"
+#include "base/interval.h"
 
 #include <fmt/format.h>
 
 #include <charconv>
 
-namespace ktap::event {
+#include "base/limits.h"
+
+namespace ktap {
 
 namespace {
 
@@ -76,10 +78,18 @@ Interval parse_period(std::string_view text) {
 }
 
 Interval parse_interval(std::string_view text) {
-  for (const std::string_view head : {"tick-", "profile-"}) {
-    if (text.substr(0, head.size()) == head) return parse_period(text.substr(head.size()));
+  constexpr std::string_view kTick = "tick-";
+  constexpr std::string_view kProfile = "profile-";
+  if (text.starts_with(kTick)) return parse_period(text.substr(kTick.size()));
+  if (text.starts_with(kProfile)) {
+    Interval period = parse_period(text.substr(kProfile.size()));
+    if (period.error.empty() && period.ns < limits::kLeastClockNs)
+      return wrong(fmt::format("'{}' would stop each CPU {} times a second: at most profile-{}hz",
+                               text, kNsPerSecond / period.ns,
+                               kNsPerSecond / limits::kLeastClockNs));
+    return period;
   }
   return wrong(fmt::format("'{}' is no timer; it is written tick-10ms or profile-99hz", text));
 }
 
-}  // namespace ktap::event
+}  // namespace ktap

@@ -1,9 +1,9 @@
 // Every unit, every mistake, the edges of 63 bits.
-#include "event/interval.h"
+#include "base/interval.h"
 
 #include <gtest/gtest.h>
 
-namespace ktap::event {
+namespace ktap {
 namespace {
 
 TEST(Interval, EachUnit) {
@@ -62,4 +62,4 @@ TEST(Interval, Edges) {
 }
 
 }  // namespace
-}  // namespace ktap::event
+}  // namespace ktap
