@@ -254,7 +254,7 @@ void tell_stacks_apart(const Columns& columns, std::vector<Cells>& cells) {
   for (const bool with_owner : {false, true}) {
     std::map<Cells, std::vector<size_t>> alike;
     for (size_t row = 0; row < columns.rows.size(); ++row) {
-      const Cells& all = cells[row + 1];
+      const Cells& all = cells[row];
       const auto end = all.begin() + static_cast<ptrdiff_t>(columns.key_columns);
       alike[Cells(all.begin(), end)].push_back(row);
     }
@@ -265,7 +265,7 @@ void tell_stacks_apart(const Columns& columns, std::vector<Cells>& cells) {
           const Value value = columns.rows[row][i];
           if (value.type != Type::Stack) continue;
           const runtime::Stack& stack = *value.stack();
-          std::string& text = cells[row + 1][i];
+          std::string& text = cells[row][i];
           text = one_line(stack);
           if (with_owner && stack.is_user()) text += fmt::format(" (pid {})", stack.pid());
         }
@@ -276,19 +276,26 @@ void tell_stacks_apart(const Columns& columns, std::vector<Cells>& cells) {
 
 }  // namespace
 
-std::vector<std::string> column_lines(const Columns& columns) {
-  std::vector<std::vector<std::string>> cells = {{}};
-  std::vector<bool> right;
-  for (const Column& column : columns.columns) {
-    cells[0].push_back(cut(printable(column.heading)));
-    right.push_back(column.is_number);
-  }
+std::vector<Cells> cell_texts(const Columns& columns) {
+  std::vector<Cells> cells;
   for (const Row& row : columns.rows) {
     cells.emplace_back();
     for (size_t i = 0; i < row.size(); ++i)
       cells.back().push_back(cell_text(row[i], columns.columns[i].unit));
   }
   tell_stacks_apart(columns, cells);
+  return cells;
+}
+
+std::vector<std::string> column_lines(const Columns& columns) {
+  Cells headings;
+  std::vector<bool> right;
+  for (const Column& column : columns.columns) {
+    headings.push_back(cut(printable(column.heading)));
+    right.push_back(column.is_number);
+  }
+  std::vector<Cells> cells = cell_texts(columns);
+  cells.insert(cells.begin(), std::move(headings));
   return aligned_lines(cells, right);
 }
 

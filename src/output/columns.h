@@ -47,7 +47,11 @@ std::string cell_text(runtime::Value value, Unit unit);
 std::vector<std::string> aligned_lines(const std::vector<std::vector<std::string>>& rows,
                                        const std::vector<bool>& right);
 
-/// The lines, the headings first. Stacks in keys that would look alike are not cut.
+/// The cells of the rows. Stacks in keys that would look alike are not cut, and with whose they are
+/// where their frames are those of another.
+std::vector<std::vector<std::string>> cell_texts(const Columns& columns);
+
+/// The lines of cell_texts(), the headings first.
 std::vector<std::string> column_lines(const Columns& columns);
 
 /// What print_table's second argument says.

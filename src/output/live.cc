@@ -9,6 +9,7 @@
 #include "base/printable.h"
 #include "runtime/number.h"
 #include "runtime/picture.h"
+#include "runtime/stack.h"
 
 namespace ktap::output {
 
@@ -44,6 +45,56 @@ std::string shown_line(std::string_view text) {
     line.append(kTabColumns - runtime::text_columns(line) % kTabColumns, ' ');
     text.remove_prefix(tab + 1);
   }
+}
+
+/// What stays the same of a row from look to look: how its stack is written depends on the others.
+std::string identity_of(runtime::Value value, Unit unit) {
+  if (value.type != runtime::Type::Stack) return LiveView::key_of(cell_text(value, unit));
+  const runtime::Stack& stack = *value.stack();
+  std::string key;
+  for (size_t i = 0; i < stack.word_count(); ++i) key += fmt::format("{:x} ", stack.words()[i]);
+  return LiveView::key_of(key);
+}
+
+/// How many bytes two texts have in common at their beginnings.
+size_t common_bytes(std::string_view a, std::string_view b) {
+  return static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first -
+                             a.begin());
+}
+
+/// What is wider than a cell has it cut where its row differs from that of the rows which it is
+/// most like.
+void shorten(std::vector<std::vector<std::string>>& rows, size_t column) {
+  constexpr size_t kEndColumns = 15;
+  std::vector<std::string> made;
+  for (const std::vector<std::string>& row : rows) {
+    const std::string& text = row[column];
+    made.push_back(text);
+    if (runtime::text_columns(text) <= kCellColumns) continue;
+    size_t same = 0;
+    for (const std::vector<std::string>& other : rows) {
+      if (other[column] != text) same = std::max(same, common_bytes(text, other[column]));
+    }
+    std::string& shown = made.back();
+    shown = std::string(first_columns(text, kCellColumns - 3)) + "...";
+    if (same < shown.size() - 3) continue;
+    // From the frame on that differs, or from whose it is.
+    size_t from = 0;
+    for (const std::string_view head : {" < ", " (pid "}) {
+      const size_t at = text.rfind(head, same);
+      if (at != std::string::npos) from = std::max(from, at + 1);
+    }
+    if (from <= kEndColumns) continue;
+    const std::string_view rest = std::string_view(text).substr(from);
+    shown = std::string(first_columns(text, kEndColumns)) + "... ";
+    const size_t room = kCellColumns - runtime::text_columns(shown);
+    if (runtime::text_columns(rest) <= room) {
+      shown += rest;
+    } else {
+      shown.append(first_columns(rest, room - 3)).append("...");
+    }
+  }
+  for (size_t i = 0; i < rows.size(); ++i) rows[i][column] = std::move(made[i]);
 }
 
 /// Of another key's sequence: its letters are no keys of ours.
@@ -108,16 +159,17 @@ LiveView::Table LiveView::read(const Input& input, double past_s) {
     }
     return 0.0;
   };
+  const std::vector<std::vector<std::string>> texts = cell_texts(from);
   for (const std::vector<runtime::Value>& values : from.rows) {
     std::vector<Cell> row;
     std::string key;
     for (size_t i = 0; i < values.size(); ++i) {
       const runtime::Value value = values[i];
       Cell cell;
-      cell.text = cell_text(value, from.columns[i].unit);
+      cell.text = texts[table.rows.size()][i];
       cell.is_number = value.is_number();
       if (cell.is_number) cell.number = runtime::to_double(value);
-      if (i < from.key_columns) key += key_of(cell.text);
+      if (i < from.key_columns) key += identity_of(value, from.columns[i].unit);
       row.push_back(std::move(cell));
       if (std::find(adding.begin(), adding.end(), i) == adding.end()) continue;
       const double number = row.back().number;
@@ -228,7 +280,10 @@ std::string LiveView::heading(const Table& table, size_t shown, bool in_focus) c
   return text;
 }
 
-std::vector<std::string> LiveView::lines_of(const Table& table, size_t most_rows) const {
+/// Stacks that are told apart by all of their frames may be wider than the screen: then the numbers
+/// beside them would not be seen.
+std::vector<std::string> LiveView::lines_of(const Table& table, size_t most_rows,
+                                            size_t columns) const {
   std::vector<std::vector<std::string>> cells = {table.headings};
   const Order order = order_of(table);
   cells[0][order.column] += order.descending ? " ▼" : " ▲";
@@ -236,6 +291,12 @@ std::vector<std::string> LiveView::lines_of(const Table& table, size_t most_rows
     cells.emplace_back();
     for (const Cell& cell : table.rows[i]) cells.back().push_back(cell.text);
   }
+  std::vector<std::string> lines = aligned_lines(cells, table.right);
+  const bool fits = std::all_of(lines.begin(), lines.end(), [&](const std::string& line) {
+    return runtime::text_columns(line) <= columns;
+  });
+  if (fits) return lines;
+  for (size_t i = 0; i < table.key_columns; ++i) shorten(cells, i);
   return aligned_lines(cells, table.right);
 }
 
@@ -294,7 +355,8 @@ std::string LiveView::screen(Size size) const {
         heading(tables_[i], rows, tables_.size() > 1 && tables_[i].name == focus_);
     lines.push_back(fmt::format("{}{}{}", kBold, first_columns(head, size.columns), kPlain));
     if (rows > 0 && !tables_[i].rows.empty()) {
-      for (const std::string& line : lines_of(tables_[i], rows))
+      const size_t columns = size.columns > 2 ? size.columns - 2 : 0;
+      for (const std::string& line : lines_of(tables_[i], rows, columns))
         lines.emplace_back(first_columns("  " + line, size.columns));
     }
     lines.emplace_back();
@@ -319,7 +381,7 @@ std::string LiveView::plain(bool is_last) const {
   for (const Table& table : tables_) {
     out += heading(table, std::min(kPlainRows, table.rows.size()), false).substr(2) + '\n';
     if (table.rows.empty()) continue;
-    for (const std::string& line : lines_of(table, kPlainRows))
+    for (const std::string& line : lines_of(table, kPlainRows, SIZE_MAX))
       out.append("  ").append(line) += '\n';
   }
   return out;

@@ -75,7 +75,7 @@ class LiveView {
   Table read(const Input& input, double past_s);
   void sort(Table& table);
   Order order_of(const Table& table) const;
-  std::vector<std::string> lines_of(const Table& table, size_t most_rows) const;
+  std::vector<std::string> lines_of(const Table& table, size_t most_rows, size_t columns) const;
   Room room(size_t lines) const;
   size_t need(size_t table) const;
   std::string heading(const Table& table, size_t shown, bool in_focus) const;

@@ -12,6 +12,7 @@
 
 #include "runtime/aggregate.h"
 #include "runtime/heap.h"
+#include "runtime/stack.h"
 
 namespace ktap::output {
 namespace {
@@ -107,6 +108,43 @@ TEST_F(LiveTest, AggregatesAndTablesInTables) {
   update(1);
   EXPECT_THAT(view_.plain(), HasSubstr("  key  count ▼  count/s  min  avg  max\n"));
   EXPECT_THAT(view_.plain(), HasSubstr("  a          2        2    1    2    3\n"));
+}
+
+class StackLiveTest : public LiveTest {
+ protected:
+  Value stack(uint64_t pid, std::vector<uint64_t> frames) {
+    frames.insert(frames.begin(), runtime::Stack::kUserBit | pid);
+    return heap_.stack(frames.data(), frames.size());
+  }
+};
+
+TEST_F(StackLiveTest, StacksThatLookAlikeAreToldApart) {
+  table_->set(stack(7, {0x10, 0x20}), Value::of(int64_t{3}));
+  update(0);
+  EXPECT_THAT(view_.plain(), HasSubstr("  0x10 < 0x20        3\n"));
+  table_->set(stack(7, {0x10, 0x20}), Value::of(int64_t{5}));
+  table_->set(stack(8, {0x10, 0x20}), Value::of(int64_t{4}));
+  update(1);
+  // That it is written differently makes no other row of it.
+  EXPECT_THAT(view_.plain(), HasSubstr("  0x10 < 0x20 (pid 7)        5           2\n"
+                                       "  0x10 < 0x20 (pid 8)        4           4\n"));
+}
+
+TEST_F(StackLiveTest, OnANarrowScreenWhatDiffersIsShown) {
+  std::vector<uint64_t> many;
+  for (uint64_t at = 0x1000; many.size() < 9; ++at) many.push_back(at);
+  std::vector<uint64_t> other = many;
+  other[7] = 0x2007;
+  table_->set(stack(7, many), Value::of(int64_t{3}));
+  table_->set(stack(7, other), Value::of(int64_t{2}));
+  table_->set(stack(8, other), Value::of(int64_t{1}));
+  update(0);
+  const std::string whole = lines({24, 200})[3];
+  EXPECT_THAT(whole, HasSubstr("0x1006 < 0x1007 < 0x1008"));
+  const std::vector<std::string> shown = lines({24, 80});
+  EXPECT_EQ(shown[3], "  0x1000 < 0x1001... < 0x1007 < 0x1008        3");
+  EXPECT_EQ(shown[4], "  0x1000 < 0x1001... (pid 7)                  2");
+  EXPECT_EQ(shown[5], "  0x1000 < 0x1001... (pid 8)                  1");
 }
 
 TEST_F(LiveTest, KeysSort) {

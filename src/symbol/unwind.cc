@@ -107,6 +107,8 @@ class Unwinder {
   bool begins_thread(const std::vector<uint64_t>& addresses) {
     if (addresses.empty()) return false;
     const uint64_t back = addresses.size() == 1 ? 0 : 1;
+    // That of the dynamic linker, a program's first code, has no tables, and mostly no name.
+    if (symbols_.begins_program(program_, addresses.back() - back)) return true;
     const std::string name = symbols_.name(program_, addresses.back() - back).function;
     for (const char* begin : {"main", "_start", "clone", "__clone", "clone3", "__clone3"}) {
       if (name == begin) return true;

@@ -262,6 +262,26 @@ def into_a_pipe_the_end_is_told(ktap, load):
     return done.returncode == 0 and re.search(r"  load +500\b.*\n\Z", done.stdout) is not None
 
 
+def stacks_are_told_apart(ktap, load):
+    """The same calls of two processes are two rows, with whose they are: in a pipe, and on a screen with the numbers."""
+    if os.geteuid() != 0:
+        return "needs root"
+    script = "var t = {}\ntrace syscalls:sys_enter_getppid { t[ustack()] += 1 }\n"
+    calls = f"{load} getppid 5 & {load} getppid 7 & wait; sleep 3"
+    command = ["top", "-q", "--follow", "-e", script, "--", "sh", "-c", calls]
+    done = subprocess.run([ktap, *command], capture_output=True, text=True, timeout=TIMEOUT_S)
+    last = [line.split("  ") for line in done.stdout.split("the last look")[-1].splitlines()]
+    stacks = [line[1] for line in last if len(line) > 2 and " main+" in line[1]]
+    good = len(set(stacks)) == len(stacks) == 2 and all("(pid " in stack for stack in stacks)
+    screen = Screen(ktap, *command)
+    good = screen.until(lambda lines: any(re.search(r"\(pid \d+\) +7\b", line) for line in lines) and
+                        any(re.search(r"\(pid \d+\) +5\b", line) for line in lines), 10) and good
+    screen.keys("q")
+    if not good:
+        print(done.stdout)
+    return screen.end() == 0 and good
+
+
 def numbers_from_where_they_began(ktap):
     """A number that changes before the first picture is shown, one that rises has its change from what the main chunk
     left, one that falls none."""
@@ -331,6 +351,7 @@ def main():
         report.run(case, ktap)
     report.run(into_a_pipe_the_end_is_told, ktap, load)
     report.run(tables_of_the_kernel, ktap, load)
+    report.run(stacks_are_told_apart, ktap, load)
     return report.finish()
 
 

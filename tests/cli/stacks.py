@@ -211,6 +211,11 @@ def without_tables(ktap, programs):
             wanted = "" if name == "framed" or options == ["-q"] else text
             expect(f"the end of {name} {options}", run.stderr.replace("Tracing... Hit Ctrl-C to end.\n", ""), wanted)
             expect_match(f"stacks of {name}", run.stdout, r"^ => bare_inner\+")
+    # The dynamic linker's first code has none, and nobody calls it.
+    for _ in range(5):
+        run = subprocess.run([ktap, "-e", 'profile-4997hz { print(ustack("dwarf")) }', "--", "/bin/true"],
+                             capture_output=True, text=True, timeout=60)
+        expect("the beginning of the dynamic linker", "end early" in run.stderr, False)
     # Of so many frames as were asked for, and of those that have tables.
     for name, flag, depth in (("bare", "-fno-asynchronous-unwind-tables", 2), ("whole", "-fomit-frame-pointer", 40)):
         program = programs.build(name, "bare_inner", "bare_outer", "-fomit-frame-pointer", flag)
