@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The tools of scripts/tools as people call them: each has --help with an example, and refuses what it does not know.
+The other samples that take numbers say their usage.
 
 Those that need a program that the kernel cases do not have (bash, getent) are run here on children of this test; all
 others have a case tests/kernel/tool_NAME.case, or are named below with what they would need.
@@ -142,6 +143,27 @@ def each_has_a_case(_):
     return not without
 
 
+def samples_say_their_usage(ktap):
+    """Those outside of tools/ that take SECONDS, and their kin."""
+    good, takers = True, []
+    for path in sorted((ROOT / "scripts").rglob("*.kp")):
+        usage = re.search(r'warn\("(usage: ktap (\S+) \[.*\])"\)', path.read_text())
+        if path.parent == TOOLS or not usage:
+            continue
+        takers.append(path)
+        before = ["sched:*"] if "[EVENTS " in usage.group(1) else []
+        wrong = [["./deep"]] if path.stem == "uprobes_malloc" else \
+            [[*before, number] for number in ("0", "-1", "1.5", "abc")] + [["--help"]]
+        for words in wrong:
+            done = subprocess.run([ktap, "-q", path, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  timeout=TIMEOUT_S, check=False)
+            if done.returncode != 2 or done.stdout or done.stderr != usage.group(1) + "\n" or \
+                    usage.group(2) != path.name:
+                print(f"{path.name} {words}: {done.returncode}\n{done.stdout}{done.stderr}")
+                good = False
+    return good and len(takers) >= 14
+
+
 def bash_lines(ktap):
     """bashreadline, on a bash of our own at a pseudo-terminal."""
     if reason := kernel_case.cannot_trace():
@@ -230,7 +252,7 @@ def main():
     report = Report("samples")
     ktap = str(Path(sys.argv[1]).resolve())
     for case in (help_of_each, wrong_arguments, numbers_that_are_none, one_argument_too_many,
-                 nothing_before_a_mistake, each_has_a_case, bash_lines, host_names,
+                 nothing_before_a_mistake, each_has_a_case, samples_say_their_usage, bash_lines, host_names,
                  addresses_as_people_write_them, user_samples):
         report.run(case, ktap)
     return report.finish()
