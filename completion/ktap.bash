@@ -1,15 +1,29 @@
 # Completion of ktap and ktapc for bash. Events are asked of the machine, by `ktap list`.
 # shellcheck shell=bash disable=SC2207
 
-_ktap_events() {  # those that begin with $1; quotes around it are the shell's
-  local word=${1#[\"\']}
+# Those that begin with $1; quotes around it are the shell's. A file is answered by its path: what was typed stands for it.
+_ktap_events() {
+  local word=${1#[\"\']} line head rest
   [[ $word == *[\*\?]* ]] && return
-  "${COMP_WORDS[0]}" list "$word*" 2>/dev/null
+  "${COMP_WORDS[0]}" list "$word*" 2>/dev/null | while IFS= read -r line; do
+    if [[ $line != "$word"* && $word == *:*:* && $line == *:*:* ]]; then
+      rest=${word#*:}
+      head=${word%%:*}:${rest%%:*}:
+      rest=${line#*:}
+      rest=${rest#*:}
+      if [[ $head$rest == "$word"* ]]; then
+        line=$head$rest
+      elif [[ $word == sdt:* ]]; then  # the marker's name alone, without its provider's
+        line=${word%:*}:${line##*:}
+      fi
+    fi
+    printf '%s\n' "$line"
+  done
 }
 
-# The word at the cursor and the one before it, with the colons that bash breaks words at.
+# The word at the cursor and those before it, with the colons that bash breaks words at.
 _ktap_word() {
-  local line=${COMP_LINE:0:COMP_POINT} before
+  local line=${COMP_LINE:0:COMP_POINT}
   _ktap_cur=${line##*[[:space:]]}
   read -ra before <<<"${line%"$_ktap_cur"}"
   previous=${before[${#before[@]} - 1]}
@@ -29,21 +43,34 @@ _ktap_reply() {
   COMPREPLY=("${COMPREPLY[@]#"$prefix"}")
 }
 
+# Completes a file's name: of those with one of the endings given, or of all.
+_ktap_files() {
+  local ending
+  compopt -o filenames 2>/dev/null  # bash quotes them, and puts a slash behind folders; nothing else is to be quoted so
+  mapfile -t COMPREPLY < <(
+    (($# == 0)) && compgen -f -- "$_ktap_cur"
+    for ending; do compgen -f -X "!*.$ending" -- "$_ktap_cur"; done
+    (($# > 0)) && compgen -d -- "$_ktap_cur"
+  )
+}
+
 _ktap() {
   local options='-e -i -o -p --follow --cgroup= --user= -C -T -q -v -V --version -b -d -s -le -lf -lm --explain --check
     --strict --unsafe --engine= --placement= --table-size= --max-memory= --without= --spoil= --dump= --diagnostics=
     --explain-code= -h --help'
-  local _ktap_cur previous word i
+  local _ktap_cur previous before word i
   _ktap_word
   for ((i = 1; i < COMP_CWORD; i++)); do
     [[ ${COMP_WORDS[i]} == -- ]] && return  # a command's own words
   done
   word=${_ktap_cur%%=*}
-  case ${COMP_WORDS[1]} in
+  i=1
+  while [[ ${before[i]} == @(-q|-v|--diagnostics=*) ]]; do ((i++)); done  # these may stand before a command
+  case ${before[i]} in
     list) _ktap_reply $'-v\n--json\n'"$([[ $_ktap_cur == -* ]] || _ktap_events "$_ktap_cur")"; return ;;
     doctor) _ktap_reply --json; return ;;
-    fmt) [[ $_ktap_cur == -* ]] && _ktap_reply $'--check\n-w\n--diagnostics=json' ||
-           COMPREPLY=($(compgen -f -X '!*.kp' -- "$_ktap_cur") $(compgen -d -- "$_ktap_cur")); return ;;
+    fmt) if [[ $_ktap_cur == -* ]]; then _ktap_reply $'--check\n-w\n--diagnostics=json'; else _ktap_files kp; fi
+         return ;;
   esac
   if [[ $_ktap_cur == --*=* ]]; then previous=$word _ktap_cur=${_ktap_cur#*=}; fi
   case $previous in
@@ -51,10 +78,10 @@ _ktap() {
     -p) COMPREPLY=($(compgen -W "$(cd /proc && echo [0-9]*)" -- "$_ktap_cur")); return ;;
     -C) COMPREPLY=($(compgen -W "$(cd /sys/devices/system/cpu && printf '%s\n' cpu[0-9]* | tr -d cpu)" -- "$_ktap_cur"))
         return ;;
-    -o | -lf | -lm) COMPREPLY=($(compgen -f -- "$_ktap_cur")); return ;;
+    -o | -lf | -lm) _ktap_files; return ;;
     -e | --table-size | --max-memory | --without | --spoil) return ;;
     --user) COMPREPLY=($(compgen -u -- "$_ktap_cur")); return ;;
-    --cgroup) COMPREPLY=($(compgen -d -- "$_ktap_cur")); return ;;
+    --cgroup) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$_ktap_cur"); return ;;
     --engine) COMPREPLY=($(compgen -W 'auto bpf' -- "$_ktap_cur")); return ;;
     --placement) COMPREPLY=($(compgen -W 'auto user' -- "$_ktap_cur")); return ;;
     --dump) COMPREPLY=($(compgen -W 'tokens ast ssa bpf' -- "$_ktap_cur")); return ;;
@@ -66,23 +93,22 @@ _ktap() {
     [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
     return
   fi
-  COMPREPLY=($(compgen -f -X '!*.kp' -- "$_ktap_cur") $(compgen -f -X '!*.ktap' -- "$_ktap_cur")
-    $(compgen -d -- "$_ktap_cur"))
-  ((COMP_CWORD == 1)) && COMPREPLY+=($(compgen -W 'list doctor fmt top' -- "$_ktap_cur"))
+  _ktap_files kp ktap
+  ((i == ${#before[@]})) && COMPREPLY+=($(compgen -W 'list doctor fmt top' -- "$_ktap_cur"))
 }
 
 _ktapc() {
-  local _ktap_cur previous
+  local _ktap_cur previous before
   _ktap_word
   case $previous in
-    -o) COMPREPLY=($(compgen -f -- "$_ktap_cur")); return ;;
+    -o) _ktap_files; return ;;
   esac
   if [[ $_ktap_cur == -* ]]; then
     COMPREPLY=($(compgen -W '-o -s -V --version -h --help' -- "$_ktap_cur"))
   else
-    COMPREPLY=($(compgen -f -X '!*.kp' -- "$_ktap_cur") $(compgen -d -- "$_ktap_cur"))
+    _ktap_files kp
   fi
 }
 
-complete -o filenames -F _ktap ktap
-complete -o filenames -F _ktapc ktapc
+complete -F _ktap ktap
+complete -F _ktapc ktapc

@@ -1,7 +1,15 @@
 # Completion of ktap and ktapc for fish. Events are asked of the machine, by `ktap list`.
 
+# A file is answered by its path: what was typed stands for it.
 function __ktap_events
-    ktap list (commandline -ct | string trim --chars '"\'')'*' 2>/dev/null
+    set -l word (commandline -ct | string trim --chars '"\'')
+    set -l events (ktap list "$word*" 2>/dev/null)
+    set -q events[1]; or return
+    printf '%s\n' $events
+    set -l head (string match -r '^[^:]+:[^:]+:' -- $word); or return
+    printf '%s\n' $head(string replace -r '^[^:]*:[^:]*:' '' -- $events)
+    string match -q 'sdt:*' -- $word; or return  # the marker's name alone, without its provider's
+    printf '%s\n' (string replace -r '[^:]*$' '' -- $word)(string replace -r '.*:' '' -- $events)
 end
 
 complete -c ktap -n __fish_use_subcommand -a list -d 'list events'

@@ -5,11 +5,15 @@ without warnings, the completions complete, Vim colours. What is not installed h
 made of docs/language.md, or `none`. First each check is shown to find what is taken away."""
 import json
 import os
+import pty
 import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -130,6 +134,37 @@ def shell(program, text, ktap):
         shutil.rmtree(folder)
 
 
+ANSWERS = "probe:/lib/x.so:get probe:/lib/x.so:C::go sdt:/lib/x.so:std:catch"  # a file is answered by its path
+TYPED = ["probe:x.so:get", "probe:./x.so:C::go", "sdt:x.so:catch"]
+
+
+def bash_inserts(ktap):
+    """What bash puts into the line, where it might quote: `=` of an option it must not, a blank of a file it must."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.symlink(os.path.realpath(ktap), Path(folder) / "ktap")
+        (Path(folder) / "a blank.kp").write_text("")
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(folder)
+            os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], dict(os.environ, TERM="dumb", LC_ALL="C"))
+        try:
+            seen = ""
+            for keys, wanted in ((f"source {ROOT}/completion/ktap.bash; echo rea''dy\n", "ready"),
+                                 ("./ktap --plac\t", "./ktap --placement="), ("u\t", "./ktap --placement=user "),
+                                 ("a\t", "--placement=user a\\ blank.kp ")):
+                os.write(terminal, keys.encode())
+                until = time.monotonic() + 20
+                while wanted not in seen:
+                    if not select.select([terminal], [], [], max(0, until - time.monotonic()))[0]:
+                        return f"bash: no {wanted!r} in {seen[-200:]!r}"
+                    seen += os.read(terminal, 4096).decode()
+            return ""
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.close(terminal)
+            os.waitpid(pid, 0)
+
+
 def bash_completes(ktap):
     """What bash offers for lines; the word of an event is broken at its colon."""
     ask = f"""source {ROOT}/completion/ktap.bash
@@ -137,14 +172,18 @@ def bash_completes(ktap):
         [[ $1 == *[[:space:]] ]] && COMP_WORDS+=(''); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMPREPLY=(); _ktap
         echo "$1>${{COMPREPLY[*]}}" | tr ' ' _; }}
       ask 'ktap --plac'; ask 'ktap --placement=u'; ask 'ktap --dump=s'; ask 'ktap list software:page'; ask 'ktap '
-      ask 'ktap -s software:major'
+      ask 'ktap -s software:major'; ask 'ktap -q list software:page'; ask 'ktap --diagnostics=json -v doc'
       ktap() {{ printf '%s\\n' 'probe:/x:$(echo ran)' 'probe:/x:f(char*)' 'probe:/y'; }}
       ask 'ktap list probe:/x:'; ask "ktap list 'probe:/x:f"
+      ktap() {{ printf '%s\\n' {ANSWERS}; }}
+      ask 'ktap list probe:x.so:g'; ask 'ktap -s probe:./x.so:C::g'; ask 'ktap list sdt:x.so:ca'
       """
     found = set(shell(["bash", "-c"], ask, ktap))
     wanted = {"ktap_--plac>--placement=", "ktap_--placement=u>user", "ktap_--dump=s>ssa",
               "ktap_list_software:page>page-faults", "ktap_>one.kp_list_doctor_fmt_top",
-              "ktap_-s_software:major>major-faults",
+              "ktap_-s_software:major>major-faults", "ktap_-q_list_software:page>page-faults",
+              "ktap_--diagnostics=json_-v_doc>doctor", "ktap_list_probe:x.so:g>get", "ktap_-s_probe:./x.so:C::g>go",
+              "ktap_list_sdt:x.so:ca>catch",
               r"ktap_list_probe:/x:>\$\(echo\_ran\)_f\(char\*\)", "ktap_list_'probe:/x:f>probe:/x:f(char*)"}
     return "" if wanted <= found else f"bash: {sorted(wanted - found)} not in {sorted(found)}"
 
@@ -152,16 +191,23 @@ def bash_completes(ktap):
 def zsh_completes(ktap):
     ask = f"""compdef() {{ }}; _arguments() {{ print -l -- ${{(M)@:#--follow*}} }}
       compadd() {{ print -l -- ${{(P)2}} }}
-      words=(ktap x); CURRENT=2; service=ktap; source {ROOT}/completion/_ktap; PREFIX=software:page; _ktap_events"""
+      words=(ktap x); CURRENT=2; service=ktap; source {ROOT}/completion/_ktap; PREFIX=software:page; _ktap_events
+      ktap() {{ print -l {ANSWERS} }}
+      PREFIX=probe:x.so:g; _ktap_events; PREFIX=probe:./x.so:C::g; _ktap_events; PREFIX=sdt:x.so:ca; _ktap_events
+      _ktap_events() {{ echo an event }}; _arguments() {{ print -l -- arguments:${{words[1]}}:$CURRENT $@ }}
+      words=(ktap -q -v list x); CURRENT=5; source {ROOT}/completion/_ktap"""
     found = shell(["zsh", "-fc"], ask, ktap)
-    good = "software:page-faults" in found and found[0].startswith("--follow")
+    good = found[0].startswith("--follow") and \
+        {"software:page-faults", *TYPED, "arguments:ktap:2", "1:event:_ktap_events"} <= set(found)
     return "" if good else f"zsh: {found}"
 
 
 def fish_completes(ktap):
-    ask = f"source {ROOT}/completion/ktap.fish; complete -C 'ktap list software:page'; complete -C 'ktap --plac'"
+    ask = f"source {ROOT}/completion/ktap.fish; complete -C 'ktap list software:page'; complete -C 'ktap --plac'; " \
+        f"function ktap; printf '%s\\n' {ANSWERS}; end; complete -C 'ktap list probe:x.so:g'; " \
+        "complete -C 'ktap -q list probe:./x.so:C::g'; complete -C 'ktap -s sdt:x.so:ca'"
     found = shell(["fish", "-Nc"], ask, ktap)
-    return "" if "software:page-faults" in found and "--placement" in found else f"fish: {found}"
+    return "" if {"software:page-faults", "--placement", *TYPED} <= set(found) else f"fish: {found}"
 
 
 def anchors(text):
@@ -269,6 +315,7 @@ def main(arguments):
     for path in pages:
         report.with_program("man", path.name, man_warnings, str(path))
     report.with_program("bash", "bash", bash_completes, ktap)
+    report.with_program("bash", "bash: what it inserts", bash_inserts, ktap)
     report.with_program("zsh", "zsh", zsh_completes, ktap)
     report.with_program("fish", "fish", fish_completes, ktap)
     report.with_program("vim", "vim", vim_colours)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The tools of scripts/tools as people call them: each has --help with an example, and refuses what it does not know.
+The other samples that take numbers say their usage.
 
 Those that need a program that the kernel cases do not have (bash, getent) are run here on children of this test; all
 others have a case tests/kernel/tool_NAME.case, or are named below with what they would need.
@@ -96,6 +97,7 @@ def numbers_that_are_none(ktap):
                               ("funclatency", ["-n"], "PATTERN is a function's name or a glob, not -n"),
                               ("trace", ["12"], "EVENT is the name of an event, not 12"),
                               ("fileslower", ["-1"], "MILLISECONDS is a whole number from 0 on, not -1"),
+                              ("execsnoop", ["5"], "NAME is a program's file or a glob, not 5"),
                               ("bashreadline", ["-1"], "PATH is a program or library, not -1"),
                               ("gethostlatency", [""], "LIBC is a library, not ")):
         done = run(ktap, tool, *words)
@@ -119,6 +121,23 @@ def one_argument_too_many(ktap):
     return good
 
 
+def options_behind_seconds(ktap):
+    """Options may stand behind what they go with; and those that do not go together are named."""
+    if reason := kernel_case.cannot_trace():
+        return reason
+    good = True
+    for tool, words in (("argdist", ["syscalls:sys_exit_read", "-H"]), ("biolatency", ["1", "-d"]),
+                        ("biolatency", ["1", "-t"]), ("cpudist", ["1", "-p"]), ("offcputime", ["1", "-f"]),
+                        ("profile", ["1", "-f"]), ("runqlat", ["1", "-p"]), ("syscount", ["1", "-l"]),
+                        ("stackcount", ["sched:sched_switch", "-u"])):
+        done = run(ktap, tool, *words, "--", "true")
+        if done.returncode != 0 or done.stderr:
+            print(f"{tool} {words}: {done.returncode}\n{done.stdout}{done.stderr}")
+            good = False
+    done = run(ktap, "biolatency", "-d", "-t", "1")
+    return good and is_refused(done, "biolatency") and ": -d and -t do not go together\n" in done.stderr
+
+
 def nothing_before_a_mistake(ktap):
     """Those that print each second begin when it is known that the kernel has their functions."""
     if reason := kernel_case.cannot_trace():
@@ -140,6 +159,27 @@ def each_has_a_case(_):
     if without:
         print("no case: " + " ".join(without))
     return not without
+
+
+def samples_say_their_usage(ktap):
+    """Those outside of tools/ that take SECONDS, and their kin."""
+    good, takers = True, []
+    for path in sorted((ROOT / "scripts").rglob("*.kp")):
+        usage = re.search(r'warn\("(usage: ktap (\S+) \[.*\])"\)', path.read_text())
+        if path.parent == TOOLS or not usage:
+            continue
+        takers.append(path)
+        before = ["sched:*"] if "[EVENTS " in usage.group(1) else []
+        wrong = [["./deep"]] if path.stem == "uprobes_malloc" else \
+            [[*before, number] for number in ("0", "-1", "1.5", "abc")] + [["--help"]]
+        for words in wrong:
+            done = subprocess.run([ktap, "-q", path, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  timeout=TIMEOUT_S, check=False)
+            if done.returncode != 2 or done.stdout or done.stderr != usage.group(1) + "\n" or \
+                    usage.group(2) != path.name:
+                print(f"{path.name} {words}: {done.returncode}\n{done.stdout}{done.stderr}")
+                good = False
+    return good and len(takers) >= 14
 
 
 def bash_lines(ktap):
@@ -230,8 +270,8 @@ def main():
     report = Report("samples")
     ktap = str(Path(sys.argv[1]).resolve())
     for case in (help_of_each, wrong_arguments, numbers_that_are_none, one_argument_too_many,
-                 nothing_before_a_mistake, each_has_a_case, bash_lines, host_names,
-                 addresses_as_people_write_them, user_samples):
+                 options_behind_seconds, nothing_before_a_mistake, each_has_a_case,
+                 samples_say_their_usage, bash_lines, host_names, addresses_as_people_write_them, user_samples):
         report.run(case, ktap)
     return report.finish()
 
