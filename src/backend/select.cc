@@ -108,6 +108,8 @@ void Selector::need_of_table(const Inst& of) {
   const Table& table = unit_.unit.tables[static_cast<size_t>(of.imm)];
   const bool combines = of.op == Op::TableAnd || of.op == Op::TableOr || of.op == Op::TableXor;
   if (combines && !facts_.has_fetch_atomics) fail("this kernel has no atomic bit operations");
+  if (of.op == Op::TableRaise && !facts_.has_fetch_atomics)
+    fail("the least or greatest sample is read, and this kernel has no compare-and-exchange");
   if (table.is_taken && table.is_counted && !facts_.has_fetch_atomics) {
     fail(
         fmt::format("the length of table {}, from which user space takes entries: this kernel has "

@@ -423,6 +423,7 @@ class Selector {
   void power_bucket(ssa::ValueId id);
   void linear_bucket(ssa::ValueId id);
   void table_combine(ssa::ValueId id, const Table& table);
+  void raise_value(ssa::ValueId id);
   void get_bytes(ssa::ValueId id, const Table& table);
   void store_bytes(ssa::ValueId value, const Table& table);
   void check_words_of_key(const Table& table);

@@ -30,6 +30,7 @@ void note(TableUse& use, const Inst& inst, const ssa::TableInfo& info,
   use.is_deleted |= inst.op == Op::TableDelete;
   use.is_masked |= inst.op == Op::TableAnd || inst.op == Op::TableOr;
   use.is_toggled |= inst.op == Op::TableXor;
+  use.is_raised |= inst.op == Op::TableRaise;
   const size_t parts = info.key.size();
   for (size_t i = 0; i < parts && i < inst.operands.size(); ++i) {
     ssa::Range range = ranges.at(inst.operands[i], block);

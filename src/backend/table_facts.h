@@ -19,6 +19,7 @@ struct TableUse {
   bool is_deleted = false;     ///< TableDelete
   bool is_masked = false;      ///< TableAnd, TableOr
   bool is_toggled = false;     ///< TableXor
+  bool is_raised = false;      ///< TableRaise
   bool is_measured = false;    ///< TableLength
   bool is_emptied = false;     ///< TableClear
   bool is_walked = false;      ///< TableSlot, TableSlotKey: an entry must have a number
@@ -32,7 +33,7 @@ struct TableUse {
   /// The first word of each sample is above 0, and so small that no sum of them comes back to 0.
   bool first_word_is_positive = true;
 
-  bool is_combined() const { return is_masked || is_toggled; }
+  bool is_combined() const { return is_masked || is_toggled || is_raised; }
 };
 
 /// By table id. `programs[i]` is the program that job i becomes part of.

@@ -87,7 +87,7 @@ class Layouter {
 
   /// What several do to an entry is the same in any order, and can be undone.
   static bool has_one_change(const TableUse& use) {
-    return int{use.is_added} + int{use.is_masked} + int{use.is_toggled} == 1;
+    return !use.is_raised && int{use.is_added} + int{use.is_masked} + int{use.is_toggled} == 1;
   }
 
   void choose_master(Table& table, const TableUse& use, const ssa::TableInfo& info) {
@@ -101,7 +101,8 @@ class Layouter {
                        (use.is_walked && (facts_.has_fetch_atomics || !is_changed_outside(info)));
     say(use.is_read, "read");
     say(use.is_set, "set");
-    say(use.is_combined(), "combine bits in");
+    say(use.is_masked || use.is_toggled, "combine bits in");
+    say(use.is_raised, "raise");
     say(use.is_deleted, "remove from");
     say(use.is_walked, "go through");
     say(use.is_measured, "ask for the length of");

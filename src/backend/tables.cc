@@ -141,6 +141,7 @@ void Selector::table_operation(ValueId id) {
     case Op::TableAnd:
     case Op::TableOr:
     case Op::TableXor:
+    case Op::TableRaise:
       return table_combine(id, table);
     default:
       KTAP_CHECK(inst(id).op == Op::TableDelete && table.layout == TableLayout::Hash);
@@ -329,7 +330,28 @@ void Selector::store_bytes(ValueId value, const Table& table) {
                        static_cast<int16_t>(at + 8 * static_cast<int32_t>(words)), Reg::R2));
 }
 
-/// &= |= ^= on an entry. An absent one counts as 0; &= is only asked for when it was there, and
+/// The entry at R0 becomes the operand where it is less, both unsigned. A try fails where another
+/// CPU was first, whose value is then the one to be compared with.
+void Selector::raise_value(ValueId id) {
+  constexpr int kTries = 16;  // each needs another CPU that raises it within some nanoseconds
+  const bpf::Label done = asm_.make_label();
+  const Reg value = in_register(inst(id).operands.back(), Reg::R1);
+  asm_.emit(bpf::mov64(Reg::R2, Reg::R0));
+  asm_.emit(bpf::load(Size::DW, Reg::R0, Reg::R2, 0));
+  for (int i = 0; i < kTries; ++i) {
+    asm_.jump_to_if(JumpOp::Ge, Reg::R0, value, done);
+    asm_.emit(bpf::mov64(Reg::R3, Reg::R0));
+    asm_.emit(bpf::atomic(bpf::AtomicOp::CmpXchg, Size::DW, Reg::R2, 0, value));
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, Reg::R3, done);
+  }
+  asm_.jump_to_if(JumpOp::Ge, Reg::R0, value, done);
+  const uint32_t row = unit_.torn_read_row(static_cast<uint32_t>(inst(id).imm), job_.handler,
+                                           inst(id).line, inst(id).span);
+  asm_.jump_to(count_and_resume(row, done));
+  asm_.bind(done);
+}
+
+/// &= |= ^= on an entry, or its raising. An absent one counts as 0; &= is only asked for when it was there, and
 /// makes none.
 void Selector::table_combine(ValueId id, const Table& table) {
   KTAP_CHECK(table.layout == TableLayout::Hash);
@@ -338,6 +360,7 @@ void Selector::table_combine(ValueId id, const Table& table) {
   const bpf::Label done = asm_.make_label(), miss = asm_.make_label();
   const bool makes = inst(id).op != Op::TableAnd;
   const auto combine = [&] {
+    if (inst(id).op == Op::TableRaise) return raise_value(id);
     if (table.is_taken && makes) asm_.emit(bpf::store(Size::DW, Reg::R0, kTakenPresence, 1));
     asm_.emit(
         bpf::atomic(atomic_of(inst(id).op), Size::DW, Reg::R0, 0, in_register(operand, Reg::R1)));

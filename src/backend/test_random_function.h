@@ -336,8 +336,8 @@ class RandomFunction {
       Op ops[] = {Op::CellAnd, Op::CellOr, Op::CellXor};
       b_.op(ops[below(3)], {any_int()}, static_cast<int64_t>(below(3)));
     } else {
-      Op ops[] = {Op::TableAnd, Op::TableOr, Op::TableXor};
-      b_.op(ops[below(3)], {any_bool(), small_key(), any_int()}, 1);
+      Op ops[] = {Op::TableAnd, Op::TableOr, Op::TableXor, Op::TableRaise};
+      b_.op(ops[below(4)], {any_bool(), small_key(), any_int()}, 1);
     }
   }
 

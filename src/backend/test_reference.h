@@ -330,6 +330,10 @@ class Reference {
       word_of(content, key) |= get(i.operands.back()).number;
     } else if (i.op == Op::TableXor) {
       word_of(content, key) ^= get(i.operands.back()).number;
+    } else if (i.op == Op::TableRaise) {
+      int64_t& now = word_of(content, key);
+      const int64_t number = get(i.operands.back()).number;
+      if (static_cast<uint64_t>(now) < static_cast<uint64_t>(number)) now = number;
     } else {
       auto [at, is_new] = content.try_emplace(key, info.words.size());
       for (size_t k = 0; k < info.words.size(); ++k) {

@@ -185,6 +185,7 @@ bool same(const AbstractValue& a, const AbstractValue& b) {
     case AbstractValue::Kind::Rendered:
       return a.integer == b.integer && same_parts(a, b);
     case AbstractValue::Kind::Tuple:
+    case AbstractValue::Kind::Reading:
       return same_parts(a, b);
     default:
       return true;

@@ -38,6 +38,7 @@ class Walk {
       // It is somewhere a handler may call it from.
       hidden_write_ = hidden_write_ || is_writer(static_cast<Builtin>(v.builtin));
       removes_ = removes_ || static_cast<Builtin>(v.builtin) == Builtin::Delete;
+      hidden_samples_ = hidden_samples_ || static_cast<Builtin>(v.builtin) == Builtin::Delete;
       note_action(static_cast<Builtin>(v.builtin));
     }
   }
@@ -46,6 +47,9 @@ class Walk {
   void finish() {
     if (hidden_write_) effects_.written.insert(effects_.touched.begin(), effects_.touched.end());
     if (removes_) effects_.removed_from = effects_.touched;
+    if (!hidden_samples_) return;
+    effects_.resampled.insert(effects_.touched.begin(), effects_.touched.end());
+    effects_.resampled.insert(effects_.aggregates.begin(), effects_.aggregates.end());
   }
 
  private:
@@ -79,6 +83,7 @@ class Walk {
 
   void function(const bytecode::Function& f, const Cells& cells) {
     writers(f, cells);
+    deletions(f, cells);
     for (size_t pc = 0; pc < f.code.size(); ++pc) {
       const Insn insn = f.code[pc];
       switch (insn.op()) {
@@ -115,12 +120,17 @@ class Walk {
         case Op::SetField:
           if (is_nil(f, pc, insn.c())) {
             removes_ = true;
+            resample(f, pc, insn.a(), cells);
           } else {
             store(f, pc, insn.a(), cells);
           }
           break;
         case Op::UpdateIndex:
           store(f, pc, insn.a(), cells);
+          break;
+        case Op::AggAdd:
+        case Op::AggAddVar:
+          resample(f, pc, insn.a(), cells);
           break;
         default:
           break;
@@ -171,31 +181,76 @@ class Walk {
     hidden_write_ = hidden_write_ || !loaded.empty();
   }
 
-  void store(const bytecode::Function& f, size_t pc, uint8_t base, const Cells& cells) {
-    bool nested = false;
+  /// Calls of delete(): one that is loaded and not called where the text shows it may be called
+  /// anywhere, on anything.
+  void deletions(const bytecode::Function& f, const Cells& cells) {
+    std::set<size_t> loaded;
+    for (size_t pc = 0; pc < f.code.size(); ++pc) {
+      const Insn insn = f.code[pc];
+      if (insn.op() == Op::LoadBuiltin && static_cast<Builtin>(insn.d()) == Builtin::Delete)
+        loaded.insert(pc);
+      if (insn.op() != Op::Call && insn.op() != Op::TailCall) continue;
+      const std::optional<size_t> at = definition(f, pc, insn.a());
+      if (at && loaded.erase(*at) != 0)
+        resample(f, pc, static_cast<uint8_t>(insn.a() + 1), cells);
+    }
+    hidden_samples_ = hidden_samples_ || !loaded.empty();
+  }
+
+  /// What the text shows that a register holds.
+  struct Root {
+    enum class Kind : uint8_t { Hidden, Fresh, Known } kind = Kind::Hidden;
+    bool nested = false;            ///< what it holds is in `value`, at some depth
+    const Value* value = nullptr;  ///< Known: of a variable
+  };
+  Root root_of(const bytecode::Function& f, size_t pc, uint8_t base, const Cells& cells) const {
+    Root root;
     for (int steps = 0; steps < 64; ++steps) {
       const std::optional<size_t> at = definition(f, pc, base);
       if (!at) break;
       const Insn insn = f.code[*at];
       pc = *at;
-      if (insn.op() == Op::NewTable && !nested) return;
+      if (insn.op() == Op::NewTable && !root.nested) {
+        root.kind = Root::Kind::Fresh;
+        break;
+      }
       if (insn.op() == Op::Move || insn.op() == Op::GetField || insn.op() == Op::GetIndex) {
-        nested = nested || insn.op() != Op::Move;
+        root.nested = root.nested || insn.op() != Op::Move;
         base = insn.b();
         continue;
       }
-      const Value* root = nullptr;
-      if (insn.op() == Op::GetGlobal) root = &globals_[insn.d()];
-      if (insn.op() == Op::GetUpval && cells[insn.b()] != nullptr) root = cells[insn.b()]->slot;
-      if (root == nullptr || root->type != Type::Table) break;
-      if (nested) {
-        write_all(root->table());
-      } else {
-        effects_.written.insert(root->table());
-      }
-      return;
+      if (insn.op() == Op::GetGlobal) root.value = &globals_[insn.d()];
+      if (insn.op() == Op::GetUpval && cells[insn.b()] != nullptr)
+        root.value = cells[insn.b()]->slot;
+      if (root.value != nullptr) root.kind = Root::Kind::Known;
+      break;
     }
-    hidden_write_ = true;
+    return root;
+  }
+
+  void store(const bytecode::Function& f, size_t pc, uint8_t base, const Cells& cells) {
+    const Root root = root_of(f, pc, base, cells);
+    if (root.kind == Root::Kind::Fresh) return;
+    if (root.kind == Root::Kind::Hidden || root.value->type != Type::Table) {
+      hidden_write_ = true;
+    } else if (root.nested) {
+      write_all(root.value->table());
+    } else {
+      effects_.written.insert(root.value->table());
+    }
+  }
+
+  /// Samples are added to the aggregate, or to a cell of the table, in the register, or go there.
+  void resample(const bytecode::Function& f, size_t pc, uint8_t base, const Cells& cells) {
+    const Root root = root_of(f, pc, base, cells);
+    if (root.kind == Root::Kind::Fresh) return;
+    if (root.kind == Root::Kind::Hidden || root.nested) {
+      hidden_samples_ = true;
+    } else if (root.value->type == Type::Table) {
+      effects_.resampled.insert(root.value->table());
+    } else if (root.value->type == Type::Aggregate) {
+      effects_.resampled.insert(root.value->aggregate());
+    }
   }
 
   /// The text shows that the register is nil there: `t[k] = nil` is delete(t, k).
@@ -233,6 +288,7 @@ class Walk {
   std::set<const runtime::Closure*> seen_closures_;
   std::set<const bytecode::Function*> seen_children_;
   bool hidden_write_ = false;
+  bool hidden_samples_ = false;
   bool removes_ = false;  // delete() is called; which table, nobody needs to know so far
 };
 

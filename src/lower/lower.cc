@@ -31,6 +31,7 @@ Lowered lower_handler(const Handler& handler, uint32_t handler_index, const Worl
     hints.restart();
     Lowerer lowerer(world, group, options, handler_index, function_name(handler_index, group),
                     linkage, hints);
+    lowerer.read_samples_here();
     lowerer.run_filter(handler.filter);
     lowerer.run_handler(handler);
     lowerer.finish();

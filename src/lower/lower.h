@@ -123,11 +123,34 @@ struct Variable {
   friend bool operator==(const Variable&, const Variable&) = default;
 };
 
+/// What handlers in the kernel read of aggregates: each word of the samples of a table of
+/// aggregates, or of one aggregate, in a table of its own, which `<<<` adds to beside what user space
+/// reads. Under the keys of the aggregates' table; of one aggregate, under `true`.
+class Totals {
+ public:
+  using Key = std::pair<const runtime::Object*, runtime::SampleWord>;
+
+  /// With what the main chunk left in the aggregate; made on the first call. `table` or `aggregate`
+  /// is null.
+  runtime::Table* of(const runtime::Table* table, const runtime::Aggregate* aggregate,
+                     runtime::SampleWord word);
+  const std::map<Key, runtime::Table*>& tables() const { return tables_; }
+  /// Whose samples this table adds up, and what of them; null: it is one of the script's.
+  const Key* what(const runtime::Table* table) const;
+  void clear() { tables_.clear(); }
+  friend bool operator==(const Totals& a, const Totals& b) { return a.tables_ == b.tables_; }
+
+ private:
+  std::map<Key, runtime::Table*> tables_;
+  std::shared_ptr<runtime::Heap> heap_;  ///< of these tables; never collects
+};
+
 struct Shapes {
   std::map<const runtime::Table*, Shape> tables;
   std::map<Variable, Shape> variables;
   /// Of the tables that hold an aggregate's samples: by table or aggregate, and which of them.
   std::map<std::pair<const runtime::Object*, uint32_t>, Shape> samples;
+  Totals totals;
   uint32_t longest_name = 0;    ///< of the strings that code knows by number
   bool names_have_nul = false;  ///< one of them cannot be bytes
   friend bool operator==(const Shapes&, const Shapes&) = default;
@@ -137,7 +160,8 @@ struct Shapes {
 /// ids.
 struct Linkage {
   ssa::Module module;
-  std::vector<runtime::Table*> tables;  ///< by table id; null: of aggregates' samples
+  /// By table id; null: of aggregates' samples. Those of Shapes.totals are none of the script's.
+  std::vector<runtime::Table*> tables;
   /// By table id: the variable that the table stands for. Its value is the entry under `true`, nil
   /// is no entry. Variables that hold integers alone are words (`cells`).
   std::vector<Variable> variables;

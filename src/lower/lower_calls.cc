@@ -125,6 +125,8 @@ AbstractValue Lowerer::call_typed(Builtin builtin, const std::vector<AbstractVal
       delete_entry(args);
       return AbstractValue::nil();
     case Builtin::Count:
+      if (args.size() == 1) break;
+      [[fallthrough]];
     case Builtin::InplaceInc:
     case Builtin::TableCount:
       count_in_table(builtin, args);
@@ -153,22 +155,26 @@ AbstractValue Lowerer::call_typed(Builtin builtin, const std::vector<AbstractVal
     case Builtin::Len:
       return length(args[0]);
     default:
-      if (draws(builtin, args)) return AbstractValue::nil();
-      if (std::optional<AbstractValue> result = call_library(builtin, args)) return *result;
-      if (std::optional<AbstractValue> result = machine_call(builtin, args)) return *result;
-      if (std::optional<AbstractValue> result = kernel_call(builtin, args)) return *result;
-      if (std::optional<AbstractValue> result = call_action(builtin, args)) return *result;
-      if (std::optional<AbstractValue> result = call_stack(builtin, args)) return *result;
-      if (std::optional<AbstractValue> result = symbol_name(builtin, args)) return *result;
       break;
   }
+  return call_rest(builtin, args);
+}
+
+AbstractValue Lowerer::call_rest(Builtin builtin, const std::vector<AbstractValue>& args) {
+  if (draws(builtin, args)) return AbstractValue::nil();
+  if (std::optional<AbstractValue> result = read_samples(builtin, args)) return *result;
+  if (std::optional<AbstractValue> result = call_library(builtin, args)) return *result;
+  if (std::optional<AbstractValue> result = machine_call(builtin, args)) return *result;
+  if (std::optional<AbstractValue> result = kernel_call(builtin, args)) return *result;
+  if (std::optional<AbstractValue> result = call_action(builtin, args)) return *result;
+  if (std::optional<AbstractValue> result = call_stack(builtin, args)) return *result;
+  if (std::optional<AbstractValue> result = symbol_name(builtin, args)) return *result;
   refuse(no_kernel_form(builtin));
   return {};
 }
 
 /// inplace_inc(t, k) and its like.
 void Lowerer::count_in_table(Builtin builtin, const std::vector<AbstractValue>& args) {
-  if (args.size() == 1) return refuse(no_kernel_form(builtin));
   const AbstractValue amount = args.size() > 2 ? args[2] : AbstractValue::nil();
   if (is_maybe(amount)) {
     return do_either(amount, [&](const AbstractValue& v) {
@@ -510,6 +516,7 @@ bool Lowerer::output_arg(const AbstractValue& arg, std::vector<OutputArg>& out, 
     case Kind::Tuple:
     case Kind::Iterator:
     case Kind::Aggregate:
+    case Kind::Reading:
     case Kind::Mixed:
       refuse(fmt::format("{} is printed", describe(arg)));
       return false;

@@ -91,6 +91,7 @@ void Lowerer::add_sample(const AbstractValue& object, std::optional<AbstractValu
   }
   if (stopped()) return;
   for (ssa::Inst& update : updates) emit(std::move(update));
+  add_to_totals(object, key, *number);
 }
 
 /// An Int; or the run ends as in the VM.

@@ -158,6 +158,7 @@ std::string Lowerer::describe(const AbstractValue& value) const {
     case Kind::Pointer:
       return "a kernel pointer";
     case Kind::Aggregate:
+    case Kind::Reading:
       return "an aggregate";
     case Kind::Rendered:
       return fmt::format(

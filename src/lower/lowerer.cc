@@ -295,6 +295,8 @@ void Lowerer::step(Frame& frame, size_t pc) {
       break;
     case Op::GetIndex:
     case Op::GetField:
+      if (!reads_cell(frame, pc)) step_table(frame, insn);
+      break;
     case Op::SetIndex:
     case Op::SetField:
     case Op::UpdateIndex:

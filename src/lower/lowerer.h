@@ -7,6 +7,7 @@
 //   lower_shapes.cc    what their keys and values are made of
 //   lower_variables.cc variables that handlers assign
 //   lower_samples.cc   samples of aggregates
+//   lower_totals.cc    what the kernel reads of them
 //   lower_events.cc    what the event gives
 //   lower_stacks.cc    stacks of calls
 //   lower_typed.cc     kernel memory by its types
@@ -55,6 +56,8 @@ class Lowerer {
   void run_filter_prefix(runtime::Value filter);
   /// The handler's body, called with the event.
   void run_handler(const Handler& handler);
+  /// All of the handler is to run in the kernel: it may read aggregates there.
+  void read_samples_here() { reads_samples_ = true; }
   /// Ends what is still open with Return.
   void finish();
   bool stopped() const { return stop_.has_value(); }
@@ -498,6 +501,25 @@ class Lowerer {
   uint32_t add_sample_table(const AbstractValue& object, uint32_t number, ssa::TableInfo info);
   bool holds_samples_alone(const AbstractValue& table);
 
+  // ---- lower_totals.cc -----------------------------------------------------------------------
+  void add_to_totals(const AbstractValue& object, const std::optional<AbstractValue>& key,
+                     ssa::ValueId sample);
+  void raise_total(const AbstractValue& total, const AbstractValue& key, ssa::ValueId number);
+  bool reads_cell(Frame& frame, size_t pc);
+  std::optional<AbstractValue> read_samples(bytecode::Builtin builtin,
+                                            const std::vector<AbstractValue>& args);
+  AbstractValue read_samples_of(bytecode::Builtin builtin, const AbstractValue& object,
+                                AbstractValue key);
+  bool may_read_samples(const AbstractValue& object);
+  AbstractValue total(const AbstractValue& object, runtime::SampleWord word,
+                      const AbstractValue& key);
+  AbstractValue sum_or_zero(const AbstractValue& object, runtime::SampleWord word,
+                            const AbstractValue& key);
+  AbstractValue bound(const AbstractValue& object, runtime::SampleWord word,
+                      const AbstractValue& key);
+  AbstractValue average(const AbstractValue& object, const AbstractValue& key);
+  ssa::ValueId wide_quotient(ssa::ValueId high, ssa::ValueId low, ssa::ValueId count);
+
   // ---- lower_events.cc -----------------------------------------------------------------------
   const schema::Event& event() const { return *group_.events.front(); }
   AbstractValue event_var(schema::BuiltinVar var);
@@ -535,6 +557,7 @@ class Lowerer {
                                   bool is_tail_call = false);
   AbstractValue call_builtin(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
   AbstractValue call_typed(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
+  AbstractValue call_rest(bytecode::Builtin builtin, const std::vector<AbstractValue>& args);
   void output(bytecode::Builtin builtin, ssa::SiteKind kind,
               const std::vector<AbstractValue>& args);
   bool output_arg(const AbstractValue& arg, std::vector<OutputArg>& out, ssa::Site& site,
@@ -580,6 +603,7 @@ class Lowerer {
   size_t steps_ = 0;                   ///< instructions looked at
   std::vector<AbstractValue> formatted_;  ///< printf's arguments, checked
   bool is_prefix_ = false;                ///< run_filter_prefix()
+  bool reads_samples_ = false;            ///< all of the handler is to run in the kernel
   std::vector<ssa::BlockId> left_;        ///< open blocks from where the event is sent
   std::optional<Refusal> stop_;
 };

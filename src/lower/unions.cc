@@ -46,6 +46,7 @@ void put_in(AbstractValue& value, const AbstractValue& old, const AbstractValue&
 /// Holds SSA values that a phi cannot stand for.
 bool is_fixed(const AbstractValue& value) {
   if (value.is(Kind::Iterator) || value.is(Kind::Undefined) || value.is(Kind::Mixed)) return true;
+  if (value.is(Kind::Reading)) return true;
   if (value.is(Kind::Pointer) && value.id.valid()) return true;
   return std::any_of(value.parts.begin(), value.parts.end(), is_fixed);
 }

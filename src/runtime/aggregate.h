@@ -63,6 +63,8 @@ class Aggregate : public Object {
   int64_t count() const { return static_cast<int64_t>(count_); }
   /// Wraps at 64 bits.
   int64_t sum() const { return static_cast<int64_t>(sum_); }
+  /// Does not.
+  Wide wide_sum() const { return sum_; }
   // Of one that is not empty.
   int64_t min() const { return min_; }
   int64_t max() const { return max_; }

@@ -1,6 +1,7 @@
 // The last part of `--explain`: tables and variables that kernel code uses, in words.
 #include <fmt/format.h>
 
+#include "lower/lower.h"
 #include "session/explain.h"
 
 namespace ktap::session {
@@ -96,6 +97,21 @@ std::string explain_samples(const Plan& plan, const runtime::SampleParts& parts)
   return what + parts_text(parts) + "; per CPU, merged on read\n";
 }
 
+/// What handlers in the kernel read of aggregates.
+std::string explain_total(const lower::Totals::Key& total, const std::string& name,
+                          const backend::Table& table) {
+  const bool is_aggregate = total.first->type == runtime::Type::Aggregate;
+  const char* word = "sum";
+  if (total.second == runtime::SampleWord::Count) word = "count";
+  if (total.second == runtime::SampleWord::Least) word = "least sample";
+  if (total.second == runtime::SampleWord::Greatest) word = "greatest sample";
+  if (total.second == runtime::SampleWord::SumHigh) word = "upper half of the sum";
+  if (total.second == runtime::SampleWord::SumLow) word = "lower half of the sum";
+  return fmt::format("{} {}: the {}, for handlers that read it; {}, {}; shared by all CPUs\n",
+                     is_aggregate ? "aggregate" : "table", name, word, layout_name(table.layout),
+                     table.reason);
+}
+
 }  // namespace
 
 std::string_view layout_name(backend::TableLayout layout) {
@@ -125,6 +141,10 @@ std::string explain_tables(const Plan& plan) {
   for (uint32_t i = 0; i < plan.linkage.module.tables.size(); ++i) {
     if (plan.linkage.module.tables[i].sample_of != 0 || !uses.tables[i]) continue;
     const backend::Table& table = plan.unit.tables[i];
+    if (const lower::Totals::Key* total = plan.linkage.shapes.totals.what(plan.linkage.tables[i])) {
+      text += explain_total(*total, plan.linkage.module.tables[i].name, table);
+      continue;
+    }
     if (plan.linkage.variables[i].valid()) {
       text += fmt::format("variable {}: {}; an entry of a hash map\n",
                           plan.linkage.module.tables[i].name, key_text({table.value}));

@@ -46,6 +46,7 @@ Result<void> link(const Plan& plan, engine::BpfEngine& engine, vm::Vm& vm, Backi
     if (!backend::is_delta(plan.unit.tables[i].layout)) {
       KTAP_TRY(engine.preload(i, *linkage.tables[i], linkage.module));
     }
+    if (linkage.shapes.totals.what(linkage.tables[i]) != nullptr) continue;  // the kernel's alone
     if (linkage.variables[i].valid()) {
       backings.variables.push_back(engine.variable(i, vm.heap(), linkage.module));
       variable_of(linkage.variables[i], vm) =

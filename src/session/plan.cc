@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "base/limits.h"
 #include "lower/effects.h"
@@ -59,6 +60,8 @@ class Planner {
     while (true) {
       plan_ = std::make_unique<Plan>();
       plan_->handlers = resolved_;
+      // What was read of aggregates may have had its reader in who went.
+      if (std::exchange(reads_less_, false)) shapes_.totals.clear();
       plan_->linkage.shapes = shapes_;
       const bool all_fit = lower_all();
       check_stack_copies();
@@ -182,6 +185,7 @@ class Planner {
 
   void exile(uint32_t handler, lower::Refusal reason) {
     exiles_.emplace(handler, std::move(reason));
+    reads_less_ = true;
   }
 
   const Registration& registration(const PlannedHandler& handler) const {
@@ -300,6 +304,7 @@ class Planner {
   struct Masters {
     std::map<const runtime::Object*, uint32_t> lines;
     std::map<const runtime::Object*, uint32_t> changed;  ///< by timers
+    std::map<const runtime::Object*, uint32_t> resampled;  ///< likewise, emptied or added to
     std::map<const runtime::Object*, uint32_t> drawn;    ///< by handlers in the kernel
 
     void add(const std::set<const runtime::Table*>& tables, uint32_t line) {
@@ -320,6 +325,8 @@ class Planner {
       if (r.kind == HandlerKind::End || r.kind == HandlerKind::Event) continue;
       for (const runtime::Table* table : effects_[i].written)
         masters.changed.emplace(table, r.handler.place.line);
+      for (const runtime::Object* object : effects_[i].resampled)
+        masters.resampled.emplace(object, r.handler.place.line);
     }
     for (const PlannedHandler& handler : plan_->handlers) {
       const Registration& r = registration(handler);
@@ -357,9 +364,21 @@ class Planner {
       objects = samples_objects(parts);
       if (parts.aggregate != nullptr) what = "aggregate";
     }
+    const lower::Totals::Key* total =
+        plan_->linkage.shapes.totals.what(plan_->linkage.tables[table]);
+    const bool is_of_samples = info.sample_of != 0 || total != nullptr;
+    if (total != nullptr) {
+      const runtime::Object* owner = total->first;
+      objects = {owner};
+      if (owner->type == runtime::Type::Aggregate) what = "aggregate";
+      if (const auto at = masters.resampled.find(owner); at != masters.resampled.end()) {
+        return fmt::format("{} '{}' is read here, and changed by the timer at line {}, in user space",
+                           what, info.name, at->second);
+      }
+    }
     for (const runtime::Object* object : objects) {
       const auto by_timer = masters.changed.find(object);
-      if (info.sample_of != 0 && by_timer != masters.changed.end()) {
+      if (is_of_samples && by_timer != masters.changed.end()) {
         return fmt::format("{} '{}' is also stored into by the timer at line {}, in user space",
                            what, info.name, by_timer->second);
       }
@@ -685,6 +704,7 @@ class Planner {
   lower::World world_;
   std::vector<lower::Effects> effects_;  // by registration
   Exiles exiles_;
+  bool reads_less_ = false;         // who may have read aggregates has moved since the last trial
   std::set<uint32_t> by_callback_;  // handlers whose loops are too much for the verifier else
   bpf::KernelFacts facts_;
   /// Why facts_ has none.

@@ -44,6 +44,7 @@ bool has_table_value(Op op) {
     case Op::TableAnd:
     case Op::TableOr:
     case Op::TableXor:
+    case Op::TableRaise:
       return true;
     default:
       return false;

@@ -148,7 +148,7 @@ struct TableInfo {
   bool is_set = false;              ///< TableSet
   bool is_added = false;            ///< TableAdd, TableMerge
   bool is_deleted = false;          ///< TableDelete
-  bool is_combined = false;         ///< TableAnd, TableOr, TableXor
+  bool is_combined = false;         ///< TableAnd, TableOr, TableXor, TableRaise
   bool is_iterated = false;         ///< TableWalk; is_read is set too
   bool is_removed_outside = false;  ///< user space may remove entries while programs run
   bool is_stored_outside = false;   ///< user space may store entries while programs run
