@@ -456,7 +456,8 @@ bool masks_a_sign(const std::vector<bpf::Insn>& code) {
       const bool by_constant = !by_register || is_known[insn.src];
       if ((op == kAnd || op == kOr) && by_constant && is_sign[insn.dst]) return true;
       const bool is_move = op == kMov && by_register;
-      is_sign[insn.dst] = is_move ? is_sign[insn.src] : op == kArsh && !by_register && insn.imm > 30;
+      is_sign[insn.dst] =
+          is_move ? is_sign[insn.src] : op == kArsh && !by_register && insn.imm > 30;
       is_known[insn.dst] = op == kMov && (by_register ? is_known[insn.src] : true);
     } else if (kind == kLoad || kind == kLoadImm) {
       is_sign[insn.dst] = false;

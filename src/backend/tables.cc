@@ -351,8 +351,8 @@ void Selector::raise_value(ValueId id) {
   asm_.bind(done);
 }
 
-/// &= |= ^= on an entry, or its raising. An absent one counts as 0; &= is only asked for when it was there, and
-/// makes none.
+/// &= |= ^= on an entry, or its raising. An absent one counts as 0; &= is only asked for when it
+/// was there, and makes none.
 void Selector::table_combine(ValueId id, const Table& table) {
   KTAP_CHECK(table.layout == TableLayout::Hash);
   const ValueId operand = inst(id).operands.back();

@@ -37,6 +37,7 @@ struct Rejection {
   uint32_t handler = bpf::kNoHandler;
   /// Not one instruction but all of them together: too many, or too many ways through them.
   bool is_size = false;
+  bool is_for_user = false;  ///< the reason is none of the verifier's words
 };
 
 /// One record of the ring buffer; the bytes live until the callback returns.

@@ -172,6 +172,21 @@ std::vector<bpf::Insn> Engine::relocated(const bpf::Program& program) const {
   });
 }
 
+/// Of the limits for which the kernel has one word: "" when it is that of instructions.
+std::string too_many_maps(const bpf::Program& program) {
+  constexpr size_t kMostMaps = 64;  // MAX_USED_MAPS of kernel/bpf
+  std::set<uint32_t> maps;
+  static_cast<void>(program.relocated([&maps](uint32_t map) {
+    maps.insert(map);
+    return 0;
+  }));
+  if (maps.size() <= kMostMaps) return "";
+  return fmt::format(
+      "tables in {} maps of the kernel, which lets a program use {}; small ones, as "
+      "table.new(0, 64) makes them, take none of their own",
+      maps.size(), kMostMaps);
+}
+
 Result<void> Engine::load_programs(std::vector<Rejection>* rejections) {
   for (size_t i = 0; i < unit_.programs.size(); ++i) {
     const bpf::Program& program = unit_.programs[i];
@@ -201,6 +216,10 @@ Result<void> Engine::load_programs(std::vector<Rejection>* rejections) {
       rejection.reason = failure.is_too_large
                              ? "too many instructions, or ways through them"
                              : fmt::format("stopped after {} ms", sys::kVerifierLimit.count());
+      if (std::string maps = too_many_maps(program); failure.is_too_large && !maps.empty()) {
+        rejection.reason = std::move(maps);
+        rejection.is_for_user = true;
+      }
       rejection.is_size = true;
       rejections->push_back(std::move(rejection));
       programs_.emplace_back();  // keeps the indices

@@ -39,9 +39,9 @@ struct AbstractValue {
     Tuple,
     Iterator,   ///< over a table: at a known entry, or at a slot of the table in the kernel
     Aggregate,  ///< of the world
-    Reading,    ///< of a cell with an aggregate, by the reader that is called next: `parts` has what
-                ///< it gives
-    Pointer,    ///< to kernel memory of a known type
+    Reading,  ///< of a cell with an aggregate, by the reader that is called next: `parts` has what
+              ///< it gives
+    Pointer,  ///< to kernel memory of a known type
     Ssa,
     Rendered,  ///< what the built-in function makes of `parts`: user space does it where the value
                ///< is printed, the kernel where it is used otherwise and has a form

@@ -185,11 +185,7 @@ class Checker {
         break;
       }
       case Op::GetGlobal:
-        if (insn.d() < world_.globals->size() && world_.assigned_globals.count(insn.d()) == 0) {
-          const runtime::Value value = (*world_.globals)[insn.d()];
-          now.closure = closure_of(value);
-          now.is_text = value.type == runtime::Type::String;
-        }
+        read_global(insn.d(), now);
         break;
       case Op::LoadK:
         now.is_text = std::holds_alternative<std::string>(f.constants[insn.d()]);
@@ -221,6 +217,15 @@ class Checker {
     } else if (writes_a(insn.op())) {
       known[insn.a()] = std::move(now);
     }
+  }
+
+  void read_global(size_t slot, Known& now) const {
+    if (slot >= world_.globals->size() ||
+        world_.assigned_globals.count(static_cast<uint32_t>(slot)) != 0)
+      return;
+    const runtime::Value value = (*world_.globals)[slot];
+    now.closure = closure_of(value);
+    now.is_text = value.type == runtime::Type::String;
   }
 
   static const Closure* closure_of(runtime::Value value) {

@@ -191,8 +191,7 @@ class Walk {
         loaded.insert(pc);
       if (insn.op() != Op::Call && insn.op() != Op::TailCall) continue;
       const std::optional<size_t> at = definition(f, pc, insn.a());
-      if (at && loaded.erase(*at) != 0)
-        resample(f, pc, static_cast<uint8_t>(insn.a() + 1), cells);
+      if (at && loaded.erase(*at) != 0) resample(f, pc, static_cast<uint8_t>(insn.a() + 1), cells);
     }
     hidden_samples_ = hidden_samples_ || !loaded.empty();
   }
@@ -200,7 +199,7 @@ class Walk {
   /// What the text shows that a register holds.
   struct Root {
     enum class Kind : uint8_t { Hidden, Fresh, Known } kind = Kind::Hidden;
-    bool nested = false;            ///< what it holds is in `value`, at some depth
+    bool nested = false;           ///< what it holds is in `value`, at some depth
     const Value* value = nullptr;  ///< Known: of a variable
   };
   Root root_of(const bytecode::Function& f, size_t pc, uint8_t base, const Cells& cells) const {

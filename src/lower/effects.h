@@ -23,7 +23,7 @@ struct Effects {
   std::set<const runtime::Table*> removed_from;    ///< may lose entries by delete()
   /// Tables of aggregates and aggregates that may lose samples, or get some.
   std::set<const runtime::Object*> resampled;
-  std::set<bytecode::Builtin> actions;             ///< what it calls that acts in the kernel alone
+  std::set<bytecode::Builtin> actions;  ///< what it calls that acts in the kernel alone
   std::set<Variable> read;      ///< variables whose value is read (`x += 1` alone reads none)
   std::set<Variable> assigned;  ///< variables that get a new value
   std::set<Variable>

@@ -124,8 +124,8 @@ struct Variable {
 };
 
 /// What handlers in the kernel read of aggregates: each word of the samples of a table of
-/// aggregates, or of one aggregate, in a table of its own, which `<<<` adds to beside what user space
-/// reads. Under the keys of the aggregates' table; of one aggregate, under `true`.
+/// aggregates, or of one aggregate, in a table of its own, which `<<<` adds to beside what user
+/// space reads. Under the keys of the aggregates' table; of one aggregate, under `true`.
 class Totals {
  public:
   using Key = std::pair<const runtime::Object*, runtime::SampleWord>;

@@ -165,7 +165,16 @@ AbstractValue Lowerer::slice(const AbstractValue& of, const AbstractValue& first
   ssa::Inst inst{ssa::Op::StrSub, ssa::Type::Str, ssa::StrKind::Bytes,
                  static_cast<uint32_t>(bound)};
   inst.operands = {bytes, op2(ssa::Op::Min, ssa::Type::Int, before, const_int(bound)), count};
-  return AbstractValue::ssa(emit(std::move(inst)));
+  const ssa::ValueId part = emit(std::move(inst));
+  // The last bytes are no more than asked for: a string that is cut so each time it grows has an
+  // end.
+  if (!first.is(Kind::Int) || !last.is(Kind::Int) || first.integer >= 0 || last.integer < -1)
+    return AbstractValue::ssa(part);
+  if (first.integer <= -bound) return AbstractValue::ssa(part);
+  ssa::Inst cut{ssa::Op::StrSlice, ssa::Type::Str, ssa::StrKind::Bytes,
+                static_cast<uint32_t>(-first.integer)};
+  cut.operands = {part};
+  return AbstractValue::ssa(emit(std::move(cut)));
 }
 
 AbstractValue Lowerer::byte_of(const AbstractValue& of, const AbstractValue& position) {

@@ -1,6 +1,7 @@
-// count(x) sum(x) avg(x) min(x) max(x) in a handler, x an aggregate of the world or a cell of a table of them. What
-// user space reads of the samples lies apart for each CPU and goes with each snapshot; so the words
-// that handlers in the kernel read are added up once more, in tables that all CPUs share.
+// count(x) sum(x) avg(x) min(x) max(x) in a handler, x an aggregate of the world or a cell of a
+// table of them. What user space reads of the samples lies apart for each CPU and goes with each
+// snapshot; so the words that handlers in the kernel read are added up once more, in tables that
+// all CPUs share.
 #include <fmt/format.h>
 
 #include "base/check.h"
@@ -107,7 +108,8 @@ void Lowerer::add_to_totals(const AbstractValue& object, const std::optional<Abs
     const AbstractValue at = key.value_or(AbstractValue::boolean(true));
     const ssa::ValueId word = sample_word(what.second, sample);
     if (is_bound(what.second)) {
-      raise_total(total, at, op2(ssa::Op::Xor, ssa::Type::Int, word, const_int(rising(what.second))));
+      raise_total(total, at,
+                  op2(ssa::Op::Xor, ssa::Type::Int, word, const_int(rising(what.second))));
     } else {
       table_add(total, at, AbstractValue::ssa(word));
     }
@@ -138,10 +140,9 @@ bool Lowerer::reads_cell(Frame& frame, size_t pc) {
   const AbstractValue key =
       insn.op() == Op::GetField ? constant(frame, insn.c()) : reg(frame, insn.c());
   AbstractValue reading = AbstractValue::of_kind(Kind::Reading);
-  std::optional<AbstractValue> result =
-      by_type({key}, [&](const std::vector<AbstractValue>& v) {
-        return read_samples_of(builtin, object, v[0]);
-      });
+  std::optional<AbstractValue> result = by_type({key}, [&](const std::vector<AbstractValue>& v) {
+    return read_samples_of(builtin, object, v[0]);
+  });
   reading.parts = {result ? *result : read_samples_of(builtin, object, key)};
   reg(frame, insn.a()) = reading;
   return true;
@@ -189,8 +190,8 @@ bool Lowerer::may_read_samples(const AbstractValue& object) {
   if (object.aggregate == nullptr) {
     if (!holds_samples_alone(object)) return false;
     if (!holds(*object.table, nullptr)) return true;
-    refuse(fmt::format("an aggregate of table {} that the main chunk made is read here",
-                       object.text));
+    refuse(
+        fmt::format("an aggregate of table {} that the main chunk made is read here", object.text));
     return false;
   }
   for (const runtime::Table* table : world_.sampled_tables) {
@@ -226,9 +227,9 @@ AbstractValue Lowerer::bound(const AbstractValue& object, SampleWord word,
   AbstractValue risen = total(object, word, key);
   if (stopped()) return {};
   const ssa::BlockId absent = enter_where_there(risen);
-  const ssa::ValueId number =
-      op2(ssa::Op::Xor, ssa::Type::Int, risen.id, const_int(rising(word)));
-  return join({{absent, {AbstractValue::nil()}, 0}, {current_, {AbstractValue::ssa(number)}, 0}})[0];
+  const ssa::ValueId number = op2(ssa::Op::Xor, ssa::Type::Int, risen.id, const_int(rising(word)));
+  return join(
+      {{absent, {AbstractValue::nil()}, 0}, {current_, {AbstractValue::ssa(number)}, 0}})[0];
 }
 
 /// 0 without samples; else the sum, before it wraps, by the count as C divides.

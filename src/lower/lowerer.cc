@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "lower/code_walk.h"
@@ -208,7 +209,7 @@ void Lowerer::interpret(Frame& frame) {
   while (!stopped()) {
     if (!reachable()) {
       if (frame.pending.empty()) return;
-      const auto pending = frame.pending.begin();
+      const auto pending = next_pending(frame);
       pc = pending->second.front().target;
       std::vector<Edge> edges = std::move(pending->second);
       frame.pending.erase(pending);
@@ -227,6 +228,20 @@ void Lowerer::interpret(Frame& frame) {
       current_ = {};
     }
   }
+}
+
+/// The first in the order of ranks. But where a loop is unrolled all ways through a round meet
+/// before the next one begins, though its head stands first.
+std::map<uint32_t, std::vector<Lowerer::Edge>>::iterator Lowerer::next_pending(Frame& frame) {
+  const auto first = frame.pending.begin();
+  const size_t head = first->second.front().target;
+  const auto unrolled = frame.unrolled.find(head);
+  const auto next = std::next(first);
+  if (unrolled == frame.unrolled.end() || !unrolled->second || next == frame.pending.end())
+    return first;
+  const bool goes_on =
+      frame.plan->is_inside(next->second.front().target, frame.plan->loop_at(head));
+  return goes_on ? next : first;
 }
 
 /// A jump. One that leads back is a round of a loop.

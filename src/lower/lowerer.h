@@ -166,6 +166,7 @@ class Lowerer {
   std::vector<AbstractValue> call_function(const AbstractValue& callee,
                                            std::vector<AbstractValue> args, bool is_tail_call);
   void interpret(Frame& frame);
+  std::map<uint32_t, std::vector<Edge>>::iterator next_pending(Frame& frame);
   void step(Frame& frame, size_t pc);
   void step_loop(Frame& frame, bytecode::Insn insn, size_t pc);
   void step_move(Frame& frame, bytecode::Insn insn);

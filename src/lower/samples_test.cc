@@ -174,9 +174,10 @@ TEST(LowerSamples, Refusals) {
   EXPECT_EQ(lowered("var t = {b = 1}\n" + handler), "refused 2: table t holds an integer");
   EXPECT_EQ(lowered("var t = {}\n" + handler + "tick-1s { t.b = 1 }\n"),
             "refused 2: table t may get something else than samples");
-  EXPECT_EQ(lowered("var t = {}\ntrace syscalls:sys_enter_read { if (count(t.a) > 3) { exit() } }\n"
-                    "tick-1s { t.a <<< 1 }\n"),
-            "refused 2: an aggregate is read here");
+  EXPECT_EQ(
+      lowered("var t = {}\ntrace syscalls:sys_enter_read { if (stddev(t.a) > 3) { exit() } }\n"
+              "tick-1s { t.a <<< 1 }\n"),
+      "refused 2: an aggregate is read here");
   EXPECT_EQ(
       lowered("var t = {}\nvar n = 3\n" + handler + "trace_end { print(hist(t.a, 0, n, 1)) }\n"),
       "refused 3: hist() may ask for bounds that are not known yet");

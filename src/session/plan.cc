@@ -303,9 +303,9 @@ class Planner {
   /// What has its master in user space, with the line of the handler that wants it there.
   struct Masters {
     std::map<const runtime::Object*, uint32_t> lines;
-    std::map<const runtime::Object*, uint32_t> changed;  ///< by timers
+    std::map<const runtime::Object*, uint32_t> changed;    ///< by timers
     std::map<const runtime::Object*, uint32_t> resampled;  ///< likewise, emptied or added to
-    std::map<const runtime::Object*, uint32_t> drawn;    ///< by handlers in the kernel
+    std::map<const runtime::Object*, uint32_t> drawn;      ///< by handlers in the kernel
 
     void add(const std::set<const runtime::Table*>& tables, uint32_t line) {
       for (const runtime::Table* table : tables) lines.emplace(table, line);
@@ -343,7 +343,8 @@ class Planner {
     for (uint32_t i = 0; i < plan_->handlers.size(); ++i) {
       if (!plan_->handlers[i].in_kernel) continue;
       for (uint32_t table : tables_of(plan_->handlers[i])) {
-        const std::string reason = why_in_user_space(table, masters);
+        std::string reason = why_in_user_space(table, masters);
+        if (reason.empty()) reason = why_not_printed_later(plan_->handlers[i], table);
         if (reason.empty()) continue;
         const Registration& r = registration(plan_->handlers[i]);
         exile(i, lower::Refusal{reason, r.handler.place.span, r.handler.place.line});
@@ -372,8 +373,9 @@ class Planner {
       objects = {owner};
       if (owner->type == runtime::Type::Aggregate) what = "aggregate";
       if (const auto at = masters.resampled.find(owner); at != masters.resampled.end()) {
-        return fmt::format("{} '{}' is read here, and changed by the timer at line {}, in user space",
-                           what, info.name, at->second);
+        return fmt::format(
+            "{} '{}' is read here, and changed by the timer at line {}, in user space", what,
+            info.name, at->second);
       }
     }
     for (const runtime::Object* object : objects) {
@@ -394,6 +396,19 @@ class Planner {
       }
     }
     return "";
+  }
+
+  /// print(t) delete(t): user space prints when it comes to it, and would find nothing. "" where
+  /// what the handler prints of the table stays there.
+  std::string why_not_printed_later(const PlannedHandler& handler, uint32_t table) const {
+    bool removes = false;
+    each_inst(handler, [&](const ssa::Inst& inst) {
+      const bool is_removal = inst.op == ssa::Op::TableDelete || inst.op == ssa::Op::TableClear;
+      removes = removes || (is_removal && inst.imm == int64_t{table});
+    });
+    if (!removes || drawn_by(handler).count(plan_->linkage.tables[table]) == 0) return "";
+    return fmt::format("table '{}' is printed here as it is at the event, and entries are removed",
+                       plan_->linkage.module.tables[table].name);
   }
 
   /// The table or aggregate, and the aggregates that the main chunk put into the table.
@@ -654,9 +669,9 @@ class Planner {
     }
     const char* what = rejection.is_size ? "the program is too much for the kernel's verifier"
                                          : "the kernel's verifier refuses the program";
+    const bool is_told = input_.options->verbose || rejection.is_for_user;
     refuse(is_one ? handlers.front() : rejection.handler,
-           what + (input_.options->verbose ? ": " + rejection.reason : std::string()),
-           rejection.line);
+           what + (is_told ? ": " + rejection.reason : std::string()), rejection.line);
     return {};
   }
 

@@ -263,7 +263,7 @@ def into_a_pipe_the_end_is_told(ktap, load):
 
 
 def stacks_are_told_apart(ktap, load):
-    """The same calls of two processes are two rows, with whose they are: in a pipe, and on a screen with the numbers."""
+    """The same calls of two processes are two rows, with whose they are: piped, and on a screen with the numbers."""
     if os.geteuid() != 0:
         return "needs root"
     script = "var t = {}\ntrace syscalls:sys_enter_getppid { t[ustack()] += 1 }\n"

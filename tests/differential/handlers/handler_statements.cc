@@ -246,6 +246,15 @@ void HandlerGenerator::call_statement(Nodes& out) {
 void HandlerGenerator::sample(Nodes& out) {
   if (aggregates_.empty()) return update(out);
   const Aggregate& aggregate = aggregates_[below(aggregates_.size())];
+  if (chance(25)) {
+    static const Texts kReaders = {"count(", "sum(", "min(", "max(", "avg("};
+    const std::string reader = kReaders[below(kReaders.size())] + aggregate.name;
+    if (!aggregate.in_table) {
+      out.push_back(stmt("print(" + reader + "), $0)", {maybe(1)}));
+    } else {
+      out.push_back(stmt("print(" + reader + "[$0]), $1)", {key(aggregate.key, 1), maybe(1)}));
+    }
+  }
   if (!aggregate.in_table) {
     out.push_back(stmt(aggregate.name + " <<< $0", {value(Type::Int, 2)}));
     return;
