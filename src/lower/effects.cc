@@ -163,37 +163,38 @@ class Walk {
     }
   }
 
-  /// Calls of writers; one that is loaded and not called where the text shows it may be called
-  /// anywhere, on anything.
-  void writers(const bytecode::Function& f, const Cells& cells) {
+  /// Visits the calls of such built-ins: visit(built-in, number of the call's instruction).
+  /// True when one is loaded and not called where the text shows it: it may be called anywhere, on
+  /// anything.
+  template <class IsWanted, class Visit>
+  static bool each_call_of(const bytecode::Function& f, IsWanted is_wanted, Visit visit) {
     std::set<size_t> loaded;
     for (size_t pc = 0; pc < f.code.size(); ++pc) {
       const Insn insn = f.code[pc];
-      if (insn.op() == Op::LoadBuiltin && is_writer(static_cast<Builtin>(insn.d())))
+      if (insn.op() == Op::LoadBuiltin && is_wanted(static_cast<Builtin>(insn.d())))
         loaded.insert(pc);
       if (insn.op() != Op::Call && insn.op() != Op::TailCall) continue;
       const std::optional<size_t> at = definition(f, pc, insn.a());
-      if (!at || loaded.erase(*at) == 0) continue;
-      const bool counts_samples =
-          static_cast<Builtin>(f.code[*at].d()) == Builtin::Count && insn.b() == 2;
-      if (!counts_samples) store(f, pc, static_cast<uint8_t>(insn.a() + 1), cells);
+      if (at && loaded.erase(*at) != 0) visit(static_cast<Builtin>(f.code[*at].d()), pc);
     }
-    hidden_write_ = hidden_write_ || !loaded.empty();
+    return !loaded.empty();
   }
 
-  /// Calls of delete(): one that is loaded and not called where the text shows it may be called
-  /// anywhere, on anything.
+  void writers(const bytecode::Function& f, const Cells& cells) {
+    const bool is_hidden = each_call_of(f, is_writer, [&](Builtin builtin, size_t pc) {
+      const Insn call = f.code[pc];
+      const bool counts_samples = builtin == Builtin::Count && call.b() == 2;
+      if (!counts_samples) store(f, pc, static_cast<uint8_t>(call.a() + 1), cells);
+    });
+    hidden_write_ = hidden_write_ || is_hidden;
+  }
+
   void deletions(const bytecode::Function& f, const Cells& cells) {
-    std::set<size_t> loaded;
-    for (size_t pc = 0; pc < f.code.size(); ++pc) {
-      const Insn insn = f.code[pc];
-      if (insn.op() == Op::LoadBuiltin && static_cast<Builtin>(insn.d()) == Builtin::Delete)
-        loaded.insert(pc);
-      if (insn.op() != Op::Call && insn.op() != Op::TailCall) continue;
-      const std::optional<size_t> at = definition(f, pc, insn.a());
-      if (at && loaded.erase(*at) != 0) resample(f, pc, static_cast<uint8_t>(insn.a() + 1), cells);
-    }
-    hidden_samples_ = hidden_samples_ || !loaded.empty();
+    const auto is_deletion = [](Builtin builtin) { return builtin == Builtin::Delete; };
+    const bool is_hidden = each_call_of(f, is_deletion, [&](Builtin, size_t pc) {
+      resample(f, pc, static_cast<uint8_t>(f.code[pc].a() + 1), cells);
+    });
+    hidden_samples_ = hidden_samples_ || is_hidden;
   }
 
   /// What the text shows that a register holds.
