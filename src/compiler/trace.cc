@@ -133,8 +133,8 @@ void Generator::check_timers(const sx::Trace& node) {
         is_exact ? diag::Span{whole.begin + part.begin, whole.begin + part.end} : whole;
     auto& diagnostic =
         sink_.report(is_tick ? Code::BadInterval : Code::NoSuchEvent, span, interval.error);
-    if (const std::string mended = sx::with_blank_before_filter(timer); !mended.empty())
-      diagnostic.hints.push_back("a blank stands before a filter: " + mended);
+    if (std::string hint = sx::glued_filter_hint(timer); !hint.empty())
+      diagnostic.hints.push_back(std::move(hint));
   }
 }
 

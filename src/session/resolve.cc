@@ -53,12 +53,6 @@ std::string word_hint(std::string_view part) {
   return is_start ? std::string(syntax::foreign_statement(part)) : "";
 }
 
-/// `sched:sched_switch/pid == 1/`: "" for anything else.
-std::string glued_filter_hint(std::string_view part) {
-  const std::string mended = syntax::with_blank_before_filter(part);
-  return mended.empty() ? "" : fmt::format("a blank stands before a filter: {}", mended);
-}
-
 }  // namespace
 
 void check_registrations(const std::vector<Registration>& registrations, const diag::Source& source,
@@ -68,7 +62,7 @@ void check_registrations(const std::vector<Registration>& registrations, const d
     if (registration.mistake.empty()) continue;
     diag::Diagnostic& diagnostic = sink.report(
         diag::Code::BadInterval, interval_span(source, registration), registration.mistake);
-    if (std::string hint = glued_filter_hint(registration.event_text); !hint.empty())
+    if (std::string hint = syntax::glued_filter_hint(registration.event_text); !hint.empty())
       diagnostic.hints.push_back(std::move(hint));
   }
 }
@@ -140,7 +134,7 @@ void resolve_events(const std::vector<Registration>& registrations, const diag::
           mistake.is_unavailable ? diag::Code::EventUnavailable : diag::Code::NoSuchEvent,
           part_span(source, registration, mistake), mistake.text);
       const std::string part = registration.event_text.substr(mistake.offset, mistake.length);
-      if (const std::string hint = glued_filter_hint(part); !hint.empty()) {
+      if (const std::string hint = syntax::glued_filter_hint(part); !hint.empty()) {
         diagnostic.hints.push_back(hint);
         continue;
       }

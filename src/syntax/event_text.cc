@@ -265,4 +265,9 @@ std::string with_blank_before_filter(std::string_view part) {
   return out += part.substr(slash, end - slash);
 }
 
+std::string glued_filter_hint(std::string_view part) {
+  const std::string mended = with_blank_before_filter(part);
+  return mended.empty() ? mended : "a blank stands before a filter: " + mended;
+}
+
 }  // namespace ktap::syntax

@@ -59,5 +59,7 @@ std::vector<EventPart> event_parts(std::string_view text);
 /// A part that ends in a filter without the blank before it, with the blank:
 /// `probe:./a:f /arg1 > 3/` of `probe:./a:f/arg1 > 3/`; "" for anything else.
 std::string with_blank_before_filter(std::string_view part);
+/// That as a hint for the user; "" likewise.
+std::string glued_filter_hint(std::string_view part);
 
 }  // namespace ktap::syntax
