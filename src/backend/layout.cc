@@ -29,6 +29,8 @@ std::string_view site_word(ssa::SiteKind kind) {
       return "print_hist";
     case ssa::SiteKind::System:
       return "system";
+    case ssa::SiteKind::Error:
+      return "error";
     case ssa::SiteKind::Exit:
       return "exit";
     case ssa::SiteKind::Capture:

@@ -66,6 +66,7 @@ struct OutputArg {
 struct OutputSite {
   bytecode::Builtin builtin;  ///< Print, Printf, PrintHist
   std::vector<OutputArg> args;
+  size_t failure = 0;  ///< of an Error: in module.failures
 };
 
 /// What a capture record holds, in the order of its site's args.

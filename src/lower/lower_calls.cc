@@ -273,20 +273,20 @@ void Lowerer::delete_if_there(const AbstractValue& table, AbstractValue key) {
 
 /// assert(c[, "text"]) gives c.
 AbstractValue Lowerer::assert_true(const std::vector<AbstractValue>& args) {
-  std::string text = "assertion failed";
-  if (args.size() > 1 && !args[1].is(Kind::Nil)) {
-    if (!args[1].is(Kind::Str)) {
-      refuse_use("assert()", args[1]);
-      return {};
-    }
-    text = args[1].text;
-  }
+  const bool has_message = args.size() > 1 && !args[1].is(Kind::Nil);
+  const AbstractValue message = has_message ? args[1] : AbstractValue::string("assertion failed");
   const Truth holds = truth(args[0]);
   if (holds.known) {
-    if (!holds.value) fail_now(text);
+    if (!holds.value) raise(message);
     return args[0];
   }
-  fail_when(negate(holds).id, text);
+  if (stopped()) return {};
+  const ssa::BlockId failed = new_block();
+  const ssa::BlockId next = new_block();
+  branch(holds.id, next, failed);
+  current_ = failed;
+  raise(message);
+  current_ = next;
   if (is_maybe(args[0])) return AbstractValue::ssa(unwrap(args[0]));
   return AbstractValue::boolean(true);
 }
@@ -410,9 +410,17 @@ void Lowerer::request_exit(const std::vector<AbstractValue>& args) {
 }
 
 /// error("text"): a run-time error of the script's own.
+/// A text that is made of values goes to user space in a record.
 void Lowerer::raise(const AbstractValue& message) {
-  if (!message.is(Kind::Str)) return refuse_use("error()", message);
-  fail_now(message.text);
+  const AbstractValue text = tostring(message);
+  if (stopped()) return;
+  if (text.is(Kind::Str)) return fail_now(text.text);
+  output(Builtin::Error, ssa::SiteKind::Error, {text});
+  if (stopped()) return;
+  linkage_.outputs.back().failure = linkage_.module.failures.size();
+  const std::vector<ssa::CodePlace> at = trace();
+  linkage_.module.failures.push_back({"", at.front().span, at.front().line, at, true});
+  fail(static_cast<int64_t>(linkage_.outputs.back().failure));
 }
 
 // ---- output ----------------------------------------------------------------------------------

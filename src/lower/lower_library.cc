@@ -16,7 +16,18 @@ using bytecode::Builtin;
 
 namespace {
 
-constexpr int64_t kMaxRepeats = 100;  // guessed: as many operands of a joining
+constexpr int64_t kMaxRepeats = 100;     // guessed: as many operands of a joining
+constexpr size_t kMostTimeFormat = 256;  // guessed: bytes, for text far below what a string holds
+
+/// Whether three digits stand side by side: it may be a width that strftime() does not take.
+bool has_long_number(const std::string& format) {
+  size_t digits = 0;
+  for (const char c : format) {
+    digits = c >= '0' && c <= '9' ? digits + 1 : 0;
+    if (digits > 2) return true;
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -54,6 +65,8 @@ std::optional<AbstractValue> Lowerer::call_library(Builtin builtin,
     case Builtin::NetIp:
     case Builtin::NetFormatIpAddr:
       return ip_address(builtin, args[0]);
+    case Builtin::Strftime:
+      return text_of_time(args);
     case Builtin::Tonumber:
       return number_of(args);
     case Builtin::MathLog2:
@@ -424,6 +437,17 @@ std::optional<AbstractValue> Lowerer::ip_address(Builtin builtin, const Abstract
     fail_when(op2(ssa::Op::Lt, ssa::Type::Bool, const_int(UINT32_MAX), sure.id), wrong);
   }
   return rendered(builtin, {sure});
+}
+
+/// strftime(format, t): what it makes is printed. Nothing of a format that could fail there.
+std::optional<AbstractValue> Lowerer::text_of_time(const std::vector<AbstractValue>& args) {
+  const std::optional<AbstractValue> format = string_argument(args[0], "strftime", 1);
+  if (!format) return AbstractValue::nil();
+  const std::optional<AbstractValue> time = integer_argument(args[1], "strftime", 2);
+  if (!time) return AbstractValue::nil();
+  if (!format->is(Kind::Str) || format->text.size() > kMostTimeFormat) return std::nullopt;
+  if (has_long_number(format->text)) return std::nullopt;
+  return rendered(Builtin::Strftime, {*format, *time});
 }
 
 /// string.rep(text, count[, separator]): as the pieces, so that the kernel can make it too.

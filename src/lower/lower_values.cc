@@ -207,7 +207,8 @@ std::vector<ssa::CodePlace> Lowerer::trace() const {
 int64_t Lowerer::failure(const std::string& text, std::vector<ssa::CodePlace> trace) {
   auto& failures = linkage_.module.failures;
   for (size_t i = 0; i < failures.size(); ++i) {
-    if (failures[i].text == text && failures[i].trace == trace) return static_cast<int64_t>(i);
+    if (failures[i].text == text && failures[i].trace == trace && !failures[i].is_told)
+      return static_cast<int64_t>(i);
   }
   const ssa::CodePlace& at = trace.front();
   failures.push_back({text, at.span, at.line, std::move(trace)});
@@ -215,9 +216,12 @@ int64_t Lowerer::failure(const std::string& text, std::vector<ssa::CodePlace> tr
 }
 
 void Lowerer::fail_now(const std::string& text) {
-  if (stopped()) return;
+  if (!stopped()) fail(failure(text, trace()));
+}
+
+void Lowerer::fail(int64_t number) {
   ssa::Inst inst{ssa::Op::Fail};
-  inst.imm = failure(text, trace());
+  inst.imm = number;
   emit(std::move(inst));
   current_ = {};
 }

@@ -335,6 +335,7 @@ class Lowerer {
   Truth match_name(const AbstractValue& text, const std::string& pattern);
   std::string match_error_text() const;
   void fail_when(ssa::ValueId condition, const std::string& text);
+  void fail(int64_t number);
   void fail_now(const std::string& text);
   std::vector<ssa::CodePlace> trace() const;
   int64_t failure(const std::string& text, std::vector<ssa::CodePlace> trace);
@@ -466,6 +467,7 @@ class Lowerer {
   AbstractValue log2_of(const AbstractValue& number);
   std::optional<AbstractValue> number_of(const std::vector<AbstractValue>& args);
   std::optional<AbstractValue> characters(const std::vector<AbstractValue>& args);
+  std::optional<AbstractValue> text_of_time(const std::vector<AbstractValue>& args);
   std::optional<AbstractValue> ip_address(bytecode::Builtin builtin, const AbstractValue& address);
   AbstractValue repeat(std::vector<AbstractValue> args);
   AbstractValue extreme(ssa::Op op, const AbstractValue& a, const AbstractValue& b);

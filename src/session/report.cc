@@ -181,14 +181,18 @@ void ErrorLog::add(const vm::RuntimeError& error) {
     tell(render_runtime_error(source_, error, json_));
 }
 
+vm::RuntimeError error_of(const ssa::Failure& failure, const std::string& text) {
+  vm::RuntimeError error{text, {failure.span, failure.line}, {}};
+  for (const ssa::CodePlace& call : failure.trace)
+    error.trace.push_back({call.function, {call.span, call.line}});
+  return error;
+}
+
 void ErrorLog::set_kernel_count(uint32_t failure, const ssa::Failure& what, uint64_t count) {
-  if (count == 0) return;
+  if (count == 0 || what.is_told) return;
   auto [at, is_new] = kernel_counts_.try_emplace(failure, Key{what.line, what.text}, 0);
   if (is_new && told_.insert(Place{what.span.begin, what.text}).second) {
-    vm::RuntimeError error{what.text, {what.span, what.line}, {}};
-    for (const ssa::CodePlace& call : what.trace)
-      error.trace.push_back({call.function, {call.span, call.line}});
-    tell(render_runtime_error(source_, error, json_));
+    tell(render_runtime_error(source_, error_of(what, what.text), json_));
   }
   at->second.second = count;
 }

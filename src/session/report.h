@@ -27,6 +27,9 @@ std::string render_runtime_error(const diag::Source& source, const vm::RuntimeEr
 /// `ktap: error: TEXT`: what the machine or the command line has against it.
 std::string render_error(const std::string& text, bool json, const std::string& program = "ktap");
 
+/// As the VM would have met it.
+vm::RuntimeError error_of(const ssa::Failure& failure, const std::string& text);
+
 class ErrorLog;
 /// The exit status of a run that came to its end (language, section 9).
 int exit_status_of(const ScriptHost& host, const ErrorLog& errors);

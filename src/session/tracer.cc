@@ -189,6 +189,7 @@ void Tracer::deliver(const engine::Record& record) {
     case ssa::SiteKind::Warn:
     case ssa::SiteKind::PrintHist:
     case ssa::SiteKind::System:
+    case ssa::SiteKind::Error:
       deliver_output(record, site);
       return;
     case ssa::SiteKind::Capture:
@@ -260,6 +261,9 @@ void Tracer::deliver_output(const engine::Record& record, const ssa::Site& site)
   std::string text;
   if (site.kind == ssa::SiteKind::System) {
     if (!error) error = run_command(args[0]);
+  } else if (site.kind == ssa::SiteKind::Error) {
+    if (!error) error = std::string(args[0].string()->view());
+    return parts_.errors.add(error_of(plan.linkage.module.failures[output.failure], *error));
   } else if (!error) {
     error = parts_.vm.format_output(output.builtin, args, &text);
   }

@@ -172,7 +172,7 @@ struct SiteArg {
   uint32_t max_bytes = 0;
   bool is_raw = false;  ///< Bytes with NULs among them: all max_bytes count
 };
-enum class SiteKind : uint8_t { Print, Printf, Warn, PrintHist, System, Exit, Capture };
+enum class SiteKind : uint8_t { Print, Printf, Warn, PrintHist, System, Error, Exit, Capture };
 /// Event data that rides along, so that user space can render argstr or run the handler in the VM.
 enum class RawEvent : uint8_t { None, Record };
 struct Site {
@@ -204,6 +204,7 @@ struct Failure {
   diag::Span span;
   uint32_t line = 0;
   std::vector<CodePlace> trace = {};  ///< it, then the calls that led there, the innermost first
+  bool is_told = false;  ///< a record that was sent before has the text, and is what counts
 };
 
 /// How a value of that make is held: Int, Bool, Str or Stack, with the kind and bytes.
