@@ -109,7 +109,8 @@ class Guest:
                    kernel / "deep_calls.c": ["-g", "-O2", "-fomit-frame-pointer"]}
         build_static(self.arch, sources, tools / "load", ["-std=gnu11", "-pthread", *FLAGS.get(self.arch, [])])
         self.files.program(tools / "init", "init")
-        self.files.program(tools / "load", "bin/load")
+        self.load = tools / "load"
+        self.files.program(self.load, "bin/load")
         self.files.program(ktap, "bin/ktap")
         self.modules = {path.name.split(".ko")[0]: path for path in folder.glob("modules/*.ko*")}
         self.config = (folder / "config").read_text().split("\n")
@@ -127,6 +128,9 @@ class Guest:
                     if f"CONFIG_{name}=y" not in self.config]
         return f"this kernel {missing[0]}" if missing else ""
 
+    def script_of(self, case):
+        return kernel_case.script_of(case, "/bin/load", self.load)
+
     def modules_of(self, case):
         """Those that the case asks for, as far as they are there; puts them into the guest."""
         names = [name for name in case.head.get("modules", "").split() if name in self.modules]
@@ -142,7 +146,7 @@ class Guest:
         if key in self.by_case:
             return kernel_case.Outcome([], [], 0, [])
         directory = f"/cases/{len(self.by_case)}"
-        self.files.put(f"{directory}/{kernel_case.SCRIPT}", self.compiled(kernel_case.script_of(case, "/bin/load")))
+        self.files.put(f"{directory}/{kernel_case.SCRIPT}", self.compiled(self.script_of(case)))
         number = int(getattr(signal, "SIG" + what.signal[0])) if what.signal else 0
         run = self.add(machine.Job(what.command, directory, what.timeout_s * SLOWER,
                                    (number, what.signal[1]) if what.signal else (), what.target,
@@ -214,7 +218,7 @@ def add_dry_runs(guest):
         options, args = (shlex.split(case.head.get(key, "")) for key in ("options", "args"))
         if "--follow" in options:
             args += ["--", "/bin/load"]  # it asks for a target
-        guest.add_dry_run(path.stem, kernel_case.script_of(case, "/bin/load"), options, args, guest.modules_of(case))
+        guest.add_dry_run(path.stem, guest.script_of(case), options, args, guest.modules_of(case))
     for path in [*sorted((ROOT / "tests/golden/explain").glob("kernel_*.kp")), *sorted(ROOT.glob("scripts/**/*.kp"))]:
         guest.add_dry_run(f"{path.parent.name}/{path.name}", path.read_text(), ["--unsafe"], [])
 
