@@ -98,8 +98,11 @@ const StackNamer::UserFrames& StackNamer::user_frames(uint64_t owner, uint64_t a
   std::vector<symbol::UserPlace> places = users_.places(program_of(owner), address - back);
   symbol::UserPlace& holder = places.back();
   (holder.function.empty() ? holder.address : holder.offset) += back;
-  for (const symbol::UserPlace& place : places) at->second.push_back(frame_of(place));
-  return at->second;
+  UserFrames frames;
+  for (const symbol::UserPlace& place : places) frames.push_back(frame_of(place));
+  if (!holder.may_get_name) return at->second = std::move(frames);
+  user_frames_.erase(at);
+  return unnamed_ = std::move(frames);
 }
 
 std::string StackNamer::user_name(int64_t pid, uint64_t address) {

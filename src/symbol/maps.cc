@@ -228,15 +228,20 @@ std::optional<JitPlace> JitMap::at(uint64_t address) const {
                   address - best->begin};
 }
 
-std::optional<JitMap> JitMap::read(pid_t pid) {
+std::optional<JitMap> JitMap::read(pid_t pid, const JitMap* known) {
   const std::string path = fmt::format("{}/tmp/perf-{}.map", root_of(pid), pid_inside(pid));
   struct stat status = {};
   // Anyone may write into /tmp: not a link, not another user's.
   if (lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
   if (status.st_uid != 0 && user_of(pid) != status.st_uid) return std::nullopt;
+  const Version version{status.st_ino, status.st_size, status.st_mtim.tv_sec,
+                        status.st_mtim.tv_nsec};
+  if (known != nullptr && known->version_ == version) return std::nullopt;
   Result<std::string> text = sys::read_text(path, kMostJitBytes);
   if (!text.ok()) return std::nullopt;
-  return JitMap(std::move(text).value());
+  JitMap map(std::move(text).value());
+  map.version_ = version;
+  return map;
 }
 
 std::string root_of(pid_t process) {

@@ -71,8 +71,9 @@ struct JitPlace {
 /// `/tmp/perf-PID.map`: START SIZE NAME a line, numbers in hex, later lines win.
 class JitMap {
  public:
-  /// Nothing when there is none, or when it belongs neither to root nor to the process's user.
-  static std::optional<JitMap> read(pid_t pid);
+  /// Nothing when there is none, when it belongs neither to root nor to the process's user, or when
+  /// it is what `known` was read from, and has not been written to since.
+  static std::optional<JitMap> read(pid_t pid, const JitMap* known = nullptr);
   explicit JitMap(std::string text);
 
   std::optional<JitPlace> at(uint64_t address) const;
@@ -86,8 +87,15 @@ class JitMap {
     size_t name_bytes;
     size_t line;
   };
+  /// Of a file: its number, bytes, and when it was written to last.
+  struct Version {
+    uint64_t inode = 0;
+    int64_t bytes = 0, seconds = 0, nanoseconds = 0;
+    bool operator==(const Version&) const = default;
+  };
   std::string text_;
   std::vector<Entry> entries_;
+  Version version_;
 };
 
 /// What this process sees of process `pid`'s files: "" where it has our own root, else

@@ -115,8 +115,13 @@ TEST(JitMap, OfThisProcess) {
   EXPECT_FALSE(JitMap::read(getpid()).has_value());
   std::ofstream(path) << "1000 20 compiled\n";
   const std::optional<JitMap> map = JitMap::read(getpid());
-  std::filesystem::remove(path);
   ASSERT_TRUE(map.has_value());
+  EXPECT_FALSE(JitMap::read(getpid(), &*map).has_value());
+  std::ofstream(path, std::ios::app) << "2000 20 added\n";
+  const std::optional<JitMap> newer = JitMap::read(getpid(), &*map);
+  std::filesystem::remove(path);
+  ASSERT_TRUE(newer.has_value());
+  EXPECT_EQ(newer->at(0x2010)->name, "added");
   EXPECT_EQ(map->at(0x1010)->name, "compiled");
   std::filesystem::create_symlink("/etc/passwd", path);
   EXPECT_FALSE(JitMap::read(getpid()).has_value());

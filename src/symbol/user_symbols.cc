@@ -360,10 +360,12 @@ struct UserSymbols::State {
     const bool is_known = !process.has_ended || !identify(program.pid).has_value();
     if (!found.has_value() && may_read && is_known) {
       process.jit_read_ns = now;
-      std::optional<JitMap> map = JitMap::read(program.pid);
+      std::optional<JitMap> map =
+          JitMap::read(program.pid, process.jit.has_value() ? &*process.jit : nullptr);
       if (map.has_value()) process.jit = std::move(map);
       if (process.jit.has_value()) found = process.jit->at(address);
     }
+    place.may_get_name = !found.has_value();
     if (!found.has_value()) return;
     place.file = "[jit]";
     place.function = found->name;

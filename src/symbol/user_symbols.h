@@ -36,12 +36,13 @@ struct WatchedProcesses {
 };
 
 struct UserPlace {
-  std::string function;     ///< demangled, without parameters; "" when not known
-  uint64_t offset = 0;      ///< from the function's start
-  std::string file;         ///< "/usr/lib/libc.so.6", "[vdso]", "[jit]"; "" when not known
-  uint64_t address = 0;     ///< in the file as `nm` prints it; the process's own without a file
-  std::string source;       ///< "loop.c:42"; "" where no debug information tells
-  bool is_inlined = false;  ///< its code stands in the function that comes behind it
+  std::string function;       ///< demangled, without parameters; "" when not known
+  uint64_t offset = 0;        ///< from the function's start
+  std::string file;           ///< "/usr/lib/libc.so.6", "[vdso]", "[jit]"; "" when not known
+  uint64_t address = 0;       ///< in the file as `nm` prints it; the process's own without a file
+  std::string source;         ///< "loop.c:42"; "" where no debug information tells
+  bool is_inlined = false;    ///< its code stands in the function that comes behind it
+  bool may_get_name = false;  ///< it has none, and a JIT compiler may tell one later
 
   /// "malloc+0x12 (libc.so.6)", "main+0x12 (app) at app.c:42", "clamp [inlined] (app) at app.h:7",
   /// "0x1234 (libc.so.6)", "0x7f0000001234".

@@ -347,6 +347,10 @@ int main(int argc, char **argv) {
   memcpy(page, code, sizeof code);
   char path[64];
   snprintf(path, sizeof path, "/tmp/perf-%d.map", getpid());
+  if (argc == 3) {
+    ((void (*)(void))page)();
+    usleep(1300000);
+  }
   FILE *map = fopen(path, "w");
   fprintf(map, "%lx %x made_at_run_time\\n", (unsigned long)page, 64);
   fclose(map);
@@ -371,6 +375,12 @@ def made_at_run_time(ktap, programs):
                 Path(f"/tmp/perf-{pid}.map").unlink()
             expect(f"code of a JIT compiler, {stack} {wait}",
                    len(re.findall(r"^ => made_at_run_time\+0xb \(\[jit\]\)\n => main\+", output, re.M)), 40)
+    # Its compiler tells of the code when the first stack has been printed.
+    output = trace(ktap, "trace syscalls:sys_enter_getppid { print(pid, ustack(2)) }", program, "names", "later")
+    for pid in set(re.findall(r"^(\d+)\t", output, re.M)):
+        Path(f"/tmp/perf-{pid}.map").unlink()
+    expect("code of a JIT compiler that is told later",
+           re.findall(r"^ => (made_at_run_time|0x)", output, re.M), ["0x"] + ["made_at_run_time"] * 40)
 
 
 def main():
