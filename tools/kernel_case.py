@@ -283,7 +283,8 @@ def script_of(case, load, file=None):
     """`@LOAD@` in a script is the path of the load, `@ADDRESS:NAME@` where `nm` says that its function is; `file` where
     the load is here, when it runs elsewhere."""
     def address(match):
-        for line in subprocess.run(["nm", file or load], capture_output=True, text=True, check=True).stdout.splitlines():
+        symbols = subprocess.run(["nm", file or load], capture_output=True, text=True, check=True).stdout
+        for line in symbols.splitlines():
             if line.split()[2:] == [match.group(1)]:
                 return "0x" + line.split()[0]
         raise CaseError(f"{load} has no function {match.group(1)}")
