@@ -154,7 +154,7 @@ bool Tracer::target_ended() {
 
 bool Tracer::should_stop() {
   if (target_ended()) stopping_ = true;
-  if (parts_.options.strict && !parts_.errors.empty()) stopping_ = true;
+  if (parts_.options.strict && (met_error_ || !parts_.errors.empty())) stopping_ = true;
   int64_t status = 0;
   if (!kernel_exit_ && parts_.engine != nullptr && parts_.engine->exit_requested(&status)) {
     kernel_exit_ = true;
@@ -339,6 +339,7 @@ void Tracer::check_failures() {
     for (const uint64_t n : parts_.engine->counter(row)) sums[counters[row].failure] += n;
   }
   for (uint32_t failure = 0; failure < sums.size(); ++failure) {
+    met_error_ = met_error_ || sums[failure] > 0;
     parts_.errors.set_kernel_count(failure, parts_.plan->linkage.module.failures[failure],
                                    sums[failure]);
   }

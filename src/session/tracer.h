@@ -103,6 +103,7 @@ class Tracer {
   bool stopping_ = false;
   bool disarmed_ = false;
   bool kernel_exit_ = false;
+  bool met_error_ = false;  ///< in the kernel; its text may be under way, or lost
   int64_t next_check_ns_ = 0;
 };
 
