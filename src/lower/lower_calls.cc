@@ -280,13 +280,7 @@ AbstractValue Lowerer::assert_true(const std::vector<AbstractValue>& args) {
     if (!holds.value) raise(message);
     return args[0];
   }
-  if (stopped()) return {};
-  const ssa::BlockId failed = new_block();
-  const ssa::BlockId next = new_block();
-  branch(holds.id, next, failed);
-  current_ = failed;
-  raise(message);
-  current_ = next;
+  raise_when(negate(holds).id, message);
   if (is_maybe(args[0])) return AbstractValue::ssa(unwrap(args[0]));
   return AbstractValue::boolean(true);
 }
@@ -417,10 +411,9 @@ void Lowerer::raise(const AbstractValue& message) {
   if (text.is(Kind::Str)) return fail_now(text.text);
   output(Builtin::Error, ssa::SiteKind::Error, {text});
   if (stopped()) return;
-  linkage_.outputs.back().failure = linkage_.module.failures.size();
-  const std::vector<ssa::CodePlace> at = trace();
-  linkage_.module.failures.push_back({"", at.front().span, at.front().line, at, true});
-  fail(static_cast<int64_t>(linkage_.outputs.back().failure));
+  const int64_t number = failure("", trace(), true);
+  linkage_.outputs.back().failure = static_cast<size_t>(number);
+  fail(number);
 }
 
 // ---- output ----------------------------------------------------------------------------------

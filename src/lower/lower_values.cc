@@ -204,14 +204,14 @@ std::vector<ssa::CodePlace> Lowerer::trace() const {
   return places;
 }
 
-int64_t Lowerer::failure(const std::string& text, std::vector<ssa::CodePlace> trace) {
+int64_t Lowerer::failure(const std::string& text, std::vector<ssa::CodePlace> trace, bool is_told) {
   auto& failures = linkage_.module.failures;
   for (size_t i = 0; i < failures.size(); ++i) {
-    if (failures[i].text == text && failures[i].trace == trace && !failures[i].is_told)
+    if (failures[i].text == text && failures[i].trace == trace && failures[i].is_told == is_told)
       return static_cast<int64_t>(i);
   }
   const ssa::CodePlace& at = trace.front();
-  failures.push_back({text, at.span, at.line, std::move(trace)});
+  failures.push_back({text, at.span, at.line, std::move(trace), is_told});
   return static_cast<int64_t>(failures.size() - 1);
 }
 
@@ -227,12 +227,16 @@ void Lowerer::fail(int64_t number) {
 }
 
 void Lowerer::fail_when(ssa::ValueId condition, const std::string& text) {
+  raise_when(condition, AbstractValue::string(text));
+}
+
+void Lowerer::raise_when(ssa::ValueId condition, const AbstractValue& message) {
   if (stopped()) return;
   const ssa::BlockId failed = new_block();
   const ssa::BlockId next = new_block();
   branch(condition, failed, next);
   current_ = failed;
-  fail_now(text);
+  raise(message);
   current_ = next;
 }
 

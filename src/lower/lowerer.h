@@ -335,10 +335,11 @@ class Lowerer {
   Truth match_name(const AbstractValue& text, const std::string& pattern);
   std::string match_error_text() const;
   void fail_when(ssa::ValueId condition, const std::string& text);
+  void raise_when(ssa::ValueId condition, const AbstractValue& message);
   void fail(int64_t number);
   void fail_now(const std::string& text);
   std::vector<ssa::CodePlace> trace() const;
-  int64_t failure(const std::string& text, std::vector<ssa::CodePlace> trace);
+  int64_t failure(const std::string& text, std::vector<ssa::CodePlace> trace, bool is_told = false);
 
   // ---- lower_machine.cc: nothing where the call has no kernel form ------------------------------
   std::optional<AbstractValue> machine_call(bytecode::Builtin builtin,

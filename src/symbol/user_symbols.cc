@@ -88,15 +88,18 @@ std::string stat_of(pid_t pid) {
 
 /// Nothing when it has ended. Its first thread may have, and has no program then.
 std::optional<ProcessIdentity> identify(pid_t pid) {
-  const std::string told = stat_of(pid);
+  std::string told = stat_of(pid);
   if (told.empty()) return std::nullopt;
-  const pid_t thread = sys::living_thread_of(pid);
   ProcessIdentity identity;
   identity.start_ticks = field_of(told, kStartTime);
-  identity.mark = program_mark(field_of(thread == pid ? told : stat_of(thread), kStackStart));
   struct stat status = {};
-  // No program: it is a zombie.
-  if (stat(fmt::format("/proc/{}/exe", thread).c_str(), &status) != 0) return std::nullopt;
+  if (stat(fmt::format("/proc/{}/exe", pid).c_str(), &status) != 0) {
+    const pid_t thread = sys::living_thread_of(pid);
+    // No program: it is a zombie.
+    if (stat(fmt::format("/proc/{}/exe", thread).c_str(), &status) != 0) return std::nullopt;
+    told = stat_of(thread);
+  }
+  identity.mark = program_mark(field_of(told, kStackStart));
   identity.device = status.st_dev;
   identity.inode = status.st_ino;
   return identity;
