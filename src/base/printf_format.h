@@ -22,7 +22,7 @@ struct FormatPiece {
   bool left = false;       ///< -
   bool plus = false;       ///< +
   bool space = false;      ///< blank
-  bool alternate = false;  ///< #
+  bool alternate = false;  ///< #; of %s: control bytes as escapes
   bool zero = false;       ///< 0
   Amount width;
   Amount precision;

@@ -175,7 +175,7 @@ class MemoryBreakpoints final : public Provider {
   Result<void> place(const ProgramVariable& variable, pid_t pid,
                      const symbol::ProcessMaps& maps) const;
   std::string make(const std::string& name, EventPtr& event);
-  static std::string place_text(const MemoryPlace& place, const ProgramVariable& variable);
+  static std::string place_text(const Event& event, const sys::FileIdentity& file);
 
   pid_t target_ = 0;
   ProgramFiles files_;
@@ -185,12 +185,11 @@ class MemoryBreakpoints final : public Provider {
   std::vector<ProgramVariable> variables_;
 };
 
-/// Whose memory, where, how much, which access.
-std::string MemoryBreakpoints::place_text(const MemoryPlace& place,
-                                          const ProgramVariable& variable) {
-  const sys::FileIdentity& file = variable.file;
-  return fmt::format("{}:{} {:#x}/{}:{}", file.device, file.inode, place.address,
-                     place.length_bytes, place.access);
+/// Whose memory, where, how much, which access. `file`: whose address it is; none: a process's, or
+/// the kernel's.
+std::string MemoryBreakpoints::place_text(const Event& event, const sys::FileIdentity& file) {
+  return fmt::format("{}:{} {:#x}/{}:{}", file.device, file.inode, event.perf.address,
+                     event.perf.length_bytes, event.perf.access);
 }
 
 /// "" or what is wrong.
@@ -323,7 +322,7 @@ std::string MemoryBreakpoints::make(const std::string& name, EventPtr& event) {
   made->perf.address = place.address;
   made->perf.length_bytes = place.length_bytes;
   made->perf.access = place.access;
-  std::string where = place_text(place, variable);
+  sys::FileIdentity file = variable.file;
   if (!place.program.empty()) {
     variable.event = made;
     variables_.push_back(std::move(variable));
@@ -332,9 +331,10 @@ std::string MemoryBreakpoints::make(const std::string& name, EventPtr& event) {
         variables_.pop_back();
         return placed.error().message;
       }
+      file = {};  // it is an address of the process
     }
   }
-  places_.emplace(made.get(), std::move(where));
+  places_.emplace(made.get(), place_text(*made, file));
   event = std::move(made);
   return "";
 }

@@ -3,6 +3,19 @@
 
 #include <gtest/gtest.h>
 #include <linux/hw_breakpoint.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "event/provider.h"
+
+extern "C" {
+__attribute__((used)) volatile long ktap_test_watched;
+}
 
 namespace ktap::event {
 namespace {
@@ -56,6 +69,24 @@ TEST(MemoryBreakpoint, Mistakes) {
                            "a/4:x", ":w", "0x11112222333344445"}) {
     EXPECT_NE(parse_memory_place(text).error, "") << text;
   }
+}
+
+/// A variable of the process that is traced, by its name and by its address, is one place.
+TEST(MemoryBreakpoints, AVariableAndItsAddress) {
+  const std::unique_ptr<Provider> provider = memory_breakpoints();
+  provider->set_target(getpid());
+  std::ostringstream address;
+  address << "0x" << std::hex << reinterpret_cast<uintptr_t>(&ktap_test_watched);
+  const auto count = [&](const std::vector<std::string>& names) {
+    Matches matches;
+    for (const std::string& name : names) provider->include({"mem:" + name, false, 0}, &matches);
+    for (const Mistake& mistake : matches.mistakes) ADD_FAILURE() << mistake.text;
+    return matches.events.size();
+  };
+  const std::string name = "/proc/self/exe:ktap_test_watched";
+  EXPECT_EQ(count({name, address.str()}), 1U);
+  EXPECT_EQ(count({address.str(), name + ":w", name}), 1U);
+  EXPECT_EQ(count({name, address.str() + ":rw"}), 2U);
 }
 
 }  // namespace

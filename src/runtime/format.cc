@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/printable.h"
 #include "runtime/code_address.h"
 #include "runtime/kernel_pointer.h"
 #include "runtime/number.h"
@@ -191,6 +192,10 @@ bool convert(const Conversion& conversion, Value value, size_t index, std::strin
         view = value.string()->view();
       } else {
         text = to_text(value);
+        view = text;
+      }
+      if (conversion.piece.alternate) {
+        text = printable(view);
         view = text;
       }
       if (conversion.precision >= 0)

@@ -142,6 +142,13 @@ TEST_F(FormatTest, Strings) {
   EXPECT_EQ(print("%s", {s(std::string_view("a\0b", 3))}), std::string("a\0b", 3));
 }
 
+TEST_F(FormatTest, StringsWithEscapes) {
+  EXPECT_EQ(print("%#s|%-#6s|%#6s|", {s("a\nb\x1b[1m\x7f"), s("\t"), s("\r")}),
+            "a\\nb\\x1b[1m\\x7f|\\t    |    \\r|");
+  EXPECT_EQ(print("%#.2s %#s %#s", {s("abc"), i(-7), s("\\ \xc3\xa4 \xc2\x9b")}),
+            "ab -7 \\ \xc3\xa4 \\xc2\\x9b");
+}
+
 TEST_F(FormatTest, Floats) {
   EXPECT_EQ(print("%f %.2f %8.1f %g %e", {f(1.5), f(2.345), f(3.14), f(0.0001), f(12345)}),
             "1.500000 2.35      3.1 0.0001 1.234500e+04");

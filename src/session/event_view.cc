@@ -223,8 +223,12 @@ bool EventView::unwound_stack(int64_t depth, Value* out, std::string* error) {
     copy.return_probes.push_back(waiting);
   }
   symbol::Unwound unwound = stacks_.unwind(head[0], head[3], copy, static_cast<size_t>(depth));
-  if (unwound.is_cut)
+  if (unwound.is_cut && copy.bytes.size() < kStackCopyBytes)
+    on_cut_("stack cut (not all of it could be read)");
+  if (unwound.is_cut && copy.bytes.size() == kStackCopyBytes)
     on_cut_(fmt::format("stack cut (ustack(\"dwarf\") copies {} bytes)", kStackCopyBytes));
+  if (unwound.is_elsewhere)
+    on_cut_("stack cut (its callers have a stack of their own, of which there is no copy)");
   if (unwound.is_hidden)
     on_cut_("stack cut (a function that a %return probe waits for hides its callers)");
   unwound.addresses.insert(unwound.addresses.begin(), head[0]);

@@ -84,8 +84,9 @@ const StackNamer::KernelFrame& StackNamer::kernel_frame(uint64_t address, bool i
 
 const StackNamer::UserFrames& StackNamer::user_frames(uint64_t owner, uint64_t address,
                                                       bool is_return) {
-  if (owner != frames_owner_) user_frames_.clear();
+  if (owner != frames_owner_ || replacements_ != users_.replacements()) user_frames_.clear();
   frames_owner_ = owner;
+  replacements_ = users_.replacements();
   const auto [at, is_new] = user_frames_.try_emplace(frame_key(address, is_return));
   if (!is_new) return at->second;
   if (users_.is_return_probe(program_of(owner), address)) {
@@ -122,6 +123,7 @@ void StackNamer::remember(uint64_t owner, uint64_t time_ns) {
 
 symbol::Unwound StackNamer::unwind(uint64_t owner, uint64_t time_ns, const symbol::StackCopy& copy,
                                    size_t most_frames) {
+  users_.take_records();
   symbol::Unwound unwound = symbol::unwind(users_, program_of(owner, time_ns), copy, most_frames);
   if (unwound.missing != symbol::MissingCode::None)
     ++early_ends_[{unwound.missing, unwound.missing_file}];
@@ -152,6 +154,7 @@ std::vector<std::pair<std::string, uint64_t>> StackNamer::early_ends() const {
 template <class Visit>
 void StackNamer::each_frame(const runtime::Stack& stack, Visit visit) {
   bool is_outside = false, is_end = false;
+  if (stack.is_user()) users_.take_records();
   for (size_t i = 0; i < stack.frame_count(); ++i) {
     if (stack.is_user()) {
       const uint64_t owner = stack.words()[0];

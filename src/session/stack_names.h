@@ -74,7 +74,8 @@ class StackNamer final : public runtime::StackNames {
   std::unordered_map<uint64_t, KernelFrame> kernel_frames_;  ///< by twice the address, + is_return
   std::unordered_map<uint64_t, UserFrames> user_frames_;     ///< of frames_owner_, likewise
   uint64_t frames_owner_ = 0;
-  UserFrames unnamed_;  ///< the last that may have a name when they are asked for again
+  uint64_t replacements_ = 0;  ///< that user_frames_ know of
+  UserFrames unnamed_;         ///< the last that may have a name when they are asked for again
   std::map<std::pair<symbol::MissingCode, std::string>, uint64_t> early_ends_;
 };
 

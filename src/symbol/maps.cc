@@ -148,6 +148,54 @@ Mapping name_mapping(std::string path, uint64_t inode) {
   return mapping;
 }
 
+void mark_replaced(std::vector<Mapping>& mappings, uint64_t begin, uint64_t end,
+                   const std::string& path_before, uint64_t since_ns) {
+  std::vector<Mapping> cut;
+  for (Mapping& mapping : mappings) {
+    const uint64_t first = std::max(begin, mapping.begin);
+    const uint64_t behind = std::min(end, mapping.end);
+    if (first >= behind || !mapping.path_before.empty()) {
+      cut.push_back(std::move(mapping));
+      continue;
+    }
+    const auto piece = [&](uint64_t from, uint64_t to, const std::string& replaced) {
+      if (from >= to) return;
+      cut.push_back(mapping);
+      cut.back().begin = from;
+      cut.back().end = to;
+      cut.back().file_offset += from - mapping.begin;
+      cut.back().path_before = replaced;
+      cut.back().since_ns = replaced.empty() ? 0 : since_ns;
+    };
+    piece(mapping.begin, first, "");
+    piece(first, behind, path_before);
+    piece(behind, mapping.end, "");
+  }
+  mappings = std::move(cut);
+}
+
+void mark_replaced(std::vector<Mapping>& now, const std::vector<Mapping>& before) {
+  // Who maps the same code again has not replaced it, wherever a mapping of it begins.
+  const auto is_same = [](const Mapping& a, const Mapping& b) {
+    if (a.kind != MappingKind::File || b.kind != MappingKind::File) return a.kind == b.kind;
+    return a.path == b.path && a.begin - a.file_offset == b.begin - b.file_offset;
+  };
+  const std::vector<Mapping> as_read = now;
+  auto first = as_read.begin();
+  for (const Mapping& old : before) {
+    while (first != as_read.end() && first->end <= old.begin) ++first;
+    for (auto mapping = first; mapping != as_read.end() && mapping->begin < old.end; ++mapping) {
+      const bool stays = is_same(old, *mapping);
+      if (stays && old.path_before.empty()) continue;
+      const std::string path_before = stays              ? old.path_before
+                                      : old.path.empty() ? "//anon"
+                                                         : old.path;
+      mark_replaced(now, std::max(old.begin, mapping->begin), std::min(old.end, mapping->end),
+                    path_before, stays ? old.since_ns : 0);
+    }
+  }
+}
+
 std::vector<Mapping> parse_maps(std::string_view text) {
   std::vector<Mapping> mappings;
   each_line(text, [&mappings](std::string_view line) {

@@ -38,7 +38,16 @@ struct Mapping {
   bool is_deleted = false;   ///< the file of that name is gone, or another
   bool is_recorded = false;  ///< told while it happened; by now its process may have ended
   std::string path;          ///< of a file as the process names it; `[heap]` and the like
+  std::string path_before;   ///< of other code that lay there before; "": none that is known
+  uint64_t since_ns = 0;     ///< it took its place then (CLOCK_MONOTONIC); 0: not known
 };
+
+/// Other code has lain at those addresses before: the mappings are cut there, and know it.
+void mark_replaced(std::vector<Mapping>& mappings, uint64_t begin, uint64_t end,
+                   const std::string& path_before, uint64_t since_ns);
+
+/// What a process has mapped, and what it had before: code that took the place of other is marked.
+void mark_replaced(std::vector<Mapping>& now, const std::vector<Mapping>& before);
 
 /// A mapping with what its name tells, as the kernel writes it.
 Mapping name_mapping(std::string path, uint64_t inode);

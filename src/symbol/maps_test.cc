@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "symbol/elf_file.h"
 
@@ -64,6 +65,46 @@ TEST(Maps, BrokenLinesArePassedOver) {
     EXPECT_TRUE(parse_maps(text).empty()) << text;
   }
   EXPECT_EQ(parse_maps("junk\n1000-2000 r-xp 0 fe:01 3 /x").size(), 1U);
+}
+
+/// "1000-2000 /lib/a, 2000-3000 /lib/b@4096 for /lib/a".
+std::string text(const std::vector<Mapping>& mappings) {
+  std::ostringstream all;
+  for (const Mapping& mapping : mappings) {
+    if (all.tellp() > 0) all << ", ";
+    all << std::hex << mapping.begin << '-' << mapping.end << ' ' << mapping.path;
+    if (mapping.file_offset != 0) all << '@' << mapping.file_offset;
+    if (!mapping.path_before.empty()) all << " for " << mapping.path_before;
+  }
+  return all.str();
+}
+
+TEST(Maps, CodeThatTookThePlaceOfOther) {
+  const auto code = [](const char* lines) { return parse_maps(lines); };
+  const std::vector<Mapping> before = code(
+      "1000-3000 r-xp 00000000 08:01 5 /lib/a\n"
+      "5000-6000 r-xp 00002000 08:01 6 /lib/b\n"
+      "8000-9000 r-xp 00000000 00:00 0 \n");
+  std::vector<Mapping> now = before;
+  mark_replaced(now, before);
+  EXPECT_EQ(text(now), "1000-3000 /lib/a, 5000-6000 /lib/b@2000, 8000-9000 ");
+  now = code(
+      "1000-2000 r-xp 00000000 08:01 5 /lib/a\n"
+      "2000-5800 r-xp 00001000 08:01 7 /lib/c\n"
+      "5800-6000 r-xp 00002800 08:01 6 /lib/b\n"
+      "7000-8800 r-xp 00000000 00:00 0 \n"
+      "8800-9800 r-xp 00000000 08:01 7 /lib/c\n");
+  mark_replaced(now, before);
+  EXPECT_EQ(text(now),
+            "1000-2000 /lib/a, 2000-3000 /lib/c@1000 for /lib/a, 3000-5000 /lib/c@2000, "
+            "5000-5800 /lib/c@4000 for /lib/b, 5800-6000 /lib/b@2800, 7000-8800 , "
+            "8800-9000 /lib/c for //anon, 9000-9800 /lib/c@800");
+  // It stays known.
+  std::vector<Mapping> later = code("2000-5800 r-xp 00001000 08:01 7 /lib/c\n");
+  mark_replaced(later, now);
+  EXPECT_EQ(text(later),
+            "2000-3000 /lib/c@1000 for /lib/a, 3000-5000 /lib/c@2000, "
+            "5000-5800 /lib/c@4000 for /lib/b");
 }
 
 TEST(Maps, OfThisProcess) {

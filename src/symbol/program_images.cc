@@ -109,6 +109,47 @@ void ProgramImages::begin_process(const MapRecord& record) {
   append(record.pid, std::move(span));
 }
 
+/// Whether both are the same code at the same place.
+bool ProgramImages::agree(const Region& a, const Region& b) {
+  if (a.file != b.file) return false;
+  return a.file->inode == 0 || a.file_offset - a.begin == b.file_offset - b.begin;
+}
+
+/// What `above` leaves of those that it meets, and itself: in pieces where it takes the place of
+/// other code.
+ProgramImages::Regions ProgramImages::laid_over(const Region* first, const Region* behind,
+                                                const Region& above) {
+  Regions all;
+  if (first != behind && first->begin < above.begin) {
+    all.push_back(*first);
+    all.back().end = above.begin;
+  }
+  const size_t own = all.size();
+  uint64_t at = above.begin;
+  const auto add = [&](uint64_t end, const std::shared_ptr<const File>& before) {
+    if (at >= end) return;
+    if (before != nullptr) ++replacements_;
+    if (all.size() > own && all.back().before == before) {
+      all.back().end = end;
+    } else {
+      all.push_back(
+          {at, end, above.file_offset + (at - above.begin), above.file, before, above.since_ns});
+    }
+    at = end;
+  };
+  for (const Region* old = first; old != behind; ++old) {
+    add(old->begin, nullptr);
+    add(std::min(old->end, above.end), agree(*old, above) ? old->before : old->file);
+  }
+  add(above.end, nullptr);
+  if (first != behind && (behind - 1)->end > above.end) {
+    all.push_back(*(behind - 1));
+    all.back().file_offset += above.end - all.back().begin;
+    all.back().begin = above.end;
+  }
+  return all;
+}
+
 /// Of a process that was there before, or behind a loss, the program is none that is known.
 void ProgramImages::add_mapping(const MapRecord& record) {
   const Span* found = find(record.pid, record.time_ns);
@@ -134,17 +175,11 @@ void ProgramImages::add_mapping(const MapRecord& record) {
                                   [&](const Region& r) { return r.end > record.begin; });
   const auto behind =
       std::find_if(first, regions.end(), [&](const Region& r) { return r.begin >= record.end; });
-  Regions instead;
-  if (first != behind && first->begin < record.begin) {
-    instead.push_back(*first);
-    instead.back().end = record.begin;
-  }
-  instead.push_back({record.begin, record.end, record.file_offset, share(record)});
-  if (first != behind && std::prev(behind)->end > record.end) {
-    instead.push_back(*std::prev(behind));
-    instead.back().file_offset += record.end - instead.back().begin;
-    instead.back().begin = record.end;
-  }
+  const Region* const none = regions.data();
+  const Regions instead = laid_over(
+      none + (first - regions.begin()), none + (behind - regions.begin()),
+      {record.begin, record.end, record.file_offset, share(record), nullptr, record.time_ns});
+  span.mapped_ns = record.time_ns;
   regions.insert(regions.erase(first, behind), instead.begin(), instead.end());
   *mappings_ += regions.size() - before;
   while (*mappings_ > most_mappings_ && order_.size() > 1) drop_oldest();
@@ -194,6 +229,10 @@ ProgramImages::Program ProgramImages::program_of(const Regions& regions, bool is
     mapping.device = region.file->device;
     mapping.is_executable = true;
     mapping.is_recorded = true;
+    if (region.before != nullptr) {
+      mapping.path_before = region.before->path;
+      mapping.since_ns = region.since_ns;
+    }
     program.code.push_back(std::move(mapping));
   }
   return program;
@@ -221,9 +260,6 @@ std::optional<ProgramImages::Program> ProgramImages::ever(pid_t pid, bool from_b
   std::sort(all.begin(), all.end(), [](const Region& a, const Region& b) {
     return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
   });
-  const auto agree = [](const Region& a, const Region& b) {
-    return a.file == b.file && a.file_offset - a.begin == b.file_offset - b.begin;
-  };
   Regions agreed;
   bool drops = false;
   uint64_t end = 0;
@@ -232,6 +268,7 @@ std::optional<ProgramImages::Program> ProgramImages::ever(pid_t pid, bool from_b
       Region& before = agreed.back();
       if (!drops && agree(before, region)) {
         end = before.end = std::max(before.end, region.end);
+        if (before.before == nullptr) before.before = region.before;
       } else {
         drops = true;
         end = std::max(end, region.end);
@@ -247,6 +284,11 @@ std::optional<ProgramImages::Program> ProgramImages::ever(pid_t pid, bool from_b
   const bool is_whole =
       std::all_of(life.begin(), life.end(), [](const Span& span) { return span.is_whole; });
   return program_of(agreed, is_whole);
+}
+
+uint64_t ProgramImages::last_mapped_ns(pid_t pid) const {
+  const auto life = lives_.find(pid);
+  return life == lives_.end() ? 0 : life->second.back().mapped_ns;
 }
 
 pid_t ProgramImages::parent_of(pid_t pid) const {

@@ -41,6 +41,10 @@ class ProgramImages {
   /// What the process ran at some time: mappings of its programs, as far as they do not contradict
   /// each other. `from_birth`: nothing, unless all that it has ever run is known.
   std::optional<Program> ever(pid_t pid, bool from_birth) const;
+  /// How often code has been seen to take the place of other.
+  uint64_t replacements() const { return replacements_; }
+  /// When it has mapped something last, as far as it was told; 0: never.
+  uint64_t last_mapped_ns(pid_t pid) const;
   /// Who made it; 0: not known.
   pid_t parent_of(pid_t pid) const;
 
@@ -57,6 +61,8 @@ class ProgramImages {
     uint64_t end;
     uint64_t file_offset;
     std::shared_ptr<const File> file;
+    std::shared_ptr<const File> before;  ///< what lay there before, or null
+    uint64_t since_ns;                   ///< it was mapped then
   };
   using Regions = std::vector<Region>;
   /// A program that a process runs, from then on until another time.
@@ -66,6 +72,7 @@ class ProgramImages {
     pid_t parent = 0;
     bool is_birth = false;  ///< nothing was before
     bool is_whole = false;
+    uint64_t mapped_ns = 0;         ///< last
     std::shared_ptr<Regions> code;  ///< of who forked, and has mapped nothing since, it is shared
   };
   using Life = std::vector<Span>;  ///< by time
@@ -81,6 +88,8 @@ class ProgramImages {
   const Span* find(pid_t pid, uint64_t time_ns) const;
   std::shared_ptr<const File> share(const sys::MapRecord& record);
   std::shared_ptr<Regions> make_regions(Regions regions);
+  static bool agree(const Region& a, const Region& b);
+  Regions laid_over(const Region* first, const Region* behind, const Region& above);
   static Program program_of(const Regions& regions, bool is_whole);
 
   const size_t most_programs_;
@@ -91,6 +100,7 @@ class ProgramImages {
   size_t files_to_look_at_ = 64;  ///< so many, and those that nobody has any more are thrown out
   std::shared_ptr<size_t> mappings_ = std::make_shared<size_t>(0);  ///< of all programs
   uint64_t lost_until_ns_ = 0;
+  uint64_t replacements_ = 0;
   std::vector<bool> kept_;  ///< by process; empty: all
   bool follows_ = false;
 };

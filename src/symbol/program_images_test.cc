@@ -65,6 +65,7 @@ std::string text(const std::optional<ProgramImages::Program>& program) {
              static_cast<unsigned long>(mapping.end), mapping.path.c_str());
     all += line;
     if (mapping.file_offset != 0) all += "@" + std::to_string(mapping.file_offset);
+    if (!mapping.path_before.empty()) all += " for " + mapping.path_before;
     comma = ", ";
   }
   return all;
@@ -125,15 +126,44 @@ TEST(ProgramImages, LaterMappingsCutEarlierOnes) {
     images.add(mapped(kShell, 20, begin, end, "//anon"));
     return text(images.at(kShell, 30));
   };
-  EXPECT_EQ(with(0x1000, 0x6000), "whole 1000-6000 //anon");
-  EXPECT_EQ(with(0x0000, 0x9000), "whole 0-9000 //anon");
+  EXPECT_EQ(with(0x1000, 0x6000),
+            "whole 1000-5000 //anon for /lib/a, 5000-6000 //anon@16384 for /lib/b");
+  EXPECT_EQ(with(0x0000, 0x9000),
+            "whole 0-1000 //anon, 1000-5000 //anon@4096 for /lib/a, "
+            "5000-6000 //anon@20480 for /lib/b, 6000-9000 //anon@24576");
   EXPECT_EQ(with(0x2000, 0x3000),
-            "whole 1000-2000 /lib/a@256, 2000-3000 //anon, 3000-5000 /lib/a@8448, "
+            "whole 1000-2000 /lib/a@256, 2000-3000 //anon for /lib/a, 3000-5000 /lib/a@8448, "
             "5000-6000 /lib/b");
   EXPECT_EQ(with(0x4000, 0x5800),
-            "whole 1000-4000 /lib/a@256, 4000-5800 //anon, 5800-6000 /lib/b@2048");
-  EXPECT_EQ(with(0x800, 0x1800), "whole 800-1800 //anon, 1800-5000 /lib/a@2304, 5000-6000 /lib/b");
+            "whole 1000-4000 /lib/a@256, 4000-5000 //anon for /lib/a, "
+            "5000-5800 //anon@4096 for /lib/b, 5800-6000 /lib/b@2048");
+  EXPECT_EQ(with(0x800, 0x1800),
+            "whole 800-1000 //anon, 1000-1800 //anon@2048 for /lib/a, 1800-5000 /lib/a@2304, "
+            "5000-6000 /lib/b");
   EXPECT_EQ(with(0x8000, 0x9000), "whole 1000-5000 /lib/a@256, 5000-6000 /lib/b, 8000-9000 //anon");
+}
+
+/// A library that is loaded again where it was has replaced nothing.
+TEST(ProgramImages, WhatLayThereBefore) {
+  ProgramImages images =
+      images_of({executed(kShell, 10), mapped(kShell, 11, 0x1000, 0x3000, "/lib/a", 0x100),
+                 mapped(kShell, 12, 0x1000, 0x3000, "/lib/a", 0x100)});
+  EXPECT_EQ(images.last_mapped_ns(kShell), 12U);
+  EXPECT_EQ(images.last_mapped_ns(kChild), 0U);
+  EXPECT_EQ(text(images.at(kShell, 30)), "whole 1000-3000 /lib/a@256");
+  images.add(mapped(kShell, 13, 0x2000, 0x4000, "/lib/b", 0x700));
+  images.add(mapped(kShell, 14, 0x3000, 0x4000, "/lib/b", 0x1700));
+  images.add(forked(kChild, kShell, 15));
+  const std::string replaced =
+      "whole 1000-2000 /lib/a@256, 2000-3000 /lib/b@1792 for /lib/a, 3000-4000 /lib/b@5888";
+  EXPECT_EQ(text(images.at(kShell, 30)), replaced);
+  EXPECT_EQ(text(images.at(kChild, 30)), replaced);
+  // The same file elsewhere is other code.
+  images.add(mapped(kChild, 16, 0x1000, 0x2000, "/lib/a", 0x900));
+  EXPECT_EQ(text(images.at(kChild, 30)),
+            "whole 1000-2000 /lib/a@2304 for /lib/a, 2000-3000 /lib/b@1792 for /lib/a, "
+            "3000-4000 /lib/b@5888");
+  EXPECT_EQ(text(images.ever(kShell, false)), replaced);
 }
 
 /// A process that was there before: what it had mapped nobody tells.

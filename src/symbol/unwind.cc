@@ -85,16 +85,21 @@ class Unwinder {
     while (place_ != 0 && result.addresses.size() < most_frames) {
       result.addresses.push_back(place_);
       const uint64_t before = registers_.get(kStackPointer).value_or(0);
-      if (!step(result.addresses.size() == 1)) break;
+      if (!step(result.addresses.size() == 1)) {
+        result.is_elsewhere = lies_elsewhere();
+        break;
+      }
       const uint64_t after = registers_.get(kStackPointer).value_or(0);
-      // A leaf without a frame leaves the pointer where it is, once.
-      if (after < before || (after == before && result.addresses.size() > 1)) break;
+      // A leaf without a frame leaves the pointer where it is, once; a signal's stack may lie
+      // anywhere.
+      const bool is_up = after > before || (after == before && result.addresses.size() == 1);
+      if (!is_up && !is_signal_) break;
       restore(before, after);
     }
-    result.is_cut = is_cut_;
+    result.is_cut = is_cut_ && !result.is_elsewhere;
     result.is_hidden = is_hidden_;
-    const bool is_early =
-        !is_end_ && !is_cut_ && !is_hidden_ && result.addresses.size() < most_frames;
+    const bool is_early = !is_end_ && !is_cut_ && !is_hidden_ && !result.is_elsewhere &&
+                          result.addresses.size() < most_frames;
     if (missing_ == MissingCode::None || !is_early || begins_thread(result.addresses))
       return result;
     result.missing = missing_;
@@ -114,6 +119,13 @@ class Unwinder {
       if (name == begin) return true;
     }
     return false;
+  }
+
+  /// Of the last frame: nothing of its stack was copied, for the one above had another.
+  bool lies_elsewhere() const {
+    const std::optional<uint64_t> stack = registers_.get(kStackPointer);
+    return stack.has_value() && !memory_.bytes.empty() &&
+           (*stack < memory_.begin || *stack > memory_.begin + memory_.bytes.size());
   }
 
   /// No file has rules for it: why.

@@ -45,6 +45,7 @@ struct Unwound {
   std::vector<uint64_t> addresses;  ///< innermost first; behind that return addresses
   bool is_cut = false;              ///< it ends where the copy does
   bool is_hidden = false;           ///< it ends at a return probe that is not known
+  bool is_elsewhere = false;        ///< it ends where another stack begins, which was not copied
   MissingCode missing = MissingCode::None;
   std::string missing_file;  ///< "libc.so.6"; of Rules and File
 };

@@ -9,6 +9,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -142,6 +143,42 @@ TEST(Unwind, OwnStackWithoutFramePointers) {
   copy.bytes = {};
   copy.registers = {};
   EXPECT_TRUE(unwind(symbols, getpid(), copy, 50).addresses.empty());
+}
+
+Taken in_handler;
+
+__attribute__((noinline)) void on_signal(int) {
+  take(&in_handler, 16384);
+  asm volatile("");
+}
+
+/// A handler with a stack of its own: behind it nothing was copied.
+TEST(Unwind, EndsWhereAnotherStackBegins) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the sanitizer forbids to read a whole stack";
+#endif
+  static char own_stack[65536];
+  stack_t stack = {};
+  stack.ss_sp = own_stack;
+  stack.ss_size = sizeof own_stack - 16384;  // so much more may be read
+  stack_t before;
+  ASSERT_EQ(sigaltstack(&stack, &before), 0);
+  struct sigaction action = {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_ONSTACK;
+  struct sigaction action_before;
+  ASSERT_EQ(sigaction(SIGUSR2, &action, &action_before), 0);
+  raise(SIGUSR2);
+  sigaction(SIGUSR2, &action_before, nullptr);
+  sigaltstack(&before, nullptr);
+  UserSymbols symbols;
+  const StackCopy copy{in_handler.registers, in_handler.begin, in_handler.bytes, {}};
+  const Unwound unwound = unwind(symbols, getpid(), copy, 50);
+  EXPECT_TRUE(unwound.is_elsewhere);
+  EXPECT_FALSE(unwound.is_cut);
+  EXPECT_EQ(unwound.missing, MissingCode::None);
+  // take(), the handler, what returns from it, and where the signal came.
+  EXPECT_EQ(unwound.addresses.size(), 4U);
 }
 
 /// The stack of a process of which nothing is known.

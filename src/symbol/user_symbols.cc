@@ -113,6 +113,12 @@ std::vector<Mapping> code_of(const ProcessMaps& maps) {
   return code;
 }
 
+/// "libc.so.6", "JIT code".
+std::string_view code_name(const std::string& path) {
+  if (path.empty() || path.starts_with("//")) return "JIT code";
+  return base_name(path);
+}
+
 /// Numbers of processes that are there, the next lower one first; at most kMostRelatives.
 std::vector<pid_t> made_before(pid_t made) {
   std::vector<pid_t> found = sys::processes();
@@ -154,6 +160,8 @@ struct Process {
   bool has_ended = false;
   bool is_complete = false;  // it has ended, and all that can be known is
   int64_t checked_ns = 0;
+  uint64_t mapped_ns = 0;     // what it was told to have mapped until then is in the maps
+  uint64_t replacements = 0;  // of all, when it was looked at
   int64_t read_again_ns = 0;  // not before
   uint64_t used = 0;
   std::optional<JitMap> jit;
@@ -207,11 +215,31 @@ struct UserSymbols::State {
     // It has ended since, or what it mapped is another program's.
     const bool is_told = !identity.has_value() && holds_stack(maps.value(), program.mark);
     if (process.has_ended && !is_told) return look_elsewhere(program, process);
-    process.maps = ProcessMaps(code_of(maps.value()));
+    const bool is_another =
+        process.identity.has_value() && identity.has_value() && *process.identity != *identity;
+    if (is_another) process.maps = ProcessMaps({});
+    set_maps(program, process, code_of(maps.value()));
     process.identity = identity;
     if (program.mark != 0) by_mark[program.mark] = key_of(program);
     process.root = root_of(program.pid);
     open_files(program, process);
+  }
+
+  /// Of code that took the place of other nobody can tell which of the two a stack means.
+  void set_maps(UserProgram program, Process& process, std::vector<Mapping> code) {
+    mark_replaced(code, process.maps.mappings());
+    take_records();
+    process.mapped_ns = images.last_mapped_ns(program.pid);
+    const uint64_t time_ns = process.time_ns != 0 ? process.time_ns : UINT64_MAX - 1;
+    if (const auto told = images.at(program.pid, time_ns)) mark_told(code, *told);
+    process.maps = ProcessMaps(std::move(code));
+  }
+
+  static void mark_told(std::vector<Mapping>& code, const ProgramImages::Program& told) {
+    for (const Mapping& mapping : told.code) {
+      if (!mapping.path_before.empty())
+        mark_replaced(code, mapping.begin, mapping.end, mapping.path_before, mapping.since_ns);
+    }
   }
 
   /// Another root than ours goes with its processes.
@@ -242,6 +270,7 @@ struct UserSymbols::State {
     if (!told.has_value() || told->code.empty()) return;
     if (process.maps.mappings().empty()) process.root = root_of_family(images, program.pid);
     std::vector<Mapping> code = process.maps.mappings();
+    mark_told(code, *told);
     for (Mapping& mapping : told->code) {
       const bool is_taken = std::any_of(code.begin(), code.end(), [&](const Mapping& other) {
         return other.begin < mapping.end && mapping.begin < other.end;
@@ -295,6 +324,11 @@ struct UserSymbols::State {
       if (processes.size() > kMostProcesses) drop_oldest();
       return process;
     }
+    // It may have gone on, but the names that it has are another's.
+    if (process.replacements != images.replacements() &&
+        process.mapped_ns != images.last_mapped_ns(program.pid))
+      process.checked_ns = 0;
+    process.replacements = images.replacements();
     if (now_ns() - process.checked_ns < kCheckAfterNs) return process;
     process.checked_ns = now_ns();
     const std::optional<ProcessIdentity> identity = identify(program.pid);
@@ -305,6 +339,8 @@ struct UserSymbols::State {
       read(program, process);
     } else {
       process.has_ended = !is_alive(program, identity);
+      if (!process.has_ended && process.mapped_ns != images.last_mapped_ns(program.pid))
+        read(program, process);
     }
     return process;
   }
@@ -331,6 +367,8 @@ struct UserSymbols::State {
     if (now < process.read_again_ns) return nullptr;
     read(program, process);
     process.read_again_ns = now + kCheckAfterNs;
+    // Or unloaded it.
+    if (process.maps.find(address) == nullptr) look_elsewhere(program, process);
     return process.maps.find(address);
   }
 
@@ -383,6 +421,11 @@ struct UserSymbols::State {
     Process& process = find(program);
     const Mapping* mapping = find_mapping(program, process, address);
     if (mapping == nullptr) return place;
+    if (!mapping->path_before.empty()) {
+      place.file =
+          fmt::format("[{} or {}]", code_name(mapping->path_before), code_name(mapping->path));
+      return place;
+    }
     const uint64_t file_offset = address - mapping->begin + mapping->file_offset;
     NamedFile* const named = file_of(program, process, *mapping);
     switch (mapping->kind) {
@@ -428,6 +471,8 @@ void UserSymbols::take_records() { state_->take_records(); }
 
 bool UserSymbols::is_watching() const { return state_->records.has_value(); }
 
+uint64_t UserSymbols::replacements() const { return state_->images.replacements(); }
+
 uint64_t UserSymbols::lost_records() const {
   return state_->records.has_value() && state_->is_missing_any ? state_->records->lost() : 0;
 }
@@ -451,6 +496,7 @@ std::optional<UserCode> UserSymbols::code(UserProgram program, uint64_t address)
   Process& process = state_->find(program);
   const Mapping* mapping = state_->find_mapping(program, process, address);
   if (mapping == nullptr) return std::nullopt;
+  if (program.time_ns != 0 && program.time_ns < mapping->since_ns) return std::nullopt;
   NamedFile* file = state_->file_of(program, process, *mapping);
   if (file == nullptr) return std::nullopt;
   const auto in_file =

@@ -70,6 +70,9 @@ class UserSymbols {
   bool is_watching() const;
   /// Takes what the kernel has told, so that there is room for more. Cost: 2 us a program.
   void take_records();
+  /// How often code was told to have taken the place of other: names that were given before are
+  /// none any more.
+  uint64_t replacements() const;
   /// What was lost so that names are missing: how many records of the kernel; 0: nothing.
   uint64_t lost_records() const;
 
@@ -90,7 +93,8 @@ class UserSymbols {
   /// counts when it has mapped it.
   bool may_be_code(UserProgram program, uint64_t address);
 
-  /// Nothing: no file holds it, or none that can be read.
+  /// Nothing: no file holds it, or none that can be read; or, where the program's time is known,
+  /// other code lay there then.
   std::optional<UserCode> code(UserProgram program, uint64_t address);
 
   /// Whether it lies where a program's file says that it begins: in its `_start`, which a stripped

@@ -74,6 +74,76 @@ TEST(UserSymbols, CodeMappedLater) {
   EXPECT_THAT(place.file, testing::EndsWith("/" + own_name()));
 }
 
+uint64_t now_ns() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+}
+
+/// A page of a file, where another may have been.
+class CodePage {
+ public:
+  CodePage() { address_ = mmap(nullptr, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
+  ~CodePage() { munmap(address_, kBytes); }
+  void load(const std::string& path) const {
+    const int fd = open(path.c_str(), O_RDONLY);
+    EXPECT_NE(mmap(address_, kBytes, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0),
+              MAP_FAILED);
+    close(fd);
+  }
+  void unload() const {
+    mmap(address_, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  }
+  uint64_t begin() const { return reinterpret_cast<uint64_t>(address_); }
+  std::string text() const {
+    std::ostringstream hex;
+    hex << "0x" << std::hex << begin();
+    return hex.str();
+  }
+
+ private:
+  static constexpr size_t kBytes = 4096;
+  void* address_;
+};
+
+/// One library goes and another comes to its place: which of them a stack means nobody can tell.
+TEST(UserSymbols, CodeThatTookThePlaceOfOther) {
+  const CodePage page;
+  UserSymbols symbols;
+  page.load("/proc/self/exe");
+  EXPECT_THAT(symbols.name(getpid(), page.begin()).text(), testing::HasSubstr(own_name()));
+  page.load("/usr/bin/env");
+  symbols.look_again(getpid());
+  const std::string either = page.text() + " ([" + own_name() + " or env])";
+  EXPECT_EQ(symbols.name(getpid(), page.begin()).text(), either);
+  symbols.look_again(getpid());
+  EXPECT_EQ(symbols.name(getpid(), page.begin()).text(), either);
+}
+
+/// The same where the kernel told of it, before anyone looked.
+TEST(UserSymbols, ToldThatCodeTookThePlaceOfOther) {
+  const CodePage page;
+  const CodePage gone;
+  UserSymbols symbols;
+  const Result<void> watched = symbols.watch({});
+  if (!watched.ok()) GTEST_SKIP() << watched.error().message;
+  gone.load("/usr/bin/env");
+  page.load("/proc/self/exe");
+  EXPECT_THAT(symbols.name(getpid(), page.begin()).text(), testing::HasSubstr(own_name()));
+  const uint64_t before_ns = now_ns();
+  page.load("/usr/bin/env");
+  page.load("/proc/self/exe");
+  gone.unload();
+  EXPECT_EQ(symbols.replacements(), 0U);
+  symbols.take_records();
+  EXPECT_EQ(symbols.replacements(), 2U);
+  EXPECT_TRUE(symbols.code({getpid(), 0, now_ns()}, page.begin()).has_value());
+  EXPECT_FALSE(symbols.code({getpid(), 0, before_ns}, page.begin()).has_value());
+  const std::string either = page.text() + " ([env or " + own_name() + "])";
+  EXPECT_EQ(symbols.name(getpid(), page.begin()).text(), either);
+  // What was unloaded, and has no successor, keeps its name.
+  EXPECT_THAT(symbols.name(getpid(), gone.begin()).text(), testing::HasSubstr("(env)"));
+}
+
 TEST(UserSymbols, WhereCodeMayLie) {
   UserSymbols symbols;
   const pid_t self = getpid();
@@ -285,11 +355,6 @@ TEST(UserSymbols, ForkOfAProcessThatNobodySaw) {
               testing::HasSubstr("named_function+0x0"));
   UserSymbols others;
   EXPECT_EQ(others.name({pid, mark + 1}, address_of(named_function)).function, "");
-}
-
-uint64_t now_ns() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
 }
 
 /// Two programs that a process runs, one behind the other, and that are gone: each says something

@@ -383,6 +383,77 @@ def made_at_run_time(ktap, programs):
            re.findall(r"^ => (made_at_run_time|0x)", output, re.M), ["0x"] + ["made_at_run_time"] * 40)
 
 
+PLUGIN = """
+#include <sys/syscall.h>
+#include <unistd.h>
+__attribute__((noinline, noclone)) long WORK(volatile int *n) {
+  *n += 1;
+  return syscall(SYS_getppid) + *n;
+}
+__attribute__((noinline, noclone)) long entry(volatile int *n) { return WORK(n) + 1; }
+"""
+HOST = """
+#include <dlfcn.h>
+int main(int argc, char **argv) {
+  void *before = 0;
+  volatile int n = 0;
+  for (int i = 1; i < argc; ++i) {
+    void *plugin = dlopen(argv[i], RTLD_NOW);
+    long (*entry)(volatile int *) = (long (*)(volatile int *))dlsym(plugin, "entry");
+    if (!entry || (before && before != entry)) return 7;
+    before = entry;
+    for (int k = 0; k < 40; ++k) entry(&n);
+    dlclose(plugin);
+  }
+  return 0;
+}
+"""
+
+
+def code_at_one_place(ktap, programs):
+    """Two libraries, one behind the other at the same addresses: neither gets the name of the other."""
+    flags = ["-shared", "-fPIC", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls"]
+    plugins = [programs.compile(f"lib{name}.so", PLUGIN, f"-DWORK=work_{name}", *flags) for name in "ab"]
+    host = programs.compile("host", HOST, "-fno-omit-frame-pointer")
+    if subprocess.run([host, *plugins], check=False).returncode == 7:
+        print("skipped: code_at_one_place: the second library lies elsewhere")
+        return
+    output = trace(ktap, COUNTS % "ustack()", host, *plugins)
+    expect("libraries at one place", re.findall(r"work_.", output), [])
+    expect_match("libraries at one place", output, r"^ => 0x[0-9a-f]+ \(\[liba.so or libb.so\]\)$")
+    # Each when its stack is taken: what is there then is known, and its callers are.
+    output = trace(ktap, 'trace syscalls:sys_enter_getppid { print(ustack("dwarf")) }', host, *plugins)
+    expect("libraries at one place, unwound", len(re.findall(r"^ => main\+", output, re.M)), 80)
+    expect("the second library, unwound", re.findall(r"work_b", output), [])
+    expect("libraries at one place, both", len(re.findall(r"work_a|\[liba.so or libb.so\]", output)) >= 80, True)
+
+
+HANDLER = """
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static volatile long sum;
+__attribute__((noinline, noclone)) void handle(int number) { sum += syscall(SYS_getppid) + number; }
+int main(void) {
+  stack_t own = {.ss_sp = malloc(65536), .ss_size = 65536};
+  struct sigaction action = {.sa_handler = handle, .sa_flags = SA_ONSTACK};
+  if (sigaltstack(&own, 0) || sigaction(SIGUSR1, &action, 0)) return 1;
+  for (int i = 0; i < 40; ++i) raise(SIGUSR1);
+  return 0;
+}
+"""
+
+
+def on_another_stack(ktap, programs):
+    """The copy of a handler's own stack holds no callers of whom the signal came to."""
+    program = programs.compile("handler", HANDLER, "-fomit-frame-pointer")
+    output = trace(ktap, 'trace syscalls:sys_enter_getppid { print(ustack("dwarf")) }', program)
+    expect("a handler's stack", len(re.findall(r"^ => handle\+", output, re.M)), 40)
+    expect_match("callers on another stack", output,
+                 r"^ktap: lost 40 .*: stack cut \(its callers have a stack of their own")
+
+
 def main():
     ktap = os.path.abspath(sys.argv[1])
     if os.geteuid() != 0 or not shutil.which("gcc"):
@@ -390,7 +461,8 @@ def main():
         return 77
     for check in (before_an_exec, unwound_before_an_exec, soon_before_an_exec, under_a_return_probe,
                   without_frame_pointers, without_tables, without_symbols, in_namespaces, that_end_at_once,
-                  between_others, addresses_that_ended, made_at_run_time, behind_what_is_no_frame):
+                  between_others, addresses_that_ended, made_at_run_time, behind_what_is_no_frame, code_at_one_place,
+                  on_another_stack):
         with tempfile.TemporaryDirectory(prefix="ktap-stacks-") as folder:
             try:
                 check(ktap, Programs(folder))
