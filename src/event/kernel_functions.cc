@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <future>
 #include <utility>
 
 #include "base/glob.h"
@@ -139,13 +140,17 @@ std::string KernelFunctions::read() {
   if (symbols_) return why_none();
   lists_.has_kprobes = access(kKprobeUnit, F_OK) == 0;
   lists_.has_entry_probes = sys::has_entry_probes();
-  if (const Result<sys::Tracefs> tracefs = sys::Tracefs::open(); tracefs.ok()) {
-    Result<std::string> names = tracefs.value().read("available_filter_functions");
-    lists_.has_tracer = names.ok();
-    if (names.ok()) lists_.traceable = std::move(names).value();
-  }
-  if (const std::string why = why_none(); !why.empty()) return why;
+  // The kernel takes tens of ms to write each of the two.
+  std::future<Result<std::string>> names = std::async(std::launch::async, [] {
+    const Result<sys::Tracefs> tracefs = sys::Tracefs::open();
+    return tracefs.ok() ? tracefs.value().read("available_filter_functions")
+                        : Result<std::string>(tracefs.error());
+  });
   Result<symbol::Kallsyms> symbols = symbol::Kallsyms::read();
+  Result<std::string> read = names.get();
+  lists_.has_tracer = read.ok();
+  if (read.ok()) lists_.traceable = std::move(read).value();
+  if (const std::string why = why_none(); !why.empty()) return why;
   if (!symbols.ok()) return symbols.error().message;
   symbols_ = std::move(symbols).value();
   Result<std::string> forbidden = sys::read_text(kForbiddenList, kMostListBytes);
@@ -153,19 +158,37 @@ std::string KernelFunctions::read() {
   return "";
 }
 
-void KernelFunctions::index() {
-  if (is_indexed_) return;
-  is_indexed_ = true;
-  each_word(lists_.traceable, [this](std::string_view name, std::string_view) {
-    // What was left out when the kernel was linked.
-    if (name.find("__ftrace_invalid_address__") != 0) ++traceable_[name];
+bool KernelFunctions::is_forbidden(std::string_view name) {
+  if (!has_forbidden_) {
+    has_forbidden_ = true;
+    each_word(lists_.forbidden, [this](std::string_view, std::string_view line) {
+      const size_t tab = line.find('\t');
+      if (tab == std::string_view::npos) return;
+      const std::string_view forbidden = line.substr(tab + 1);
+      forbidden_.insert(forbidden.substr(0, forbidden.find_first_of(" \t")));
+    });
+  }
+  return forbidden_.count(name) != 0;
+}
+
+/// Counts the names that were not asked for before in the tracer's list. Cost: 2 ms.
+void KernelFunctions::look_up(const std::vector<KernelSymbol>& functions) {
+  std::unordered_map<std::string_view, size_t> asked;
+  for (const KernelSymbol& function : functions) {
+    if (listed_.count(function.name) == 0) asked.emplace(function.name, 0);
+  }
+  if (asked.empty()) return;
+  each_word(lists_.traceable, [&asked](std::string_view name, std::string_view) {
+    const auto at = asked.find(name);
+    if (at != asked.end()) ++at->second;
   });
-  each_word(lists_.forbidden, [this](std::string_view, std::string_view line) {
-    const size_t tab = line.find('\t');
-    if (tab == std::string_view::npos) return;
-    const std::string_view name = line.substr(tab + 1);
-    forbidden_.insert(name.substr(0, name.find_first_of(" \t")));
-  });
+  listed_.merge(asked);
+}
+
+/// How many functions of that name the tracer has. Requires: look_up().
+size_t KernelFunctions::listed(std::string_view name) const {
+  const auto at = listed_.find(name);
+  return at == listed_.end() ? 0 : at->second;
 }
 
 void KernelFunctions::include(const Pattern& pattern, const KernelPlace& place, Matches* out) {
@@ -175,7 +198,6 @@ void KernelFunctions::include(const Pattern& pattern, const KernelPlace& place, 
     out->mistakes.push_back(std::move(wrong));
     return;
   }
-  index();
   if (has_glob(place.name)) {
     include_glob(pattern, place, out);
   } else {
@@ -184,24 +206,29 @@ void KernelFunctions::include(const Pattern& pattern, const KernelPlace& place, 
 }
 
 /// A function may have several names (system calls do), and the tracer's list gives one of them:
-/// which of `places` are in it by that. Where addresses are hidden, none. Cost: 10 ms.
+/// which of `places` are in it by that. Where addresses are hidden, none. Cost: 5 ms, where there
+/// are any 15.
 void KernelFunctions::find_aliases(std::set<uint64_t> places) {
   places.erase(0);
   if (places.empty()) return;
-  std::unordered_map<std::string_view, std::vector<uint64_t>> others;
+  std::vector<KernelSymbol> others = symbols_->functions_at(places);
+  look_up(others);
+  std::erase_if(others, [this](const KernelSymbol& other) { return listed(other.name) == 0; });
+  if (others.empty()) return;
+  std::unordered_map<std::string_view, size_t> of_that_name;
+  for (const KernelSymbol& other : others) of_that_name[other.name] = 0;
   for (const KernelSymbol& symbol : symbols_->glob("*")) {
-    if (traceable_.count(symbol.name) != 0) others[symbol.name].push_back(symbol.address);
+    const auto at = of_that_name.find(symbol.name);
+    if (at != of_that_name.end()) ++at->second;
   }
-  for (const auto& [name, addresses] : others) {
-    if (addresses.size() == 1 && places.count(addresses[0]) != 0) aliased_.insert(addresses[0]);
+  for (const KernelSymbol& other : others) {
+    if (of_that_name[other.name] == 1) aliased_.insert(other.address);
   }
 }
 
 /// Of several functions of one name, some of which the tracer has, nobody says which.
 bool KernelFunctions::is_traceable(const KernelSymbol& symbol, size_t of_that_name) const {
-  if (aliased_.count(symbol.address) != 0) return true;
-  const auto at = traceable_.find(symbol.name);
-  return at != traceable_.end() && at->second == of_that_name;
+  return aliased_.count(symbol.address) != 0 || listed(symbol.name) == of_that_name;
 }
 
 void KernelFunctions::include_one(const Pattern& pattern, const KernelPlace& place, Matches* out) {
@@ -222,7 +249,7 @@ void KernelFunctions::include_one(const Pattern& pattern, const KernelPlace& pla
     out->mistakes.push_back(std::move(wrong));
     return;
   }
-  if (forbidden_.count(place.name) != 0) {
+  if (is_forbidden(place.name)) {
     out->mistakes.push_back(
         mistake(pattern,
                 fmt::format("'{}' cannot be probed: the kernel itself forbids it (a probe runs it, "
@@ -230,7 +257,8 @@ void KernelFunctions::include_one(const Pattern& pattern, const KernelPlace& pla
                             place.name)));
     return;
   }
-  if (traceable_.count(found.front().name) == 0) {
+  look_up(found);
+  if (listed(found.front().name) == 0) {
     std::set<uint64_t> places;
     for (const KernelSymbol& symbol : found) places.insert(symbol.address);
     find_aliases(std::move(places));
@@ -252,8 +280,9 @@ void KernelFunctions::include_glob(const Pattern& pattern, const KernelPlace& pl
   std::unordered_map<std::string_view, size_t> of_that_name;
   std::set<uint64_t> taken, places;
   const std::vector<KernelSymbol> all = symbols_->glob(place.name);
+  look_up(all);
   for (const KernelSymbol& symbol : all) {
-    const bool is_listed = traceable_.count(symbol.name) != 0;
+    const bool is_listed = listed(symbol.name) != 0;
     (is_listed ? taken : places).insert(symbol.address);
     if (!is_listed) continue;
     ++of_that_name[symbol.name];
@@ -270,7 +299,7 @@ void KernelFunctions::include_glob(const Pattern& pattern, const KernelPlace& pl
                    [](const KernelSymbol& a, const KernelSymbol& b) { return a.name < b.name; });
   bool has_any = false;
   for (const KernelSymbol& symbol : found) {
-    if (forbidden_.count(symbol.name) != 0) {
+    if (is_forbidden(symbol.name)) {
       left_out.add(symbol.name, "");
       continue;
     }
@@ -300,11 +329,13 @@ void KernelFunctions::include_glob(const Pattern& pattern, const KernelPlace& pl
 }
 
 /// What begins with the name first: functions are renamed by giving them longer names.
-std::vector<std::string> KernelFunctions::nearest(const std::string& name) const {
+std::vector<std::string> KernelFunctions::nearest(const std::string& name) {
   constexpr size_t kMost = 3;
   std::vector<std::string> near;
-  for (const KernelSymbol& symbol : symbols_->glob(name + "*")) {
-    if (traceable_.count(symbol.name) != 0) near.emplace_back(symbol.name);
+  const std::vector<KernelSymbol> longer = symbols_->glob(name + "*");
+  look_up(longer);
+  for (const KernelSymbol& symbol : longer) {
+    if (listed(symbol.name) != 0) near.emplace_back(symbol.name);
   }
   std::stable_sort(near.begin(), near.end(),
                    [](const std::string& a, const std::string& b) { return a.size() < b.size(); });
@@ -413,13 +444,15 @@ Result<Fetch> KernelFunctions::variable(std::string_view name) {
 
 void KernelFunctions::list(std::string_view glob, std::vector<std::string>* out) {
   if (!read().empty()) return;
-  index();
   std::vector<std::string> names;
   const Glob pattern(glob);
-  for (const auto& [name, count] : traceable_) {
-    if (forbidden_.count(name) == 0 && pattern.matches(name)) names.emplace_back(name);
-  }
+  each_word(lists_.traceable, [&](std::string_view name, std::string_view) {
+    // What was left out when the kernel was linked.
+    if (name.find("__ftrace_invalid_address__") == 0) return;
+    if (!is_forbidden(name) && pattern.matches(name)) names.emplace_back(name);
+  });
   std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   for (const std::string& name : names) out->push_back("probe:" + name);
 }
 

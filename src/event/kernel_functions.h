@@ -62,12 +62,14 @@ class KernelFunctions {
  private:
   /// "" when the lists are there; else why there is none.
   std::string read();
-  void index();
+  void look_up(const std::vector<symbol::KernelSymbol>& functions);
+  size_t listed(std::string_view name) const;
+  bool is_forbidden(std::string_view name);
   std::string why_none() const;
   void include_one(const Pattern& pattern, const KernelPlace& place, Matches* out);
   void include_glob(const Pattern& pattern, const KernelPlace& place, Matches* out);
   void find_aliases(std::set<uint64_t> places);
-  std::vector<std::string> nearest(const std::string& name) const;
+  std::vector<std::string> nearest(const std::string& name);
   bool is_traceable(const symbol::KernelSymbol& symbol, size_t of_that_name) const;
   std::optional<bpf::BtfFunction> types_of(const symbol::KernelSymbol& symbol) const;
   schema::EventPtr event(const KernelPlace& place, const symbol::KernelSymbol& symbol,
@@ -77,10 +79,10 @@ class KernelFunctions {
 
   std::optional<symbol::Kallsyms> symbols_;
   FunctionLists lists_;
-  bool is_indexed_ = false;
   std::shared_ptr<sys::KernelTypes> types_ = std::make_shared<sys::KernelTypes>();
-  std::unordered_map<std::string_view, size_t> traceable_;  ///< how many of that name
+  std::unordered_map<std::string_view, size_t> listed_;  ///< how many the tracer has, of names asked
   std::set<uint64_t> aliased_;  ///< traceable functions whose place the list has by another name
+  bool has_forbidden_ = false;
   std::set<std::string_view> forbidden_;
   std::map<std::string, schema::EventPtr> known_;  ///< by name, address, fetch arguments
   std::map<std::string, std::vector<schema::EventPtr>> at_place_;  ///< differ in name alone

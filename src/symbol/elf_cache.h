@@ -49,12 +49,26 @@ class ElfCache {
   size_t size() const { return files_.size(); }
 
  private:
+  /// What a file held, from a time until another (CLOCK_REALTIME): a new one may get the number of
+  /// one that is gone.
+  struct Opened {
+    NamedFile* file;
+    std::string path;  ///< as we open it
+    uint64_t inode;
+    int64_t changed_ns;
+    int64_t same_until_ns;
+
+    bool holds_at(int64_t time_ns);
+  };
+  using Versions = std::vector<Opened>;
+
   NamedFile* share(ElfFile file);
+  static NamedFile* find(Versions& versions, int64_t seen_ns);
 
   using Key = std::tuple<uint64_t, uint64_t, std::string, std::string>;
-  std::map<Key, NamedFile*> by_mapping_;
+  std::map<Key, Versions> by_mapping_;
   std::set<std::tuple<pid_t, uint64_t, uint64_t>> missing_;  // process, address, inode
-  std::map<std::string, NamedFile*> by_identity_;            // build-id, or device, inode and times
+  std::map<std::string, NamedFile*> by_identity_;            // with its build-id, size and time
   std::vector<std::unique_ptr<NamedFile>> files_;
   bool has_vdso_ = false;
   NamedFile* vdso_ = nullptr;

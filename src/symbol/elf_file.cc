@@ -233,6 +233,10 @@ Result<ElfFile> ElfFile::from_memory(Bytes bytes, const std::string& path,
 const std::string& ElfFile::path() const { return state_->path; }
 std::string ElfFile::full_path() const { return state_->options.root + state_->path; }
 const ElfImage& ElfFile::image() const { return state_->image; }
+int64_t ElfFile::changed_ns() const {
+  return state_->file.has_value() ? state_->file->changed_ns() : 0;
+}
+
 sys::FileIdentity ElfFile::identity() const {
   return state_->file.has_value() ? state_->file->identity() : sys::FileIdentity{};
 }

@@ -72,6 +72,8 @@ class ElfFile {
   const ElfImage& image() const;
   /// All zero for one from memory.
   sys::FileIdentity identity() const;
+  /// As MappedFile has it; 0 for one from memory.
+  int64_t changed_ns() const;
   /// In lower-case hex; "" when it has none.
   const std::string& build_id() const;
   /// The separate debug file that was found; "" when there is none.

@@ -25,6 +25,7 @@ namespace {
 
 constexpr const char* kPath = "/proc/kallsyms";
 constexpr size_t kMostBytes = size_t{1} << 30;  // positions have 32 bits
+constexpr size_t kUsualBytes = size_t{8} << 20;
 /// No function or variable is larger: an address further behind is something else's.
 constexpr uint64_t kMostOffset = uint64_t{16} << 20;
 
@@ -117,7 +118,7 @@ Kallsyms& Kallsyms::operator=(Kallsyms&&) noexcept = default;
 Kallsyms::~Kallsyms() = default;
 
 Result<Kallsyms> Kallsyms::read() {
-  Result<std::string> text = sys::read_text(kPath, kMostBytes);
+  Result<std::string> text = sys::read_text(kPath, kMostBytes, kUsualBytes);
   if (!text.ok()) {
     Error error = sys::system_error(fmt::format("reading {}", kPath), text.error().sys_errno);
     if (error.sys_errno == ENOENT) {
@@ -170,6 +171,22 @@ std::vector<KernelSymbol> Kallsyms::glob(std::string_view pattern, std::string_v
     }
     return true;
   });
+  return found;
+}
+
+std::vector<KernelSymbol> Kallsyms::functions_at(const std::set<uint64_t>& addresses) const {
+  std::vector<KernelSymbol> found;
+  const std::string_view text = state_->text;
+  for (size_t at = 0; at < text.size() && !addresses.empty();) {
+    uint64_t address = 0;
+    std::from_chars(text.data() + at, text.data() + text.size(), address, 16);
+    const std::string_view line = state_->line(at);
+    at += line.size() + 1;
+    if (address < *addresses.begin() || address > *addresses.rbegin()) continue;
+    if (addresses.count(address) == 0) continue;
+    const std::optional<KernelSymbol> symbol = parse_line(line);
+    if (symbol.has_value() && symbol->is_function()) found.push_back(*symbol);
+  }
   return found;
 }
 

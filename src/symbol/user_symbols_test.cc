@@ -244,7 +244,7 @@ class Running : public testing::Test {
                   "#include <unistd.h>\n"
                   "namespace a { __attribute__((used)) int waits(int x) { return x + 3; } }\n"
                   "int main() { while (true) pause(); }\n");
-    ASSERT_TRUE(folder_.run("g++ -O1 -no-pie -fno-pie -Wl,--build-id p.cc -o p && cp p q"));
+    ASSERT_TRUE(folder_.run("g++ -O1 -no-pie -fno-pie -Wl,--build-id p.cc -o p && cp -p p q"));
     const Result<ElfFile> file = ElfFile::open(folder_ / "p");
     ASSERT_TRUE(file.ok());
     ASSERT_EQ(file.value().find("a::waits").size(), 1U);
@@ -472,10 +472,48 @@ TEST_F(Running, ReplacedAfterItHasEnded) {
     _exit(1);
   }
   waitpid(pid, nullptr, 0);
-  ASSERT_TRUE(folder_.run("cp p new && mv new q"));
-  const UserPlace place = symbols.name(pid, other);
-  EXPECT_EQ(place.function, "");
-  EXPECT_EQ(place.file, path);
+  // The first keeps the number of the file, and the file system may give it to the second too.
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  for (const char* replace : {"cat p > q", "rm q && cp p q", "cp p new && mv new q"}) {
+    ASSERT_TRUE(folder_.run(replace));
+    const UserPlace place = symbols.name(pid, other);
+    EXPECT_EQ(place.function, "") << replace;
+    EXPECT_EQ(place.file, path) << replace;
+  }
+}
+
+/// A new program in a file of the old one's number: each has its own names.
+TEST_F(Running, TwoProgramsInOneFile) {
+  folder_.write("r.cc",
+                "#include <unistd.h>\n"
+                "__attribute__((used)) int other(int x) { return x + 3; }\n"
+                "int main() { while (true) pause(); }\n");
+  ASSERT_TRUE(folder_.run("g++ -O1 -no-pie -fno-pie r.cc -o r"));
+  UserSymbols symbols;
+  {
+    Child first(folder_ / "q");
+    first.wait_for(folder_ / "q");
+    EXPECT_EQ(symbols.name(first.pid(), address_).function, "a::waits");
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  ASSERT_TRUE(folder_.run("cat r > q"));
+  const Result<ElfFile> file = ElfFile::open(folder_ / "r");
+  ASSERT_TRUE(file.ok());
+  Child second(folder_ / "q");
+  second.wait_for(folder_ / "q");
+  EXPECT_EQ(symbols.name(second.pid(), file.value().find("other")[0].address).function, "other");
+}
+
+/// They have one build-id.
+TEST_F(Running, AStrippedCopy) {
+  ASSERT_TRUE(folder_.run("cp p r && strip r"));
+  UserSymbols symbols;
+  Child stripped(folder_ / "r");
+  Child whole(folder_ / "p");
+  stripped.wait_for(folder_ / "r");
+  whole.wait_for(folder_ / "p");
+  EXPECT_EQ(symbols.name(stripped.pid(), address_).function, "");
+  EXPECT_EQ(symbols.name(whole.pid(), address_).function, "a::waits");
 }
 
 TEST_F(Running, LinesOfAProcess) {

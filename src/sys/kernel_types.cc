@@ -39,14 +39,33 @@ std::optional<bpf::BtfFunction> KernelTypes::function(std::string_view name,
   if (known == functions_.end()) {
     if (!module.empty()) add_module(std::string(module));
     known = functions_.try_emplace(std::string(module)).first;
-    for (const auto& [of, id] : types_->functions(module)) {
-      const auto [at, is_new] = known->second.emplace(of, id);
+    known->second.all = types_->functions(module);
+  }
+  const uint32_t id = known->second.find(name);
+  if (id == 0) return std::nullopt;
+  return types_->function(id);
+}
+
+uint32_t KernelTypes::Functions::find(std::string_view name) {
+  constexpr size_t kMostWalks = 16;
+  if (++asked <= kMostWalks) {
+    uint32_t found = 0;
+    for (const auto& [other, id] : all) {
+      if (other != name) continue;
+      if (found != 0) return 0;
+      found = id;
+    }
+    return found;
+  }
+  if (by_name.empty()) {
+    by_name.reserve(all.size());
+    for (const auto& [other, id] : all) {
+      const auto [at, is_new] = by_name.emplace(other, id);
       if (!is_new) at->second = 0;
     }
   }
-  const auto at = known->second.find(name);
-  if (at == known->second.end() || at->second == 0) return std::nullopt;
-  return types_->function(at->second);
+  const auto at = by_name.find(name);
+  return at == by_name.end() ? 0 : at->second;
 }
 
 Result<schema::CType> KernelTypes::parse(std::string_view text) const {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -63,7 +64,15 @@ class KernelTypes final : public schema::KernelTypes {
   mutable std::vector<std::string> modules_;  ///< that were looked at
   mutable bool has_all_modules_ = false;
   /// By module and name; 0: several.
-  mutable std::map<std::string, std::map<std::string_view, uint32_t>, std::less<>> functions_;
+  /// Of a module. Most scripts ask for one or two, which are found sooner than an index is built.
+  struct Functions {
+    std::vector<std::pair<std::string_view, uint32_t>> all;
+    std::unordered_map<std::string_view, uint32_t> by_name;  ///< 0: several; empty: not built
+    size_t asked = 0;
+    /// 0: none, or several.
+    uint32_t find(std::string_view name);
+  };
+  mutable std::map<std::string, Functions, std::less<>> functions_;
 };
 
 }  // namespace ktap::sys

@@ -43,6 +43,7 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   MappedFile file;
   file.identity_.device = status.st_dev;
   file.identity_.inode = status.st_ino;
+  file.changed_ns_ = status.st_ctim.tv_sec * kNsPerSecond + status.st_ctim.tv_nsec;
   file.identity_.modified_ns = status.st_mtim.tv_sec * kNsPerSecond + status.st_mtim.tv_nsec;
   if (status.st_size == 0) return file;
   const auto size_bytes = static_cast<size_t>(status.st_size);
@@ -60,6 +61,7 @@ MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(identity_, other.identity_);
+  std::swap(changed_ns_, other.changed_ns_);
   return *this;
 }
 

@@ -38,12 +38,15 @@ class MappedFile {
     return {data_, static_cast<size_t>(identity_.size_bytes)};
   }
   const FileIdentity& identity() const { return identity_; }
+  /// When it was written to last, or given another name or mode (CLOCK_REALTIME), as it was opened.
+  int64_t changed_ns() const { return changed_ns_; }
 
  private:
   MappedFile() = default;
 
   const uint8_t* data_ = nullptr;
   FileIdentity identity_;
+  int64_t changed_ns_ = 0;
 };
 
 }  // namespace ktap::sys

@@ -14,11 +14,11 @@
 
 namespace ktap::sys {
 
-Result<std::string> read_text(const std::string& path, size_t limit_bytes) {
+Result<std::string> read_text(const std::string& path, size_t limit_bytes,
+                              size_t expected_bytes) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) return system_error(fmt::format("opening {}", path), errno);
-  constexpr size_t kFirstBytes = size_t{64} << 10;
-  std::string text(std::min(kFirstBytes, limit_bytes + 1), '\0');
+  std::string text(std::min(expected_bytes, limit_bytes + 1), '\0');
   size_t done = 0;
   while (true) {
     const ssize_t got = read(fd.get(), text.data() + done, text.size() - done);

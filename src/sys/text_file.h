@@ -11,7 +11,8 @@ namespace ktap::sys {
 
 /// All of a file. Errors: it cannot be opened or read; sys_errno EFBIG: it is larger than the
 /// limit.
-Result<std::string> read_text(const std::string& path, size_t limit_bytes);
+Result<std::string> read_text(const std::string& path, size_t limit_bytes,
+                              size_t expected_bytes = size_t{64} << 10);
 
 /// The numbers of a list like "0-3,8-11\n", ascending, as far as it is one. Pure.
 std::vector<int> parse_cpu_list(const std::string& text);
