@@ -6,8 +6,8 @@
 
 namespace ktap {
 
-/// `text` with its control bytes (also those of UTF-8's second control range) as the escapes of the
-/// language: `\n`, `\t`, `\x1b`. Everything else stays as it is.
+/// `text` with its control bytes (also those of the second range, in UTF-8 and alone) as the
+/// escapes of the language: `\n`, `\t`, `\x1b`. Everything else stays as it is.
 std::string printable(std::string_view text);
 
 }  // namespace ktap

@@ -15,6 +15,9 @@ TEST(PrintableTest, ControlBytesAreEscapes) {
 TEST(PrintableTest, SecondControlRangeOfUtf8) {
   EXPECT_EQ(printable("a\u009b1m"), "a\\xc2\\x9b1m");
   EXPECT_EQ(printable("\u00a0\xc2"), "\u00a0\xc2");
+  EXPECT_EQ(printable("a\x9b"
+                      "31m\xc3\x9b\xe2\x82\x9b\x80"),
+            "a\\x9b31m\xc3\x9b\xe2\x82\x9b\\x80");
 }
 
 TEST(PrintableTest, TheRestStays) {

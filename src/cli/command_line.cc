@@ -85,7 +85,9 @@ class Apply {
       case Opt::Source:
         return source("-e", value);
       case Opt::Show:
-        return source("-s", "trace " + value + " { print(cpu, tid, execname, argstr) }");
+        return source("-s",
+                      "trace " + value +
+                          " { printf(\"%d\\t%d\\t%#s\\t%#s\\n\", cpu, tid, execname, argstr) }");
       case Opt::Output:
         return output(name, value);
       case Opt::Pid:

@@ -80,7 +80,8 @@ class KernelFunctions {
   std::optional<symbol::Kallsyms> symbols_;
   FunctionLists lists_;
   std::shared_ptr<sys::KernelTypes> types_ = std::make_shared<sys::KernelTypes>();
-  std::unordered_map<std::string_view, size_t> listed_;  ///< how many the tracer has, of names asked
+  std::unordered_map<std::string_view, size_t>
+      listed_;                  ///< how many the tracer has, of names asked
   std::set<uint64_t> aliased_;  ///< traceable functions whose place the list has by another name
   bool has_forbidden_ = false;
   std::set<std::string_view> forbidden_;

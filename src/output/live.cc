@@ -21,7 +21,8 @@ constexpr size_t kPlainRows = 20;
 constexpr size_t kPrintedLines = 5;
 constexpr size_t kChosenLines = 5;  // of the chosen table, whatever else there is: three rows
 constexpr size_t kTabColumns = 8;
-constexpr double kShortestS = 0.1;  // what happened in less tells no rate
+constexpr size_t kLeastCellColumns = 12;  // of a key, where the numbers need the room
+constexpr double kShortestS = 0.1;        // what happened in less tells no rate
 constexpr std::string_view kHelp =
     " q quit   Tab next table   < > sort by   r reverse   Space hold";
 constexpr std::string_view kInverse = "\x1b[7m";
@@ -56,27 +57,33 @@ std::string identity_of(runtime::Value value, Unit unit) {
   return LiveView::key_of(key);
 }
 
+size_t widest(const std::vector<std::string>& lines) {
+  size_t columns = 0;
+  for (const std::string& line : lines) columns = std::max(columns, runtime::text_columns(line));
+  return columns;
+}
+
 /// How many bytes two texts have in common at their beginnings.
 size_t common_bytes(std::string_view a, std::string_view b) {
   return static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first -
                              a.begin());
 }
 
-/// What is wider than a cell has it cut where its row differs from that of the rows which it is
-/// most like.
-void shorten(std::vector<std::vector<std::string>>& rows, size_t column) {
+/// What is wider than `most` is cut, where there is room for that where its row differs from that
+/// of the rows which it is most like.
+void shorten(std::vector<std::vector<std::string>>& rows, size_t column, size_t most) {
   constexpr size_t kEndColumns = 15;
   std::vector<std::string> made;
   for (const std::vector<std::string>& row : rows) {
     const std::string& text = row[column];
     made.push_back(text);
-    if (runtime::text_columns(text) <= kCellColumns) continue;
+    if (runtime::text_columns(text) <= most) continue;
     size_t same = 0;
     for (const std::vector<std::string>& other : rows) {
       if (other[column] != text) same = std::max(same, common_bytes(text, other[column]));
     }
     std::string& shown = made.back();
-    shown = std::string(first_columns(text, kCellColumns - 3)) + "...";
+    shown = std::string(first_columns(text, most - 3)) + "...";
     if (same < shown.size() - 3) continue;
     // From the frame on that differs, or from whose it is.
     size_t from = 0;
@@ -84,10 +91,10 @@ void shorten(std::vector<std::vector<std::string>>& rows, size_t column) {
       const size_t at = text.rfind(head, same);
       if (at != std::string::npos) from = std::max(from, at + 1);
     }
-    if (from <= kEndColumns) continue;
+    if (from <= kEndColumns || most <= 2 * kEndColumns) continue;
     const std::string_view rest = std::string_view(text).substr(from);
     shown = std::string(first_columns(text, kEndColumns)) + "... ";
-    const size_t room = kCellColumns - runtime::text_columns(shown);
+    const size_t room = most - runtime::text_columns(shown);
     if (runtime::text_columns(rest) <= room) {
       shown += rest;
     } else {
@@ -280,8 +287,8 @@ std::string LiveView::heading(const Table& table, size_t shown, bool in_focus) c
   return text;
 }
 
-/// Stacks that are told apart by all of their frames may be wider than the screen: then the numbers
-/// beside them would not be seen.
+/// Keys that are wider than the screen would hide the numbers beside them: stacks that are told
+/// apart by all of their frames are shortened to the width of a cell, then the widest of all.
 std::vector<std::string> LiveView::lines_of(const Table& table, size_t most_rows,
                                             size_t columns) const {
   std::vector<std::vector<std::string>> cells = {table.headings};
@@ -292,12 +299,12 @@ std::vector<std::string> LiveView::lines_of(const Table& table, size_t most_rows
     for (const Cell& cell : table.rows[i]) cells.back().push_back(cell.text);
   }
   std::vector<std::string> lines = aligned_lines(cells, table.right);
-  const bool fits = std::all_of(lines.begin(), lines.end(), [&](const std::string& line) {
-    return runtime::text_columns(line) <= columns;
-  });
-  if (fits) return lines;
-  for (size_t i = 0; i < table.key_columns; ++i) shorten(cells, i);
-  return aligned_lines(cells, table.right);
+  for (size_t most = kCellColumns; most >= kLeastCellColumns && widest(lines) > columns;
+       most -= 4) {
+    for (size_t i = 0; i < table.key_columns; ++i) shorten(cells, i, most);
+    lines = aligned_lines(cells, table.right);
+  }
+  return lines;
 }
 
 size_t LiveView::need(size_t table) const {

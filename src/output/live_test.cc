@@ -147,6 +147,21 @@ TEST_F(StackLiveTest, OnANarrowScreenWhatDiffersIsShown) {
   EXPECT_EQ(shown[5], "  0x1000 < 0x1001... (pid 8)                  1");
 }
 
+TEST_F(StackLiveTest, WideKeysLeaveRoomForTheNumbers) {
+  const std::vector<uint64_t> many(9, 0x7f0000001000);
+  for (int64_t pid = 7; pid < 9; ++pid) {
+    std::vector<uint64_t> own = many;
+    own[0] += static_cast<uint64_t>(pid);
+    table_->set(stack(pid, own), Value::of(pid * 1111));
+  }
+  update(0);
+  for (const size_t columns : {60, 40, 32}) {
+    const std::string screen = view_.screen({10, columns});
+    EXPECT_THAT(screen, HasSubstr("  8888")) << columns;
+    EXPECT_THAT(screen, HasSubstr("...")) << columns;
+  }
+}
+
 TEST_F(LiveTest, KeysSort) {
   set("b", 1);
   set("a", 2);

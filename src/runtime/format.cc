@@ -195,7 +195,9 @@ bool convert(const Conversion& conversion, Value value, size_t index, std::strin
         view = text;
       }
       if (conversion.piece.alternate) {
-        text = printable(view);
+        std::string doubled;
+        for (const char byte : view) doubled.append(byte == '\\' ? 2 : 1, byte);
+        text = printable(doubled);
         view = text;
       }
       if (conversion.precision >= 0)

@@ -146,7 +146,7 @@ TEST_F(FormatTest, StringsWithEscapes) {
   EXPECT_EQ(print("%#s|%-#6s|%#6s|", {s("a\nb\x1b[1m\x7f"), s("\t"), s("\r")}),
             "a\\nb\\x1b[1m\\x7f|\\t    |    \\r|");
   EXPECT_EQ(print("%#.2s %#s %#s", {s("abc"), i(-7), s("\\ \xc3\xa4 \xc2\x9b")}),
-            "ab -7 \\ \xc3\xa4 \\xc2\\x9b");
+            "ab -7 \\\\ \xc3\xa4 \\xc2\\x9b");
 }
 
 TEST_F(FormatTest, Floats) {

@@ -95,8 +95,18 @@ const StackNamer::UserFrames& StackNamer::user_frames(uint64_t owner, uint64_t a
     at->second.push_back(std::move(frame));
     return at->second;
   }
-  const uint64_t back = is_return ? 1 : 0;
+  // In a system call the program stands behind it, which may be another line's code.
+  const bool is_call = is_return || users_.is_behind_system_call(program_of(owner), address);
+  uint64_t back = is_call ? 1 : 0;
   std::vector<symbol::UserPlace> places = users_.places(program_of(owner), address - back);
+  if (back != 0 && places.back().function.empty()) {
+    // What nothing calls, and is returned to, begins there (what a signal handler returns to).
+    std::vector<symbol::UserPlace> at_begin = users_.places(program_of(owner), address);
+    if (!at_begin.back().function.empty() && at_begin.back().offset == 0) {
+      places = std::move(at_begin);
+      back = 0;
+    }
+  }
   symbol::UserPlace& holder = places.back();
   (holder.function.empty() ? holder.address : holder.offset) += back;
   UserFrames frames;

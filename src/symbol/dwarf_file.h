@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "symbol/elf_image.h"
 
@@ -16,7 +17,7 @@ namespace ktap::symbol {
 class DwarfFile {
  public:
   DwarfFile() = default;
-  /// `whole` is a whole ELF file (ElfFile::debug_information()), a private copy; it outlives this.
+  /// `whole` is a whole ELF file (ElfFile::debug_information()); it outlives this.
   explicit DwarfFile(Bytes whole);
   DwarfFile(const DwarfFile&) = delete;
   DwarfFile& operator=(const DwarfFile&) = delete;
@@ -35,6 +36,7 @@ class DwarfFile {
  private:
   void swap(DwarfFile& other) noexcept;
 
+  std::vector<uint8_t> copy_;  ///< of a file with compressed sections
   Elf* elf_ = nullptr;
   Dwarf* dwarf_ = nullptr;
 };

@@ -249,16 +249,17 @@ const std::string& ElfFile::debug_path() const {
 }
 
 Bytes ElfFile::debug_information() const {
-  constexpr const char* kSection = ".debug_info";
-  if (state_->image.section(kSection) != nullptr) return state_->image.whole();
+  const auto has_it = [](const ElfImage& image) {
+    return image.section(".debug_info") != nullptr || image.section(".zdebug_info") != nullptr;
+  };
+  if (has_it(state_->image)) return state_->image.whole();
   state_->load_tables();
   std::optional<DebugFile>& debug = state_->debug;
   if (!debug.has_value() && state_->options.separate_debug_files) {
     debug = find_debug_file(state_->image, state_->path, state_->options.root,
                             state_->options.debug_folder);
   }
-  const bool has_any = debug.has_value() && debug->image.section(kSection) != nullptr;
-  return has_any ? debug->image.whole() : Bytes();
+  return debug.has_value() && has_it(debug->image) ? debug->image.whole() : Bytes();
 }
 
 std::vector<FunctionSymbol> ElfFile::find(std::string_view name) const {
@@ -411,9 +412,11 @@ std::optional<FunctionPlace> ElfFile::at(uint64_t address) const {
   for (size_t i = first; i > 0 && first - i < kMostStepsBack; --i) {
     const FunctionSymbol& function = all[i - 1];
     if (best != nullptr && function.address != best->address) break;
-    // Without a size it reaches up to the next one.
-    const bool holds = function.size_bytes == 0 ? function.address == all[first - 1].address
-                                                : address < end_of(function);
+    // Without a size it reaches up to the next one, or to the end of its section.
+    const bool holds = function.size_bytes != 0
+                           ? address < end_of(function)
+                           : function.address == all[first - 1].address &&
+                                 state_->image.in_one_section(function.address, address);
     if (holds && (best == nullptr || is_better_name(function, *best))) best = &function;
     if (best == nullptr && state_->reach[i - 1] <= address && function.size_bytes != 0) break;
   }

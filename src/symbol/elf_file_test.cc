@@ -164,6 +164,23 @@ TEST_F(Program, NamesWithoutTheArgumentsOfTheirTemplates) {
                 "; did you mean 'ns::Pool<int, 3>::take' or 'ns::Pool<long, 4>::take'?");
 }
 
+/// `_init` has no size, and behind its section lie the stubs of other libraries' functions.
+TEST_F(Program, WhatHasNoSizeEndsWithItsSection) {
+  folder_.write("stub.c", "#include <unistd.h>\nint main(void) { return getppid() == 0; }\n");
+  ASSERT_TRUE(folder_.run("gcc -O1 stub.c -o stub"));
+  const Result<ElfFile> file = ElfFile::open(folder_ / "stub");
+  ASSERT_TRUE(file.ok());
+  const ElfImage& image = file.value().image();
+  const ElfSection* init = image.section(".init");
+  const ElfSection* stubs = image.section(".plt");
+  if (init == nullptr || stubs == nullptr || file.value().find("_init").empty())
+    GTEST_SKIP() << "programs of this machine have no _init, or no .plt";
+  EXPECT_EQ(file.value().at(init->address + 4)->function.name, "_init");
+  EXPECT_FALSE(file.value().at(stubs->address + 4).has_value());
+  EXPECT_FALSE(image.in_one_section(init->address, stubs->address));
+  EXPECT_TRUE(image.in_one_section(init->address, init->address + init->size_bytes - 1));
+}
+
 TEST_F(Program, MiniDebugInfo) {
   if (!has_command("xz")) GTEST_SKIP() << "xz is not installed";
   ASSERT_TRUE(

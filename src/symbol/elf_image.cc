@@ -221,6 +221,15 @@ const ElfSection* ElfImage::section(std::string_view name) const {
   return nullptr;
 }
 
+bool ElfImage::in_one_section(uint64_t begin, uint64_t address) const {
+  return std::none_of(sections_.begin(), sections_.end(), [&](const ElfSection& section) {
+    if ((section.flags & SHF_ALLOC) == 0 || section.size_bytes == 0) return false;
+    const uint64_t end = section.address + section.size_bytes;
+    return (begin < section.address && section.address <= address) ||
+           (begin < end && end <= address);
+  });
+}
+
 Bytes ElfImage::contents(const ElfSection& section) const {
   if (section.type == SHT_NOBITS || (section.flags & SHF_COMPRESSED) != 0) return {};
   return slice(section.offset, section.size_bytes);

@@ -120,6 +120,8 @@ class ElfImage {
 
   /// The first section of that name.
   const ElfSection* section(std::string_view name) const;
+  /// False: a section ends, or begins, between the two. Requires: `begin` <= `address`.
+  bool in_one_section(uint64_t begin, uint64_t address) const;
   /// Its bytes; none when it has none in the file or is compressed.
   Bytes contents(const ElfSection& section) const;
   /// Symbols of the first section of that type (SHT_SYMTAB, SHT_DYNSYM); empty when there is none.

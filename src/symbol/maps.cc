@@ -22,7 +22,7 @@ namespace ktap::symbol {
 namespace {
 
 constexpr size_t kMostMapsBytes = size_t{256} << 20;
-constexpr size_t kMostJitBytes = size_t{64} << 20;
+constexpr size_t kMostJitBytes = size_t{256} << 20;
 constexpr size_t kMostStepsBack = 64;
 
 /// Reads text from left to right; once something is missing, it stays failed.

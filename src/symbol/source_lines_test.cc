@@ -95,6 +95,17 @@ TEST_F(Lines, WithoutTheListOfUnits) {
   EXPECT_THAT(texts(*file, "outer"), testing::Contains(kChain));
 }
 
+/// Another reader of the same bytes was there before.
+TEST_F(Lines, OfCompressedSections) {
+  for (const char* then : {"true", "objcopy --compress-debug-sections=zlib-gnu lines lines"}) {
+    const std::optional<ElfFile> file = build("-g -gz", then);
+    if (!file.has_value()) continue;
+    const std::set<std::string> first = texts(*file, "outer");
+    EXPECT_EQ(texts(*file, "outer"), first);
+    EXPECT_THAT(first, testing::Contains(testing::HasSubstr("inner inlined lines.cc:2")));
+  }
+}
+
 TEST_F(Lines, OfTheDebugFile) {
   const std::optional<ElfFile> file =
       build("-g",

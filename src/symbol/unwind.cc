@@ -168,7 +168,10 @@ class Unwinder {
       return (is_innermost && !is_jit && step_from_call()) || step_by_pointer();
     }
     if (!code->file->file.image().is_wide()) return false;  // a 32-bit program
-    Dwarf_Frame* frame = code->file->call_frames().at(code->address);
+    CallFrames& frames = code->file->call_frames();
+    Dwarf_Frame* frame = frames.at(code->address);
+    // What nothing calls, and is returned to, begins there (a context's first function).
+    if (frame == nullptr && back != 0) frame = frames.at(code->address + back);
     if (frame != nullptr) return step_by_rules(frame);
     missing_ = MissingCode::Rules;
     missing_file_ = base_name(code->file->file.path());

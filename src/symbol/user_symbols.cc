@@ -509,6 +509,25 @@ std::optional<UserCode> UserSymbols::code(UserProgram program, uint64_t address)
   return UserCode{file, *in_file};
 }
 
+bool UserSymbols::is_behind_system_call(UserProgram program, uint64_t address) {
+#if defined(__x86_64__)
+  constexpr uint8_t kCall[] = {0x0f, 0x05};
+#elif defined(__aarch64__)
+  constexpr uint8_t kCall[] = {0x01, 0x00, 0x00, 0xd4};
+#elif defined(__riscv)
+  constexpr uint8_t kCall[] = {0x73, 0x00, 0x00, 0x00};
+#else
+  constexpr uint8_t kCall[] = {0x00, 0x00, 0x00, 0xef};
+#endif
+  const std::optional<UserCode> before = code(program, address - sizeof kCall);
+  if (!before.has_value()) return false;
+  const ElfImage& image = before->file->file.image();
+  const std::optional<uint64_t> offset = image.file_offset(before->address, true);
+  const Bytes whole = image.whole();
+  return offset.has_value() && *offset + sizeof kCall <= whole.size() &&
+         std::equal(kCall, kCall + sizeof kCall, whole.begin() + static_cast<ptrdiff_t>(*offset));
+}
+
 bool UserSymbols::knows(UserProgram program) {
   return !state_->find(program).maps.mappings().empty();
 }

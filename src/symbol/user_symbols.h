@@ -88,6 +88,9 @@ class UserSymbols {
   /// Whether anything is known of what it has mapped.
   bool knows(UserProgram program);
 
+  /// Whether the instruction in front of it is a system call's. False where no file holds it.
+  bool is_behind_system_call(UserProgram program, uint64_t address);
+
   /// Whether code can lie there: not in the first page, nor in the kernel's half of the addresses,
   /// nor above those that a process has. What it asks for high up, where few machines have any,
   /// counts when it has mapped it.

@@ -14,8 +14,7 @@
 
 namespace ktap::sys {
 
-Result<std::string> read_text(const std::string& path, size_t limit_bytes,
-                              size_t expected_bytes) {
+Result<std::string> read_text(const std::string& path, size_t limit_bytes, size_t expected_bytes) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) return system_error(fmt::format("opening {}", path), errno);
   std::string text(std::min(expected_bytes, limit_bytes + 1), '\0');

@@ -84,6 +84,8 @@ def words():
 
 def vim_words(text):
     found = set(" ".join(re.findall(r"(?m)^syntax keyword \w+ (.*)$", text)).split())
+    for names in re.findall(r'(?m)^syntax match ktapTrace "\\<\\\((.*?)\\\)\\>"', text):
+        found |= set(names.split("\\|"))
     for library, names in re.findall(r'"\\<(\w+)\\\.\\\((.*?)\\\)\\>"', text):
         found |= {f"{library}.{name}" for name in names.split("\\|")}
     return found
@@ -241,9 +243,12 @@ def link_pages():
     return {path: path.read_text() for path in names}
 
 
-VIM_SCRIPT = 'trace sched:sched_switch /pid != 1/ { t.pid = string.len("a") } # end\n'
-VIM_WANTED = {1: "ktapTrace", 7: "ktapEvent", 27: "ktapVariable", 34: "ktapNumber", 41: "ktapMember",
-              48: "ktapFunction", 60: "ktapString", 68: "ktapComment"}
+VIM_SCRIPT = ('trace sched:sched_switch /pid != 1/ { t.pid = string.len("a") } # end\n'
+              'trace probe:/usr/bin/bash:readline /uid == 0/ { }\ntick-10s { }\n')
+VIM_WANTED = {(1, 1): "ktapTrace", (1, 7): "ktapEvent", (1, 27): "ktapVariable", (1, 34): "ktapNumber",
+              (1, 41): "ktapMember", (1, 48): "ktapFunction", (1, 60): "ktapString", (1, 68): "ktapComment",
+              (2, 7): "ktapEvent", (2, 33): "ktapEvent", (2, 37): "ktapVariable", (3, 1): "ktapTimer",
+              (3, 7): "ktapTimer"}
 
 
 def vim_colours():
@@ -251,7 +256,8 @@ def vim_colours():
     with tempfile.TemporaryDirectory() as folder:
         script, out = Path(folder) / "a.kp", Path(folder) / "groups"
         script.write_text(VIM_SCRIPT)
-        ask = "|".join(f'call add(g, synIDattr(synID(1, {column}, 1), "name"))' for column in VIM_WANTED)
+        ask = "|".join(f'call add(g, synIDattr(synID({line}, {column}, 1), "name"))'
+                       for line, column in VIM_WANTED)
         subprocess.run(["vim", "-Nu", "NONE", "-i", "NONE", "-es", "-c", "syntax on", "-c",
                         f"source {ROOT}/editor/vim/syntax/ktap.vim", "-c", "let g=[]", "-c", ask, "-c",
                         f"call writefile(g, '{out}')", "-c", "qa!", script], check=False, timeout=60,

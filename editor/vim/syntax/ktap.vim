@@ -6,7 +6,7 @@ syntax case match
 setlocal iskeyword=@,48-57,_
 setlocal commentstring=#\ %s
 
-syntax keyword ktapTrace trace trace_end tick profile
+syntax keyword ktapTrace trace trace_end
 syntax keyword ktapConditional if else elseif
 syntax keyword ktapRepeat while repeat until for do
 syntax keyword ktapStatement break continue return
@@ -43,8 +43,9 @@ syntax region ktapString start=+"+ skip=+\\\\\|\\"+ end=+"+ contains=ktapEscape
 syntax region ktapString start=+'+ skip=+\\\\\|\\'+ end=+'+ contains=ktapEscape
 syntax region ktapString start="\[\z(=*\)\[" end="\]\z1\]"
 
-" The event text behind trace, up to the filter or the body; timers.
-syntax match ktapEvent "\(\<trace\s\+\)\@<=\h[^/\"'(]\{-}\ze\s\+[/{]"
+" The event text behind trace, up to the filter or the body; timers, whose words no keyword may take.
+syntax match ktapEvent "\(\<trace\s\+\)\@<=\h[^\"'(]\{-}\ze\s\+[/{]"
+syntax match ktapTrace "\<\(tick\|profile\)\>"
 syntax match ktapTimer "\<\(tick\|profile\)-\d\+\(ns\|us\|usec\|ms\|msec\|s\|sec\|min\|h\|hz\)\>"
 syntax match ktapComment "#.*$" contains=@Spell
 
