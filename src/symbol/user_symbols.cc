@@ -234,16 +234,37 @@ struct UserSymbols::State {
     mark_replaced(code, process.maps.mappings());
     take_records();
     process.mapped_ns = images.last_mapped_ns(program.pid);
-    const uint64_t time_ns = process.time_ns != 0 ? process.time_ns : UINT64_MAX - 1;
-    if (const auto told = images.at(program.pid, time_ns)) mark_told(code, *told);
+    if (const auto told = told_of(program, process)) mark_told(code, *told);
     process.maps = ProcessMaps(std::move(code));
   }
 
   static void mark_told(std::vector<Mapping>& code, const ProgramImages::Program& told) {
-    for (const Mapping& mapping : told.code) {
-      if (!mapping.path_before.empty())
-        mark_replaced(code, mapping.begin, mapping.end, mapping.path_before, mapping.since_ns);
+    for (const Mapping& later : told.code) {
+      if (later.path_before.empty()) continue;
+      mark_replaced(code, later.begin, later.end, later.path_before, later.since_ns);
+      for (Mapping& mapping : code) {
+        // It was read before that.
+        if (mapping.begin < later.begin || mapping.end > later.end) continue;
+        if (mapping.path != mapping.path_before) continue;
+        const uint64_t begin = mapping.begin, end = mapping.end;
+        mapping = later;
+        mapping.begin = begin;
+        mapping.end = end;
+        mapping.file_offset += begin - later.begin;
+      }
     }
+  }
+
+  /// The last that it mapped before it ended.
+  void mark_last(UserProgram program, Process& process) {
+    process.mapped_ns = images.last_mapped_ns(program.pid);
+    std::vector<Mapping> code = process.maps.mappings();
+    if (const auto told = told_of(program, process)) mark_told(code, *told);
+    process.maps = ProcessMaps(std::move(code));
+  }
+
+  std::optional<ProgramImages::Program> told_of(UserProgram program, const Process& process) {
+    return images.at(program.pid, process.time_ns != 0 ? process.time_ns : UINT64_MAX - 1);
   }
 
   /// Another root than ours goes with its processes.
@@ -343,8 +364,9 @@ struct UserSymbols::State {
       read(program, process);
     } else {
       process.has_ended = !is_alive(program, identity);
-      if (!process.has_ended && process.mapped_ns != images.last_mapped_ns(program.pid))
-        read(program, process);
+      const bool has_mapped = process.mapped_ns != images.last_mapped_ns(program.pid);
+      if (has_mapped && !process.has_ended) read(program, process);
+      if (has_mapped && process.has_ended) mark_last(program, process);
     }
     return process;
   }

@@ -140,6 +140,22 @@ TEST(UserSymbols, ToldThatCodeTookThePlaceOfOther) {
   EXPECT_FALSE(symbols.code({getpid(), 0, before_ns}, page.begin()).has_value());
   const std::string either = page.text() + " ([env or " + own_name() + "])";
   EXPECT_EQ(symbols.name(getpid(), page.begin()).text(), either);
+  // Of another process, that had ended before it was looked at again.
+  const pid_t pid = fork();
+  if (pid == 0) {
+    page.load("/usr/bin/env");
+    raise(SIGSTOP);
+    page.load("/proc/self/exe");
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(pid, &status, WUNTRACED);
+  symbols.take_records();
+  symbols.remember(pid);
+  kill(pid, SIGCONT);
+  waitpid(pid, &status, 0);
+  symbols.take_records();
+  EXPECT_THAT(symbols.name(pid, page.begin()).text(), testing::HasSubstr(" or "));
   // What was unloaded, and has no successor, keeps its name.
   EXPECT_THAT(symbols.name(getpid(), gone.begin()).text(), testing::HasSubstr("(env)"));
 }
