@@ -263,16 +263,9 @@ class Reader {
     field->size_bytes = static_cast<uint32_t>(*bits / 8);
     field->is_signed = type[0] == 's';
     field->kind = type[0] == 'x' ? FieldKind::Pointer : FieldKind::Int;
-    if (field->fetch.base == Fetch::Base::Constant && field->fetch.steps.empty()) narrow(field);
+    if (field->fetch.base == Fetch::Base::Constant && field->fetch.steps.empty())
+      narrow_constant(field);
     return true;
-  }
-
-  /// A constant as wide as it says.
-  static void narrow(Field* field) {
-    const uint32_t unused = 64 - 8 * field->size_bytes;
-    const uint64_t top = static_cast<uint64_t>(field->fetch.at) << unused;
-    field->fetch.at = field->is_signed ? static_cast<int64_t>(top) >> unused
-                                       : static_cast<int64_t>(top >> unused);
   }
 
   /// `b4@2/32`: 4 bits from bit 2 on, of 32.
@@ -305,6 +298,13 @@ class Reader {
 };
 
 }  // namespace
+
+void narrow_constant(Field* field) {
+  const uint32_t unused = 64 - 8 * field->size_bytes;
+  const uint64_t top = static_cast<uint64_t>(field->fetch.at) << unused;
+  field->fetch.at =
+      field->is_signed ? static_cast<int64_t>(top) >> unused : static_cast<int64_t>(top >> unused);
+}
 
 Fetch argument_fetch(const FetchContext& context, uint32_t number) {
   Fetch fetch;

@@ -31,6 +31,9 @@ struct FetchContext {
 /// The function's own argument `number`, from 1: a register, or a word of the stack at its entry.
 schema::Fetch argument_fetch(const FetchContext& context, uint32_t number);
 
+/// Makes a constant as wide as its field, of its sign. Requires: the field has 1 to 8 bytes.
+void narrow_constant(schema::Field* field);
+
 /// The fields that `text` names, in its order; those without a name are arg1, arg2 … by their
 /// place. `offset` is where it begins in the event text. Adds what is wrong to `mistakes`, each at
 /// its own argument. Pure.

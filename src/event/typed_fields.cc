@@ -71,6 +71,8 @@ bool set_place(const ArgumentPlace& place, const FetchContext& context, Field* f
     case ArgumentPlace::Kind::Constant:
       fetch.base = Fetch::Base::Constant;
       fetch.at = place.value;
+      // Compilers write 200 of an unsigned byte as -56.
+      if (field->kind != FieldKind::Opaque && field->size_bytes != 0) narrow_constant(field);
       return true;
     case ArgumentPlace::Kind::Unknown:
       break;

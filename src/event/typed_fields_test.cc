@@ -49,5 +49,24 @@ TEST(TypedFields, NumbersOfArgumentsThatHaveNoPlaceAreThoseOfCalls) {
   EXPECT_EQ(event.fields[3].kind, FieldKind::Opaque) << "calls do not say either";
 }
 
+// What a compiler writes of a constant is no wider than the type, and of its own sign.
+TEST(TypedFields, ConstantsAreAsWideAsTheirTypes) {
+  const std::vector<uint8_t> bytes = bpf::small_task_btf();
+  const bpf::BtfTypes types = bpf::BtfTypes::open(bytes.data(), bytes.size()).value();
+  const auto value_of = [&](const char* type, int64_t written) {
+    const ArgumentPlace place{ArgumentPlace::Kind::Constant, {}, written};
+    symbol::UserFunction function;
+    function.parameters.push_back({"u", types.parse(type).value(), place, {}});
+    schema::Event event;
+    add_user_arguments(types, function, {}, &event);
+    return event.fields[0].fetch.at;
+  };
+  EXPECT_EQ(value_of("unsigned char", -56), 200);
+  EXPECT_EQ(value_of("unsigned int", -294967296), 4000000000);
+  EXPECT_EQ(value_of("unsigned int", 7), 7);
+  EXPECT_EQ(value_of("int", -56), -56);
+  EXPECT_EQ(value_of("int", 0xfffffff0), -16);
+}
+
 }  // namespace
 }  // namespace ktap::event

@@ -18,7 +18,7 @@ struct ArgumentPlace {
     Unknown,
     Register,
     Stack,     ///< `value` bytes from the stack pointer
-    Constant,  ///< `value` itself
+    Constant,  ///< `value` itself; its lowest bits, as many as the type has
   } kind = Kind::Unknown;
   Register in = {};  ///< Register
   int64_t value = 0;

@@ -11,6 +11,8 @@
 #include <optional>
 #include <string>
 
+#include "symbol/dwarf_file.h"
+
 namespace ktap::symbol {
 
 namespace {
@@ -115,9 +117,9 @@ ArgumentPlace place_at_entry(Dwarf_Die* parameter, Dwarf_Die* function, uint64_t
                              Machine machine, uint32_t value_bits, const ArgumentPlace& usual) {
   Dwarf_Attribute attribute;
   if (dwarf_attr_integrate(parameter, DW_AT_const_value, &attribute) != nullptr) {
-    Dwarf_Sword value = 0;
-    if (dwarf_formsdata(&attribute, &value) != 0) return {};
-    return {ArgumentPlace::Kind::Constant, {}, value};
+    const std::optional<uint64_t> value = number_of(parameter, DW_AT_const_value);
+    if (!value) return {};
+    return {ArgumentPlace::Kind::Constant, {}, static_cast<int64_t>(*value)};
   }
   // No place at all: the compiler has removed it, and perhaps does not pass it either.
   if (dwarf_attr_integrate(parameter, DW_AT_location, &attribute) == nullptr) return {};
