@@ -119,6 +119,47 @@ std::vector<uint32_t> dimensions(Dwarf_Die* array) {
   return counts;
 }
 
+struct DeclaredParameter {
+  Dwarf_Die die;
+  bool is_there = true;  ///< else the compiler has made a copy of the function without it
+};
+
+/// The parameters in the order of the declaration. A copy that GCC has made (`f.constprop.0`) lists
+/// first those that it still takes: there what it was made from has the order.
+std::vector<DeclaredParameter> parameters_of(Dwarf_Die* function) {
+  const auto list = [](Dwarf_Die* of) {
+    std::vector<DeclaredParameter> found;
+    each_child(of, [&](Dwarf_Die* child) {
+      if (dwarf_tag(child) == DW_TAG_formal_parameter) found.push_back({*child});
+      return true;
+    });
+    return found;
+  };
+  const std::vector<DeclaredParameter> own = list(function);
+  std::optional<Dwarf_Die> origin = referred(function, DW_AT_abstract_origin);
+  if (!origin) return own;
+  std::map<const void*, Dwarf_Die> by_origin;
+  for (const DeclaredParameter& parameter : own) {
+    Dwarf_Die die = parameter.die;
+    const std::optional<Dwarf_Die> its_origin = referred(&die, DW_AT_abstract_origin);
+    if (its_origin) by_origin.emplace(its_origin->addr, die);
+  }
+  std::vector<DeclaredParameter> declared;
+  size_t known = 0;
+  for (DeclaredParameter& parameter : list(&*origin)) {
+    const auto found = by_origin.find(parameter.die.addr);
+    parameter.is_there = found != by_origin.end();
+    if (parameter.is_there) {
+      parameter.die = found->second;
+      ++known;
+    } else if (is_flagged(&parameter.die, DW_AT_artificial)) {
+      continue;  // constructors for whole objects do not take what those for bases take
+    }
+    declared.push_back(parameter);
+  }
+  return known == own.size() ? declared : own;
+}
+
 /// Where in its struct a member lies; nothing: where only the running program knows, or nowhere.
 std::optional<CMember> place_of(Dwarf_Die* member, uint32_t type_bytes) {
   CMember out;
@@ -273,7 +314,7 @@ struct UserTypes::State {
     });
   }
 
-  /// All functions below a unit: also those of namespaces and classes.
+  /// All functions below a unit: also those of namespaces, classes and blocks.
   static void index_functions(Dwarf_Die* parent, int depth,
                               std::unordered_map<uint64_t, Dwarf_Die>& out) {
     if (depth > kMostChain) return;
@@ -285,7 +326,8 @@ struct UserTypes::State {
             dwarf_entrypc(child, &begin) == 0 || dwarf_ranges(child, 0, &base, &begin, &end) > 0;
         if (has_code) out.try_emplace(begin, *child);
       }
-      if (tag == DW_TAG_namespace || tag == DW_TAG_subprogram || is_struct(tag))
+      if (tag == DW_TAG_namespace || tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block ||
+          is_struct(tag))
         index_functions(child, depth + 1, out);
       return true;
     });
@@ -509,16 +551,17 @@ std::optional<UserFunction> UserTypes::function(const ElfFile& file, uint64_t ad
   const PassedType result = state_->passed(&*die);
   out.result = result.type;
   out.is_result_told = state_->resolved(result.type) != CType{kUserTypes, 0} || has_types(*die);
-  std::vector<PassedType> passed;
-  std::vector<Dwarf_Die> dies;
   each_child(&*die, [&](Dwarf_Die* child) {
-    if (dwarf_tag(child) == DW_TAG_unspecified_parameters) out.is_variadic = true;
-    if (dwarf_tag(child) != DW_TAG_formal_parameter) return true;
-    out.parameters.push_back({std::string(name_of(child)), state_->type_of(child), {}, {}});
-    passed.push_back(state_->passed(child));
-    dies.push_back(*child);
-    return true;
+    out.is_variadic = dwarf_tag(child) == DW_TAG_unspecified_parameters;
+    return !out.is_variadic;
   });
+  std::vector<DeclaredParameter> declared = parameters_of(&*die);
+  std::vector<PassedType> passed;
+  for (DeclaredParameter& parameter : declared) {
+    Dwarf_Die* its_die = &parameter.die;
+    out.parameters.push_back({std::string(name_of(its_die)), state_->type_of(its_die), {}, {}});
+    if (parameter.is_there) passed.push_back(state_->passed(its_die));
+  }
   const bool takes_nothing =
       out.is_result_told && (!is_c(language) || is_flagged(&*die, DW_AT_prototyped));
   out.are_parameters_told = takes_nothing || !out.parameters.empty() || out.is_variadic;
@@ -528,12 +571,15 @@ std::optional<UserFunction> UserTypes::function(const ElfFile& file, uint64_t ad
       machine != Machine::Arm || (file.image().is_hard_float() && !out.is_variadic);
   const std::vector<ArgumentPlace> usual =
       argument_places(machine, *this, result, passed, has_float_registers);
-  for (size_t i = 0; i < dies.size(); ++i) {
+  size_t next = 0;
+  for (size_t i = 0; i < declared.size(); ++i) {
+    if (!declared[i].is_there) continue;
     UserFunction::Parameter& parameter = out.parameters[i];
     const CShape type = shape(parameter.type);
     const uint32_t value_bits = type.kind == CKind::Bool ? 1 : type.size_bytes * 8;
-    parameter.usual = usual[i];
-    parameter.place = place_at_entry(&dies[i], &*die, address, machine, value_bits, usual[i]);
+    parameter.usual = usual[next++];
+    parameter.place =
+        place_at_entry(&declared[i].die, &*die, address, machine, value_bits, parameter.usual);
   }
   return out;
 }

@@ -6,6 +6,7 @@
 
 #include <list>
 
+#include "symbol/name_pattern.h"
 #include "symbol/test_files.h"
 
 namespace ktap::symbol {
@@ -293,6 +294,70 @@ int main() { return 0; }
   const CType self = types.shape(function->parameters[0].type).target;
   EXPECT_THAT(types.member_names(self), ElementsAre("first", "second"));
   EXPECT_EQ(types.member(self, "second")->offset_bits, 64U);
+}
+
+class FunctionsOfGcc : public testing::Test {
+ protected:
+  /// Of the function whose name begins so; "": there is none.
+  std::string described(const char* name) {
+    for (const FunctionSymbol& symbol : file_->functions()) {
+      const std::string_view plain = symbol.name.substr(0, symbol.name.find('.'));
+      if (plain != name || is_cold_part(symbol.name)) continue;
+      const std::optional<UserFunction> found = types_.function(*file_, symbol.address);
+      return found ? describe(types_, *found) : "none";
+    }
+    return "";
+  }
+
+  bool compile(const std::string& text, const std::string& options = "") {
+    folder_.write("program.c", text);
+    if (!has_command("gcc") || !folder_.run("gcc -g -O2 program.c -o program " + options))
+      return false;
+    Result<ElfFile> file = ElfFile::open(folder_ / "program");
+    if (file.ok()) file_.emplace(std::move(file).value());
+    return file.ok();
+  }
+
+  TempFolder folder_;
+  std::optional<ElfFile> file_;
+  UserTypes types_;
+};
+
+TEST_F(FunctionsOfGcc, CopiesHaveTheirParametersInTheOrderOfTheDeclaration) {
+  if (!compile(R"(
+#define HERE static __attribute__((noinline))
+HERE int first(unsigned char u, int pad) { __asm__ volatile("" : : : "memory"); return pad; }
+HERE int middle(int a, int u, int b) { __asm__ volatile("" : : : "memory"); return a + b; }
+int main(int count, char **words) {
+  int sum = 0;
+  for (int i = 0; i < count; ++i) sum += first(200, i) + middle(i, 200, count);
+  return sum == 99;
+}
+)"))
+    GTEST_SKIP() << "no gcc";
+  if (file_->find("first.constprop.0").empty()) GTEST_SKIP() << "this gcc makes no copy";
+#ifdef __x86_64__
+  EXPECT_EQ(described("first"), "int (unsigned char u =-56, int pad rdi, )");
+  EXPECT_EQ(described("middle"), "int (int a rdi, int u =200, int b rsi, )")
+      << "gcc writes 200 of an int in one byte";
+#endif
+}
+
+TEST_F(FunctionsOfGcc, FunctionsInBlocksOfFunctions) {
+  if (!compile(R"(
+__attribute__((noinline)) int outer(int n) {
+  int sum = 0;
+  for (int i = 0; i < n; i++) {
+    volatile int z = i;
+    __attribute__((noinline)) int inner(int w) { return w + z; }
+    sum += inner(i + 50);
+  }
+  return sum;
+}
+int main(int count, char **words) { return outer(count) == -1; }
+)"))
+    GTEST_SKIP() << "no gcc";
+  EXPECT_THAT(described("inner"), testing::StartsWith("int (int w "));
 }
 
 }  // namespace
