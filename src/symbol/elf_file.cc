@@ -295,8 +295,33 @@ static std::string without_template_arguments(std::string_view name) {
   return out;
 }
 
+/// Of those that are meant, each once, the `most` shortest.
+template <class IsMeant>
+static std::vector<std::string> shortest(const std::vector<std::string>& candidates, size_t most,
+                                         IsMeant is_meant) {
+  std::set<std::pair<size_t, std::string>> found;
+  for (const std::string& candidate : candidates) {
+    if (is_meant(candidate)) found.emplace(candidate.size(), candidate);
+  }
+  std::vector<std::string> out;
+  for (const auto& [size, candidate] : found) {
+    if (out.size() < most) out.push_back(candidate);
+  }
+  return out;
+}
+
+/// What a compiler has made of a function that is not there itself: `f.constprop.0`.
+static std::vector<std::string> clone_names(std::string_view name,
+                                            const std::vector<std::string>& candidates,
+                                            size_t most) {
+  return shortest(candidates, most, [&](const std::string& candidate) {
+    return !name.empty() && candidate.size() > name.size() && candidate[name.size()] == '.' &&
+           candidate.compare(0, name.size(), name) == 0 && !is_cold_part(candidate);
+  });
+}
+
 /// C++ functions whose name is `name` but for the namespaces and classes before it or the arguments
-/// of templates in it; shortest first.
+/// of templates in it.
 static std::vector<std::string> fuller_names(std::string_view name,
                                              const std::vector<std::string>& candidates,
                                              size_t most) {
@@ -305,19 +330,13 @@ static std::vector<std::string> fuller_names(std::string_view name,
     return without_template_arguments(untagged.empty() ? of : untagged);
   };
   const std::string wanted = bare_name(name);
-  std::set<std::pair<size_t, std::string>> found;
-  for (const std::string& candidate : candidates) {
+  return shortest(candidates, most, [&](const std::string& candidate) {
     const std::string bare = bare_name(candidate);
     const bool ends = bare.size() > wanted.size() + 2 &&
                       bare.compare(bare.size() - wanted.size() - 2, 2, "::") == 0 &&
                       bare.compare(bare.size() - wanted.size(), wanted.size(), wanted) == 0;
-    if (!wanted.empty() && (ends || bare == wanted)) found.emplace(candidate.size(), candidate);
-  }
-  std::vector<std::string> out;
-  for (const auto& [size, candidate] : found) {
-    if (out.size() < most) out.push_back(candidate);
-  }
-  return out;
+    return !wanted.empty() && (ends || bare == wanted);
+  });
 }
 
 std::vector<std::string> ElfFile::nearest(std::string_view name, size_t most) const {
@@ -333,7 +352,8 @@ std::vector<std::string> ElfFile::nearest(std::string_view name, size_t most) co
       candidates.emplace_back(plain.empty() ? raw : without_parameters(plain));
     }
   });
-  std::vector<std::string> meant = fuller_names(without_parameters(name), candidates, most);
+  std::vector<std::string> meant = clone_names(name, candidates, most);
+  if (meant.empty()) meant = fuller_names(without_parameters(name), candidates, most);
   return meant.empty() ? diag::nearest(name, candidates, most) : meant;
 }
 

@@ -132,6 +132,13 @@ TEST_F(Program, WhyNothingWasFound) {
   EXPECT_EQ(file.why_missing("seen%ret"),
             "no function 'seen%ret' in " + path + "; a function's return is seen%return");
   EXPECT_EQ(file.why_missing("zz*"), "no function in " + path + " matches 'zz*'");
+  folder_.write("c.c",
+                "int copy(int) __asm__(\"work.constprop.0\");\n"
+                "int cold(int) __asm__(\"work.constprop.0.cold\");\n"
+                "int copy(int n) { return n; }\nint cold(int n) { return -n; }\n"
+                "int main() { return 0; }\n");
+  ASSERT_TRUE(folder_.run("gcc -O0 c.c -o copies"));
+  EXPECT_EQ(open("copies").nearest("work"), std::vector<std::string>{"work.constprop.0"});
   folder_.write("q.c", "#include <stdlib.h>\nint main() { free(malloc(2)); return 0; }\n");
   ASSERT_TRUE(folder_.run("g++ -O0 q.c -o imports && strip -o bare imports"));
   EXPECT_EQ(open("imports").why_missing("malloc"), "'malloc' is not in " + (folder_ / "imports") +
