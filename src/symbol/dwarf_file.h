@@ -53,7 +53,9 @@ void each_child(Dwarf_Die* parent, Visit visit) {
   }
 }
 
-/// Calls visit(unit) for each unit that may have code, until one says false.
+/// Calls visit(unit, in_file) for each unit that may have code, until one says false. Of split
+/// debug information `unit` lies in a file of its own (.dwo); `in_file` is what the program itself
+/// has of it, and alone knows which addresses are its: libdw reads the split unit's wrongly.
 template <class Visit>
 void each_unit(Dwarf* dwarf, Visit visit) {
   Dwarf_CU* unit = nullptr;
@@ -61,7 +63,7 @@ void each_unit(Dwarf* dwarf, Visit visit) {
   uint8_t kind = 0;
   while (dwarf_get_units(dwarf, unit, &unit, nullptr, &kind, &die, &split) == 0) {
     Dwarf_Die* with_code = kind == DW_UT_skeleton ? &split : &die;
-    if (with_code->addr != nullptr && !visit(with_code)) return;
+    if (with_code->addr != nullptr && !visit(with_code, &die)) return;
   }
 }
 

@@ -153,8 +153,8 @@ struct SourceLines::State {
 
   void index_units() {
     has_unit_ranges = true;
-    each_unit(dwarf.get(), [&](Dwarf_Die* unit) {
-      add_ranges(unit, static_cast<uint32_t>(unit_dies.size()), unit_ranges);
+    each_unit(dwarf.get(), [&](Dwarf_Die* unit, Dwarf_Die* in_file) {
+      add_ranges(in_file, static_cast<uint32_t>(unit_dies.size()), unit_ranges);
       unit_dies.push_back(*unit);
       return true;
     });

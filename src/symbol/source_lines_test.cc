@@ -90,9 +90,12 @@ TEST_F(Lines, OfAllForms) {
 }
 
 TEST_F(Lines, WithoutTheListOfUnits) {
-  const std::optional<ElfFile> file = build("-g", "objcopy --remove-section .debug_aranges lines");
-  ASSERT_TRUE(file.has_value());
-  EXPECT_THAT(texts(*file, "outer"), testing::Contains(kChain));
+  for (const char* flags : {"-g", "-g -gsplit-dwarf", "-g -gsplit-dwarf -ffunction-sections"}) {
+    const std::optional<ElfFile> file =
+        build(flags, "objcopy --remove-section .debug_aranges lines");
+    ASSERT_TRUE(file.has_value());
+    EXPECT_THAT(texts(*file, "outer"), testing::Contains(kChain)) << flags;
+  }
 }
 
 /// Another reader of the same bytes was there before.

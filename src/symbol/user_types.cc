@@ -50,6 +50,9 @@ bool is_flagged(Dwarf_Die* die, unsigned attribute) {
          dwarf_formflag(&found, &is_set) == 0 && is_set;
 }
 
+/// Itself, not what it completes: a definition names the declaration in its class (`struct A::B`).
+bool is_declaration(Dwarf_Die* die) { return dwarf_hasattr(die, DW_AT_declaration) != 0; }
+
 bool is_struct(int tag) {
   return tag == DW_TAG_structure_type || tag == DW_TAG_class_type || tag == DW_TAG_union_type;
 }
@@ -208,7 +211,8 @@ struct UserTypes::State {
   };
 
   std::map<const uint8_t*, File> files;
-  std::vector<Type> types = {{}};  // void
+  std::map<const Dwarf*, File*> file_of;  ///< also by the files of split units (.dwo)
+  std::vector<Type> types = {{}};         // void
   std::map<std::pair<const void*, uint32_t>, uint32_t> ids;
 
   File& file(const ElfFile& elf_file) {
@@ -228,8 +232,11 @@ struct UserTypes::State {
 
   /// What DW_AT_type says; void where it says nothing.
   CType type_of(Dwarf_Die* die) {
-    const std::optional<Dwarf_Die> type = referred(die, DW_AT_type);
-    return type ? intern(*type) : CType{kUserTypes, 0};
+    std::optional<Dwarf_Die> type = referred(die, DW_AT_type);
+    if (!type) return {kUserTypes, 0};
+    // Of a type that has a unit of its own (-fdebug-types-section) here is a stub without a name.
+    const std::optional<Dwarf_Die> whole = referred(&*type, DW_AT_signature);
+    return intern(whole ? *whole : *type);
   }
 
   /// Null: void, or no type of ours.
@@ -289,24 +296,23 @@ struct UserTypes::State {
   /// Of a struct that is only declared here, the declaration that has its members, of the same
   /// name elsewhere in the program.
   Dwarf_Die complete(Dwarf_Die die) {
-    if (!is_flagged(&die, DW_AT_declaration)) return die;
+    if (!is_declaration(&die)) return die;
     const std::string name(name_of(&die));
-    Dwarf* dwarf = dwarf_cu_getdwarf(die.cu);
-    for (auto& [at, file] : files) {
-      if (file.dwarf.get() != dwarf || name.empty()) continue;
-      index_names(file);
-      const auto found = file.complete.find(name);
-      if (found != file.complete.end()) return found->second;
-    }
-    return die;
+    const auto at = file_of.find(dwarf_cu_getdwarf(die.cu));
+    if (at == file_of.end() || name.empty()) return die;
+    File& file = *at->second;
+    index_names(file);
+    const auto found = file.complete.find(name);
+    return found != file.complete.end() ? found->second : die;
   }
 
-  static void index_names(File& file) {
+  void index_names(File& file) {
     if (file.is_named) return;
     file.is_named = true;
-    each_unit(file.dwarf.get(), [&](Dwarf_Die* unit) {
+    each_unit(file.dwarf.get(), [&](Dwarf_Die* unit, Dwarf_Die* /*in_file*/) {
+      file_of.emplace(dwarf_cu_getdwarf(unit->cu), &file);
       each_child(unit, [&](Dwarf_Die* child) {
-        if (is_struct(dwarf_tag(child)) && !is_flagged(child, DW_AT_declaration))
+        if (is_struct(dwarf_tag(child)) && !is_declaration(child))
           file.complete.emplace(name_of(child), *child);
         return true;
       });
@@ -337,6 +343,7 @@ struct UserTypes::State {
     const auto within = [&](Dwarf_Die* unit) -> std::optional<Dwarf_Die> {
       const auto [at, is_new] = file.functions.try_emplace(unit->addr);
       if (is_new) index_functions(unit, 0, at->second);
+      file_of.emplace(dwarf_cu_getdwarf(unit->cu), &file);
       const auto found = at->second.find(address);
       if (found == at->second.end()) return std::nullopt;
       return found->second;
@@ -346,8 +353,8 @@ struct UserTypes::State {
     if (dwarf_addrdie(file.dwarf.get(), address, &unit) != nullptr) found = within(&unit);
     if (found) return found;
     // Compilers may leave out the list of which unit has which addresses (.debug_aranges).
-    each_unit(file.dwarf.get(), [&](Dwarf_Die* one) {
-      if (dwarf_haspc(one, address) > 0) found = within(one);
+    each_unit(file.dwarf.get(), [&](Dwarf_Die* one, Dwarf_Die* in_file) {
+      if (dwarf_haspc(in_file, address) > 0) found = within(one);
       return !found.has_value();
     });
     return found;
@@ -431,7 +438,7 @@ CShape UserTypes::State::shape_of(CType type, int depth) {
   if (tag == DW_TAG_enumeration_type) return shape_of_enum(die, depth);
   if (is_struct(tag)) {
     die = complete(die);
-    shape.kind = is_flagged(&die, DW_AT_declaration) ? CKind::Opaque : CKind::Struct;
+    shape.kind = is_declaration(&die) ? CKind::Opaque : CKind::Struct;
     shape.size_bytes = bytes_of(&die);
     return shape;
   }

@@ -112,8 +112,11 @@ class UserTypesTest : public testing::TestWithParam<const char*> {
 
 INSTANTIATE_TEST_SUITE_P(Compilers, UserTypesTest,
                          testing::Values("cc -g -O0", "cc -g -O2", "cc -gdwarf-4 -O2",
-                                         "cc -g -O2 -gz", "clang -g -O0", "clang -g -O2",
-                                         "clang -gdwarf-4 -O2"));
+                                         "cc -g -O2 -gz", "cc -g -O2 -fdebug-types-section",
+                                         "cc -gdwarf-4 -O0 -fdebug-types-section",
+                                         "cc -g -O0 -gsplit-dwarf", "cc -g -O2 -gsplit-dwarf",
+                                         "clang -g -O0", "clang -g -O2", "clang -gdwarf-4 -O2",
+                                         "clang -g -O2 -gsplit-dwarf"));
 
 #ifdef __x86_64__
 TEST_P(UserTypesTest, ArgumentsLieWhereTheCallerPutsThem) {
@@ -257,7 +260,13 @@ add:
   EXPECT_THAT(said("add"), testing::AnyOf("", "none")) << "assemblers may write no functions";
 }
 
-TEST(UserTypes, ClassesOfCxx) {
+class UserTypesOfCxx : public testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Options, UserTypesOfCxx,
+                         testing::Values("", "-fdebug-types-section",
+                                         "-gdwarf-4 -fdebug-types-section", "-gsplit-dwarf"));
+
+TEST_P(UserTypesOfCxx, Classes) {
   TempFolder folder;
   folder.write("program.cc", R"(
 namespace ns {
@@ -276,8 +285,9 @@ __attribute__((noinline)) long Class::method(int by, Heavy heavy, const Base& ba
 }
 int main() { return 0; }
 )");
-  if (!has_command("c++") || !folder.run("c++ -g -O0 -c program.cc && c++ -g -O0 program.cc -o a "
-                                         "-Wl,--unresolved-symbols=ignore-all"))
+  const std::string compile = "c++ -g -O0 " + std::string(GetParam()) + " program.cc";
+  if (!has_command("c++") ||
+      !folder.run(compile + " -c && " + compile + " -o a -Wl,--unresolved-symbols=ignore-all"))
     GTEST_SKIP() << "no C++ compiler";
   const Result<ElfFile> file = ElfFile::open(folder / "a");
   ASSERT_TRUE(file.ok());
@@ -358,6 +368,22 @@ int main(int count, char **words) { return outer(count) == -1; }
 )"))
     GTEST_SKIP() << "no gcc";
   EXPECT_THAT(described("inner"), testing::StartsWith("int (int w "));
+}
+
+// The ranges of functions are listed in the split file, those of its unit in the program.
+TEST_F(FunctionsOfGcc, InSeveralPartsInSplitDebugInformation) {
+  if (!compile(R"(
+#define HERE __attribute__((noinline, noclone))
+__attribute__((cold)) HERE void rare(int n) { __asm__ volatile("" : : "r"(n) : "memory"); }
+HERE int parts(int a, const char *s) {
+  if (a > 900) { rare(a); rare(a + 1); rare(s[1]); }
+  return a + s[0];
+}
+int main(int count, char **words) { return parts(count, words[0]); }
+)",
+               "-gsplit-dwarf"))
+    GTEST_SKIP() << "no gcc";
+  EXPECT_THAT(described("parts"), testing::StartsWith("int (int a "));
 }
 
 }  // namespace
