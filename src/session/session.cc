@@ -252,7 +252,8 @@ class Session {
                           &facts,
                           &options_,
                           {},
-                          reader_uses()};
+                          reader_uses(),
+                          host_->machine_facts(catalog_->user_types())};
     diag::Sink more;
     std::unique_ptr<engine::BpfEngine> no_engine;
     if (!make_plan(input, std::move(handlers), false, &no_engine, more).ok()) return;
