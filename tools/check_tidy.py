@@ -31,6 +31,7 @@ LONG_FUNCTIONS = {
 NOT_SHOWN = {
     "EventPartlySeen": "depends on the C library and the processor",
     "EventUnavailable": "needs a kernel that refuses a plain capture program",
+    "UnprovedPlace": "needs a stripped program of known addresses",
 }
 
 

@@ -224,6 +224,7 @@ Matches TracefsCatalog::match(std::string_view event_text) {
   out.notes = std::move(others.notes);
   out.warnings = std::move(others.warnings);
   out.dangers = std::move(others.dangers);
+  out.unproved = std::move(others.unproved);
   explain_commas(patterns, out.mistakes);
   if (!out.mistakes.empty()) return out;  // an exclusion of a list that failed says nothing new
   for (const Pattern& pattern : patterns) {

@@ -1,6 +1,7 @@
 // Matching over a made-up tracefs, then the same catalog over this machine's own.
 #include "event/catalog.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <sys/syscall.h>
@@ -12,6 +13,9 @@
 #include <fstream>
 #include <set>
 #include <string>
+
+#include "symbol/elf_file.h"
+#include "symbol/test_files.h"
 
 namespace ktap::event {
 namespace {
@@ -459,6 +463,35 @@ TEST(Catalog, ExclusionsKnowAllNamesOfAFunction) {
   EXPECT_EQ(left("*::made_of<*> ~" + here + "made_of<char>"), 0U);
   EXPECT_EQ(left("*::made_of<*> ~" + here + "made_of<char>(int)"), 0U);
   EXPECT_FALSE(catalog->match("probe:/proc/self/exe:*::overloaded ~over_nothing").mistakes.empty());
+}
+
+TEST(Catalog, WarnsOfAddressesOfWhichNothingIsKnown) {
+#if !defined(__x86_64__)
+  GTEST_SKIP() << "instructions of x86-64";
+#endif
+  if (!symbol::has_command("g++")) GTEST_SKIP() << "g++ is not installed";
+  const symbol::TempFolder folder;
+  folder.write("p.s",
+               ".text\n.globl main, told\n.type main, @function\n.type told, @function\n"
+               "main: ret\ntold: .cfi_startproc\n"
+               "movabs $0x1122334455, %rax\nret\n.cfi_endproc\n"
+               ".section .note.GNU-stack, \"\", @progbits\n");
+  ASSERT_TRUE(folder.run("g++ p.s -o named && strip -o bare named"));
+  const Result<symbol::ElfFile> named = symbol::ElfFile::open(folder / "named");
+  ASSERT_TRUE(named.ok());
+  const std::unique_ptr<Catalog> catalog = Catalog::without_tracepoints();
+  const auto match = [&](uint64_t address) {
+    return catalog->match(fmt::format("probe:{}:{:#x}", folder / "bare", address));
+  };
+  const uint64_t told = named.value().find("told").at(0).address;
+  EXPECT_EQ(match(told).events.size(), 1U);
+  EXPECT_TRUE(match(told).unproved.empty());
+  EXPECT_EQ(match(told + 1).mistakes.size(), 1U);
+  const Matches unknown = match(named.value().find("main").at(0).address);
+  EXPECT_EQ(unknown.events.size(), 1U);
+  ASSERT_EQ(unknown.unproved.size(), 1U);
+  EXPECT_NE(unknown.unproved[0].text.find("tells whether an instruction begins at 0x"),
+            std::string::npos);
 }
 
 // This test program itself is C++ that throws.

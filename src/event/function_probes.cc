@@ -17,6 +17,7 @@
 #include "event/program_files.h"
 #include "event/provider.h"
 #include "event/typed_fields.h"
+#include "symbol/call_frames.h"
 #include "symbol/demangle.h"
 #include "symbol/exceptions.h"
 #include "symbol/name_pattern.h"
@@ -116,8 +117,9 @@ class FunctionProbes final : public Provider {
   symbol::UserTypes types_;                                // of files_
   std::map<std::string, EventPtr> known_;                  // by all that makes them different
   std::map<std::string, std::vector<EventPtr>> at_place_;  // those that differ in name alone
-  bool has_warned_ = false;                                // of exceptions
-  bool fields_are_read_ = true;                            // else no debug information is opened
+  std::map<const ElfFile*, std::unique_ptr<symbol::CallFrames>> frames_;  // of files_
+  bool has_warned_ = false;                                               // of exceptions
+  bool fields_are_read_ = true;  // else no debug information is opened
   std::map<const ElfFile*, bool> is_cxx_;
   std::map<const ElfFile*, IfuncNames> ifuncs_;
   std::map<const Event*, const ElfFile*> file_of_;  // of known_
@@ -285,14 +287,23 @@ void FunctionProbes::include_address(const Pattern& pattern, const ElfFile& elf,
     return;
   }
   symbol.file_offset = *offset;
-  const std::optional<symbol::FunctionPlace> within = elf.at(address);
+  std::unique_ptr<symbol::CallFrames>& frames = frames_[&elf];
+  if (frames == nullptr) frames = std::make_unique<symbol::CallFrames>(elf);
+  const std::optional<symbol::FunctionPlace> within = symbol::code_around(elf, *frames, address);
+  FunctionSymbol there = symbol;
+  there.address = address;
   const std::string why = within ? symbol::why_no_probe_at(elf, within->function, within->offset)
-                                 : symbol::why_no_probe_at(elf, symbol, place.offset);
+                                 : symbol::why_no_probe_at(elf, there, 0);
   if (!why.empty()) {
     out->mistakes.push_back(mistake(
         pattern, fmt::format("{} of {} cannot be probed: {}", place.name, elf.path(), why)));
     return;
   }
+  if (!within && !symbol::has_one_instruction_length(elf.image().machine()))
+    out->unproved.push_back(mistake(
+        pattern, fmt::format("nothing in {} tells whether an instruction begins at {:#x}; within "
+                             "one, a probe breaks the program",
+                             elf.path(), address)));
   add_once(user_event(elf, place, symbol, out), place, out);
   if (place.is_return)
     warn_of_exceptions(pattern, elf, within ? within->function.name : std::string_view(), out);

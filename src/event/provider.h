@@ -39,6 +39,7 @@ struct Matches {
   std::vector<Mistake> mistakes;
   std::vector<Mistake> warnings;   ///< what is traced is less than it seems
   std::vector<Mistake> dangers;    ///< what tracing may do to who is traced
+  std::vector<Mistake> unproved;   ///< places that may lie within an instruction
   std::vector<std::string> notes;  ///< for -v: what a glob leaves out, and why
 };
 

@@ -123,6 +123,8 @@ void resolve_events(const std::vector<Registration>& registrations, const diag::
     for (const event::Mistake& warning : matches.warnings)
       sink.report(diag::Code::EventPartlySeen, part_span(source, registration, warning),
                   warning.text);
+    for (const event::Mistake& place : matches.unproved)
+      sink.report(diag::Code::UnprovedPlace, part_span(source, registration, place), place.text);
     for (const event::Mistake& danger : matches.dangers) {
       if (!quiet)
         sink.report(diag::Code::ReturnInExceptions, part_span(source, registration, danger),

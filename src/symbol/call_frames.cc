@@ -64,4 +64,16 @@ Dwarf_Frame* CallFrames::at(uint64_t address) {
   return at->second.get();
 }
 
+std::optional<uint64_t> CallFrames::begin_of(uint64_t address) {
+  Dwarf_Addr begin = 0;
+  bool is_signal = false;
+  Dwarf_Frame* const frame = at(address);
+  if (frame == nullptr || dwarf_frame_info(frame, &begin, nullptr, &is_signal) < 0 ||
+      begin > address)
+    return std::nullopt;
+  // What a handler of signals returns to: unwinders look up the address before it, so that its
+  // rules begin in what fills the room there.
+  return is_signal && begin < address ? begin + 1 : begin;
+}
+
 }  // namespace ktap::symbol

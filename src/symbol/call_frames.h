@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "symbol/elf_file.h"
 
@@ -24,6 +25,9 @@ class CallFrames {
   /// The rules at `address` (as `nm` prints it), until the next call; null where there are none.
   /// Cost: 3 us, then 50 ns each time.
   Dwarf_Frame* at(uint64_t address);
+  /// Where the code begins for which the same rules hold as at `address`: a function, or an
+  /// instruction in it.
+  std::optional<uint64_t> begin_of(uint64_t address);
 
  private:
   struct State;

@@ -47,10 +47,12 @@ std::string why_within(const ElfFile& file, const FunctionSymbol& function, uint
     at += bytes;
   }
   if (at == offset) return "";
+  const bool has_name = !function.name.empty();
+  const uint64_t from = has_name ? 0 : function.address;
   return fmt::format(
       "no instruction begins there, and a probe would break the program; the nearest begin at "
-      "+{:#x} and +{:#x}",
-      before, at);
+      "{0}{1:#x} and {0}{2:#x}",
+      has_name ? "+" : "", from + before, from + at);
 }
 
 }  // namespace
@@ -82,6 +84,25 @@ std::string why_no_probe_at(const ElfFile& file, const FunctionSymbol& function,
   const std::string_view why =
       why_no_probe(file.image().machine(), code_at(file, function.address + offset, kMostBytes));
   return why.empty() ? "" : fmt::format("the instruction there is {}", why);
+}
+
+std::optional<FunctionPlace> code_around(const ElfFile& file, CallFrames& frames,
+                                         uint64_t address) {
+  // One without a size reaches up to the next: in a stripped file far over others.
+  const std::optional<FunctionPlace> within = file.at(address);
+  if (within && within->function.size_bytes != 0) return within;
+  const std::optional<uint64_t> begin = frames.begin_of(address);
+  const std::optional<uint64_t> offset = begin ? file.file_offset(*begin) : std::nullopt;
+  if (!offset) return within;
+  FunctionPlace around;
+  around.function.address = *begin;
+  around.function.file_offset = *offset;
+  around.offset = address - *begin;
+  return around;
+}
+
+bool has_one_instruction_length(Machine machine) {
+  return machine == Machine::Arm64 || machine == Machine::Arm;
 }
 
 uint64_t entry_offset(const ElfFile& file, const FunctionSymbol& function) {

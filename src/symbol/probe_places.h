@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "symbol/call_frames.h"
 #include "symbol/elf_file.h"
 
 namespace ktap::symbol {
@@ -19,6 +21,14 @@ std::vector<FunctionSymbol> one_name_each(std::vector<FunctionSymbol> functions)
 /// there: …", "its first instruction …".
 /// Cost: of an offset, a walk over the instructions before it.
 std::string why_no_probe_at(const ElfFile& file, const FunctionSymbol& function, uint64_t offset);
+
+/// From where instructions can be counted up to `address`: the function that holds it, else,
+/// without a name, the code around it of which the tables for unwinding say where it begins.
+/// Nothing: nobody knows what is there.
+std::optional<FunctionPlace> code_around(const ElfFile& file, CallFrames& frames, uint64_t address);
+
+/// Instructions begin wherever the address is a multiple of their one length.
+bool has_one_instruction_length(Machine machine);
 
 /// Where a probe of the function's entry or return stands: behind first instructions that probes
 /// break and that change nothing which a probe sees (they fill vector registers). 0: at its first

@@ -2,6 +2,7 @@
 // function that is chosen when the program is linked.
 #include "symbol/probe_places.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -115,6 +116,57 @@ writes:
   EXPECT_EQ(entry_offset(file, file.find("locks").at(0)), 0U);
   EXPECT_EQ(entry_offset(file, file.find("again").at(0)), 0U);
   EXPECT_EQ(entry_offset(file, file.find("writes").at(0)), 0U);
+}
+
+TEST_F(Places, TablesForUnwindingTellWhereStrippedCodeBegins) {
+  if (kNativeMachine != Machine::X86_64) GTEST_SKIP() << "instructions of x86-64";
+  const std::string text = R"(
+  .text
+  .globl main
+  .type main, @function
+  .type told, @function
+  .type bare, @function
+main:
+  .cfi_startproc
+  xor %eax, %eax
+  ret
+  .cfi_endproc
+  .size main, . - main
+told:
+  .cfi_startproc
+  mov %rdi, %rax
+  push %rbx
+  .cfi_adjust_cfa_offset 8
+  movabs $0x1122334455, %rax
+  ret
+  .cfi_endproc
+  .size told, . - told
+bare:
+  movabs $0x1122334455, %rax
+  ret
+  .size bare, . - bare
+  .section .note.GNU-stack, "", @progbits
+)";
+  const ElfFile named = compiled("p.s", text, "");
+  const uint64_t told = named.find("told").at(0).address;
+  const uint64_t bare = named.find("bare").at(0).address;
+  ASSERT_TRUE(folder_.run("strip -o stripped program"));
+  Result<ElfFile> opened = ElfFile::open(folder_ / "stripped");
+  ASSERT_TRUE(opened.ok());
+  const ElfFile& file = opened.value();
+  CallFrames frames(file);
+  const auto why = [&](uint64_t address) {
+    const std::optional<FunctionPlace> place = code_around(file, frames, address);
+    return place ? why_no_probe_at(file, place->function, place->offset) : "not known";
+  };
+  for (const uint64_t good : {0, 3, 4, 14}) EXPECT_EQ(why(told + good), "") << good;
+  EXPECT_EQ(why(told + 5), fmt::format("no instruction begins there, and a probe would break the "
+                                       "program; the nearest begin at {:#x} and {:#x}",
+                                       told + 4, told + 14));
+  EXPECT_THAT(why(told + 1), HasSubstr("no instruction begins there"));
+  EXPECT_EQ(why(bare + 1), "not known");
+  CallFrames named_frames(named);
+  EXPECT_EQ(code_around(named, named_frames, told + 5)->function.name, "told");
 }
 
 TEST_F(Places, WhatAnIfuncMayChoose) {

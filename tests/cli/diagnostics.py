@@ -24,6 +24,7 @@ EXAMPLES_NOT_RUN = {
     "K0413": "needs --unsafe",
     "K0407": "depends on the C library and the processor",
     "K0408": "the examples are of ktap's own program, where it may not stand",
+    "K0409": "what lies at an address depends on how the program was built",
     "K0102": "a NUL byte cannot stand in a page of text",
     "K0405": "needs a machine that refuses to trace",
     "K0601": "the limit's size is only described", "K0602": "the limit's size is only described",
