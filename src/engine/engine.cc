@@ -507,6 +507,7 @@ void Engine::disarm() {
 void Engine::detach() {
   disarm();
   gate_link_.reset();
+  sys::close_links(std::move(links_));
   links_.clear();
   samples_.clear();
   // Before the slow ones are handed on: the holder's copies of our descriptors must keep no link

@@ -1,16 +1,28 @@
-// Attaching where nothing can be attached to: what is said, and what callers tell by.
+// Attaching where nothing can be attached to: what is said, and what callers tell by. Letting go.
 #include "sys/attach.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/perf_event.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "bpf/insn.h"
 #include "sys/bpf.h"
 
 namespace ktap::sys {
 namespace {
+
+using namespace std::chrono_literals;
 
 std::optional<UniqueFd> sampler() {
   LoadFailure failure;
@@ -64,6 +76,58 @@ TEST(Attach, FasterThanTheKernelAllows) {
   ASSERT_FALSE(attached.ok());
   EXPECT_NE(attached.error().message.find("kernel.perf_event_max_sample_rate"), std::string::npos)
       << attached.error().message;
+}
+
+extern "C" __attribute__((noinline)) void ktap_never_called() { asm volatile(""); }
+
+/// Where in our file the code at `address` lies.
+uint64_t offset_in_file(uintptr_t address) {
+  std::ifstream maps("/proc/self/maps");
+  std::string line;
+  while (std::getline(maps, line)) {
+    uint64_t begin = 0, end = 0, offset = 0;
+    if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64, &begin, &end, &offset) ==
+            3 &&
+        address >= begin && address < end)
+      return address - begin + offset;
+  }
+  return 0;
+}
+
+std::vector<UniqueFd> links_of_functions(size_t count) {
+  LoadFailure failure;
+  std::vector<UniqueFd> links;
+  const std::optional<UniqueFd> program =
+      load_program("test", bpf::ProgramKind::UprobeMulti,
+                   {bpf::mov64(bpf::Reg::R0, 0), bpf::exit_insn()}, &failure);
+  UserPoint point;
+  point.offset_bytes = offset_in_file(reinterpret_cast<uintptr_t>(&ktap_never_called));
+  while (program && links.size() < count) {
+    Result<UniqueFd> link =
+        attach_user_points(program->get(), "/proc/self/exe", {point}, false, getpid());
+    if (!link.ok()) break;
+    links.push_back(std::move(link).value());
+  }
+  return links;
+}
+
+// One by one, 60 take 60 times as long as one.
+TEST(Attach, ManyLinksAreClosedAtOnce) {
+  constexpr size_t kMany = 60;
+  std::vector<UniqueFd> one = links_of_functions(1);
+  std::vector<UniqueFd> many = links_of_functions(kMany);
+  if (many.size() < kMany) GTEST_SKIP() << "needs root and Linux 6.6";
+  const std::vector<int> fds = {many.front().get(), many.back().get()};
+  const auto time = [](std::vector<UniqueFd> links) {
+    const auto before = std::chrono::steady_clock::now();
+    close_links(std::move(links));
+    return std::chrono::steady_clock::now() - before;
+  };
+  const auto of_one = time(std::move(one));
+  const auto of_many = time(std::move(many));
+  EXPECT_LT(of_many, kMany / 3 * std::max<std::chrono::nanoseconds>(of_one, 20ms));
+  for (const int fd : fds) EXPECT_EQ(fcntl(fd, F_GETFD), -1);
+  close_links({});
 }
 
 TEST(Attach, NoLinkMissesNothing) { EXPECT_EQ(missed_by_link(-1), std::nullopt); }
