@@ -152,9 +152,17 @@ Found try_markers() {
   KTAP_ASSIGN(point.offset_bytes, file_offset(reinterpret_cast<uintptr_t>(&probed_function)));
   KTAP_ASSIGN(point.semaphore_bytes, file_offset(reinterpret_cast<uintptr_t>(&g_semaphore)));
   const uint16_t before = g_semaphore;
-  KTAP_ASSIGN(const sys::UniqueFd program, load_trial(ProgramKind::Probe));
-  KTAP_ASSIGN(const sys::PerfAttachment attached,
-              sys::attach_user_point(program.get(), "/proc/self/exe", point, false, false));
+  const bool by_link = sys::has_user_points_link();  // as markers are traced: it wants less
+  KTAP_ASSIGN(const sys::UniqueFd program,
+              load_trial(by_link ? ProgramKind::UprobeMulti : ProgramKind::Probe));
+  const std::string path = "/proc/self/exe";
+  sys::UniqueFd link;
+  sys::PerfAttachment attached;
+  if (by_link) {
+    KTAP_ASSIGN(link, sys::attach_user_points(program.get(), path, {point}, false, getpid()));
+  } else {
+    KTAP_ASSIGN(attached, sys::attach_user_point(program.get(), path, point, false, false));
+  }
   if (g_semaphore != before + 1) return Error{"the kernel does not count semaphores up"};
   return std::string();
 }

@@ -107,8 +107,9 @@ Result<void> put_scope(const Options& options, const Target& target, event::Cata
   const bool has_target = target.process.has_value() || !options.command.empty();
   if (!options.follow || !has_target || catalog == nullptr) return {};
   event::Matches found = catalog->match("sched:sched_process_fork, sched:sched_process_free");
-  if (found.events.size() != 2)
-    return Error{"--follow: this kernel has no tracepoints of forks (sched:sched_process_*)", 0};
+  if (!found.mistakes.empty())
+    return Error{"--follow wants to see forks: " + found.mistakes.front().text, 0};
+  KTAP_CHECK(found.events.size() == 2);
   if (found.events[0]->name != "sched_process_fork") std::swap(found.events[0], found.events[1]);
   backend.forked = found.events[0];
   backend.freed = found.events[1];

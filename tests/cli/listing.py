@@ -173,6 +173,19 @@ def as_nobody(ktap):
     found = run(*NOBODY, ktap, "doctor")
     expect("doctor as nobody", found.returncode == 1 and "No event can be traced here." in found.stdout and
            "tracing needs root" in found.stdout, found.stdout)
+    by_capability(ktap)
+
+
+def by_capability(ktap):
+    """Nobody with all that eBPF wants: probes of programs work, tracefs is not to be read."""
+    able = [*NOBODY, "--inh-caps=+bpf,+perfmon", "--ambient-caps=+bpf,+perfmon", ktap]
+    rows = [json.loads(line) for line in run(*able, "doctor", "--json").stdout.splitlines()]
+    works = {row["check"]: row["works"] for row in rows[:-1]}
+    if works["user functions, many at once"]:
+        expect("markers are tried as they are traced", works["markers (sdt) with semaphores"], rows)
+    if not works["tracefs"]:
+        found = run(*able, "-q", "--follow", "-e", "trace profile-1s { exit() }", "--", "true")
+        expect("--follow says what it lacks", found.returncode != 0 and "tracefs" in found.stderr, found.stderr)
 
 
 def doctor(ktap, is_root):
