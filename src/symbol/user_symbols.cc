@@ -258,6 +258,7 @@ struct UserSymbols::State {
   /// The last that it mapped before it ended.
   void mark_last(UserProgram program, Process& process) {
     process.mapped_ns = images.last_mapped_ns(program.pid);
+    if (program.mark != 0 && process.time_ns == 0) return;  // it may be another program's
     std::vector<Mapping> code = process.maps.mappings();
     if (const auto told = told_of(program, process)) mark_told(code, *told);
     process.maps = ProcessMaps(std::move(code));
