@@ -255,15 +255,6 @@ struct UserSymbols::State {
     }
   }
 
-  /// The last that it mapped before it ended.
-  void mark_last(UserProgram program, Process& process) {
-    process.mapped_ns = images.last_mapped_ns(program.pid);
-    if (program.mark != 0 && process.time_ns == 0) return;  // it may be another program's
-    std::vector<Mapping> code = process.maps.mappings();
-    if (const auto told = told_of(program, process)) mark_told(code, *told);
-    process.maps = ProcessMaps(std::move(code));
-  }
-
   std::optional<ProgramImages::Program> told_of(UserProgram program, const Process& process) {
     return images.at(program.pid, process.time_ns != 0 ? process.time_ns : UINT64_MAX - 1);
   }
@@ -367,7 +358,9 @@ struct UserSymbols::State {
       process.has_ended = !is_alive(program, identity);
       const bool has_mapped = process.mapped_ns != images.last_mapped_ns(program.pid);
       if (has_mapped && !process.has_ended) read(program, process);
-      if (has_mapped && process.has_ended) mark_last(program, process);
+      // The last that it mapped before it ended; without a time it may be another program's.
+      if (has_mapped && process.has_ended && (program.mark == 0 || process.time_ns != 0))
+        set_maps(program, process, process.maps.mappings());
     }
     return process;
   }

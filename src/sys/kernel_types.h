@@ -63,7 +63,6 @@ class KernelTypes final : public schema::KernelTypes {
   mutable std::list<KernelBtf> module_bytes_;
   mutable std::vector<std::string> modules_;  ///< that were looked at
   mutable bool has_all_modules_ = false;
-  /// By module and name; 0: several.
   /// Of a module. Most scripts ask for one or two, which are found sooner than an index is built.
   struct Functions {
     std::vector<std::pair<std::string_view, uint32_t>> all;
