@@ -259,9 +259,14 @@ TEST_F(CatalogTest, FunctionsOfPrograms) {
 
 TEST_F(CatalogTest, MistakesInProbes) {
   const std::string probe = "probe:/proc/self/exe:";
-  EXPECT_EQ(match(probe + "ktap_probed_tow"),
-            "[no function 'ktap_probed_tow' in /proc/self/exe; did you mean 'ktap_probed_two' or "
-            "'ktap_probed_one'?]");
+  EXPECT_EQ(match(probe + "ktap_probed_tow"), "[no function 'ktap_probed_tow' in /proc/self/exe] " +
+                                                  probe + "ktap_probed_two " + probe +
+                                                  "ktap_probed_one");
+  EXPECT_EQ(match(probe + "ktap_probed_tow%return size=$retval"),
+            "[no function 'ktap_probed_tow' in /proc/self/exe] " + probe +
+                "ktap_probed_two%return size=$retval " + probe +
+                "ktap_probed_one%return size=$retval")
+      << "texts that can stand in its place";
   EXPECT_EQ(match("probe:/none/such:f"), "[/none/such: no such file]");
   const std::string quotes = "; a path is written without quotes, blanks in it as they are]";
   EXPECT_EQ(match("probe:\"./none such\":f"), "[\"./none: no such file" + quotes);

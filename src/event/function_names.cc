@@ -187,6 +187,11 @@ Result<FunctionName> parse_function_name(std::string_view text) {
   return out;
 }
 
+std::string written_behind(uint64_t offset, bool is_return) {
+  const std::string text = offset == 0 ? "" : fmt::format("+{:#x}", offset);
+  return is_return ? text + std::string(kReturn) : text;
+}
+
 size_t function_name_end(std::string_view text, size_t from) {
   const std::string_view name = text.substr(from);
   const NameBrackets brackets(name);

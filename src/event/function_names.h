@@ -25,6 +25,9 @@ struct FunctionName {
 /// Errors: in words, for the user.
 Result<FunctionName> parse_function_name(std::string_view text);
 
+/// What a place's text has behind the name: "+0x10", "%return", or "".
+std::string written_behind(uint64_t offset, bool is_return);
+
 /// A number as C writes it; nothing: it is none.
 std::optional<uint64_t> parse_number(const std::string& text);
 

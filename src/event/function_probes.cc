@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "base/printable.h"
 #include "event/fetch_arguments.h"
 #include "event/function_names.h"
 #include "event/kernel_functions.h"
@@ -215,7 +216,15 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   FunctionsMeant meant = functions_meant(elf, place.name);
   meant.symbols = symbol::one_name_each(std::move(meant.symbols));
   put_ifuncs_last(meant.symbols);
-  if (meant.symbols.empty()) return refuse(elf.why_missing(place.name), {});
+  if (meant.symbols.empty()) {
+    std::vector<std::string> near;
+    std::string why = elf.why_missing(place.name, &near);
+    std::erase_if(near, [](const std::string& name) { return printable(name) != name; });
+    for (std::string& name : near)
+      name = fmt::format("{}{}:{}{}{}", kPrefix, path, name,
+                         written_behind(place.offset, place.is_return), place.fetches);
+    return refuse(std::move(why), std::move(near));
+  }
   place.is_glob = meant.is_glob;
   if (!symbol::is_mangled(place.name)) place.shown = shown_names(meant, place.name);
   LeftOut left_out;
@@ -237,7 +246,7 @@ void FunctionProbes::include_user(const Pattern& pattern, const std::string& pat
   }
   if (left_out.count() == 0) return;
   if (probed == 0) {
-    const std::string offset = place.offset == 0 ? "" : fmt::format("+{:#x}", place.offset);
+    const std::string offset = written_behind(place.offset, false);
     return refuse(
         fmt::format("{}{} of {} cannot be probed: {}", place.name, offset, path, left_out.why()),
         {});

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/glob.h"
+#include "event/function_names.h"
 #include "event/left_out.h"
 #include "event/typed_fields.h"
 #include "symbol/name_pattern.h"
@@ -243,8 +244,8 @@ void KernelFunctions::include_one(const Pattern& pattern, const KernelPlace& pla
     wrong.text += is_return;
     if (is_return.empty()) wrong.nearest = nearest(place.name);
     for (std::string& near : wrong.nearest) {
-      near = (place.is_trace ? "function:" : "probe:") + near;
-      if (place.is_return) near += "%return";
+      near = (place.is_trace ? "function:" : "probe:") + near +
+             written_behind(place.offset, place.is_return) + place.fetches;
     }
     out->mistakes.push_back(std::move(wrong));
     return;

@@ -231,6 +231,8 @@ TEST_F(KernelFunctionsTest, MistakesNameWhatIsNear) {
             "[this kernel has no function 'do_sys_open'] probe:do_sys_openat2");
   EXPECT_EQ(include("vfs_raed", 0, true),
             "[this kernel has no function 'vfs_raed'] probe:vfs_read%return");
+  EXPECT_EQ(include("vfs_raed", 4, false),
+            "[this kernel has no function 'vfs_raed'] probe:vfs_read+0x4");
   EXPECT_EQ(include("vfs_data").substr(0, 42), "['vfs_data' is no function of this kernel]");
   EXPECT_EQ(include("vfs_forbidden").substr(0, 34), "['vfs_forbidden' cannot be probed:");
 }

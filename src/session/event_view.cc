@@ -3,11 +3,11 @@
 
 #include <fmt/format.h>
 #include <sched.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 #include <optional>
 
 #include "base/limits.h"
@@ -19,6 +19,7 @@
 #include "runtime/string.h"
 #include "session/record.h"
 #include "symbol/unwind.h"
+#include "sys/clock.h"
 
 namespace ktap::session {
 
@@ -291,12 +292,9 @@ bool TickView::var(BuiltinVar var, Value* out, std::string* error) {
     case BuiltinVar::Cpu:
       *out = Value::of(static_cast<int64_t>(sched_getcpu()));
       return true;
-    case BuiltinVar::Ns: {
-      timespec now{};
-      clock_gettime(CLOCK_MONOTONIC, &now);
-      *out = Value::of(static_cast<int64_t>(now.tv_sec) * 1000000000 + now.tv_nsec);
+    case BuiltinVar::Ns:
+      *out = Value::of(sys::clock_ns(CLOCK_MONOTONIC));
       return true;
-    }
     case BuiltinVar::Execname:
       *out = heap_.string("ktap");
       return true;

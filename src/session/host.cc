@@ -17,6 +17,7 @@
 #include "event/syscall_table.h"
 #include "runtime/parse_number.h"
 #include "syntax/parser.h"
+#include "sys/clock.h"
 #include "sys/shell.h"
 #include "vm/names.h"
 #include "vm/time_text.h"
@@ -206,9 +207,7 @@ void ScriptHost::request_exit(int64_t status, bool given) {
 }
 
 int64_t ScriptHost::now_ns(vm::Clock clock) {
-  timespec now{};
-  clock_gettime(clock == vm::Clock::Realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, &now);
-  return static_cast<int64_t>(now.tv_sec) * 1000000000 + now.tv_nsec;
+  return sys::clock_ns(clock == vm::Clock::Realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC);
 }
 
 std::string ScriptHost::local_time(std::string_view format, int64_t time_ns) {

@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "base/check.h"
+#include "sys/clock.h"
 
 namespace ktap::session {
 
@@ -20,9 +21,7 @@ std::atomic<int64_t> counted_ns{0};  // when the last one came that began a burs
 
 /// Whether a signal that comes now is one of its own, not the rest of a burst.
 bool begins_burst() {
-  timespec now = {};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  const int64_t now_ns = int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+  const int64_t now_ns = sys::clock_ns(CLOCK_MONOTONIC);
   const int64_t before_ns = counted_ns;
   if (before_ns != 0 && now_ns - before_ns < kBurstNs) return false;
   counted_ns = now_ns;

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "symbol/demangle.h"
+#include "sys/clock.h"
 
 namespace ktap::symbol {
 
@@ -34,17 +35,11 @@ bool is_shown_as(const ElfFile& file, const Mapping& mapping) {
 /// Between two clocks, one of which may be put right in between.
 constexpr int64_t kClockErrorNs = 10'000'000;
 
-int64_t clock_ns(clockid_t clock) {
-  timespec time = {};
-  clock_gettime(clock, &time);
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
 /// When it was there, by the clock that files have their times from; 0: not known.
 int64_t seen_ns(const Mapping& mapping) {
   if (mapping.seen_ns == 0) return 0;
-  return static_cast<int64_t>(mapping.seen_ns) + clock_ns(CLOCK_REALTIME) -
-         clock_ns(CLOCK_MONOTONIC);
+  return static_cast<int64_t>(mapping.seen_ns) + sys::clock_ns(CLOCK_REALTIME) -
+         sys::clock_ns(CLOCK_MONOTONIC);
 }
 
 /// Nothing has been written to it since, and it has not taken the number of another.
@@ -134,10 +129,9 @@ bool ElfCache::Opened::holds_at(int64_t time_ns) {
   if (time_ns + kClockErrorNs < changed_ns) return false;
   if (time_ns <= same_until_ns) return true;
   struct stat status = {};
-  const int64_t now_ns = clock_ns(CLOCK_REALTIME);
+  const int64_t now_ns = sys::clock_ns(CLOCK_REALTIME);
   if (stat(path.c_str(), &status) != 0 || status.st_ino != inode) return false;
-  if (int64_t{status.st_ctim.tv_sec} * 1'000'000'000 + status.st_ctim.tv_nsec != changed_ns)
-    return false;
+  if (sys::to_ns(status.st_ctim) != changed_ns) return false;
   same_until_ns = now_ns;
   return true;
 }
@@ -168,7 +162,7 @@ NamedFile* ElfCache::of_mapping(pid_t pid, const std::string& root, const Mappin
   // What is lost with one process another may still have.
   const std::tuple place(pid, mapping.begin, mapping.inode);
   if (missing_.count(place) != 0) return nullptr;
-  const int64_t now_ns = clock_ns(CLOCK_REALTIME);
+  const int64_t now_ns = sys::clock_ns(CLOCK_REALTIME);
   std::optional<ElfFile> file =
       mapping.is_recorded ? open_recorded(root, mapping) : open_mapped(pid, root, mapping);
   if (!file.has_value()) {

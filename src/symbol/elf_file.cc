@@ -357,7 +357,7 @@ std::vector<std::string> ElfFile::nearest(std::string_view name, size_t most) co
   return meant.empty() ? diag::nearest(name, candidates, most) : meant;
 }
 
-std::string ElfFile::why_missing(std::string_view name) const {
+std::string ElfFile::why_missing(std::string_view name, std::vector<std::string>* near) const {
   const std::string path = printable(state_->path);
   bool has_functions = false;
   bool is_imported = false;
@@ -386,7 +386,12 @@ std::string ElfFile::why_missing(std::string_view name) const {
                                ? fmt::format("no function in {} matches '{}'", path, word)
                                : fmt::format("no function '{}' in {}", word, path);
   if (const std::string is_return = return_hint(word); !is_return.empty()) return text + is_return;
-  const std::string hint = diag::did_you_mean(nearest(name));
+  std::vector<std::string> names = nearest(name);
+  if (near != nullptr) {
+    *near = std::move(names);
+    return text;
+  }
+  const std::string hint = diag::did_you_mean(names);
   return hint.empty() ? text : text + "; " + printable(hint);
 }
 

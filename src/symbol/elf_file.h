@@ -94,8 +94,9 @@ class ElfFile {
   std::vector<std::string> nearest(std::string_view name, size_t most = 3) const;
   /// Why find() or glob() found nothing, for an error: "no function 'mallco' in /x; did you mean
   /// 'malloc'?", "'malloc' is not in /x itself, which takes it from a library", "/x has no function
-  /// symbols (it was stripped); …".
-  std::string why_missing(std::string_view name) const;
+  /// symbols (it was stripped); …". `near`, if given, gets the names that may be meant, and the
+  /// text says none.
+  std::string why_missing(std::string_view name, std::vector<std::string>* near = nullptr) const;
   /// All variables of that name, plain or demangled, by address; else those that functions have for
   /// themselves by it (`calls.0`).
   std::vector<VariableSymbol> find_variables(std::string_view name) const;

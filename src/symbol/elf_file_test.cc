@@ -126,6 +126,9 @@ TEST_F(Program, WhyNothingWasFound) {
   const ElfFile file = open("full");
   const std::string path = folder_ / "full";
   EXPECT_EQ(file.why_missing("sene"), "no function 'sene' in " + path + "; did you mean 'seen'?");
+  std::vector<std::string> near;
+  EXPECT_EQ(file.why_missing("sene", &near), "no function 'sene' in " + path);
+  EXPECT_EQ(near, std::vector<std::string>{"seen"}) << "for who shows them in another place";
   EXPECT_EQ(file.why_missing("area"),
             "no function 'area' in " + path + "; did you mean 'shapes::Circle::area'?");
   EXPECT_EQ(file.why_missing("nothing_like_it"), "no function 'nothing_like_it' in " + path);

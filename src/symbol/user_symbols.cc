@@ -20,6 +20,7 @@
 #include "symbol/maps.h"
 #include "symbol/program_images.h"
 #include "symbol/source_lines.h"
+#include "sys/clock.h"
 #include "sys/map_records.h"
 #include "sys/process.h"
 #include "sys/text_file.h"
@@ -49,11 +50,7 @@ constexpr uint64_t kUserCommonEnd = uint64_t{1} << 32;
 constexpr uint64_t kUserEnd = kUserCommonEnd;
 #endif
 
-int64_t now_ns(clockid_t clock = CLOCK_MONOTONIC_COARSE) {
-  timespec now = {};
-  clock_gettime(clock, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
+int64_t now_ns() { return sys::clock_ns(CLOCK_MONOTONIC_COARSE); }
 
 /// Which process, running which program.
 struct ProcessIdentity {
@@ -210,7 +207,7 @@ struct UserSymbols::State {
     std::optional<ProcessIdentity> identity;
     if (program.mark == 0) identity = identify(program.pid);
     process.checked_ns = now_ns();
-    const int64_t read_ns = now_ns(CLOCK_MONOTONIC);
+    const int64_t read_ns = sys::clock_ns(CLOCK_MONOTONIC);
     const Result<ProcessMaps> maps = ProcessMaps::read(program.pid);
     if (program.mark != 0) identity = identify(program.pid);
     process.has_ended = !is_alive(program, identity);

@@ -8,11 +8,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <csignal>
 #include <utility>
 
 #include "sys/bpf_quiet.h"
 #include "sys/errors.h"
+#include "sys/masked_signals.h"
 
 namespace ktap::sys {
 
@@ -56,10 +56,7 @@ struct Closing {
 void close_links(std::vector<UniqueFd> links) {
   Closing closing;
   closing.links = std::move(links);
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);  // signals are for who takes them
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::optional<MaskedSignals> masked(std::in_place);
   pthread_attr_t small;
   pthread_attr_init(&small);
   pthread_attr_setstacksize(&small, kCloserStackBytes);
@@ -75,7 +72,7 @@ void close_links(std::vector<UniqueFd> links) {
     helpers.push_back(helper);
   }
   pthread_attr_destroy(&small);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  masked.reset();
   closing.run();
   for (const pthread_t helper : helpers) pthread_join(helper, nullptr);
 }

@@ -27,6 +27,12 @@ timespec to_timespec(uint64_t ns) {
 
 }  // namespace
 
+int64_t clock_ns(clockid_t clock) {
+  timespec now = {};
+  clock_gettime(clock, &now);
+  return to_ns(now);
+}
+
 Result<Timer> Timer::create(uint64_t interval_ns, uint64_t first_ns) {
   KTAP_CHECK(interval_ns > 0 && first_ns > 0);
   UniqueFd fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));

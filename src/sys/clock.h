@@ -4,12 +4,21 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <optional>
 
 #include "base/result.h"
 #include "sys/unique_fd.h"
 
 namespace ktap::sys {
+
+/// Nanoseconds since the epoch of whatever clock gave it.
+constexpr int64_t to_ns(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+/// What a clock (CLOCK_MONOTONIC, …) shows now, in nanoseconds.
+int64_t clock_ns(clockid_t clock);
 
 /// A periodic timer on the monotonic clock.
 class Timer {

@@ -14,14 +14,15 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <mutex>
 #include <utility>
 
 #include "sys/bpf.h"
+#include "sys/clock.h"
 #include "sys/errors.h"
+#include "sys/masked_signals.h"
 #include "sys/unique_fd.h"
 
 namespace ktap::sys {
@@ -34,11 +35,7 @@ constexpr uint32_t kWakeBytes = kRingBytes / 4;
 constexpr size_t kMostPending = size_t{64} << 10;
 constexpr size_t kTimeBytes = 8;  // what sample_id_all puts behind each record
 
-uint64_t now_ns() {
-  timespec now = {};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
+uint64_t now_ns() { return static_cast<uint64_t>(clock_ns(CLOCK_MONOTONIC)); }
 
 /// A record out of the ring, and numbers of it; what lies outside is 0.
 class RecordBytes {
@@ -285,18 +282,14 @@ Result<void> MapRecords::State::open_all() {
   return {};
 }
 
-/// Signals are for who takes them. Without a thread take() does what there is to do.
+/// Without a thread take() does what there is to do.
 void MapRecords::State::start() {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const MaskedSignals masked;
   const auto begin = [](void* self) -> void* {
     static_cast<State*>(self)->run();
     return nullptr;
   };
   has_thread = pthread_create(&thread, nullptr, begin, this) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void MapRecords::State::run() {

@@ -10,14 +10,13 @@
 #include <utility>
 
 #include "base/printable.h"
+#include "sys/clock.h"
 #include "sys/errors.h"
 #include "sys/unique_fd.h"
 
 namespace ktap::sys {
 
 namespace {
-
-constexpr int64_t kNsPerSecond = 1'000'000'000;
 
 Error refusal(const std::string& path, int error_number) {
   const std::string name = printable(path);
@@ -43,8 +42,8 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   MappedFile file;
   file.identity_.device = status.st_dev;
   file.identity_.inode = status.st_ino;
-  file.changed_ns_ = status.st_ctim.tv_sec * kNsPerSecond + status.st_ctim.tv_nsec;
-  file.identity_.modified_ns = status.st_mtim.tv_sec * kNsPerSecond + status.st_mtim.tv_nsec;
+  file.changed_ns_ = to_ns(status.st_ctim);
+  file.identity_.modified_ns = to_ns(status.st_mtim);
   if (status.st_size == 0) return file;
   const auto size_bytes = static_cast<size_t>(status.st_size);
   // Writable, for ourselves alone: libelf notes in headers which sections it has decompressed.

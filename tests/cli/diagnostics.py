@@ -134,11 +134,15 @@ def json_whatever_the_bytes(ktap):
 def json_fix_of_an_event(ktap):
     if os.geteuid() != 0:
         return "needs root"
-    script = "trace sched:sched_swich { }"
-    (error,) = objects(run(ktap, "--diagnostics=json", "--explain", "-e", script))
-    (fix,) = error["fixes"]
-    mended = script[:fix["begin"]] + fix["replacement"] + script[fix["end"]:]
-    return error["code"] == "K0401" and mended == "trace sched:sched_switch { }"
+    for wrong, right in (("sched:sched_swich", "sched:sched_switch"),
+                         ("probe:libc.so.6:mallo%return size=$retval", "probe:libc.so.6:malloc%return size=$retval")):
+        script = f"trace {wrong} {{ }}"
+        (error,) = objects(run(ktap, "--diagnostics=json", "--explain", "-e", script))
+        (fix,) = error["fixes"]
+        mended = script[:fix["begin"]] + fix["replacement"] + script[fix["end"]:]
+        if error["code"] != "K0401" or mended != f"trace {right} {{ }}" or error["hints"] != [f"the nearest: {right}"]:
+            raise AssertionError(f"{wrong}: {error}")
+    return True
 
 
 def json_counts_what_it_drops(ktap):

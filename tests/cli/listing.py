@@ -42,7 +42,8 @@ def lists(ktap):
            {"name": "prev_pid", "type": "pid_t"} in found[0]["args"], found)
     for words, hint in ((("sched:sched_swich",), "the nearest: sched:sched_switch"),
                         (("opnat",), "syscalls:sys_enter_openat"), (("nope:x",), "there is no subsystem 'nope'"),
-                        (("probe:libc.so.6:mallo",), "did you mean 'malloc'?"), (("a", "b"), "takes one GLOB"),
+                        (("probe:libc.so.6:mallo",), "the nearest: probe:libc.so.6:malloc"),
+                        (("a", "b"), "takes one GLOB"),
                         (("mem:*",), "written, not listed: mem:ADDRESS"), (("profile*",), "not listed: profile-99hz"),
                         (("tick-*",), "written, not listed"), (("[",), "nothing closes its '['"),
                         (("a{b",), "nothing closes its '{'"), (("sched:[",), "nothing closes its '['"),
@@ -129,7 +130,7 @@ def names_of_cxx(ktap, is_root):
             row = json.loads(run(ktap, "list", "--json", one).stdout)
             expect(f"--json of {name}", [place["symbol"] for place in row["places"]] == [symbol], row)
         wrong = run(ktap, "list", f"probe:{program}:load::Table::find")
-        suggests = "did you mean 'load::Table<int, char>::find'" in wrong.stderr
+        suggests = f"the nearest: probe:{program}:load::Table<int, char>::find" in wrong.stderr
         expect("a template without its arguments", suggests, wrong.stderr)
         if not is_root:
             return
