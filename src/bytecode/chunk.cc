@@ -64,6 +64,12 @@ bool names_builtin(const Function& function, Builtin builtin) {
   });
 }
 
+bool reads_arguments(const Function& function) {
+  constexpr uint16_t kArgSlot = 0;
+  return any_instruction(
+      function, [](Insn insn) { return insn.op() == Op::GetGlobal && insn.d() == kArgSlot; });
+}
+
 std::string full_name(const BuiltinInfo& info) {
   std::string name(info.prefix);
   if (!name.empty()) name += '.';

@@ -120,6 +120,9 @@ bool is_test(Op op);
 /// Whether this function or one written inside it names that built-in: it may be called then.
 bool names_builtin(const Function& function, Builtin builtin);
 
+/// Whether this function or one written inside it reads `arg`, what the command line hands over.
+bool reads_arguments(const Function& function);
+
 /// `ktap -b`: every function with its constants and its code, source lines between.
 /// `source` may be null (stripped).
 std::string disassemble(const Chunk& chunk, const diag::Source* source);

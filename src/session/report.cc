@@ -128,6 +128,15 @@ std::string render_error(const std::string& text, bool json, const std::string& 
       .line();
 }
 
+std::string render_warning(const std::string& text, bool json) {
+  if (!json) return fmt::format("ktap: warning: {}\n", text);
+  return diag::JsonObject()
+      .text("kind", "warning")
+      .text("severity", "warning")
+      .text("message", text)
+      .line();
+}
+
 std::string render_runtime_error(const diag::Source& source, const vm::RuntimeError& error,
                                  bool json) {
   if (json) return runtime_error_json(source, error);

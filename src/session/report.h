@@ -27,6 +27,9 @@ std::string render_runtime_error(const diag::Source& source, const vm::RuntimeEr
 /// `ktap: error: TEXT`: what the machine or the command line has against it.
 std::string render_error(const std::string& text, bool json, const std::string& program = "ktap");
 
+/// `ktap: warning: TEXT`, of the command line.
+std::string render_warning(const std::string& text, bool json);
+
 /// As the VM would have met it.
 vm::RuntimeError error_of(const ssa::Failure& failure, const std::string& text);
 

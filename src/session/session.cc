@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/printable.h"
 #include "bpf/disassembler.h"
 #include "bytecode/field_reads.h"
 #include "compiler/compiler.h"
@@ -149,7 +150,18 @@ class Session {
     }
   }
 
+  void tell_unread_arguments() {
+    const std::vector<std::string>& args = options_.args;
+    if (args.size() < 2 || bytecode::reads_arguments(*chunk_->main)) return;
+    const std::string hint =
+        args[1].substr(0, 1) == "-" ? "; options of ktap stand before the script" : "";
+    say(render_warning(fmt::format("the script reads no arguments: '{}' changes nothing{}",
+                                   printable(args[1]), hint),
+                       options_.json));
+  }
+
   std::optional<int> main_chunk() {
+    tell_unread_arguments();
     Result<std::unique_ptr<Output>> output = Output::open(options_.output_path);
     if (!output.ok()) return fail(output.error());
     output_ = std::move(output).value();

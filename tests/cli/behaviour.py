@@ -59,6 +59,19 @@ def missing_file(ktap):
     return done.returncode == 2 and "/no/such/script.kp" in done.stderr
 
 
+def arguments_that_nobody_reads_are_told(ktap):
+    warning = "ktap: warning: the script reads no arguments: '{}' changes nothing"
+    behind = warning.format("-p") + "; options of ktap stand before the script\n"
+    with tempfile.TemporaryDirectory() as folder:
+        path, reader = os.path.join(folder, "none.kp"), os.path.join(folder, "reader.kp")
+        Path(path).write_text("print(1)")
+        Path(reader).write_text("function f() { return arg[1] } print(1)")
+        wanted = {("-p", "42"): behind, ("x", "-p"): warning.format("x") + "\n", (): "", ("--", "true"): ""}
+        return all(run(ktap, path, *args).stderr == text for args, text in wanted.items()) and \
+            run(ktap, reader, "-p", "42").stderr == "" and \
+            '"kind":"warning"' in run(ktap, "--diagnostics=json", path, "-p").stderr
+
+
 def no_end_is_no_script(ktap):
     with open("/dev/zero", "rb") as zero:
         outcomes = [run(ktap, "/dev/zero"), run(ktap, "-", stdin=zero)]
@@ -329,6 +342,7 @@ def ctrl_c_before_anything_is_traced(ktap):
 
 
 CASES = [directory_is_no_script, directory_on_standard_input, missing_file, no_end_is_no_script,
+         arguments_that_nobody_reads_are_told,
          main_chunk_ends_with_its_reader,
          tick_ends_with_its_reader, trace_end_ends_with_its_reader, ctrl_c_in_the_main_chunk_keeps_the_output,
          sigterm_in_trace_end_keeps_the_output, burst_in_the_main_chunk_counts_as_one,
