@@ -189,8 +189,9 @@ EventMistake missing_field(const schema::Event& event, const std::string& name,
         "names here, they are arg1, arg2 …";
   if (event.kind == EventKind::ProbeReturn && mistake.hint.empty() &&
       diag::nearest(name, mistake.choices).empty())
-    mistake.hint = "of what a function was called with nothing is left when it returns: " +
-                   kept_at_entry(event, name);
+    mistake.hint = fmt::format(
+        "of what a function was called with nothing is left when it returns; if it has a '{}', {}",
+        name, kept_at_entry(event, name));
   const bool is_marker = event.system.compare(0, 4, "sdt:") == 0;  // its arguments have no names
   if (event.kind == EventKind::Probe && !event.point.path.empty() && !is_marker &&
       event.find_field("arg1") > 0)

@@ -254,14 +254,16 @@ class Session {
   }
 
   /// With a mistake in one event text, the fields that the other handlers ask for are still
-  /// checked.
+  /// checked, where the kernel says what it has.
   void find_more_mistakes(std::vector<PlannedHandler> handlers, diag::Sink& sink) {
     std::erase_if(handlers, [](const PlannedHandler& handler) { return handler.events.empty(); });
-    const bpf::KernelFacts facts;
+    const Result<bpf::KernelFacts> facts =
+        engine::probe_kernel(options_.without, give_registers(handlers), trace_kernel(handlers));
+    if (!facts.ok()) return;
     const PlanInput input{&host_->registrations(),
                           &vm_->globals(),
                           &chunk_->globals,
-                          &facts,
+                          &facts.value(),
                           &options_,
                           {},
                           reader_uses(),

@@ -14,6 +14,7 @@ using sys::MapRecord;
 
 namespace {
 
+constexpr ptrdiff_t kMostFormer = 64;        // guessed: plugins that come and go
 constexpr size_t kMostMappingsOfOne = 4096;  // guessed: a JIT compiler's may be many
 
 }  // namespace
@@ -176,9 +177,15 @@ void ProgramImages::add_mapping(const MapRecord& record) {
   const auto behind =
       std::find_if(first, regions.end(), [&](const Region& r) { return r.begin >= record.end; });
   const Region* const none = regions.data();
-  const Regions instead = laid_over(
-      none + (first - regions.begin()), none + (behind - regions.begin()),
-      {record.begin, record.end, record.file_offset, share(record), nullptr, record.time_ns});
+  const Region above{record.begin,  record.end, record.file_offset,
+                     share(record), nullptr,    record.time_ns};
+  const Regions instead =
+      laid_over(none + (first - regions.begin()), none + (behind - regions.begin()), above);
+  for (auto old = first; old != behind; ++old) {
+    if (old->file->inode != 0) span.former.push_back({*old, record.time_ns});
+  }
+  if (std::ssize(span.former) > kMostFormer)
+    span.former.erase(span.former.begin(), span.former.end() - kMostFormer);
   span.mapped_ns = record.time_ns;
   regions.insert(regions.erase(first, behind), instead.begin(), instead.end());
   *mappings_ += regions.size() - before;
@@ -243,6 +250,20 @@ std::optional<ProgramImages::Program> ProgramImages::at(pid_t pid, uint64_t time
   const Span* span = find(pid, time_ns);
   if (span == nullptr) return std::nullopt;
   return program_of(*span->code, span->is_whole);
+}
+
+std::optional<Mapping> ProgramImages::replaced(pid_t pid, uint64_t address,
+                                               uint64_t time_ns) const {
+  const Span* span = find(pid, time_ns);
+  if (span == nullptr) return std::nullopt;
+  for (const auto& [region, until_ns] : span->former) {
+    const bool is_there = region.begin <= address && address < region.end;
+    if (!is_there || time_ns < region.since_ns || time_ns >= until_ns) continue;
+    Region alone = region;
+    alone.before = nullptr;
+    return program_of({alone}, false).code.front();
+  }
+  return std::nullopt;
 }
 
 std::optional<ProgramImages::Program> ProgramImages::ever(pid_t pid, bool from_birth) const {

@@ -38,6 +38,9 @@ class ProgramImages {
   };
   /// What the process ran at that time. Nothing: it is not known.
   std::optional<Program> at(pid_t pid, uint64_t time_ns) const;
+  /// The code that lay there at that time, and that other code has taken the place of since.
+  /// Nothing: it is not known.
+  std::optional<Mapping> replaced(pid_t pid, uint64_t address, uint64_t time_ns) const;
   /// What the process ran at some time: mappings of its programs, as far as they do not contradict
   /// each other. `from_birth`: nothing, unless all that it has ever run is known.
   std::optional<Program> ever(pid_t pid, bool from_birth) const;
@@ -65,6 +68,11 @@ class ProgramImages {
     uint64_t since_ns;                   ///< it was mapped then
   };
   using Regions = std::vector<Region>;
+  /// What was mapped until other code took its place.
+  struct Former {
+    Region region;
+    uint64_t until_ns;
+  };
   /// A program that a process runs, from then on until another time.
   struct Span {
     uint64_t begin_ns = 0;
@@ -73,6 +81,7 @@ class ProgramImages {
     bool is_birth = false;  ///< nothing was before
     bool is_whole = false;
     uint64_t mapped_ns = 0;         ///< last
+    std::vector<Former> former;     ///< by time, the last of them
     std::shared_ptr<Regions> code;  ///< of who forked, and has mapped nothing since, it is shared
   };
   using Life = std::vector<Span>;  ///< by time

@@ -158,6 +158,11 @@ class Unwinder {
     const uint64_t back = is_innermost || is_signal_ ? 0 : 1;
     is_signal_ = false;
     const std::optional<UserCode> code = symbols_.code(program_, place_ - back);
+    if (!code.has_value() && symbols_.came_later(program_, place_ - back)) {
+      missing_ = MissingCode::File;
+      missing_file_ = symbols_.name(program_, place_ - back).file_name();
+      return false;
+    }
     if (!code.has_value()) {
       // The caller's registers are known, but not where in it they are: its rules are not either.
       is_hidden_ = symbols_.is_return_probe(program_, place_);

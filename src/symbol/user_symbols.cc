@@ -513,13 +513,23 @@ std::optional<UserCode> UserSymbols::code(UserProgram program, uint64_t address)
   Process& process = state_->find(program);
   const Mapping* mapping = state_->find_mapping(program, process, address);
   if (mapping == nullptr) return std::nullopt;
-  if (program.time_ns != 0 && program.time_ns < mapping->since_ns) return std::nullopt;
+  std::optional<Mapping> then;
+  if (program.time_ns != 0 && program.time_ns < mapping->since_ns) {
+    then = state_->images.replaced(program.pid, address, program.time_ns);
+    if (!then.has_value()) return std::nullopt;
+    mapping = &*then;
+  }
   NamedFile* file = state_->file_of(program, process, *mapping);
   if (file == nullptr) return std::nullopt;
   const auto in_file =
       file->file.image().address_of(address - mapping->begin + mapping->file_offset);
   if (!in_file.has_value()) return std::nullopt;
   return UserCode{file, *in_file};
+}
+
+bool UserSymbols::came_later(UserProgram program, uint64_t address) {
+  const Mapping* mapping = state_->find_mapping(program, state_->find(program), address);
+  return mapping != nullptr && program.time_ns != 0 && program.time_ns < mapping->since_ns;
 }
 
 bool UserSymbols::is_behind_system_call(UserProgram program, uint64_t address) {

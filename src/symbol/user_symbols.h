@@ -88,6 +88,9 @@ class UserSymbols {
   /// Whether anything is known of what it has mapped.
   bool knows(UserProgram program);
 
+  /// Whether what is mapped there took the place of other code after the program's time.
+  bool came_later(UserProgram program, uint64_t address);
+
   /// Whether the instruction in front of it is a system call's. False where no file holds it.
   bool is_behind_system_call(UserProgram program, uint64_t address);
 

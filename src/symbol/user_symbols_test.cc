@@ -131,13 +131,22 @@ TEST(UserSymbols, ToldThatCodeTookThePlaceOfOther) {
   EXPECT_THAT(symbols.name(getpid(), page.begin()).text(), testing::HasSubstr(own_name()));
   const uint64_t before_ns = now_ns();
   page.load("/usr/bin/env");
+  const uint64_t between_ns = now_ns();
   page.load("/proc/self/exe");
   gone.unload();
   EXPECT_EQ(symbols.replacements(), 0U);
   symbols.take_records();
   EXPECT_EQ(symbols.replacements(), 2U);
-  EXPECT_TRUE(symbols.code({getpid(), 0, now_ns()}, page.begin()).has_value());
-  EXPECT_FALSE(symbols.code({getpid(), 0, before_ns}, page.begin()).has_value());
+  const auto file_at = [&](uint64_t time_ns) {
+    const std::optional<UserCode> code = symbols.code({getpid(), 0, time_ns}, page.begin());
+    return code.has_value() ? std::string(base_name(code->file->file.path())) : "";
+  };
+  EXPECT_EQ(file_at(now_ns()), own_name());
+  EXPECT_EQ(file_at(between_ns), "env") << "what was there then";
+  EXPECT_EQ(file_at(before_ns), own_name());
+  EXPECT_EQ(file_at(1), "") << "before anything was told";
+  EXPECT_TRUE(symbols.came_later({getpid(), 0, before_ns}, page.begin()));
+  EXPECT_FALSE(symbols.came_later({getpid(), 0, now_ns()}, page.begin()));
   const std::string either = page.text() + " ([env or " + own_name() + "])";
   EXPECT_EQ(symbols.name(getpid(), page.begin()).text(), either);
   // Of another process, that had ended before it was looked at again.
