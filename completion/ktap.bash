@@ -21,12 +21,57 @@ _ktap_events() {
   done
 }
 
-# The word at the cursor and those before it, with the colons that bash breaks words at.
+# The word at the cursor and those before it, with the colons and `=` that bash breaks words at; `places` are these words'
+# in COMP_WORDS.
 _ktap_word() {
-  local line=${COMP_LINE:0:COMP_POINT}
-  _ktap_cur=${line##*[[:space:]]}
-  read -ra before <<<"${line%"$_ktap_cur"}"
-  previous=${before[${#before[@]} - 1]}
+  local line=${COMP_LINE:0:COMP_POINT} i blanks
+  before=() places=()
+  for ((i = 0; i <= COMP_CWORD; i++)); do
+    blanks=${line%%[![:space:]]*}
+    line=${line#"$blanks"}
+    word=${COMP_WORDS[i]}
+    ((i == COMP_CWORD)) && word=$line
+    if [[ -n $blanks ]] || ((i == 0)); then
+      before+=("$word") places+=("$i")
+    else
+      before[${#before[@]} - 1]+=$word
+    fi
+    line=${line#"$word"}
+  done
+  i=$((${#before[@]} - 1))
+  _ktap_cur=${before[i]}
+  unset "before[i]"
+  previous=${before[i - 1]}
+}
+
+# Sets `place` for the words from `before[i]` on: the number of the `--` that a command follows, `script` where a script's
+# own words are, or nothing.
+_ktap_place() {
+  local at has_source=
+  place=
+  for ((at = i; at < ${#before[@]}; at++)); do
+    [[ ${before[at]} == -- ]] && place=$at && return
+    [[ -n $place ]] && continue
+    case ${before[at]} in
+      -e | -s) has_source=1 ;&
+      -o | -p | -C | -l[efm] | --cgroup | --user | --engine | --placement | --table-size | --max-memory | --without | \
+        --spoil | --dump | --diagnostics | --explain-code) [[ ${before[at + 1]} == -- ]] || ((at++)) ;;
+      -?*) ;;
+      *) place=script ;;
+    esac
+  done
+  [[ -z $place && -n $has_source && $_ktap_cur != -* && $at -eq ${#before[@]} ]] && place=script
+}
+
+# A command and its arguments: by what bash-completion knows of it, where that is loaded. $1: its place in COMP_WORDS.
+_ktap_command() {
+  local offset
+  for offset in _comp_command_offset _command_offset; do
+    declare -F "$offset" >/dev/null && "$offset" "$1" && return
+  done
+  if ((COMP_CWORD > $1)); then _ktap_files; return; fi
+  compopt -o filenames 2>/dev/null
+  mapfile -t COMPREPLY < <(compgen -c -- "$_ktap_cur" | sort -u)
 }
 
 # Fills COMPREPLY with those of the lines $1 that begin with the word; bash replaces behind the last colon. Names come out
@@ -58,13 +103,8 @@ _ktap() {
   local options='-e -i -o -p --follow --cgroup= --user= -C -T -q -v -V --version -b -d -s -le -lf -lm --explain --check
     --strict --unsafe --engine= --placement= --table-size= --max-memory= --without= --spoil= --dump= --diagnostics=
     --explain-code= -h --help'
-  local _ktap_cur previous before word i
+  local _ktap_cur previous before places place word i=1
   _ktap_word
-  for ((i = 1; i < COMP_CWORD; i++)); do
-    [[ ${COMP_WORDS[i]} == -- ]] && return  # a command's own words
-  done
-  word=${_ktap_cur%%=*}
-  i=1
   while [[ ${before[i]} == @(-q|-v|--diagnostics=*) ]]; do ((i++)); done  # these may stand before a command
   case ${before[i]} in
     list) _ktap_reply $'-v\n--json\n'"$([[ $_ktap_cur == -* ]] || _ktap_events "$_ktap_cur")"; return ;;
@@ -72,7 +112,13 @@ _ktap() {
     fmt) if [[ $_ktap_cur == -* ]]; then _ktap_reply $'--check\n-w\n--diagnostics=json'; else _ktap_files kp; fi
          return ;;
   esac
-  if [[ $_ktap_cur == --*=* ]]; then previous=$word _ktap_cur=${_ktap_cur#*=}; fi
+  [[ ${before[i]} == top ]] && ((i++))
+  _ktap_place
+  case $place in
+    script) _ktap_files; return ;;
+    ?*) _ktap_command "$((places[place] + 1))"; return ;;
+  esac
+  if [[ $_ktap_cur == --*=* ]]; then previous=${_ktap_cur%%=*} _ktap_cur=${_ktap_cur#*=}; fi
   case $previous in
     -s | -le) _ktap_reply "$(_ktap_events "$_ktap_cur")"; return ;;
     -p) COMPREPLY=($(compgen -W "$(cd /proc && echo [0-9]*)" -- "$_ktap_cur")); return ;;
@@ -94,11 +140,11 @@ _ktap() {
     return
   fi
   _ktap_files kp ktap
-  ((i == ${#before[@]})) && COMPREPLY+=($(compgen -W 'list doctor fmt top' -- "$_ktap_cur"))
+  [[ ${before[i - 1]} != top ]] && ((i == ${#before[@]})) && COMPREPLY+=($(compgen -W 'list doctor fmt top' -- "$_ktap_cur"))
 }
 
 _ktapc() {
-  local _ktap_cur previous before
+  local _ktap_cur previous before places word
   _ktap_word
   case $previous in
     -o) _ktap_files; return ;;

@@ -128,6 +128,8 @@ def shell(program, text, ktap):
     try:
         os.symlink(os.path.realpath(ktap), os.path.join(folder, "ktap"))
         (Path(folder) / "one.kp").write_text("print(1)\n")
+        (Path(folder) / "zzcommand").write_text("#!/bin/sh\n")
+        (Path(folder) / "zzcommand").chmod(0o755)
         environment = dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}", HOME=folder, LC_ALL="C")
         done = subprocess.run([*program, text], capture_output=True, text=True, cwd=folder, env=environment, timeout=60,
                               check=False)
@@ -175,6 +177,10 @@ def bash_completes(ktap):
         echo "$1>${{COMPREPLY[*]}}" | tr ' ' _; }}
       ask 'ktap --plac'; ask 'ktap --placement=u'; ask 'ktap --dump=s'; ask 'ktap list software:page'; ask 'ktap '
       ask 'ktap -s software:major'; ask 'ktap -q list software:page'; ask 'ktap --diagnostics=json -v doc'
+      ask 'ktap x.kp -- zzc'; ask 'ktap top -q -e 1 -- zzc'; ask 'ktap -e 1 -- zzcommand -x on'; ask 'ktap fmt --'
+      ask 'ktap one.kp -'; ask 'ktap one.kp zz'; ask 'ktap -e 1 zz'; ask 'ktap -e 1 --plac'; ask 'ktap -o one.kp --plac'
+      ask 'ktap --engine=bpf one.kp --plac'; ask 'ktap -s software:x --plac'; ask 'ktap top '; ask 'ktap doctor -'
+      _command_offset() {{ COMPREPLY=("offset $1"); }}; ask 'ktap -s software:x -- zz'
       ktap() {{ printf '%s\\n' 'probe:/x:$(echo ran)' 'probe:/x:f(char*)' 'probe:/y'; }}
       ask 'ktap list probe:/x:'; ask "ktap list 'probe:/x:f"
       ktap() {{ printf '%s\\n' {ANSWERS}; }}
@@ -185,7 +191,12 @@ def bash_completes(ktap):
               "ktap_list_software:page>page-faults", "ktap_>one.kp_list_doctor_fmt_top",
               "ktap_-s_software:major>major-faults", "ktap_-q_list_software:page>page-faults",
               "ktap_--diagnostics=json_-v_doc>doctor", "ktap_list_probe:x.so:g>get", "ktap_-s_probe:./x.so:C::g>go",
-              "ktap_list_sdt:x.so:ca>catch",
+              "ktap_list_sdt:x.so:ca>catch", "ktap_x.kp_--_zzc>zzcommand", "ktap_top_-q_-e_1_--_zzc>zzcommand",
+              "ktap_-e_1_--_zzcommand_-x_on>one.kp", "ktap_fmt_-->--check_--diagnostics=json", "ktap_one.kp_->",
+              "ktap_one.kp_zz>zzcommand", "ktap_-e_1_zz>zzcommand", "ktap_-e_1_--plac>--placement=",
+              "ktap_-o_one.kp_--plac>--placement=", "ktap_--engine=bpf_one.kp_--plac>",
+              "ktap_-s_software:x_--plac>--placement=", "ktap_top_>one.kp", "ktap_doctor_->--json",
+              "ktap_-s_software:x_--_zz>offset_6",
               r"ktap_list_probe:/x:>\$\(echo\_ran\)_f\(char\*\)", "ktap_list_'probe:/x:f>probe:/x:f(char*)"}
     return "" if wanted <= found else f"bash: {sorted(wanted - found)} not in {sorted(found)}"
 
@@ -197,19 +208,37 @@ def zsh_completes(ktap):
       ktap() {{ print -l {ANSWERS} }}
       PREFIX=probe:x.so:g; _ktap_events; PREFIX=probe:./x.so:C::g; _ktap_events; PREFIX=sdt:x.so:ca; _ktap_events
       _ktap_events() {{ echo an event }}; _arguments() {{ print -l -- arguments:${{words[1]}}:$CURRENT $@ }}
-      words=(ktap -q -v list x); CURRENT=5; source {ROOT}/completion/_ktap"""
+      words=(ktap -q -v list x); CURRENT=5; source {ROOT}/completion/_ktap
+      _normal() {{ print -l -- normal:${{(j:_:)words}}:$CURRENT }}; _files() {{ print files }}
+      ask() {{ words=($@); CURRENT=$#; print -n -- "${{(j:_:)@}}>"
+        source {ROOT}/completion/_ktap | sed 's/^arguments:.*/arguments/;q' }}
+      ask ktap x.kp -- ech; ask ktap -q top -e 'a b' -- cat on; ask ktap one.kp --plac; ask ktap -e 1 zz
+      ask ktap -e 1 --plac; ask ktap -o one.kp --plac; ask ktap -e x"""
     found = shell(["zsh", "-fc"], ask, ktap)
     good = found[0].startswith("--follow") and \
-        {"software:page-faults", *TYPED, "arguments:ktap:2", "1:event:_ktap_events"} <= set(found)
+        {"software:page-faults", *TYPED, "arguments:ktap:2", "1:event:_ktap_events", "ktap_x.kp_--_ech>normal:ech:1",
+         "b_--_cat_on>normal:cat_on:2", "ktap_one.kp_--plac>files", "ktap_-e_1_zz>files", "ktap_-e_1_--plac>arguments",
+         "ktap_-o_one.kp_--plac>arguments", "ktap_-e_x>arguments"} <= set(found)
     return "" if good else f"zsh: {found}"
 
 
 def fish_completes(ktap):
-    ask = f"source {ROOT}/completion/ktap.fish; complete -C 'ktap list software:page'; complete -C 'ktap --plac'; " \
-        f"function ktap; printf '%s\\n' {ANSWERS}; end; complete -C 'ktap list probe:x.so:g'; " \
+    lines = {"ktap list software:page": "software:page-faults", "ktap --plac": "--placement",
+             "ktap fmt --": "--check --diagnostics", "ktap doctor -": "--json", "ktap list -": "--json -v",
+             "ktap x.kp -- zzc": "zzcommand", "ktap top -q -e 1 -- zzc": "zzcommand",
+             "ktap -e 1 -- zzcommand on": "one.kp",
+             "ktap one.kp -": "", "ktap one.kp zz": "zzcommand", "ktap -e 1 zz": "zzcommand", "ktap one.kp do": "",
+             "ktap -e 1 --plac": "--placement", "ktap -o one.kp --plac": "--placement", "ktap do": "doctor"}
+    ask = f"source {ROOT}/completion/ktap.fish\n"
+    for line in lines:
+        offers = f"complete -C '{line}' | string replace -r '\\t.*' '' | sort"
+        ask += f"echo (string join _ -- '{line}>' ({offers}) | tr ' ' _)\n"
+    ask += f"function ktap; printf '%s\\n' {ANSWERS}; end; complete -C 'ktap list probe:x.so:g'; " \
         "complete -C 'ktap -q list probe:./x.so:C::g'; complete -C 'ktap -s sdt:x.so:ca'"
-    found = shell(["fish", "-Nc"], ask, ktap)
-    return "" if {"software:page-faults", "--placement", *TYPED} <= set(found) else f"fish: {found}"
+    found = set(shell(["fish", "-Nc"], ask, ktap))
+    wanted = {"_".join([line + ">", *offered.split()]).replace(" ", "_") for line, offered in lines.items()}
+    wanted |= set(TYPED)
+    return "" if wanted <= found else f"fish: {sorted(wanted - found)} not in {sorted(found)}"
 
 
 def anchors(text):
