@@ -184,8 +184,9 @@ LiveView::Table LiveView::read(const Input& input, double past_s) {
       const double change = number - number_before(key, kept.size());
       kept.push_back(number);
       Cell rate;
-      // What has become less was emptied meanwhile, or is none that adds up.
-      rate.is_number = past_s >= kShortestS && change >= 0;
+      // What has become less was emptied meanwhile, or is none that adds up. What is not there has
+      // none.
+      rate.is_number = row.back().is_number && past_s >= kShortestS && change >= 0;
       rate.number = rate.is_number ? change / past_s : 0;
       if (rate.is_number) rate.text = with_unit(rate.number, Unit::Count);
       row.push_back(std::move(rate));
@@ -312,8 +313,8 @@ size_t LiveView::need(size_t table) const {
 }
 
 /// Lines for each table, of those that are below the head and above the foot: the chosen one gets a
-/// few rows before anything else is shown. Of the rest small tables get what they need, the others
-/// as much each.
+/// few rows before anything else is shown, and all that fit beside what the script printed and the
+/// headings of the others. Of the rest small tables get what they need, the others as much each.
 LiveView::Room LiveView::room(size_t lines) const {
   Room made;
   made.shares.resize(tables_.size());
@@ -334,20 +335,21 @@ LiveView::Room LiveView::room(size_t lines) const {
   made.printed = std::min(printed_.size(), lines > least ? lines - least : 0);
   const size_t fixed = made.printed + shown.size();
   lines = lines > fixed ? lines - fixed : 0;
+  if (tables_.empty()) return made;
+  const size_t headings = std::min(shown.size() - 1, lines);
+  made.shares[chosen] = std::min(need(chosen), lines - headings);
+  lines -= made.shares[chosen];
+  shown.erase(std::find(shown.begin(), shown.end(), chosen));
   std::stable_sort(shown.begin(), shown.end(),
                    [&](size_t a, size_t b) { return need(a) < need(b); });
-  size_t reserved = tables_.empty() ? 0 : std::min({need(chosen), kChosenLines, lines});
-  lines -= reserved;
+  lines -= headings;
   for (size_t i = 0; i < shown.size(); ++i) {
-    const size_t table = shown[i];
-    const size_t have = table == chosen ? std::exchange(reserved, 0) : 0;
-    const size_t fair = (lines + reserved + have) / (shown.size() - i);
-    size_t share = std::min({need(table), std::max(fair, have), lines + have});
-    if (share == 2 && table != chosen) share = 1;  // headings without a row say nothing
-    made.shares[table] = share;
-    lines -= share - have;
+    const size_t fair = std::max<size_t>(lines / (shown.size() - i), 2);
+    size_t more = std::min({need(shown[i]) - 1, fair, lines});
+    if (more == 1) more = 0;  // headings without a row say nothing
+    made.shares[shown[i]] = 1 + more;
+    lines -= more;
   }
-  if (!tables_.empty()) made.shares[chosen] += std::min(lines, need(chosen) - made.shares[chosen]);
   return made;
 }
 

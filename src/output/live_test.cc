@@ -211,15 +211,15 @@ TEST_F(LiveTest, LinesAreSharedOut) {
   view_.update({input("large", *large), input("calls", *table_), input("none", *none)}, 0);
   const std::vector<std::string> all = lines({20, 60});
   ASSERT_EQ(all.size(), 20u);
-  EXPECT_EQ(all[1], "▸ large: 100 rows, 9 shown");
+  EXPECT_EQ(all[1], "▸ large: 100 rows, 11 shown");
   EXPECT_THAT(all[3], HasSubstr("99"));
-  EXPECT_EQ(all[13], "  calls: 1 row");
+  EXPECT_EQ(all[15], "  calls: 1 row, 0 shown");
   EXPECT_EQ(all[17], "  none: empty");
   view_.key(LiveKey::NextTable);
   EXPECT_EQ(lines({20, 60})[13], "▸ calls: 1 row");
   view_.key(LiveKey::NextTable);
   view_.key(LiveKey::NextTable);
-  EXPECT_EQ(lines({20, 60})[1], "▸ large: 100 rows, 9 shown");
+  EXPECT_EQ(lines({20, 60})[1], "▸ large: 100 rows, 11 shown");
   for (const size_t rows : {0, 1, 2, 3, 5})
     EXPECT_LE(lines({rows, 5}).size(), std::max<size_t>(rows, 2));
 }
@@ -249,6 +249,39 @@ TEST_F(LiveTest, TheChosenTableHasRowsOnASmallScreen) {
       view_.key(LiveKey::NextTable);
     }
   }
+}
+
+TEST_F(LiveTest, TheChosenTableHasItsRowsFirst) {
+  std::vector<LiveView::Input> inputs;
+  for (const int64_t count : {2, 30, 4, 30, 1, 3}) {
+    Table* table = heap_.table();
+    for (int64_t i = 0; i < count; ++i) table->set(Value::of(i), Value::of(i));
+    inputs.push_back(input(("t" + std::to_string(inputs.size())).c_str(), *table));
+  }
+  view_.update(inputs, 0);
+  EXPECT_EQ(lines({24, 80})[1], "▸ t0: 2 rows");
+  view_.key(LiveKey::NextTable);
+  const std::vector<std::string> all = lines({24, 80});
+  EXPECT_EQ(all[1], "  t0: 2 rows, 0 shown");
+  EXPECT_EQ(all[3], "▸ t1: 30 rows, 9 shown");
+  EXPECT_THAT(all[13], HasSubstr("21"));
+  EXPECT_EQ(all[21], "  t5: 3 rows, 0 shown");
+  view_.key(LiveKey::NextTable);
+  EXPECT_THAT(lines({24, 80}), ::testing::Contains("▸ t2: 4 rows"));
+  EXPECT_THAT(lines({24, 80}), ::testing::Contains("  t4: 1 row"));  // of what is left
+  EXPECT_THAT(lines({24, 80}), ::testing::Contains("  t0: 2 rows, 1 shown"));
+}
+
+TEST_F(LiveTest, WhatARowDoesNotHaveHasNoRate) {
+  Table* both = heap_.table();
+  for (const char* name : {"x", "y"}) both->set(heap_.string(name), Value::of(int64_t{2}));
+  Table* one = heap_.table();
+  one->set(heap_.string("x"), Value::of(int64_t{3}));
+  table_->set(heap_.string("a"), Value::of_object(runtime::Type::Table, both));
+  table_->set(heap_.string("b"), Value::of_object(runtime::Type::Table, one));
+  update(1);
+  EXPECT_THAT(view_.plain(), HasSubstr("  b      3    3\n"));
+  EXPECT_THAT(view_.plain(), HasSubstr("  a      2    2  2    2\n"));
 }
 
 TEST_F(LiveTest, TabsThatAreShown) {

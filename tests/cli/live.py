@@ -137,6 +137,8 @@ def keys_sort_and_hold(ktap):
     good = good and screen.until(is_sorted_by("▸ more: "))
     screen.keys("<")
     good = good and screen.until(is_sorted_by("key2 ▲"))
+    screen.keys("\t\t")  # to the first again: the chosen one has its rows first
+    good = good and screen.until(lambda lines: is_sorted_by("▸ calls: ")(lines) and row(lines, "b") != [])
     screen.keys(" ")
     good = good and screen.until(lambda lines: "held at" in lines[0])
     first = row(screen.lines(), "b")
@@ -325,6 +327,14 @@ def tables_of_the_kernel(ktap, load):
     return screen.end() == 0 and good
 
 
+def what_a_row_does_not_have_is_blank(ktap):
+    script = "var s = {}\ntick-200ms { s[\"a\"] = {x = 1, y = 2} s[\"b\"] = {x = 3} }\n"
+    screen = Screen(ktap, "top", "-q", "-e", script)
+    good = screen.until(lambda lines: len(row(lines, "a")) == 5 and len(row(lines, "b")) == 3)
+    screen.keys("q")
+    return screen.end() == 0 and good
+
+
 def what_it_does_not_go_with(ktap):
     for arguments in (["-i"], ["--explain", "-e", "print(1)"], ["-b", "-e", "print(1)"]):
         done = subprocess.run([ktap, "top", *arguments], capture_output=True, text=True, timeout=TIMEOUT_S,
@@ -347,7 +357,8 @@ def main():
     for case in (it_draws_tables_with_rates, keys_sort_and_hold, what_is_printed_at_the_end_stays,
                  every_end_gives_the_terminal_back, ends_of_the_script_do_too,
                  a_mistake_is_told_on_the_screen_from_before, into_a_pipe_it_is_text, numbers_from_where_they_began,
-                 what_a_tick_empties_is_seen, what_it_does_not_go_with, its_own_help):
+                 what_a_tick_empties_is_seen, what_a_row_does_not_have_is_blank, what_it_does_not_go_with,
+                 its_own_help):
         report.run(case, ktap)
     report.run(into_a_pipe_the_end_is_told, ktap, load)
     report.run(tables_of_the_kernel, ktap, load)
