@@ -112,7 +112,7 @@ std::vector<bool> find_needed(const Function& function, const std::vector<BlockI
 }
 
 // Conditions with one use, by the Branch of their own block (or by a fused Not): no need to make a
-// 0 or 1 of them.
+// 0 or 1 of them. Unions are put together where they are stored.
 std::vector<bool> find_fused(const Function& function, const Order& order) {
   std::vector<uint32_t> uses(function.values.size(), 0);
   for (BlockId block : order.blocks) {
@@ -124,6 +124,7 @@ std::vector<bool> find_fused(const Function& function, const Order& order) {
   std::vector<bool> fused(function.values.size(), false);
   for (BlockId block : order.blocks) {
     const auto& insts = function.blocks[block.index].insts;
+    for (ValueId id : insts) fused[id.index] = function[id].op == Op::MakeUnion;
     if (insts.empty() || function[insts.back()].op != Op::Branch) continue;
     ValueId condition = function[insts.back()].operands[0];
     while (uses[condition.index] == 1 && can_fuse(function[condition].op) &&

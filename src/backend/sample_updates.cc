@@ -18,7 +18,8 @@ bool same_place(const Inst& a, const Inst& b) {
 
 }  // namespace
 
-/// The last of the updates that belong to the sample of `first`. Only constants stand between them.
+/// The last of the updates that belong to the sample of `first`. Only what has no code stands
+/// between them.
 ValueId Selector::last_update(ValueId first) const {
   const uint32_t sample = module_.tables[static_cast<size_t>(inst(first).imm)].sample_of;
   ValueId last = first;
@@ -29,7 +30,8 @@ ValueId Selector::last_update(ValueId first) const {
   while (insts[at] != first) ++at;
   for (++at; at < insts.size(); ++at) {
     const Inst& next = inst(insts[at]);
-    if (!order_.needed[insts[at].index] || is_constant(next.op)) continue;
+    if (!order_.needed[insts[at].index] || is_constant(next.op) || next.op == Op::MakeUnion)
+      continue;
     if (!updates_table(next.op) || !same_place(next, inst(first)) ||
         module_.tables[static_cast<size_t>(next.imm)].sample_of != sample) {
       break;

@@ -104,42 +104,6 @@ Result<void> Selector::find_needs() {
   return {};
 }
 
-void Selector::need_of_table(const Inst& of) {
-  const Table& table = unit_.unit.tables[static_cast<size_t>(of.imm)];
-  const bool combines = of.op == Op::TableAnd || of.op == Op::TableOr || of.op == Op::TableXor;
-  if (combines && !facts_.has_fetch_atomics) fail("this kernel has no atomic bit operations");
-  if (of.op == Op::TableRaise && !facts_.has_fetch_atomics)
-    fail("the least or greatest sample is read, and this kernel has no compare-and-exchange");
-  if (table.is_taken && table.is_counted && !facts_.has_fetch_atomics) {
-    fail(
-        fmt::format("the length of table {}, from which user space takes entries: this kernel has "
-                    "no exchange",
-                    module_.tables[static_cast<size_t>(of.imm)].name));
-  }
-  if (table.key_size_bytes > kMaxKeyBytes) {
-    fail(fmt::format("a key of {} bytes in table {}; at most {} fit", table.key_size_bytes,
-                     module_.tables[static_cast<size_t>(of.imm)].name, kMaxKeyBytes));
-  }
-  if (is_in_areas(of)) {
-    has_areas_ = true;
-    return;
-  }
-  if (table.layout == TableLayout::Shared || table.layout == TableLayout::ByThread) return;
-  if (of.op == Op::TableSet && has_check(table)) {
-    needs_.makes_text = true;
-    needs_.widest_made_value_bytes =
-        std::max(needs_.widest_made_value_bytes, table.value_size_bytes);
-  }
-  need_of_map(table);
-}
-
-/// Key and value of a step on a kernel's map.
-void Selector::need_of_map(const Table& table) {
-  needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, table.key_size_bytes);
-  needs_.widest_value_bytes = std::max(needs_.widest_value_bytes, 8 * table.entry_words());
-  needs_.temp_bytes = std::max(needs_.temp_bytes, needs_.widest_value_bytes + 8);
-}
-
 bool Selector::is_stack_operation(Op op) { return op == Op::KernelStack || op == Op::UserStack; }
 
 void Selector::need_of_stack(const Inst& of) {
@@ -359,6 +323,11 @@ bool reads_kernel_memory(Op op) {
   return op == Op::KernelRead || op == Op::KernelText || op == Op::KernelAddress;
 }
 
+/// Made where they are used; phis by the edges.
+bool has_no_code(Op op) {
+  return is_constant(op) || op == Op::Phi || op == Op::Wrap || op == Op::Unwrap;
+}
+
 /// It changes something outside of the script.
 bool is_action(Op op) {
   return op == Op::SendSignal || op == Op::OverrideReturn || op == Op::WriteUser ||
@@ -379,8 +348,8 @@ void Selector::select(ValueId id) {
   if (reads_kernel_memory(op)) return kernel_memory(id);
   if (is_stack_operation(op)) return walk_stack(id);
   if (op == Op::Random) return random(id);
-  // Made where they are used; phis by the edges.
-  if (is_constant(op) || op == Op::Phi || op == Op::Wrap || op == Op::Unwrap) return;
+  if (op == Op::UnionTag || op == Op::UnionWord || op == Op::UnionText) return read_union(id);
+  if (has_no_code(op)) return;
   switch (op) {
     case Op::Add:
     case Op::Sub:

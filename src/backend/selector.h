@@ -216,6 +216,8 @@ class Selector {
   // ---- values.cc: words of values, in and out of registers
   Word tag_word(ssa::ValueId id);
   Word payload_word(ssa::ValueId id, uint32_t index, bool as_bytes);
+  Word union_word(const ssa::Inst& of, uint32_t index);
+  void read_union(ssa::ValueId id);
   Word home_word(ssa::ValueId id, uint32_t index) const;
   void load_word(Reg dst, const Word& word);
   void store_word(const Word& word, Reg src);
@@ -425,7 +427,10 @@ class Selector {
   void table_combine(ssa::ValueId id, const Table& table);
   void raise_value(ssa::ValueId id);
   void get_bytes(ssa::ValueId id, const Table& table);
-  void store_bytes(ssa::ValueId value, const Table& table);
+  void store_bytes(const Table& table, const std::function<Word(uint32_t)>& word_of);
+  static bool is_checked(const Table& table, uint32_t word);
+  void load_value_address();
+  void update_union(ssa::ValueId id, const Table& table);
   void check_words_of_key(const Table& table);
 
   // ---- stacks.cc

@@ -140,6 +140,7 @@ class Layouter {
     if (info.is_variable) return "and it is a variable";
     if (table.value.kind == ssa::KeyPart::Kind::Bool) return "and its values are booleans";
     if (table.value.kind == ssa::KeyPart::Kind::Stack) return "and its values are stacks";
+    if (table.value.kind == ssa::KeyPart::Kind::Union) return "and its values are of several kinds";
     if (table.value.is_bytes() || table.value.kind == ssa::KeyPart::Kind::StrId)
       return "and its values are strings";
     if (!facts_.has_mapped_tables) return "and this kernel has no tables in mapped memory";

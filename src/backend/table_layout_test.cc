@@ -132,6 +132,21 @@ TEST(TableLayout, OtherValuesThanIntegersAreInAHashMap) {
   EXPECT_EQ(table.value_size_bytes, 24U);
 }
 
+TEST(TableLayout, ValuesOfSeveralKindsAreInAHashMap) {
+  OneTable s(Kind::Int, true);
+  s.module.tables[0].value = part(Kind::Union, 32);
+  s.builder.op(Op::TableAdd, {s.mask(7), s.builder.integer(1)}, 0);
+  s.end();
+  EXPECT_EQ(layout(s), TableLayout::Hash);
+  EXPECT_EQ(s.emit_unit().unit.tables[0].value_size_bytes, 40U);
+  ssa::TableInfo& info = s.module.tables[0];
+  info.is_set = info.is_deleted = false;
+  info.is_removed_outside = true;
+  EXPECT_EQ(s.refusal(),
+            "a timer changes table t0, which handlers only add to, and which holds more than "
+            "integers");
+}
+
 TEST(TableLayout, AVariableIsInAHashMap) {
   OneTable s;
   s.module.tables[0].is_variable = true;

@@ -28,7 +28,68 @@ namespace {
 
 constexpr int32_t kEnoent = -2, kEexist = -17;  // of the kernel's map helpers
 
+bool is_union_update(Op op, const Table& table) {
+  const bool is_update =
+      op == Op::TableAdd || op == Op::TableAnd || op == Op::TableOr || op == Op::TableXor;
+  return is_update && table.value.kind == ssa::KeyPart::Kind::Union;
+}
+
+/// What a timer deletes or zeroes of what handlers only add is subtracted (Table.is_taken), so that
+/// nothing they add meanwhile is lost; not so of a Union.
+bool wants_taking(const ssa::TableInfo& info) {
+  const bool is_one_change = info.is_added != info.is_combined && !info.is_set && !info.is_deleted;
+  return is_one_change && (info.is_removed_outside || info.is_stored_outside);
+}
+
 }  // namespace
+
+// ---- before the code
+
+void Selector::need_of_table(const Inst& of) {
+  const Table& table = unit_.unit.tables[static_cast<size_t>(of.imm)];
+  const ssa::TableInfo& info = module_.tables[static_cast<size_t>(of.imm)];
+  if (table.value.kind == ssa::KeyPart::Kind::Union && wants_taking(info)) {
+    fail(
+        fmt::format("a timer changes {} {}, which handlers only add to, and which holds more than "
+                    "integers",
+                    info.is_variable ? "variable" : "table", info.name));
+  }
+  const bool combines = of.op == Op::TableAnd || of.op == Op::TableOr || of.op == Op::TableXor;
+  if (combines && !facts_.has_fetch_atomics) fail("this kernel has no atomic bit operations");
+  if (of.op == Op::TableRaise && !facts_.has_fetch_atomics)
+    fail("the least or greatest sample is read, and this kernel has no compare-and-exchange");
+  if (table.is_taken && table.is_counted && !facts_.has_fetch_atomics) {
+    fail(
+        fmt::format("the length of table {}, from which user space takes entries: this kernel has "
+                    "no exchange",
+                    module_.tables[static_cast<size_t>(of.imm)].name));
+  }
+  if (table.key_size_bytes > kMaxKeyBytes) {
+    fail(fmt::format("a key of {} bytes in table {}; at most {} fit", table.key_size_bytes,
+                     module_.tables[static_cast<size_t>(of.imm)].name, kMaxKeyBytes));
+  }
+  if (is_in_areas(of)) {
+    has_areas_ = true;
+    return;
+  }
+  if (table.layout == TableLayout::Shared || table.layout == TableLayout::ByThread) return;
+  const bool makes_entry = of.op == Op::TableSet || of.op == Op::TableAdd || combines;
+  if (makes_entry && has_check(table)) {
+    needs_.makes_text = true;
+    needs_.widest_made_value_bytes =
+        std::max(needs_.widest_made_value_bytes, table.value_size_bytes);
+  }
+  need_of_map(table);
+}
+
+/// Key and value of a step on a kernel's map.
+void Selector::need_of_map(const Table& table) {
+  needs_.widest_key_bytes = std::max(needs_.widest_key_bytes, table.key_size_bytes);
+  needs_.widest_value_bytes = std::max(needs_.widest_value_bytes, 8 * table.entry_words());
+  needs_.temp_bytes = std::max(needs_.temp_bytes, needs_.widest_value_bytes + 8);
+}
+
+// ---- keys
 
 void Selector::store_key_word(uint32_t offset, const Word& word) {
   if (key_in_scratch_) {
@@ -130,6 +191,7 @@ void Selector::table_operation(ValueId id) {
   if (table.layout == TableLayout::Shared) return shared_operation(id, table);
   if (table.layout == TableLayout::ByThread) return thread_operation(id, table);
   build_key(id);
+  if (is_union_update(inst(id).op, table)) return update_union(id, table);
   switch (inst(id).op) {
     case Op::TableGet:
       return table_get(id, table);
@@ -283,23 +345,30 @@ void Selector::check_words_of_key(const Table& table) {
   }
 }
 
-/// A string of an entry. The kernel reuses the memory of an entry that was replaced while others
-/// may still read it: what was read counts only when its check is right.
+/// Whether the check of a value takes this word of it: not a Union's number, which is added to.
+bool Selector::is_checked(const Table& table, uint32_t word) {
+  return table.value.kind != ssa::KeyPart::Kind::Union || word != ssa::kUnionWordOffset / 8;
+}
+
+/// A value of several words. The kernel reuses the memory of an entry that was replaced while
+/// others may still read it: what was read counts only when its check is right.
 void Selector::get_bytes(ValueId id, const Table& table) {
   const Home& home = homes_.homes[id.index];
   const bpf::Label done = asm_.make_label(), good = asm_.make_label();
+  const bpf::Label absent = home.has_tag ? done : asm_.make_label();
   const uint32_t words = table.value_size_bytes / 8 - 1;
   constexpr int kTries = 3;
   clear(home.payload, home.words);
-  set_word(home.tag, 0);
+  if (home.has_tag) set_word(home.tag, 0);
   for (int i = 0; i < kTries; ++i) {
     load_key_address(Reg::R2);
     call_table(Helper::MapLookupElem, table);
-    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, done);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, absent);
     check_words_of_key(table);
     for (uint32_t word = 0; word < words; ++word) {
       asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, static_cast<int16_t>(8 * word)));
       store_word(home_word(id, word), Reg::R1);
+      if (!is_checked(table, word)) continue;
       asm_.emit(bpf::alu64(AluOp::Xor, Reg::R2, Reg::R1));
       asm_.emit(bpf::alu64(AluOp::Mul, Reg::R2, Reg::R3));
     }
@@ -309,25 +378,69 @@ void Selector::get_bytes(ValueId id, const Table& table) {
   const uint32_t row = unit_.torn_read_row(static_cast<uint32_t>(inst(id).imm), job_.handler,
                                            inst(id).line, inst(id).span);
   asm_.jump_to(count_and_resume(row, body_out_));
+  if (!home.has_tag) {  // a Union says itself that it is nil
+    asm_.bind(absent);
+    set_word(home_word(id, 0), ssa::kNilTag);
+  }
   asm_.bind(good);
-  set_word(home.tag, 1);
+  if (home.has_tag) set_word(home.tag, 1);
   asm_.bind(done);
 }
 
-/// The value in scratch, with its check.
-void Selector::store_bytes(ValueId value, const Table& table) {
+/// The value in scratch, with its check. `word_of`: its words.
+void Selector::store_bytes(const Table& table, const std::function<Word(uint32_t)>& word_of) {
   const uint32_t words = table.value_size_bytes / 8 - 1;
   const auto at = static_cast<int32_t>(value_offset_);
   check_words_of_key(table);
   for (uint32_t i = 0; i < words; ++i) {
-    load_word(Reg::R1, payload_word(value, i, true));
+    load_word(Reg::R1, word_of(i));
     asm_.emit(bpf::store(Size::DW, Reg::R7, static_cast<int16_t>(at + 8 * static_cast<int32_t>(i)),
                          Reg::R1));
+    if (!is_checked(table, i)) continue;
     asm_.emit(bpf::alu64(AluOp::Xor, Reg::R2, Reg::R1));
     asm_.emit(bpf::alu64(AluOp::Mul, Reg::R2, Reg::R3));
   }
   asm_.emit(bpf::store(Size::DW, Reg::R7,
                        static_cast<int16_t>(at + 8 * static_cast<int32_t>(words)), Reg::R2));
+}
+
+/// R3 = the value in scratch.
+void Selector::load_value_address() {
+  load_address(Reg::R3, {Word::Kind::Scratch, 0, Reg::R0, static_cast<int32_t>(value_offset_)});
+}
+
+/// += &= |= ^= on an entry that may be something else than an integer. Where it has become that
+/// since this handler looked, what came later stays.
+void Selector::update_union(ValueId id, const Table& table) {
+  const ValueId operand = inst(id).operands.back();
+  const bpf::Label done = asm_.make_label(), miss = asm_.make_label();
+  const bool makes = inst(id).op != Op::TableAnd;
+  const auto find = [&](bpf::Label absent) {
+    load_key_address(Reg::R2);
+    call_table(Helper::MapLookupElem, table);
+    asm_.jump_to_if(JumpOp::Eq, Reg::R0, 0, absent);
+    asm_.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, 0));
+    asm_.jump_to_if(JumpOp::Ne, Reg::R1, ssa::kIntTag, done);
+    asm_.emit(bpf::atomic(atomic_of(inst(id).op), Size::DW, Reg::R0, ssa::kUnionWordOffset,
+                          in_register(operand, Reg::R1)));
+  };
+  find(makes ? miss : done);
+  if (makes) {
+    asm_.jump_to(done);
+    asm_.bind(miss);
+    store_bytes(table, [&](uint32_t word) {
+      if (word == 0) return Word{Word::Kind::Imm, ssa::kIntTag, Reg::R0, 0};
+      return word == ssa::kUnionWordOffset / 8 ? payload_word(operand, 0, false) : Word{};
+    });
+    make_entry(table, done, [&] {
+      load_key_address(Reg::R2);
+      load_value_address();
+      asm_.emit(bpf::mov64(Reg::R4, bpf::kUpdateNoExist));
+      call_table(Helper::MapUpdateElem, table);
+    });
+    find(count_and_resume(full_row(id), done));  // another CPU was first, or there is no room
+  }
+  asm_.bind(done);
 }
 
 /// The entry at R0 becomes the operand where it is less, both unsigned. A try fails where another
@@ -388,9 +501,8 @@ void Selector::table_set(ValueId id, const Table& table) {
   KTAP_CHECK(table.layout == TableLayout::Hash);
   bpf::Label done = asm_.make_label();
   const ValueId value = inst(id).operands.back();
-  const Word checked{Word::Kind::Scratch, 0, Reg::R0, static_cast<int32_t>(value_offset_)};
   if (has_check(table)) {
-    store_bytes(value, table);
+    store_bytes(table, [&](uint32_t word) { return payload_word(value, word, true); });
   } else {
     const bool as_bytes = table.value.is_bytes();
     move_word_to(Reg::R10, temp_value(), payload_word(value, 0, as_bytes));
@@ -398,7 +510,7 @@ void Selector::table_set(ValueId id, const Table& table) {
   const auto update = [&](int32_t flags) {
     load_key_address(Reg::R2);
     if (has_check(table)) {
-      load_address(Reg::R3, checked);
+      load_value_address();
     } else {
       asm_.emit(bpf::mov64(Reg::R3, Reg::R10));
       asm_.emit(bpf::alu64(AluOp::Add, Reg::R3, temp_value()));

@@ -142,7 +142,7 @@ struct Table {
   ssa::KeyPart value;
   /// Hash: of a map's value: one word, or the bytes of a string and behind them table_check() of
   /// key and bytes, since such a value is not written at once: who reads it looks again when they
-  /// disagree.
+  /// disagree. Of a Union the check leaves out the word that holds a number, which programs add to.
   uint32_t value_size_bytes = 8;
   uint32_t max_entries = 0;
   /// Programs ask how many entries it has, or go through it: whoever makes or removes one counts

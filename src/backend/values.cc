@@ -56,6 +56,7 @@ Word Selector::payload_word(ValueId id, uint32_t index, bool as_bytes) {
     default:
       break;
   }
+  if (of.op == Op::MakeUnion) return union_word(of, index);
   const ssa::Type type = ssa::sure_type(of.type);
   const bool is_text = type == ssa::Type::Str || type == ssa::Type::Stack;
   if (is_text && as_bytes != (of.str_kind == ssa::StrKind::Bytes)) {
@@ -64,6 +65,32 @@ Word Selector::payload_word(ValueId id, uint32_t index, bool as_bytes) {
   }
   if (index >= homes_.homes[id.index].words) return Word{};
   return home_word(id, index);
+}
+
+/// Word `index` of what a MakeUnion makes.
+Word Selector::union_word(const Inst& of, uint32_t index) {
+  const ValueId operand = of.operands[0];
+  const ssa::Type type = inst(operand).type;
+  const bool is_text = type == ssa::Type::Str;
+  constexpr uint32_t kNumber = ssa::kUnionWordOffset / 8, kText = ssa::kUnionTextOffset / 8;
+  if (index == 0) {
+    const int tag = type == ssa::Type::Bool ? ssa::kBoolTag : ssa::kIntTag;
+    return Word{Word::Kind::Imm, is_text ? ssa::kStrTag : tag, Reg::R0, 0};
+  }
+  if (index == kNumber) return is_text ? Word{} : payload_word(operand, 0, false);
+  if (!is_text) return Word{};
+  const bool as_bytes = ssa::union_text(of.max_bytes).kind == ssa::KeyPart::Kind::Bytes;
+  return payload_word(operand, index - kText, as_bytes);
+}
+
+/// What a Union is, or what it holds.
+void Selector::read_union(ValueId id) {
+  const ValueId operand = inst(id).operands[0];
+  uint32_t first = 0;
+  if (inst(id).op == Op::UnionWord) first = ssa::kUnionWordOffset / 8;
+  if (inst(id).op == Op::UnionText) first = ssa::kUnionTextOffset / 8;
+  const uint32_t words = homes_.homes[id.index].words;
+  for (uint32_t i = 0; i < words; ++i) move_word(home_word(id, i), home_word(operand, first + i));
 }
 
 std::pair<bpf::Reg, int32_t> Selector::memory_of(const Word& word) const {

@@ -94,8 +94,14 @@ Result<bpf::Program> updating_code(const backend::Table& table, AtomicOp op) {
   bpf::Assembler code;
   const bpf::Label absent = code.make_label(), out = code.make_label();
   find_entry(code, absent);
+  int16_t word = 0;
+  if (table.value.kind == ssa::KeyPart::Kind::Union) {
+    word = ssa::kUnionWordOffset;
+    code.emit(bpf::load(Size::DW, Reg::R1, Reg::R0, 0));
+    code.jump_to_if(JumpOp::Ne, Reg::R1, ssa::kIntTag, absent);
+  }
   code.emit(bpf::load(Size::DW, Reg::R1, Reg::R6, 0));
-  code.emit(bpf::atomic(op, Size::DW, Reg::R0, 0, Reg::R1));
+  code.emit(bpf::atomic(op, Size::DW, Reg::R0, word, Reg::R1));
   code.emit(bpf::mov64(Reg::R1, 1));
   if (table.is_taken && !table.is_counted)
     code.emit(bpf::store(Size::DW, Reg::R0, kTakenPresence, Reg::R1));

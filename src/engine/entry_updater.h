@@ -31,7 +31,7 @@ class EntryUpdater {
 
   enum class Found : uint8_t { There, New, Absent };
   /// Entry = entry op operand. Of a table that is_taken the entry is there from then on; New: it
-  /// had not been. Absent: the map has none, and nothing was done.
+  /// had not been. Absent: the map has none, or no integer, and nothing was done.
   std::optional<Found> update(const uint8_t* key, bpf::AtomicOp op, int64_t operand);
 
  private:

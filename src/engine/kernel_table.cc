@@ -455,7 +455,8 @@ bool TableVariable::store(Value value) {
 }
 
 bool TableVariable::update(runtime::ArithOp op, int64_t operand) {
-  return table_.value.kind == ssa::KeyPart::Kind::Int &&
+  const ssa::KeyPart::Kind kind = table_.value.kind;
+  return (kind == ssa::KeyPart::Kind::Int || kind == ssa::KeyPart::Kind::Union) &&
          update_in_kernel(updater_, key_.data(), Change{op, operand});
 }
 

@@ -21,15 +21,28 @@ KeyCodec::KeyCodec(const backend::Table& layout, const std::vector<std::string>&
 }
 
 Value KeyCodec::decode(const uint8_t* key, runtime::Heap& heap) const {
-  if (layout_.key.size() == 1) return decode_part(0, key, heap);
+  const auto decoded = [&](size_t i) {
+    return decode_part(layout_.key[i], key + layout_.part_offset_bytes[i], heap);
+  };
+  if (layout_.key.size() == 1) return decoded(0);
   std::vector<Value> parts;
-  for (size_t i = 0; i < layout_.key.size(); ++i) parts.push_back(decode_part(i, key, heap));
+  for (size_t i = 0; i < layout_.key.size(); ++i) parts.push_back(decoded(i));
   return heap.tuple(parts.data(), parts.size());
 }
 
-Value KeyCodec::decode_part(size_t part, const uint8_t* key, runtime::Heap& heap) const {
-  const ssa::KeyPart& shape = layout_.key[part];
-  const uint8_t* bytes = key + layout_.part_offset_bytes[part];
+Value KeyCodec::decode_union(const ssa::KeyPart& shape, const uint8_t* bytes,
+                             runtime::Heap& heap) const {
+  int64_t tag = 0;
+  std::memcpy(&tag, bytes, sizeof tag);
+  if (tag == ssa::kIntTag) return decode_part({}, bytes + ssa::kUnionWordOffset, heap);
+  if (tag == ssa::kBoolTag)
+    return decode_part({Kind::Bool, 8}, bytes + ssa::kUnionWordOffset, heap);
+  KTAP_CHECK(tag == ssa::kStrTag);
+  return decode_part(ssa::union_text(shape.max_bytes), bytes + ssa::kUnionTextOffset, heap);
+}
+
+Value KeyCodec::decode_part(const ssa::KeyPart& shape, const uint8_t* bytes,
+                            runtime::Heap& heap) const {
   if (shape.kind == Kind::Bytes) {
     const char* text = reinterpret_cast<const char*>(bytes);
     return heap.string(std::string_view(text, strnlen(text, shape.max_bytes)));
@@ -39,6 +52,12 @@ Value KeyCodec::decode_part(size_t part, const uint8_t* key, runtime::Heap& heap
     std::memcpy(words.data(), bytes, shape.max_bytes);
     return heap.stack(words.data(), words.size());
   }
+  if (shape.kind == Kind::Union) return decode_union(shape, bytes, heap);
+  return decode_word(shape, bytes, heap);
+}
+
+Value KeyCodec::decode_word(const ssa::KeyPart& shape, const uint8_t* bytes,
+                            runtime::Heap& heap) const {
   int64_t word = 0;
   std::memcpy(&word, bytes, sizeof word);
   if (shape.kind == Kind::Bool) return Value::of(word != 0);
@@ -52,17 +71,37 @@ Value KeyCodec::decode_part(size_t part, const uint8_t* key, runtime::Heap& heap
 
 bool KeyCodec::encode(Value key, std::vector<uint8_t>* bytes) {
   bytes->assign(layout_.key_size_bytes, 0);
-  if (layout_.key.size() == 1) return encode_part(0, key, bytes->data());
+  const auto encodes = [&](size_t i, Value value) {
+    return encode_part(layout_.key[i], value, bytes->data() + layout_.part_offset_bytes[i]);
+  };
+  if (layout_.key.size() == 1) return encodes(0, key);
   if (key.type != Type::Tuple || key.tuple()->size() != layout_.key.size()) return false;
   for (size_t i = 0; i < layout_.key.size(); ++i) {
-    if (!encode_part(i, (*key.tuple())[i], bytes->data())) return false;
+    if (!encodes(i, (*key.tuple())[i])) return false;
   }
   return true;
 }
 
-bool KeyCodec::encode_part(size_t part, Value value, uint8_t* key) {
-  const ssa::KeyPart& shape = layout_.key[part];
-  uint8_t* bytes = key + layout_.part_offset_bytes[part];
+bool KeyCodec::encode_union(const ssa::KeyPart& shape, Value value, uint8_t* bytes) {
+  int64_t tag = ssa::kNilTag;
+  ssa::KeyPart part;
+  uint32_t offset = ssa::kUnionWordOffset;
+  if (value.type == Type::Integer) tag = ssa::kIntTag;
+  if (value.type == Type::Boolean) {
+    tag = ssa::kBoolTag;
+    part = {Kind::Bool, 8};
+  }
+  if (value.type == Type::String) {
+    tag = ssa::kStrTag;
+    part = ssa::union_text(shape.max_bytes);
+    offset = ssa::kUnionTextOffset;
+  }
+  if ((shape.tags >> tag & 1) == 0) return false;
+  std::memcpy(bytes, &tag, sizeof tag);
+  return encode_part(part, value, bytes + offset);
+}
+
+bool KeyCodec::encode_part(const ssa::KeyPart& shape, Value value, uint8_t* bytes) {
   int64_t word = 0;
   switch (shape.kind) {
     case Kind::Int:
@@ -94,6 +133,8 @@ bool KeyCodec::encode_part(size_t part, Value value, uint8_t* key) {
       std::memcpy(bytes, text.data(), text.size());
       return true;
     }
+    case Kind::Union:
+      return encode_union(shape, value, bytes);
     case Kind::Stack: {
       if (value.type != Type::Stack) return false;
       const runtime::Stack& stack = *value.stack();

@@ -26,8 +26,15 @@ class KeyCodec {
   bool encode(runtime::Value key, std::vector<uint8_t>* bytes);
 
  private:
-  runtime::Value decode_part(size_t part, const uint8_t* key, runtime::Heap& heap) const;
-  bool encode_part(size_t part, runtime::Value value, uint8_t* bytes);
+  // `bytes`: of the part, zeros before it is encoded.
+  runtime::Value decode_part(const ssa::KeyPart& shape, const uint8_t* bytes,
+                             runtime::Heap& heap) const;
+  runtime::Value decode_word(const ssa::KeyPart& shape, const uint8_t* bytes,
+                             runtime::Heap& heap) const;
+  runtime::Value decode_union(const ssa::KeyPart& shape, const uint8_t* bytes,
+                              runtime::Heap& heap) const;
+  bool encode_part(const ssa::KeyPart& shape, runtime::Value value, uint8_t* bytes);
+  bool encode_union(const ssa::KeyPart& shape, runtime::Value value, uint8_t* bytes);
   int64_t string_id(std::string_view text);
 
   const backend::Table& layout_;

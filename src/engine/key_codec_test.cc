@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "runtime/string.h"
 #include "runtime/tuple.h"
 
@@ -99,6 +101,31 @@ TEST(KeyCodec, StacksOfAnyDepthThatFits) {
   EXPECT_TRUE(codec.encode(heap.stack(longer, 4), &bytes));
   EXPECT_FALSE(codec.encode(heap.stack(longer, 5), &bytes));
   EXPECT_FALSE(codec.encode(Value::of(int64_t{7}), &bytes));
+}
+
+TEST(KeyCodec, KeysOfSeveralTypesThatLookAlike) {
+  runtime::Heap heap;
+  std::vector<std::string> strings = {"1", ""};
+  constexpr uint8_t kAll = 1 << ssa::kBoolTag | 1 << ssa::kIntTag | 1 << ssa::kStrTag;
+  for (const uint32_t text_bytes : {8, 16}) {
+    const backend::Table layout =
+        layout_of({{Kind::Union, ssa::kUnionTextOffset + text_bytes, {}, kAll}});
+    KeyCodec codec(layout, strings);
+    std::set<std::vector<uint8_t>> all;
+    for (const Value key : {Value::of(int64_t{0}), Value::of(int64_t{1}), Value::of(false),
+                            Value::of(true), heap.string("1"), heap.string("")}) {
+      std::vector<uint8_t> bytes;
+      ASSERT_TRUE(codec.encode(key, &bytes));
+      EXPECT_TRUE(runtime::equal(codec.decode(bytes.data(), heap), key));
+      EXPECT_TRUE(all.insert(bytes).second);
+    }
+    std::vector<uint8_t> bytes;
+    EXPECT_FALSE(codec.encode(Value::of(1.5), &bytes));
+    EXPECT_FALSE(codec.encode(heap.string("longer than sixteen"), &bytes));
+  }
+  const backend::Table layout = layout_of({{Kind::Union, 24, {}, kAll & ~(1 << ssa::kBoolTag)}});
+  std::vector<uint8_t> bytes;
+  EXPECT_FALSE(KeyCodec(layout, strings).encode(Value::of(true), &bytes));
 }
 
 TEST(KeyCodec, KnowsStringsThatWereInternedLater) {

@@ -26,6 +26,8 @@ uint64_t ValueCodec::check(const uint8_t* key, const uint8_t* value) const {
   const size_t key_words = table_.key_size_bytes / 8;
   std::memcpy(words.data(), key, table_.key_size_bytes);
   std::memcpy(words.data() + key_words, value, layout_.key_size_bytes);
+  if (table_.value.kind == ssa::KeyPart::Kind::Union)
+    words.erase(words.begin() + static_cast<ptrdiff_t>(key_words + ssa::kUnionWordOffset / 8));
   return backend::table_check(words.data(), key_words, words.data() + key_words,
                               words.size() - key_words);
 }

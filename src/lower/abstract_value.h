@@ -92,10 +92,10 @@ struct AbstractValue {
 };
 
 // The tags of the types that SSA has are the same in all unions: unions that meet need no renaming.
-constexpr int kNilTag = 0;
-constexpr int kBoolTag = 1;
-constexpr int kIntTag = 2;
-constexpr int kStrTag = 3;
+using ssa::kBoolTag;
+using ssa::kIntTag;
+using ssa::kNilTag;
+using ssa::kStrTag;
 constexpr int kStackTag = 4;
 constexpr int kFirstOther = 5;  ///< a table, a float, a string that is kept as a call
 

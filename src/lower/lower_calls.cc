@@ -333,6 +333,7 @@ AbstractValue Lowerer::type_name_of(const AbstractValue& value) {
     }
     case ssa::Type::Stack:
       return AbstractValue::string(std::string(runtime::type_name(runtime::Type::Stack)));
+    case ssa::Type::Union:  // by its alternatives
     case ssa::Type::None:
       break;
   }

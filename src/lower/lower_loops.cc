@@ -685,7 +685,8 @@ void Lowerer::next_slot(Frame& frame, Insn insn, size_t pc) {
   reg(frame, insn.a()) = iterator;
   const ssa::BlockId empty = new_block();
   const ssa::BlockId full = new_block();
-  branch(op1(ssa::Op::IsNil, ssa::Type::Bool, found), empty, full);
+  const bool is_union = info.value.kind == ssa::KeyPart::Kind::Union;
+  branch(is_union ? is_nil_union(found) : op1(ssa::Op::IsNil, ssa::Type::Bool, found), empty, full);
   current_ = empty;
   emit_guard(ssa::Op::LoopTurn);
   add_edge(frame, pc, pc, {current_, frame.registers, frame.top});
@@ -699,7 +700,13 @@ void Lowerer::next_slot(Frame& frame, Insn insn, size_t pc) {
     key.parts.push_back(kept_value(info.key[i], emit(std::move(part))));
   }
   if (key.parts.size() == 1) key = AbstractValue(key.parts[0]);
-  put_entry(frame, insn, key, kept_value(info.value, unwrap(AbstractValue::ssa(found))));
+  put_entry(frame, insn, key,
+            kept_value(info.value, is_union ? found : unwrap(AbstractValue::ssa(found))));
+}
+
+ssa::ValueId Lowerer::is_nil_union(ssa::ValueId id) {
+  const ssa::ValueId tag = op1(ssa::Op::UnionTag, ssa::Type::Int, id);
+  return op2(ssa::Op::Eq, ssa::Type::Bool, tag, const_int(kNilTag));
 }
 
 /// Into the loop's variables: the key, or its parts, and the value.

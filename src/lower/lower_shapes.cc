@@ -34,14 +34,34 @@ bool is_string(const KeyPart& part) {
   return part.kind == KeyPart::Kind::StrId || part.kind == KeyPart::Kind::Bytes;
 }
 
-/// What holds both; nothing for two types.
-std::optional<KeyPart> widest(const KeyPart& a, const KeyPart& b) {
-  if (a == b) return a;
-  if (a.kind == KeyPart::Kind::Stack && b.kind == a.kind) return a.max_bytes < b.max_bytes ? b : a;
-  if (!is_string(a) || !is_string(b)) return std::nullopt;
+/// What the part holds of strings: StrId where it holds none.
+KeyPart text_of(const KeyPart& part) {
+  if (part.kind == KeyPart::Kind::Union) return ssa::union_text(part.max_bytes);
+  return is_string(part) ? part : KeyPart{KeyPart::Kind::StrId, 8};
+}
+
+/// The part as a Union's tags; 0: it cannot be in one.
+uint8_t tags_of(const KeyPart& part) {
+  if (part.kind == KeyPart::Kind::Union) return part.tags;
+  if (part.kind == KeyPart::Kind::Int) return 1 << kIntTag;
+  if (part.kind == KeyPart::Kind::Bool) return 1 << kBoolTag;
+  return is_string(part) ? 1 << kStrTag : 0;
+}
+
+KeyPart longest_text(const KeyPart& a, const KeyPart& b) {
   if (a.kind == KeyPart::Kind::StrId) return b;
   if (b.kind == KeyPart::Kind::StrId) return a;
   return a.max_bytes < b.max_bytes ? b : a;
+}
+
+/// What holds both; nothing for types that cannot be in one place.
+std::optional<KeyPart> widest(const KeyPart& a, const KeyPart& b) {
+  if (a == b) return a;
+  if (a.kind == KeyPart::Kind::Stack && b.kind == a.kind) return a.max_bytes < b.max_bytes ? b : a;
+  if (is_string(a) && is_string(b)) return longest_text(a, b);
+  if (tags_of(a) == 0 || tags_of(b) == 0) return std::nullopt;
+  return ssa::union_part(longest_text(text_of(a), text_of(b)),
+                         static_cast<uint8_t>(tags_of(a) | tags_of(b)));
 }
 
 const char* name_of(const KeyPart& part) {
@@ -87,23 +107,22 @@ bool fits_bytes(std::string_view text, const KeyPart& part) {
   return text.size() <= part.max_bytes && text.find('\0') == std::string_view::npos;
 }
 
-/// What holds all that timers store there: nothing for values of several types.
+/// What holds all that timers store there: nothing for types that cannot be in one place.
 std::optional<KeyPart> part_of_stored(const Stored& stored) {
   const uint8_t kinds = stored.kinds & static_cast<uint8_t>(~kNil);
   if (stored.is_unsure) return std::nullopt;
-  switch (kinds) {
-    case kInteger:
-      return KeyPart{};
-    case kBoolean:
-      return KeyPart{KeyPart::Kind::Bool, 8};
-    case kString:
-      if (stored.texts.bytes == 0) return KeyPart{KeyPart::Kind::StrId, 8};
-      return bytes_part(stored.texts.bytes);
-    case kStack:
-      return stack_part(1 + limits::kStackFrames);
-    default:
-      return std::nullopt;
-  }
+  if (kinds == kStack) return stack_part(1 + limits::kStackFrames);
+  if (kinds == 0 || (kinds & ~(kInteger | kBoolean | kString)) != 0) return std::nullopt;
+  const KeyPart text =
+      stored.texts.bytes == 0 ? KeyPart{KeyPart::Kind::StrId, 8} : bytes_part(stored.texts.bytes);
+  std::optional<KeyPart> all;
+  const auto add = [&](uint8_t kind, const KeyPart& part) {
+    if ((kinds & kind) != 0) all = all ? widest(*all, part) : part;
+  };
+  add(kInteger, KeyPart{});
+  add(kBoolean, {KeyPart::Kind::Bool, 8});
+  add(kString, text);
+  return all;
 }
 
 }  // namespace
@@ -130,6 +149,13 @@ std::optional<KeyPart> Lowerer::part_of(const AbstractValue& value) const {
 
 /// The value as operand where `part` stands.
 ssa::ValueId Lowerer::as_part(const AbstractValue& value, const KeyPart& part) {
+  if (part.kind == KeyPart::Kind::Union) {
+    ssa::Inst made = ssa::shape_of(part);
+    made.op = ssa::Op::MakeUnion;
+    const bool is_text = type_of(value) == ssa::Type::Str;
+    made.operands = {as_part(value, is_text ? text_of(part) : KeyPart{})};
+    return stopped() ? const_int(0) : emit(std::move(made));
+  }
   switch (value.kind) {
     case Kind::Int:
       return const_int(value.integer);
@@ -179,7 +205,7 @@ Shape& Lowerer::shape_of(int64_t table) {
                           : linkage_.shapes.tables[linkage_.tables[index]];
 }
 
-/// Values of one type; strings become as long as the longest.
+/// Strings become as long as the longest.
 bool Lowerer::unify_value(int64_t table, const AbstractValue& value) {
   const auto index = static_cast<size_t>(table);
   ssa::TableInfo& info = linkage_.module.tables[index];
@@ -191,9 +217,10 @@ bool Lowerer::unify_value(int64_t table, const AbstractValue& value) {
     return false;
   }
   KeyPart have = info.value;
-  if (!linkage_.value_is_known[index] && !is_string(have) && have.kind != part->kind) have = *part;
+  const bool is_guess = !linkage_.value_is_known[index] && have.kind != KeyPart::Kind::Union;
+  if (is_guess && !is_string(have) && have.kind != part->kind) have = *part;
   KeyPart wanted = *part;
-  if (have.kind == KeyPart::Kind::Bytes) {
+  if (text_of(have).is_bytes()) {
     const std::optional<KeyPart> bytes = as_bytes(value, wanted);
     if (!bytes) return false;
     wanted = *bytes;
@@ -252,8 +279,9 @@ std::optional<int64_t> Lowerer::add_table(runtime::Table* table, const std::stri
   for (const auto& entry : table->entries()) {
     if (entry.second.type != runtime::Type::String) continue;
     const std::string_view text = entry.second.string()->view();
-    if (info.value.kind == KeyPart::Kind::StrId) linkage_.module.intern(text);
-    if (info.value.kind != KeyPart::Kind::Bytes || fits_bytes(text, info.value)) continue;
+    const KeyPart place = text_of(info.value);
+    if (place.kind == KeyPart::Kind::StrId) linkage_.module.intern(text);
+    if (place.kind != KeyPart::Kind::Bytes || fits_bytes(text, place)) continue;
     refuse(fmt::format("{} {} holds a string that is too long, or has a NUL", what, name));
     return std::nullopt;
   }
@@ -270,19 +298,20 @@ std::optional<int64_t> Lowerer::add_table(runtime::Table* table, const std::stri
   return static_cast<int64_t>(linkage_.tables.size() - 1);
 }
 
-/// What the main chunk left there is of one type, which becomes `value`.
+/// What holds all that the main chunk left there becomes `value`.
 bool Lowerer::present_values(const runtime::Table& table, const char* what, const std::string& name,
                              std::optional<KeyPart>& value) {
   for (const auto& entry : table.entries()) {
     const std::optional<KeyPart> part = part_of_present(entry.second);
     const bool is_word = is_value_part(part);
-    if (!is_word || (value && !(part == value))) {
+    const std::optional<KeyPart> all = is_word && value ? widest(*value, *part) : part;
+    if (!is_word || !all) {
       refuse(fmt::format("{} {} holds {}", what, name,
                          is_word ? std::string("values of several types")
                                  : describe(AbstractValue::of_world(entry.second, ""))));
       return false;
     }
-    value = part;
+    value = all;
   }
   return true;
 }
@@ -339,10 +368,10 @@ bool Lowerer::begin_with_stored(const StoredEntries& stored, const char* what, s
 bool Lowerer::hold_stored(const StoredEntries& stored, const char* what, ssa::TableInfo& info) {
   const auto hold = [&](const Stored& place, KeyPart& part) {
     for (const std::string& text : place.texts.known) {
-      if (part.kind == KeyPart::Kind::StrId) linkage_.module.intern(text);
-      if (part.kind != KeyPart::Kind::Bytes) continue;
+      if (text_of(part).kind == KeyPart::Kind::StrId) linkage_.module.intern(text);
+      if (!text_of(part).is_bytes()) continue;
       part = *widest(part, bytes_part(text.size()));
-      if (!fits_bytes(text, part)) return false;
+      if (!fits_bytes(text, text_of(part))) return false;
     }
     return true;
   };
@@ -380,7 +409,7 @@ bool Lowerer::unify_key(int64_t table, const std::vector<AbstractValue>& parts) 
     }
     KeyPart& have = info.key[i];
     const KeyPart before = have;
-    if (have.kind == KeyPart::Kind::Bytes) {
+    if (text_of(have).is_bytes()) {
       const std::optional<KeyPart> bytes = as_bytes(parts[i], part);
       if (!bytes) return false;
       part = *bytes;
@@ -391,9 +420,11 @@ bool Lowerer::unify_key(int64_t table, const std::vector<AbstractValue>& parts) 
       return false;
     }
     have = *both;
-    // Ids that came before are of no use then, nor are shorter keys that a loop has read.
+    // Ids and keys of one type that came before are of no use then, nor are shorter keys that a
+    // loop has read.
     const bool was_id = before.kind == KeyPart::Kind::StrId && have.kind == KeyPart::Kind::Bytes;
-    if (was_id || (info.is_iterated && have != before)) learn_key(table);
+    const bool is_union = have.kind == KeyPart::Kind::Union;
+    if (was_id || ((is_union || info.is_iterated) && have != before)) learn_key(table);
   }
   if (!shape_of_is_empty(table)) {
     const Shape& shape = shape_of(table);
@@ -440,10 +471,31 @@ bool Lowerer::learn_present_keys(const AbstractValue& table, int64_t id) {
   return fits_present_keys(table, id);
 }
 
+/// Where keys that the main chunk left are of other types than those of code, parts hold both.
+void Lowerer::widen_to_present_keys(const AbstractValue& table, int64_t id) {
+  std::vector<KeyPart>& key = linkage_.module.tables[static_cast<size_t>(id)].key;
+  bool has_grown = false;
+  for (const auto& entry : table.table->entries()) {
+    const runtime::Value present = entry.first;
+    const bool is_tuple = present.type == runtime::Type::Tuple;
+    if ((is_tuple ? present.tuple()->size() : 1) != key.size()) return;
+    for (size_t i = 0; i < key.size(); ++i) {
+      const auto part = part_of_present(is_tuple ? (*present.tuple())[i] : present);
+      const auto both = part ? widest(key[i], *part) : std::nullopt;
+      if (!both || both->kind != KeyPart::Kind::Union || *both == key[i]) continue;
+      key[i] = *both;
+      has_grown = true;
+    }
+  }
+  if (has_grown) learn_key(id);
+}
+
 /// What the main chunk left in the table has keys of the same make.
 bool Lowerer::fits_present_keys(const AbstractValue& table, int64_t id) {
+  widen_to_present_keys(table, id);
   const std::vector<KeyPart> key = linkage_.module.tables[static_cast<size_t>(id)].key;
-  const auto fits = [&](runtime::Value value, const KeyPart& part) {
+  const std::function<bool(runtime::Value, const KeyPart&)> fits = [&](runtime::Value value,
+                                                                       const KeyPart& part) {
     switch (part.kind) {
       case KeyPart::Kind::Int:
         return value.type == runtime::Type::Integer;
@@ -459,6 +511,8 @@ bool Lowerer::fits_present_keys(const AbstractValue& table, int64_t id) {
         return true;
       case KeyPart::Kind::Bytes:
         return value.type == runtime::Type::String && fits_bytes(value.string()->view(), part);
+      case KeyPart::Kind::Union:
+        return value.type != runtime::Type::String || fits(value, text_of(part));
       case KeyPart::Kind::Stack:
         return value.type == runtime::Type::Stack &&
                8 * value.stack()->word_count() <= part.max_bytes;

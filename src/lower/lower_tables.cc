@@ -202,6 +202,47 @@ void Lowerer::table_add(const AbstractValue& object, const AbstractValue& key,
   emit(std::move(inst));
 }
 
+/// What an entry is that += -= &= |= ^= changes, for the check: absent it counts as 0, for &= it is
+/// an error.
+std::optional<AbstractValue> Lowerer::updated_entry(const AbstractValue& object,
+                                                    const AbstractValue& key, UpdateOp op) {
+  const std::optional<int64_t> id = table_id(object);
+  if (!id) return std::nullopt;
+  const bool is_union =
+      linkage_.module.tables[static_cast<size_t>(*id)].value.kind == KeyPart::Kind::Union;
+  if (op != UpdateOp::BitAnd && !is_union) return AbstractValue::of(int64_t{0});
+  AbstractValue entry = table_get(object, key);
+  if (stopped()) return std::nullopt;
+  for (AbstractValue& part : entry.parts) {
+    const int tag = part.tag;
+    if (op != UpdateOp::BitAnd && tag == kNilTag) part = AbstractValue::of(int64_t{0});
+    part.tag = tag;
+  }
+  return entry;
+}
+
+/// `now op= operand` is for integers: the run ends where one is something else. `operand` becomes a
+/// sure integer. False: nothing runs behind this.
+bool Lowerer::check_update(const AbstractValue& now, AbstractValue& operand, UpdateOp op) {
+  const ErrorText error_text = [op](runtime::Value of_entry, runtime::Value of_operand) {
+    runtime::Value ignored;
+    std::string text;
+    runtime::arith(static_cast<runtime::ArithOp>(op), of_entry, of_operand, &ignored, &text);
+    return text;
+  };
+  AbstractValue sure = now;
+  if (is_union(now)) {
+    for_each_type(now, [&](const AbstractValue& alternative) {
+      AbstractValue left = alternative, right = operand;
+      sure_operands(left, right, "arithmetic", error_text);
+      return AbstractValue::nil();
+    });
+    if (stopped() || !reachable()) return false;
+    sure = AbstractValue::of(int64_t{0});
+  }
+  return sure_operands(sure, operand, "arithmetic", error_text);
+}
+
 void Lowerer::table_update(const AbstractValue& object, const AbstractValue& at,
                            const AbstractValue& value, UpdateOp op) {
   if (by_type({object, at, value}, [&](const std::vector<AbstractValue>& v) {
@@ -213,35 +254,18 @@ void Lowerer::table_update(const AbstractValue& object, const AbstractValue& at,
   if (!object.is(Kind::Table)) return fail_index("cannot store into", object, at);
   AbstractValue key = at;
   if (!sure_key(key)) return;
-  const auto error_text = [op](runtime::Value entry, runtime::Value operand) {
-    runtime::Value ignored;
-    std::string text;
-    runtime::arith(static_cast<runtime::ArithOp>(op), entry, operand, &ignored, &text);
-    return text;
-  };
-  if (op == UpdateOp::Add || op == UpdateOp::Sub) {
-    AbstractValue entry = AbstractValue::of(int64_t{0});
-    AbstractValue addend = value;
-    if (!sure_operands(entry, addend, "arithmetic", error_text)) return;
+  const std::optional<ssa::Op> bits = bit_operation(op);
+  if (op == UpdateOp::Add || op == UpdateOp::Sub || bits) {
+    const std::optional<AbstractValue> entry = updated_entry(object, key, op);
+    AbstractValue operand = value;
+    if (!entry || !check_update(*entry, operand, op)) return;
     if (op == UpdateOp::Sub)
-      addend = arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), addend);
-    if (!stopped()) table_add(object, key, addend);
-    return;
-  }
-  if (const std::optional<ssa::Op> bits = bit_operation(op)) {
-    AbstractValue sure = value;
-    if (op == UpdateOp::BitAnd) {
-      AbstractValue entry = table_get(object, key);  // absent is an error here
-      if (stopped()) return;
-      if (!sure_operands(entry, sure, "arithmetic", error_text)) return;
-    } else {
-      AbstractValue entry = AbstractValue::of(int64_t{0});
-      if (!sure_operands(entry, sure, "arithmetic", error_text)) return;
-    }
+      operand = arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), operand);
     if (stopped() || !reachable()) return;
+    if (!bits) return table_add(object, key, operand);
     ssa::Inst inst{*bits};
     const std::optional<int64_t> id = table_access(object, key, inst.operands);
-    if (id) combine_entry(std::move(inst), *id, sure);
+    if (id) combine_entry(std::move(inst), *id, operand);
     return;
   }
   const AbstractValue entry = table_get(object, key);
@@ -437,11 +461,39 @@ AbstractValue Lowerer::get_entry(int64_t id, std::vector<ssa::ValueId> operands)
   inst.imm = id;
   inst.operands = std::move(operands);
   const KeyPart of = info.value;
-  return kept_value(of, emit(std::move(inst)));
+  const ssa::ValueId got = emit(std::move(inst));
+  return of.kind == KeyPart::Kind::Union ? kept_union(of, got, true) : kept_value(of, got);
+}
+
+/// A Union that a table holds, as the alternatives that it may be.
+AbstractValue Lowerer::kept_union(const KeyPart& part, ssa::ValueId id, bool may_be_nil) {
+  AbstractValue kept = AbstractValue::of_kind(Kind::Mixed);
+  kept.id = op1(ssa::Op::UnionTag, ssa::Type::Int, id);
+  const auto add = [&](int tag, AbstractValue value) {
+    value.tag = tag;
+    kept.text += (kept.text.empty() ? "" : " or ") + describe(value);
+    kept.parts.push_back(std::move(value));
+  };
+  const auto may_be = [&](int tag) { return (part.tags >> tag & 1) != 0; };
+  if (may_be_nil) add(kNilTag, AbstractValue::nil());
+  const ssa::ValueId word = op1(ssa::Op::UnionWord, ssa::Type::Int, id);
+  if (may_be(kBoolTag)) {
+    const ssa::ValueId truth = op2(ssa::Op::Ne, ssa::Type::Bool, word, const_int(0));
+    add(kBoolTag, AbstractValue::ssa(truth));
+  }
+  if (may_be(kIntTag)) add(kIntTag, AbstractValue::ssa(word));
+  if (may_be(kStrTag)) {
+    ssa::Inst text = ssa::shape_of(ssa::union_text(part.max_bytes));
+    text.op = ssa::Op::UnionText;
+    text.operands = {id};
+    add(kStrTag, AbstractValue::ssa(emit(std::move(text))));
+  }
+  return kept;
 }
 
 /// A part of a key, or a value, as the script knows it; of a Maybe nil is no null pointer.
-AbstractValue Lowerer::kept_value(const KeyPart& part, ssa::ValueId id) const {
+AbstractValue Lowerer::kept_value(const KeyPart& part, ssa::ValueId id) {
+  if (part.kind == KeyPart::Kind::Union) return kept_union(part, id, false);
   if (part.kind == KeyPart::Kind::Address) return AbstractValue::address(AbstractValue::ssa(id));
   if (part.kind != KeyPart::Kind::Pointer) return AbstractValue::ssa(id);
   AbstractValue pointer = AbstractValue::pointer(part.ctype, id, 0);

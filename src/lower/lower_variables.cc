@@ -121,6 +121,10 @@ AbstractValue Lowerer::get_variable(const Variable& variable, const std::string&
                           (learnt != linkage_.shapes.variables.end() && learnt->second.may_be_nil);
   value.may_be_zero = value.is(Kind::Pointer);
   if (may_be_nil) return value;
+  if (is_union(value)) {
+    std::erase_if(value.parts, [](const AbstractValue& part) { return part.tag == kNilTag; });
+    return value;
+  }
   value.id = unwrap(value);
   value.may_be_nil = false;
   return value;
@@ -192,12 +196,6 @@ void Lowerer::update_variable(const Variable& variable, const std::string& name,
   AbstractValue operand = value;
   const std::optional<ssa::Op> bits = bit_operation(op);
   const bool adds = op == UpdateOp::Add || op == UpdateOp::Sub;
-  const ErrorText error_text = [op](runtime::Value of_variable, runtime::Value of_operand) {
-    runtime::Value ignored;
-    std::string text;
-    runtime::arith(static_cast<runtime::ArithOp>(op), of_variable, of_operand, &ignored, &text);
-    return text;
-  };
   if (!adds && !bits) {
     const AbstractValue now = get_variable(variable, name);
     if (stopped()) return;
@@ -206,13 +204,9 @@ void Lowerer::update_variable(const Variable& variable, const std::string& name,
     if (!stopped() && reachable()) write_variable(variable, name, result);
     return;
   }
-  if (is_word(variable)) {
-    AbstractValue now = AbstractValue::of(int64_t{0});
-    if (!sure_operands(now, operand, "arithmetic", error_text)) return;
-  } else {
-    AbstractValue now = get_variable(variable, name);
-    if (stopped() || !sure_operands(now, operand, "arithmetic", error_text)) return;
-  }
+  AbstractValue now = AbstractValue::of(int64_t{0});
+  if (!is_word(variable)) now = get_variable(variable, name);
+  if (stopped() || !check_update(now, operand, op)) return;
   if (op == UpdateOp::Sub)
     operand = arithmetic(ssa::Op::Sub, AbstractValue::of(int64_t{0}), operand);
   if (stopped() || !reachable()) return;

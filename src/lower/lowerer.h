@@ -283,6 +283,7 @@ class Lowerer {
   void iter_next(Frame& frame, bytecode::Insn insn, size_t pc);
   void next_known_entry(Frame& frame, bytecode::Insn insn, size_t pc);
   void next_slot(Frame& frame, bytecode::Insn insn, size_t pc);
+  ssa::ValueId is_nil_union(ssa::ValueId id);
   void put_entry(Frame& frame, bytecode::Insn insn, const AbstractValue& key,
                  const AbstractValue& value);
   bool fits_unrolled(const Frame& frame, size_t head, uint64_t rounds) const;
@@ -376,7 +377,11 @@ class Lowerer {
   AbstractValue get_entry(int64_t id, std::vector<ssa::ValueId> operands);
   AbstractValue kept_pointer(const AbstractValue& pointer);
   AbstractValue zero_for_null(const AbstractValue& pointer);
-  AbstractValue kept_value(const ssa::KeyPart& part, ssa::ValueId id) const;
+  AbstractValue kept_value(const ssa::KeyPart& part, ssa::ValueId id);
+  AbstractValue kept_union(const ssa::KeyPart& part, ssa::ValueId id, bool may_be_nil);
+  std::optional<AbstractValue> updated_entry(const AbstractValue& object, const AbstractValue& key,
+                                             bytecode::UpdateOp op);
+  bool check_update(const AbstractValue& now, AbstractValue& operand, bytecode::UpdateOp op);
   void set_entry(int64_t id, std::vector<ssa::ValueId> operands, const AbstractValue& given);
   void combine_entry(ssa::Inst inst, int64_t id, const AbstractValue& value);
   static ssa::Op operation(bytecode::UpdateOp op);
@@ -391,6 +396,7 @@ class Lowerer {
   bool shape_of_is_empty(int64_t table) const;
   std::pair<const runtime::Object*, uint32_t> sample_table(int64_t table) const;
   bool unify_value(int64_t table, const AbstractValue& value);
+  void widen_to_present_keys(const AbstractValue& table, int64_t id);
   std::optional<int64_t> add_table(runtime::Table* table, const std::string& name, uint8_t kinds,
                                    const Variable& variable);
   bool present_values(const runtime::Table& table, const char* what, const std::string& name,

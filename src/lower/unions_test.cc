@@ -52,8 +52,42 @@ TEST(Unions, AnAlternativeIsUsedOnAWayOfItsOwn) {
 TEST(Unions, WrongAlternativesFail) {
   EXPECT_THAT(body("var x = pid if (tid > 3) { x = execname } t[1] = x + 1"),
               HasSubstr("Fail \"'+' takes numbers, got a string\""));
-  EXPECT_THAT(body("var x = pid if (tid > 3) { x = tid > 9 } t[x] = 1"),
-              HasSubstr("refused 1: table t has keys of different kinds"));
+}
+
+TEST(Unions, KeysOfSeveralTypesAreUnions) {
+  using K = ssa::KeyPart::Kind;
+  TestWorld w(
+      "var t = {[true] = 1} trace syscalls:* { t[pid] += 1 t[execname] += 1 t['all'] += 1 }");
+  const std::string text = w.lower({syscall_enter("read", 0, {})});
+  EXPECT_THAT(text, HasSubstr("MakeUnion v0 : union bytes 32"));
+  const ssa::KeyPart any{
+      K::Union, 32, {}, 1 << ssa::kBoolTag | 1 << ssa::kIntTag | 1 << ssa::kStrTag};
+  EXPECT_EQ(w.linkage.module.tables.at(0).key, std::vector<ssa::KeyPart>{any});
+  EXPECT_EQ(w.linkage.module.tables.at(0).value, ssa::KeyPart{});
+  TestWorld pairs_of("var t = {} trace syscalls:* { t[pid, 'x'] += 1 t['y', 'z'] += 1 }");
+  pairs_of.lower({syscall_enter("read", 0, {})});
+  const std::vector<ssa::KeyPart> want = {{K::Union, 24, {}, 1 << ssa::kIntTag | 1 << ssa::kStrTag},
+                                          {K::StrId, 8}};
+  EXPECT_EQ(pairs_of.linkage.module.tables.at(0).key, want);
+}
+
+TEST(Unions, ValuesOfSeveralTypesAreReadAsAlternatives) {
+  const std::string text = body("t[1] = pid t[2] = 'x' t[3] += 1 print(t[4])");
+  EXPECT_THAT(text, HasSubstr(": union bytes 24"));
+  EXPECT_THAT(text, HasSubstr("TableAdd 0:t"));
+  EXPECT_THAT(text, HasSubstr("Fail \"'+' takes numbers, got a string\""));
+  EXPECT_THAT(text, HasSubstr("UnionWord"));
+  EXPECT_THAT(text, HasSubstr(": str id"));
+  EXPECT_THAT(body("t[1] = pid t[2] = stack()"),
+              HasSubstr("refused 1: table t holds integers and stacks"));
+}
+
+TEST(Unions, AVariableOfSeveralTypesIsNilWhereItMayBe) {
+  const std::string sure = lowered("var n = 1 trace syscalls:* { n = execname print(type(n)) }");
+  EXPECT_THAT(sure, HasSubstr("UnionTag"));
+  EXPECT_THAT(sure, Not(HasSubstr("ConstStr \"nil\"")));
+  EXPECT_THAT(lowered("var n = nil trace syscalls:* { print(type(n)) n = execname n = 1 }"),
+              HasSubstr("ConstStr \"nil\""));
 }
 
 TEST(Unions, ATestTellsTheTypesThatAreLeft) {

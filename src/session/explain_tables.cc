@@ -1,5 +1,6 @@
 // The last part of `--explain`: tables and variables that kernel code uses, in words.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "lower/lower.h"
 #include "session/explain.h"
@@ -7,6 +8,20 @@
 namespace ktap::session {
 
 namespace {
+
+std::string key_text(const std::vector<ssa::KeyPart>& key);
+
+/// "integer, boolean or known string".
+std::string union_text(const ssa::KeyPart& part) {
+  std::vector<std::string> kinds;
+  const auto may_be = [&](int tag) { return (part.tags >> tag & 1) != 0; };
+  if (may_be(ssa::kIntTag)) kinds.emplace_back("integer");
+  if (may_be(ssa::kBoolTag)) kinds.emplace_back("boolean");
+  if (may_be(ssa::kStrTag)) kinds.push_back(key_text({ssa::union_text(part.max_bytes)}));
+  const std::string last = kinds.back();
+  kinds.pop_back();
+  return fmt::format("{} or {}", fmt::join(kinds, ", "), last);
+}
 
 std::string key_text(const std::vector<ssa::KeyPart>& key) {
   std::string text;
@@ -33,6 +48,9 @@ std::string key_text(const std::vector<ssa::KeyPart>& key) {
         break;
       case ssa::KeyPart::Kind::Stack:
         text += fmt::format("stack of {} frames", part.max_bytes / 8 - 1);
+        break;
+      case ssa::KeyPart::Kind::Union:
+        text += union_text(part);
         break;
     }
   }

@@ -49,6 +49,7 @@ runtime::Value decode_arg(const ssa::SiteArg& arg, const uint8_t* bytes, const s
       std::memcpy(words.data(), bytes, arg.max_bytes);
       return heap.stack(words.data(), words.size());
     }
+    case ssa::Type::Union:
     case ssa::Type::None:
       break;
   }

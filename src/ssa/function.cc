@@ -102,6 +102,11 @@ Inst shape_of(const KeyPart& part) {
       shape.str_kind = StrKind::Bytes;
       shape.max_bytes = part.max_bytes;
       break;
+    case KeyPart::Kind::Union:
+      shape.type = Type::Union;
+      shape.str_kind = StrKind::Bytes;
+      shape.max_bytes = part.max_bytes;
+      break;
   }
   return shape;
 }

@@ -27,6 +27,9 @@ enum class Op : uint8_t {
 };
 
 /// Stack: of calls. Held like Bytes: max_bytes is 8 for the owner (runtime/stack.h) and 8 a frame.
+/// Union: an Int, a Bool or a Str, as the parts of keys and the values of tables may be; as what a
+/// table gives also nil. Held like Bytes: its tag, a word for a number, then a string as
+/// union_text() says; what it is not is 0.
 enum class Type : uint8_t {
   None,
   Int,
@@ -36,8 +39,15 @@ enum class Type : uint8_t {
   MaybeStr,
   MaybeBool,
   Stack,
-  MaybeStack
+  MaybeStack,
+  Union
 };
+
+/// What a Union is.
+constexpr int kNilTag = 0;
+constexpr int kBoolTag = 1;
+constexpr int kIntTag = 2;
+constexpr int kStrTag = 3;
 
 /// A value of such a type is nil or one of sure_type().
 constexpr bool is_maybe(Type type) {
@@ -118,14 +128,38 @@ struct Function {
 /// (runtime/code_address.h), a Pointer one that knows what it points to, 0 only as a
 /// variable.
 struct KeyPart {
-  enum class Kind : uint8_t { Int, Address, Pointer, Bool, StrId, Bytes, Stack } kind = Kind::Int;
-  uint32_t max_bytes = 8;    ///< Bytes: 16, 64, 256; Stack: as of its type
+  enum class Kind : uint8_t {
+    Int,
+    Address,
+    Pointer,
+    Bool,
+    StrId,
+    Bytes,
+    Stack,
+    Union
+  } kind = Kind::Int;
+  uint32_t max_bytes = 8;    ///< Bytes: 16, 64, 256; Stack, Union: as of its type
   schema::CType ctype = {};  ///< Pointer
+  uint8_t tags = 0;          ///< Union: 1 << tag of each type that it may be
 
   /// It takes max_bytes, not a word.
-  bool is_bytes() const { return kind == Kind::Bytes || kind == Kind::Stack; }
+  bool is_bytes() const {
+    return kind == Kind::Bytes || kind == Kind::Stack || kind == Kind::Union;
+  }
   friend bool operator==(const KeyPart&, const KeyPart&) = default;
 };
+
+/// Where the words of a Union are.
+constexpr uint32_t kUnionWordOffset = 8, kUnionTextOffset = 16;
+/// What a Union of that size holds for a string: the Id, or Bytes.
+inline KeyPart union_text(uint32_t union_bytes) {
+  const uint32_t bytes = union_bytes - kUnionTextOffset;
+  return {bytes == 8 ? KeyPart::Kind::StrId : KeyPart::Kind::Bytes, bytes};
+}
+/// A Union with room for such a string: StrId or Bytes.
+inline KeyPart union_part(const KeyPart& text, uint8_t tags) {
+  return {KeyPart::Kind::Union, kUnionTextOffset + text.max_bytes, {}, tags};
+}
 
 /// How two values of one word of an entry become one: of two samples, or of two CPUs.
 enum class MergeOp : uint8_t { Add, Min, Max };

@@ -33,6 +33,8 @@ std::string_view type_name(Type type) {
       return "stack";
     case Type::MaybeStack:
       return "stack?";
+    case Type::Union:
+      return "union";
   }
   return "-";
 }

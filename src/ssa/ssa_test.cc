@@ -57,6 +57,27 @@ TEST(SsaPrint, ShowsBlocksValuesAndNames) {
             "  Return\n");
 }
 
+TEST(SsaVerify, UnionsAreOfOneSize) {
+  Module module = module_with_table({union_part({KeyPart::Kind::Bytes, 16}, 1 << kIntTag)});
+  module.tables[0].value = union_part({KeyPart::Kind::StrId, 8}, 1 << kIntTag | 1 << kStrTag);
+  const auto table = [&](uint32_t key_bytes, uint32_t value_bytes) {
+    Builder b("f");
+    b.at(b.block());
+    const ValueId text = b.op(Op::ConstStr, {}, module.intern("a text of more than 16"));
+    const ValueId key = b.bytes(Op::MakeUnion, key_bytes, 0, {b.integer(1)}, Type::Union);
+    const ValueId value = b.bytes(Op::MakeUnion, value_bytes, 0, {text}, Type::Union);
+    b.op(Op::TableSet, {key, value}, 0);
+    b.op(Op::TableAdd, {key, b.integer(1)}, 0);
+    const ValueId got = b.bytes(Op::TableGet, 24, 0, {key}, Type::Union);
+    b.op(Op::Eq, {b.op(Op::UnionTag, {got}), b.op(Op::UnionWord, {got})});
+    b.ret();
+    return b.function;
+  };
+  EXPECT_EQ(verify(table(32, 24), module), "");
+  expect_breach(table(24, 24), module, "operand 0 does not fit the key's part");
+  expect_breach(table(32, 32), module, "the operand does not fit");
+}
+
 TEST(SsaModule, InternsOnce) {
   Module module;
   EXPECT_EQ(module.intern("a"), 0);

@@ -36,7 +36,7 @@ Type rule_type(ResultRule rule) {
 }
 
 bool is_string_type(Type type) {
-  return sure_type(type) == Type::Str || sure_type(type) == Type::Stack;
+  return sure_type(type) == Type::Str || sure_type(type) == Type::Stack || type == Type::Union;
 }
 
 class Verifier {
@@ -264,6 +264,12 @@ class Verifier {
                        inst.imm >= 0
                    ? ""
                    : "not the words of a stack";
+      case Op::MakeUnion:
+        return make_union(inst);
+      case Op::UnionTag:
+      case Op::UnionWord:
+      case Op::UnionText:
+        return of_union(inst);
       case Op::TableLength:
       case Op::TableClear:
         return want_index(m_.tables, inst.imm, "table");
@@ -428,6 +434,23 @@ class Verifier {
                : "strings of two kinds";
   }
 
+  std::string make_union(const Inst& inst) const {
+    if (inst.type != Type::Union || inst.max_bytes <= kUnionTextOffset) return "makes no Union";
+    const Type type = type_of(inst.operands[0]);
+    if (type == Type::Int || type == Type::Bool) return "";
+    return fits_part(inst.operands[0], union_text(inst.max_bytes)) ? ""
+                                                                   : "the operand does not fit";
+  }
+
+  std::string of_union(const Inst& inst) const {
+    std::string wrong = want_all(inst, Type::Union);
+    if (!wrong.empty() || inst.op != Op::UnionText) return wrong;
+    const Inst shape = shape_of(union_text(f_[inst.operands[0]].max_bytes));
+    return inst.str_kind == shape.str_kind && inst.max_bytes == shape.max_bytes
+               ? ""
+               : "not the string that it holds";
+  }
+
   static std::string event_field(const Inst& inst) {
     const bool is_good =
         inst.type == Type::Int || inst.type == Type::Bool || inst.str_kind == StrKind::Bytes;
@@ -459,6 +482,8 @@ class Verifier {
 
   bool fits_part(ValueId id, const KeyPart& part) const {
     const Inst shape = shape_of(part);
+    const bool is_union = part.kind == KeyPart::Kind::Union;
+    if (is_union && f_[id].max_bytes != shape.max_bytes) return false;
     return f_[id].type == shape.type && held_as(id, shape.str_kind, shape.max_bytes);
   }
 
@@ -489,7 +514,10 @@ class Verifier {
     }
     if (inst.op == Op::TableSet)
       return fits_part(inst.operands.back(), info.value) ? "" : "the value does not fit";
-    if (values != 0 && info.value.kind != KeyPart::Kind::Int) return "the table holds no integers";
+    const bool is_update = inst.op != Op::TableMerge && inst.op != Op::TableRaise;
+    const bool has_integers = info.value.kind == KeyPart::Kind::Int ||
+                              (is_update && info.value.kind == KeyPart::Kind::Union);
+    if (values != 0 && !has_integers) return "the table holds no integers";
     for (size_t i = info.key.size(); i < inst.operands.size(); ++i) {
       std::string value = want(inst, i, Type::Int);
       if (!value.empty()) return value;

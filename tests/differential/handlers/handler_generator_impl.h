@@ -2,6 +2,7 @@
 // handler_scripts.cc (the whole).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,10 @@ class HandlerGenerator : private Dice {
     Few,
     Str,
     Bool,
+    Any,
     IntStr,
     IntInt,
+    AnyInt,
     Thread,
     ThreadName,
     Name,
@@ -77,13 +80,17 @@ class HandlerGenerator : private Dice {
   Node call_of(Type type, int depth);
   Node call(const Fn& fn, int depth);
   Node key(KeyKind kind, int depth);
+  Node any_key(int depth);
   Node event_key(KeyKind kind);
   static bool is_pair(KeyKind kind) {
-    return kind == KeyKind::IntStr || kind == KeyKind::IntInt || kind == KeyKind::ThreadName;
+    return kind == KeyKind::IntStr || kind == KeyKind::IntInt || kind == KeyKind::AnyInt ||
+           kind == KeyKind::ThreadName;
   }
   Node cell(const TableVar& table, int depth);
   /// `reads`: not one that is only added to.
   const TableVar* any_table(Type value, bool reads = true);
+  /// Of a variable or table that holds values of several types; nothing when there is none.
+  std::optional<Node> kept_union(int depth);
 
   // ---- statements (handler_statements.cc): each appends one or more
   Node body(int depth, size_t most);
@@ -103,6 +110,7 @@ class HandlerGenerator : private Dice {
   void text_loop(Nodes& out);
   void mixed_loop(Nodes& out);
   void table_loop(Nodes& out, int depth);
+  void union_loop(Nodes& out, const TableVar& table, const Variable* sum);
   void nested_function(Nodes& out, int depth);
   void rare(Nodes& out);
 

@@ -96,9 +96,10 @@ void HandlerGenerator::happenings(Nodes& out) {
 
 void HandlerGenerator::table(Nodes& out) {
   static constexpr KeyKind kKinds[] = {
-      KeyKind::Int,        KeyKind::Int,    KeyKind::Few,  KeyKind::Str,    KeyKind::Str,
-      KeyKind::IntStr,     KeyKind::IntInt, KeyKind::Bool, KeyKind::Thread, KeyKind::Thread,
-      KeyKind::ThreadName, KeyKind::Name,   KeyKind::Exec};
+      KeyKind::Int,    KeyKind::Int,        KeyKind::Few,    KeyKind::Str,
+      KeyKind::Str,    KeyKind::IntStr,     KeyKind::IntInt, KeyKind::Bool,
+      KeyKind::Thread, KeyKind::Thread,     KeyKind::Any,    KeyKind::Any,
+      KeyKind::AnyInt, KeyKind::ThreadName, KeyKind::Name,   KeyKind::Exec};
   TableVar made{fresh("t"), kKinds[below(std::size(kKinds))], Type::Int};
   if (has_.values && chance(25))
     made.value = chance(60) ? Type::Str : chance(50) ? Type::Bool : Type::Any;
@@ -136,6 +137,11 @@ void HandlerGenerator::world(Nodes& out) {
     const std::string maybe_name = fresh("m");
     out.push_back(stmt("var " + maybe_name + " = $0", {one_of({"nil", "7"})}));
     scope_.push_back({maybe_name, Type::Maybe, true});
+  }
+  if (has_.values && chance(30)) {
+    const std::string any = fresh("u");
+    out.push_back(stmt("var " + any + " = $0", {one_of({"1", "\"u\"", "true", "nil"})}));
+    scope_.push_back({any, Type::Any, true});
   }
   const size_t tables = 1 + below(3);
   for (size_t i = 0; i < tables; ++i) table(out);
@@ -255,6 +261,8 @@ void HandlerGenerator::tick(Nodes& out) {
   if (chance(30)) inner.push_back(stmt("delete(" + shown.name + ", $0)", {key(shown.key, 0)}));
   if (chance(30) && shown.value == Type::Int)
     inner.push_back(stmt(shown.name + "[$0] = $1", {key(shown.key, 0), number()}));
+  if (chance(30) && shown.value == Type::Any)
+    inner.push_back(stmt(shown.name + "[$0] = $1", {key(shown.key, 0), value(Type::Any, 0)}));
   for (const Variable& variable : scope_)
     if (chance(30)) inner.push_back(stmt("print(" + variable.name + ")"));
   const Variable* variable = any_variable(Type::Int, true);

@@ -105,6 +105,12 @@ void HandlerGenerator::declare(Nodes& out) {
 }
 
 void HandlerGenerator::assign(Nodes& out) {
+  if (const Variable* any = any_variable(Type::Any, true); any != nullptr && chance(25)) {
+    const std::string u = any->name;
+    out.push_back(per_1000(150) ? stmt(u + " += $0", {value(Type::Int, 1)})
+                                : stmt(u + " = $0", {value(Type::Any, 2)}));
+    return;
+  }
   const size_t die = below(10);
   const Type type = die < 6 ? Type::Int : die < 8 ? Type::Str : die < 9 ? Type::Bool : Type::Maybe;
   const Variable* variable = any_variable(type, true);
@@ -188,6 +194,12 @@ void HandlerGenerator::change_values(Nodes& out) {
   if (table == nullptr) return change_table(out);
   if (chance(20)) {
     out.push_back(stmt(table->name + "[$0] = nil", {key(table->key, 1)}));
+    return;
+  }
+  if (type == Type::Any && chance(25)) {
+    static const Texts kOps = {"+=", "-=", "|=", "&=", "^=", "*="};
+    out.push_back(stmt(table->name + "[$0] " + kOps[below(has_.updates ? kOps.size() : 2)] + " $1",
+                       {key(table->key, 1), value(Type::Int, 1)}));
     return;
   }
   out.push_back(stmt(table->name + "[$0] = $1",
@@ -422,9 +434,10 @@ void HandlerGenerator::mixed_loop(Nodes& out) {
 
 /// What a walk does must not depend on its order.
 void HandlerGenerator::table_loop(Nodes& out, int depth) {
-  const TableVar* table = any_table(Type::Int);
+  const TableVar* table = any_table(chance(80) ? Type::Int : Type::Any);
   if (table == nullptr) return loop(out, depth);
   const Variable* sum = any_variable(Type::Int, true);
+  if (table->value == Type::Any) return union_loop(out, *table, sum);
   const TableVar* other = any_table(Type::Int);
   const std::string t = table->name;
   const std::string k = fresh("k");
@@ -450,7 +463,7 @@ void HandlerGenerator::table_loop(Nodes& out, int depth) {
       inner.push_back(stmt(t + "[" + k + "] = nil"));
       break;
     case 3:
-      if (other->name == t || other->key != table->key || table->key > KeyKind::Bool)
+      if (other->name == t || other->key != table->key || table->key > KeyKind::Any)
         return loop(out, depth);
       inner.push_back(stmt(other->name + "[" + k + "] += " + v));
       break;
@@ -460,6 +473,20 @@ void HandlerGenerator::table_loop(Nodes& out, int depth) {
       break;
   }
   out.push_back(stmt(head, {block(std::move(inner))}));
+}
+
+/// A walk over values of several types.
+void HandlerGenerator::union_loop(Nodes& out, const TableVar& table, const Variable* sum) {
+  const std::string k = fresh("k");
+  const std::string v = fresh("x");
+  Node inner = stmt("if (" + v + " == $0) {$1}", {value(Type::Any, 0), block({stmt("print(1)")})});
+  if (sum != nullptr && chance(60))
+    inner =
+        stmt("if (type(" + v + ") == \"integer\") {$0}", {block({stmt(sum->name + " ^= " + v)})});
+  if (sum != nullptr && chance(20))
+    inner = stmt("if (type(" + k + ") == type(" + v + ")) {$0}", {block({stmt(sum->name + "++")})});
+  out.push_back(stmt("for (" + k + ", " + v + " in pairs(" + table.name + ")) {$0}",
+                     {block({std::move(inner)})}));
 }
 
 void HandlerGenerator::rare(Nodes& out) {

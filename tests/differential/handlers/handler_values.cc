@@ -43,6 +43,9 @@ const HandlerGenerator::TableVar* HandlerGenerator::any_table(Type value, bool r
 
 Node HandlerGenerator::value(Type type, int depth) {
   if (!is_sure_ && per_1000(4)) type = static_cast<Type>(below(4));
+  if (type == Type::Any && chance(25)) {
+    if (std::optional<Node> kept = kept_union(depth)) return std::move(*kept);
+  }
   if (type == Type::Any) type = static_cast<Type>(below(4));
   const Variable* variable = any_variable(type, false);
   if (variable != nullptr && chance(depth <= 0 ? 60 : 25)) return expr(variable->name);
@@ -56,6 +59,15 @@ Node HandlerGenerator::value(Type type, int depth) {
     default:
       return maybe(depth);
   }
+}
+
+std::optional<Node> HandlerGenerator::kept_union(int depth) {
+  if (is_sure_) return std::nullopt;
+  const TableVar* table = any_table(Type::Any);
+  const Variable* variable = any_variable(Type::Any, false);
+  if (variable != nullptr && (table == nullptr || chance(50))) return expr(variable->name);
+  if (table == nullptr || depth < 0) return std::nullopt;
+  return cell(*table, depth - 1);
 }
 
 Node HandlerGenerator::number() {
@@ -108,7 +120,8 @@ Node HandlerGenerator::integer(int depth) {
       return expr("($0 || $1)", {maybe(depth), sub()});
     case 14:
       if (in_handler_ && chance(40)) return one_of(kTaskNumbers);
-      return is_sure_ || per_1000(970) ? sub() : maybe(depth);
+      if (is_sure_ || per_1000(950)) return sub();
+      return kept_union(depth).value_or(maybe(depth));
     default:
       return has_.calls && chance(50) ? library_integer(depth) : number();
   }
@@ -305,6 +318,10 @@ Node HandlerGenerator::key(KeyKind kind, int depth) {
       return value(Type::Str, depth);
     case KeyKind::Bool:
       return condition(depth);
+    case KeyKind::Any:
+      return any_key(depth);
+    case KeyKind::AnyInt:
+      return expr("$0, $1", {any_key(depth), value(Type::Int, depth)});
     case KeyKind::IntStr:
       return expr("$0, $1", {value(Type::Int, depth), value(Type::Str, depth)});
     case KeyKind::IntInt:
@@ -312,6 +329,13 @@ Node HandlerGenerator::key(KeyKind kind, int depth) {
     default:
       return event_key(kind);
   }
+}
+
+/// Of any of the types that a key may have beside others; nil at times.
+Node HandlerGenerator::any_key(int depth) {
+  if (!is_sure_ && chance(20)) return value(Type::Any, depth);
+  if (chance(30)) return one_of({"0", "1", "\"\"", "\"0\"", "false", "true"});
+  return value(chance(40) ? Type::Int : chance(75) ? Type::Str : Type::Bool, depth);
 }
 
 Node HandlerGenerator::event_key(KeyKind kind) {
