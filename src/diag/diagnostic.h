@@ -88,4 +88,9 @@ std::string did_you_mean(const std::vector<std::string>& names);
 void suggest(Diagnostic& diagnostic, std::string_view word,
              const std::vector<std::string>& candidates);
 
+/// Of a place that is a whole expression (`args.conut`): the fix is of the word at its end alone;
+/// none where it does not end with that word, or no text is there (null).
+void suggest_last_word(Diagnostic& diagnostic, std::string_view word,
+                       const std::vector<std::string>& candidates, const Source* source);
+
 }  // namespace ktap::diag

@@ -42,6 +42,23 @@ TEST(Json, OneNearNameIsAFixSeveralAreAHint) {
             std::string::npos);
 }
 
+TEST(Json, FixesOfAnExpressionAreOfItsLastWord) {
+  const Source source("t.kp", "print(args.conut + args[\"conut\"])");
+  Sink sink;
+  const auto fixes_of = [&](Span span, const Source* text) {
+    Diagnostic& made = sink.report(Code::NoSuchField, span, "wrong");
+    suggest_last_word(made, "conut", {"count"}, text);
+    EXPECT_EQ(made.hints.size(), 1U);
+    return made.fixes;
+  };
+  const std::vector<Fix> of_member = fixes_of({6, 16}, &source);
+  ASSERT_EQ(of_member.size(), 1U);
+  EXPECT_EQ(of_member[0].span.begin, 11U);
+  EXPECT_EQ(of_member[0].span.end, 16U);
+  EXPECT_TRUE(fixes_of({19, 32}, &source).empty());
+  EXPECT_TRUE(fixes_of({6, 16}, nullptr).empty());
+}
+
 TEST(Explain, ByNameInAnySpelling) {
   for (const char* name : {"K0203", "k203", "203", "0203"}) {
     ASSERT_NE(find_explanation(name), nullptr) << name;

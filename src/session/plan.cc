@@ -282,7 +282,7 @@ class Planner {
                !ktap.empty() && !mistake.choices.empty() && !is_object) {
       diagnostic.hints.push_back(fmt::format("in ktap that is {}", ktap));
     } else {
-      diag::suggest(diagnostic, mistake.word, mistake.choices);
+      diag::suggest_last_word(diagnostic, mistake.word, mistake.choices, input_.source);
       if (is_event_text(*input_.registrations, mistake.span)) {
         diagnostic.fixes.clear();
         const bool is_near = !diag::nearest(mistake.word, mistake.choices).empty();

@@ -89,9 +89,10 @@ struct PlanInput {
   const bpf::KernelFacts* facts;
   const Options* options;
   backend::Options backend;
-  bytecode::ReaderUses readers;  ///< of aggregates
-  lower::Machine machine;        ///< left out: handlers that ask for it run in user space
-  int stop_fd = -1;              ///< readable: give up, with the error EINTR
+  bytecode::ReaderUses readers;          ///< of aggregates
+  lower::Machine machine;                ///< left out: handlers that ask for it run in user space
+  int stop_fd = -1;                      ///< readable: give up, with the error EINTR
+  const diag::Source* source = nullptr;  ///< the script's; null: no text to mend
 };
 
 /// Mistakes in timers, and in the filters of computed event texts.

@@ -267,7 +267,9 @@ class Session {
                           &options_,
                           {},
                           reader_uses(),
-                          host_->machine_facts(catalog_->user_types())};
+                          host_->machine_facts(catalog_->user_types()),
+                          -1,
+                          &source_};
     diag::Sink more;
     std::unique_ptr<engine::BpfEngine> no_engine;
     if (!make_plan(input, std::move(handlers), false, &no_engine, more).ok()) return;
@@ -295,7 +297,8 @@ class Session {
                           target,
                           reader_uses(),
                           host_->machine_facts(catalog_->user_types()),
-                          signals_->fd()};
+                          signals_->fd(),
+                          &source_};
     const bool dump = options_.mode == Mode::DumpSsa || options_.mode == Mode::DumpBpf;
     diag::Sink sink;
     Result<std::unique_ptr<Plan>> plan =

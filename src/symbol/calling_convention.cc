@@ -77,10 +77,26 @@ bool mark_halves(const KernelTypes& types, CType type, uint32_t offset, int dept
   return true;
 }
 
+/// Whether a number in it lies where its size does not divide (packed structs).
+bool is_unaligned(const KernelTypes& types, CType type, uint32_t offset, int depth) {
+  constexpr int kMostDepth = 8;
+  const CShape shape = types.shape(type);
+  if (depth > kMostDepth) return false;
+  if (is_number(shape.kind)) return shape.size_bytes != 0 && offset % shape.size_bytes != 0;
+  if (shape.kind == CKind::Array) return is_unaligned(types, shape.target, offset, depth + 1);
+  if (shape.kind != CKind::Struct) return false;
+  for (const std::string& name : types.member_names(type)) {
+    const auto member = types.member(type, name);
+    if (!member || member->width_bits != 0) continue;
+    if (is_unaligned(types, member->type, offset + member->offset_bits / 8, depth + 1)) return true;
+  }
+  return false;
+}
+
 Need struct_of_x86_64(const KernelTypes& types, const CShape& shape, CType type) {
   Need need;
   need.words = (shape.size_bytes + 7) / 8;
-  if (shape.size_bytes > 16) {
+  if (shape.size_bytes > 16 || is_unaligned(types, type, 0, 0)) {
     need.kind = Need::Kind::Memory;
     return need;
   }
@@ -98,6 +114,7 @@ Need need_of(Machine machine, bool has_float_registers, const KernelTypes& types
   const uint32_t word = machine == Machine::X86 || machine == Machine::Arm ? 4 : 8;
   const CShape shape = types.shape(passed.type);
   Need need;
+  if (passed.is_unknown) return need;
   if (passed.is_by_reference || (is_number(shape.kind) && shape.size_bytes <= word)) {
     need.kind = Need::Kind::General;
   } else if (machine == Machine::X86) {
@@ -140,6 +157,8 @@ class Walk {
     if (machine_ == Machine::X86 && need.kind == Need::Kind::Memory && need.words > 2) ++stack_;
     if (machine_ == Machine::RiscV && need.kind == Need::Kind::Memory) ++general_;
   }
+
+  void know_nothing() { is_sure_ = false; }
 
   ArgumentPlace next(const Need& need) {
     if (need.kind == Need::Kind::Unsure) is_sure_ = false;
@@ -205,6 +224,7 @@ std::vector<ArgumentPlace> argument_places(Machine machine, const KernelTypes& t
   const bool is_long = shape.kind == CKind::Struct && shape.size_bytes > most_bytes;
   if (result.is_by_reference || is_long) gives.kind = Need::Kind::Memory;
   walk.give_result(gives, shape);
+  if (result.is_unknown) walk.know_nothing();
   std::vector<ArgumentPlace> places;
   for (const PassedType& parameter : parameters)
     places.push_back(walk.next(need_of(machine, has_float_registers, types, parameter)));

@@ -28,6 +28,7 @@ struct ArgumentPlace {
 struct PassedType {
   schema::CType type;
   bool is_by_reference = false;  ///< C++: of a class that cannot be copied by bytes
+  bool is_unknown = false;       ///< nobody says how it is handed over
 };
 
 /// A place for each parameter. Behind one that is not sure all others are unknown. Floats are in

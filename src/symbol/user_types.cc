@@ -214,6 +214,7 @@ struct UserTypes::State {
   std::map<const Dwarf*, File*> file_of;  ///< also by the files of split units (.dwo)
   std::vector<Type> types = {{}};         // void
   std::map<std::pair<const void*, uint32_t>, uint32_t> ids;
+  std::map<const void*, bool> by_reference;  ///< C++ classes that do not say it themselves
 
   File& file(const ElfFile& elf_file) {
     const Bytes bytes = elf_file.debug_information();
@@ -360,15 +361,88 @@ struct UserTypes::State {
     return found;
   }
 
-  PassedType passed(Dwarf_Die* die) {
-    constexpr uint64_t kByReference = 4;  // DW_CC_pass_by_reference
+  PassedType passed(Dwarf_Die* die, int language) {
     PassedType out;
     out.type = type_of(die);
     Type* type = at(resolved(out.type));
     Dwarf_Die target = type != nullptr ? type->die : Dwarf_Die{};
-    if (type != nullptr && is_struct(dwarf_tag(&target)))
-      out.is_by_reference = number_of(&target, DW_AT_calling_convention) == kByReference;
+    const bool is_class = type != nullptr && is_struct(dwarf_tag(&target));
+    if (is_class) out.is_by_reference = is_by_reference(target, 0);
+    out.is_unknown = language == DW_LANG_Rust && type != nullptr && !is_simple_in_rust(target);
     return out;
+  }
+
+  /// Numbers, pointers, and those with a length or a vtable (`&str`, `&dyn Trait`): of all else
+  /// Rust leaves open how it is handed over.
+  static bool is_simple_in_rust(Dwarf_Die type) {
+    const int tag = dwarf_tag(&type);
+    const bool is_number = tag == DW_TAG_base_type || tag == DW_TAG_enumeration_type;
+    const std::string_view name = name_of(&type);
+    const bool is_reference = !name.empty() && (name[0] == '&' || name[0] == '*');
+    return is_pointer(tag) || is_reference || (is_number && bytes_of(&type) - 1 < sizeof(uint64_t));
+  }
+
+  /// Whether C++ hands objects of the class over by their address (Itanium C++ ABI, "non-trivial
+  /// for the purposes of calls"): somebody wrote how they are copied, moved or destroyed.
+  bool is_by_reference(Dwarf_Die type, int depth) {
+    constexpr uint64_t kByReference = 4;  // DW_CC_pass_by_reference
+    if (depth > kMostChain) return false;
+    type = complete(type);
+    if (const auto told = number_of(&type, DW_AT_calling_convention)) return *told == kByReference;
+    const auto [known, is_new] = by_reference.emplace(type.addr, false);
+    if (!is_new) return known->second;
+    bool found = false;
+    each_child(&type, [&](Dwarf_Die* child) {
+      const int tag = dwarf_tag(child);
+      if (tag == DW_TAG_subprogram) found = is_written_copy(type, child);
+      if (tag == DW_TAG_inheritance)
+        found = dwarf_hasattr(child, DW_AT_virtuality) != 0 || is_of_such(child, depth);
+      if (tag == DW_TAG_member && !is_declaration(child)) found = is_of_such(child, depth);
+      return !found;
+    });
+    by_reference[type.addr] = found;
+    return found;
+  }
+
+  /// Of a base or a member.
+  bool is_of_such(Dwarf_Die* part, int depth) {
+    Type* type = at(resolved(type_of(part)));
+    if (type == nullptr) return false;
+    Dwarf_Die target = type->die;
+    if (dwarf_tag(&target) == DW_TAG_array_type) {
+      type = at(resolved(type_of(&target)));
+      if (type == nullptr) return false;
+      target = type->die;
+    }
+    return is_struct(dwarf_tag(&target)) && is_by_reference(target, depth + 1);
+  }
+
+  /// A destructor, a copy or move constructor that is not the compiler's own, or a virtual
+  /// function.
+  bool is_written_copy(Dwarf_Die& type, Dwarf_Die* function) {
+    if (dwarf_hasattr(function, DW_AT_virtuality) != 0) return true;
+    const bool is_own = dwarf_hasattr(function, DW_AT_artificial) != 0 ||
+                        number_of(function, DW_AT_defaulted) == uint64_t{1} ||
+                        dwarf_hasattr(function, DW_AT_deleted) != 0;
+    if (is_own) return false;
+    const std::string_view name = name_of(function);
+    const std::string_view own = name_of(&type).substr(0, name_of(&type).find('<'));
+    if (own.empty() || name.empty()) return false;
+    if (name[0] == '~') return true;
+    if (name != own) return false;
+    std::vector<Dwarf_Die> parameters;
+    each_child(function, [&](Dwarf_Die* child) {
+      const bool is_hidden = dwarf_hasattr(child, DW_AT_artificial) != 0;
+      if (dwarf_tag(child) == DW_TAG_formal_parameter && !is_hidden) parameters.push_back(*child);
+      return true;
+    });
+    if (parameters.size() != 1) return false;
+    std::optional<Dwarf_Die> target = referred(&parameters[0], DW_AT_type);
+    if (!target || dwarf_tag(&*target) == DW_TAG_pointer_type || !is_pointer(dwarf_tag(&*target)))
+      return false;
+    Type* of = at(resolved(type_of(&*target)));
+    if (of == nullptr) return false;
+    return complete(of->die).addr == type.addr;
   }
 
   std::optional<CMember> find_member(CType type, std::string_view name, int depth);
@@ -555,7 +629,15 @@ std::optional<UserFunction> UserTypes::function(const ElfFile& file, uint64_t ad
   UserFunction out;
   const int language = language_of(*die);
   if (is_assembler(language)) return out;  // assemblers write where it is, and a type that is none
-  const PassedType result = state_->passed(&*die);
+  constexpr uint32_t kMostBytes = 16;      // of what registers may hold
+  PassedType result = state_->passed(&*die, language);
+  // Nothing, or what is too long for registers.
+  const CShape given = shape(result.type);
+  if (given.size_bytes == 0 || (given.kind == CKind::Struct && given.size_bytes > kMostBytes))
+    result.is_unknown = false;
+  // What it has captured comes before the rest, and is not told.
+  if (language == DW_LANG_Rust && name_of(&*die).find("{closure") != std::string_view::npos)
+    result.is_unknown = true;
   out.result = result.type;
   out.is_result_told = state_->resolved(result.type) != CType{kUserTypes, 0} || has_types(*die);
   each_child(&*die, [&](Dwarf_Die* child) {
@@ -567,7 +649,7 @@ std::optional<UserFunction> UserTypes::function(const ElfFile& file, uint64_t ad
   for (DeclaredParameter& parameter : declared) {
     Dwarf_Die* its_die = &parameter.die;
     out.parameters.push_back({std::string(name_of(its_die)), state_->type_of(its_die), {}, {}});
-    if (parameter.is_there) passed.push_back(state_->passed(its_die));
+    if (parameter.is_there) passed.push_back(state_->passed(its_die, language));
   }
   const bool takes_nothing =
       out.is_result_told && (!is_c(language) || is_flagged(&*die, DW_AT_prototyped));

@@ -306,6 +306,55 @@ int main() { return 0; }
   EXPECT_EQ(types.member(self, "second")->offset_bits, 64U);
 }
 
+/// "f first rdi, k rsi" of each function but main: how C++ hands the objects over is not written.
+TEST(UserTypes, ObjectsThatAreNotCopiedByBytes) {
+  TempFolder folder;
+  folder.write("program.cc", R"(
+#include <memory>
+#include <string>
+#include <tuple>
+struct Guard { long v; ~Guard() { asm volatile(""); } };
+struct Moved { int *p; Moved(int *q) : p(q) {} Moved(Moved &&o) : p(o.p) {} };
+struct Holds { Guard inside[1]; };
+struct Plain { long v; Plain() : v(1) {} Plain(const Plain &) = default; };
+struct Derived : Guard {};
+struct __attribute__((packed)) Packed { char c; long l; };
+int by_string(std::string s, int k) { return s.size() + k; }
+int by_unique(std::unique_ptr<int> s, int k) { return *s + k; }
+int by_shared(std::shared_ptr<int> s, int k) { return *s + k; }
+int by_holds(Holds h, int k) { return h.inside[0].v + k; }
+int by_derived(Derived d, int k) { return d.v + k; }
+int by_plain(Plain p, int k) { return p.v + k; }
+int by_packed(Packed p, int k) { return p.l + k; }
+std::unique_ptr<int> gives_unique(int k) { return std::make_unique<int>(k); }
+std::tuple<int, int> gives_tuple(int k) { return {k, k}; }
+std::pair<int, int> gives_pair(int k) { return {k, k}; }
+Guard gives_guard(int k) { return Guard{k}; }
+Moved gives_moved(int k) { static int s = k; return Moved(&s); }
+int main() { return 0; }
+)");
+  if (!has_command("g++") || !folder.run("g++ -g -O0 -std=c++17 program.cc -o a"))
+    GTEST_SKIP() << "no C++ compiler";
+  const Result<ElfFile> file = ElfFile::open(folder / "a");
+  ASSERT_TRUE(file.ok());
+  UserTypes types;
+  [[maybe_unused]] const auto place_of_k = [&](const char* name) -> std::string {
+    const std::vector<FunctionSymbol> found = file.value().find(name);
+    if (found.size() != 1) return "none";
+    const auto function = types.function(file.value(), found.front().address);
+    const std::string text = function ? describe(types, *function) : "none";
+    const size_t at = text.find("int k ");
+    return at == std::string::npos ? text : text.substr(at + 6, text.find(',', at) - at - 6);
+  };
+#ifdef __x86_64__
+  for (const char* name : {"by_string", "by_unique", "by_shared", "by_holds", "by_derived",
+                           "by_plain", "gives_unique", "gives_tuple", "gives_guard", "gives_moved"})
+    EXPECT_EQ(place_of_k(name), "rsi") << name;
+  EXPECT_EQ(place_of_k("by_packed"), "rdi");
+  EXPECT_EQ(place_of_k("gives_pair"), "rdi");
+#endif
+}
+
 class FunctionsOfGcc : public testing::Test {
  protected:
   /// Of the function whose name begins so; "": there is none.

@@ -142,6 +142,14 @@ def json_fix_of_an_event(ktap):
         mended = script[:fix["begin"]] + fix["replacement"] + script[fix["end"]:]
         if error["code"] != "K0401" or mended != f"trace {right} {{ }}" or error["hints"] != [f"the nearest: {right}"]:
             raise AssertionError(f"{wrong}: {error}")
+    for wrong, right in (("args.prev_pd", "args.prev_pid"), ("e.prev_pd", "e.prev_pid"),
+                         ("curtask.comn", "curtask.comm")):
+        script = f"trace sched:sched_switch {{ print({wrong}) }}"
+        (error,) = objects(run(ktap, "--diagnostics=json", "--explain", "-e", script))
+        for fix in error["fixes"]:
+            mended = script[:fix["begin"]] + fix["replacement"] + script[fix["end"]:]
+            if mended != script.replace(wrong, right):
+                raise AssertionError(f"{wrong}: {mended}")
     return True
 
 
