@@ -369,7 +369,25 @@ struct UserTypes::State {
     const bool is_class = type != nullptr && is_struct(dwarf_tag(&target));
     if (is_class) out.is_by_reference = is_by_reference(target, 0);
     out.is_unknown = language == DW_LANG_Rust && type != nullptr && !is_simple_in_rust(target);
+    if (out.is_by_reference && !dwarf_hasattr(&target, DW_AT_calling_convention))
+      out.is_unknown = !tells_defaults(target);
     return out;
+  }
+
+  /// Whether it says what is `= default`: DWARF 4 as it was written does not, as GCC extends it
+  /// does.
+  static bool tells_defaults(Dwarf_Die die) {
+    Dwarf_Die unit;
+    Dwarf_Half version = 0;
+    if (dwarf_cu_die(die.cu, &unit, &version, nullptr, nullptr, nullptr, nullptr, nullptr) ==
+        nullptr)
+      return false;
+    Dwarf_Attribute found;
+    const char* producer = dwarf_formstring(dwarf_attr(&unit, DW_AT_producer, &found));
+    const std::string_view by = producer == nullptr ? "" : producer;
+    // Units of single types (-fdebug-types-section) do not say who made them.
+    const bool is_gcc = by.empty() || by.substr(0, 4) == "GNU ";
+    return version >= 5 || (is_gcc && by.find("strict-dwarf") == by.npos);
   }
 
   /// Numbers, pointers, and those with a length or a vtable (`&str`, `&dyn Trait`): of all else

@@ -333,15 +333,19 @@ Guard gives_guard(int k) { return Guard{k}; }
 Moved gives_moved(int k) { static int s = k; return Moved(&s); }
 int main() { return 0; }
 )");
-  if (!has_command("g++") || !folder.run("g++ -g -O0 -std=c++17 program.cc -o a"))
+  const std::string compile = "g++ -O0 -std=c++17 program.cc ";
+  if (!has_command("g++") || !folder.run(compile + "-gdwarf-5 -o a") ||
+      !folder.run(compile + "-gdwarf-4 -gstrict-dwarf -o b"))
     GTEST_SKIP() << "no C++ compiler";
-  const Result<ElfFile> file = ElfFile::open(folder / "a");
-  ASSERT_TRUE(file.ok());
   UserTypes types;
-  [[maybe_unused]] const auto place_of_k = [&](const char* name) -> std::string {
-    const std::vector<FunctionSymbol> found = file.value().find(name);
+  std::list<Result<ElfFile>> files;
+  [[maybe_unused]] const auto place_of_k = [&](const char* name,
+                                               const char* program = "a") -> std::string {
+    files.push_back(ElfFile::open(folder / program));
+    const ElfFile& file = files.back().value();
+    const std::vector<FunctionSymbol> found = file.find(name);
     if (found.size() != 1) return "none";
-    const auto function = types.function(file.value(), found.front().address);
+    const auto function = types.function(file, found.front().address);
     const std::string text = function ? describe(types, *function) : "none";
     const size_t at = text.find("int k ");
     return at == std::string::npos ? text : text.substr(at + 6, text.find(',', at) - at - 6);
@@ -352,6 +356,8 @@ int main() { return 0; }
     EXPECT_EQ(place_of_k(name), "rsi") << name;
   EXPECT_EQ(place_of_k("by_packed"), "rdi");
   EXPECT_EQ(place_of_k("gives_pair"), "rdi");
+  EXPECT_EQ(place_of_k("gives_pair", "b"), "?") << "an older format does not say enough";
+  EXPECT_EQ(place_of_k("by_packed", "b"), "rdi");
 #endif
 }
 
