@@ -62,11 +62,11 @@ void Selector::need_of_table(const Inst& of) {
     fail(
         fmt::format("the length of table {}, from which user space takes entries: this kernel has "
                     "no exchange",
-                    module_.tables[static_cast<size_t>(of.imm)].name));
+                    info.name));
   }
   if (table.key_size_bytes > kMaxKeyBytes) {
     fail(fmt::format("a key of {} bytes in table {}; at most {} fit", table.key_size_bytes,
-                     module_.tables[static_cast<size_t>(of.imm)].name, kMaxKeyBytes));
+                     info.name, kMaxKeyBytes));
   }
   if (is_in_areas(of)) {
     has_areas_ = true;

@@ -90,16 +90,13 @@ void suggest(Diagnostic& diagnostic, std::string_view word,
 void suggest_last_word(Diagnostic& diagnostic, std::string_view word,
                        const std::vector<std::string>& candidates, const Source* source) {
   suggest(diagnostic, word, candidates);
-  if (source == nullptr) diagnostic.fixes.clear();
-  for (Fix& fix : diagnostic.fixes) {
-    const std::string_view text = std::string_view(source->text());
-    const bool is_there = fix.span.end <= text.size() && word.size() <= fix.span.end &&
-                          text.substr(fix.span.end - word.size(), word.size()) == word;
-    if (!is_there) {
-      diagnostic.fixes.clear();
-      return;
-    }
-    fix.span.begin = fix.span.end - static_cast<uint32_t>(word.size());
+  if (diagnostic.fixes.empty()) return;
+  const std::string_view text = source == nullptr ? "" : std::string_view(source->text());
+  Span& span = diagnostic.fixes.front().span;
+  if (span.end <= text.size() && text.substr(0, span.end).ends_with(word)) {
+    span.begin = span.end - static_cast<uint32_t>(word.size());
+  } else {
+    diagnostic.fixes.clear();
   }
 }
 

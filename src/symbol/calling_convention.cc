@@ -224,7 +224,7 @@ std::vector<ArgumentPlace> argument_places(Machine machine, const KernelTypes& t
   const bool is_long = shape.kind == CKind::Struct && shape.size_bytes > most_bytes;
   if (result.is_by_reference || is_long) gives.kind = Need::Kind::Memory;
   walk.give_result(gives, shape);
-  if (result.is_unknown) walk.know_nothing();
+  if (result.is_unknown && !is_long && shape.size_bytes != 0) walk.know_nothing();
   std::vector<ArgumentPlace> places;
   for (const PassedType& parameter : parameters)
     places.push_back(walk.next(need_of(machine, has_float_registers, types, parameter)));

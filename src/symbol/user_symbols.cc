@@ -370,6 +370,10 @@ struct UserSymbols::State {
     }
   }
 
+  static bool came_later(UserProgram program, const Mapping& mapping) {
+    return program.time_ns != 0 && program.time_ns < mapping.since_ns;
+  }
+
   const Mapping* find_mapping(UserProgram program, Process& process, uint64_t address) {
     const Mapping* mapping = process.maps.find(address);
     if (mapping != nullptr) return mapping;
@@ -514,7 +518,7 @@ std::optional<UserCode> UserSymbols::code(UserProgram program, uint64_t address)
   const Mapping* mapping = state_->find_mapping(program, process, address);
   if (mapping == nullptr) return std::nullopt;
   std::optional<Mapping> then;
-  if (program.time_ns != 0 && program.time_ns < mapping->since_ns) {
+  if (State::came_later(program, *mapping)) {
     then = state_->images.replaced(program.pid, address, program.time_ns);
     if (!then.has_value()) return std::nullopt;
     mapping = &*then;
@@ -529,7 +533,7 @@ std::optional<UserCode> UserSymbols::code(UserProgram program, uint64_t address)
 
 bool UserSymbols::came_later(UserProgram program, uint64_t address) {
   const Mapping* mapping = state_->find_mapping(program, state_->find(program), address);
-  return mapping != nullptr && program.time_ns != 0 && program.time_ns < mapping->since_ns;
+  return mapping != nullptr && State::came_later(program, *mapping);
 }
 
 bool UserSymbols::is_behind_system_call(UserProgram program, uint64_t address) {

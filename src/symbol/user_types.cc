@@ -647,15 +647,7 @@ std::optional<UserFunction> UserTypes::function(const ElfFile& file, uint64_t ad
   UserFunction out;
   const int language = language_of(*die);
   if (is_assembler(language)) return out;  // assemblers write where it is, and a type that is none
-  constexpr uint32_t kMostBytes = 16;      // of what registers may hold
-  PassedType result = state_->passed(&*die, language);
-  // Nothing, or what is too long for registers.
-  const CShape given = shape(result.type);
-  if (given.size_bytes == 0 || (given.kind == CKind::Struct && given.size_bytes > kMostBytes))
-    result.is_unknown = false;
-  // What it has captured comes before the rest, and is not told.
-  if (language == DW_LANG_Rust && name_of(&*die).find("{closure") != std::string_view::npos)
-    result.is_unknown = true;
+  const PassedType result = state_->passed(&*die, language);
   out.result = result.type;
   out.is_result_told = state_->resolved(result.type) != CType{kUserTypes, 0} || has_types(*die);
   each_child(&*die, [&](Dwarf_Die* child) {
@@ -664,6 +656,10 @@ std::optional<UserFunction> UserTypes::function(const ElfFile& file, uint64_t ad
   });
   std::vector<DeclaredParameter> declared = parameters_of(&*die);
   std::vector<PassedType> passed;
+  // What a closure has captured comes before the rest, and is not told.
+  const bool is_closure =
+      language == DW_LANG_Rust && name_of(&*die).find("{closure") != std::string_view::npos;
+  if (is_closure) passed.push_back({.is_unknown = true});
   for (DeclaredParameter& parameter : declared) {
     Dwarf_Die* its_die = &parameter.die;
     out.parameters.push_back({std::string(name_of(its_die)), state_->type_of(its_die), {}, {}});
@@ -678,7 +674,7 @@ std::optional<UserFunction> UserTypes::function(const ElfFile& file, uint64_t ad
       machine != Machine::Arm || (file.image().is_hard_float() && !out.is_variadic);
   const std::vector<ArgumentPlace> usual =
       argument_places(machine, *this, result, passed, has_float_registers);
-  size_t next = 0;
+  size_t next = is_closure ? 1 : 0;
   for (size_t i = 0; i < declared.size(); ++i) {
     if (!declared[i].is_there) continue;
     UserFunction::Parameter& parameter = out.parameters[i];
